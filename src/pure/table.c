@@ -1,0 +1,296 @@
+#include "pure/table.h"
+
+#include <assert.h>
+#include <sodium/crypto_shorthash_siphash24.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/*
+ * A cell is the head of an entry, a continuation of its key, or free. A key
+ * longer than TABLE_KEY_INLINE leaves the last four bytes of its head to
+ * `next`; a continuation holds 28 bytes more and `next` in the same place.
+ */
+enum { HEAD_CHAINED_KEY = 16, CONTINUATION_KEY = 28 };
+
+struct table_cell {
+    union {
+        struct {
+            uint64_t spent_mark;
+            uint16_t line;
+            uint8_t key_len;
+            uint8_t reserved;
+            char key[TABLE_KEY_INLINE];
+        } head;
+        struct {
+            char key[CONTINUATION_KEY];
+            uint32_t next;
+        } link;
+    };
+};
+static_assert(sizeof(struct table_cell) == 32, "a cell is half a cache line");
+static_assert(KEY_MAX <= UINT8_MAX, "key_len is one byte");
+
+enum {
+    CELLS_PER_KEY_MAX = 1 + (KEY_MAX - HEAD_CHAINED_KEY + CONTINUATION_KEY - 1) / CONTINUATION_KEY
+};
+
+/* A slot is the tag in its upper half and the entry's first cell in its lower;
+ * cell 0 is never used, so that an empty slot is 0. */
+static uint32_t slot_tag(uint64_t slot)
+{
+    return (uint32_t)(slot >> 32);
+}
+
+static uint32_t slot_cell(uint64_t slot)
+{
+    return (uint32_t)slot;
+}
+
+bool table_init(struct table *table, uint32_t max_keys, const uint8_t seed[TABLE_SEED_BYTES],
+                const uint16_t *heirs)
+{
+    assert(max_keys >= 1 && max_keys <= TABLE_KEYS_MAX);
+    static_assert((uint64_t)TABLE_KEYS_MAX * CELLS_PER_KEY_MAX + 1 < TABLE_NONE,
+                  "cell numbers are 32 bits");
+
+    /* At two thirds full a miss looks at 5 slots on average (Knuth, TAOCP 3, 6.4). */
+    uint32_t slots = max_keys + max_keys / 2 + 8;
+    size_t index_bytes = (slots * sizeof(uint64_t) + 63) & ~(size_t)63;
+    size_t cells_bytes = ((size_t)max_keys * CELLS_PER_KEY_MAX + 1) * sizeof(struct table_cell);
+    void *arena = mmap(NULL, index_bytes + cells_bytes, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (arena == MAP_FAILED)
+        return false;
+
+    *table = (struct table){
+        .max_keys = max_keys,
+        .slots = slots,
+        .cells_used = 1,
+        .heirs = heirs,
+        .index = arena,
+        .cells = (struct table_cell *)((char *)arena + index_bytes),
+        .arena_bytes = index_bytes + cells_bytes,
+    };
+    memcpy(table->seed, seed, TABLE_SEED_BYTES);
+    return true;
+}
+
+void table_release(struct table *table)
+{
+    munmap(table->index, table->arena_bytes);
+}
+
+uint64_t table_hash(const struct table *table, const char *bytes, size_t len)
+{
+    uint64_t hash;
+    static_assert(sizeof hash == crypto_shorthash_siphash24_BYTES, "SipHash-2-4 gives 64 bits");
+    static_assert(TABLE_SEED_BYTES == crypto_shorthash_siphash24_KEYBYTES, "and takes 128");
+    crypto_shorthash_siphash24((unsigned char *)&hash, (const unsigned char *)bytes, len,
+                               table->seed);
+    return hash;
+}
+
+/* The tag alone decides the home, so that a removal can move entries without
+ * hashing their keys (Lemire's multiply-shift range reduction). */
+static uint32_t home_of(const struct table *table, uint32_t tag)
+{
+    return (uint32_t)((uint64_t)tag * table->slots >> 32);
+}
+
+static uint32_t after(const struct table *table, uint32_t slot)
+{
+    return slot + 1 == table->slots ? 0 : slot + 1;
+}
+
+static uint32_t tag_of(uint64_t hash)
+{
+    return (uint32_t)(hash >> 32);
+}
+
+uint32_t table_home(const struct table *table, uint64_t hash)
+{
+    return home_of(table, tag_of(hash));
+}
+
+void table_prefetch_slot(const struct table *table, uint64_t hash)
+{
+    __builtin_prefetch(&table->index[table_home(table, hash)]);
+}
+
+void table_prefetch_entry(const struct table *table, uint64_t hash)
+{
+    __builtin_prefetch(&table->cells[slot_cell(table->index[table_home(table, hash)])]);
+}
+
+/* How much of a key its head holds. */
+static size_t head_part(size_t key_len)
+{
+    return key_len <= TABLE_KEY_INLINE ? key_len : HEAD_CHAINED_KEY;
+}
+
+static size_t link_part(size_t rest)
+{
+    return rest < CONTINUATION_KEY ? rest : CONTINUATION_KEY;
+}
+
+static bool key_equals(const struct table *table, const struct table_cell *cell, const char *key,
+                       size_t key_len)
+{
+    size_t part = head_part(key_len);
+    if (cell->head.key_len != key_len || memcmp(cell->head.key, key, part) != 0)
+        return false;
+    for (size_t done = part; done < key_len; done += part) {
+        cell = &table->cells[cell->link.next];
+        part = link_part(key_len - done);
+        if (memcmp(cell->link.key, key + done, part) != 0)
+            return false;
+    }
+    return true;
+}
+
+uint32_t table_find(const struct table *table, uint64_t hash, const char *key, size_t key_len,
+                    uint16_t line)
+{
+    uint32_t tag = tag_of(hash);
+    for (uint32_t at = home_of(table, tag); table->index[at] != 0; at = after(table, at)) {
+        if (slot_tag(table->index[at]) != tag)
+            continue;
+        const struct table_cell *cell = &table->cells[slot_cell(table->index[at])];
+        if (table->heirs[cell->head.line] == line && key_equals(table, cell, key, key_len))
+            return at;
+    }
+    return TABLE_NONE;
+}
+
+static uint32_t cell_take(struct table *table)
+{
+    uint32_t cell = table->free_cell;
+    if (cell == 0)
+        return table->cells_used++;
+    table->free_cell = table->cells[cell].link.next;
+    return cell;
+}
+
+static void cell_give(struct table *table, uint32_t cell)
+{
+    table->cells[cell].link.next = table->free_cell;
+    table->free_cell = cell;
+}
+
+void table_insert(struct table *table, uint64_t hash, const char *key, size_t key_len,
+                  uint16_t line, uint64_t spent_mark)
+{
+    assert(table->keys < table->max_keys && key_len >= 1 && key_len <= KEY_MAX);
+
+    uint32_t first = cell_take(table);
+    struct table_cell *cell = &table->cells[first];
+    cell->head.spent_mark = spent_mark;
+    cell->head.line = line;
+    cell->head.key_len = (uint8_t)key_len;
+    size_t part = head_part(key_len);
+    memcpy(cell->head.key, key, part);
+    for (size_t done = part; done < key_len; done += part) {
+        uint32_t next = cell_take(table);
+        cell->link.next = next;
+        cell = &table->cells[next];
+        part = link_part(key_len - done);
+        memcpy(cell->link.key, key + done, part);
+    }
+
+    uint32_t tag = tag_of(hash), at = home_of(table, tag);
+    while (table->index[at] != 0)
+        at = after(table, at);
+    __atomic_store_n(&table->index[at], (uint64_t)tag << 32 | first, __ATOMIC_RELEASE);
+    table->keys++;
+}
+
+static void entry_free(struct table *table, uint32_t first)
+{
+    size_t key_len = table->cells[first].head.key_len;
+    uint32_t cell = first;
+    for (size_t done = head_part(key_len); done < key_len; done += CONTINUATION_KEY) {
+        uint32_t next = table->cells[cell].link.next;
+        cell_give(table, cell);
+        cell = next;
+    }
+    cell_give(table, cell);
+}
+
+/* Whether an entry at `at` whose home is `home` may move back to the hole: the
+ * hole is not before its home, counting round the end. */
+static bool may_move(const struct table *table, uint32_t home, uint32_t hole, uint32_t at)
+{
+    uint32_t to_hole = hole >= home ? hole - home : hole + table->slots - home;
+    uint32_t to_at = at >= home ? at - home : at + table->slots - home;
+    return to_hole < to_at;
+}
+
+/* Removal without tombstones: entries after the hole move back into it (Knuth,
+ * TAOCP 3, 6.4, algorithm R). Each is written to its new slot before its old
+ * one is given up, so that at no instant an entry is missing. */
+void table_remove(struct table *table, uint32_t slot)
+{
+    uint32_t first = slot_cell(table->index[slot]);
+    uint32_t hole = slot;
+    for (uint32_t at = after(table, slot); table->index[at] != 0; at = after(table, at)) {
+        if (may_move(table, home_of(table, slot_tag(table->index[at])), hole, at)) {
+            __atomic_store_n(&table->index[hole], table->index[at], __ATOMIC_RELEASE);
+            hole = at;
+        }
+    }
+    __atomic_store_n(&table->index[hole], 0, __ATOMIC_RELEASE);
+    entry_free(table, first);
+    table->keys--;
+}
+
+static struct table_cell *entry(const struct table *table, uint32_t slot)
+{
+    return &table->cells[slot_cell(table->index[slot])];
+}
+
+uint64_t table_spent(const struct table *table, uint32_t slot)
+{
+    return entry(table, slot)->head.spent_mark;
+}
+
+uint16_t table_line(const struct table *table, uint32_t slot)
+{
+    return entry(table, slot)->head.line;
+}
+
+void table_set_spent(struct table *table, uint32_t slot, uint64_t spent_mark)
+{
+    __atomic_store_n(&entry(table, slot)->head.spent_mark, spent_mark, __ATOMIC_RELAXED);
+}
+
+void table_set_line(struct table *table, uint32_t slot, uint16_t line, uint64_t spent_mark)
+{
+    struct table_cell *cell = entry(table, slot);
+    cell->head.line = line;
+    cell->head.spent_mark = spent_mark;
+}
+
+uint32_t table_next_occupied(const struct table *table, uint32_t slot)
+{
+    if (table->keys == 0)
+        return TABLE_NONE;
+    while (table->index[slot] == 0)
+        slot = after(table, slot);
+    return slot;
+}
+
+uint32_t table_sweep_look(struct table *table)
+{
+    enum { AHEAD = 8 };
+    if (table->hand + AHEAD < table->slots)
+        __builtin_prefetch(&table->cells[slot_cell(table->index[table->hand + AHEAD])]);
+    if (table->index[table->hand] != 0)
+        return table->hand;
+    table_sweep_keep(table);
+    return TABLE_NONE;
+}
+
+void table_sweep_keep(struct table *table)
+{
+    table->hand = after(table, table->hand);
+}
