@@ -1,0 +1,47 @@
+/*
+ * The brain: all state, and every decision on it. Takes messages and the time, gives answers.
+ *
+ * It knows no threads and reads no clock; time is what its caller says, in
+ * nanoseconds of a clock that never goes back (a time that does is ignored).
+ *
+ * Owns the table, the credit lines and a reference to the limits. One thread.
+ * Never blocks. Errors: brain_new may run out of memory; later nothing can fail.
+ */
+#pragma once
+
+#include "brain/message.h"
+#include "pure/table.h"
+
+struct brain;
+
+#define BRAIN_NEVER UINT64_MAX
+
+/* A brain whose buckets are all full. The seed keys the hash; NULL: no memory. */
+struct brain *brain_new(struct limits *limits, enum when_full when_full, uint32_t max_keys,
+                        const uint8_t seed[TABLE_SEED_BYTES], uint64_t now_ns);
+void brain_free(struct brain *brain);
+
+/* Brings time forward: all ticks up to now are credited and, if there was one,
+ * a slice of the table is swept. Whoever calls this late, twice or not at all
+ * changes no decision. */
+void brain_tick(struct brain *brain, uint64_t now_ns);
+
+/* When the next tick is due, or BRAIN_NEVER while every bucket is full. */
+uint64_t brain_next_tick_ns(const struct brain *brain);
+
+/* Answers messages in order, at the time of the last brain_tick. Returns how
+ * many are answered: all, but that a LIMITS stays unanswered, and those after
+ * it, while the marks of too many earlier reloads are still being converted.
+ * Then call brain_sweep and come back with the rest. */
+size_t brain_answer(struct brain *brain, struct message *const *messages, size_t count);
+
+/* Sweeps a slice of the table without waiting for a tick. */
+void brain_sweep(struct brain *brain);
+
+/* The limits in force; borrowed. */
+struct limits *brain_limits(const struct brain *brain);
+
+/* For tests: the exact level of a key's bucket, in units, and the units of one
+ * token, without changing anything. */
+uint64_t brain_level_units(const struct brain *brain, const char *key, const char *limit_name,
+                           uint64_t *token_units);
