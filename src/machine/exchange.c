@@ -1,0 +1,92 @@
+#include "machine/exchange.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+int batch_init(struct batch *batch)
+{
+    memset(batch, 0, sizeof *batch);
+    return sem_init(&batch->done, 0, 0) == 0 ? 0 : errno;
+}
+
+void batch_release(struct batch *batch)
+{
+    limits_release(batch->limits);
+    sem_destroy(&batch->done);
+}
+
+int mailbox_init(struct mailbox *mailbox)
+{
+    pthread_condattr_t attributes;
+    mailbox->first = NULL;
+    mailbox->last = &mailbox->first;
+    int error = pthread_mutex_init(&mailbox->lock, NULL);
+    if (error != 0)
+        return error;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    error = pthread_cond_init(&mailbox->filled, &attributes);
+    pthread_condattr_destroy(&attributes);
+    if (error != 0)
+        pthread_mutex_destroy(&mailbox->lock);
+    return error;
+}
+
+void mailbox_release(struct mailbox *mailbox)
+{
+    pthread_cond_destroy(&mailbox->filled);
+    pthread_mutex_destroy(&mailbox->lock);
+}
+
+/* The taker sleeps only while it has seen the mailbox empty under the lock, and
+ * whoever fills an empty mailbox signals: so a wake-up cannot be lost, and a
+ * mailbox that was not empty needs none. */
+static void mailbox_put(struct mailbox *mailbox, struct batch *batch)
+{
+    batch->next = NULL;
+    batch->answered = 0;
+    pthread_mutex_lock(&mailbox->lock);
+    bool was_empty = mailbox->first == NULL;
+    *mailbox->last = batch;
+    mailbox->last = &batch->next;
+    pthread_mutex_unlock(&mailbox->lock);
+    if (was_empty)
+        pthread_cond_signal(&mailbox->filled);
+}
+
+void exchange_ask(struct mailbox *mailbox, struct batch *batch)
+{
+    mailbox_put(mailbox, batch);
+    while (sem_wait(&batch->done) != 0 && errno == EINTR)
+        ;
+}
+
+/* Waits for the mailbox to fill; false: the deadline came first. */
+static bool wait_filled(struct mailbox *mailbox, uint64_t deadline_ns)
+{
+    if (deadline_ns == UINT64_MAX)
+        return pthread_cond_wait(&mailbox->filled, &mailbox->lock) == 0;
+    struct timespec deadline = {
+        .tv_sec = (time_t)(deadline_ns / NS_PER_S),
+        .tv_nsec = (long)(deadline_ns % NS_PER_S),
+    };
+    return pthread_cond_timedwait(&mailbox->filled, &mailbox->lock, &deadline) == 0;
+}
+
+struct batch *mailbox_take(struct mailbox *mailbox, uint64_t deadline_ns)
+{
+    pthread_mutex_lock(&mailbox->lock);
+    while (mailbox->first == NULL && deadline_ns != 0 && wait_filled(mailbox, deadline_ns))
+        ;
+    struct batch *batches = mailbox->first;
+    mailbox->first = NULL;
+    mailbox->last = &mailbox->first;
+    pthread_mutex_unlock(&mailbox->lock);
+    return batches;
+}
+
+void batch_give_back(struct batch *batch)
+{
+    sem_post(&batch->done);
+}

@@ -1,0 +1,56 @@
+/*
+ * The exchange: batches of messages go over to the state thread, and the same batches come back answered.
+ *
+ * Each asker has one batch and at most one of its batches is away, so the
+ * mailbox is bounded by the number of askers: nothing is ever refused, lost or
+ * queued without end, and a busy state thread makes its askers wait.
+ *
+ * Owns: a batch is its asker's, the mailbox its state thread's. Threads: one
+ * taker, any number of askers. Blocks: exchange_ask until the answers are
+ * there, mailbox_take until a batch is or the deadline passes.
+ */
+#pragma once
+
+#include "brain/message.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define BATCH_MAX 256 /* messages */
+
+struct batch {
+    size_t count;
+    struct message *messages[BATCH_MAX];
+    struct limits *limits; /* what the last answers point into; kept alive by the batch */
+
+    /* The exchange's own. */
+    struct batch *next;
+    size_t answered;
+    sem_t done;
+};
+
+struct mailbox {
+    pthread_mutex_t lock;
+    pthread_cond_t filled;
+    struct batch *first, **last;
+};
+
+/* 0 or an errno value. */
+int batch_init(struct batch *batch);
+void batch_release(struct batch *batch);
+
+int mailbox_init(struct mailbox *mailbox);
+void mailbox_release(struct mailbox *mailbox);
+
+/* Hands over a batch of 1 to BATCH_MAX messages and waits until all are answered. */
+void exchange_ask(struct mailbox *mailbox, struct batch *batch);
+
+/* Takes every batch there is, oldest first, linked by `next`; NULL once
+ * deadline_ns of CLOCK_MONOTONIC has passed. UINT64_MAX: no deadline; 0: do not wait. */
+struct batch *mailbox_take(struct mailbox *mailbox, uint64_t deadline_ns);
+
+/* Gives a batch back to its asker, who may reuse it at once. */
+void batch_give_back(struct batch *batch);

@@ -1,0 +1,102 @@
+#include "machine/state.h"
+
+#include <assert.h>
+#include <signal.h>
+
+/* Lets the answers of a batch point into the limits that decided them. A batch
+ * that already holds these limits, as nearly always, costs one comparison. */
+static void hold_limits(struct batch *batch, struct limits *limits)
+{
+    if (batch->limits == limits)
+        return;
+    limits_release(batch->limits);
+    batch->limits = limits_retain(limits);
+}
+
+static bool holds_stop(const struct batch *batch)
+{
+    return batch->count == 1 && batch->messages[0]->kind == MESSAGE_STOP;
+}
+
+/* Answers what can be answered of a list of batches; the rest, in order. */
+static struct batch *serve(struct state *state, struct batch *batches, bool *stopped)
+{
+    struct batch *unanswered = NULL, **last = &unanswered;
+    for (struct batch *batch = batches, *next; batch != NULL; batch = next) {
+        next = batch->next;
+        batch->answered += brain_answer(state->brain, batch->messages + batch->answered,
+                                        batch->count - batch->answered);
+        if (batch->answered < batch->count) {
+            batch->next = NULL;
+            *last = batch;
+            last = &batch->next;
+            continue;
+        }
+        *stopped |= holds_stop(batch);
+        hold_limits(batch, brain_limits(state->brain));
+        batch_give_back(batch);
+    }
+    return unanswered;
+}
+
+static void *run(void *argument)
+{
+    struct state *state = argument;
+    struct batch *unanswered = NULL;
+    bool stopped = false;
+    while (!stopped || unanswered != NULL) {
+        uint64_t deadline_ns = unanswered != NULL ? 0 : brain_next_tick_ns(state->brain);
+        struct batch *batches = mailbox_take(&state->mailbox, deadline_ns);
+        brain_tick(state->brain, state->clock.now_ns(state->clock.context));
+        if (unanswered != NULL) {
+            brain_sweep(state->brain);
+            unanswered = serve(state, unanswered, &stopped);
+        }
+        struct batch *more = serve(state, batches, &stopped);
+        struct batch **last = &unanswered;
+        while (*last != NULL)
+            last = &(*last)->next;
+        *last = more;
+    }
+    return NULL;
+}
+
+int state_start(struct state *state, struct brain *brain, struct clock clock)
+{
+    state->brain = brain;
+    state->clock = clock;
+    int error = mailbox_init(&state->mailbox);
+    if (error != 0)
+        return error;
+
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    error = pthread_create(&state->thread, NULL, run, state);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error != 0)
+        mailbox_release(&state->mailbox);
+    return error;
+}
+
+void state_ask(struct state *state, struct batch *batch)
+{
+    exchange_ask(&state->mailbox, batch);
+}
+
+void state_stop(struct state *state)
+{
+    struct batch batch;
+    struct message stop = {.kind = MESSAGE_STOP};
+    int error = batch_init(&batch);
+    assert(error == 0);
+    (void)error;
+    batch.messages[0] = &stop;
+    batch.count = 1;
+    state_ask(state, &batch);
+    batch_release(&batch);
+
+    pthread_join(state->thread, NULL);
+    mailbox_release(&state->mailbox);
+    brain_free(state->brain);
+}
