@@ -1,0 +1,35 @@
+/*
+ * Addresses that allowd listens on, as people write them: "127.0.0.1:10429",
+ * "[::1]:10429", "unix:/run/allowd/allowd.sock".
+ *
+ * Numeric only: a name could resolve to another address tomorrow. Owns nothing.
+ * Any thread. Never blocks.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#define ADDRESS_TEXT_MAX 128 /* of any address, with "unix:", brackets and NUL */
+
+struct address {
+    struct sockaddr_storage socket;
+    socklen_t socket_len;
+};
+
+#define ADDRESS_FORMS                                                                              \
+    "an IPv4 address and port (127.0.0.1:10429), an IPv6 one ([::1]:10429) or a Unix socket "      \
+    "(unix:/run/allowd/allowd.sock, at most 107 bytes of absolute path)"
+
+/* Reads an address; *address is untouched on failure. Port 0 means any free port. */
+bool address_parse(const char *text, struct address *address);
+
+/* Writes an address in the form that address_parse reads. */
+void address_print(const struct address *address, char text[ADDRESS_TEXT_MAX]);
+
+bool address_equal(const struct address *a, const struct address *b);
+
+/* The path of a Unix socket's address, or NULL for another kind. */
+const char *address_unix_path(const struct address *address);

@@ -1,0 +1,27 @@
+/*
+ * Forms: parameters as a URL's query or a form body carries them (application/x-www-form-urlencoded).
+ *
+ * Strict: '%' must be followed by two hexadecimal digits. '+' and "%20" are a space.
+ *
+ * Owns nothing. Any thread. Never blocks.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum form { FORM_OK, FORM_BAD_ESCAPE, FORM_TOO_LONG };
+
+/* Decodes into at most `capacity` bytes, and a NUL after them. The decoded bytes
+ * may hold NULs too: *decoded_len counts. plus_is_space: false for a path. */
+enum form form_decode(const char *text, size_t len, bool plus_is_space, char *decoded,
+                      size_t capacity, size_t *decoded_len);
+
+/* The next NAME=VALUE of a form, still encoded. */
+struct form_pair {
+    const char *name, *value; /* value: empty if there is no '=' */
+    size_t name_len, value_len;
+};
+
+/* Takes the first pair off *text; false at the end. An empty pair ("&&") has an empty name. */
+bool form_next(const char **text, size_t *len, struct form_pair *pair);

@@ -1,0 +1,258 @@
+#include "edge/front.h"
+
+#include "edge/log.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { ACCEPTS_A_TURN = 64 };
+
+static uint64_t now_ns(void)
+{
+    return clock_monotonic.now_ns(clock_monotonic.context);
+}
+
+static int earlier(int a_ms, int b_ms)
+{
+    return a_ms < 0 ? b_ms : b_ms < 0 || a_ms < b_ms ? a_ms : b_ms;
+}
+
+static int ms_until(uint64_t due_ns)
+{
+    uint64_t now = now_ns();
+    return due_ns <= now ? 0 : (int)((due_ns - now + NS_PER_MS - 1) / NS_PER_MS);
+}
+
+/* ---- accepting ---- */
+
+static int watch(struct front *front, int descriptor, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.fd = descriptor};
+    return epoll_ctl(front->epoll, EPOLL_CTL_ADD, descriptor, &event);
+}
+
+/* Each new connection wakes one of the threads that wait for it. */
+static int start_accepting(struct front *front)
+{
+    for (unsigned i = 0; i < front->listeners_count; i++)
+        if (watch(front, front->listeners[i].socket, EPOLLIN | EPOLLEXCLUSIVE) != 0)
+            return errno;
+    front->accepting = true;
+    return 0;
+}
+
+/* Stops looking at the listeners; their backlogs hold what comes. */
+static void pause_accepting(struct front *front, uint64_t resume_ns)
+{
+    for (unsigned i = 0; front->accepting && i < front->listeners_count; i++)
+        epoll_ctl(front->epoll, EPOLL_CTL_DEL, front->listeners[i].socket, NULL);
+    front->accepting = false;
+    front->resume_ns = resume_ns;
+}
+
+static void resume_accepting(struct front *front)
+{
+    if (!front->accepting && !atomic_load(&front->draining) && http_has_room(front->http) &&
+        now_ns() >= front->resume_ns)
+        start_accepting(front);
+}
+
+/* Errors of accept(2) that will not go away by trying again at once. */
+static bool is_out_of_resources(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+/* Accepts at most so many of what has come in on one listener. */
+static void accept_from(struct front *front, int listener, int most)
+{
+    for (int i = 0; i < most; i++) {
+        struct sockaddr_storage peer;
+        socklen_t peer_len = sizeof peer;
+        if (!http_has_room(front->http)) {
+            pause_accepting(front, 0);
+            return;
+        }
+        int socket = accept4(listener, (struct sockaddr *)&peer, &peer_len,
+                             SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (socket >= 0) {
+            http_add(front->http, socket, (struct sockaddr *)&peer, peer_len);
+        } else if (is_out_of_resources(errno)) {
+            log_warning("accept: %s; trying again in %d ms", strerror(errno),
+                        FRONT_ACCEPT_PAUSE_MS);
+            pause_accepting(front, now_ns() + FRONT_ACCEPT_PAUSE_MS * (uint64_t)NS_PER_MS);
+            return;
+        } else if (errno != EINTR && errno != ECONNABORTED) {
+            return; /* nothing more has come in */
+        }
+    }
+}
+
+/* ---- one turn ---- */
+
+static bool is_listener(const struct front *front, int descriptor)
+{
+    for (unsigned i = 0; i < front->listeners_count; i++)
+        if (front->listeners[i].socket == descriptor)
+            return true;
+    return false;
+}
+
+static void wait_and_accept(struct front *front, int timeout_ms)
+{
+    struct epoll_event events[16];
+    int count = epoll_wait(front->epoll, events, sizeof events / sizeof events[0], timeout_ms);
+    for (int i = 0; i < count; i++) {
+        uint64_t ignored;
+        if (is_listener(front, events[i].data.fd)) {
+            accept_from(front, events[i].data.fd, ACCEPTS_A_TURN);
+        } else if (events[i].data.fd == front->wake) {
+            ssize_t got = read(front->wake, &ignored, sizeof ignored);
+            (void)got;
+        }
+    }
+}
+
+/* Collect, exchange, reply. */
+static void run_http(struct front *front)
+{
+    http_run(front->http);
+    struct batch *batch = http_batch(front->http);
+    if (batch->count == 0)
+        return;
+    state_ask(front->state, batch);
+    http_answered(front->http);
+    http_run(front->http);
+}
+
+static void serve(struct front *front)
+{
+    while (!atomic_load(&front->draining)) {
+        int timeout_ms = http_timeout_ms(front->http);
+        if (!front->accepting && front->resume_ns != 0)
+            timeout_ms = earlier(timeout_ms, ms_until(front->resume_ns));
+        wait_and_accept(front, timeout_ms);
+        run_http(front);
+        resume_accepting(front);
+    }
+}
+
+/* Takes in what the kernel has already accepted, then has it accept no more. */
+static void stop_accepting(struct front *front)
+{
+    for (unsigned i = 0; i < front->listeners_count; i++) {
+        accept_from(front, front->listeners[i].socket, INT_MAX);
+        shutdown(front->listeners[i].socket, SHUT_RDWR);
+    }
+    pause_accepting(front, 0);
+}
+
+/* The end: every reply says that it is the last on its connection, and after a
+ * grace in which busy clients hear that, idle connections are closed. */
+static void drain(struct front *front)
+{
+    stop_accepting(front);
+    http_drain(front->http);
+
+    uint64_t began_ns = now_ns();
+    uint64_t grace_ns = began_ns + FRONT_DRAIN_GRACE_MS * (uint64_t)NS_PER_MS;
+    uint64_t deadline_ns = began_ns + FRONT_DRAIN_MS * (uint64_t)NS_PER_MS;
+    bool in_grace = true;
+    while (http_connections(front->http) > 0 && now_ns() < deadline_ns) {
+        if (in_grace && now_ns() >= grace_ns) {
+            in_grace = false;
+            http_close_idle(front->http);
+        }
+        int timeout_ms = earlier(http_timeout_ms(front->http),
+                                 ms_until(in_grace ? grace_ns : deadline_ns));
+        wait_and_accept(front, timeout_ms);
+        run_http(front);
+    }
+    if (http_connections(front->http) > 0)
+        log_warning("%u connections had a request unfinished at the deadline; closing them",
+                    http_connections(front->http));
+}
+
+static void *run(void *argument)
+{
+    struct front *front = argument;
+    serve(front);
+    drain(front);
+    http_free(front->http);
+    eventfd_write(front->done, 1);
+    return NULL;
+}
+
+/* ---- life ---- */
+
+static int start_thread(struct front *front)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&front->thread, NULL, run, front);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error;
+}
+
+static int open_descriptors(struct front *front)
+{
+    front->epoll = epoll_create1(EPOLL_CLOEXEC);
+    front->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (front->epoll < 0 || front->wake < 0 || watch(front, front->wake, EPOLLIN) != 0 ||
+        watch(front, http_descriptor(front->http), EPOLLIN) != 0)
+        return errno;
+    return start_accepting(front);
+}
+
+static void close_descriptors(const struct front *front)
+{
+    if (front->epoll >= 0)
+        close(front->epoll);
+    if (front->wake >= 0)
+        close(front->wake);
+}
+
+int front_start(struct front *front, const struct listener *listeners, unsigned listeners_count,
+                struct state *state, unsigned connections_max, int done)
+{
+    *front = (struct front){
+        .state = state,
+        .listeners = listeners,
+        .listeners_count = listeners_count,
+        .epoll = -1,
+        .wake = -1,
+        .done = done,
+    };
+    atomic_init(&front->draining, false);
+    front->http = http_new(connections_max);
+    if (front->http == NULL)
+        return errno;
+    int error = open_descriptors(front);
+    if (error == 0)
+        error = start_thread(front);
+    if (error != 0) {
+        http_free(front->http);
+        close_descriptors(front);
+    }
+    return error;
+}
+
+void front_drain(struct front *front)
+{
+    atomic_store(&front->draining, true);
+    eventfd_write(front->wake, 1);
+}
+
+void front_join(struct front *front)
+{
+    pthread_join(front->thread, NULL);
+    close_descriptors(front);
+}

@@ -1,0 +1,43 @@
+/*
+ * A front-end thread: accepts from every listener, and carries batches between HTTP and the state thread.
+ *
+ * Each turn of its loop: wait, accept, run HTTP (collect), exchange, run HTTP
+ * (reply). Under way it holds at most one batch, so what it takes in is bounded.
+ *
+ * Owns its connections; borrows the listeners and the state thread. Threads:
+ * start, drain and join from one. Blocks: front_join. Errors: errno values.
+ */
+#pragma once
+
+#include "edge/http.h"
+#include "edge/listener.h"
+#include "machine/state.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define FRONT_DRAIN_MS 5000       /* after which a drain ends, whatever is still open */
+#define FRONT_DRAIN_GRACE_MS 250  /* in which clients hear "Connection: close" before idle ones are closed */
+#define FRONT_ACCEPT_PAUSE_MS 100 /* after descriptors or memory ran out */
+
+struct front {
+    struct http *http;
+    struct state *state;
+    const struct listener *listeners;
+    unsigned listeners_count;
+    int epoll, wake, done; /* wake: an eventfd, written to drain; done: the caller's, written at the end */
+    bool accepting;
+    uint64_t resume_ns; /* while not accepting, when to try again; 0: when there is room */
+    atomic_bool draining;
+    pthread_t thread;
+};
+
+/* Starts the thread. `done` is an eventfd that the thread writes to as it ends. */
+int front_start(struct front *front, const struct listener *listeners, unsigned listeners_count,
+                struct state *state, unsigned connections_max, int done);
+
+/* Stop accepting, answer what has been accepted, and end, FRONT_DRAIN_MS at the latest. */
+void front_drain(struct front *front);
+
+/* Waits for the end, and frees. */
+void front_join(struct front *front);

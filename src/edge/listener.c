@@ -1,0 +1,82 @@
+#include "edge/listener.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Removes a socket file that refuses connections: its listener is gone. What
+ * is no socket, or answers, or cannot be asked, stays. */
+static void remove_stale(const struct address *address)
+{
+    const char *path = address_unix_path(address);
+    struct stat file;
+    if (path == NULL || lstat(path, &file) != 0 || !S_ISSOCK(file.st_mode))
+        return;
+    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (probe < 0)
+        return;
+    if (connect(probe, (const struct sockaddr *)&address->socket, address->socket_len) != 0 &&
+        errno == ECONNREFUSED)
+        unlink(path);
+    close(probe);
+}
+
+static int bind_and_listen(struct listener *listener, const struct address *address,
+                           const char **doing)
+{
+    int on = 1;
+    *doing = "open a socket for";
+    listener->socket = socket(address->socket.ss_family,
+                              SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (listener->socket < 0)
+        return errno;
+    setsockopt(listener->socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (address->socket.ss_family == AF_INET6)
+        setsockopt(listener->socket, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    *doing = "bind";
+    if (bind(listener->socket, (const struct sockaddr *)&address->socket, address->socket_len) != 0)
+        return errno;
+    *doing = "listen on";
+    return listen(listener->socket, SOMAXCONN) == 0 ? 0 : errno;
+}
+
+static void remember(struct listener *listener, const struct address *address)
+{
+    struct stat file;
+    socklen_t len = sizeof listener->address.socket;
+    listener->address = *address;
+    const char *path = address_unix_path(address);
+    if (path == NULL)
+        getsockname(listener->socket, (struct sockaddr *)&listener->address.socket, &len);
+    else if (lstat(path, &file) == 0) {
+        listener->device = file.st_dev;
+        listener->inode = file.st_ino;
+    }
+}
+
+int listener_open(struct listener *listener, const struct address *address, const char **doing)
+{
+    *listener = (struct listener){.socket = -1};
+    remove_stale(address);
+    int error = bind_and_listen(listener, address, doing);
+    if (error == 0) {
+        remember(listener, address);
+    } else if (listener->socket >= 0) {
+        close(listener->socket);
+        listener->socket = -1;
+    }
+    return error;
+}
+
+void listener_close(struct listener *listener)
+{
+    const char *path = address_unix_path(&listener->address);
+    struct stat file;
+    close(listener->socket);
+    listener->socket = -1;
+    if (path != NULL && lstat(path, &file) == 0 && file.st_dev == listener->device &&
+        file.st_ino == listener->inode)
+        unlink(path);
+}

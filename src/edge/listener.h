@@ -1,0 +1,25 @@
+/*
+ * Listeners: the sockets that new connections come in on.
+ *
+ * Owns its descriptor, and the file of a Unix socket that it made. One thread.
+ * Never blocks. Errors: an errno value, and what was being done.
+ */
+#pragma once
+
+#include "edge/address.h"
+
+#include <sys/types.h>
+
+struct listener {
+    int socket;
+    struct address address; /* with the port that was given where 0 was asked for */
+    dev_t device;           /* of a Unix socket's file */
+    ino_t inode;
+};
+
+/* Binds and listens. 0, or an errno value and *doing, a verb ("bind"), for the log.
+ * A Unix socket's file that nobody listens on any more is replaced, a live one never. */
+int listener_open(struct listener *listener, const struct address *address, const char **doing);
+
+/* Closes, and removes a Unix socket's file if it is still the one made by listener_open. */
+void listener_close(struct listener *listener);

@@ -1,0 +1,60 @@
+/*
+ * Requests: from the bytes of a target and a form to one checked message.
+ *
+ * What is wrong with a request is found where it is parsed but told only after
+ * all of it has arrived, most general first: framing, path, method, parameters.
+ *
+ * Owns its buffers; the message borrows from them. One thread. Never blocks.
+ */
+#pragma once
+
+#include "brain/message.h"
+#include "edge/reply.h"
+#include "edge/route.h"
+#include "pure/key.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define REQUEST_BODY_MAX 4096 /* bytes of form, or of anything that is ignored */
+
+enum request_stage {
+    REQUEST_BEGUN,    /* its target is parsed */
+    REQUEST_READING,  /* its header passed the gate; a body may be on the way */
+    REQUEST_ASKED,    /* its message is in the batch */
+    REQUEST_ANSWERED, /* and has come back */
+};
+
+struct request {
+    enum request_stage stage;
+    unsigned method;           /* METHOD_ bit; 0 until known */
+    const struct route *route; /* NULL: no such path */
+    unsigned seen;             /* PARAMETER_ bits that have had a value */
+    unsigned fault_status;     /* of the first thing wrong with the parameters; 0: nothing yet */
+    char detail[REPLY_DETAIL_MAX];
+    struct message message;
+    struct daemon_answer daemon_answer;
+    size_t batch_index; /* while ASKED */
+    size_t target_len;  /* bytes of the raw target */
+    size_t target_parameters; /* in its query */
+    size_t body_len;
+    char key[KEY_MAX + 1];
+    char limit_name[LIMIT_NAME_MAX + 1];
+    union {
+        char body[REQUEST_BODY_MAX]; /* until it is parsed */
+        struct reply reply;          /* from then on */
+    };
+};
+
+/* Begins a request from its raw target: path, "?", query; NUL-terminated. */
+void request_begin(struct request *request, const char *target);
+
+/* Adds bytes of the body, of a length known to stay within REQUEST_BODY_MAX. */
+void request_add_body(struct request *request, const char *bytes, size_t len);
+
+/* Once all has arrived: true, and the message is ready to ask; or false, and
+ * the reply says what is wrong. content_type: NULL if there was none. */
+bool request_finish(struct request *request, const char *content_type);
+
+/* Writes the reply to an answered message. */
+void request_reply(struct request *request);

@@ -1,0 +1,44 @@
+/*
+ * Routes: the one table of what can be called, how, and with which parameters.
+ *
+ * Owns nothing. Any thread. Never blocks.
+ */
+#pragma once
+
+#include "brain/message.h"
+
+#include <stddef.h>
+
+/* Method bits. Any method that no route takes is METHOD_OTHER. */
+enum {
+    METHOD_GET = 1,
+    METHOD_HEAD = 2,
+    METHOD_POST = 4,
+    METHOD_DELETE = 8,
+    METHOD_OTHER = 16,
+};
+
+/* Parameter bits. */
+enum {
+    PARAMETER_KEY = 1,
+    PARAMETER_TOKENS = 2,
+    PARAMETER_LIMIT = 4,
+};
+
+struct route {
+    const char *path;
+    unsigned methods;           /* METHOD_ bits */
+    const char *allow;          /* the same, as an Allow header */
+    unsigned parameters;        /* PARAMETER_ bits it takes */
+    const char *takes;          /* the same, for a person */
+    enum message_kind with_key; /* what is asked when there is a key */
+    int without_key;            /* and when there is none, or -1: it must have one */
+};
+
+/* The route of a decoded path, or NULL. */
+const struct route *route_find(const char *path, size_t len);
+
+unsigned method_parse(const char *method);
+
+/* The bit of a decoded parameter name, or 0. */
+unsigned parameter_parse(const char *name, size_t len);

@@ -1,0 +1,283 @@
+#include "edge/server.h"
+
+#include "edge/front.h"
+#include "edge/log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sodium/core.h>
+#include <sodium/randombytes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+enum {
+    CONNECTIONS_MAX = 4096,   /* of all front-ends together */
+    DESCRIPTORS_SPARE = 64,   /* for what is not a connection */
+    CONNECTIONS_MIN = 16,     /* per front-end, however few descriptors there are */
+};
+
+struct server {
+    struct config *config;
+    const char *config_path;
+    bool listen_fixed;
+    int signals; /* a signalfd */
+    int done;    /* an eventfd: front-ends that have ended */
+    struct state state;
+    struct batch control; /* what this thread asks of the state thread */
+    unsigned listeners_count, fronts_count;
+    struct listener listeners[CONFIG_LISTEN_MAX];
+    struct front fronts[CONFIG_THREADS_MAX];
+};
+
+/* ---- start ---- */
+
+static bool fail(const char *doing, int error)
+{
+    log_error("cannot %s: %s", doing, strerror(error));
+    return false;
+}
+
+static bool open_signals(struct server *server)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    signal(SIGPIPE, SIG_IGN);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    server->signals = signalfd(-1, &set, SFD_CLOEXEC);
+    server->done = eventfd(0, EFD_CLOEXEC);
+    return (server->signals >= 0 && server->done >= 0) || fail("open a signalfd", errno);
+}
+
+static bool start_state(struct server *server)
+{
+    const struct config *config = server->config;
+    uint8_t seed[TABLE_SEED_BYTES];
+    if (sodium_init() < 0)
+        return fail("get random bytes", ENOSYS);
+    randombytes_buf(seed, sizeof seed);
+    struct clock clock = clock_monotonic;
+    struct brain *brain = brain_new(config->limits, config->when_full, config->max_keys, seed,
+                                    clock.now_ns(clock.context));
+    if (brain == NULL)
+        return fail("map memory for max_keys", errno);
+    int error = batch_init(&server->control);
+    if (error == 0)
+        error = state_start(&server->state, brain, clock);
+    if (error != 0) {
+        brain_free(brain);
+        return fail("start the state thread", error);
+    }
+    return true;
+}
+
+static bool open_listeners(struct server *server)
+{
+    for (uint32_t i = 0; i < server->config->listen_count; i++) {
+        char text[ADDRESS_TEXT_MAX];
+        const char *doing = "";
+        const struct address *address = &server->config->listen[i];
+        int error = listener_open(&server->listeners[i], address, &doing);
+        address_print(error == 0 ? &server->listeners[i].address : address, text);
+        if (error != 0) {
+            log_error("cannot %s %s: %s", doing, text, strerror(error));
+            return false;
+        }
+        server->listeners_count++;
+        log_info("listening on %s", text);
+    }
+    return true;
+}
+
+/* Raises the limit on descriptors as far as it is of use; how many connections
+ * each front-end may have. */
+static unsigned connections_per_front(unsigned fronts)
+{
+    struct rlimit limit = {0, 0};
+    rlim_t wanted = CONNECTIONS_MAX + DESCRIPTORS_SPARE;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < wanted) {
+        limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+        setrlimit(RLIMIT_NOFILE, &limit);
+        getrlimit(RLIMIT_NOFILE, &limit);
+    }
+    rlim_t usable = limit.rlim_cur > DESCRIPTORS_SPARE ? limit.rlim_cur - DESCRIPTORS_SPARE : 0;
+    unsigned each = (unsigned)(usable < CONNECTIONS_MAX ? usable : CONNECTIONS_MAX) / fronts;
+    return each < CONNECTIONS_MIN ? CONNECTIONS_MIN : each;
+}
+
+static bool start_fronts(struct server *server)
+{
+    unsigned connections = connections_per_front(server->config->threads);
+    for (uint32_t i = 0; i < server->config->threads; i++) {
+        int error = front_start(&server->fronts[i], server->listeners, server->listeners_count,
+                                &server->state, connections, server->done);
+        if (error != 0)
+            return fail("start a front-end thread", error);
+        server->fronts_count++;
+    }
+    return true;
+}
+
+/* ---- reload ---- */
+
+static bool same_listen(const struct config *a, const struct config *b)
+{
+    if (a->listen_count != b->listen_count)
+        return false;
+    for (uint32_t i = 0; i < a->listen_count; i++)
+        if (!address_equal(&a->listen[i], &b->listen[i]))
+            return false;
+    return true;
+}
+
+static void warn_of_restart(const struct server *server, const struct config *next)
+{
+    const struct config *now = server->config;
+    if (!server->listen_fixed && !same_listen(now, next))
+        log_warning("listen has changed; it takes effect at the next start");
+    if (now->threads != next->threads)
+        log_warning("threads has changed; it takes effect at the next start");
+    if (now->max_keys != next->max_keys)
+        log_warning("max_keys has changed; it takes effect at the next start");
+}
+
+static void ask_limits(struct server *server, const struct config *config)
+{
+    struct message message = {
+        .kind = MESSAGE_LIMITS,
+        .ask.limits = {.limits = config->limits, .when_full = config->when_full},
+    };
+    server->control.messages[0] = &message;
+    server->control.count = 1;
+    state_ask(&server->state, &server->control);
+}
+
+static void tell_fault(void *context, const char *line)
+{
+    (void)context;
+    log_error("%s", line);
+}
+
+static void reload(struct server *server)
+{
+    struct config next;
+    struct faults faults = {0};
+    if (server->config_path == NULL) {
+        log_warning("nothing to reload: started without a configuration file");
+    } else if (!config_load(server->config_path, &next, &faults)) {
+        faults_tell(&faults, server->config_path, tell_fault, NULL);
+        log_error("%s is faulty; the limits stay as they were", server->config_path);
+        faults_release(&faults);
+    } else {
+        warn_of_restart(server, &next);
+        ask_limits(server, &next);
+        log_info("reloaded %s: %u limits", server->config_path, next.limits->count);
+        config_release(&next);
+    }
+}
+
+/* ---- the life ---- */
+
+static int next_signal(struct server *server)
+{
+    struct signalfd_siginfo info;
+    ssize_t got = read(server->signals, &info, sizeof info);
+    return got == sizeof info ? (int)info.ssi_signo : 0;
+}
+
+static void serve(struct server *server)
+{
+    for (;;) {
+        int signal = next_signal(server);
+        if (signal == SIGHUP) {
+            reload(server);
+        } else if (signal != 0) {
+            log_info("%s: draining", strsignal(signal));
+            return;
+        }
+    }
+}
+
+/* Waits for the front-ends to end; a second signal ends the process at once. */
+static void wait_for_fronts(struct server *server)
+{
+    uint64_t ended = 0;
+    while (ended < server->fronts_count) {
+        struct pollfd events[] = {
+            {.fd = server->done, .events = POLLIN},
+            {.fd = server->signals, .events = POLLIN},
+        };
+        eventfd_t more = 0;
+        if (poll(events, 2, -1) < 0)
+            continue;
+        if (events[0].revents != 0 && eventfd_read(server->done, &more) == 0)
+            ended += more;
+        if (events[1].revents != 0 && next_signal(server) != SIGHUP) {
+            log_warning("a second signal: ending at once");
+            _exit(EXIT_STATUS_OK);
+        }
+    }
+}
+
+static void stop_fronts(struct server *server)
+{
+    for (unsigned i = 0; i < server->fronts_count; i++)
+        front_drain(&server->fronts[i]);
+    wait_for_fronts(server);
+    for (unsigned i = 0; i < server->fronts_count; i++)
+        front_join(&server->fronts[i]);
+}
+
+static void close_listeners(struct server *server)
+{
+    for (unsigned i = 0; i < server->listeners_count; i++)
+        listener_close(&server->listeners[i]);
+}
+
+/* Everything between a running state thread and its end. */
+static enum exit_status run_fronts(struct server *server)
+{
+    enum exit_status status = EXIT_STATUS_FAILURE;
+    if (open_listeners(server) && start_fronts(server)) {
+        log_info("version " PACKAGE_VERSION " ready: %u limits, room for %u keys",
+                 server->config->limits->count, server->config->max_keys);
+        serve(server);
+        status = EXIT_STATUS_OK;
+    }
+    stop_fronts(server);
+    close_listeners(server);
+    return status;
+}
+
+enum exit_status server_run(struct config *config, const char *config_path, bool listen_fixed)
+{
+    struct server *server = calloc(1, sizeof *server);
+    enum exit_status status = EXIT_STATUS_FAILURE;
+    if (server == NULL) {
+        fail("start", errno);
+        return status;
+    }
+    server->config = config;
+    server->config_path = config_path;
+    server->listen_fixed = listen_fixed;
+    if (open_signals(server) && start_state(server)) {
+        status = run_fronts(server);
+        state_stop(&server->state);
+        batch_release(&server->control);
+        if (status == EXIT_STATUS_OK)
+            log_info("stopped");
+    }
+    close(server->signals);
+    close(server->done);
+    free(server);
+    return status;
+}

@@ -1,0 +1,29 @@
+/*
+ * Text: appending to a buffer that is known to be large enough.
+ *
+ * The writer sizes its buffer for the longest input its checks let through;
+ * a text that does not fit is our bug, and ends the process.
+ *
+ * Owns nothing. Any thread. Never blocks.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct text {
+    char *start, *at, *end;
+};
+
+struct text text_begin(char *buffer, size_t size);
+
+/* Appends bytes, a number in decimal, or valid UTF-8 as a JSON string in quotes (RFC 8259, 7). */
+void text_bytes(struct text *text, const char *bytes, size_t len);
+void text_number(struct text *text, uint64_t number);
+void text_json(struct text *text, const char *string, size_t len);
+
+#define text_literal(text, literal) text_bytes(text, "" literal, sizeof literal - 1)
+void text_string(struct text *text, const char *string);
+
+/* Ends the text with a NUL; its length. */
+size_t text_end(struct text *text);

@@ -1,0 +1,128 @@
+/*
+ * allowd: options, configuration, server.
+ */
+#include "edge/config.h"
+#include "edge/log.h"
+#include "edge/server.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char usage[] =
+    "Usage: allowd [-c FILE] [-l ADDRESS]... [-t]\n"
+    "       allowd -h | -V\n"
+    "Answers over HTTP whether a key may go on: curl 'http://127.0.0.1:10429/allow?key=alice'\n"
+    "\n"
+    "  -c FILE     read the configuration from FILE; without it, built-in defaults\n"
+    "  -l ADDRESS  listen on ADDRESS instead of what the configuration says; may be repeated\n"
+    "  -t          check the configuration and exit: 0 if it is fine, 6 if it is not\n"
+    "  -h          show this help and exit\n"
+    "  -V          show the version and exit\n"
+    "\n"
+    "Signals: SIGHUP reloads the limits, SIGTERM and SIGINT drain and stop.\n"
+    "See allowd(8), allowd.yaml(5) and allowd-http(7).\n";
+
+struct options {
+    const char *config_path; /* NULL: defaults */
+    bool check;
+    uint32_t listen_count;
+    struct address listen[CONFIG_LISTEN_MAX];
+};
+
+static enum exit_status show(const char *text)
+{
+    return fputs(text, stdout) >= 0 && fflush(stdout) == 0 ? EXIT_STATUS_OK : EXIT_STATUS_FAILURE;
+}
+
+static bool add_listen(struct options *options, const char *text)
+{
+    if (options->listen_count == CONFIG_LISTEN_MAX)
+        log_error("-l: more than %d addresses", CONFIG_LISTEN_MAX);
+    else if (!address_parse(text, &options->listen[options->listen_count]))
+        log_error("-l: \"%s\" is not " ADDRESS_FORMS, text);
+    else
+        return ++options->listen_count, true;
+    return false;
+}
+
+/* false: the process ends with *status. */
+static bool parse_options(int argc, char **argv, struct options *options, enum exit_status *status)
+{
+    *status = EXIT_STATUS_USAGE;
+    for (int option; (option = getopt(argc, argv, "c:l:thV")) != -1;) {
+        switch (option) {
+        case 'c':
+            options->config_path = optarg;
+            break;
+        case 'l':
+            if (!add_listen(options, optarg))
+                return false;
+            break;
+        case 't':
+            options->check = true;
+            break;
+        case 'h':
+            *status = show(usage);
+            return false;
+        case 'V':
+            *status = show("allowd " PACKAGE_VERSION "\n");
+            return false;
+        default:
+            fputs("Try 'allowd -h'.\n", stderr);
+            return false;
+        }
+    }
+    if (optind < argc) {
+        log_error("\"%s\" is not an option; try 'allowd -h'", argv[optind]);
+        return false;
+    }
+    return true;
+}
+
+/* Descriptors 0 to 2 that were closed would be given to sockets, which the log
+ * would then write to. */
+static void fill_standard_descriptors(void)
+{
+    for (int descriptor = open("/dev/null", O_RDWR); descriptor >= 0; descriptor = dup(descriptor))
+        if (descriptor > STDERR_FILENO) {
+            close(descriptor);
+            return;
+        }
+}
+
+/* Faults begin with their place, so that editors find it; no "allowd:" before it. */
+static void print_line(void *context, const char *line)
+{
+    (void)context;
+    fprintf(stderr, "%s\n", line);
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {0};
+    struct config config;
+    struct faults faults = {0};
+    enum exit_status status;
+
+    fill_standard_descriptors();
+    if (!parse_options(argc, argv, &options, &status))
+        return (int)status;
+    if (!config_load(options.config_path, &config, &faults)) {
+        faults_tell(&faults, options.config_path, print_line, NULL);
+        faults_release(&faults);
+        return EXIT_STATUS_CONFIG;
+    }
+    if (options.listen_count > 0) {
+        config.listen_count = options.listen_count;
+        memcpy(config.listen, options.listen, sizeof config.listen);
+    }
+    status = EXIT_STATUS_OK;
+    if (options.check)
+        log_info("the configuration is fine");
+    else
+        status = server_run(&config, options.config_path, options.listen_count > 0);
+    config_release(&config);
+    return (int)status;
+}
