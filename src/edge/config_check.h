@@ -1,0 +1,20 @@
+/*
+ * The meaning of a configuration: values read strictly, ranges, what belongs together.
+ *
+ * Owns nothing. One thread. Never blocks. Errors: faults, each at the place
+ * that its value has in front.
+ */
+#pragma once
+
+#include "edge/config.h"
+#include "edge/config_schema.h"
+
+#include <stdbool.h>
+
+/* The words for enum when_full, by its value. */
+extern const char *const config_when_full_names[];
+
+/* Makes a configuration of a raw one. is_cut: the raw one may lack limits that
+ * are in the file. false: *faults is not empty, and there is nothing to release. */
+bool config_check(const struct raw_config *raw, bool is_cut, struct config *config,
+                  struct faults *faults);

@@ -1,0 +1,103 @@
+#include "edge/config_schema.h"
+
+#include "edge/config.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+
+#define ALLOCATED_MAX (16u << 20) /* bytes: many times what the largest valid file needs */
+
+#define OPTIONAL_STRING(structure, member)                                                         \
+    CYAML_FIELD_STRING_PTR(#member, CYAML_FLAG_OPTIONAL, structure, member, 0, CYAML_UNLIMITED)
+#define REQUIRED_STRING(structure, member)                                                         \
+    CYAML_FIELD_STRING_PTR(#member, CYAML_FLAG_DEFAULT, structure, member, 0, CYAML_UNLIMITED)
+
+static const cyaml_schema_field_t limit_fields[] = {
+    REQUIRED_STRING(struct raw_limit, name),
+    OPTIONAL_STRING(struct raw_limit, match),
+    REQUIRED_STRING(struct raw_limit, burst),
+    REQUIRED_STRING(struct raw_limit, rate),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t limit_entry = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_limit, limit_fields),
+};
+
+static const cyaml_schema_value_t listen_entry = {
+    CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, CYAML_UNLIMITED),
+};
+
+/* The least count of a list is 0 although an empty list is a fault: config_shape
+ * refuses whatever is left empty, and has this still load for the other checks. */
+static const cyaml_schema_field_t config_fields[] = {
+    CYAML_FIELD_SEQUENCE("listen", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct raw_config,
+                         listen, &listen_entry, 0, CONFIG_LISTEN_MAX),
+    OPTIONAL_STRING(struct raw_config, threads),
+    OPTIONAL_STRING(struct raw_config, tick),
+    OPTIONAL_STRING(struct raw_config, max_keys),
+    OPTIONAL_STRING(struct raw_config, when_full),
+    CYAML_FIELD_SEQUENCE("limits", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct raw_config,
+                         limits, &limit_entry, 0, LIMITS_MAX),
+    CYAML_FIELD_END,
+};
+
+static_assert(sizeof config_fields / sizeof config_fields[0] <= CONFIG_NAMES_MAX + 1 &&
+                  sizeof limit_fields / sizeof limit_fields[0] <= CONFIG_NAMES_MAX + 1,
+              "no mapping has more names than CONFIG_NAMES_MAX");
+
+const cyaml_schema_value_t config_schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct raw_config, config_fields),
+};
+
+/* libcyaml's allocator: `context` counts the bytes held, and ALLOCATED_MAX is the end of them. */
+static void *allocate(void *context, void *block, size_t size)
+{
+    size_t *allocated = context, held = malloc_usable_size(block);
+    if (size == 0) {
+        *allocated -= held;
+        free(block);
+        return NULL;
+    }
+    if (size > ALLOCATED_MAX || *allocated - held > ALLOCATED_MAX - size) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    void *moved = realloc(block, size);
+    if (moved != NULL)
+        *allocated += malloc_usable_size(moved) - held;
+    return moved;
+}
+
+/* No log: what it would say is in the faults, in words meant for the reader of the file. */
+static cyaml_config_t library(size_t *allocated)
+{
+    return (cyaml_config_t){
+        .mem_fn = allocate,
+        .mem_ctx = allocated,
+        .flags = CYAML_CFG_NO_ALIAS,
+    };
+}
+
+struct raw_config *config_raw_load(const char *yaml, size_t len, struct faults *faults)
+{
+    size_t allocated = 0;
+    cyaml_config_t config = library(&allocated);
+    cyaml_data_t *raw = NULL;
+    cyaml_err_t error =
+        cyaml_load_data((const uint8_t *)yaml, len, &config, &config_schema, &raw, NULL);
+    if (error == CYAML_OK)
+        return (struct raw_config *)raw;
+    faults_add(faults, 0, 0, "cannot be loaded: %s", cyaml_strerror(error));
+    return NULL;
+}
+
+void config_raw_free(struct raw_config *raw)
+{
+    /* What is held was counted by the load; here the count may wrap, and nothing looks at it. */
+    size_t allocated = 0;
+    cyaml_config_t config = library(&allocated);
+    cyaml_free(&config, &config_schema, raw, 0);
+}

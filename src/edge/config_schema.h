@@ -1,0 +1,42 @@
+/*
+ * The schema: every name that a configuration knows, and the raw form it loads to.
+ *
+ * Names, kinds, what is required and how long a list may be are here and
+ * nowhere else: libcyaml loads by this table and config_shape checks by it.
+ * Every scalar is a string, for libcyaml misreads numbers in silence ("10/s"
+ * as 10, "010" as 8); config_check reads them strictly.
+ *
+ * A raw configuration owns what it points to until config_raw_free. Any
+ * thread. Never blocks.
+ */
+#pragma once
+
+#include "edge/faults.h"
+
+#include <cyaml/cyaml.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A scalar that was loaded is "LINE:COLUMN TEXT", as config_shape has put it.
+ * NULL: not in the file. Empty: in it or required, but a fault is reported. */
+struct raw_limit {
+    char *name, *match, *burst, *rate;
+};
+
+struct raw_config {
+    char **listen;
+    uint32_t listen_count;
+    char *threads, *tick, *max_keys, *when_full;
+    struct raw_limit *limits;
+    uint32_t limits_count; /* 0 also when the list is not in the file */
+};
+
+extern const cyaml_schema_value_t config_schema;
+
+/* The most names that any mapping of the schema has. */
+#define CONFIG_NAMES_MAX 8
+
+/* Loads what config_shape wrote; NULL: *faults says why not. */
+struct raw_config *config_raw_load(const char *yaml, size_t len, struct faults *faults);
+
+void config_raw_free(struct raw_config *raw); /* NULL is fine */
