@@ -26,6 +26,14 @@ struct brain {
     struct brain_counters counters;
 };
 
+/* Time since the last tick counts towards the next one, but not for more than
+ * one: a long tick's worth of it is not many short ticks at another rate. */
+static void set_tick(struct brain *brain, uint64_t tick_ns)
+{
+    brain->last_tick_ns = brain->now_ns - (brain->now_ns - brain->last_tick_ns) % tick_ns;
+    brain->tick_ns = tick_ns;
+}
+
 static void install(struct brain *brain, struct limits *limits, enum when_full when_full)
 {
     lines_install(&brain->lines, brain->limits, limits);
@@ -35,7 +43,7 @@ static void install(struct brain *brain, struct limits *limits, enum when_full w
     limits_release(brain->limits);
     brain->limits = limits_retain(limits);
     brain->when_full = when_full;
-    brain->tick_ns = limits->tick_ms * NS_PER_MS;
+    set_tick(brain, limits->tick_ms * NS_PER_MS);
 }
 
 struct brain *brain_new(struct limits *limits, enum when_full when_full, uint32_t max_keys,

@@ -72,6 +72,8 @@ struct brain_counters {
 
 /* What happens to a key that the table has no room for. */
 enum when_full { WHEN_FULL_EVICT, WHEN_FULL_DENY, WHEN_FULL_ALLOW };
+#define WHEN_FULL_COUNT 3
+extern const char *const when_full_names[WHEN_FULL_COUNT]; /* as the configuration has them */
 
 /* To DAEMON. */
 struct daemon_answer {

@@ -82,14 +82,15 @@ static void explain_overflow(uint64_t burst, struct rate rate, uint64_t tick_ms,
     uint64_t g = gcd(rate.period_ms, (uint64_t)((u128)rate.tokens * tick_ms % rate.period_ms));
     u128 cap_units = (u128)burst * (rate.period_ms / g);
     u128 step_units = (u128)rate.tokens * tick_ms / g;
-    u128 days = 0;
+    char when[48] = "at once";
     if (cap_units <= CREDIT_MAX && step_units <= CREDIT_MAX)
-        days = lifetime_ms((uint64_t)cap_units, (uint64_t)step_units, tick_ms) / MS_PER_DAY;
+        snprintf(when, sizeof when, "after %" PRIu64 " days",
+                 (uint64_t)(lifetime_ms((uint64_t)cap_units, (uint64_t)step_units, tick_ms) /
+                            MS_PER_DAY));
     snprintf(text, CREDIT_EXPLAIN_MAX,
-             "counted exactly, this burst and rate overflow 63 bits after %" PRIu64
-             " days, and allowd asks for 20 years; use a rounder rate, a smaller burst or a longer "
-             "tick",
-             (uint64_t)days);
+             "counted exactly, this burst and rate overflow 63 bits %s, and allowd asks for 20 "
+             "years; use a rounder rate, a smaller burst or a longer tick",
+             when);
 }
 
 void credit_explain(enum credit_fault fault, uint64_t burst, struct rate rate, uint64_t tick_ms,
@@ -149,6 +150,9 @@ uint64_t credit_ticks_until(const struct credit_line *line, uint64_t level, uint
 uint64_t credit_carry(const struct credit_line *from, uint64_t spent_mark,
                       const struct credit_line *to, uint64_t to_start_units)
 {
-    u128 level = (u128)credit_level(from, spent_mark) * to->token_units / from->token_units;
-    return to_start_units - (uint64_t)(level < to->cap_units ? level : to->cap_units);
+    uint64_t level = credit_level(from, spent_mark);
+    if (level == from->cap_units)
+        return to_start_units - to->cap_units;
+    u128 carried = (u128)level * to->token_units / from->token_units;
+    return to_start_units - (uint64_t)(carried < to->cap_units ? carried : to->cap_units);
 }

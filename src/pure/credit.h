@@ -40,7 +40,7 @@ enum credit_fault credit_line_init(struct credit_line *line, uint64_t burst, str
                                    uint64_t tick_ms);
 
 /* Room for credit_explain, terminating NUL included. */
-#define CREDIT_EXPLAIN_MAX 256
+#define CREDIT_EXPLAIN_MAX 384
 
 /* Says what is wrong, in numbers, and what to write instead. */
 void credit_explain(enum credit_fault fault, uint64_t burst, struct rate rate, uint64_t tick_ms,
@@ -65,6 +65,7 @@ uint64_t credit_ticks_until(const struct credit_line *line, uint64_t level, uint
 
 /* The mark, on the line `to`, of a bucket that had spent_mark on the line `from`
  * when `to` began with credit `to_start_units`: the tokens carry over, rounded
- * down to a unit of `to` and capped at its burst. `from` no longer advances. */
+ * down to a unit of `to` and capped at its burst. A full bucket stays full, for
+ * it must fare like one that was dropped. `from` no longer advances. */
 uint64_t credit_carry(const struct credit_line *from, uint64_t spent_mark,
                       const struct credit_line *to, uint64_t to_start_units);
