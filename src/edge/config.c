@@ -2,6 +2,7 @@
 
 #include "edge/config_check.h"
 #include "edge/config_file.h"
+#include "edge/config_scalar.h"
 #include "edge/config_schema.h"
 #include "edge/config_shape.h"
 #include "edge/config_text.h"
@@ -78,7 +79,7 @@ void config_print(const struct config *config, FILE *out)
     quantity_print_duration(config->limits->tick_ms, tick);
     fprintf(out,
             "threads: %" PRIu32 "\ntick: %s\nmax_keys: %" PRIu32 "\nwhen_full: %s\nlimits:\n",
-            config->threads, tick, config->max_keys, config_when_full_names[config->when_full]);
+            config->threads, tick, config->max_keys, when_full_names[config->when_full]);
     for (uint32_t i = 0; i < config->limits->count; i++)
         print_limit(&config->limits->limit[i], out);
 }

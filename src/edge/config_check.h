@@ -11,9 +11,6 @@
 
 #include <stdbool.h>
 
-/* The words for enum when_full, by its value. */
-extern const char *const config_when_full_names[];
-
 /* Makes a configuration of a raw one. is_cut: the raw one may lack limits that
  * are in the file. false: *faults is not empty, and there is nothing to release. */
 bool config_check(const struct raw_config *raw, bool is_cut, struct config *config,

@@ -276,6 +276,7 @@ static void close_copy(struct shape *shape, bool is_wanted, struct config_copy *
 {
     bool failed = ferror(shape->copy) != 0;
     failed |= fclose(shape->copy) != 0;
+    failed |= copy->yaml == NULL; /* which glibc leaves at its last allocation without an error */
     copy->is_cut = shape->is_cut || shape->events.is_stopped;
     if (failed)
         faults_add(shape->faults, 0, 0, "out of memory");

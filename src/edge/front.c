@@ -110,12 +110,13 @@ static void wait_and_accept(struct front *front, int timeout_ms)
     struct epoll_event events[16];
     int count = epoll_wait(front->epoll, events, sizeof events / sizeof events[0], timeout_ms);
     for (int i = 0; i < count; i++) {
-        uint64_t ignored;
+        eventfd_t ignored;
         if (is_listener(front, events[i].data.fd)) {
             accept_from(front, events[i].data.fd, ACCEPTS_A_TURN);
         } else if (events[i].data.fd == front->wake) {
-            ssize_t got = read(front->wake, &ignored, sizeof ignored);
-            (void)got;
+            eventfd_read(front->wake, &ignored);
+        } else {
+            http_heed(front->http, events[i].data.fd);
         }
     }
 }
@@ -206,9 +207,13 @@ static int open_descriptors(struct front *front)
 {
     front->epoll = epoll_create1(EPOLL_CLOEXEC);
     front->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (front->epoll < 0 || front->wake < 0 || watch(front, front->wake, EPOLLIN) != 0 ||
-        watch(front, http_descriptor(front->http), EPOLLIN) != 0)
+    if (front->epoll < 0 || front->wake < 0 || watch(front, front->wake, EPOLLIN) != 0)
         return errno;
+    int descriptors[HTTP_DESCRIPTORS];
+    http_descriptors(front->http, descriptors);
+    for (int i = 0; i < HTTP_DESCRIPTORS; i++)
+        if (watch(front, descriptors[i], EPOLLIN) != 0)
+            return errno;
     return start_accepting(front);
 }
 

@@ -1,21 +1,26 @@
 #include "edge/http.h"
 
 #include "edge/gate.h"
+#include "edge/leaving.h"
 #include "edge/request.h"
+#include "machine/clock.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 static_assert(MHD_VERSION >= 0x00097500, "the batch exchange is proven against 0.9.75");
 
-/* For a request's line and header, and then its reply's. libmicrohttpd 0.9.75 clears all
- * of it after every request: at 64 connections 32 KiB cost 2.2 us a request more
- * than 8 KiB (7.8 and 5.6 us, all told). */
+/* For a request's line and header, then its reply's; cookies count twice, so that
+ * one of 4 KiB, the most a browser keeps, has room. libmicrohttpd 0.9.75 clears
+ * all of it after every request: see HACKING for what more would cost. */
 enum {
-    CONNECTION_MEMORY = 8 * 1024,
+    CONNECTION_MEMORY = 12 * 1024,
     REPLY_HEADER_MAX = 1024, /* of which this is kept for the reply */
     ENTRY_BYTES = 64,        /* a field, parameter or cookie takes so much besides its text */
 };
@@ -24,14 +29,17 @@ enum {
 struct client {
     struct request request;
     struct client *next_free;
-    int socket; /* -1: no connection */
-    bool busy;  /* a request is under way */
+    int socket;   /* -1: no connection */
+    bool busy;    /* a request is under way */
+    bool hung_up; /* its client has sent its last byte */
 };
 
 struct http {
     struct MHD_Daemon *daemon;
     struct client *clients; /* one for each connection there can be; memory is touched as they come */
     struct client *free_client;
+    int hangups; /* an epoll set of all clients, for those that have sent their last byte */
+    struct leaving leaving;
     unsigned clients_used;
     unsigned connections, connections_max;
     bool draining;
@@ -57,23 +65,45 @@ static struct client *client_take(struct http *http)
     return &http->clients[http->clients_used++];
 }
 
+static uint64_t now_ns(void)
+{
+    return clock_monotonic.now_ns(clock_monotonic.context);
+}
+
+static void on_started(struct http *http, struct client *client, int socket)
+{
+    struct epoll_event hangup = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = client};
+    client->socket = socket;
+    client->busy = client->hung_up = false;
+    epoll_ctl(http->hangups, EPOLL_CTL_ADD, socket, &hangup);
+    http->connections++;
+}
+
+/* libmicrohttpd is about to close its descriptor of the socket. */
+static void on_closed(struct http *http, struct client *client)
+{
+    epoll_ctl(http->hangups, EPOLL_CTL_DEL, client->socket, NULL);
+    int socket = client->hung_up ? -1 : fcntl(client->socket, F_DUPFD_CLOEXEC, 0);
+    if (socket >= 0)
+        leaving_add(&http->leaving, socket, now_ns());
+    client->socket = -1;
+    client->next_free = http->free_client;
+    http->free_client = client;
+    http->connections--;
+}
+
 static void on_connection(void *context, struct MHD_Connection *connection, void **client_context,
                           enum MHD_ConnectionNotificationCode code)
 {
     struct http *http = context;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         struct client *client = client_take(http);
-        client->socket =
-            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-        client->busy = false;
         *client_context = client;
-        http->connections++;
+        on_started(
+            http, client,
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
     } else {
-        struct client *client = *client_context;
-        client->socket = -1;
-        client->next_free = http->free_client;
-        http->free_client = client;
-        http->connections--;
+        on_closed(http, *client_context);
     }
 }
 
@@ -176,9 +206,12 @@ static enum MHD_Result on_header(const struct http *http, struct MHD_Connection 
     gate_begin(&gate, version, http->check_places);
     if (gate.fault != NULL)
         return refuse(http, connection, request, 505, gate.fault);
-    /* The target ends one blank before the version, unless a NUL cut it short. */
-    if (http->check_places && (size_t)(version - 1 - url) != request->target_len)
-        return refuse(http, connection, request, 400, "the target holds a NUL character");
+    /* One blank is between method and target, and between target and version,
+     * unless there were more, or a NUL cut a string short. */
+    if (http->check_places && ((size_t)(url - 1 - method) != strlen(method) ||
+                               (size_t)(version - 1 - url) != request->target_len))
+        return refuse(http, connection, request, 400,
+                      "the request line holds a NUL character or more than two blanks");
 
     const union MHD_ConnectionInfo *header =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
@@ -246,14 +279,32 @@ void http_add(struct http *http, int socket, const struct sockaddr *peer, sockle
     MHD_add_connection(http->daemon, socket, peer, peer_len);
 }
 
+/*
+ * libmicrohttpd waits for the edge of an event, and takes a read that came up
+ * short for all there was. When a client's end came along with its last bytes
+ * that edge is past, and the connection would stay until its timeout. Shutting
+ * down our side of reading, where nothing more can come, makes a new edge; what
+ * has arrived is still read.
+ */
+static void heed_hangups(struct http *http)
+{
+    struct epoll_event events[64];
+    int count = epoll_wait(http->hangups, events, sizeof events / sizeof events[0], 0);
+    for (int i = 0; i < count; i++) {
+        struct client *client = events[i].data.ptr;
+        client->hung_up = true;
+        shutdown(client->socket, SHUT_RD);
+    }
+}
+
 unsigned http_connections(const struct http *http)
 {
-    return http->connections;
+    return http->connections + http->leaving.count;
 }
 
 bool http_has_room(const struct http *http)
 {
-    return http->connections < http->connections_max;
+    return http_connections(http) < http->connections_max;
 }
 
 void http_drain(struct http *http)
@@ -298,7 +349,9 @@ struct http *http_new(unsigned connections_max)
     http->connections_max = connections_max;
     http->check_places = strncmp(MHD_get_version(), "0.", 2) == 0;
     http->clients = calloc(connections_max, sizeof http->clients[0]);
-    if (http->clients == NULL || batch_init(&http->batch) != 0)
+    http->hangups = epoll_create1(EPOLL_CLOEXEC);
+    int error = leaving_init(&http->leaving);
+    if (http->clients == NULL || http->hangups < 0 || error != 0 || batch_init(&http->batch) != 0)
         goto free_clients;
     http->daemon = start_daemon(http, connections_max);
     if (http->daemon == NULL)
@@ -308,6 +361,10 @@ struct http *http_new(unsigned connections_max)
 release_batch:
     batch_release(&http->batch);
 free_clients:
+    if (error == 0)
+        leaving_release(&http->leaving);
+    if (http->hangups >= 0)
+        close(http->hangups);
     free(http->clients);
     free(http);
     return NULL;
@@ -316,20 +373,40 @@ free_clients:
 void http_free(struct http *http)
 {
     MHD_stop_daemon(http->daemon);
+    leaving_release(&http->leaving);
+    close(http->hangups);
     batch_release(&http->batch);
     free(http->clients);
     free(http);
 }
 
-int http_descriptor(const struct http *http)
+void http_descriptors(const struct http *http, int descriptors[HTTP_DESCRIPTORS])
 {
-    return MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+    descriptors[0] = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+    descriptors[1] = http->hangups;
+    descriptors[2] = http->leaving.epoll;
+}
+
+void http_heed(struct http *http, int descriptor)
+{
+    if (descriptor == http->hangups)
+        heed_hangups(http);
+    else if (descriptor == http->leaving.epoll)
+        leaving_run(&http->leaving, now_ns());
 }
 
 int http_timeout_ms(const struct http *http)
 {
-    unsigned long long timeout_ms;
-    if (MHD_get_timeout(http->daemon, &timeout_ms) != MHD_YES)
+    unsigned long long timeout_ms = INT32_MAX;
+    bool has_timeout = MHD_get_timeout(http->daemon, &timeout_ms) == MHD_YES;
+    uint64_t due_ns = leaving_deadline_ns(&http->leaving);
+    if (due_ns != UINT64_MAX) {
+        uint64_t now = now_ns();
+        uint64_t due_ms = due_ns <= now ? 0 : (due_ns - now + NS_PER_MS - 1) / NS_PER_MS;
+        if (!has_timeout || due_ms < timeout_ms)
+            return (int)due_ms;
+    }
+    if (!has_timeout)
         return -1;
     return timeout_ms > INT32_MAX ? INT32_MAX : (int)timeout_ms;
 }
@@ -337,6 +414,8 @@ int http_timeout_ms(const struct http *http)
 void http_run(struct http *http)
 {
     MHD_run(http->daemon);
+    if (http->leaving.count > 0)
+        leaving_run(&http->leaving, now_ns());
 }
 
 struct batch *http_batch(struct http *http)

@@ -26,8 +26,10 @@ struct http *http_new(unsigned connections_max);
 /* Closes what is open, and frees. */
 void http_free(struct http *http);
 
-/* The descriptor that is readable when http_run has something to do. */
-int http_descriptor(const struct http *http);
+/* The descriptors to wait for; when one is readable, call http_heed with it, then http_run. */
+#define HTTP_DESCRIPTORS 3
+void http_descriptors(const struct http *http, int descriptors[HTTP_DESCRIPTORS]);
+void http_heed(struct http *http, int descriptor);
 
 /* Milliseconds after which http_run has something to do all the same; -1: none. */
 int http_timeout_ms(const struct http *http);
@@ -43,7 +45,7 @@ void http_run(struct http *http);
 struct batch *http_batch(struct http *http);
 void http_answered(struct http *http);
 
-/* Connections open now, and whether one more would have room. */
+/* Sockets open now, those leaving included, and whether one more would have room. */
 unsigned http_connections(const struct http *http);
 bool http_has_room(const struct http *http);
 

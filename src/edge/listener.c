@@ -1,7 +1,11 @@
 #include "edge/listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
 #include <netinet/in.h>
+#include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -56,11 +60,30 @@ static void remember(struct listener *listener, const struct address *address)
     }
 }
 
+/* Locks the directory of a Unix socket's file: between seeing that a file is
+ * stale and listening on a new one, no other allowd may do the same. The lock
+ * goes with the descriptor. -1: another kind of address, or no such directory. */
+static int lock_directory(const struct address *address)
+{
+    const char *path = address_unix_path(address);
+    struct sockaddr_un copy;
+    if (path == NULL)
+        return -1;
+    strcpy(copy.sun_path, path);
+    int directory = open(dirname(copy.sun_path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory >= 0)
+        flock(directory, LOCK_EX);
+    return directory;
+}
+
 int listener_open(struct listener *listener, const struct address *address, const char **doing)
 {
     *listener = (struct listener){.socket = -1};
+    int lock = lock_directory(address);
     remove_stale(address);
     int error = bind_and_listen(listener, address, doing);
+    if (lock >= 0)
+        close(lock);
     if (error == 0) {
         remember(listener, address);
     } else if (listener->socket >= 0) {
@@ -70,13 +93,18 @@ int listener_open(struct listener *listener, const struct address *address, cons
     return error;
 }
 
-void listener_close(struct listener *listener)
+void listener_remove_file(const struct listener *listener)
 {
     const char *path = address_unix_path(&listener->address);
     struct stat file;
-    close(listener->socket);
-    listener->socket = -1;
     if (path != NULL && lstat(path, &file) == 0 && file.st_dev == listener->device &&
         file.st_ino == listener->inode)
         unlink(path);
+}
+
+void listener_close(struct listener *listener)
+{
+    close(listener->socket);
+    listener->socket = -1;
+    listener_remove_file(listener);
 }

@@ -21,5 +21,8 @@ struct listener {
  * A Unix socket's file that nobody listens on any more is replaced, a live one never. */
 int listener_open(struct listener *listener, const struct address *address, const char **doing);
 
-/* Closes, and removes a Unix socket's file if it is still the one made by listener_open. */
+/* Closes, and removes the file. */
 void listener_close(struct listener *listener);
+
+/* Removes a Unix socket's file if it is still the one made by listener_open. Any thread. */
+void listener_remove_file(const struct listener *listener);

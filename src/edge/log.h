@@ -2,7 +2,7 @@
  * The log: one line an event, on standard error.
  *
  * Owns nothing. Any thread; a line is written by one write(2) and stays whole.
- * Blocks as standard error does. Errors: none, a line that cannot be written is lost.
+ * Never blocks on a pipe. Errors: none, a line that cannot be written now is lost.
  */
 #pragma once
 

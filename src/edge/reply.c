@@ -207,11 +207,6 @@ static void print_limit(FILE *out, const struct limit *limit)
 
 void reply_daemon(struct reply *reply, const struct daemon_answer *answer)
 {
-    static const char *const when_full_names[] = {
-        [WHEN_FULL_EVICT] = "evict",
-        [WHEN_FULL_DENY] = "deny",
-        [WHEN_FULL_ALLOW] = "allow",
-    };
     char *body = NULL;
     size_t body_len = 0;
     FILE *out = open_memstream(&body, &body_len);

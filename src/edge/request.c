@@ -155,11 +155,12 @@ static void parse_path(struct request *request, const char *raw, size_t len)
         request->route = route_find(path, path_len);
 }
 
-/* Bytes that no target may hold (RFC 9112, 3.2): what is not visible ASCII must be escaped. */
-static bool is_visible(const char *target)
+/* Whether a target is without what must be escaped in it (RFC 3986, 2; RFC 9112,
+ * 3.2): all that is not visible ASCII, and '#', which would begin a fragment. */
+static bool is_escaped(const char *target)
 {
     for (; *target != '\0'; target++)
-        if (*target <= ' ' || *target == 0x7f)
+        if (*target <= ' ' || *target == 0x7f || *target == '#')
             return false;
     return true;
 }
@@ -178,10 +179,10 @@ void request_begin(struct request *request, const char *target)
     for (const char *at = target; (at = strchr(at, '&')) != NULL; at++)
         request->target_parameters++;
 
-    if (!is_visible(target)) {
+    if (!is_escaped(target)) {
         refuse(request, 400,
-               "the target holds a space, a control character or a raw byte above 127; escape it as "
-               "%%XX");
+               "the target holds a space, a '#', a control character or a byte above 127; escape "
+               "it as %%XX");
         return;
     }
     const char *query = memchr(target, '?', request->target_len);

@@ -207,6 +207,15 @@ static void serve(struct server *server)
     }
 }
 
+/* While the front-ends still use the listeners: only what would stay behind goes. */
+static void end_at_once(const struct server *server)
+{
+    log_warning("a second signal: ending at once");
+    for (unsigned i = 0; i < server->listeners_count; i++)
+        listener_remove_file(&server->listeners[i]);
+    _exit(EXIT_STATUS_OK);
+}
+
 /* Waits for the front-ends to end; a second signal ends the process at once. */
 static void wait_for_fronts(struct server *server)
 {
@@ -221,10 +230,8 @@ static void wait_for_fronts(struct server *server)
             continue;
         if (events[0].revents != 0 && eventfd_read(server->done, &more) == 0)
             ended += more;
-        if (events[1].revents != 0 && next_signal(server) != SIGHUP) {
-            log_warning("a second signal: ending at once");
-            _exit(EXIT_STATUS_OK);
-        }
+        if (events[1].revents != 0 && next_signal(server) != SIGHUP)
+            end_at_once(server);
     }
 }
 

@@ -1,0 +1,72 @@
+#include "edge/leaving.h"
+
+#include "pure/quantity.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+int leaving_init(struct leaving *leaving)
+{
+    leaving->count = leaving->oldest = leaving->end = 0;
+    leaving->epoll = epoll_create1(EPOLL_CLOEXEC);
+    return leaving->epoll < 0 ? errno : 0;
+}
+
+static void close_slot(struct leaving *leaving, unsigned slot)
+{
+    int *socket = &leaving->slots[slot % LEAVING_MAX].socket;
+    if (*socket >= 0) {
+        close(*socket);
+        leaving->count--;
+    }
+    *socket = -1;
+}
+
+void leaving_release(struct leaving *leaving)
+{
+    for (; leaving->oldest != leaving->end; leaving->oldest++)
+        close_slot(leaving, leaving->oldest);
+    close(leaving->epoll);
+}
+
+void leaving_add(struct leaving *leaving, int socket, uint64_t now_ns)
+{
+    if (leaving->end - leaving->oldest == LEAVING_MAX)
+        close_slot(leaving, leaving->oldest++);
+    unsigned slot = leaving->end++ % LEAVING_MAX;
+    struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.u32 = slot};
+    leaving->slots[slot].socket = socket;
+    leaving->slots[slot].deadline_ns = now_ns + LEAVING_MS * (uint64_t)NS_PER_MS;
+    leaving->count++;
+    shutdown(socket, SHUT_WR);
+    if (epoll_ctl(leaving->epoll, EPOLL_CTL_ADD, socket, &event) != 0)
+        close_slot(leaving, slot);
+}
+
+/* Throws away some of what has come; false: that was the end. */
+static bool drop_input(int socket)
+{
+    char dropped[16384];
+    ssize_t got = recv(socket, dropped, sizeof dropped, MSG_DONTWAIT);
+    return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+void leaving_run(struct leaving *leaving, uint64_t now_ns)
+{
+    struct epoll_event events[64];
+    int count = epoll_wait(leaving->epoll, events, sizeof events / sizeof events[0], 0);
+    for (int i = 0; i < count; i++)
+        if (!drop_input(leaving->slots[events[i].data.u32].socket))
+            close_slot(leaving, events[i].data.u32);
+    while (leaving_deadline_ns(leaving) <= now_ns)
+        close_slot(leaving, leaving->oldest++);
+}
+
+uint64_t leaving_deadline_ns(const struct leaving *leaving)
+{
+    return leaving->oldest == leaving->end ? UINT64_MAX
+                                         : leaving->slots[leaving->oldest % LEAVING_MAX].deadline_ns;
+}

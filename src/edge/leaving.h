@@ -1,0 +1,39 @@
+/*
+ * Leaving: sockets that allowd is done with, while their clients may still be sending.
+ *
+ * Closing a socket that holds unread input makes the kernel drop the output
+ * that is still on its way, answers included. So the sending side is closed
+ * first, and input is read and thrown away until the client closes too, or
+ * LEAVING_MS have passed.
+ *
+ * Owns its sockets. One thread. Never blocks. Errors: leaving_init only, an errno value.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#define LEAVING_MS 1000
+#define LEAVING_MAX 256 /* beyond this the oldest is closed as it is */
+
+struct leaving {
+    int epoll;
+    unsigned count;       /* sockets open */
+    unsigned oldest, end; /* slots in use are oldest to end - 1, modulo LEAVING_MAX */
+    struct {
+        int socket; /* -1: closed early */
+        uint64_t deadline_ns;
+    } slots[LEAVING_MAX];
+};
+
+int leaving_init(struct leaving *leaving);
+void leaving_release(struct leaving *leaving);
+
+/* Takes over a socket. */
+void leaving_add(struct leaving *leaving, int socket, uint64_t now_ns);
+
+/* Reads what has come, and closes what is at its end. Call it when
+ * leaving->epoll is readable, and when the oldest deadline has passed. */
+void leaving_run(struct leaving *leaving, uint64_t now_ns);
+
+/* When the oldest socket is due, or UINT64_MAX. */
+uint64_t leaving_deadline_ns(const struct leaving *leaving);
