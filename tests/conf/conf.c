@@ -1,0 +1,696 @@
+/*
+ * Configuration files and what must come of them.
+ *
+ *   conf [--update] [TOP_SRCDIR]
+ *
+ * Each NAME.yaml in tests/conf has a NAME.dump, what config_print then writes,
+ * or a NAME.error, the lines that its faults make. --update writes both anew,
+ * to be read over before they are committed. What a file cannot show, or would
+ * take too large a one, is a test function here.
+ */
+#include "edge/config.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define NAMES "listen, threads, tick, max_keys, when_full, limits"
+#define DEFAULT_LIMIT "  - name: default\n    burst: 10\n    rate: 1/s\n"
+
+static const char *top = ".";
+static char cases[PATH_MAX];   /* the directory of the files */
+static char scratch[PATH_MAX]; /* one of this process's own */
+
+/* ---- helpers ---- */
+
+static void tell_line(void *context, const char *line)
+{
+    fprintf(context, "%s\n", line);
+}
+
+/* What loading a file comes to: the dump, or the faults under this name. To be freed. */
+static char *outcome(const char *path, const char *name, bool *is_loaded)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    assert_non_null(out);
+    struct faults faults = {0};
+    struct config config, before;
+    memset(&config, 0x5a, sizeof config);
+    before = config;
+
+    *is_loaded = config_load(path, &config, &faults);
+    if (*is_loaded) {
+        assert_int_equal(faults.count, 0);
+        config_print(&config, out);
+        config_release(&config);
+    } else {
+        assert_true(faults.count > 0);
+        assert_memory_equal(&config, &before, sizeof config);
+        faults_tell(&faults, name, tell_line, out);
+    }
+    faults_release(&faults);
+    assert_int_equal(fclose(out), 0);
+    return text;
+}
+
+/* "DIRECTORY/NAMEENDING", to be freed. */
+static char *joined(const char *directory, const char *name, const char *ending)
+{
+    char *path = NULL;
+    assert_true(asprintf(&path, "%s/%s%s", directory, name, ending) > 0);
+    return path;
+}
+
+/* The whole of a file, or NULL if there is none. To be freed. */
+static char *read_text(const char *path)
+{
+    FILE *in = fopen(path, "r");
+    if (in == NULL)
+        return NULL;
+    char *text = NULL;
+    size_t room = 0;
+    if (getdelim(&text, &room, '\0', in) < 0)
+        assert_true(feof(in));
+    fclose(in);
+    return text != NULL ? text : strdup("");
+}
+
+static char *write_file(const char *name, const char *bytes, size_t len)
+{
+    char *path = joined(scratch, name, "");
+    FILE *out = fopen(path, "w");
+    assert_non_null(out);
+    assert_int_equal(fwrite(bytes, 1, len, out), len);
+    assert_int_equal(fclose(out), 0);
+    return path;
+}
+
+/* That these bytes, as the file "f", load, or do not, to this text. */
+static void check_bytes(const char *bytes, size_t len, bool loads, const char *wanted)
+{
+    bool is_loaded;
+    char *path = write_file("f", bytes, len);
+    char *text = outcome(path, "f", &is_loaded);
+    assert_string_equal(text, wanted);
+    assert_int_equal(is_loaded, loads);
+    unlink(path);
+    free(path);
+    free(text);
+}
+
+static void check_text(const char *text, bool loads, const char *wanted)
+{
+    check_bytes(text, strlen(text), loads, wanted);
+}
+
+/* That a path cannot be loaded, for this reason. */
+static void check_path(const char *path, const char *wanted)
+{
+    bool is_loaded;
+    char *text = outcome(path, "f", &is_loaded);
+    assert_string_equal(text, wanted);
+    assert_false(is_loaded);
+    free(text);
+}
+
+static char *default_dump(void)
+{
+    bool is_loaded;
+    char *text = outcome(NULL, "", &is_loaded);
+    assert_true(is_loaded);
+    return text;
+}
+
+/* `head`, then `unit` so many times; to be freed. */
+static char *repeated(const char *head, const char *unit, size_t times, size_t *len)
+{
+    char *text = NULL;
+    FILE *out = open_memstream(&text, len);
+    assert_non_null(out);
+    fputs(head, out);
+    for (size_t i = 0; i < times; i++)
+        fputs(unit, out);
+    assert_int_equal(fclose(out), 0);
+    return text;
+}
+
+/* ---- the files ---- */
+
+/* What comes of a case's file, told under the name that the file has here. */
+static char *case_outcome(const char *name, bool *is_loaded)
+{
+    char *path = joined(cases, name, ".yaml");
+    char *text = outcome(path, path + strlen(cases) + 1, is_loaded);
+    free(path);
+    return text;
+}
+
+/* That the configuration which a dump describes has the same dump. */
+static void check_round_trip(const char *dump)
+{
+    check_text(dump, true, dump);
+}
+
+static void test_case(void **state)
+{
+    const char *name = *state;
+    bool is_loaded;
+    char *text = case_outcome(name, &is_loaded);
+    char *wanted_path = joined(cases, name, is_loaded ? ".dump" : ".error");
+    char *wanted = read_text(wanted_path);
+    if (wanted == NULL)
+        fail_msg("there is no %s; this came of it:\n%s", wanted_path, text);
+    assert_string_equal(text, wanted);
+    if (is_loaded)
+        check_round_trip(text);
+    free(wanted);
+    free(wanted_path);
+    free(text);
+}
+
+static void update_case(const char *name)
+{
+    bool is_loaded;
+    char *text = case_outcome(name, &is_loaded);
+    char *wanted = joined(cases, name, is_loaded ? ".dump" : ".error");
+    char *other = joined(cases, name, is_loaded ? ".error" : ".dump");
+    unlink(other);
+    FILE *out = fopen(wanted, "w");
+    if (out == NULL || fputs(text, out) < 0 || fclose(out) != 0)
+        fprintf(stderr, "%s: %s\n", wanted, strerror(errno));
+    free(other);
+    free(wanted);
+    free(text);
+}
+
+/* ---- the shipped example ---- */
+
+static void test_shipped_example_is_the_defaults(void **state)
+{
+    (void)state;
+    bool is_loaded;
+    char *path = joined(top, "etc/allowd.yaml", "");
+    char *text = outcome(path, "allowd.yaml", &is_loaded), *defaults = default_dump();
+    assert_string_equal(text, defaults);
+    check_round_trip(defaults);
+    free(defaults);
+    free(text);
+    free(path);
+}
+
+/* The commented-out examples: without their '#' they must load. */
+static void test_shipped_example_uncommented(void **state)
+{
+    (void)state;
+    char *path = joined(top, "etc/allowd.yaml", ""), *text = read_text(path);
+    assert_non_null(text);
+    for (char *at = text; (at = strstr(at, "\n#  ")) != NULL; at++)
+        if (strncmp(at, "\n#  - ", 6) == 0 || strncmp(at, "\n#    ", 6) == 0)
+            memmove(at + 1, at + 2, strlen(at + 2) + 1);
+    check_text(text, true,
+               "listen:\n"
+               "  - \"127.0.0.1:10429\"\n"
+               "  - \"[::1]:10429\"\n"
+               "  - \"unix:/run/allowd/allowd.sock\"\n"
+               "threads: 1\n"
+               "tick: 100ms\n"
+               "max_keys: 1000000\n"
+               "when_full: evict\n"
+               "limits:\n"
+               "  - name: \"api\"\n"
+               "    match: \"api:*\"\n"
+               "    burst: 100\n"
+               "    rate: 50/s\n"
+               "  - name: \"login\"\n"
+               "    burst: 5\n"
+               "    rate: 10/h\n"
+               "  - name: \"default\"\n"
+               "    burst: 10\n"
+               "    rate: 1/s\n");
+    free(text);
+    free(path);
+}
+
+/* ---- what is not a file to read ---- */
+
+static void test_absent(void **state)
+{
+    (void)state;
+    char *path = joined(scratch, "absent", "");
+    check_path(path, "f: cannot be opened: No such file or directory\n");
+    free(path);
+    check_path("", "f: cannot be opened: No such file or directory\n");
+}
+
+static void test_below_a_file(void **state)
+{
+    (void)state;
+    char *file = write_file("f", "", 0), *path = joined(file, "g", "");
+    check_path(path, "f: cannot be opened: Not a directory\n");
+    unlink(file);
+    free(path);
+    free(file);
+}
+
+static void test_links(void **state)
+{
+    (void)state;
+    char *link = joined(scratch, "link", ""), *file = write_file("f", "threads: 1\n", 11);
+    bool is_loaded;
+    assert_int_equal(symlink("link", link), 0);
+    check_path(link, "f: cannot be opened: Too many levels of symbolic links\n");
+    unlink(link);
+    assert_int_equal(symlink("f", link), 0);
+    free(outcome(link, "f", &is_loaded));
+    assert_true(is_loaded);
+    unlink(link);
+    unlink(file);
+    free(file);
+    free(link);
+}
+
+static void test_directory(void **state)
+{
+    (void)state;
+    check_path(scratch, "f: is a directory; the configuration must be a regular file\n");
+}
+
+static void test_device(void **state)
+{
+    (void)state;
+    check_path("/dev/null", "f: is a device; the configuration must be a regular file\n");
+}
+
+/* With nobody at the other end, opening a FIFO in the usual way waits for ever. */
+static void test_fifo(void **state)
+{
+    (void)state;
+    char *path = joined(scratch, "fifo", "");
+    assert_int_equal(mkfifo(path, 0600), 0);
+    check_path(path, "f: is a FIFO; the configuration must be a regular file\n");
+    unlink(path);
+    free(path);
+}
+
+static void test_socket(void **state)
+{
+    (void)state;
+    char *path = joined(scratch, "socket", "");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    assert_true(strlen(path) < sizeof address.sun_path);
+    strcpy(address.sun_path, path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    check_path(path, "f: cannot be opened: No such device or address\n");
+    close(fd);
+    unlink(path);
+    free(path);
+}
+
+/* Root reads what nobody may read: there it must load. */
+static void test_unreadable(void **state)
+{
+    (void)state;
+    bool is_loaded;
+    char *path = write_file("f", "threads: 1\n", 11);
+    assert_int_equal(chmod(path, 0), 0);
+    if (access(path, R_OK) == 0) {
+        free(outcome(path, "f", &is_loaded));
+        assert_true(is_loaded);
+    } else {
+        check_path(path, "f: cannot be opened: Permission denied\n");
+    }
+    unlink(path);
+    free(path);
+}
+
+static void test_size(void **state)
+{
+    (void)state;
+    size_t len;
+    char *defaults = default_dump();
+    char *text = repeated("threads: 1\n", "# 3456789\n", CONFIG_FILE_MAX / 10 + 2, &len);
+    memcpy(text + CONFIG_FILE_MAX - 1, "\n", 2);
+    check_bytes(text, CONFIG_FILE_MAX, true, defaults);
+    check_bytes(text, CONFIG_FILE_MAX + 1, false,
+                "f: is larger than 1048576 bytes, the most that is read\n");
+    check_bytes(text, len, false, "f: is larger than 1048576 bytes, the most that is read\n");
+    free(text);
+    free(defaults);
+}
+
+/* ---- characters ---- */
+
+#define MUST_BE_TEXT "; the file must be UTF-8 text without control characters\n"
+
+static void test_byte_order_marks(void **state)
+{
+    (void)state;
+    char *defaults = default_dump();
+    check_text("\xef\xbb\xbf" "threads: 1\n", true, defaults);
+    check_text("\xef\xbb\xbf" "tick: 5s5\n", false,
+               "f:1:7: tick \"5s5\" is not a duration; write a number and ms or s, such as 100ms, "
+               "from 1ms to 10s\n");
+    check_bytes("\xff\xfet\0:\0", 6, false,
+                "f: is UTF-16 text; the configuration must be UTF-8\n");
+    check_bytes("\xfe\xff\0t\0:", 6, false,
+                "f: is UTF-16 text; the configuration must be UTF-8\n");
+    check_text("\xef\xbb\xbf", false,
+               "f:1:1: the configuration is empty; it takes names with values\n");
+    free(defaults);
+}
+
+static void test_not_utf8(void **state)
+{
+    (void)state;
+    check_text("threads: 1 # \xfc\n", false, "f:1:14: byte 0xfc is not UTF-8" MUST_BE_TEXT);
+    check_text("threads: 1 # \xc3\xa9 \xc3\n", false,
+               "f:1:16: byte 0xc3 is not UTF-8" MUST_BE_TEXT);
+    check_text("threads: 1\n#\xc0\x80\n#\xed\xa0\x80\n#\xf4\x90\x80\x80\n", false,
+               "f:2:2: byte 0xc0 is not UTF-8" MUST_BE_TEXT
+               "f:3:2: byte 0xed is not UTF-8" MUST_BE_TEXT
+               "f:4:2: byte 0xf4 is not UTF-8" MUST_BE_TEXT);
+    /* The rest of the file is still looked at, and a line is reported once. */
+    check_text("# \xff\xff\xff\r\nthreads: 0\r\n", false,
+               "f:1:3: byte 0xff is not UTF-8" MUST_BE_TEXT
+               "f:2:10: threads \"0\" is out of range; write 1 to 64, in digits only\n");
+    check_text("threads: 1 # \xe2\x82", false, "f:1:14: byte 0xe2 is not UTF-8" MUST_BE_TEXT);
+    check_text("threads: 1 # \xef\xbf\xbe\n", false,
+               "f:1:14: byte 0xef is not a Unicode character" MUST_BE_TEXT);
+}
+
+static void test_raw_control_characters(void **state)
+{
+    (void)state;
+    check_bytes("threads: 1 # \0\n", 15, false,
+                "f:1:14: byte 0x00 is a control character" MUST_BE_TEXT);
+    check_text("threads: 1 # \x1b[2J\n# \x7f\n# \xc2\x85\n", false,
+               "f:1:14: byte 0x1b is a control character" MUST_BE_TEXT
+               "f:2:3: byte 0x7f is a control character" MUST_BE_TEXT
+               "f:3:3: byte 0xc2 is a control character" MUST_BE_TEXT);
+}
+
+static void test_line_ends(void **state)
+{
+    (void)state;
+    static const char *const ends[] = {"\n", "\r\n", "\r"};
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        char text[64];
+        snprintf(text, sizeof text, "threads: 1%s# \xff%smax_keys: 0%s", ends[i], ends[i], ends[i]);
+        check_text(text, false,
+                   "f:2:3: byte 0xff is not UTF-8" MUST_BE_TEXT
+                   "f:3:11: max_keys \"0\" is out of range; write 1 to 100000000, in digits "
+                   "only\n");
+    }
+}
+
+/* ---- great numbers of things ---- */
+
+#define DEEP 20000
+#define TOO_DEEP "nested more than 100 levels deep; what follows is not checked\n"
+
+static void check_deep(const char *head, const char *unit, size_t times, const char *wanted)
+{
+    size_t len;
+    char *text = repeated(head, unit, times, &len);
+    check_bytes(text, len, false, wanted);
+    free(text);
+}
+
+static void test_nested_too_deep(void **state)
+{
+    (void)state;
+    check_deep("", "[", DEEP, "f:1:101: " TOO_DEEP);
+    check_deep("", "[", CONFIG_FILE_MAX, "f:1:101: " TOO_DEEP);
+    check_deep("", "- ", DEEP, "f:1:201: " TOO_DEEP);
+    check_deep("", "? ", DEEP, "f:1:203: " TOO_DEEP);
+    check_deep("threads: 1\ntick: ", "[", DEEP, "f:2:107: " TOO_DEEP);
+    check_deep("limits:\n- name: ", "{a: ", DEEP, "f:2:409: " TOO_DEEP);
+    check_deep("limits:\n- name: x\n  burst: 0\n  rate: ", "[", DEEP,
+               "f:3:10: burst \"0\" is out of range; write 1 to 999999999999999, in digits only\n"
+               "f:4:109: " TOO_DEEP);
+}
+
+/* The value of an unknown name may be as deep as it likes, within the same bounds. */
+static void test_deep_and_closed(void **state)
+{
+    (void)state;
+    char text[300] = "a: ";
+    memset(text + 3, '[', 100);
+    memset(text + 103, ']', 100);
+    check_text(text, false, "f:1:1: unknown name \"a\"; the names here are " NAMES "\n");
+}
+
+static void test_more_faults_than_are_kept(void **state)
+{
+    (void)state;
+    size_t len;
+    char *text = repeated("", "x: 1\n", FAULTS_MAX + 50, &len);
+    char *path = write_file("f", text, len), *told;
+    bool is_loaded;
+    told = outcome(path, "f", &is_loaded);
+    assert_non_null(strstr(told, "f:100:1: unknown name \"x\""));
+    assert_null(strstr(told, "f:101:1:"));
+    assert_string_equal(strstr(told, "f: 50"), "f: 50 more faults not shown\n");
+    unlink(path);
+    free(told);
+    free(path);
+    free(text);
+}
+
+/* A file of `count` limits, the last one the default. */
+static char *many_limits(unsigned count)
+{
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+    assert_non_null(out);
+    fputs("limits:\n", out);
+    for (unsigned i = 1; i < count; i++)
+        fprintf(out, "  - {name: limit %u, burst: 1, rate: 1/s}\n", i);
+    fputs(DEFAULT_LIMIT, out);
+    assert_int_equal(fclose(out), 0);
+    return text;
+}
+
+static void test_many_limits(void **state)
+{
+    (void)state;
+    struct faults faults = {0};
+    struct config config;
+    char *text = many_limits(LIMITS_MAX), *path = write_file("f", text, strlen(text));
+    assert_true(config_load(path, &config, &faults));
+    assert_int_equal(config.limits->count, LIMITS_MAX);
+    assert_int_equal(config.limits->fallback, LIMITS_MAX - 1);
+    config_release(&config);
+    unlink(path);
+    free(path);
+    free(text);
+
+    /* The default is beyond what is looked at: it is not said to be missing. */
+    text = many_limits(LIMITS_MAX + 1);
+    check_text(text, false, "f:1002:5: limits has more entries than the 1000 it may have\n");
+    free(text);
+    text = many_limits(LIMITS_MAX + 500);
+    check_text(text, false, "f:1002:5: limits has more entries than the 1000 it may have\n");
+    free(text);
+}
+
+static void test_many_addresses(void **state)
+{
+    (void)state;
+    size_t len;
+    struct faults faults = {0};
+    struct config config;
+    char *text = repeated("listen:\n", "  - 127.0.0.1:0\n", CONFIG_LISTEN_MAX, &len);
+    char *path = write_file("f", text, len);
+    assert_true(config_load(path, &config, &faults));
+    assert_int_equal(config.listen_count, CONFIG_LISTEN_MAX);
+    config_release(&config);
+    unlink(path);
+    free(path);
+    free(text);
+
+    text = repeated("listen:\n", "  - 127.0.0.1:0\n", CONFIG_LISTEN_MAX + 2, &len);
+    check_text(text, false, "f:66:5: listen has more entries than the 64 it may have\n");
+    free(text);
+}
+
+static void test_long_texts_are_shortened(void **state)
+{
+    (void)state;
+    size_t len;
+    char *text = repeated("threads: ", "ab\xc3\xa9", 250000, &len);
+    check_bytes(text, len, false,
+                "f:1:10: threads \"ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9"
+                "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9"
+                "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9...\" is not a "
+                "number; write 1 to 64, in digits only\n");
+    free(text);
+}
+
+/* An expected file shows what a file may be made of; this one, that every value arrives. */
+static void test_values(void **state)
+{
+    (void)state;
+    static const char text[] = "listen: ['[::1]:7', '127.0.0.1:8']\n"
+                               "threads: 3\n"
+                               "tick: 2s\n"
+                               "max_keys: 77\n"
+                               "when_full: allow\n"
+                               "limits:\n"
+                               "  - {name: default, burst: 20, rate: 5/2s}\n"
+                               "  - {name: b, match: 'b*', burst: 30, rate: 6/m}\n";
+    struct faults faults = {0};
+    struct config config;
+    char *path = write_file("f", text, sizeof text - 1), address[ADDRESS_TEXT_MAX];
+    assert_true(config_load(path, &config, &faults));
+    assert_int_equal(config.listen_count, 2);
+    address_print(&config.listen[0], address);
+    assert_string_equal(address, "[::1]:7");
+    address_print(&config.listen[1], address);
+    assert_string_equal(address, "127.0.0.1:8");
+    assert_int_equal(config.threads, 3);
+    assert_int_equal(config.max_keys, 77);
+    assert_int_equal(config.when_full, WHEN_FULL_ALLOW);
+    assert_int_equal(config.limits->tick_ms, 2000);
+    assert_int_equal(config.limits->count, 2);
+    assert_int_equal(config.limits->fallback, 0);
+    const struct limit *limit = &config.limits->limit[1];
+    assert_string_equal(limit->name, "b");
+    assert_string_equal(limit->match, "b*");
+    assert_int_equal(limit->burst, 30);
+    assert_int_equal(limit->rate.tokens, 6);
+    assert_int_equal(limit->rate.period_ms, 60000);
+    config_release(&config);
+    assert_null(config.limits);
+    unlink(path);
+    free(path);
+}
+
+static void test_defaults(void **state)
+{
+    (void)state;
+    struct faults faults = {0};
+    struct config config;
+    char address[ADDRESS_TEXT_MAX];
+    assert_true(config_load(NULL, &config, &faults));
+    assert_int_equal(config.listen_count, 1);
+    address_print(&config.listen[0], address);
+    assert_string_equal(address, CONFIG_DEFAULT_LISTEN);
+    assert_int_equal(config.threads, CONFIG_DEFAULT_THREADS);
+    assert_int_equal(config.max_keys, CONFIG_DEFAULT_MAX_KEYS);
+    assert_int_equal(config.when_full, WHEN_FULL_EVICT);
+    assert_int_equal(config.limits->tick_ms, CONFIG_DEFAULT_TICK_MS);
+    assert_int_equal(config.limits->count, 1);
+    assert_int_equal(config.limits->limit[0].burst, CONFIG_DEFAULT_BURST);
+    config_release(&config);
+}
+
+/* ---- the program ---- */
+
+static const struct CMUnitTest functions[] = {
+    cmocka_unit_test(test_defaults),
+    cmocka_unit_test(test_values),
+    cmocka_unit_test(test_shipped_example_is_the_defaults),
+    cmocka_unit_test(test_shipped_example_uncommented),
+    cmocka_unit_test(test_absent),
+    cmocka_unit_test(test_below_a_file),
+    cmocka_unit_test(test_links),
+    cmocka_unit_test(test_directory),
+    cmocka_unit_test(test_device),
+    cmocka_unit_test(test_fifo),
+    cmocka_unit_test(test_socket),
+    cmocka_unit_test(test_unreadable),
+    cmocka_unit_test(test_size),
+    cmocka_unit_test(test_byte_order_marks),
+    cmocka_unit_test(test_not_utf8),
+    cmocka_unit_test(test_raw_control_characters),
+    cmocka_unit_test(test_line_ends),
+    cmocka_unit_test(test_nested_too_deep),
+    cmocka_unit_test(test_deep_and_closed),
+    cmocka_unit_test(test_more_faults_than_are_kept),
+    cmocka_unit_test(test_many_limits),
+    cmocka_unit_test(test_many_addresses),
+    cmocka_unit_test(test_long_texts_are_shortened),
+};
+enum { FUNCTIONS = sizeof functions / sizeof functions[0] };
+
+static int is_case(const struct dirent *entry)
+{
+    const char *dot = strrchr(entry->d_name, '.');
+    return dot != NULL && dot != entry->d_name && strcmp(dot, ".yaml") == 0;
+}
+
+/* The names of all cases, without ".yaml", in order. -1: reported. */
+static int list_cases(char ***names)
+{
+    struct dirent **entries;
+    int count = scandir(cases, &entries, is_case, alphasort);
+    if (count <= 0) {
+        fprintf(stderr, "%s: %s\n", cases, count < 0 ? strerror(errno) : "no cases");
+        return -1;
+    }
+    *names = calloc((size_t)count, sizeof **names);
+    for (int i = 0; i < count; i++) {
+        if (*names != NULL)
+            (*names)[i] = strndup(entries[i]->d_name, strlen(entries[i]->d_name) - 5);
+        free(entries[i]);
+    }
+    free(entries);
+    return *names == NULL ? -1 : count;
+}
+
+static int run_all(char **names, size_t count)
+{
+    struct CMUnitTest *tests = calloc(FUNCTIONS + count, sizeof *tests);
+    if (tests == NULL)
+        return 1;
+    memcpy(tests, functions, sizeof functions);
+    for (size_t i = 0; i < count; i++)
+        tests[FUNCTIONS + i] = (struct CMUnitTest){
+            .name = names[i],
+            .test_func = test_case,
+            .initial_state = names[i],
+        };
+    int failed = _cmocka_run_group_tests("conf", tests, FUNCTIONS + count, NULL, NULL);
+    free(tests);
+    return failed != 0;
+}
+
+int main(int argc, char **argv)
+{
+    bool updates = argc > 1 && strcmp(argv[1], "--update") == 0;
+    const char *directory = getenv("TMPDIR"), *srcdir = getenv("srcdir");
+    top = argc > 1 + updates ? argv[1 + updates] : srcdir != NULL ? srcdir : top;
+    snprintf(cases, sizeof cases, "%s/tests/conf", top);
+    snprintf(scratch, sizeof scratch, "%s/allowd-conf-XXXXXX", directory ? directory : "/tmp");
+
+    char **names = NULL;
+    int count = list_cases(&names), status = 1;
+    if (count > 0 && mkdtemp(scratch) != NULL) {
+        status = 0;
+        if (updates)
+            for (int i = 0; i < count; i++)
+                update_case(names[i]);
+        else
+            status = run_all(names, (size_t)count);
+        rmdir(scratch);
+    }
+    for (int i = 0; i < count; i++)
+        free(names[i]);
+    free(names);
+    return status;
+}

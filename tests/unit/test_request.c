@@ -1,0 +1,181 @@
+/* Requests: targets and forms become messages, or errors that say what to do. */
+#include "edge/request.h"
+#include "support/unit.h"
+
+#include <string.h>
+
+#define FORM "application/x-www-form-urlencoded"
+
+static struct request request; /* too large for the stack of a test */
+
+static bool parse(const char *method, const char *target, const char *body, const char *type)
+{
+    request_begin(&request, target);
+    request.method = method_parse(method);
+    if (body != NULL)
+        request_add_body(&request, body, strlen(body));
+    return request_finish(&request, type);
+}
+
+static void expect_question(const char *method, const char *target, const char *body,
+                            enum message_kind kind, const char *key, uint64_t tokens,
+                            const char *limit)
+{
+    const struct bucket_question *ask = &request.message.ask.bucket;
+    assert_true(parse(method, target, body, body == NULL ? NULL : FORM));
+    assert_int_equal(request.message.kind, kind);
+    assert_string_equal(ask->key, key);
+    assert_int_equal(ask->key_len, strlen(key));
+    assert_int_equal(ask->tokens, tokens);
+    if (limit == NULL) {
+        assert_null(ask->limit_name);
+    } else {
+        assert_int_equal(ask->limit_name_len, strlen(limit));
+        assert_memory_equal(ask->limit_name, limit, strlen(limit));
+    }
+}
+
+static void good_requests_become_messages(void **state)
+{
+    (void)state;
+    expect_question("GET", "/allow?key=alice", NULL, MESSAGE_ALLOW, "alice", 1, NULL);
+    expect_question("GET", "/allow?tokens=0&key=a+b", NULL, MESSAGE_ALLOW, "a b", 0, NULL);
+    expect_question("POST", "/allow?key=%2F&limit=api", NULL, MESSAGE_ALLOW, "/", 1, "api");
+    expect_question("POST", "/allow", "key=alice&tokens=7", MESSAGE_ALLOW, "alice", 7, NULL);
+    expect_question("POST", "/allow?key=alice", "tokens=7", MESSAGE_ALLOW, "alice", 7, NULL);
+    expect_question("DELETE", "/reset?key=k", NULL, MESSAGE_RESET, "k", 1, NULL);
+    expect_question("GET", "/status?key=k", NULL, MESSAGE_STATUS, "k", 1, NULL);
+    expect_question("GET", "/%61llow?k%65y=k", NULL, MESSAGE_ALLOW, "k", 1, NULL);
+    expect_question("GET", "/allow?key=k&tokens=999999999999999", NULL, MESSAGE_ALLOW, "k",
+                    999999999999999u, NULL);
+    assert_true(parse("HEAD", "/status", NULL, NULL));
+    assert_int_equal(request.message.kind, MESSAGE_DAEMON);
+}
+
+/* The body of a method that takes none is ignored, whatever it is. */
+static void bodies_of_other_methods_do_not_count(void **state)
+{
+    (void)state;
+    expect_question("GET", "/allow?key=alice", "key=bob", MESSAGE_ALLOW, "alice", 1, NULL);
+    assert_true(parse("DELETE", "/reset?key=k", "junk", "text/plain"));
+}
+
+static const struct {
+    const char *method, *target, *body, *type;
+    unsigned status;
+    const char *says;
+} errors[] = {
+    {"GET", "*", NULL, NULL, 400, "begins with '/'"},
+    {"GET", "allow?key=a", NULL, NULL, 400, "begins with '/'"},
+    {"GET", "http://h/allow?key=a", NULL, NULL, 400, "begins with '/'"},
+    {"GET", "/allow?key=a b", NULL, NULL, 400, "as %XX"},
+    {"GET", "/allow?key=a#b", NULL, NULL, 400, "escape it"},
+    {"GET", "/allow?key=\xc3\xa9", NULL, NULL, 400, "as %XX"},
+    {"GET", "/al%zzow", NULL, NULL, 400, "path: a '%'"},
+    {"GET", "/allow%00", NULL, NULL, 400, "control characters"},
+    {"GET", "/", NULL, NULL, 404, "/allow, /reset and /status"},
+    {"GET", "/allow/", NULL, NULL, 404, "no such path"},
+    {"GET", "/ALLOW?key=a", NULL, NULL, 404, "no such path"},
+    {"PUT", "/allow?key=a", NULL, NULL, 405, "GET, POST"},
+    {"HEAD", "/allow?key=a", NULL, NULL, 405, "GET, POST"},
+    {"OPTIONS", "/allow", NULL, NULL, 405, "GET, POST"},
+    {"get", "/allow?key=a", NULL, NULL, 405, "GET, POST"},
+    {"GET", "/reset?key=a", NULL, NULL, 405, "POST, DELETE"},
+    {"POST", "/status", NULL, NULL, 405, "GET, HEAD"},
+    {"PUT", "/allow?kez=a", NULL, NULL, 405, "GET, POST"},
+    {"GET", "/allow", NULL, NULL, 400, "key is missing; call /allow?key=KEY"},
+    {"GET", "/allow?", NULL, NULL, 400, "key is missing"},
+    {"GET", "/allow?key", NULL, NULL, 400, "key is empty"},
+    {"GET", "/allow?key=", NULL, NULL, 400, "key is empty"},
+    {"GET", "/allow?key=a&key=a", NULL, NULL, 400, "\"key\" is there twice"},
+    {"GET", "/allow?key=a&kez=a", NULL, NULL, 400, "unknown parameter \"kez\"; /allow takes"},
+    {"GET", "/allow?key=a&&tokens=1", NULL, NULL, 400, "unknown parameter \"\""},
+    {"GET", "/allow?key=a&Key=a", NULL, NULL, 400, "unknown parameter \"Key\""},
+    {"GET", "/allow?key=a&%00=a", NULL, NULL, 400, "unknown parameter \"%00\""},
+    {"GET", "/allow?key=a&tokens%20=1", NULL, NULL, 400, "unknown parameter"},
+    {"POST", "/reset?key=a&tokens=1", NULL, NULL, 400, "/reset takes key and limit"},
+    {"GET", "/allow?key=%zz", NULL, NULL, 400, "key: a '%'"},
+    {"GET", "/allow?key=a%00b", NULL, NULL, 400, "control character"},
+    {"GET", "/allow?key=a%0d%0ab", NULL, NULL, 400, "control character"},
+    {"GET", "/allow?key=%ff", NULL, NULL, 400, "UTF-8"},
+    {"GET", "/allow?key=a&tokens=", NULL, NULL, 400, "tokens is \"\""},
+    {"GET", "/allow?key=a&tokens=-1", NULL, NULL, 400, "tokens is \"-1\""},
+    {"GET", "/allow?key=a&tokens=1e3", NULL, NULL, 400, "tokens is \"1e3\""},
+    {"GET", "/allow?key=a&tokens=+1", NULL, NULL, 400, "tokens is \"+1\""},
+    {"GET", "/allow?key=a&tokens=%201", NULL, NULL, 400, "tokens is \"%201\""},
+    {"GET", "/allow?key=a&tokens=01", NULL, NULL, 400, "tokens is \"01\""},
+    {"GET", "/allow?key=a&tokens=1.0", NULL, NULL, 400, "tokens is"},
+    {"GET", "/allow?key=a&tokens=1%00", NULL, NULL, 400, "tokens is"},
+    {"GET", "/allow?key=a&tokens=1000000000000000", NULL, NULL, 400, "from 0 to 999999999999999"},
+    {"GET", "/allow?key=a&tokens=18446744073709551616", NULL, NULL, 400, "tokens is"},
+    {"GET", "/allow?key=a&tokens=123456789012345678901234567890", NULL, NULL, 400, "tokens is"},
+    {"GET", "/allow?key=a&limit=", NULL, NULL, 400, "no limit named \"\""},
+    {"GET", "/allow?key=a&limit=%c3%a9", NULL, NULL, 400, "no limit named"},
+    {"GET", "/status?limit=api", NULL, NULL, 400, "limit needs a key"},
+    {"POST", "/allow", "key=a", NULL, 415, "Content-Type: " FORM},
+    {"POST", "/allow", "{\"key\":\"a\"}", "application/json", 415, "must be a form"},
+    {"POST", "/allow", "key=a", FORM "x", 415, "must be a form"},
+    {"POST", "/allow?key=a", "key=a", FORM, 400, "\"key\" is there twice"},
+    {"POST", "/allow", "key=a&x=1", FORM, 400, "unknown parameter \"x\""},
+};
+
+static void bad_requests_say_what_to_do(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < LENGTH(errors); i++) {
+        if (parse(errors[i].method, errors[i].target, errors[i].body, errors[i].type))
+            fail_msg("%s %s was taken", errors[i].method, errors[i].target);
+        if (request.reply.status != errors[i].status ||
+            strstr(request.detail, errors[i].says) == NULL)
+            fail_msg("%s %s: %u %s", errors[i].method, errors[i].target, request.reply.status,
+                     request.detail);
+        assert_string_equal(request.reply.content_type, "application/problem+json");
+        assert_int_equal(request.reply.body_len, strlen(request.reply.body));
+        assert_true((request.reply.status == 405) == (request.reply.allow != NULL));
+    }
+}
+
+static void form_types_are_known_in_any_case_and_with_parameters(void **state)
+{
+    (void)state;
+    assert_true(parse("POST", "/allow", "key=a", "Application/X-WWW-Form-URLEncoded"));
+    assert_true(parse("POST", "/allow", "key=a", FORM "; charset=utf-8"));
+    assert_true(parse("POST", "/allow", "key=a", FORM " ;charset=utf-8"));
+}
+
+static void keys_have_255_bytes_at_most(void **state)
+{
+    (void)state;
+    char target[3 * 256 + 32] = "/allow?key=";
+    for (int i = 0; i < 255; i++)
+        strcat(target, "%61");
+    assert_true(parse("GET", target, NULL, NULL));
+    assert_int_equal(request.message.ask.bucket.key_len, 255);
+    strcat(target, "a");
+    assert_false(parse("GET", target, NULL, NULL));
+    assert_non_null(strstr(request.detail, "longer than 255 bytes"));
+}
+
+/* A request must leave nothing behind for the next one on its connection. */
+static void nothing_is_left_of_the_request_before(void **state)
+{
+    (void)state;
+    assert_true(parse("GET", "/allow?key=a&tokens=5&limit=api", NULL, NULL));
+    expect_question("GET", "/allow?key=b", NULL, MESSAGE_ALLOW, "b", 1, NULL);
+    assert_false(parse("GET", "/allow?key=a&kez=1", NULL, NULL));
+    expect_question("POST", "/allow", "key=c", MESSAGE_ALLOW, "c", 1, NULL);
+    assert_false(parse("GET", "/allow", NULL, NULL));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(good_requests_become_messages),
+        cmocka_unit_test(bodies_of_other_methods_do_not_count),
+        cmocka_unit_test(bad_requests_say_what_to_do),
+        cmocka_unit_test(form_types_are_known_in_any_case_and_with_parameters),
+        cmocka_unit_test(keys_have_255_bytes_at_most),
+        cmocka_unit_test(nothing_is_left_of_the_request_before),
+    };
+    return cmocka_run_group_tests_name("request", tests, NULL, NULL);
+}
