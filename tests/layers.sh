@@ -33,7 +33,7 @@ allow brain "\"(pure|brain)/|$plain"
 allow machine "\"(pure|brain|machine)/|$plain|<(errno|pthread|semaphore|signal|time)\.h>"
 allow edge "\"(pure|brain|machine|edge)/|<"
 
-only 'microhttpd\.h' 'edge/http\.c'
+only 'microhttpd\.h' 'edge/http(_response)?\.[ch]'
 only 'cyaml/' 'edge/config[a-z_]*\.[ch]'
 only 'yaml\.h' 'edge/config[a-z_]*\.[ch]'
 only 'sodium/crypto_shorthash' 'pure/table\.c'

@@ -1,6 +1,7 @@
 #include "edge/http.h"
 
 #include "edge/gate.h"
+#include "edge/http_response.h"
 #include "edge/leaving.h"
 #include "edge/request.h"
 #include "machine/clock.h"
@@ -28,6 +29,7 @@ enum {
 /* A connection and its request: it has one at a time. */
 struct client {
     struct request request;
+    struct http_response response;
     struct client *next_free;
     int socket;   /* -1: no connection */
     bool busy;    /* a request is under way */
@@ -143,49 +145,22 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 
 /* ---- requests ---- */
 
-static enum MHD_Result add_header(struct MHD_Response *response, const char *name,
-                                  const char *value)
-{
-    return value == NULL || value[0] == '\0' ? MHD_YES
-                                             : MHD_add_response_header(response, name, value);
-}
-
-/* Queues a reply. The body stays where it is: the request outlives its response. */
 static enum MHD_Result send_reply(const struct http *http, struct MHD_Connection *connection,
-                                  struct reply *reply)
+                                  struct client *client)
 {
-    struct MHD_Response *response =
-        reply->large_body != NULL
-            ? MHD_create_response_from_buffer(reply->body_len, reply->large_body,
-                                              MHD_RESPMEM_MUST_FREE)
-            : MHD_create_response_from_buffer(reply->body_len, reply->body, MHD_RESPMEM_PERSISTENT);
-    if (response == NULL) {
-        free(reply->large_body);
-        return MHD_NO;
-    }
-    bool close = reply->close || http->draining;
-    enum MHD_Result result = MHD_NO;
-    if (add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, reply->content_type) &&
-        add_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store") &&
-        add_header(response, MHD_HTTP_HEADER_ALLOW, reply->allow) &&
-        add_header(response, "RateLimit-Policy", reply->rate_limit_policy) &&
-        (reply->rate_limit_policy == NULL ||
-         add_header(response, "RateLimit", reply->rate_limit)) &&
-        add_header(response, MHD_HTTP_HEADER_RETRY_AFTER, reply->retry_after) &&
-        add_header(response, MHD_HTTP_HEADER_CONNECTION, close ? "close" : NULL))
-        result = MHD_queue_response(connection, reply->status, response);
-    MHD_destroy_response(response);
-    return result;
+    struct reply *reply = &client->request.reply;
+    return http_response_queue(&client->response, connection, reply,
+                               reply->close || http->draining);
 }
 
 /* Refuses a request before its body: the connection is closed, and whatever
  * follows on it never runs as a request. */
 static enum MHD_Result refuse(const struct http *http, struct MHD_Connection *connection,
-                              struct request *request, unsigned status, const char *detail)
+                              struct client *client, unsigned status, const char *detail)
 {
-    reply_problem(&request->reply, status, detail);
-    request->reply.close = true;
-    return send_reply(http, connection, &request->reply);
+    reply_problem(&client->request.reply, status, detail);
+    client->request.reply.close = true;
+    return send_reply(http, connection, client);
 }
 
 static enum MHD_Result on_field(void *context, enum MHD_ValueKind kind, const char *name,
@@ -199,18 +174,19 @@ static enum MHD_Result on_field(void *context, enum MHD_ValueKind kind, const ch
 
 /* The first call, when the header has arrived: the gate. */
 static enum MHD_Result on_header(const struct http *http, struct MHD_Connection *connection,
-                                 struct request *request, const char *url, const char *method,
+                                 struct client *client, const char *url, const char *method,
                                  const char *version)
 {
+    struct request *request = &client->request;
     struct gate gate;
     gate_begin(&gate, version, http->check_places);
     if (gate.fault != NULL)
-        return refuse(http, connection, request, 505, gate.fault);
+        return refuse(http, connection, client, 505, gate.fault);
     /* One blank is between method and target, and between target and version,
      * unless there were more, or a NUL cut a string short. */
     if (http->check_places && ((size_t)(url - 1 - method) != strlen(method) ||
                                (size_t)(version - 1 - url) != request->target_len))
-        return refuse(http, connection, request, 400,
+        return refuse(http, connection, client, 400,
                       "the request line holds a NUL character or more than two blanks");
 
     const union MHD_ConnectionInfo *header =
@@ -220,12 +196,12 @@ static enum MHD_Result on_header(const struct http *http, struct MHD_Connection 
     size_t memory = header->header_size + gate.cookie_bytes +
                     ENTRY_BYTES * (gate.entries + request->target_parameters);
     if (gate.fault != NULL)
-        return refuse(http, connection, request, 400, gate.fault);
+        return refuse(http, connection, client, 400, gate.fault);
     if (memory > CONNECTION_MEMORY - REPLY_HEADER_MAX)
-        return refuse(http, connection, request, 431,
+        return refuse(http, connection, client, 431,
                       "the header is too large; send fewer or shorter header fields");
     if (gate.too_large)
-        return refuse(http, connection, request, 413,
+        return refuse(http, connection, client, 413,
                       "the body is too large; send at most 4096 bytes");
     request->method = method_parse(method);
     request->stage = REQUEST_READING;
@@ -235,15 +211,16 @@ static_assert(REQUEST_BODY_MAX == 4096, "the text above says so");
 
 /* The last call: the request is whole. */
 static enum MHD_Result on_whole(struct http *http, struct MHD_Connection *connection,
-                                struct request *request)
+                                struct client *client)
 {
     struct batch *batch = &http->batch;
+    struct request *request = &client->request;
     if (batch->count == BATCH_MAX)
         return MHD_YES; /* called again on the next run, after this batch */
     const char *content_type = MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
                                                            MHD_HTTP_HEADER_CONTENT_TYPE);
     if (!request_finish(request, content_type))
-        return send_reply(http, connection, &request->reply);
+        return send_reply(http, connection, client);
     request->stage = REQUEST_ASKED;
     request->batch_index = batch->count;
     batch->messages[batch->count++] = &request->message;
@@ -255,13 +232,14 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
                                   size_t *upload_len, void **client_context)
 {
     struct http *http = context;
-    struct request *request = &((struct client *)*client_context)->request;
+    struct client *client = *client_context;
+    struct request *request = &client->request;
     switch (request->stage) {
     case REQUEST_BEGUN:
-        return on_header(http, connection, request, url, method, version);
+        return on_header(http, connection, client, url, method, version);
     case REQUEST_READING:
         if (*upload_len == 0)
-            return on_whole(http, connection, request);
+            return on_whole(http, connection, client);
         request_add_body(request, upload, *upload_len);
         *upload_len = 0;
         return MHD_YES;
@@ -269,7 +247,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         return MHD_YES;
     case REQUEST_ANSWERED:
         request_reply(request);
-        return send_reply(http, connection, &request->reply);
+        return send_reply(http, connection, client);
     }
     return MHD_NO;
 }
@@ -373,6 +351,8 @@ free_clients:
 void http_free(struct http *http)
 {
     MHD_stop_daemon(http->daemon);
+    for (unsigned i = 0; i < http->clients_used; i++)
+        http_response_release(&http->clients[i].response);
     leaving_release(&http->leaving);
     close(http->hangups);
     batch_release(&http->batch);

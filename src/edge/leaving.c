@@ -15,19 +15,20 @@ int leaving_init(struct leaving *leaving)
     return leaving->epoll < 0 ? errno : 0;
 }
 
+/* Closes a slot's socket, and gives up the oldest slots as far as they are closed. */
 static void close_slot(struct leaving *leaving, unsigned slot)
 {
-    int *socket = &leaving->slots[slot % LEAVING_MAX].socket;
-    if (*socket >= 0) {
-        close(*socket);
-        leaving->count--;
-    }
-    *socket = -1;
+    close(leaving->slots[slot % LEAVING_MAX].socket);
+    leaving->slots[slot % LEAVING_MAX].socket = -1;
+    leaving->count--;
+    while (leaving->oldest != leaving->end &&
+           leaving->slots[leaving->oldest % LEAVING_MAX].socket < 0)
+        leaving->oldest++;
 }
 
 void leaving_release(struct leaving *leaving)
 {
-    for (; leaving->oldest != leaving->end; leaving->oldest++)
+    while (leaving->oldest != leaving->end)
         close_slot(leaving, leaving->oldest);
     close(leaving->epoll);
 }
@@ -35,7 +36,7 @@ void leaving_release(struct leaving *leaving)
 void leaving_add(struct leaving *leaving, int socket, uint64_t now_ns)
 {
     if (leaving->end - leaving->oldest == LEAVING_MAX)
-        close_slot(leaving, leaving->oldest++);
+        close_slot(leaving, leaving->oldest);
     unsigned slot = leaving->end++ % LEAVING_MAX;
     struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.u32 = slot};
     leaving->slots[slot].socket = socket;
@@ -62,7 +63,7 @@ void leaving_run(struct leaving *leaving, uint64_t now_ns)
         if (!drop_input(leaving->slots[events[i].data.u32].socket))
             close_slot(leaving, events[i].data.u32);
     while (leaving_deadline_ns(leaving) <= now_ns)
-        close_slot(leaving, leaving->oldest++);
+        close_slot(leaving, leaving->oldest);
 }
 
 uint64_t leaving_deadline_ns(const struct leaving *leaving)

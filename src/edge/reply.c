@@ -9,8 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TYPE_JSON "application/json"
-#define TYPE_PROBLEM "application/problem+json"
+static const char type_json[] = "application/json";
+static const char type_problem[] = "application/problem+json";
+
 #define TYPE_QUOTA_EXCEEDED "https://iana.org/assignments/http-problem-types#quota-exceeded"
 #define TITLE_DENIED "Too Many Requests"
 
@@ -51,7 +52,7 @@ static void begin(struct reply *reply, unsigned status, const char *content_type
 
 void reply_problem(struct reply *reply, unsigned status, const char *detail)
 {
-    begin(reply, status, TYPE_PROBLEM);
+    begin(reply, status, type_problem);
     struct text body = text_begin(reply->body, sizeof reply->body);
     text_literal(&body, "{\"type\":\"about:blank\",\"title\":\"");
     text_string(&body, title_of(status));
@@ -171,7 +172,7 @@ void reply_bucket(struct reply *reply, const struct message *message)
 {
     const struct bucket_answer *answer = &message->answer.bucket;
     bool allowed = is_allowed(answer->result);
-    begin(reply, allowed ? 200 : 429, allowed ? TYPE_JSON : TYPE_PROBLEM);
+    begin(reply, allowed ? 200 : 429, allowed ? type_json : type_problem);
     write_rate_limit(reply, answer);
     if (!allowed && answer->result != BUCKET_EXCEEDS_BURST)
         write_retry_after(reply, answer);
@@ -237,7 +238,7 @@ void reply_daemon(struct reply *reply, const struct daemon_answer *answer)
         reply_problem(reply, 503, "out of memory; try again");
         return;
     }
-    begin(reply, 200, TYPE_JSON);
+    begin(reply, 200, type_json);
     reply->large_body = body;
     reply->body_len = body_len;
 }

@@ -12,15 +12,17 @@
 
 #define REPLY_BODY_MAX 2048
 #define REPLY_DETAIL_MAX 320
+#define REPLY_RATE_LIMIT_MAX (2 * LIMIT_NAME_MAX + 64)
+#define REPLY_RETRY_AFTER_MAX 24
 
 struct reply {
     unsigned status;
-    bool close;               /* the connection, after this */
-    const char *content_type;
-    const char *allow;            /* Allow, or NULL */
-    const char *rate_limit_policy; /* RateLimit-Policy, or NULL */
-    char rate_limit[2 * LIMIT_NAME_MAX + 64]; /* RateLimit, if there is a policy */
-    char retry_after[24];                     /* Retry-After; empty: none */
+    bool close;                             /* the connection, after this */
+    const char *content_type;               /* always the same pointer for the same type */
+    const char *allow;                      /* Allow, or NULL */
+    const char *rate_limit_policy;          /* RateLimit-Policy, or NULL */
+    char rate_limit[REPLY_RATE_LIMIT_MAX];  /* RateLimit, if there is a policy */
+    char retry_after[REPLY_RETRY_AFTER_MAX]; /* Retry-After; empty: none */
     size_t body_len;
     char *large_body; /* a body that has no room in `body`, from malloc; else NULL */
     char body[REPLY_BODY_MAX];

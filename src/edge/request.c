@@ -149,10 +149,9 @@ static void parse_path(struct request *request, const char *raw, size_t len)
     case FORM_OK:
         break;
     }
-    if (key_check(path, path_len) != KEY_OK)
+    request->route = route_find(path, path_len);
+    if (request->route == NULL && key_check(path, path_len) != KEY_OK)
         refuse(request, 400, "the path is not UTF-8 free of control characters");
-    else
-        request->route = route_find(path, path_len);
 }
 
 /* Whether a target is without what must be escaped in it (RFC 3986, 2; RFC 9112,

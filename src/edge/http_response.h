@@ -1,0 +1,33 @@
+/*
+ * Responses: libmicrohttpd's form of a reply, kept from a client's one request to its next.
+ *
+ * Making one costs a dozen allocations, and the next reply to the same client
+ * mostly differs in the body's bytes and in RateLimit alone; so an answer about
+ * a bucket is kept, and used again when it fits. Errors are made anew.
+ *
+ * Owns the response. One thread. Never blocks.
+ */
+#pragma once
+
+#include "edge/reply.h"
+
+#include <microhttpd.h>
+
+struct http_response {
+    struct MHD_Response *kept; /* NULL: none */
+    /* What it was made from. */
+    size_t body_len;
+    const char *content_type;
+    char policy[LIMIT_POLICY_MAX];
+    char rate_limit[REPLY_RATE_LIMIT_MAX];
+    char retry_after[REPLY_RETRY_AFTER_MAX];
+};
+
+/* Queues a reply on a connection; `close`: it is the last one there. The reply's
+ * body is borrowed until it has been sent, and must be at the same place every
+ * time; a large body is taken over. MHD_NO: no memory, and nothing was queued. */
+enum MHD_Result http_response_queue(struct http_response *response,
+                                    struct MHD_Connection *connection, struct reply *reply,
+                                    bool close);
+
+void http_response_release(struct http_response *response);
