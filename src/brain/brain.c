@@ -34,12 +34,21 @@ static void set_tick(struct brain *brain, uint64_t tick_ns)
     brain->tick_ns = tick_ns;
 }
 
+/* The hash of a limit's name behind a NUL, so that it is that of no key. */
+static uint64_t hash_name(const struct table *table, const char *name)
+{
+    char bytes[1 + LIMIT_NAME_MAX];
+    size_t len = strlen(name);
+    bytes[0] = '\0';
+    memcpy(bytes + 1, name, len);
+    return table_hash(table, bytes, 1 + len);
+}
+
 static void install(struct brain *brain, struct limits *limits, enum when_full when_full)
 {
     lines_install(&brain->lines, brain->limits, limits);
     for (uint32_t i = 0; i < limits->count; i++)
-        brain->name_hash[i] =
-            table_hash(&brain->table, limits->limit[i].name, strlen(limits->limit[i].name));
+        brain->name_hash[i] = hash_name(&brain->table, limits->limit[i].name);
     limits_release(brain->limits);
     brain->limits = limits_retain(limits);
     brain->when_full = when_full;

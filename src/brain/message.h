@@ -18,8 +18,8 @@ enum message_kind {
     MESSAGE_RESET,  /* make this key's bucket full */
     MESSAGE_STATUS, /* how full is this key's bucket? */
     MESSAGE_DAEMON, /* how is the whole? */
-    MESSAGE_LIMITS, /* from now on decide by these limits */
-    MESSAGE_STOP,   /* the last message: the state thread ends */
+    MESSAGE_LIMITS, /* from now on decide by these limits; alone in its batch */
+    MESSAGE_STOP,   /* the last message: the state thread ends; alone in its batch */
 };
 
 /* Of ALLOW, RESET and STATUS. The strings are borrowed until the answer. */

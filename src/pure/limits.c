@@ -105,6 +105,5 @@ uint64_t limit_window_s(uint64_t burst, struct rate rate)
 {
     unsigned __int128 dividend = (unsigned __int128)burst * rate.period_ms;
     unsigned __int128 divisor = (unsigned __int128)rate.tokens * MS_PER_S;
-    uint64_t window_s = (uint64_t)((dividend + divisor - 1) / divisor);
-    return window_s == 0 ? 1 : window_s;
+    return (uint64_t)((dividend + divisor - 1) / divisor);
 }

@@ -1,0 +1,13 @@
+/*
+ * What every cmocka program includes, in the order that cmocka 1.1.5 demands.
+ */
+#pragma once
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define LENGTH(array) (sizeof(array) / sizeof(array)[0])

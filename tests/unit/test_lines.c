@@ -1,0 +1,442 @@
+/* Lines: what a reload keeps, replaces and drops, and that no line is leaked or freed too soon. */
+#include "brain/lines.h"
+#include "support/dice.h"
+#include "support/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct rate one_per_second = {1, 1000};
+
+struct terms {
+    const char *name;
+    uint64_t burst;
+    struct rate rate;
+};
+
+static struct limits *limits_of(uint64_t tick_ms, const struct terms *terms, uint32_t count)
+{
+    struct limits *limits = limits_new(count, tick_ms);
+    assert_non_null(limits);
+    for (uint32_t i = 0; i < count; i++)
+        limits_add(limits, terms[i].name, NULL, terms[i].burst, terms[i].rate);
+    return limits;
+}
+
+/* The lines under test, and the limits in force. */
+struct fixture {
+    struct lines *lines;
+    struct limits *limits;
+};
+
+static void install(struct fixture *fixture, struct limits *next)
+{
+    lines_install(fixture->lines, fixture->limits, next);
+    limits_release(fixture->limits);
+    fixture->limits = next;
+}
+
+static void install_terms(struct fixture *fixture, uint64_t tick_ms, const struct terms *terms,
+                          uint32_t count)
+{
+    install(fixture, limits_of(tick_ms, terms, count));
+}
+
+static void install_burst(struct fixture *fixture, uint64_t burst)
+{
+    struct terms terms = {"default", burst, one_per_second};
+    install_terms(fixture, 100, &terms, 1);
+}
+
+static struct fixture fixture_new(void)
+{
+    struct fixture fixture = {calloc(1, sizeof *fixture.lines), NULL};
+    assert_non_null(fixture.lines);
+    return fixture;
+}
+
+static void fixture_free(struct fixture *fixture)
+{
+    limits_release(fixture->limits);
+    free(fixture->lines);
+}
+
+static unsigned lines_in_use(const struct lines *lines)
+{
+    unsigned in_use = 0;
+    for (unsigned i = 0; i < LINES_MAX; i++)
+        in_use += lines->line[i].references != 0;
+    return in_use;
+}
+
+static void the_first_limits_each_get_a_full_line(void **state)
+{
+    (void)state;
+    static const struct terms terms[] = {{"api", 100, {50, 1000}}, {"default", 10, {1, 1000}}};
+    struct fixture fixture = fixture_new();
+    install_terms(&fixture, 100, terms, 2);
+    struct lines *lines = fixture.lines;
+    assert_int_equal(lines->count, 2);
+    assert_int_not_equal(lines->of_limit[0], lines->of_limit[1]);
+    for (uint32_t i = 0; i < 2; i++) {
+        const struct line *line = &lines->line[lines->of_limit[i]];
+        assert_int_equal(line->credit.credit_units, line->credit.cap_units);
+        assert_int_equal(line->start_units, line->credit.cap_units);
+        assert_int_equal(lines->heirs[lines->of_limit[i]], lines->of_limit[i]);
+    }
+    assert_int_equal(lines_in_use(lines), 2);
+    fixture_free(&fixture);
+}
+
+static void unchanged_terms_keep_the_line_and_its_credit(void **state)
+{
+    (void)state;
+    struct fixture fixture = fixture_new();
+    install_burst(&fixture, 10);
+    uint16_t line = fixture.lines->of_limit[0];
+    lines_advance(fixture.lines, 12345);
+    uint64_t credit = fixture.lines->line[line].credit.credit_units;
+    install_burst(&fixture, 10);
+    assert_int_equal(fixture.lines->of_limit[0], line);
+    assert_int_equal(fixture.lines->line[line].credit.credit_units, credit);
+    assert_int_equal(lines_in_use(fixture.lines), 1);
+    fixture_free(&fixture);
+}
+
+static void the_same_name_elsewhere_in_the_list_keeps_its_line(void **state)
+{
+    (void)state;
+    static const struct terms before[] = {{"a", 1, {1, 1000}}, {"b", 2, {1, 1000}}};
+    static const struct terms after[] = {
+        {"c", 3, {1, 1000}}, {"b", 2, {1, 1000}}, {"a", 1, {1, 1000}},
+    };
+    struct fixture fixture = fixture_new();
+    install_terms(&fixture, 100, before, 2);
+    uint16_t a = fixture.lines->of_limit[0], b = fixture.lines->of_limit[1];
+    install_terms(&fixture, 100, after, 3);
+    assert_int_equal(fixture.lines->of_limit[1], b);
+    assert_int_equal(fixture.lines->of_limit[2], a);
+    assert_int_equal(lines_in_use(fixture.lines), 3);
+    fixture_free(&fixture);
+}
+
+static void the_same_terms_under_another_name_are_another_line(void **state)
+{
+    (void)state;
+    static const struct terms before[] = {{"a", 10, {1, 1000}}}, after[] = {{"b", 10, {1, 1000}}};
+    struct fixture fixture = fixture_new();
+    install_terms(&fixture, 100, before, 1);
+    uint16_t a = fixture.lines->of_limit[0];
+    lines_enter(fixture.lines, a);
+    install_terms(&fixture, 100, after, 1);
+    assert_int_not_equal(fixture.lines->of_limit[0], a);
+    assert_int_equal(fixture.lines->heirs[a], LINE_NONE);
+    fixture_free(&fixture);
+}
+
+static void each_changed_term_makes_a_new_line(void **state)
+{
+    (void)state;
+    static const struct terms base = {"default", 10, {1, 1000}};
+    static const struct {
+        uint64_t tick_ms;
+        struct terms terms;
+    } changes[] = {
+        {100, {"default", 11, {1, 1000}}},
+        {100, {"default", 10, {2, 1000}}},
+        {100, {"default", 10, {1, 1001}}},
+        {200, {"default", 10, {1, 1000}}},
+    };
+    for (size_t i = 0; i < LENGTH(changes); i++) {
+        struct fixture fixture = fixture_new();
+        install_terms(&fixture, 100, &base, 1);
+        uint16_t before = fixture.lines->of_limit[0];
+        lines_enter(fixture.lines, before);
+        install_terms(&fixture, changes[i].tick_ms, &changes[i].terms, 1);
+        uint16_t now = fixture.lines->of_limit[0];
+        assert_int_not_equal(now, before);
+        assert_int_equal(fixture.lines->heirs[before], now);
+        fixture_free(&fixture);
+    }
+}
+
+static void only_lines_in_force_advance(void **state)
+{
+    (void)state;
+    struct fixture fixture = fixture_new();
+    install_burst(&fixture, 10);
+    uint16_t before = fixture.lines->of_limit[0];
+    lines_enter(fixture.lines, before);
+    install_burst(&fixture, 20);
+    uint16_t now = fixture.lines->of_limit[0];
+    uint64_t frozen = fixture.lines->line[before].credit.credit_units;
+    lines_advance(fixture.lines, 7);
+    assert_int_equal(fixture.lines->line[before].credit.credit_units, frozen);
+    assert_int_equal(fixture.lines->line[now].credit.credit_units, 200 + 7);
+    fixture_free(&fixture);
+}
+
+static void a_replaced_line_nobody_uses_is_free_at_once(void **state)
+{
+    (void)state;
+    struct fixture fixture = fixture_new();
+    for (uint64_t burst = 1; burst < 10000; burst++) {
+        install_burst(&fixture, burst);
+        assert_int_equal(lines_in_use(fixture.lines), 1);
+    }
+    fixture_free(&fixture);
+}
+
+static void a_replaced_line_lives_while_an_entry_is_on_it(void **state)
+{
+    (void)state;
+    struct fixture fixture = fixture_new();
+    install_burst(&fixture, 10);
+    uint16_t first = fixture.lines->of_limit[0];
+    lines_enter(fixture.lines, first);
+    lines_enter(fixture.lines, first);
+    install_burst(&fixture, 20);
+    assert_int_equal(lines_in_use(fixture.lines), 2);
+    lines_leave(fixture.lines, first);
+    assert_int_equal(lines_in_use(fixture.lines), 2);
+    lines_leave(fixture.lines, first);
+    assert_int_equal(lines_in_use(fixture.lines), 1);
+    fixture_free(&fixture);
+}
+
+/* The oldest entry needs every line on the way to the one in force. */
+static void an_entry_keeps_the_whole_chain_to_its_heir(void **state)
+{
+    (void)state;
+    struct fixture fixture = fixture_new();
+    install_burst(&fixture, 10);
+    uint16_t first = fixture.lines->of_limit[0];
+    lines_enter(fixture.lines, first);
+    for (uint64_t burst = 11; burst <= 30; burst++)
+        install_burst(&fixture, burst);
+    assert_int_equal(lines_in_use(fixture.lines), 21);
+    assert_int_equal(fixture.lines->heirs[first], fixture.lines->of_limit[0]);
+    lines_leave(fixture.lines, first);
+    assert_int_equal(lines_in_use(fixture.lines), 1);
+    assert_true(fixture.lines->line[fixture.lines->of_limit[0]].references == 1);
+    fixture_free(&fixture);
+}
+
+static void an_entry_in_the_middle_of_a_chain_keeps_its_end(void **state)
+{
+    (void)state;
+    struct fixture fixture = fixture_new();
+    install_burst(&fixture, 10);
+    uint16_t first = fixture.lines->of_limit[0];
+    lines_enter(fixture.lines, first);
+    install_burst(&fixture, 11);
+    uint16_t second = fixture.lines->of_limit[0];
+    lines_enter(fixture.lines, second);
+    install_burst(&fixture, 12);
+    lines_leave(fixture.lines, first);
+    assert_int_equal(lines_in_use(fixture.lines), 2);
+    assert_int_equal(fixture.lines->heirs[second], fixture.lines->of_limit[0]);
+    lines_leave(fixture.lines, second);
+    assert_int_equal(lines_in_use(fixture.lines), 1);
+    fixture_free(&fixture);
+}
+
+static void the_chain_of_a_removed_limit_has_no_heir(void **state)
+{
+    (void)state;
+    static const struct terms gone = {"other", 5, {1, 1000}};
+    struct fixture fixture = fixture_new();
+    install_burst(&fixture, 10);
+    uint16_t first = fixture.lines->of_limit[0];
+    lines_enter(fixture.lines, first);
+    install_burst(&fixture, 11);
+    uint16_t second = fixture.lines->of_limit[0];
+    install_terms(&fixture, 100, &gone, 1);
+    assert_int_equal(fixture.lines->heirs[first], LINE_NONE);
+    assert_int_equal(fixture.lines->heirs[second], LINE_NONE);
+    install_burst(&fixture, 11); /* the name is back, but not the line */
+    assert_int_equal(fixture.lines->heirs[first], LINE_NONE);
+    assert_int_not_equal(fixture.lines->of_limit[0], second);
+    lines_leave(fixture.lines, first);
+    assert_int_equal(lines_in_use(fixture.lines), 1);
+    fixture_free(&fixture);
+}
+
+static void carries_a_mark_through_every_step_of_the_chain(void **state)
+{
+    (void)state;
+    struct fixture fixture = fixture_new();
+    install_burst(&fixture, 100);
+    uint16_t first = fixture.lines->of_limit[0];
+    lines_enter(fixture.lines, first);
+    uint64_t mark = credit_full_mark(&fixture.lines->line[first].credit);
+    assert_true(credit_take(&fixture.lines->line[first].credit, 60, &mark)); /* 40 tokens left */
+    install_burst(&fixture, 50);
+    lines_advance(fixture.lines, 50); /* 45 */
+    install_burst(&fixture, 200);
+    lines_advance(fixture.lines, 25); /* 47.5 */
+    const struct line *now = &fixture.lines->line[fixture.lines->of_limit[0]];
+    uint64_t carried = lines_carry(fixture.lines, first, mark);
+    assert_int_equal(credit_level(&now->credit, carried), 475);
+    assert_int_equal(lines_carry(fixture.lines, fixture.lines->of_limit[0], carried), carried);
+    fixture_free(&fixture);
+}
+
+/* ---- room ---- */
+
+static struct limits *many_limits(uint32_t count, uint64_t burst)
+{
+    struct limits *limits = limits_new(count, 100);
+    assert_non_null(limits);
+    for (uint32_t i = 0; i < count; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "n%u", (unsigned)i);
+        limits_add(limits, name, NULL, burst, one_per_second);
+    }
+    return limits;
+}
+
+static void the_most_limits_can_be_changed_once_with_no_sweep(void **state)
+{
+    (void)state;
+    struct fixture fixture = fixture_new();
+    install(&fixture, many_limits(LIMITS_MAX, 10));
+    for (uint32_t i = 0; i < LIMITS_MAX; i++)
+        lines_enter(fixture.lines, fixture.lines->of_limit[i]);
+    assert_true(lines_have_room(fixture.lines, LIMITS_MAX));
+    install(&fixture, many_limits(LIMITS_MAX, 11));
+    assert_int_equal(lines_in_use(fixture.lines), 2 * LIMITS_MAX);
+    fixture_free(&fixture);
+}
+
+static void room_is_counted_exactly(void **state)
+{
+    (void)state;
+    struct fixture fixture = fixture_new();
+    assert_true(lines_have_room(fixture.lines, LINES_MAX));
+    assert_false(lines_have_room(fixture.lines, LINES_MAX + 1));
+    install(&fixture, many_limits(7, 10));
+    assert_true(lines_have_room(fixture.lines, LINES_MAX - 7));
+    assert_false(lines_have_room(fixture.lines, LINES_MAX - 6));
+    fixture_free(&fixture);
+}
+
+static void all_lines_can_be_used_to_the_last(void **state)
+{
+    (void)state;
+    enum { LAST = LINES_MAX % LIMITS_MAX };
+    struct fixture fixture = fixture_new();
+    uint16_t first[LIMITS_MAX];
+    install(&fixture, many_limits(LIMITS_MAX, 10));
+    memcpy(first, fixture.lines->of_limit, sizeof first);
+    for (uint32_t i = 0; i < LIMITS_MAX; i++)
+        lines_enter(fixture.lines, first[i]);
+    for (uint64_t burst = 11; lines_have_room(fixture.lines, LIMITS_MAX); burst++)
+        install(&fixture, many_limits(LIMITS_MAX, burst));
+    assert_true(lines_have_room(fixture.lines, LAST));
+    install(&fixture, many_limits(LAST, 9));
+    assert_int_equal(lines_in_use(fixture.lines), LINES_MAX);
+    for (uint32_t i = 0; i < LIMITS_MAX; i++) {
+        uint16_t heir = i < LAST ? fixture.lines->of_limit[i] : LINE_NONE;
+        assert_int_equal(fixture.lines->heirs[first[i]], heir);
+        lines_leave(fixture.lines, first[i]);
+    }
+    assert_int_equal(lines_in_use(fixture.lines), LAST);
+    fixture_free(&fixture);
+}
+
+/* ---- at random ---- */
+
+enum { ENTRIES = 40, NAMES = 5 };
+
+static struct limits *random_limits(struct dice *dice)
+{
+    static const char *const names[NAMES] = {"a", "b", "c", "d", "e"};
+    struct limits *limits = limits_new(NAMES, 100);
+    assert_non_null(limits);
+    for (int i = 0; i < NAMES; i++)
+        if (!dice_once_in(dice, 4))
+            limits_add(limits, names[i], NULL, dice_between(dice, 1, 3), one_per_second);
+    return limits;
+}
+
+/* Moves entries to their heirs, or out; as the table's user does. */
+static void touch_entry(struct lines *lines, uint16_t *entry)
+{
+    uint16_t heir = *entry == LINE_NONE ? LINE_NONE : lines->heirs[*entry];
+    if (heir != LINE_NONE && heir != *entry)
+        lines_enter(lines, heir);
+    if (*entry != LINE_NONE && heir != *entry)
+        lines_leave(lines, *entry);
+    *entry = heir;
+}
+
+/* The references to a line, counted the slow way. */
+static uint64_t count_references(const struct lines *lines, const uint16_t entries[ENTRIES],
+                                 uint16_t line)
+{
+    uint64_t references = 0;
+    for (int i = 0; i < ENTRIES; i++)
+        references += entries[i] == line;
+    for (uint32_t i = 0; i < lines->count; i++)
+        references += lines->of_limit[i] == line;
+    for (uint16_t i = 0; i < LINES_MAX; i++) {
+        const struct line *other = &lines->line[i];
+        references += i != line && other->references != 0 && other->successor == line;
+    }
+    return references;
+}
+
+static void references_are_exact_through_random_reloads(void **state)
+{
+    (void)state;
+    struct dice dice = dice_new(1);
+    struct fixture fixture = fixture_new();
+    uint16_t entries[ENTRIES];
+    memset(entries, 0xff, sizeof entries);
+    for (int step = 0; step < 2000; step++) {
+        install(&fixture, random_limits(&dice));
+        for (int i = 0; i < 6; i++) {
+            uint16_t *entry = &entries[dice_roll(&dice, ENTRIES)];
+            touch_entry(fixture.lines, entry);
+            if (*entry == LINE_NONE && fixture.lines->count > 0) {
+                *entry = fixture.lines->of_limit[dice_roll(&dice, fixture.lines->count)];
+                lines_enter(fixture.lines, *entry);
+            }
+        }
+        if (step % 20 != 0)
+            continue;
+        for (uint16_t line = 0; line < LINES_MAX; line++)
+            if (fixture.lines->line[line].references != 0 || line < 100)
+                assert_int_equal(fixture.lines->line[line].references,
+                                 count_references(fixture.lines, entries, line));
+    }
+    for (int i = 0; i < ENTRIES; i++)
+        touch_entry(fixture.lines, &entries[i]);
+    assert_int_equal(lines_in_use(fixture.lines), fixture.lines->count);
+    fixture_free(&fixture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_first_limits_each_get_a_full_line),
+        cmocka_unit_test(unchanged_terms_keep_the_line_and_its_credit),
+        cmocka_unit_test(the_same_name_elsewhere_in_the_list_keeps_its_line),
+        cmocka_unit_test(the_same_terms_under_another_name_are_another_line),
+        cmocka_unit_test(each_changed_term_makes_a_new_line),
+        cmocka_unit_test(only_lines_in_force_advance),
+        cmocka_unit_test(a_replaced_line_nobody_uses_is_free_at_once),
+        cmocka_unit_test(a_replaced_line_lives_while_an_entry_is_on_it),
+        cmocka_unit_test(an_entry_keeps_the_whole_chain_to_its_heir),
+        cmocka_unit_test(an_entry_in_the_middle_of_a_chain_keeps_its_end),
+        cmocka_unit_test(the_chain_of_a_removed_limit_has_no_heir),
+        cmocka_unit_test(carries_a_mark_through_every_step_of_the_chain),
+        cmocka_unit_test(the_most_limits_can_be_changed_once_with_no_sweep),
+        cmocka_unit_test(room_is_counted_exactly),
+        cmocka_unit_test(all_lines_can_be_used_to_the_last),
+        cmocka_unit_test(references_are_exact_through_random_reloads),
+    };
+    return cmocka_run_group_tests_name("lines", tests, NULL, NULL);
+}

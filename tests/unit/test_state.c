@@ -1,0 +1,636 @@
+/* The state thread: many askers at once, on a clock that the test owns. */
+#include "machine/state.h"
+#include "support/brain_fixture.h"
+#include "support/dice.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ASKERS = 6, BATCH = 40, ROUNDS = 200, BURST = 20000 };
+
+/* Later than any deadline the real clock will meet, so that no tick is ever due
+ * in real time; and so early that every tick is overdue. */
+#define FAR_FUTURE_NS (1ull << 62)
+#define LONG_AGO_NS 1000u
+
+static const struct rate one_per_second = {1, 1000};
+
+/* ---- a thread that cannot be started ---- */
+
+static atomic_bool refuse_threads;
+
+typedef int create(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+create pthread_create;
+
+/* Stands before the C library's, for the program and all it links. */
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+                   void *argument)
+{
+    if (atomic_load(&refuse_threads))
+        return EAGAIN;
+    create *real;
+    void *symbol = dlsym(RTLD_NEXT, "pthread_create");
+    memcpy(&real, &symbol, sizeof real);
+    return real(thread, attributes, run, argument);
+}
+
+/* ---- clock, thread and askers ---- */
+
+struct fake_clock {
+    atomic_ullong now_ns;
+    atomic_ulong calls;
+};
+
+static uint64_t fake_now_ns(void *context)
+{
+    struct fake_clock *clock = context;
+    atomic_fetch_add(&clock->calls, 1);
+    return atomic_load(&clock->now_ns);
+}
+
+static struct brain *brain_of(uint64_t burst, uint64_t now_ns)
+{
+    static const uint8_t seed[TABLE_SEED_BYTES] = {9};
+    struct rule rule = {LIMIT_DEFAULT_NAME, NULL, burst, one_per_second};
+    struct limits *limits = fixture_limits(100, &rule, 1);
+    struct brain *brain = brain_new(limits, WHEN_FULL_EVICT, 5000, seed, now_ns);
+    assert_non_null(brain);
+    limits_release(limits);
+    return brain;
+}
+
+/* On the heap, for when a test fails its threads go on. */
+struct rig {
+    struct state state;
+    struct fake_clock clock;
+};
+
+static struct rig *rig_start(uint64_t burst, uint64_t now_ns)
+{
+    struct rig *rig = malloc(sizeof *rig);
+    assert_non_null(rig);
+    atomic_init(&rig->clock.now_ns, now_ns);
+    atomic_init(&rig->clock.calls, 0);
+    struct clock fake = {.now_ns = fake_now_ns, .context = &rig->clock};
+    assert_int_equal(state_start(&rig->state, brain_of(burst, now_ns), fake), 0);
+    return rig;
+}
+
+static void rig_stop(struct rig *rig)
+{
+    state_stop(&rig->state);
+    free(rig);
+}
+
+/* One message, from the main thread. */
+static void ask_one(struct state *state, struct message *message)
+{
+    struct batch batch;
+    assert_int_equal(batch_init(&batch), 0);
+    batch.messages[0] = message;
+    batch.count = 1;
+    state_ask(state, &batch);
+    batch_release(&batch);
+}
+
+static enum bucket_result allow(struct state *state, const char *key, uint64_t tokens)
+{
+    struct message message = {
+        .kind = MESSAGE_ALLOW,
+        .ask.bucket = {.key = key, .key_len = strlen(key), .tokens = tokens},
+    };
+    ask_one(state, &message);
+    return message.answer.bucket.result;
+}
+
+static struct daemon_answer ask_daemon(struct state *state)
+{
+    struct daemon_answer answer;
+    struct message message = {.kind = MESSAGE_DAEMON, .answer.daemon = &answer};
+    ask_one(state, &message);
+    return answer;
+}
+
+/* Takes over the caller's reference. */
+static void reload(struct state *state, struct limits *limits)
+{
+    struct message message = {.kind = MESSAGE_LIMITS, .ask.limits = {limits, WHEN_FULL_EVICT}};
+    ask_one(state, &message);
+    limits_release(limits);
+}
+
+struct asker {
+    struct state *state;
+    pthread_t thread;
+    struct dice dice;
+    struct batch batch;
+    struct message message[BATCH];
+    unsigned resets_asked, asked;
+    uint64_t allowed, denied, other, wrong;
+    unsigned char seen[BURST]; /* how often this many were left after a yes */
+};
+
+static void fill_batch(struct asker *asker, bool with_resets)
+{
+    asker->batch.count = dice_between(&asker->dice, 1, BATCH);
+    for (size_t i = 0; i < asker->batch.count; i++) {
+        asker->message[i] = (struct message){
+            .kind = with_resets && dice_once_in(&asker->dice, 500) ? MESSAGE_RESET : MESSAGE_ALLOW,
+            .ask.bucket = {.key = "foo", .key_len = 3, .tokens = 1},
+        };
+        memset(&asker->message[i].answer, 0xa5, sizeof asker->message[i].answer);
+        asker->batch.messages[i] = &asker->message[i];
+        asker->resets_asked += asker->message[i].kind == MESSAGE_RESET;
+        asker->asked++;
+    }
+}
+
+/* Reads through the pointer to the limit too, as a front-end does to render it. */
+static void tally(struct asker *asker, const struct message *message)
+{
+    const struct bucket_answer *answer = &message->answer.bucket;
+    bool yes = answer->result == BUCKET_ALLOWED;
+    asker->wrong += strncmp(answer->limit->policy, "\"default\";q=20000;w=", 20) != 0;
+    asker->wrong += answer->remaining_tokens > BURST;
+    if (message->kind == MESSAGE_RESET)
+        asker->wrong += !yes || answer->remaining_tokens != BURST;
+    else if (yes && answer->remaining_tokens < BURST)
+        asker->seen[answer->remaining_tokens]++;
+    asker->allowed += message->kind == MESSAGE_ALLOW && yes;
+    asker->denied += answer->result == BUCKET_DENIED;
+    asker->other += !yes && answer->result != BUCKET_DENIED;
+}
+
+static void ask_rounds(struct asker *asker, unsigned rounds, bool with_resets)
+{
+    for (unsigned round = 0; round < rounds; round++) {
+        fill_batch(asker, with_resets);
+        state_ask(asker->state, &asker->batch);
+        for (size_t i = 0; i < asker->batch.count; i++)
+            tally(asker, &asker->message[i]);
+    }
+}
+
+static void *ask_for_tokens(void *argument)
+{
+    ask_rounds(argument, 2 * ROUNDS, false);
+    return NULL;
+}
+
+static void *ask_and_reset(void *argument)
+{
+    ask_rounds(argument, ROUNDS, true);
+    return NULL;
+}
+
+static void askers_start(struct asker askers[ASKERS], struct state *state, void *(*run)(void *))
+{
+    for (size_t i = 0; i < ASKERS; i++) {
+        memset(&askers[i], 0, sizeof askers[i]);
+        askers[i].state = state;
+        askers[i].dice = dice_new(i);
+        assert_int_equal(batch_init(&askers[i].batch), 0);
+    }
+    for (size_t i = 0; i < ASKERS; i++)
+        assert_int_equal(pthread_create(&askers[i].thread, NULL, run, &askers[i]), 0);
+}
+
+/* The sum of what all askers saw, of which nothing may be odd. */
+struct totals {
+    uint64_t allowed, denied, resets;
+};
+
+static struct totals askers_join(struct asker askers[ASKERS])
+{
+    struct totals totals = {0};
+    for (size_t i = 0; i < ASKERS; i++) {
+        pthread_join(askers[i].thread, NULL);
+        batch_release(&askers[i].batch);
+    }
+    for (size_t i = 0; i < ASKERS; i++) {
+        assert_int_equal(askers[i].wrong, 0);
+        assert_int_equal(askers[i].other, 0);
+        assert_int_equal(askers[i].allowed + askers[i].denied + askers[i].resets_asked,
+                         askers[i].asked);
+        totals.allowed += askers[i].allowed;
+        totals.denied += askers[i].denied;
+        totals.resets += askers[i].resets_asked;
+    }
+    return totals;
+}
+
+static void expect_each_token_taken_once(const struct asker askers[ASKERS])
+{
+    for (size_t left = 0; left < BURST; left++) {
+        unsigned seen = 0;
+        for (size_t i = 0; i < ASKERS; i++)
+            seen += askers[i].seen[left];
+        assert_int_equal(seen, 1);
+    }
+}
+
+static struct asker askers[ASKERS];
+
+/* ---- many askers ---- */
+
+static void with_time_standing_still_exactly_the_burst_is_admitted(void **unused)
+{
+    (void)unused;
+    struct rig *rig = rig_start(BURST, FAR_FUTURE_NS);
+    askers_start(askers, &rig->state, ask_for_tokens);
+    struct totals totals = askers_join(askers);
+    assert_int_equal(totals.allowed, BURST);
+    assert_true(totals.denied > 0);
+    expect_each_token_taken_once(askers);
+    struct brain_counters counters = ask_daemon(&rig->state).counters;
+    assert_int_equal(counters.allowed, totals.allowed);
+    assert_int_equal(counters.denied, totals.denied);
+    rig_stop(rig);
+}
+
+/* As x/time/rate has it: fifteen threads, one token each, five of them to be had. */
+struct single {
+    struct state *state;
+    pthread_t thread;
+    bool allowed;
+};
+
+static void *ask_single(void *argument)
+{
+    struct single *single = argument;
+    struct batch batch;
+    struct message message = {
+        .kind = MESSAGE_ALLOW,
+        .ask.bucket = {.key = "foo", .key_len = 3, .tokens = 1},
+    };
+    if (batch_init(&batch) != 0)
+        return NULL;
+    batch.messages[0] = &message;
+    batch.count = 1;
+    state_ask(single->state, &batch);
+    single->allowed = message.answer.bucket.result == BUCKET_ALLOWED;
+    batch_release(&batch);
+    return NULL;
+}
+
+static void fifteen_threads_at_once_get_exactly_five(void **unused)
+{
+    (void)unused;
+    for (int again = 0; again < 20; again++) {
+        struct single singles[15];
+        unsigned allowed = 0;
+        struct rig *rig = rig_start(5, FAR_FUTURE_NS);
+        for (size_t i = 0; i < LENGTH(singles); i++) {
+            singles[i] = (struct single){.state = &rig->state};
+            assert_int_equal(pthread_create(&singles[i].thread, NULL, ask_single, &singles[i]), 0);
+        }
+        for (size_t i = 0; i < LENGTH(singles); i++) {
+            pthread_join(singles[i].thread, NULL);
+            allowed += singles[i].allowed;
+        }
+        assert_int_equal(allowed, 5);
+        rig_stop(rig);
+    }
+}
+
+static struct limits *same_terms_again(void)
+{
+    struct rule rule = {LIMIT_DEFAULT_NAME, NULL, BURST, one_per_second};
+    return fixture_limits(100, &rule, 1);
+}
+
+static void reloads_of_the_same_terms_admit_not_one_more(void **unused)
+{
+    (void)unused;
+    struct rig *rig = rig_start(BURST, FAR_FUTURE_NS);
+    askers_start(askers, &rig->state, ask_for_tokens);
+    for (int i = 0; i < 300; i++)
+        reload(&rig->state, same_terms_again());
+    struct totals totals = askers_join(askers);
+    assert_int_equal(totals.allowed, BURST);
+    expect_each_token_taken_once(askers);
+    assert_int_equal(ask_daemon(&rig->state).counters.reloads, 300);
+    rig_stop(rig);
+}
+
+/* Each change replaces the credit line and carries the bucket over. */
+static void reloads_of_other_rates_and_ticks_admit_not_one_more(void **unused)
+{
+    (void)unused;
+    struct rig *rig = rig_start(BURST, FAR_FUTURE_NS);
+    askers_start(askers, &rig->state, ask_for_tokens);
+    for (uint64_t i = 0; i < 300; i++) {
+        struct rule rule = {LIMIT_DEFAULT_NAME, NULL, BURST, {1 + i % 7, 900 + i % 11}};
+        reload(&rig->state, fixture_limits(100 + i % 3 * 100, &rule, 1));
+    }
+    struct totals totals = askers_join(askers);
+    assert_int_equal(totals.allowed, BURST);
+    expect_each_token_taken_once(askers);
+    rig_stop(rig);
+}
+
+static void resets_racing_with_askers_are_all_accounted_for(void **unused)
+{
+    (void)unused;
+    struct rig *rig = rig_start(BURST, FAR_FUTURE_NS);
+    askers_start(askers, &rig->state, ask_and_reset);
+    for (int i = 0; i < 50; i++)
+        reload(&rig->state, same_terms_again());
+    struct totals totals = askers_join(askers);
+    assert_true(totals.allowed <= BURST * (1 + totals.resets));
+    struct daemon_answer daemon = ask_daemon(&rig->state);
+    assert_int_equal(daemon.counters.allowed, totals.allowed);
+    assert_int_equal(daemon.counters.denied, totals.denied);
+    assert_int_equal(daemon.counters.resets, totals.resets);
+    assert_int_equal(daemon.counters.reloads, 50);
+    rig_stop(rig);
+}
+
+static void a_refill_between_two_crowds_is_admitted_exactly(void **unused)
+{
+    (void)unused;
+    struct rig *rig = rig_start(BURST, FAR_FUTURE_NS);
+    askers_start(askers, &rig->state, ask_for_tokens);
+    assert_int_equal(askers_join(askers).allowed, BURST);
+    atomic_fetch_add(&rig->clock.now_ns, 777ull * NS_PER_S);
+    askers_start(askers, &rig->state, ask_for_tokens);
+    assert_int_equal(askers_join(askers).allowed, 777);
+    rig_stop(rig);
+}
+
+/* ---- limits that answers point to ---- */
+
+static void an_answers_limit_outlives_the_reload_after_it(void **unused)
+{
+    (void)unused;
+    struct batch batch;
+    struct message message = {
+        .kind = MESSAGE_ALLOW,
+        .ask.bucket = {.key = "foo", .key_len = 3, .tokens = 1},
+    };
+    struct rig *rig = rig_start(7, FAR_FUTURE_NS);
+    assert_int_equal(batch_init(&batch), 0);
+    batch.messages[0] = &message;
+    batch.count = 1;
+    state_ask(&rig->state, &batch);
+    for (int i = 0; i < 3; i++)
+        reload(&rig->state, same_terms_again());
+    const struct limit *limit = message.answer.bucket.limit;
+    assert_ptr_equal(limit, &batch.limits->limit[0]);
+    assert_int_equal(limit->burst, 7);
+    assert_int_equal(atomic_load(&batch.limits->references), 1);
+
+    state_ask(&rig->state, &batch);
+    assert_ptr_equal(message.answer.bucket.limit, &batch.limits->limit[0]);
+    assert_int_equal(message.answer.bucket.limit->burst, BURST);
+    rig_stop(rig);
+    assert_int_equal(atomic_load(&batch.limits->references), 1); /* the batch's own */
+    batch_release(&batch);
+}
+
+/* ---- a reload that has to wait ---- */
+
+static struct limits *many_limits(uint64_t burst)
+{
+    struct limits *limits = limits_new(LIMITS_MAX, 100);
+    assert_non_null(limits);
+    for (unsigned i = 0; i < LIMITS_MAX; i++) {
+        char name[16];
+        snprintf(name, sizeof name, i == 0 ? "default" : "n%u", i);
+        limits_add(limits, name, NULL, burst, one_per_second);
+    }
+    return limits;
+}
+
+static void charge_every_limit(struct state *state)
+{
+    for (unsigned i = 0; i < LIMITS_MAX; i++) {
+        char name[16];
+        struct message message = {
+            .kind = MESSAGE_ALLOW,
+            .ask.bucket = {.key = "bar", .key_len = 3, .limit_name = name, .tokens = 5},
+        };
+        message.ask.bucket.limit_name_len =
+            (size_t)snprintf(name, sizeof name, i == 0 ? "default" : "n%u", i);
+        ask_one(state, &message);
+        assert_int_equal(message.answer.bucket.result, BUCKET_ALLOWED);
+    }
+}
+
+/* More changed limits than there are lines: the reloads wait for the sweep,
+ * which must run without a tick, and the askers are served meanwhile. */
+static void a_reload_waiting_for_room_is_answered_and_holds_nobody_up(void **unused)
+{
+    (void)unused;
+    struct rig *rig = rig_start(BURST, FAR_FUTURE_NS);
+    reload(&rig->state, many_limits(BURST));
+    charge_every_limit(&rig->state);
+    askers_start(askers, &rig->state, ask_for_tokens);
+    for (uint64_t i = 1; i <= 12; i++) {
+        struct limits *limits = many_limits(BURST);
+        for (uint32_t n = 1; n < limits->count; n++)
+            limits->limit[n].burst += i; /* all but the askers' */
+        reload(&rig->state, limits);
+    }
+    assert_int_equal(askers_join(askers).allowed, BURST);
+    assert_int_equal(ask_daemon(&rig->state).counters.reloads, 13);
+    rig_stop(rig);
+}
+
+/* What was answered before the wait is not answered again after it. */
+static void messages_around_a_waiting_reload_are_charged_once(void **unused)
+{
+    (void)unused;
+    struct rig *rig = rig_start(BURST, FAR_FUTURE_NS);
+    reload(&rig->state, many_limits(BURST));
+    charge_every_limit(&rig->state);
+    for (uint64_t i = 1; i <= 8; i++) {
+        struct limits *limits = many_limits(BURST + i);
+        struct message around = {
+            .kind = MESSAGE_ALLOW,
+            .ask.bucket = {.key = "foo", .key_len = 3, .tokens = 1},
+        };
+        struct message before = around, after = around;
+        struct message change = {.kind = MESSAGE_LIMITS, .ask.limits = {limits, WHEN_FULL_EVICT}};
+        struct batch batch;
+        assert_int_equal(batch_init(&batch), 0);
+        batch.count = 3;
+        batch.messages[0] = &before;
+        batch.messages[1] = &change;
+        batch.messages[2] = &after;
+        state_ask(&rig->state, &batch);
+        assert_int_equal(before.answer.bucket.remaining_tokens, BURST - 2 * i + 1);
+        assert_int_equal(after.answer.bucket.remaining_tokens, BURST - 2 * i);
+        batch_release(&batch);
+        limits_release(limits);
+    }
+    rig_stop(rig);
+}
+
+/* ---- ticks ---- */
+
+static void without_keys_the_clock_is_read_for_messages_only(void **unused)
+{
+    (void)unused;
+    enum { ASKED = 2000 };
+    struct rig *rig = rig_start(10, LONG_AGO_NS); /* were there ticks, they would be overdue */
+    for (int i = 0; i < ASKED; i++)
+        allow(&rig->state, "foo", 0);
+    assert_int_equal(atomic_load(&rig->clock.calls), ASKED);
+    rig_stop(rig);
+}
+
+static void with_keys_ticks_come_without_messages_until_all_are_full(void **unused)
+{
+    (void)unused;
+    struct rig *rig = rig_start(10, LONG_AGO_NS);
+    assert_int_equal(allow(&rig->state, "foo", 3), BUCKET_ALLOWED);
+    while (atomic_load(&rig->clock.calls) < 100)
+        sched_yield();
+    assert_int_equal(ask_daemon(&rig->state).keys, 1);
+    uint64_t asked = 0;
+    while (ask_daemon(&rig->state).keys > 0) {
+        atomic_fetch_add(&rig->clock.now_ns, 100ull * NS_PER_MS);
+        assert_true(++asked < 1000000);
+    }
+    unsigned long calls = atomic_load(&rig->clock.calls);
+    for (int i = 0; i < 1000; i++)
+        allow(&rig->state, "foo", 0);
+    assert_int_equal(atomic_load(&rig->clock.calls), calls + 1000);
+    rig_stop(rig);
+}
+
+static void a_message_is_decided_at_the_time_of_its_arrival(void **unused)
+{
+    (void)unused;
+    struct rig *rig = rig_start(10, FAR_FUTURE_NS); /* no timer will ever go off */
+    assert_int_equal(allow(&rig->state, "foo", 10), BUCKET_ALLOWED);
+    for (int second = 0; second < 100; second++) {
+        assert_int_equal(allow(&rig->state, "foo", 1), BUCKET_DENIED);
+        atomic_fetch_add(&rig->clock.now_ns, NS_PER_S);
+        assert_int_equal(allow(&rig->state, "foo", 1), BUCKET_ALLOWED);
+    }
+    rig_stop(rig);
+}
+
+static void a_clock_that_steps_back_mints_nothing(void **unused)
+{
+    (void)unused;
+    struct rig *rig = rig_start(10, FAR_FUTURE_NS);
+    assert_int_equal(allow(&rig->state, "foo", 10), BUCKET_ALLOWED);
+    for (int i = 0; i < 100; i++) {
+        atomic_fetch_sub(&rig->clock.now_ns, 3600ull * NS_PER_S);
+        assert_int_equal(allow(&rig->state, "foo", 1), BUCKET_DENIED);
+        atomic_fetch_add(&rig->clock.now_ns, 3600ull * NS_PER_S);
+        assert_int_equal(allow(&rig->state, "foo", 1), BUCKET_DENIED);
+    }
+    rig_stop(rig);
+}
+
+static void the_real_clock_never_goes_back(void **unused)
+{
+    (void)unused;
+    uint64_t last_ns = clock_monotonic.now_ns(clock_monotonic.context);
+    for (int i = 0; i < 10000; i++) {
+        uint64_t now_ns = clock_monotonic.now_ns(clock_monotonic.context);
+        assert_true(now_ns >= last_ns);
+        last_ns = now_ns;
+    }
+}
+
+/* ---- start and stop ---- */
+
+static void a_thread_that_cannot_start_leaves_the_brain_to_its_owner(void **unused)
+{
+    (void)unused;
+    struct state state;
+    struct brain *brain = brain_of(10, 0);
+    sigset_t before, after;
+    pthread_sigmask(SIG_SETMASK, NULL, &before);
+    atomic_store(&refuse_threads, true);
+    int error = state_start(&state, brain, clock_monotonic);
+    atomic_store(&refuse_threads, false);
+    pthread_sigmask(SIG_SETMASK, NULL, &after);
+    assert_int_equal(error, EAGAIN);
+    assert_int_equal(sigismember(&after, SIGTERM), sigismember(&before, SIGTERM));
+    assert_int_equal(state_start(&state, brain, clock_monotonic), 0); /* still whole */
+    assert_int_equal(allow(&state, "foo", 1), BUCKET_ALLOWED);
+    state_stop(&state);
+}
+
+static void starting_leaves_the_callers_signals_as_they_were(void **unused)
+{
+    (void)unused;
+    struct rig *rig = rig_start(10, FAR_FUTURE_NS);
+    sigset_t mask;
+    pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    assert_int_equal(sigismember(&mask, SIGTERM), 0);
+    assert_int_equal(sigismember(&mask, SIGUSR2), 0);
+    rig_stop(rig);
+}
+
+static void it_stops_before_it_was_asked_anything(void **unused)
+{
+    (void)unused;
+    for (int i = 0; i < 200; i++) {
+        struct rig *rig = rig_start(10, FAR_FUTURE_NS);
+        rig_stop(rig);
+    }
+}
+
+static atomic_uint finished;
+
+static void *ask_a_little(void *argument)
+{
+    ask_rounds(argument, 3, false);
+    atomic_fetch_add(&finished, 1);
+    return NULL;
+}
+
+/* The askers' threads are still about, but they ask no more. */
+static void it_stops_the_moment_the_last_asker_has_its_answer(void **unused)
+{
+    (void)unused;
+    for (int i = 0; i < 100; i++) {
+        struct rig *rig = rig_start(BURST, i % 2 == 0 ? FAR_FUTURE_NS : LONG_AGO_NS);
+        atomic_store(&finished, 0);
+        askers_start(askers, &rig->state, ask_a_little);
+        while (atomic_load(&finished) < ASKERS)
+            sched_yield();
+        rig_stop(rig);
+        struct totals totals = askers_join(askers);
+        assert_true(totals.allowed >= 3 * ASKERS);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(with_time_standing_still_exactly_the_burst_is_admitted),
+        cmocka_unit_test(fifteen_threads_at_once_get_exactly_five),
+        cmocka_unit_test(reloads_of_the_same_terms_admit_not_one_more),
+        cmocka_unit_test(reloads_of_other_rates_and_ticks_admit_not_one_more),
+        cmocka_unit_test(resets_racing_with_askers_are_all_accounted_for),
+        cmocka_unit_test(a_refill_between_two_crowds_is_admitted_exactly),
+        cmocka_unit_test(an_answers_limit_outlives_the_reload_after_it),
+        cmocka_unit_test(a_reload_waiting_for_room_is_answered_and_holds_nobody_up),
+        cmocka_unit_test(messages_around_a_waiting_reload_are_charged_once),
+        cmocka_unit_test(without_keys_the_clock_is_read_for_messages_only),
+        cmocka_unit_test(with_keys_ticks_come_without_messages_until_all_are_full),
+        cmocka_unit_test(a_message_is_decided_at_the_time_of_its_arrival),
+        cmocka_unit_test(a_clock_that_steps_back_mints_nothing),
+        cmocka_unit_test(the_real_clock_never_goes_back),
+        cmocka_unit_test(a_thread_that_cannot_start_leaves_the_brain_to_its_owner),
+        cmocka_unit_test(starting_leaves_the_callers_signals_as_they_were),
+        cmocka_unit_test(it_stops_before_it_was_asked_anything),
+        cmocka_unit_test(it_stops_the_moment_the_last_asker_has_its_answer),
+    };
+    return cmocka_run_group_tests_name("state", tests, NULL, NULL);
+}
