@@ -81,13 +81,16 @@ static void on_started(struct http *http, struct client *client, int socket)
     http->connections++;
 }
 
-/* libmicrohttpd is about to close its descriptor of the socket. */
+/* libmicrohttpd is about to close its descriptor of the socket, which must hold
+ * no unread input then: see leaving.h. */
 static void on_closed(struct http *http, struct client *client)
 {
     epoll_ctl(http->hangups, EPOLL_CTL_DEL, client->socket, NULL);
-    int socket = client->hung_up ? -1 : fcntl(client->socket, F_DUPFD_CLOEXEC, 0);
-    if (socket >= 0)
-        leaving_add(&http->leaving, socket, now_ns());
+    int duplicate = client->hung_up ? -1 : fcntl(client->socket, F_DUPFD_CLOEXEC, 0);
+    if (duplicate >= 0)
+        leaving_add(&http->leaving, duplicate, now_ns());
+    else
+        leaving_drop_input(client->socket);
     client->socket = -1;
     client->next_free = http->free_client;
     http->free_client = client;
@@ -217,8 +220,10 @@ static enum MHD_Result on_whole(struct http *http, struct MHD_Connection *connec
     struct request *request = &client->request;
     if (batch->count == BATCH_MAX)
         return MHD_YES; /* called again on the next run, after this batch */
-    const char *content_type = MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
-                                                           MHD_HTTP_HEADER_CONTENT_TYPE);
+    const char *content_type = NULL;
+    if (request->body_len > 0)
+        content_type = MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+                                                   MHD_HTTP_HEADER_CONTENT_TYPE);
     if (!request_finish(request, content_type))
         return send_reply(http, connection, client);
     request->stage = REQUEST_ASKED;

@@ -47,11 +47,24 @@ void leaving_add(struct leaving *leaving, int socket, uint64_t now_ns)
         close_slot(leaving, slot);
 }
 
+/* Throws away some of the input; what recv(2) says. */
+static ssize_t drop_some(int socket)
+{
+    char dropped[16384];
+    return recv(socket, dropped, sizeof dropped, MSG_DONTWAIT);
+}
+
+void leaving_drop_input(int socket)
+{
+    enum { READS_MAX = 256 }; /* a client that keeps sending is not worth more */
+    for (int reads = 0; reads < READS_MAX && drop_some(socket) > 0; reads++)
+        ;
+}
+
 /* Throws away some of what has come; false: that was the end. */
 static bool drop_input(int socket)
 {
-    char dropped[16384];
-    ssize_t got = recv(socket, dropped, sizeof dropped, MSG_DONTWAIT);
+    ssize_t got = drop_some(socket);
     return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
 }
 

@@ -28,6 +28,9 @@ struct leaving {
 int leaving_init(struct leaving *leaving);
 void leaving_release(struct leaving *leaving);
 
+/* Throws away the input that a socket holds, of up to 4 MiB. */
+void leaving_drop_input(int socket);
+
 /* Takes over a socket. */
 void leaving_add(struct leaving *leaving, int socket, uint64_t now_ns);
 

@@ -52,6 +52,19 @@ static void input_is_dropped_until_the_client_closes(void **state)
     leaving_release(&leaving);
 }
 
+static void all_input_can_be_dropped_at_once(void **state)
+{
+    (void)state;
+    static char bytes[100000];
+    int pair[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    assert_int_equal(send(pair[1], bytes, sizeof bytes, MSG_NOSIGNAL), sizeof bytes);
+    leaving_drop_input(pair[0]);
+    assert_int_equal(recv(pair[0], bytes, 1, MSG_DONTWAIT), -1);
+    close(pair[0]);
+    close(pair[1]);
+}
+
 /* A slot closed early once kept its deadline: the loop that waits for it span. */
 static void a_client_that_has_closed_leaves_no_deadline(void **state)
 {
@@ -106,6 +119,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_due_while_nobody_leaves),
         cmocka_unit_test(input_is_dropped_until_the_client_closes),
+        cmocka_unit_test(all_input_can_be_dropped_at_once),
         cmocka_unit_test(a_client_that_has_closed_leaves_no_deadline),
         cmocka_unit_test(a_client_that_stays_is_closed_at_the_deadline),
         cmocka_unit_test(the_oldest_gives_way_when_there_are_too_many),
