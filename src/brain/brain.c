@@ -334,6 +334,18 @@ static void answer_reset(struct brain *brain, const struct place *place, uint32_
     brain->counters.resets++;
 }
 
+static void answer_refund(struct brain *brain, const struct bucket_question *ask,
+                          const struct place *place, uint32_t slot, struct bucket_answer *answer)
+{
+    uint64_t spent_mark = mark_of(brain, place, slot);
+    credit_give(&brain->lines.line[place->line].credit, ask->tokens, &spent_mark);
+    if (slot != TABLE_NONE)
+        table_set_spent(&brain->table, slot, spent_mark);
+    describe(brain, place, spent_mark, answer);
+    answer->result = BUCKET_ALLOWED;
+    brain->counters.refunds++;
+}
+
 static void answer_status(struct brain *brain, const struct place *place, uint32_t slot,
                           struct bucket_answer *answer)
 {
@@ -355,6 +367,8 @@ static void answer_bucket(struct brain *brain, struct message *message, const st
         answer_allow(brain, ask, place, slot, answer);
     else if (message->kind == MESSAGE_RESET)
         answer_reset(brain, place, slot, answer);
+    else if (message->kind == MESSAGE_REFUND)
+        answer_refund(brain, ask, place, slot, answer);
     else
         answer_status(brain, place, slot, answer);
 }
@@ -388,6 +402,7 @@ static bool answer_whole(struct brain *brain, struct message *message)
         return true;
     case MESSAGE_ALLOW:
     case MESSAGE_RESET:
+    case MESSAGE_REFUND:
     case MESSAGE_STATUS:
         break;
     }
@@ -399,7 +414,7 @@ static bool is_about_a_bucket(const struct message *message)
 {
     return message->kind <= MESSAGE_STATUS;
 }
-static_assert(MESSAGE_ALLOW < MESSAGE_STATUS && MESSAGE_RESET < MESSAGE_STATUS &&
+static_assert(MESSAGE_ALLOW < MESSAGE_STATUS && MESSAGE_RESET < MESSAGE_STATUS && MESSAGE_REFUND < MESSAGE_STATUS &&
                   MESSAGE_STATUS < MESSAGE_DAEMON,
               "the kinds about a bucket come first");
 

@@ -16,23 +16,24 @@
 enum message_kind {
     MESSAGE_ALLOW,  /* may this key take so many tokens? */
     MESSAGE_RESET,  /* make this key's bucket full */
+    MESSAGE_REFUND, /* give tokens back to this key */
     MESSAGE_STATUS, /* how full is this key's bucket? */
     MESSAGE_DAEMON, /* how is the whole? */
     MESSAGE_LIMITS, /* from now on decide by these limits; alone in its batch */
     MESSAGE_STOP,   /* the last message: the state thread ends; alone in its batch */
 };
 
-/* Of ALLOW, RESET and STATUS. The strings are borrowed until the answer. */
+/* Of ALLOW, RESET, REFUND and STATUS. The strings are borrowed until the answer. */
 struct bucket_question {
     const char *key; /* checked by key_check, NUL-terminated */
     size_t key_len;
     const char *limit_name; /* NULL: the first limit that matches the key */
     size_t limit_name_len;
-    uint64_t tokens; /* of ALLOW */
+    uint64_t tokens; /* of ALLOW and REFUND */
 };
 
 enum bucket_result {
-    BUCKET_ALLOWED,        /* the tokens were taken; of RESET and STATUS: done */
+    BUCKET_ALLOWED,        /* the tokens were taken; of the others: done */
     BUCKET_DENIED,         /* nothing was taken; there is a time when it will succeed */
     BUCKET_EXCEEDS_BURST,  /* nothing was taken; it never will */
     BUCKET_TABLE_FULL,     /* denied: no room for another key (when_full: deny) */
@@ -40,7 +41,7 @@ enum bucket_result {
     BUCKET_NO_SUCH_LIMIT,  /* nothing was done, the rest of the answer is unset */
 };
 
-/* To ALLOW, RESET and STATUS. */
+/* To ALLOW, RESET, REFUND and STATUS. */
 struct bucket_answer {
     enum bucket_result result;
     const struct limit *limit;  /* which limit decided; lives as long as the batch's limits */
@@ -56,6 +57,7 @@ struct bucket_answer {
     X(allowed)            /* ALLOW answered yes, looks included */                                 \
     X(denied)             /* ALLOW answered no */                                                  \
     X(resets)             /* RESET */                                                              \
+    X(refunds)            /* REFUND */                                                             \
     X(statuses)           /* STATUS */                                                             \
     X(dropped_full)       /* entries dropped because the bucket had become full */                 \
     X(dropped_unlimited)  /* entries dropped because a reload took their limit away */             \

@@ -31,7 +31,7 @@ struct reply {
 /* An error: application/problem+json (RFC 9457) whose detail says what to do. */
 void reply_problem(struct reply *reply, unsigned status, const char *detail);
 
-/* An answer to ALLOW, RESET or STATUS, but not BUCKET_NO_SUCH_LIMIT. */
+/* An answer to ALLOW, RESET, REFUND or STATUS, but not BUCKET_NO_SUCH_LIMIT. */
 void reply_bucket(struct reply *reply, const struct message *message);
 
 /* An answer to DAEMON. */

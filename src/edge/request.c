@@ -238,7 +238,7 @@ bool request_finish(struct request *request, const char *content_type)
 {
     const struct route *route = request->route;
     if (route == NULL) {
-        refuse(request, 404, "no such path; there are /allow, /reset and /status");
+        refuse(request, 404, "no such path; there are /allow, /reset, /refund and /status");
     } else if ((request->method & route->methods) == 0) {
         request->fault_status = 0;
         refuse(request, 405, "%s is called with %s", route->path, route->allow);

@@ -22,6 +22,15 @@ static const struct route routes[] = {
         .without_key = -1,
     },
     {
+        .path = "/refund",
+        .methods = METHOD_POST,
+        .allow = "POST",
+        .parameters = PARAMETER_KEY | PARAMETER_TOKENS | PARAMETER_LIMIT,
+        .takes = "key, tokens and limit",
+        .with_key = MESSAGE_REFUND,
+        .without_key = -1,
+    },
+    {
         .path = "/status",
         .methods = METHOD_GET | METHOD_HEAD,
         .allow = "GET, HEAD",

@@ -142,6 +142,14 @@ bool credit_take(const struct credit_line *line, uint64_t tokens, uint64_t *spen
     return true;
 }
 
+void credit_give(const struct credit_line *line, uint64_t tokens, uint64_t *spent_mark)
+{
+    uint64_t level = credit_level(line, *spent_mark);
+    u128 room = line->cap_units - level, given = (u128)tokens * line->token_units;
+    level += (uint64_t)(given < room ? given : room);
+    *spent_mark = line->credit_units - level;
+}
+
 uint64_t credit_ticks_until(const struct credit_line *line, uint64_t level, uint64_t need_units)
 {
     return level >= need_units ? 0 : ceil_div(need_units - level, line->step_units);

@@ -60,6 +60,9 @@ uint64_t credit_level(const struct credit_line *line, uint64_t spent_mark);
  * Nothing changes when it does not. */
 bool credit_take(const struct credit_line *line, uint64_t tokens, uint64_t *spent_mark);
 
+/* Gives `tokens` tokens back to a bucket, as far as it has room: never above cap_units. */
+void credit_give(const struct credit_line *line, uint64_t tokens, uint64_t *spent_mark);
+
 /* Ticks until a bucket at `level` units holds `need_units`, at most cap_units; 0 if it does. */
 uint64_t credit_ticks_until(const struct credit_line *line, uint64_t level, uint64_t need_units);
 

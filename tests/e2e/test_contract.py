@@ -295,6 +295,40 @@ class Reset(ContractCase):
         self.assertEqual((self.remaining(key), self.remaining(other)), (10, 0))
 
 
+class Refund(ContractCase):
+    def test_gives_tokens_back_up_to_the_burst(self):
+        key = self.drained()
+        for target, headers, body, remaining in (
+                ("/refund?key={}", (), None, 1),
+                ("/refund?key={}&tokens=3", (), None, 4),
+                ("/refund", [FORM], "key={}&tokens=2&limit=default", 6),
+                ("/refund?key={}&tokens=0", (), None, 6),
+                ("/refund?key={}&tokens=999999999999999", (), None, 10),
+                ("/refund?key={}", (), None, 10)):
+            with self.subTest(target=target, body=body):
+                body = None if body is None else body.format(key).encode()
+                response = self.call("POST", target.format(key), headers, body)
+                self.assertEqual(response.status, 200, response)
+                self.assertEqual(list(response.json()), ["key", "limit", "remaining", "burst",
+                                                         "reset_after_ms", "active"])
+                self.assertEqual(response.json()["remaining"], remaining)
+                self.assertEqual(self.remaining(key), remaining)
+
+    def test_of_a_key_never_seen_mints_nothing(self):
+        key = self.key()
+        self.assertEqual(self.call("POST", f"/refund?key={key}&tokens=5").json()["remaining"], 10)
+        self.assertEqual(self.allow(key, "&tokens=10").status, 200)
+        self.assertEqual(self.allow(key).status, 429)
+
+    def test_is_refused_otherwise(self):
+        key = self.drained()
+        for method in ("GET", "HEAD", "DELETE", "PUT"):
+            self.assertEqual(self.call(method, f"/refund?key={key}").status, 405, method)
+        self.assert_problem(self.call("POST", "/refund?tokens=1"), 400, "key is missing")
+        self.assert_problem(self.call("POST", f"/refund?key={key}&tokens=-1"), 400, "tokens")
+        self.assertEqual(self.remaining(key), 0)
+
+
 class Status(ContractCase):
     def test_of_a_key_never_seen_is_a_full_bucket(self):
         key = self.key()
@@ -416,7 +450,7 @@ class Errors(ContractCase):
             for method in ("GET", "POST", "DELETE", "PUT"):
                 with self.subTest(method=method, path=path[:20]):
                     response = self.call(method, f"{path}?key={self.key()}")
-                    self.assert_problem(response, 404, "/allow, /reset and /status")
+                    self.assert_problem(response, 404, "/allow, /reset, /refund and /status")
 
     def test_wrong_method(self):
         allowed = {"/allow": ["GET", "POST"], "/reset": ["POST", "DELETE"],

@@ -254,6 +254,17 @@ static enum bucket_result model_allow(struct model *model, const struct rule *ru
     return BUCKET_ALLOWED;
 }
 
+static void give_back(struct bucket *bucket, const struct rule *rule, uint64_t tokens)
+{
+    if (!bucket->drawn)
+        return;
+    set_u64(scratch, tokens);
+    mpq_add(bucket->level, bucket->level, scratch);
+    set_u64(scratch, rule->burst);
+    if (mpq_cmp(bucket->level, scratch) >= 0)
+        bucket->drawn = false;
+}
+
 static struct expected model_answer(struct model *model, const struct message *message,
                                     unsigned key)
 {
@@ -270,6 +281,8 @@ static struct expected model_answer(struct model *model, const struct message *m
         expected.result = model_allow(model, rule, key, ask->tokens, &expected.retry_after_ms);
     if (message->kind == MESSAGE_RESET)
         bucket_of(model, rule, key)->drawn = false;
+    if (message->kind == MESSAGE_REFUND)
+        give_back(bucket_of(model, rule, key), rule, ask->tokens);
     expect_level(model, rule, key, &expected);
     return expected;
 }
@@ -588,7 +601,9 @@ static void random_question(struct world *world, struct message *message, unsign
     const char *name = random_limit_name(world);
     int rule = name == NULL ? model_match(&world->model, *key) : model_find(&world->model, name);
     *message = (struct message){
-        .kind = dice_once_in(dice, 25) ? MESSAGE_RESET : kinds[dice_roll(dice, LENGTH(kinds))],
+        .kind = dice_once_in(dice, 25)   ? MESSAGE_RESET
+                : dice_once_in(dice, 10) ? MESSAGE_REFUND
+                                         : kinds[dice_roll(dice, LENGTH(kinds))],
         .ask.bucket = {
             .key = keys[*key],
             .key_len = strlen(keys[*key]),

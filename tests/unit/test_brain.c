@@ -442,6 +442,25 @@ static void reset_is_idempotent(void **state)
     fixture_release(&fixture);
 }
 
+static void refunds_give_back_what_was_taken_and_no_more(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_init_one(&fixture, 100, 10, one_per_second);
+    expect_answer(fixture_ask(&fixture, MESSAGE_REFUND, "foo", NULL, 5), BUCKET_ALLOWED, 10, 0, 0);
+    assert_int_equal(fixture_daemon(&fixture).keys, 0);
+    assert_true(fixture_allows(&fixture, "foo", 8));
+    expect_answer(fixture_ask(&fixture, MESSAGE_REFUND, "foo", NULL, 3), BUCKET_ALLOWED, 5, 5000,
+                  0);
+    expect_answer(fixture_ask(&fixture, MESSAGE_REFUND, "foo", NULL, 0), BUCKET_ALLOWED, 5, 5000,
+                  0);
+    expect_answer(fixture_ask(&fixture, MESSAGE_REFUND, "foo", NULL, TOKENS_MAX), BUCKET_ALLOWED,
+                  10, 0, 0);
+    assert_int_equal(fixture_hammer(&fixture, "foo", 100), 10);
+    assert_int_equal(fixture_daemon(&fixture).counters.refunds, 4);
+    fixture_release(&fixture);
+}
+
 static void reset_fills_to_the_new_burst_after_a_reload(void **state)
 {
     (void)state;
@@ -1337,6 +1356,7 @@ int main(void)
         cmocka_unit_test(nothing_on_a_full_table_makes_room_but_a_charge),
         cmocka_unit_test(reset_fills_the_bucket_and_forgets_it),
         cmocka_unit_test(reset_is_idempotent),
+        cmocka_unit_test(refunds_give_back_what_was_taken_and_no_more),
         cmocka_unit_test(reset_fills_to_the_new_burst_after_a_reload),
         cmocka_unit_test(the_level_stays_between_nothing_and_the_cap),
         cmocka_unit_test(many_ticks_one_late_tick_or_doubled_ones_are_all_the_same),

@@ -420,11 +420,28 @@ static void carrying_mints_nothing_and_loses_less_than_a_unit(void **state)
     assert_true(carried > 0);
 }
 
+static void giving_never_fills_above_the_burst(void **state)
+{
+    (void)state;
+    struct credit_line line = line_of(10, (struct rate){1, 1000}, 100);
+    uint64_t mark = drained_mark(&line);
+    credit_give(&line, 3, &mark);
+    assert_int_equal(credit_level(&line, mark), 3 * line.token_units);
+    credit_give(&line, 0, &mark);
+    assert_int_equal(credit_level(&line, mark), 3 * line.token_units);
+    credit_give(&line, 8, &mark);
+    assert_int_equal(credit_level(&line, mark), line.cap_units);
+    credit_give(&line, UINT64_MAX, &mark);
+    assert_int_equal(credit_level(&line, mark), line.cap_units);
+    assert_int_equal(mark, credit_full_mark(&line));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_token_is_the_period_over_the_common_divisor),
         cmocka_unit_test(a_new_line_is_full),
+        cmocka_unit_test(giving_never_fills_above_the_burst),
         cmocka_unit_test(refuses_a_burst_smaller_than_one_refill),
         cmocka_unit_test(refuses_what_fills_in_more_than_a_hundred_years),
         cmocka_unit_test(refuses_what_overflows_within_twenty_years),

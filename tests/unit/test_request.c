@@ -44,6 +44,7 @@ static void good_requests_become_messages(void **state)
     expect_question("POST", "/allow", "key=alice&tokens=7", MESSAGE_ALLOW, "alice", 7, NULL);
     expect_question("POST", "/allow?key=alice", "tokens=7", MESSAGE_ALLOW, "alice", 7, NULL);
     expect_question("DELETE", "/reset?key=k", NULL, MESSAGE_RESET, "k", 1, NULL);
+    expect_question("POST", "/refund?key=k&tokens=3", NULL, MESSAGE_REFUND, "k", 3, NULL);
     expect_question("GET", "/status?key=k", NULL, MESSAGE_STATUS, "k", 1, NULL);
     expect_question("GET", "/%61llow?k%65y=k", NULL, MESSAGE_ALLOW, "k", 1, NULL);
     expect_question("GET", "/allow?key=k&tokens=999999999999999", NULL, MESSAGE_ALLOW, "k",
@@ -73,7 +74,7 @@ static const struct {
     {"GET", "/allow?key=\xc3\xa9", NULL, NULL, 400, "as %XX"},
     {"GET", "/al%zzow", NULL, NULL, 400, "path: a '%'"},
     {"GET", "/allow%00", NULL, NULL, 400, "control characters"},
-    {"GET", "/", NULL, NULL, 404, "/allow, /reset and /status"},
+    {"GET", "/", NULL, NULL, 404, "/allow, /reset, /refund and /status"},
     {"GET", "/allow/", NULL, NULL, 404, "no such path"},
     {"GET", "/ALLOW?key=a", NULL, NULL, 404, "no such path"},
     {"PUT", "/allow?key=a", NULL, NULL, 405, "GET, POST"},
@@ -82,6 +83,8 @@ static const struct {
     {"get", "/allow?key=a", NULL, NULL, 405, "GET, POST"},
     {"GET", "/reset?key=a", NULL, NULL, 405, "POST, DELETE"},
     {"POST", "/status", NULL, NULL, 405, "GET, HEAD"},
+    {"GET", "/refund?key=a", NULL, NULL, 405, "POST"},
+    {"POST", "/refund?tokens=1", NULL, NULL, 400, "key is missing; call /refund?key=KEY"},
     {"PUT", "/allow?kez=a", NULL, NULL, 405, "GET, POST"},
     {"GET", "/allow", NULL, NULL, 400, "key is missing; call /allow?key=KEY"},
     {"GET", "/allow?", NULL, NULL, 400, "key is missing"},
