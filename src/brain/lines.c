@@ -75,18 +75,13 @@ static uint16_t install_one(struct lines *lines, const struct limit *limit, uint
     return line;
 }
 
-/* Follows the successors of a line to the one in force. */
-static uint16_t find_heir(const struct lines *lines, uint16_t line)
-{
-    while (line != LINE_NONE && lines->line[line].successor != line)
-        line = lines->line[line].successor;
-    return line;
-}
-
 void lines_install(struct lines *lines, const struct limits *prior, const struct limits *next)
 {
     uint16_t of_limit[LIMITS_MAX];
     bool in_force[LINES_MAX] = {false};
+    uint16_t became[LINES_MAX]; /* what each line that was in force is now */
+    for (uint16_t i = 0; i < LINES_MAX; i++)
+        became[i] = i;
     assert(next->count <= LIMITS_MAX && lines_have_room(lines, next->count));
 
     for (uint32_t i = 0; i < next->count; i++) {
@@ -101,12 +96,17 @@ void lines_install(struct lines *lines, const struct limits *prior, const struct
             continue;
         if (lines->line[line].successor == line)
             lines->line[line].successor = LINE_NONE;
+        became[line] = lines->line[line].successor;
         release(lines, line);
     }
     memcpy(lines->of_limit, of_limit, next->count * sizeof of_limit[0]);
     lines->count = next->count;
     for (uint16_t i = 0; i < LINES_MAX; i++)
-        lines->heirs[i] = is_unused(lines, i) ? LINE_NONE : find_heir(lines, i);
+        lines->heirs[i] = is_unused(lines, i) || lines->heirs[i] == LINE_NONE
+                              ? LINE_NONE
+                              : became[lines->heirs[i]];
+    for (uint32_t i = 0; i < next->count; i++)
+        lines->heirs[of_limit[i]] = of_limit[i];
 }
 
 void lines_advance(struct lines *lines, uint64_t ticks)

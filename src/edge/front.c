@@ -42,7 +42,8 @@ static int watch(struct front *front, int descriptor, uint32_t events)
 static int start_accepting(struct front *front)
 {
     for (unsigned i = 0; i < front->listeners_count; i++)
-        if (watch(front, front->listeners[i].socket, EPOLLIN | EPOLLEXCLUSIVE) != 0)
+        if (watch(front, front->listeners[i].socket, EPOLLIN | EPOLLEXCLUSIVE) != 0 &&
+            errno != EEXIST)
             return errno;
     front->accepting = true;
     return 0;
@@ -83,10 +84,13 @@ static void accept_from(struct front *front, int listener, int most)
         int socket = accept4(listener, (struct sockaddr *)&peer, &peer_len,
                              SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (socket >= 0) {
+            front->short_of_resources = false;
             http_add(front->http, socket, (struct sockaddr *)&peer, peer_len);
         } else if (is_out_of_resources(errno)) {
-            log_warning("accept: %s; trying again in %d ms", strerror(errno),
-                        FRONT_ACCEPT_PAUSE_MS);
+            if (!front->short_of_resources)
+                log_warning("accept: %s; trying again every %d ms", strerror(errno),
+                            FRONT_ACCEPT_PAUSE_MS);
+            front->short_of_resources = true;
             pause_accepting(front, now_ns() + FRONT_ACCEPT_PAUSE_MS * (uint64_t)NS_PER_MS);
             return;
         } else if (errno != EINTR && errno != ECONNABORTED) {
@@ -145,12 +149,14 @@ static void serve(struct front *front)
     }
 }
 
-/* Takes in what the kernel has already accepted, then has it accept no more. */
+/* Takes in what the kernel has already accepted, then has it accept no more; a
+ * Unix socket still hands out what came in between. */
 static void stop_accepting(struct front *front)
 {
     for (unsigned i = 0; i < front->listeners_count; i++) {
         accept_from(front, front->listeners[i].socket, INT_MAX);
         shutdown(front->listeners[i].socket, SHUT_RDWR);
+        accept_from(front, front->listeners[i].socket, INT_MAX);
     }
     pause_accepting(front, 0);
 }
@@ -239,7 +245,7 @@ int front_start(struct front *front, const struct listener *listeners, unsigned 
     atomic_init(&front->draining, false);
     front->http = http_new(connections_max);
     if (front->http == NULL)
-        return errno;
+        return errno != 0 ? errno : ENOMEM;
     int error = open_descriptors(front);
     if (error == 0)
         error = start_thread(front);

@@ -27,6 +27,7 @@ struct front {
     unsigned listeners_count;
     int epoll, wake, done; /* wake: an eventfd, written to drain; done: the caller's, written at the end */
     bool accepting;
+    bool short_of_resources; /* the log has it */
     uint64_t resume_ns; /* while not accepting, when to try again; 0: when there is room */
     atomic_bool draining;
     pthread_t thread;

@@ -22,6 +22,7 @@ static_assert(MHD_VERSION >= 0x00097500, "the batch exchange is proven against 0
  * all of it after every request: see HACKING for what more would cost. */
 enum {
     CONNECTION_MEMORY = 12 * 1024,
+    TARGET_MAX = 8000,
     REPLY_HEADER_MAX = 1024, /* of which this is kept for the reply */
     ENTRY_BYTES = 64,        /* a field, parameter or cookie takes so much besides its text */
 };
@@ -42,6 +43,7 @@ struct http {
     struct client *free_client;
     int hangups; /* an epoll set of all clients, for those that have sent their last byte */
     struct leaving leaving;
+    struct http_terse_set terse;
     unsigned clients_used;
     unsigned connections, connections_max;
     bool draining;
@@ -148,12 +150,35 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 
 /* ---- requests ---- */
 
+/* What to say of a request when there is no memory to say it well: what was
+ * decided or done, and of anything else that it cannot be told. */
+static enum http_terse terse_of(const struct request *request)
+{
+    if (request->stage != REQUEST_ANSWERED || request->fault_status != 0)
+        return TERSE_UNAVAILABLE;
+    switch (request->message.kind) {
+    case MESSAGE_ALLOW:
+        return request->reply.status == 200 ? TERSE_ALLOWED : TERSE_DENIED;
+    case MESSAGE_RESET:
+    case MESSAGE_REFUND:
+        return TERSE_DONE;
+    case MESSAGE_STATUS:
+    case MESSAGE_DAEMON:
+    case MESSAGE_LIMITS:
+    case MESSAGE_STOP:
+        break;
+    }
+    return TERSE_UNAVAILABLE;
+}
+
 static enum MHD_Result send_reply(const struct http *http, struct MHD_Connection *connection,
                                   struct client *client)
 {
     struct reply *reply = &client->request.reply;
-    return http_response_queue(&client->response, connection, reply,
-                               reply->close || http->draining);
+    if (http_response_queue(&client->response, connection, reply,
+                            reply->close || http->draining) == MHD_YES)
+        return MHD_YES;
+    return http_terse_queue(&http->terse, terse_of(&client->request), connection);
 }
 
 /* Refuses a request before its body: the connection is closed, and whatever
@@ -192,6 +217,9 @@ static enum MHD_Result on_header(const struct http *http, struct MHD_Connection 
         return refuse(http, connection, client, 400,
                       "the request line holds a NUL character or more than two blanks");
 
+    if (request->target_len > TARGET_MAX)
+        return refuse(http, connection, client, 414, "the target is too long; use at most 8000 bytes");
+
     const union MHD_ConnectionInfo *header =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     MHD_get_connection_values_n(connection, MHD_HEADER_KIND, on_field, &gate);
@@ -218,8 +246,7 @@ static enum MHD_Result on_whole(struct http *http, struct MHD_Connection *connec
 {
     struct batch *batch = &http->batch;
     struct request *request = &client->request;
-    if (batch->count == BATCH_MAX)
-        return MHD_YES; /* called again on the next run, after this batch */
+    assert(batch->count < BATCH_MAX); /* a connection has one request at a time */
     const char *content_type = NULL;
     if (request->body_len > 0)
         content_type = MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
@@ -333,14 +360,23 @@ struct http *http_new(unsigned connections_max)
     http->check_places = strncmp(MHD_get_version(), "0.", 2) == 0;
     http->clients = calloc(connections_max, sizeof http->clients[0]);
     http->hangups = epoll_create1(EPOLL_CLOEXEC);
-    int error = leaving_init(&http->leaving);
+    int why = errno, error = leaving_init(&http->leaving);
+    if (error != 0)
+        why = error;
     if (http->clients == NULL || http->hangups < 0 || error != 0 || batch_init(&http->batch) != 0)
         goto free_clients;
-    http->daemon = start_daemon(http, connections_max);
-    if (http->daemon == NULL)
+    why = ENOMEM;
+    if (!http_terse_init(&http->terse))
         goto release_batch;
+    http->daemon = start_daemon(http, connections_max);
+    if (http->daemon == NULL) {
+        why = errno;
+        goto release_terse;
+    }
     return http;
 
+release_terse:
+    http_terse_release(&http->terse);
 release_batch:
     batch_release(&http->batch);
 free_clients:
@@ -350,6 +386,7 @@ free_clients:
         close(http->hangups);
     free(http->clients);
     free(http);
+    errno = why;
     return NULL;
 }
 
@@ -358,6 +395,7 @@ void http_free(struct http *http)
     MHD_stop_daemon(http->daemon);
     for (unsigned i = 0; i < http->clients_used; i++)
         http_response_release(&http->clients[i].response);
+    http_terse_release(&http->terse);
     leaving_release(&http->leaving);
     close(http->hangups);
     batch_release(&http->batch);

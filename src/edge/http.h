@@ -20,7 +20,7 @@ struct http;
 
 #define HTTP_IDLE_TIMEOUT_S 60
 
-/* Room for `connections_max` connections; NULL and errno: no memory or no descriptors. */
+/* Room for `connections_max` connections, at most BATCH_MAX; NULL and errno: no memory or no descriptors. */
 struct http *http_new(unsigned connections_max);
 
 /* Closes what is open, and frees. */

@@ -1,5 +1,7 @@
 #include "edge/http_response.h"
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,4 +101,48 @@ void http_response_release(struct http_response *response)
     if (response->kept != NULL)
         MHD_destroy_response(response->kept);
     response->kept = NULL;
+}
+
+static const struct {
+    unsigned status;
+    const char *content_type, *body;
+} terse[] = {
+    [TERSE_ALLOWED] = {200, "application/json", "{\"allowed\":true}\n"},
+    [TERSE_DENIED] = {429, "application/json", "{\"allowed\":false}\n"},
+    [TERSE_DONE] = {200, "application/json", "{}\n"},
+    [TERSE_UNAVAILABLE] = {503, "application/problem+json",
+                           "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\","
+                           "\"status\":503,\"detail\":\"out of memory; try again\"}\n"},
+};
+
+bool http_terse_init(struct http_terse_set *set)
+{
+    bool made_all = true;
+    for (int i = 0; i < TERSE_COUNT; i++) {
+        struct MHD_Response *made = MHD_create_response_from_buffer(
+            strlen(terse[i].body), (void *)(uintptr_t)terse[i].body, MHD_RESPMEM_PERSISTENT);
+        set->responses[i] = made;
+        made_all &= made != NULL &&
+                    add_header(made, MHD_HTTP_HEADER_CONTENT_TYPE, terse[i].content_type) &&
+                    add_header(made, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store") &&
+                    add_header(made, MHD_HTTP_HEADER_RETRY_AFTER,
+                               terse[i].status >= 400 ? "1" : NULL) &&
+                    add_header(made, MHD_HTTP_HEADER_CONNECTION, "close");
+    }
+    if (!made_all)
+        http_terse_release(set);
+    return made_all;
+}
+
+void http_terse_release(struct http_terse_set *set)
+{
+    for (int i = 0; i < TERSE_COUNT; i++)
+        if (set->responses[i] != NULL)
+            MHD_destroy_response(set->responses[i]);
+}
+
+enum MHD_Result http_terse_queue(const struct http_terse_set *set, enum http_terse which,
+                                 struct MHD_Connection *connection)
+{
+    return MHD_queue_response(connection, terse[which].status, set->responses[which]);
 }

@@ -12,6 +12,7 @@
 #include "edge/reply.h"
 
 #include <microhttpd.h>
+#include <stdbool.h>
 
 struct http_response {
     struct MHD_Response *kept; /* NULL: none */
@@ -22,6 +23,22 @@ struct http_response {
     char rate_limit[REPLY_RATE_LIMIT_MAX];
     char retry_after[REPLY_RETRY_AFTER_MAX];
 };
+
+/* Answers made beforehand, for when there is no memory for others: what was
+ * decided is still told. */
+enum http_terse { TERSE_ALLOWED, TERSE_DENIED, TERSE_DONE, TERSE_UNAVAILABLE, TERSE_COUNT };
+
+struct http_terse_set {
+    struct MHD_Response *responses[TERSE_COUNT];
+};
+
+/* false: no memory. */
+bool http_terse_init(struct http_terse_set *set);
+void http_terse_release(struct http_terse_set *set);
+
+/* Queues one of them, on the last reply of a connection. */
+enum MHD_Result http_terse_queue(const struct http_terse_set *set, enum http_terse which,
+                                 struct MHD_Connection *connection);
 
 /* Queues a reply on a connection; `close`: it is the last one there. The reply's
  * body is borrowed until it has been sent, and must be at the same place every

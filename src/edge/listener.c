@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -62,7 +63,10 @@ static void remember(struct listener *listener, const struct address *address)
 
 /* Locks the directory of a Unix socket's file: between seeing that a file is
  * stale and listening on a new one, no other allowd may do the same. The lock
- * goes with the descriptor. -1: another kind of address, or no such directory. */
+ * goes with the descriptor. -1: another kind of address, no such directory, or
+ * somebody has held the lock for longer than an allowd would. */
+enum { LOCK_TRIES = 100, LOCK_TRY_MS = 10 };
+
 static int lock_directory(const struct address *address)
 {
     const char *path = address_unix_path(address);
@@ -71,8 +75,13 @@ static int lock_directory(const struct address *address)
         return -1;
     strcpy(copy.sun_path, path);
     int directory = open(dirname(copy.sun_path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (directory >= 0)
-        flock(directory, LOCK_EX);
+    for (int tries = 0; directory >= 0 && flock(directory, LOCK_EX | LOCK_NB) != 0; tries++) {
+        if (errno != EWOULDBLOCK || tries == LOCK_TRIES) {
+            close(directory);
+            return -1;
+        }
+        poll(NULL, 0, LOCK_TRY_MS);
+    }
     return directory;
 }
 
@@ -80,7 +89,8 @@ int listener_open(struct listener *listener, const struct address *address, cons
 {
     *listener = (struct listener){.socket = -1};
     int lock = lock_directory(address);
-    remove_stale(address);
+    if (lock >= 0)
+        remove_stale(address);
     int error = bind_and_listen(listener, address, doing);
     if (lock >= 0)
         close(lock);

@@ -2,7 +2,8 @@
  * Listeners: the sockets that new connections come in on.
  *
  * Owns its descriptor, and the file of a Unix socket that it made. One thread.
- * Never blocks. Errors: an errno value, and what was being done.
+ * Blocks for a second at most, where another holds the lock on a Unix socket's
+ * directory; a stale file then stays. Errors: an errno value, and what was being done.
  */
 #pragma once
 

@@ -17,9 +17,9 @@
 #include <unistd.h>
 
 enum {
-    CONNECTIONS_MAX = 4096,   /* of all front-ends together */
-    DESCRIPTORS_SPARE = 64,   /* for what is not a connection */
-    CONNECTIONS_MIN = 16,     /* per front-end, however few descriptors there are */
+    CONNECTIONS_MAX = 4096,    /* of all front-ends together */
+    DESCRIPTORS_SPARE = 16,    /* for what is neither a connection, a listener nor a front-end's */
+    DESCRIPTORS_PER_FRONT = 6, /* its epoll sets, and its eventfd */
 };
 
 struct server {
@@ -97,26 +97,30 @@ static bool open_listeners(struct server *server)
     return true;
 }
 
+static_assert(CONNECTIONS_MAX <= BATCH_MAX, "each connection has room in the batch");
+
 /* Raises the limit on descriptors as far as it is of use; how many connections
- * each front-end may have. */
-static unsigned connections_per_front(unsigned fronts)
+ * each front-end may have, at least one. */
+static unsigned connections_per_front(const struct server *server)
 {
     struct rlimit limit = {0, 0};
-    rlim_t wanted = CONNECTIONS_MAX + DESCRIPTORS_SPARE;
+    unsigned fronts = server->config->threads;
+    rlim_t spare = DESCRIPTORS_SPARE + fronts * DESCRIPTORS_PER_FRONT + server->listeners_count;
     getrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur < wanted) {
-        limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    if (limit.rlim_cur < CONNECTIONS_MAX + spare) {
+        limit.rlim_cur =
+            limit.rlim_max < CONNECTIONS_MAX + spare ? limit.rlim_max : CONNECTIONS_MAX + spare;
         setrlimit(RLIMIT_NOFILE, &limit);
         getrlimit(RLIMIT_NOFILE, &limit);
     }
-    rlim_t usable = limit.rlim_cur > DESCRIPTORS_SPARE ? limit.rlim_cur - DESCRIPTORS_SPARE : 0;
+    rlim_t usable = limit.rlim_cur > spare ? limit.rlim_cur - spare : 0;
     unsigned each = (unsigned)(usable < CONNECTIONS_MAX ? usable : CONNECTIONS_MAX) / fronts;
-    return each < CONNECTIONS_MIN ? CONNECTIONS_MIN : each;
+    return each == 0 ? 1 : each;
 }
 
 static bool start_fronts(struct server *server)
 {
-    unsigned connections = connections_per_front(server->config->threads);
+    unsigned connections = connections_per_front(server);
     for (uint32_t i = 0; i < server->config->threads; i++) {
         int error = front_start(&server->fronts[i], server->listeners, server->listeners_count,
                                 &server->state, connections, server->done);

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 struct clock {
-    uint64_t (*now_ns)(void *context); /* never goes back; called from the state thread */
+    uint64_t (*now_ns)(void *context); /* never goes back; from any thread */
     void *context;
 };
 

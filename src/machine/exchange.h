@@ -19,7 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BATCH_MAX 256 /* messages */
+#define BATCH_MAX 4096 /* messages: one of each connection that a front-end can have */
 
 struct batch {
     size_t count;

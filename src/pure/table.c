@@ -266,8 +266,9 @@ void table_set_spent(struct table *table, uint32_t slot, uint64_t spent_mark)
 void table_set_line(struct table *table, uint32_t slot, uint16_t line, uint64_t spent_mark)
 {
     struct table_cell *cell = entry(table, slot);
-    cell->head.line = line;
-    cell->head.spent_mark = spent_mark;
+    __atomic_store_n(&cell->head.spent_mark, UINT64_MAX, __ATOMIC_RELEASE);
+    __atomic_store_n(&cell->head.line, line, __ATOMIC_RELEASE);
+    __atomic_store_n(&cell->head.spent_mark, spent_mark, __ATOMIC_RELEASE);
 }
 
 uint32_t table_next_occupied(const struct table *table, uint32_t slot)

@@ -71,6 +71,7 @@ void table_remove(struct table *table, uint32_t slot);
 uint64_t table_spent(const struct table *table, uint32_t slot);
 uint16_t table_line(const struct table *table, uint32_t slot);
 void table_set_spent(struct table *table, uint32_t slot, uint64_t spent_mark);
+/* A bucket is empty between the two stores of this, never on a line that its mark is not of. */
 void table_set_line(struct table *table, uint32_t slot, uint16_t line, uint64_t spent_mark);
 
 /* The first occupied slot at or after `slot`, round the end; TABLE_NONE if there is none. */
