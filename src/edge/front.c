@@ -14,11 +14,6 @@
 
 enum { ACCEPTS_A_TURN = 64 };
 
-static uint64_t now_ns(void)
-{
-    return clock_monotonic.now_ns(clock_monotonic.context);
-}
-
 static int earlier(int a_ms, int b_ms)
 {
     return a_ms < 0 ? b_ms : b_ms < 0 || a_ms < b_ms ? a_ms : b_ms;
@@ -26,7 +21,7 @@ static int earlier(int a_ms, int b_ms)
 
 static int ms_until(uint64_t due_ns)
 {
-    uint64_t now = now_ns();
+    uint64_t now = clock_now_ns(&clock_monotonic);
     return due_ns <= now ? 0 : (int)((due_ns - now + NS_PER_MS - 1) / NS_PER_MS);
 }
 
@@ -61,7 +56,7 @@ static void pause_accepting(struct front *front, uint64_t resume_ns)
 static void resume_accepting(struct front *front)
 {
     if (!front->accepting && !atomic_load(&front->draining) && http_has_room(front->http) &&
-        now_ns() >= front->resume_ns)
+        clock_now_ns(&clock_monotonic) >= front->resume_ns)
         start_accepting(front);
 }
 
@@ -91,7 +86,8 @@ static void accept_from(struct front *front, int listener, int most)
                 log_warning("accept: %s; trying again every %d ms", strerror(errno),
                             FRONT_ACCEPT_PAUSE_MS);
             front->short_of_resources = true;
-            pause_accepting(front, now_ns() + FRONT_ACCEPT_PAUSE_MS * (uint64_t)NS_PER_MS);
+            pause_accepting(front, clock_now_ns(&clock_monotonic) +
+                                       FRONT_ACCEPT_PAUSE_MS * (uint64_t)NS_PER_MS);
             return;
         } else if (errno != EINTR && errno != ECONNABORTED) {
             return; /* nothing more has come in */
@@ -168,12 +164,12 @@ static void drain(struct front *front)
     stop_accepting(front);
     http_drain(front->http);
 
-    uint64_t began_ns = now_ns();
+    uint64_t began_ns = clock_now_ns(&clock_monotonic);
     uint64_t grace_ns = began_ns + FRONT_DRAIN_GRACE_MS * (uint64_t)NS_PER_MS;
     uint64_t deadline_ns = began_ns + FRONT_DRAIN_MS * (uint64_t)NS_PER_MS;
     bool in_grace = true;
-    while (http_connections(front->http) > 0 && now_ns() < deadline_ns) {
-        if (in_grace && now_ns() >= grace_ns) {
+    while (http_connections(front->http) > 0 && clock_now_ns(&clock_monotonic) < deadline_ns) {
+        if (in_grace && clock_now_ns(&clock_monotonic) >= grace_ns) {
             in_grace = false;
             http_close_idle(front->http);
         }

@@ -69,11 +69,6 @@ static struct client *client_take(struct http *http)
     return &http->clients[http->clients_used++];
 }
 
-static uint64_t now_ns(void)
-{
-    return clock_monotonic.now_ns(clock_monotonic.context);
-}
-
 static void on_started(struct http *http, struct client *client, int socket)
 {
     struct epoll_event hangup = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = client};
@@ -90,7 +85,7 @@ static void on_closed(struct http *http, struct client *client)
     epoll_ctl(http->hangups, EPOLL_CTL_DEL, client->socket, NULL);
     int duplicate = client->hung_up ? -1 : fcntl(client->socket, F_DUPFD_CLOEXEC, 0);
     if (duplicate >= 0)
-        leaving_add(&http->leaving, duplicate, now_ns());
+        leaving_add(&http->leaving, duplicate, clock_now_ns(&clock_monotonic));
     else
         leaving_drop_input(client->socket);
     client->socket = -1;
@@ -415,7 +410,7 @@ void http_heed(struct http *http, int descriptor)
     if (descriptor == http->hangups)
         heed_hangups(http);
     else if (descriptor == http->leaving.epoll)
-        leaving_run(&http->leaving, now_ns());
+        leaving_run(&http->leaving, clock_now_ns(&clock_monotonic));
 }
 
 int http_timeout_ms(const struct http *http)
@@ -424,7 +419,7 @@ int http_timeout_ms(const struct http *http)
     bool has_timeout = MHD_get_timeout(http->daemon, &timeout_ms) == MHD_YES;
     uint64_t due_ns = leaving_deadline_ns(&http->leaving);
     if (due_ns != UINT64_MAX) {
-        uint64_t now = now_ns();
+        uint64_t now = clock_now_ns(&clock_monotonic);
         uint64_t due_ms = due_ns <= now ? 0 : (due_ns - now + NS_PER_MS - 1) / NS_PER_MS;
         if (!has_timeout || due_ms < timeout_ms)
             return (int)due_ms;
@@ -438,7 +433,7 @@ void http_run(struct http *http)
 {
     MHD_run(http->daemon);
     if (http->leaving.count > 0)
-        leaving_run(&http->leaving, now_ns());
+        leaving_run(&http->leaving, clock_now_ns(&clock_monotonic));
 }
 
 struct batch *http_batch(struct http *http)

@@ -64,14 +64,13 @@ static bool start_state(struct server *server)
     if (sodium_init() < 0)
         return fail("get random bytes", ENOSYS);
     randombytes_buf(seed, sizeof seed);
-    struct clock clock = clock_monotonic;
     struct brain *brain = brain_new(config->limits, config->when_full, config->max_keys, seed,
-                                    clock.now_ns(clock.context));
+                                    clock_now_ns(&clock_monotonic));
     if (brain == NULL)
         return fail("map memory for max_keys", errno);
     int error = batch_init(&server->control);
     if (error == 0)
-        error = state_start(&server->state, brain, clock);
+        error = state_start(&server->state, brain, clock_monotonic);
     if (error != 0) {
         brain_free(brain);
         return fail("start the state thread", error);

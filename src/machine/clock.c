@@ -13,4 +13,9 @@ static uint64_t monotonic_now_ns(void *context)
     return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
+uint64_t clock_now_ns(const struct clock *clock)
+{
+    return clock->now_ns(clock->context);
+}
+
 const struct clock clock_monotonic = {.now_ns = monotonic_now_ns, .context = NULL};

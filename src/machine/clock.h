@@ -14,3 +14,6 @@ struct clock {
 };
 
 extern const struct clock clock_monotonic;
+
+/* What a clock says. */
+uint64_t clock_now_ns(const struct clock *clock);

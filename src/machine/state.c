@@ -47,7 +47,7 @@ static void *run(void *argument)
     while (!stopped || unanswered != NULL) {
         uint64_t deadline_ns = unanswered != NULL ? 0 : brain_next_tick_ns(state->brain);
         struct batch *batches = mailbox_take(&state->mailbox, deadline_ns);
-        brain_tick(state->brain, state->clock.now_ns(state->clock.context));
+        brain_tick(state->brain, clock_now_ns(&state->clock));
         if (unanswered != NULL) {
             brain_sweep(state->brain);
             unanswered = serve(state, unanswered, &stopped);
