@@ -14,8 +14,13 @@ static bool is_unused(const struct lines *lines, uint16_t line)
 bool lines_have_room(const struct lines *lines, uint32_t limits)
 {
     uint32_t unused = 0;
-    for (uint16_t i = 0; i < LINES_MAX; i++)
+    for (uint16_t i = 0; i < LINES_MAX; i++) {
+        const struct line *line = &lines->line[i];
         unused += is_unused(lines, i);
+        if (!is_unused(lines, i) && line->successor != i &&
+            lines->installs - line->replaced > LINE_AGE_MAX)
+            return false;
+    }
     return unused >= limits;
 }
 
@@ -84,6 +89,7 @@ void lines_install(struct lines *lines, const struct limits *prior, const struct
         became[i] = i;
     assert(next->count <= LIMITS_MAX && lines_have_room(lines, next->count));
 
+    lines->installs++;
     for (uint32_t i = 0; i < next->count; i++) {
         const struct limit *limit = &next->limit[i];
         uint16_t prior_line = line_of_name(lines, prior, limit->name);
@@ -96,6 +102,7 @@ void lines_install(struct lines *lines, const struct limits *prior, const struct
             continue;
         if (lines->line[line].successor == line)
             lines->line[line].successor = LINE_NONE;
+        lines->line[line].replaced = lines->installs;
         became[line] = lines->line[line].successor;
         release(lines, line);
     }

@@ -17,12 +17,14 @@
 #include <stdint.h>
 
 #define LINES_MAX 4096
+#define LINE_AGE_MAX 32      /* installs that a replaced line may still have entries after */
 #define LINE_NONE UINT16_MAX /* the heir of a line whose limit is gone */
 
 struct line {
     struct credit_line credit;
     uint64_t start_units; /* the credit that the line began with */
     uint64_t references;  /* entries that carry its number, lines it succeeded, 1 while in force */
+    uint32_t replaced;    /* by which install, once it is no longer in force */
     uint16_t successor;   /* the line that replaced it, itself while in force, or LINE_NONE */
 };
 
@@ -31,9 +33,12 @@ struct lines {
     uint16_t heirs[LINES_MAX];         /* the line in force at the end of the successors, or LINE_NONE */
     uint16_t of_limit[LIMITS_MAX];     /* the line in force of each limit, by its index */
     uint32_t count;                    /* of limits */
+    uint32_t installs;
 };
 
-/* Whether there is room to install these limits. A set always fits when no line is frozen. */
+/* Whether there is room to install these limits: lines enough, and none so old that
+ * its entries would have many successors to go through. There always is when no
+ * line is frozen; a sweep of the whole table makes room. */
 bool lines_have_room(const struct lines *lines, uint32_t limits);
 
 /* Puts the lines of `next` into force in place of those of `prior` (NULL: none).

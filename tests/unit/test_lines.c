@@ -388,6 +388,28 @@ static uint64_t count_references(const struct lines *lines, const uint16_t entri
     return references;
 }
 
+/* Else an entry that nobody touches would have ever more steps to go through. */
+static void an_entry_on_a_line_replaced_long_ago_is_waited_for(void **state)
+{
+    (void)state;
+    struct fixture fixture = fixture_new();
+    for (unsigned i = 0; i < 3 * LINE_AGE_MAX; i++)
+        install(&fixture, many_limits(1, 10)); /* in force for long is not replaced for long */
+    uint16_t entry = fixture.lines->of_limit[0];
+    lines_enter(fixture.lines, entry);
+    for (uint64_t i = 0; i <= LINE_AGE_MAX; i++) {
+        assert_true(lines_have_room(fixture.lines, 1));
+        install(&fixture, many_limits(1, 11 + i));
+    }
+    assert_true(lines_have_room(fixture.lines, 1));
+    install(&fixture, many_limits(1, 10));
+    assert_false(lines_have_room(fixture.lines, 1));
+    touch_entry(fixture.lines, &entry);
+    assert_true(lines_have_room(fixture.lines, 1));
+    lines_leave(fixture.lines, entry);
+    fixture_free(&fixture);
+}
+
 static void references_are_exact_through_random_reloads(void **state)
 {
     (void)state;
@@ -396,6 +418,9 @@ static void references_are_exact_through_random_reloads(void **state)
     uint16_t entries[ENTRIES];
     memset(entries, 0xff, sizeof entries);
     for (int step = 0; step < 2000; step++) {
+        if (!lines_have_room(fixture.lines, LIMITS_MAX))
+            for (int i = 0; i < ENTRIES; i++)
+                touch_entry(fixture.lines, &entries[i]);
         install(&fixture, random_limits(&dice));
         for (int i = 0; i < 6; i++) {
             uint16_t *entry = &entries[dice_roll(&dice, ENTRIES)];
@@ -436,6 +461,7 @@ int main(void)
         cmocka_unit_test(the_most_limits_can_be_changed_once_with_no_sweep),
         cmocka_unit_test(room_is_counted_exactly),
         cmocka_unit_test(all_lines_can_be_used_to_the_last),
+        cmocka_unit_test(an_entry_on_a_line_replaced_long_ago_is_waited_for),
         cmocka_unit_test(references_are_exact_through_random_reloads),
     };
     return cmocka_run_group_tests_name("lines", tests, NULL, NULL);
