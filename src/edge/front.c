@@ -1,10 +1,10 @@
 #include "edge/front.h"
 
 #include "edge/log.h"
+#include "machine/thread.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -195,16 +195,6 @@ static void *run(void *argument)
 
 /* ---- life ---- */
 
-static int start_thread(struct front *front)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&front->thread, NULL, run, front);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return error;
-}
-
 static int open_descriptors(struct front *front)
 {
     front->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -244,7 +234,7 @@ int front_start(struct front *front, const struct listener *listeners, unsigned 
         return errno != 0 ? errno : ENOMEM;
     int error = open_descriptors(front);
     if (error == 0)
-        error = start_thread(front);
+        error = thread_start(&front->thread, run, front);
     if (error != 0) {
         http_free(front->http);
         close_descriptors(front);

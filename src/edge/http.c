@@ -346,6 +346,19 @@ static struct MHD_Daemon *start_daemon(struct http *http, unsigned connections_m
         on_connection, http, MHD_OPTION_END);
 }
 
+/* false and errno: some part is missing; http_free takes the others. */
+static bool make_parts(struct http *http)
+{
+    http->clients = calloc(http->connections_max, sizeof http->clients[0]);
+    if (http->clients == NULL)
+        return false;
+    http->hangups = epoll_create1(EPOLL_CLOEXEC);
+    if (http->hangups < 0 || !leaving_init(&http->leaving) || !http_terse_init(&http->terse))
+        return false;
+    http->daemon = start_daemon(http, http->connections_max);
+    return http->daemon != NULL;
+}
+
 struct http *http_new(unsigned connections_max)
 {
     struct http *http = calloc(1, sizeof *http);
@@ -353,46 +366,31 @@ struct http *http_new(unsigned connections_max)
         return NULL;
     http->connections_max = connections_max;
     http->check_places = strncmp(MHD_get_version(), "0.", 2) == 0;
-    http->clients = calloc(connections_max, sizeof http->clients[0]);
-    http->hangups = epoll_create1(EPOLL_CLOEXEC);
-    int why = errno, error = leaving_init(&http->leaving);
-    if (error != 0)
-        why = error;
-    if (http->clients == NULL || http->hangups < 0 || error != 0 || batch_init(&http->batch) != 0)
-        goto free_clients;
-    why = ENOMEM;
-    if (!http_terse_init(&http->terse))
-        goto release_batch;
-    http->daemon = start_daemon(http, connections_max);
-    if (http->daemon == NULL) {
-        why = errno;
-        goto release_terse;
+    http->hangups = http->leaving.epoll = -1;
+    int why = batch_init(&http->batch);
+    if (why != 0) {
+        free(http);
+        errno = why;
+        return NULL;
     }
-    return http;
-
-release_terse:
-    http_terse_release(&http->terse);
-release_batch:
-    batch_release(&http->batch);
-free_clients:
-    if (error == 0)
-        leaving_release(&http->leaving);
-    if (http->hangups >= 0)
-        close(http->hangups);
-    free(http->clients);
-    free(http);
+    if (make_parts(http))
+        return http;
+    why = errno;
+    http_free(http);
     errno = why;
     return NULL;
 }
 
 void http_free(struct http *http)
 {
-    MHD_stop_daemon(http->daemon);
+    if (http->daemon != NULL)
+        MHD_stop_daemon(http->daemon);
     for (unsigned i = 0; i < http->clients_used; i++)
         http_response_release(&http->clients[i].response);
     http_terse_release(&http->terse);
     leaving_release(&http->leaving);
-    close(http->hangups);
+    if (http->hangups >= 0)
+        close(http->hangups);
     batch_release(&http->batch);
     free(http->clients);
     free(http);

@@ -129,8 +129,6 @@ bool http_terse_init(struct http_terse_set *set)
                                terse[i].status >= 400 ? "1" : NULL) &&
                     add_header(made, MHD_HTTP_HEADER_CONNECTION, "close");
     }
-    if (!made_all)
-        http_terse_release(set);
     return made_all;
 }
 

@@ -32,7 +32,7 @@ struct http_terse_set {
     struct MHD_Response *responses[TERSE_COUNT];
 };
 
-/* false: no memory. */
+/* false: no memory; what there is is still to be released. */
 bool http_terse_init(struct http_terse_set *set);
 void http_terse_release(struct http_terse_set *set);
 

@@ -8,11 +8,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-int leaving_init(struct leaving *leaving)
+bool leaving_init(struct leaving *leaving)
 {
     leaving->count = leaving->oldest = leaving->end = 0;
     leaving->epoll = epoll_create1(EPOLL_CLOEXEC);
-    return leaving->epoll < 0 ? errno : 0;
+    return leaving->epoll >= 0;
 }
 
 /* Closes a slot's socket, and gives up the oldest slots as far as they are closed. */
@@ -30,7 +30,8 @@ void leaving_release(struct leaving *leaving)
 {
     while (leaving->oldest != leaving->end)
         close_slot(leaving, leaving->oldest);
-    close(leaving->epoll);
+    if (leaving->epoll >= 0)
+        close(leaving->epoll);
 }
 
 void leaving_add(struct leaving *leaving, int socket, uint64_t now_ns)

@@ -6,10 +6,11 @@
  * first, and input is read and thrown away until the client closes too, or
  * LEAVING_MS have passed.
  *
- * Owns its sockets. One thread. Never blocks. Errors: leaving_init only, an errno value.
+ * Owns its sockets. One thread. Never blocks. Errors: leaving_init only.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define LEAVING_MS 1000
@@ -25,7 +26,8 @@ struct leaving {
     } slots[LEAVING_MAX];
 };
 
-int leaving_init(struct leaving *leaving);
+/* false and errno: no descriptor. */
+bool leaving_init(struct leaving *leaving);
 void leaving_release(struct leaving *leaving);
 
 /* Throws away the input that a socket holds, of up to 4 MiB. */

@@ -41,6 +41,8 @@ static struct shown show(const char *bytes, size_t len)
 
 #define BAD_ESCAPE "a '%%' must be followed by two hexadecimal digits (write %%25 for '%%' itself)"
 
+#define KEY_TOO_LONG_DETAIL "key is longer than 255 bytes; use a shorter key, or a hash of it"
+
 static void parse_key(struct request *request, const char *value, size_t len)
 {
     size_t key_len = 0;
@@ -49,7 +51,7 @@ static void parse_key(struct request *request, const char *value, size_t len)
         refuse(request, 400, "key: " BAD_ESCAPE);
         return;
     case FORM_TOO_LONG:
-        refuse(request, 400, "key is longer than 255 bytes; use a shorter key, or a hash of it");
+        refuse(request, 400, KEY_TOO_LONG_DETAIL);
         return;
     case FORM_OK:
         break;
@@ -63,7 +65,7 @@ static void parse_key(struct request *request, const char *value, size_t len)
         refuse(request, 400, "key is empty; give 1 to 255 bytes of UTF-8");
         return;
     case KEY_TOO_LONG:
-        refuse(request, 400, "key is longer than 255 bytes; use a shorter key, or a hash of it");
+        refuse(request, 400, KEY_TOO_LONG_DETAIL);
         return;
     case KEY_NOT_UTF8:
         refuse(request, 400, "key is not valid UTF-8; encode it, as hex or base64 for instance");

@@ -1,7 +1,8 @@
 #include "machine/state.h"
 
+#include "machine/thread.h"
+
 #include <assert.h>
-#include <signal.h>
 
 /* Lets the answers of a batch point into the limits that decided them. A batch
  * that already holds these limits, as nearly always, costs one comparison. */
@@ -69,11 +70,7 @@ int state_start(struct state *state, struct brain *brain, struct clock clock)
     if (error != 0)
         return error;
 
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    error = pthread_create(&state->thread, NULL, run, state);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    error = thread_start(&state->thread, run, state);
     if (error != 0)
         mailbox_release(&state->mailbox);
     return error;
