@@ -246,12 +246,17 @@ static void describe(const struct brain *brain, const struct place *place, uint6
     bool full = level == line->cap_units;
 
     answer->limit = &brain->limits->limit[place->limit];
+    answer->override = NULL;
+    answer->allowance = &answer->limit->allowance;
     answer->remaining_tokens = remaining;
     answer->retry_after_ms = 0;
-    answer->next_token_ms =
+    answer->buckets[0].remaining_tokens = remaining;
+    answer->buckets[0].violated = false;
+    answer->buckets[0].next_token_ms =
         full ? 0
              : tick_ms * credit_ticks_until(line, level, (remaining + 1) * line->token_units);
     answer->full_after_ms = tick_ms * credit_ticks_until(line, level, line->cap_units);
+    answer->buckets[0].full_after_ms = answer->full_after_ms;
     answer->active = !full;
 }
 
@@ -270,7 +275,7 @@ static uint64_t mark_of(const struct brain *brain, const struct place *place, ui
 static enum bucket_result decide(struct brain *brain, const struct bucket_question *ask,
                                  const struct place *place, uint32_t slot, uint64_t *spent_mark)
 {
-    if (ask->tokens > brain->limits->limit[place->limit].burst)
+    if (ask->tokens > brain->limits->limit[place->limit].allowance.burst)
         return BUCKET_EXCEEDS_BURST;
     if (ask->tokens == 0)
         return BUCKET_ALLOWED;
@@ -305,6 +310,7 @@ static void answer_allow(struct brain *brain, const struct bucket_question *ask,
         brain->counters.table_full_allowed++;
         return;
     case BUCKET_DENIED:
+        answer->buckets[0].violated = true;
         answer->retry_after_ms =
             brain->limits->tick_ms * credit_ticks_until(line, credit_level(line, spent_mark),
                                                         ask->tokens * line->token_units);
@@ -316,8 +322,13 @@ static void answer_allow(struct brain *brain, const struct bucket_question *ask,
         brain->counters.denied++;
         return;
     case BUCKET_EXCEEDS_BURST:
+        answer->retry_after_ms = RETRY_NEVER;
+        answer->buckets[0].violated = true;
         brain->counters.denied++;
         return;
+    case BUCKET_ALWAYS:
+    case BUCKET_NEVER:
+    case BUCKET_HELD_BACK:
     case BUCKET_NO_SUCH_LIMIT:
         break;
     }
@@ -397,6 +408,7 @@ static bool answer_whole(struct brain *brain, struct message *message)
             return false;
         install(brain, message->ask.limits.limits, message->ask.limits.when_full);
         brain->counters.reloads++;
+        message->answer.limits = LIMITS_IN_FORCE;
         return true;
     case MESSAGE_STOP:
         return true;
@@ -404,6 +416,10 @@ static bool answer_whole(struct brain *brain, struct message *message)
     case MESSAGE_RESET:
     case MESSAGE_REFUND:
     case MESSAGE_STATUS:
+    case MESSAGE_EACH:
+    case MESSAGE_ALL:
+    case MESSAGE_LIST:
+    case MESSAGE_MISSING:
         break;
     }
     assert(!"a message of no known kind");

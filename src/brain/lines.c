@@ -60,7 +60,7 @@ static uint16_t install_one(struct lines *lines, const struct limit *limit, uint
                             uint16_t prior_line)
 {
     struct credit_line fresh;
-    enum credit_fault fault = credit_line_init(&fresh, limit->burst, limit->rate, tick_ms);
+    enum credit_fault fault = credit_line_init(&fresh, limit->allowance.bucket[0].burst, limit->allowance.bucket[0].rate, tick_ms);
     assert(fault == CREDIT_OK);
     (void)fault;
     if (prior_line != LINE_NONE && same_terms(&lines->line[prior_line].credit, &fresh))

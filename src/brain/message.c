@@ -5,3 +5,27 @@ const char *const when_full_names[WHEN_FULL_COUNT] = {
     [WHEN_FULL_DENY] = "deny",
     [WHEN_FULL_ALLOW] = "allow",
 };
+
+bool bucket_result_allows(enum bucket_result result)
+{
+    switch (result) {
+    case BUCKET_ALLOWED:
+    case BUCKET_UNCOUNTED:
+    case BUCKET_ALWAYS:
+        return true;
+    case BUCKET_DENIED:
+    case BUCKET_EXCEEDS_BURST:
+    case BUCKET_TABLE_FULL:
+    case BUCKET_NEVER:
+    case BUCKET_HELD_BACK:
+    case BUCKET_NO_SUCH_LIMIT:
+        break;
+    }
+    return false;
+}
+
+bool bucket_answer_allows(const struct bucket_answer *answer)
+{
+    return bucket_result_allows(answer->result) ||
+           (answer->limit->shadow && answer->result != BUCKET_HELD_BACK);
+}

@@ -14,42 +14,89 @@
 #include <stdint.h>
 
 enum message_kind {
-    MESSAGE_ALLOW,  /* may this key take so many tokens? */
-    MESSAGE_RESET,  /* make this key's bucket full */
-    MESSAGE_REFUND, /* give tokens back to this key */
-    MESSAGE_STATUS, /* how full is this key's bucket? */
-    MESSAGE_DAEMON, /* how is the whole? */
-    MESSAGE_LIMITS, /* from now on decide by these limits; alone in its batch */
-    MESSAGE_STOP,   /* the last message: the state thread ends; alone in its batch */
+    MESSAGE_ALLOW,   /* may this key take so many tokens? */
+    MESSAGE_RESET,   /* make this key's buckets full */
+    MESSAGE_REFUND,  /* give tokens back to this key */
+    MESSAGE_STATUS,  /* how full are this key's buckets? */
+    MESSAGE_EACH,    /* a list: ALLOW each, on its own */
+    MESSAGE_ALL,     /* a list: ALLOW all of it, or none */
+    MESSAGE_LIST,    /* a list: STATUS of each */
+    MESSAGE_MISSING, /* a check found no key: nothing but count it */
+    MESSAGE_DAEMON,  /* how is the whole? */
+    MESSAGE_LIMITS,  /* from now on decide by these limits; alone in its batch */
+    MESSAGE_STOP,    /* the last message: the state thread ends; alone in its batch */
 };
 
-/* Of ALLOW, RESET, REFUND and STATUS. The strings are borrowed until the answer. */
+/* About one key under one limit. The strings are borrowed until the answer. */
 struct bucket_question {
     const char *key; /* checked by key_check, NUL-terminated */
     size_t key_len;
     const char *limit_name; /* NULL: the first limit that matches the key */
     size_t limit_name_len;
-    uint64_t tokens; /* of ALLOW and REFUND */
+    uint64_t tokens; /* of ALLOW and REFUND; at most TOKENS_MAX */
 };
 
 enum bucket_result {
-    BUCKET_ALLOWED,        /* the tokens were taken; of the others: done */
-    BUCKET_DENIED,         /* nothing was taken; there is a time when it will succeed */
-    BUCKET_EXCEEDS_BURST,  /* nothing was taken; it never will */
-    BUCKET_TABLE_FULL,     /* denied: no room for another key (when_full: deny) */
-    BUCKET_UNCOUNTED,      /* allowed, nothing was taken: no room (when_full: allow) */
-    BUCKET_NO_SUCH_LIMIT,  /* nothing was done, the rest of the answer is unset */
+    BUCKET_ALLOWED,       /* the tokens were taken; of the others: done */
+    BUCKET_DENIED,        /* nothing was taken; there is a time when it will succeed */
+    BUCKET_EXCEEDS_BURST, /* nothing was taken; it never will */
+    BUCKET_TABLE_FULL,    /* denied: no room for another key (when_full: deny) */
+    BUCKET_UNCOUNTED,     /* allowed, nothing was taken: no room (when_full: allow) */
+    BUCKET_ALWAYS,        /* allowed, nothing was taken: an override never limits the key */
+    BUCKET_NEVER,         /* denied: an override always denies the key */
+    BUCKET_HELD_BACK,     /* of ALL: this one could have been allowed, but another could not */
+    BUCKET_NO_SUCH_LIMIT, /* nothing was done, the rest of the answer is unset */
 };
 
-/* To ALLOW, RESET, REFUND and STATUS. */
+/* One of a limit's buckets, as the answer leaves it. */
+struct bucket_state {
+    uint64_t remaining_tokens; /* whole tokens in it now */
+    uint64_t next_token_ms;    /* until one token more is there; 0: it is full */
+    uint64_t full_after_ms;    /* until it is full */
+    bool violated;             /* it did not hold what was asked for */
+};
+
+#define RETRY_NEVER UINT64_MAX
+
+/* What is borrowed here lives as long as the batch's limits. */
 struct bucket_answer {
     enum bucket_result result;
-    const struct limit *limit;  /* which limit decided; lives as long as the batch's limits */
-    uint64_t remaining_tokens;  /* whole tokens in the bucket now */
-    uint64_t retry_after_ms;    /* of BUCKET_DENIED and BUCKET_TABLE_FULL; else 0 */
-    uint64_t next_token_ms;     /* until one token more is there; 0: the bucket is full */
-    uint64_t full_after_ms;     /* until the bucket is full */
-    bool active;                /* the bucket is not full */
+    const struct limit *limit;         /* which decided */
+    const struct override *override;   /* which held for the key, or NULL */
+    const struct allowance *allowance; /* the buckets: the override's, or the limit's */
+    uint64_t remaining_tokens;         /* the fewest of all buckets */
+    uint64_t retry_after_ms;           /* until this very request would succeed; RETRY_NEVER; 0 if it did */
+    uint64_t full_after_ms;            /* until all are full */
+    bool active;                       /* not all are full */
+    struct bucket_state buckets[BUCKETS_MAX]; /* allowance->count of them */
+};
+
+/* Whether the answer is yes, a limit on trial aside. */
+bool bucket_result_allows(enum bucket_result result);
+
+/* Whether the caller is told yes: a limit on trial allows whatever it decided. */
+bool bucket_answer_allows(const struct bucket_answer *answer);
+
+/* One of a list. */
+struct bucket_call {
+    struct bucket_question ask;
+    struct bucket_answer answer;
+};
+
+#define LIST_MAX 1000
+
+/* Of EACH, ALL and LIST: the asker's. */
+struct list_question {
+    struct bucket_call *calls;
+    uint32_t count; /* 1 to LIST_MAX */
+};
+
+/* To EACH, ALL and LIST, beside those of the calls. If some call names no limit
+ * there is, nothing was done at all. */
+struct list_answer {
+    uint32_t no_such_limit; /* the first such call's index, or `count` */
+    bool allowed;           /* of ALL */
+    uint64_t retry_after_ms; /* of ALL: until all of it would succeed; RETRY_NEVER; 0 if it did */
 };
 
 /* One list of everything the brain counts, since its start. */
@@ -64,6 +111,10 @@ struct bucket_answer {
     X(evicted)            /* entries given away to make room */                                    \
     X(table_full_denied)  /* denied for want of room, also in denied */                            \
     X(table_full_allowed) /* allowed for want of room, also in allowed */                          \
+    X(shadow_denied)      /* would have been denied but for a trial, also in allowed */            \
+    X(missing_denied)     /* checks that found no key, and denied */                               \
+    X(missing_allowed)    /* checks that found no key, and allowed */                              \
+    X(overrides_ended)    /* overrides that reached their end while in force */                    \
     X(reloads)            /* LIMITS */
 
 struct brain_counters {
@@ -90,16 +141,24 @@ struct daemon_answer {
 struct limits_question {
     struct limits *limits; /* the brain takes a reference of its own */
     enum when_full when_full;
+    int64_t date_s; /* Unix time: overrides that have ended by then do not hold */
 };
+
+/* To LIMITS. */
+enum limits_result { LIMITS_IN_FORCE, LIMITS_NO_MEMORY /* the ones before stay */ };
 
 struct message {
     enum message_kind kind;
     union {
         struct bucket_question bucket;
+        struct list_question list;
+        bool missing_allows; /* of MISSING: what the check then does */
         struct limits_question limits;
     } ask;
     union {
         struct bucket_answer bucket;
+        struct list_answer list;
         struct daemon_answer *daemon; /* of DAEMON: the asker's, filled in by the brain */
+        enum limits_result limits;
     } answer;
 };

@@ -56,14 +56,14 @@ static void print_quoted(FILE *out, const char *text)
 static void print_limit(const struct limit *limit, FILE *out)
 {
     char rate[QUANTITY_TEXT_MAX];
-    quantity_print_rate(&limit->rate, rate);
+    quantity_print_rate(&limit->allowance.bucket[0].rate, rate);
     fputs("  - name: ", out);
     print_quoted(out, limit->name);
     if (limit->match[0] != '\0') {
         fputs("\n    match: ", out);
         print_quoted(out, limit->match);
     }
-    fprintf(out, "\n    burst: %" PRIu64 "\n    rate: %s\n", limit->burst, rate);
+    fprintf(out, "\n    burst: %" PRIu64 "\n    rate: %s\n", limit->allowance.burst, rate);
 }
 
 void config_print(const struct config *config, FILE *out)

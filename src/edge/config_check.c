@@ -157,9 +157,13 @@ static void check_limit(struct check *check, uint32_t index)
     uint64_t burst = scalar_number(check->faults, "burst", limit->burst, TOKENS_MAX, 0);
     struct rate rate = scalar_rate(check->faults, limit->rate);
     is_good &= check_credit(check, limit, burst, rate);
-    if (is_good)
-        limits_add(check->config->limits, scalar_placed(limit->name).text,
-                   limit->match == NULL ? NULL : scalar_placed(limit->match).text, burst, rate);
+    struct limit_terms terms = {.buckets_count = 1, .buckets = {{.burst = burst, .rate = rate}}};
+    if (!is_good)
+        return;
+    terms.name = scalar_placed(limit->name).text;
+    terms.match = limit->match == NULL ? NULL : scalar_placed(limit->match).text;
+    if (!limits_add(check->config->limits, &terms))
+        faults_add(check->faults, 0, 0, "out of memory");
 }
 
 /* Reports a file without a default limit, unless that may be among what is missing or faulty. */
@@ -190,9 +194,13 @@ static void check_limits(struct check *check, bool is_cut)
     if (raw->limits_count > 0 && !is_cut)
         check_default(check);
     /* At the longest tick this refills its burst and no more, so that it goes with any tick. */
-    if (raw->limits_count == 0)
-        limits_add(check->config->limits, LIMIT_DEFAULT_NAME, NULL, CONFIG_DEFAULT_BURST,
-                   CONFIG_DEFAULT_RATE);
+    static const struct limit_terms fallback = {
+        .name = LIMIT_DEFAULT_NAME,
+        .buckets_count = 1,
+        .buckets = {{.burst = CONFIG_DEFAULT_BURST, .rate = CONFIG_DEFAULT_RATE}},
+    };
+    if (raw->limits_count == 0 && !limits_add(check->config->limits, &fallback))
+        faults_add(check->faults, 0, 0, "out of memory");
 }
 
 bool config_check(const struct raw_config *raw, bool is_cut, struct config *config,

@@ -158,6 +158,10 @@ static enum http_terse terse_of(const struct request *request)
     case MESSAGE_REFUND:
         return TERSE_DONE;
     case MESSAGE_STATUS:
+    case MESSAGE_EACH:
+    case MESSAGE_ALL:
+    case MESSAGE_LIST:
+    case MESSAGE_MISSING:
     case MESSAGE_DAEMON:
     case MESSAGE_LIMITS:
     case MESSAGE_STOP:

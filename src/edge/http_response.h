@@ -19,7 +19,7 @@ struct http_response {
     /* What it was made from. */
     size_t body_len;
     const char *content_type;
-    char policy[LIMIT_POLICY_MAX];
+    char policy[REPLY_RATE_LIMIT_MAX];
     char rate_limit[REPLY_RATE_LIMIT_MAX];
     char retry_after[REPLY_RETRY_AFTER_MAX];
 };

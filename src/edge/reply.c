@@ -78,9 +78,9 @@ static void write_rate_limit(struct reply *reply, const struct bucket_answer *an
     text_literal(&text, ";r=");
     text_number(&text, answer->remaining_tokens);
     text_literal(&text, ";t=");
-    text_number(&text, ceil_seconds(answer->next_token_ms));
+    text_number(&text, ceil_seconds(answer->buckets[0].next_token_ms));
     text_end(&text);
-    reply->rate_limit_policy = answer->limit->policy;
+    reply->rate_limit_policy = answer->allowance->policy;
 }
 
 static void write_retry_after(struct reply *reply, const struct bucket_answer *answer)
@@ -89,11 +89,6 @@ static void write_retry_after(struct reply *reply, const struct bucket_answer *a
     struct text text = text_begin(reply->retry_after, sizeof reply->retry_after);
     text_number(&text, seconds == 0 ? 1 : seconds);
     text_end(&text);
-}
-
-static bool is_allowed(enum bucket_result result)
-{
-    return result == BUCKET_ALLOWED || result == BUCKET_UNCOUNTED;
 }
 
 static const char *reason_of(enum bucket_result result)
@@ -106,6 +101,9 @@ static const char *reason_of(enum bucket_result result)
         return ",\"reason\":\"table_full\"";
     case BUCKET_ALLOWED:
     case BUCKET_DENIED:
+    case BUCKET_ALWAYS:
+    case BUCKET_NEVER:
+    case BUCKET_HELD_BACK:
     case BUCKET_NO_SUCH_LIMIT:
         break;
     }
@@ -124,7 +122,7 @@ static void write_names(struct text *body, const struct message *message)
 static void write_allow(struct text *body, const struct message *message)
 {
     const struct bucket_answer *answer = &message->answer.bucket;
-    if (is_allowed(answer->result)) {
+    if (bucket_answer_allows(answer)) {
         text_literal(body, "{\"allowed\":true,");
     } else {
         text_literal(body, "{\"type\":\"" TYPE_QUOTA_EXCEEDED "\",\"title\":\"" TITLE_DENIED
@@ -138,7 +136,7 @@ static void write_allow(struct text *body, const struct message *message)
     text_literal(body, ",\"remaining\":");
     text_number(body, answer->remaining_tokens);
     text_literal(body, ",\"burst\":");
-    text_number(body, answer->limit->burst);
+    text_number(body, answer->allowance->burst);
     text_literal(body, ",\"retry_after_ms\":");
     if (answer->result == BUCKET_EXCEEDS_BURST)
         text_literal(body, "null");
@@ -158,7 +156,7 @@ static void write_status(struct text *body, const struct message *message)
     text_literal(body, ",\"remaining\":");
     text_number(body, answer->remaining_tokens);
     text_literal(body, ",\"burst\":");
-    text_number(body, answer->limit->burst);
+    text_number(body, answer->allowance->burst);
     text_literal(body, ",\"reset_after_ms\":");
     text_number(body, answer->full_after_ms);
     text_literal(body, ",\"active\":");
@@ -172,7 +170,7 @@ static_assert(2 * KEY_MAX + 2 * (2 * LIMIT_NAME_MAX + 3) + 512 < REPLY_BODY_MAX,
 void reply_bucket(struct reply *reply, const struct message *message)
 {
     const struct bucket_answer *answer = &message->answer.bucket;
-    bool allowed = is_allowed(answer->result);
+    bool allowed = bucket_answer_allows(answer);
     begin(reply, allowed ? 200 : 429, allowed ? type_json : type_problem);
     write_rate_limit(reply, answer);
     if (!allowed && answer->result != BUCKET_EXCEEDS_BURST)
@@ -198,13 +196,13 @@ static void print_json(FILE *out, const char *string)
 static void print_limit(FILE *out, const struct limit *limit)
 {
     char rate[QUANTITY_TEXT_MAX];
-    quantity_print_rate(&limit->rate, rate);
+    quantity_print_rate(&limit->allowance.bucket[0].rate, rate);
     fprintf(out, "{\"name\":%s,\"match\":", limit->quoted_name);
     if (limit->match[0] == '\0')
         fputs("null", out);
     else
         print_json(out, limit->match);
-    fprintf(out, ",\"burst\":%" PRIu64 ",\"rate\":\"%s\"}", limit->burst, rate);
+    fprintf(out, ",\"burst\":%" PRIu64 ",\"rate\":\"%s\"}", limit->allowance.burst, rate);
 }
 
 void reply_daemon(struct reply *reply, const struct daemon_answer *answer)

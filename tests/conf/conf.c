@@ -571,9 +571,9 @@ static void test_values(void **state)
     const struct limit *limit = &config.limits->limit[1];
     assert_string_equal(limit->name, "b");
     assert_string_equal(limit->match, "b*");
-    assert_int_equal(limit->burst, 30);
-    assert_int_equal(limit->rate.tokens, 6);
-    assert_int_equal(limit->rate.period_ms, 60000);
+    assert_int_equal(limit->allowance.burst, 30);
+    assert_int_equal(limit->allowance.bucket[0].rate.tokens, 6);
+    assert_int_equal(limit->allowance.bucket[0].rate.period_ms, 60000);
     config_release(&config);
     assert_null(config.limits);
     unlink(path);
@@ -595,7 +595,7 @@ static void test_defaults(void **state)
     assert_int_equal(config.when_full, WHEN_FULL_EVICT);
     assert_int_equal(config.limits->tick_ms, CONFIG_DEFAULT_TICK_MS);
     assert_int_equal(config.limits->count, 1);
-    assert_int_equal(config.limits->limit[0].burst, CONFIG_DEFAULT_BURST);
+    assert_int_equal(config.limits->limit[0].allowance.bucket[0].burst, CONFIG_DEFAULT_BURST);
     config_release(&config);
 }
 

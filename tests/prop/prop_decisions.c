@@ -13,6 +13,7 @@
 #include "brain/brain.h"
 #include "pure/credit.h"
 #include "support/dice.h"
+#include "support/plain_limit.h"
 #include "support/unit.h"
 
 #include <assert.h>
@@ -241,8 +242,10 @@ static enum bucket_result model_allow(struct model *model, const struct rule *ru
                                       uint64_t tokens, uint64_t *retry_after_ms)
 {
     struct bucket *bucket = bucket_of(model, rule, key);
-    if (tokens > rule->burst)
+    if (tokens > rule->burst) {
+        *retry_after_ms = RETRY_NEVER;
         return BUCKET_EXCEEDS_BURST;
+    }
     if (bucket->drawn && mpq_cmp_ui(bucket->level, tokens, 1) < 0) {
         *retry_after_ms = wait_ms(model, rule, bucket->level, tokens);
         return BUCKET_DENIED;
@@ -459,7 +462,7 @@ static struct limits *make_limits(const struct model *model)
     struct limits *limits = limits_new(model->count, model->tick_ms);
     assert_non_null(limits);
     for (unsigned i = 0; i < model->count; i++)
-        limits_add(limits, names[model->rule[i].name], globs[model->rule[i].glob].glob,
+        add_plain_limit(limits, names[model->rule[i].name], globs[model->rule[i].glob].glob,
                    model->rule[i].burst, model->rule[i].rate);
     return limits;
 }
@@ -627,14 +630,14 @@ static void check_answer(struct world *world, const struct bucket_answer *answer
                  answer->limit->name, names[rule->name]);
     check(world, "remaining", answer->remaining_tokens, expected->remaining);
     check(world, "full_after_ms", answer->full_after_ms, expected->full_after_ms);
-    check(world, "next_token_ms", answer->next_token_ms, expected->next_token_ms);
+    check(world, "next_token_ms", answer->buckets[0].next_token_ms, expected->next_token_ms);
     check(world, "active", answer->active, expected->full_after_ms != 0);
     if (expected->result == BUCKET_TABLE_FULL)
         check(world, "a wait for room", answer->retry_after_ms != 0, true);
     else
         check(world, "retry_after_ms", answer->retry_after_ms, expected->retry_after_ms);
-    world->hint_ms = dice_once_in(&world->dice, 2) ? answer->retry_after_ms
-                                                   : answer->full_after_ms;
+    bool waits = dice_once_in(&world->dice, 2) && answer->retry_after_ms != RETRY_NEVER;
+    world->hint_ms = waits ? answer->retry_after_ms : answer->full_after_ms;
 }
 
 /* The level as a fraction, equal to the model's to the last bit. */

@@ -1,4 +1,5 @@
 #include "support/brain_fixture.h"
+#include "support/plain_limit.h"
 
 #include <string.h>
 
@@ -7,7 +8,7 @@ struct limits *fixture_limits(uint64_t tick_ms, const struct rule *rules, size_t
     struct limits *limits = limits_new((uint32_t)count, tick_ms);
     assert_non_null(limits);
     for (size_t i = 0; i < count; i++)
-        limits_add(limits, rules[i].name, rules[i].match, rules[i].burst, rules[i].rate);
+        add_plain_limit(limits, rules[i].name, rules[i].match, rules[i].burst, rules[i].rate);
     return limits;
 }
 

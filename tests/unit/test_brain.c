@@ -1,6 +1,7 @@
 /* The brain: every decision, in virtual time, against vectors and the design's invariants. */
 #include "brain/lines.h"
 #include "support/brain_fixture.h"
+#include "support/plain_limit.h"
 #include "support/dice.h"
 
 #include <stdio.h>
@@ -31,7 +32,7 @@ static void redis_cell_it_rate_limits(void **state)
         enum bucket_result result;
         uint64_t remaining, full_after_ms, retry_after_ms;
     } steps[] = {
-        {0, 6, BUCKET_EXCEEDS_BURST, 5, 0, 0},
+        {0, 6, BUCKET_EXCEEDS_BURST, 5, 0, RETRY_NEVER},
         {0, 1, BUCKET_ALLOWED, 4, 1000, 0},
         {0, 1, BUCKET_ALLOWED, 3, 2000, 0},
         {0, 1, BUCKET_ALLOWED, 2, 3000, 0},
@@ -230,7 +231,7 @@ static void an_unseen_key_is_a_full_bucket(void **state)
     fixture_init_one(&fixture, 100, 10, one_per_second);
     struct bucket_answer answer = fixture_status(&fixture, "foo");
     expect_answer(answer, BUCKET_ALLOWED, 10, 0, 0);
-    assert_int_equal(answer.next_token_ms, 0);
+    assert_int_equal(answer.buckets[0].next_token_ms, 0);
     assert_string_equal(answer.limit->name, "default");
     fixture_release(&fixture);
 }
@@ -241,12 +242,12 @@ static void tells_when_the_next_whole_token_is_there(void **state)
     struct fixture fixture;
     fixture_init_one(&fixture, 100, 10, (struct rate){1, 1050});
     assert_true(fixture_allows(&fixture, "foo", 3));
-    assert_int_equal(fixture_status(&fixture, "foo").next_token_ms, 1100);
+    assert_int_equal(fixture_status(&fixture, "foo").buckets[0].next_token_ms, 1100);
     fixture_at(&fixture, 1000);
-    assert_int_equal(fixture_status(&fixture, "foo").next_token_ms, 100);
+    assert_int_equal(fixture_status(&fixture, "foo").buckets[0].next_token_ms, 100);
     fixture_at(&fixture, 1100); /* 7 tokens and 50 ms of the eighth and more */
     assert_int_equal(fixture_status(&fixture, "foo").remaining_tokens, 8);
-    assert_int_equal(fixture_status(&fixture, "foo").next_token_ms, 1000);
+    assert_int_equal(fixture_status(&fixture, "foo").buckets[0].next_token_ms, 1000);
     fixture_release(&fixture);
 }
 
@@ -257,11 +258,13 @@ static void more_than_the_burst_is_never_allowed_and_charges_nothing(void **stat
     struct fixture fixture;
     fixture_init_one(&fixture, 100, 10, one_per_second);
     for (size_t i = 0; i < LENGTH(tokens); i++)
-        expect_answer(fixture_allow(&fixture, "foo", tokens[i]), BUCKET_EXCEEDS_BURST, 10, 0, 0);
+        expect_answer(fixture_allow(&fixture, "foo", tokens[i]), BUCKET_EXCEEDS_BURST, 10, 0,
+                      RETRY_NEVER);
     assert_int_equal(fixture_daemon(&fixture).keys, 0);
     assert_true(fixture_allows(&fixture, "foo", 4));
     for (size_t i = 0; i < LENGTH(tokens); i++)
-        expect_answer(fixture_allow(&fixture, "foo", tokens[i]), BUCKET_EXCEEDS_BURST, 6, 4000, 0);
+        expect_answer(fixture_allow(&fixture, "foo", tokens[i]), BUCKET_EXCEEDS_BURST, 6, 4000,
+                      RETRY_NEVER);
     assert_int_equal(fixture_daemon(&fixture).counters.denied, 2 * LENGTH(tokens));
     fixture_release(&fixture);
 }
@@ -928,7 +931,7 @@ static void when_full_allows_newcomers_uncounted(void **state)
     fill_table(&fixture, WHEN_FULL_ALLOW);
     for (int i = 0; i < 20; i++)
         expect_answer(fixture_allow(&fixture, "new", 2), BUCKET_UNCOUNTED, 10, 0, 0);
-    expect_answer(fixture_allow(&fixture, "new", 11), BUCKET_EXCEEDS_BURST, 10, 0, 0);
+    expect_answer(fixture_allow(&fixture, "new", 11), BUCKET_EXCEEDS_BURST, 10, 0, RETRY_NEVER);
     assert_true(fixture_allows(&fixture, "a", 5));
     assert_false(fixture_allows(&fixture, "a", 1));
     struct daemon_answer daemon = fixture_daemon(&fixture);
@@ -1140,7 +1143,7 @@ static struct limits *many_limits(uint32_t count, uint64_t burst)
     for (uint32_t i = 0; i < count; i++) {
         char name[16];
         snprintf(name, sizeof name, "n%u", (unsigned)i);
-        limits_add(limits, name, NULL, burst, one_per_second);
+        add_plain_limit(limits, name, NULL, burst, one_per_second);
     }
     return limits;
 }

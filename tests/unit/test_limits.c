@@ -1,6 +1,7 @@
 /* Limits: names, globs, first match wins, and the texts that answers carry. */
 #include "pure/limits.h"
 #include "pure/credit.h"
+#include "support/plain_limit.h"
 #include "support/unit.h"
 
 #include <pthread.h>
@@ -13,7 +14,7 @@ static struct limits *set_of(const char *const (*rules)[2], size_t count)
     struct limits *limits = limits_new((uint32_t)count, 100);
     assert_non_null(limits);
     for (size_t i = 0; i < count; i++)
-        limits_add(limits, rules[i][0], rules[i][1], 10, one_per_second);
+        add_plain_limit(limits, rules[i][0], rules[i][1], 10, one_per_second);
     return limits;
 }
 
@@ -70,8 +71,8 @@ static bool matches(const char *glob, const char *key)
 {
     struct limits *limits = limits_new(2, 100);
     assert_non_null(limits);
-    limits_add(limits, "default", NULL, 10, one_per_second);
-    limits_add(limits, "glob", glob, 10, one_per_second);
+    add_plain_limit(limits, "default", NULL, 10, one_per_second);
+    add_plain_limit(limits, "glob", glob, 10, one_per_second);
     bool matched = limits_match(limits, key) == 1;
     limits_release(limits);
     return matched;
@@ -167,7 +168,7 @@ static void judges_names(void **state)
 static const struct limit *only_limit(struct limits *limits, const char *name, uint64_t burst,
                                       struct rate rate)
 {
-    limits_add(limits, name, NULL, burst, rate);
+    add_plain_limit(limits, name, NULL, burst, rate);
     return &limits->limit[0];
 }
 
@@ -177,7 +178,7 @@ static void quotes_names_for_headers(void **state)
     struct limits *limits = limits_new(1, 100);
     const struct limit *limit = only_limit(limits, "a\"b\\c", 10, one_per_second);
     assert_string_equal(limit->quoted_name, "\"a\\\"b\\\\c\"");
-    assert_string_equal(limit->policy, "\"a\\\"b\\\\c\";q=10;w=10");
+    assert_string_equal(limit->allowance.policy, "\"a\\\"b\\\\c\";q=10;w=10");
     limits_release(limits);
 }
 
@@ -191,7 +192,7 @@ static void the_longest_name_and_numbers_fit_the_policy(void **state)
     const struct limit *limit =
         only_limit(limits, name, TOKENS_MAX, (struct rate){TOKENS_MAX / 3153600000, 1000});
     assert_int_equal(strlen(limit->quoted_name), 2 * LIMIT_NAME_MAX + 2);
-    strcpy(tail, limit->policy + 2 * LIMIT_NAME_MAX + 2);
+    strcpy(tail, limit->allowance.policy + 2 * LIMIT_NAME_MAX + 2);
     assert_int_equal(strncmp(tail, ";q=999999999999999;w=", 21), 0);
     assert_int_equal(strlen(tail), 31);
     limits_release(limits);
@@ -215,14 +216,14 @@ static void copies_what_it_is_given(void **state)
     (void)state;
     char name[] = "api", match[] = "api:*";
     struct limits *limits = limits_new(1, 250);
-    limits_add(limits, name, match, 7, (struct rate){2, 3000});
+    add_plain_limit(limits, name, match, 7, (struct rate){2, 3000});
     memset(name, 'x', 3);
     memset(match, 'x', 5);
     assert_string_equal(limits->limit[0].name, "api");
     assert_string_equal(limits->limit[0].match, "api:*");
-    assert_int_equal(limits->limit[0].burst, 7);
-    assert_int_equal(limits->limit[0].rate.tokens, 2);
-    assert_int_equal(limits->limit[0].rate.period_ms, 3000);
+    assert_int_equal(limits->limit[0].allowance.bucket[0].burst, 7);
+    assert_int_equal(limits->limit[0].allowance.bucket[0].rate.tokens, 2);
+    assert_int_equal(limits->limit[0].allowance.bucket[0].rate.period_ms, 3000);
     assert_int_equal(limits->tick_ms, 250);
     assert_int_equal(limits->count, 1);
     limits_release(limits);

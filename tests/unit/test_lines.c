@@ -1,6 +1,7 @@
 /* Lines: what a reload keeps, replaces and drops, and that no line is leaked or freed too soon. */
 #include "brain/lines.h"
 #include "support/dice.h"
+#include "support/plain_limit.h"
 #include "support/unit.h"
 
 #include <stdio.h>
@@ -20,7 +21,7 @@ static struct limits *limits_of(uint64_t tick_ms, const struct terms *terms, uin
     struct limits *limits = limits_new(count, tick_ms);
     assert_non_null(limits);
     for (uint32_t i = 0; i < count; i++)
-        limits_add(limits, terms[i].name, NULL, terms[i].burst, terms[i].rate);
+        add_plain_limit(limits, terms[i].name, NULL, terms[i].burst, terms[i].rate);
     return limits;
 }
 
@@ -292,7 +293,7 @@ static struct limits *many_limits(uint32_t count, uint64_t burst)
     for (uint32_t i = 0; i < count; i++) {
         char name[16];
         snprintf(name, sizeof name, "n%u", (unsigned)i);
-        limits_add(limits, name, NULL, burst, one_per_second);
+        add_plain_limit(limits, name, NULL, burst, one_per_second);
     }
     return limits;
 }
@@ -357,7 +358,7 @@ static struct limits *random_limits(struct dice *dice)
     assert_non_null(limits);
     for (int i = 0; i < NAMES; i++)
         if (!dice_once_in(dice, 4))
-            limits_add(limits, names[i], NULL, dice_between(dice, 1, 3), one_per_second);
+            add_plain_limit(limits, names[i], NULL, dice_between(dice, 1, 3), one_per_second);
     return limits;
 }
 

@@ -1,6 +1,7 @@
 /* The state thread: many askers at once, on a clock that the test owns. */
 #include "machine/state.h"
 #include "support/brain_fixture.h"
+#include "support/plain_limit.h"
 #include "support/dice.h"
 
 #include <dlfcn.h>
@@ -157,7 +158,7 @@ static void tally(struct asker *asker, const struct message *message)
 {
     const struct bucket_answer *answer = &message->answer.bucket;
     bool yes = answer->result == BUCKET_ALLOWED;
-    asker->wrong += strncmp(answer->limit->policy, "\"default\";q=20000;w=", 20) != 0;
+    asker->wrong += strncmp(answer->limit->allowance.policy, "\"default\";q=20000;w=", 20) != 0;
     asker->wrong += answer->remaining_tokens > BURST;
     if (message->kind == MESSAGE_RESET)
         asker->wrong += !yes || answer->remaining_tokens != BURST;
@@ -384,12 +385,12 @@ static void an_answers_limit_outlives_the_reload_after_it(void **unused)
         reload(&rig->state, same_terms_again());
     const struct limit *limit = message.answer.bucket.limit;
     assert_ptr_equal(limit, &batch.limits->limit[0]);
-    assert_int_equal(limit->burst, 7);
+    assert_int_equal(limit->allowance.burst, 7);
     assert_int_equal(atomic_load(&batch.limits->references), 1);
 
     state_ask(&rig->state, &batch);
     assert_ptr_equal(message.answer.bucket.limit, &batch.limits->limit[0]);
-    assert_int_equal(message.answer.bucket.limit->burst, BURST);
+    assert_int_equal(message.answer.bucket.limit->allowance.burst, BURST);
     rig_stop(rig);
     assert_int_equal(atomic_load(&batch.limits->references), 1); /* the batch's own */
     batch_release(&batch);
@@ -404,7 +405,7 @@ static struct limits *many_limits(uint64_t burst)
     for (unsigned i = 0; i < LIMITS_MAX; i++) {
         char name[16];
         snprintf(name, sizeof name, i == 0 ? "default" : "n%u", i);
-        limits_add(limits, name, NULL, burst, one_per_second);
+        add_plain_limit(limits, name, NULL, burst, one_per_second);
     }
     return limits;
 }
@@ -436,7 +437,7 @@ static void a_reload_waiting_for_room_is_answered_and_holds_nobody_up(void **unu
     for (uint64_t i = 1; i <= 12; i++) {
         struct limits *limits = many_limits(BURST);
         for (uint32_t n = 1; n < limits->count; n++)
-            limits->limit[n].burst += i; /* all but the askers' */
+            limits->limit[n].allowance.bucket[0].burst += i; /* all but the askers' */
         reload(&rig->state, limits);
     }
     assert_int_equal(askers_join(askers).allowed, BURST);

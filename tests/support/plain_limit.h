@@ -1,0 +1,21 @@
+/*
+ * A limit of one bucket, as most tests want it.
+ */
+#pragma once
+
+#include "pure/limits.h"
+
+#include <stdlib.h>
+
+static inline void add_plain_limit(struct limits *limits, const char *name, const char *match,
+                                   uint64_t burst, struct rate rate)
+{
+    struct limit_terms terms = {
+        .name = name,
+        .match = match,
+        .buckets_count = 1,
+        .buckets = {{.burst = burst, .rate = rate}},
+    };
+    if (!limits_add(limits, &terms))
+        abort();
+}
