@@ -21,7 +21,7 @@ static int earlier(int a_ms, int b_ms)
 
 static int ms_until(uint64_t due_ns)
 {
-    uint64_t now = clock_now_ns(&clock_monotonic);
+    uint64_t now = clock_now_ns(&clock_system);
     return due_ns <= now ? 0 : (int)((due_ns - now + NS_PER_MS - 1) / NS_PER_MS);
 }
 
@@ -56,7 +56,7 @@ static void pause_accepting(struct front *front, uint64_t resume_ns)
 static void resume_accepting(struct front *front)
 {
     if (!front->accepting && !atomic_load(&front->draining) && http_has_room(front->http) &&
-        clock_now_ns(&clock_monotonic) >= front->resume_ns)
+        clock_now_ns(&clock_system) >= front->resume_ns)
         start_accepting(front);
 }
 
@@ -86,7 +86,7 @@ static void accept_from(struct front *front, int listener, int most)
                 log_warning("accept: %s; trying again every %d ms", strerror(errno),
                             FRONT_ACCEPT_PAUSE_MS);
             front->short_of_resources = true;
-            pause_accepting(front, clock_now_ns(&clock_monotonic) +
+            pause_accepting(front, clock_now_ns(&clock_system) +
                                        FRONT_ACCEPT_PAUSE_MS * (uint64_t)NS_PER_MS);
             return;
         } else if (errno != EINTR && errno != ECONNABORTED) {
@@ -164,12 +164,12 @@ static void drain(struct front *front)
     stop_accepting(front);
     http_drain(front->http);
 
-    uint64_t began_ns = clock_now_ns(&clock_monotonic);
+    uint64_t began_ns = clock_now_ns(&clock_system);
     uint64_t grace_ns = began_ns + FRONT_DRAIN_GRACE_MS * (uint64_t)NS_PER_MS;
     uint64_t deadline_ns = began_ns + FRONT_DRAIN_MS * (uint64_t)NS_PER_MS;
     bool in_grace = true;
-    while (http_connections(front->http) > 0 && clock_now_ns(&clock_monotonic) < deadline_ns) {
-        if (in_grace && clock_now_ns(&clock_monotonic) >= grace_ns) {
+    while (http_connections(front->http) > 0 && clock_now_ns(&clock_system) < deadline_ns) {
+        if (in_grace && clock_now_ns(&clock_system) >= grace_ns) {
             in_grace = false;
             http_close_idle(front->http);
         }

@@ -85,7 +85,7 @@ static void on_closed(struct http *http, struct client *client)
     epoll_ctl(http->hangups, EPOLL_CTL_DEL, client->socket, NULL);
     int duplicate = client->hung_up ? -1 : fcntl(client->socket, F_DUPFD_CLOEXEC, 0);
     if (duplicate >= 0)
-        leaving_add(&http->leaving, duplicate, clock_now_ns(&clock_monotonic));
+        leaving_add(&http->leaving, duplicate, clock_now_ns(&clock_system));
     else
         leaving_drop_input(client->socket);
     client->socket = -1;
@@ -412,7 +412,7 @@ void http_heed(struct http *http, int descriptor)
     if (descriptor == http->hangups)
         heed_hangups(http);
     else if (descriptor == http->leaving.epoll)
-        leaving_run(&http->leaving, clock_now_ns(&clock_monotonic));
+        leaving_run(&http->leaving, clock_now_ns(&clock_system));
 }
 
 int http_timeout_ms(const struct http *http)
@@ -421,7 +421,7 @@ int http_timeout_ms(const struct http *http)
     bool has_timeout = MHD_get_timeout(http->daemon, &timeout_ms) == MHD_YES;
     uint64_t due_ns = leaving_deadline_ns(&http->leaving);
     if (due_ns != UINT64_MAX) {
-        uint64_t now = clock_now_ns(&clock_monotonic);
+        uint64_t now = clock_now_ns(&clock_system);
         uint64_t due_ms = due_ns <= now ? 0 : (due_ns - now + NS_PER_MS - 1) / NS_PER_MS;
         if (!has_timeout || due_ms < timeout_ms)
             return (int)due_ms;
@@ -435,7 +435,7 @@ void http_run(struct http *http)
 {
     MHD_run(http->daemon);
     if (http->leaving.count > 0)
-        leaving_run(&http->leaving, clock_now_ns(&clock_monotonic));
+        leaving_run(&http->leaving, clock_now_ns(&clock_system));
 }
 
 struct batch *http_batch(struct http *http)

@@ -485,7 +485,8 @@ static void world_init(struct world *world, const struct recipe *recipe, uint64_
     world->start_ns = model->now_ns = model->last_tick_ns = dice_roll(&world->dice, 1ull << 60);
     choose_rules(world);
     struct limits *limits = make_limits(model);
-    world->brain = brain_new(limits, model->when_full, model->max_keys, seed, model->now_ns);
+    const struct limits_question question = {.limits = limits, .when_full = model->when_full};
+    world->brain = brain_new(&question, model->max_keys, seed, model->now_ns);
     assert_non_null(world->brain);
     limits_release(limits);
 }
@@ -644,7 +645,7 @@ static void check_answer(struct world *world, const struct bucket_answer *answer
 static void check_level(struct world *world, const struct rule *rule, unsigned key)
 {
     uint64_t token_units;
-    uint64_t units = brain_level_units(world->brain, keys[key], names[rule->name], &token_units);
+    uint64_t units = brain_level_units(world->brain, keys[key], names[rule->name], 0, &token_units);
     check(world, "token_units", token_units, mpz_get_ui(mpq_denref(rule->step)));
     mpq_set_ui(scratch, units, token_units);
     mpq_canonicalize(scratch);
@@ -714,7 +715,7 @@ static void reload(struct world *world)
     struct limits *limits = make_limits(&world->model);
     struct message message = {
         .kind = MESSAGE_LIMITS,
-        .ask.limits = {limits, world->model.when_full},
+        .ask.limits = {.limits = limits, .when_full = world->model.when_full},
     };
     struct message *batch[] = {&message};
     while (brain_answer(world->brain, batch, 1) == 0)
@@ -805,7 +806,7 @@ static bool brain_forgot(struct world *world, unsigned rule, unsigned key)
 {
     uint64_t token_units;
     const struct rule *terms = &world->model.rule[rule];
-    return brain_level_units(world->brain, keys[key], names[terms->name], &token_units) ==
+    return brain_level_units(world->brain, keys[key], names[terms->name], 0, &token_units) ==
            terms->burst * token_units;
 }
 

@@ -19,7 +19,9 @@ void fixture_init(struct fixture *fixture, uint64_t tick_ms, const struct rule *
     struct limits *limits = fixture_limits(tick_ms, rules, count);
     fixture->now_ns = FIXTURE_START_NS;
     fixture->sweeps_for_room = 0;
-    fixture->brain = brain_new(limits, when_full, max_keys, seed, fixture->now_ns);
+    fixture->date_s = FIXTURE_START_DATE_S;
+    const struct limits_question question = {limits, when_full, fixture->date_s};
+    fixture->brain = brain_new(&question, max_keys, seed, fixture->now_ns);
     assert_non_null(fixture->brain);
     limits_release(limits);
 }
@@ -119,9 +121,15 @@ void fixture_drain(struct fixture *fixture, const char *key, const char *limit)
 
 bool fixture_try_limits(struct fixture *fixture, struct limits *limits, enum when_full when_full)
 {
-    struct message message = {.kind = MESSAGE_LIMITS, .ask.limits = {limits, when_full}};
+    struct message message = {
+        .kind = MESSAGE_LIMITS,
+        .ask.limits = {limits, when_full, fixture->date_s},
+    };
     struct message *messages[] = {&message};
-    return brain_answer(fixture->brain, messages, 1) == 1;
+    bool done = brain_answer(fixture->brain, messages, 1) == 1;
+    if (done)
+        assert_int_equal(message.answer.limits, LIMITS_IN_FORCE);
+    return done;
 }
 
 void fixture_reload(struct fixture *fixture, uint64_t tick_ms, const struct rule *rules,

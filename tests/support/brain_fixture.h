@@ -14,6 +14,7 @@
 /* Not zero, and no multiple of any tick: ticks count from the brain's start. */
 #define FIXTURE_START_NS 987654321u
 #define FIXTURE_MAX_KEYS 1000u
+#define FIXTURE_START_DATE_S 1000000 /* Unix time */
 
 struct rule {
     const char *name, *match; /* match may be NULL */
@@ -24,6 +25,7 @@ struct rule {
 struct fixture {
     struct brain *brain;
     uint64_t now_ns;
+    int64_t date_s;
     unsigned long sweeps_for_room; /* that reloads had to wait for */
 };
 
