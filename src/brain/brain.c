@@ -211,7 +211,7 @@ size_t brain_answer(struct brain *brain, struct message *const *messages, size_t
     return done;
 }
 
-uint64_t brain_level_units(struct brain *brain, const char *key, const char *limit_name,
+uint64_t brain_level_units(const struct brain *brain, const char *key, const char *limit_name,
                            unsigned bucket, uint64_t *token_units)
 {
     const struct bucket_question ask = {
@@ -225,7 +225,7 @@ uint64_t brain_level_units(struct brain *brain, const char *key, const char *lim
     const struct line *line = buckets_line(&brain->buckets, &place);
     assert(bucket < line->count);
     uint64_t marks[BUCKETS_MAX];
-    buckets_marks(&brain->buckets, &place, buckets_find(&brain->buckets, &place, &ask), marks);
+    buckets_peek(&brain->buckets, &place, &ask, marks);
     *token_units = line->credit[bucket].token_units;
     return credit_level(&line->credit[bucket], marks[bucket]);
 }

@@ -70,18 +70,25 @@ static const struct line *line_of(const struct buckets *buckets, uint32_t slot)
     return &buckets->lines.line[table_line(&buckets->table, slot)];
 }
 
-/* Carries an entry over to the line in force. */
+/* The marks of an entry, carried over to the line in force, whose number is returned. */
+static uint16_t carried_marks(const struct buckets *buckets, uint32_t slot,
+                              uint64_t marks[BUCKETS_MAX])
+{
+    char key[KEY_MAX + 1];
+    uint16_t line = table_line(&buckets->table, slot);
+    table_key(&buckets->table, slot, key);
+    for (unsigned i = 0; i < buckets->lines.line[line].count; i++)
+        marks[i] = table_spent(&buckets->table, slot, i);
+    return lines_carry(&buckets->lines, line, key, marks);
+}
+
 static void bring_up_to_date(struct buckets *buckets, uint32_t slot)
 {
     uint16_t before = table_line(&buckets->table, slot);
     if (lines_is_in_force(&buckets->lines, before))
         return;
-    char key[KEY_MAX + 1];
     uint64_t marks[BUCKETS_MAX];
-    table_key(&buckets->table, slot, key);
-    for (unsigned i = 0; i < buckets->lines.line[before].count; i++)
-        marks[i] = table_spent(&buckets->table, slot, i);
-    uint16_t now = lines_carry(&buckets->lines, before, key, marks);
+    uint16_t now = carried_marks(buckets, slot, marks);
     table_replace(&buckets->table, slot, now, marks, buckets->lines.line[now].count);
     lines_enter(&buckets->lines, now);
     lines_leave(&buckets->lines, before);
@@ -104,6 +111,17 @@ void buckets_marks(const struct buckets *buckets, const struct place *place, uin
     for (unsigned i = 0; i < line->count; i++)
         marks[i] = slot != TABLE_NONE ? table_spent(&buckets->table, slot, i)
                                       : credit_full_mark(&line->credit[i]);
+}
+
+void buckets_peek(const struct buckets *buckets, const struct place *place,
+                  const struct bucket_question *ask, uint64_t marks[BUCKETS_MAX])
+{
+    uint32_t slot =
+        table_find(&buckets->table, place->hash, ask->key, ask->key_len, place->owner);
+    if (slot == TABLE_NONE)
+        buckets_marks(buckets, place, slot, marks);
+    else
+        carried_marks(buckets, slot, marks);
 }
 
 void buckets_store(struct buckets *buckets, const struct place *place,

@@ -53,6 +53,10 @@ const struct line *buckets_line(const struct buckets *buckets, const struct plac
 void buckets_marks(const struct buckets *buckets, const struct place *place, uint32_t slot,
                    uint64_t marks[BUCKETS_MAX]);
 
+/* The marks at a place on the line in force, nothing changed: for tests. */
+void buckets_peek(const struct buckets *buckets, const struct place *place,
+                  const struct bucket_question *ask, uint64_t marks[BUCKETS_MAX]);
+
 /* Stores marks: into the slot's entry, or for TABLE_NONE into a new one, for which
  * there must be room. */
 void buckets_store(struct buckets *buckets, const struct place *place,

@@ -6,6 +6,15 @@
 #include "brain/brain.h"
 #include "brain/buckets.h"
 
+/* What is worked out of a list's calls, by their index. */
+struct list_scratch {
+    struct place place[LIST_MAX];
+    uint16_t leader[LIST_MAX];            /* the first call about the same buckets */
+    uint64_t tokens[LIST_MAX];            /* of a leader: of all calls that it leads */
+    enum bucket_result result[LIST_MAX];  /* of a leader */
+    uint16_t order[LIST_MAX];             /* calls about the same buckets together */
+};
+
 struct brain {
     struct limits *limits;
     enum when_full when_full;
@@ -14,6 +23,5 @@ struct brain {
     uint64_t last_tick_ns; /* the last tick's due time; ticks never drift from their multiples */
     struct buckets buckets;
     struct brain_counters counters;
-    struct place places[LIST_MAX];  /* of the list that is being answered */
-    uint16_t order[LIST_MAX];       /* of its calls, those about the same bucket together */
+    struct list_scratch list; /* while one is being answered */
 };

@@ -118,7 +118,7 @@ static uint64_t override_ends_after_ms(const struct brain *brain, const struct p
     int64_t until_s = override_at(brain, place)->until_s;
     if (until_s == OVERRIDE_FOR_EVER)
         return RETRY_NEVER;
-    return (uint64_t)(until_s - brain->buckets.lines.edition[place->owner].as_of_s) * MS_PER_S;
+    return (uint64_t)(until_s - brain->buckets.lines.date_s) * MS_PER_S;
 }
 
 static uint64_t retry_after_ms(const struct brain *brain, const struct place *place,

@@ -290,6 +290,7 @@ bool lines_install(struct lines *lines, const struct limits *prior, struct limit
         return false;
 
     lines->installs++;
+    lines->date_s = date_s;
     for (uint16_t i = 0; i < EDITIONS_MAX; i++)
         became[i] = i;
     for (uint32_t i = 0; i < lines->count; i++)
@@ -351,6 +352,7 @@ static unsigned end_overrides_of(struct lines *lines, struct edition *edition, i
 unsigned lines_end_overrides(struct lines *lines, int64_t date_s)
 {
     unsigned ended = 0;
+    lines->date_s = date_s;
     if (date_s < lines->next_end_s)
         return 0;
     for (uint32_t i = 0; i < lines->count; i++) {

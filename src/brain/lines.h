@@ -51,6 +51,7 @@ struct lines {
     uint64_t tick;         /* counted since the start */
     uint32_t count;        /* of limits in force */
     uint32_t installs;
+    int64_t date_s;        /* the last one told */
     int64_t next_end_s;    /* when the next override ends, or OVERRIDE_FOR_EVER */
     uint16_t of_limit[LIMITS_MAX]; /* the edition in force of each limit, by its index */
     uint32_t lines_used, lines_free;

@@ -2,6 +2,7 @@
 
 #include "brain/decide.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,8 +13,8 @@ static uint32_t find_places(struct brain *brain, const struct list_question *lis
 {
     uint32_t missing = list->count;
     for (uint32_t i = list->count; i-- > 0;) {
-        brain->places[i] = buckets_place(&brain->buckets, brain->limits, &list->calls[i].ask);
-        if (brain->places[i].limit < 0)
+        brain->list.place[i] = buckets_place(&brain->buckets, brain->limits, &list->calls[i].ask);
+        if (brain->list.place[i].limit < 0)
             missing = i;
     }
     return missing;
@@ -23,9 +24,9 @@ static uint32_t find_places(struct brain *brain, const struct list_question *lis
 static void prefetch(const struct brain *brain, uint32_t from, uint32_t to)
 {
     for (uint32_t i = from; i < to; i++)
-        table_prefetch_slot(&brain->buckets.table, brain->places[i].hash);
+        table_prefetch_slot(&brain->buckets.table, brain->list.place[i].hash);
     for (uint32_t i = from; i < to; i++)
-        table_prefetch_entry(&brain->buckets.table, brain->places[i].hash);
+        table_prefetch_entry(&brain->buckets.table, brain->list.place[i].hash);
 }
 
 static void answer_each(struct brain *brain, enum message_kind kind,
@@ -35,61 +36,63 @@ static void answer_each(struct brain *brain, enum message_kind kind,
         uint32_t to = list->count - from < GROUP_MAX ? list->count : from + GROUP_MAX;
         prefetch(brain, from, to);
         for (uint32_t i = from; i < to; i++)
-            decide(brain, kind, &brain->places[i], &list->calls[i].ask, &list->calls[i].answer);
+            decide(brain, kind, &brain->list.place[i], &list->calls[i].ask, &list->calls[i].answer);
     }
 }
 
 /* ---- all or none ----
  *
- * Calls about the same bucket are one: their tokens add up. First every bucket is
- * looked at, and nothing changes but that idle entries go. If none refuses, all
- * are taken from; what was seen to be there still is, for between the two an
- * entry can only be dropped or given away, which makes its buckets full.
+ * Calls about the same buckets are one: the first leads, and their tokens add up.
+ * First every leader's buckets are looked at, and nothing changes but that idle
+ * entries go. If none refuses, all are taken from. What was seen to be there then
+ * still is: meanwhile an entry can only have been dropped or given away, which
+ * makes its buckets full.
  */
 
-struct all {
-    struct brain *brain;
-    struct bucket_call *calls;
+struct by_bucket {
+    const struct place *place;
+    const struct bucket_call *calls;
 };
 
-/* Calls about the same bucket next to each other, and these in the order given. */
-static int by_bucket(const void *left, const void *right, void *context)
+/* Orders by buckets; 0: the same. */
+static int compare_buckets(const struct by_bucket *by, uint16_t a, uint16_t b)
 {
-    const struct all *all = context;
-    uint16_t a = *(const uint16_t *)left, b = *(const uint16_t *)right;
-    const struct place *place_a = &all->brain->places[a], *place_b = &all->brain->places[b];
+    const struct place *place_a = &by->place[a], *place_b = &by->place[b];
     if (place_a->hash != place_b->hash)
         return place_a->hash < place_b->hash ? -1 : 1;
     if (place_a->limit != place_b->limit)
         return place_a->limit < place_b->limit ? -1 : 1;
-    int keys = strcmp(all->calls[a].ask.key, all->calls[b].ask.key);
-    return keys != 0 ? keys : a < b ? -1 : 1;
+    return strcmp(by->calls[a].ask.key, by->calls[b].ask.key);
 }
 
-static bool same_bucket(const struct all *all, uint16_t a, uint16_t b)
+static int compare_calls(const void *left, const void *right, void *by)
 {
-    return all->brain->places[a].hash == all->brain->places[b].hash &&
-           all->brain->places[a].limit == all->brain->places[b].limit &&
-           strcmp(all->calls[a].ask.key, all->calls[b].ask.key) == 0;
+    uint16_t a = *(const uint16_t *)left, b = *(const uint16_t *)right;
+    int buckets = compare_buckets(by, a, b);
+    return buckets != 0 ? buckets : a < b ? -1 : 1;
 }
 
-/* One bucket's calls: order[from] to order[to - 1]. */
-struct group {
-    uint32_t from, to;
-    uint64_t tokens; /* of all of them: at most LIST_MAX * TOKENS_MAX, which 63 bits hold */
-};
-
-/* The group that begins at `from`. */
-static struct group group_at(const struct all *all, uint32_t count, uint32_t from)
+/* At most LIST_MAX * TOKENS_MAX, which 63 bits hold. */
+static void find_leaders(struct list_scratch *scratch, const struct list_question *list)
 {
-    const uint16_t *order = all->brain->order;
-    struct group group = {.from = from, .to = from};
-    while (group.to < count && same_bucket(all, order[from], order[group.to]))
-        group.tokens += all->calls[order[group.to++]].ask.tokens;
-    return group;
+    struct by_bucket by = {scratch->place, list->calls};
+    for (uint32_t i = 0; i < list->count; i++)
+        scratch->order[i] = (uint16_t)i;
+    qsort_r(scratch->order, list->count, sizeof scratch->order[0], compare_calls, &by);
+    uint16_t leader = 0;
+    for (uint32_t i = 0; i < list->count; i++) {
+        uint16_t call = scratch->order[i];
+        if (i == 0 || compare_buckets(&by, leader, call) != 0) {
+            leader = call;
+            scratch->tokens[leader] = 0;
+        }
+        scratch->leader[call] = leader;
+        scratch->tokens[leader] += list->calls[call].ask.tokens;
+    }
 }
+static_assert(LIST_MAX * TOKENS_MAX <= INT64_MAX, "a sum of tokens does not overflow");
 
-/* Whether there will be room for a bucket that has no entry, once for each. */
+/* Whether there will be room for buckets that have no entry, once for each. */
 static enum bucket_result reserve(struct brain *brain, const struct place *place,
                                   uint32_t *reserved)
 {
@@ -101,8 +104,8 @@ static enum bucket_result reserve(struct brain *brain, const struct place *place
     return BUCKET_ALLOWED;
 }
 
-/* What a group's bucket says to all its tokens. An idle entry goes first, so that
- * making room for others cannot take one that was counted on. */
+/* What buckets say to so many tokens. An idle entry goes first, so that making
+ * room for others cannot take one that was counted on. */
 static enum bucket_result look(struct brain *brain, const struct place *place,
                                const struct bucket_question *ask, uint64_t tokens,
                                uint32_t *reserved)
@@ -128,66 +131,69 @@ static void take(struct brain *brain, const struct place *place, const struct bu
     decide_take(brain, place, ask, tokens, slot, marks);
 }
 
-/* The answers of a group's calls: each that of the whole group. */
-static void describe(struct all *all, const struct group *group, enum bucket_result result)
-{
-    struct brain *brain = all->brain;
-    uint64_t marks[BUCKETS_MAX];
-    uint16_t first = brain->order[group->from];
-    uint32_t slot = buckets_find(&brain->buckets, &brain->places[first], &all->calls[first].ask);
-    buckets_marks(&brain->buckets, &brain->places[first], slot, marks);
-    for (uint32_t i = group->from; i < group->to; i++) {
-        uint16_t call = brain->order[i];
-        decide_describe(brain, &brain->places[call], group->tokens, result, marks,
-                        &all->calls[call].answer);
-    }
-}
-
-static bool is_refused(const struct brain *brain, const struct place *place,
+/* Whether a result says no to the whole: a limit on trial never does. */
+static bool is_refusal(const struct brain *brain, const struct place *place,
                        enum bucket_result result)
 {
     return !bucket_result_allows(result) && !brain->limits->limit[place->limit].shadow;
 }
 
+/* Looks at the buckets of every leader; whether none refuses. */
+static bool look_at_all(struct brain *brain, const struct list_question *list)
+{
+    struct list_scratch *scratch = &brain->list;
+    uint32_t reserved = 0;
+    bool allowed = true;
+    for (uint32_t i = 0; i < list->count; i++) {
+        if (scratch->leader[i] != i)
+            continue;
+        scratch->result[i] = look(brain, &scratch->place[i], &list->calls[i].ask,
+                                  scratch->tokens[i], &reserved);
+        allowed &= !is_refusal(brain, &scratch->place[i], scratch->result[i]);
+    }
+    return allowed;
+}
+
+static void take_from_all(struct brain *brain, const struct list_question *list)
+{
+    const struct list_scratch *scratch = &brain->list;
+    for (uint32_t i = 0; i < list->count; i++)
+        if (scratch->leader[i] == i && scratch->result[i] == BUCKET_ALLOWED &&
+            scratch->tokens[i] > 0)
+            take(brain, &scratch->place[i], &list->calls[i].ask, scratch->tokens[i]);
+}
+
+/* A call's answer is that of all the calls about its buckets. */
+static void describe_one(struct brain *brain, const struct list_question *list, uint32_t call,
+                         bool allowed)
+{
+    const struct list_scratch *scratch = &brain->list;
+    const struct place *place = &scratch->place[call];
+    uint16_t leader = scratch->leader[call];
+    enum bucket_result result = scratch->result[leader];
+    uint64_t marks[BUCKETS_MAX];
+    buckets_marks(&brain->buckets, place,
+                  buckets_find(&brain->buckets, place, &list->calls[call].ask), marks);
+    if (!allowed && !is_refusal(brain, place, result))
+        result = BUCKET_HELD_BACK;
+    decide_describe(brain, place, scratch->tokens[leader], result, marks,
+                    &list->calls[call].answer);
+}
+
 static void answer_all(struct brain *brain, const struct list_question *list,
                        struct list_answer *answer)
 {
-    struct all all = {brain, list->calls};
-    uint32_t reserved = 0;
-    for (uint32_t i = 0; i < list->count; i++)
-        brain->order[i] = (uint16_t)i;
-    qsort_r(brain->order, list->count, sizeof brain->order[0], by_bucket, &all);
-
-    *answer = (struct list_answer){.no_such_limit = list->count, .allowed = true};
-    struct group group;
-    for (uint32_t from = 0; from < list->count; from = group.to) {
-        group = group_at(&all, list->count, from);
-        uint16_t first = brain->order[from];
-        enum bucket_result result = look(brain, &brain->places[first], &list->calls[first].ask,
-                                         group.tokens, &reserved);
-        list->calls[first].answer.result = result; /* kept for the next passes */
-        if (is_refused(brain, &brain->places[first], result))
-            answer->allowed = false;
+    find_leaders(&brain->list, list);
+    answer->allowed = look_at_all(brain, list);
+    if (answer->allowed)
+        take_from_all(brain, list);
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct bucket_answer *one = &list->calls[i].answer;
+        describe_one(brain, list, i, answer->allowed);
+        decide_count(brain, one);
+        if (!answer->allowed && one->retry_after_ms > answer->retry_after_ms)
+            answer->retry_after_ms = one->retry_after_ms;
     }
-    for (uint32_t from = 0; answer->allowed && from < list->count; from = group.to) {
-        group = group_at(&all, list->count, from);
-        uint16_t first = brain->order[from];
-        if (list->calls[first].answer.result == BUCKET_ALLOWED && group.tokens > 0)
-            take(brain, &brain->places[first], &list->calls[first].ask, group.tokens);
-    }
-    for (uint32_t from = 0; from < list->count; from = group.to) {
-        group = group_at(&all, list->count, from);
-        uint16_t first = brain->order[from];
-        enum bucket_result result = list->calls[first].answer.result;
-        bool is_held_back = !answer->allowed &&
-                            !is_refused(brain, &brain->places[first], result);
-        describe(&all, &group, is_held_back ? BUCKET_HELD_BACK : result);
-        uint64_t retry_ms = list->calls[first].answer.retry_after_ms;
-        if (!answer->allowed && retry_ms > answer->retry_after_ms)
-            answer->retry_after_ms = retry_ms;
-    }
-    for (uint32_t i = 0; i < list->count; i++)
-        decide_count(brain, &list->calls[i].answer);
 }
 
 void list_answer(struct brain *brain, struct message *message)
