@@ -39,5 +39,6 @@ bool config_load(const char *path, struct config *config, struct faults *faults)
 void config_release(struct config *config)
 {
     limits_release(config->limits);
+    contract_release(config->contract);
     *config = (struct config){0};
 }

@@ -1,5 +1,6 @@
 #include "edge/config_check.h"
 
+#include "edge/config_contract.h"
 #include "edge/config_limits.h"
 #include "edge/config_scalar.h"
 #include "edge/config_text.h"
@@ -64,8 +65,9 @@ bool config_check(const struct raw_config *raw, struct config *config, struct fa
     };
     check_listen(raw, faults, &checked);
     checked.limits = config_limits_check(raw, scalar_tick(faults, raw->tick), faults);
+    checked.contract = config_contract_check(raw, faults);
     if (faults->count > 0) {
-        limits_release(checked.limits);
+        config_release(&checked);
         return false;
     }
     *config = checked;

@@ -74,8 +74,23 @@ static void print_limit(const struct limit *limit, FILE *out)
         print_override(&limit->overrides[i], out);
 }
 
+static void print_check(const struct check_terms *terms, FILE *out)
+{
+    print_named(out, "  - name: ", terms->name);
+    if (terms->limit != NULL)
+        print_named(out, "    limit: ", terms->limit);
+    print_named(out, "    key: ", terms->key);
+    fprintf(out, "    deny_status: %u\n    missing: %s\n", terms->deny_status,
+            terms->missing_allows ? "allow" : "deny");
+    if (terms->trusted_count > 0)
+        fputs("    trusted_proxies:\n", out);
+    for (uint32_t i = 0; i < terms->trusted_count; i++)
+        print_named(out, "      - ", terms->trusted[i]);
+}
+
 void config_print(const struct config *config, FILE *out)
 {
+    const struct contract *contract = config->contract;
     char text[ADDRESS_TEXT_MAX], tick[QUANTITY_TEXT_MAX];
     fputs("listen:\n", out);
     for (uint32_t i = 0; i < config->listen_count; i++) {
@@ -84,8 +99,14 @@ void config_print(const struct config *config, FILE *out)
     }
     quantity_print_duration(config->limits->tick_ms, tick);
     fprintf(out,
-            "threads: %" PRIu32 "\ntick: %s\nmax_keys: %" PRIu32 "\nwhen_full: %s\nlimits:\n",
-            config->threads, tick, config->max_keys, when_full_names[config->when_full]);
+            "threads: %" PRIu32 "\ntick: %s\nmax_keys: %" PRIu32
+            "\nwhen_full: %s\nheaders: %s\nlimits:\n",
+            config->threads, tick, config->max_keys, when_full_names[config->when_full],
+            headers_dialect_names[contract->headers]);
     for (uint32_t i = 0; i < config->limits->count; i++)
         print_limit(&config->limits->limit[i], out);
+    if (contract->checks_count > 0)
+        fputs("checks:\n", out);
+    for (uint32_t i = 0; i < contract->checks_count; i++)
+        print_check(check_terms(contract->checks[i]), out);
 }

@@ -70,25 +70,43 @@ static const cyaml_schema_value_t limit_entry = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_limit, limit_fields),
 };
 
-static const cyaml_schema_value_t listen_entry = {
+static const cyaml_schema_value_t text_entry = {
     CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, CYAML_UNLIMITED),
+};
+
+static const cyaml_schema_field_t check_fields[] = {
+    PLACE(struct raw_check, place),
+    REQUIRED_STRING(struct raw_check, name),
+    OPTIONAL_STRING(struct raw_check, limit),
+    REQUIRED_STRING(struct raw_check, key),
+    OPTIONAL_STRING(struct raw_check, deny_status),
+    OPTIONAL_STRING(struct raw_check, missing),
+    LIST("trusted_proxies", struct raw_check, trusted_proxies, &text_entry, CHECK_TRUSTED_MAX),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t check_entry = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_check, check_fields),
 };
 
 static const cyaml_schema_field_t config_fields[] = {
     PLACE(struct raw_config, place),
-    LIST("listen", struct raw_config, listen, &listen_entry, CONFIG_LISTEN_MAX),
+    LIST("listen", struct raw_config, listen, &text_entry, CONFIG_LISTEN_MAX),
     OPTIONAL_STRING(struct raw_config, threads),
     OPTIONAL_STRING(struct raw_config, tick),
     OPTIONAL_STRING(struct raw_config, max_keys),
     OPTIONAL_STRING(struct raw_config, when_full),
+    OPTIONAL_STRING(struct raw_config, headers),
     LIST("limits", struct raw_config, limits, &limit_entry, LIMITS_MAX),
+    LIST("checks", struct raw_config, checks, &check_entry, CHECKS_MAX),
     CYAML_FIELD_END,
 };
 
 #define NAMES(fields) (sizeof(fields) / sizeof(fields)[0] - 2) /* the place and the end aside */
 static_assert(NAMES(config_fields) <= CONFIG_NAMES_MAX && NAMES(limit_fields) <= CONFIG_NAMES_MAX &&
                   NAMES(override_fields) <= CONFIG_NAMES_MAX &&
-                  NAMES(bucket_fields) <= CONFIG_NAMES_MAX,
+                  NAMES(bucket_fields) <= CONFIG_NAMES_MAX &&
+                  NAMES(check_fields) <= CONFIG_NAMES_MAX,
               "no mapping has more names than CONFIG_NAMES_MAX");
 
 const cyaml_schema_value_t config_schema = {

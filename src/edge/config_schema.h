@@ -48,13 +48,21 @@ struct raw_limit {
     uint32_t overrides_count;
 };
 
+struct raw_check {
+    char *place, *name, *limit, *key, *deny_status, *missing;
+    char **trusted_proxies;
+    uint32_t trusted_proxies_count;
+};
+
 struct raw_config {
     char *place;
     char **listen;
     uint32_t listen_count;
-    char *threads, *tick, *max_keys, *when_full;
+    char *threads, *tick, *max_keys, *when_full, *headers;
     struct raw_limit *limits;
     uint32_t limits_count;
+    struct raw_check *checks;
+    uint32_t checks_count;
 };
 
 extern const cyaml_schema_value_t config_schema;

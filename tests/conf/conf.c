@@ -24,7 +24,7 @@
 
 #include <cmocka.h>
 
-#define NAMES "listen, threads, tick, max_keys, when_full, limits"
+#define NAMES "listen, threads, tick, max_keys, when_full, headers, limits, checks"
 #define DEFAULT_LIMIT "  - name: default\n    burst: 10\n    rate: 1/s\n"
 
 static const char *top = ".";
@@ -216,8 +216,9 @@ static void test_shipped_example_uncommented(void **state)
     (void)state;
     char *path = joined(top, "etc/allowd.yaml", ""), *text = read_text(path);
     assert_non_null(text);
-    for (char *at = text; (at = strstr(at, "\n#  ")) != NULL; at++)
-        if (strncmp(at, "\n#  - ", 6) == 0 || strncmp(at, "\n#    ", 6) == 0)
+    for (char *at = text; (at = strstr(at, "\n#")) != NULL; at++)
+        if (strncmp(at, "\n#  - ", 6) == 0 || strncmp(at, "\n#    ", 6) == 0 ||
+            strncmp(at, "\n#checks:", 9) == 0)
             memmove(at + 1, at + 2, strlen(at + 2) + 1);
     check_text(text, true,
                "listen:\n"
@@ -228,6 +229,7 @@ static void test_shipped_example_uncommented(void **state)
                "tick: 100ms\n"
                "max_keys: 1000000\n"
                "when_full: evict\n"
+               "headers: ietf\n"
                "limits:\n"
                "  - name: \"api\"\n"
                "    match: \"api:*\"\n"
@@ -258,7 +260,16 @@ static void test_shipped_example_uncommented(void **state)
                "  - name: \"default\"\n"
                "    burst: 10\n"
                "    rate: 1/s\n"
-               "    shadow: false\n");
+               "    shadow: false\n"
+               "checks:\n"
+               "  - name: \"edge\"\n"
+               "    limit: \"default\"\n"
+               "    key: \"{client_ip/64}\"\n"
+               "    deny_status: 403\n"
+               "    missing: deny\n"
+               "    trusted_proxies:\n"
+               "      - \"127.0.0.1\"\n"
+               "      - \"unix\"\n");
     free(text);
     free(path);
 }
@@ -630,6 +641,46 @@ static void test_file_of_empty_mappings(void **state)
     free(text);
 }
 
+/* A file of so many checks, the first of them with so many proxies. */
+static char *many_checks(unsigned count, unsigned proxies)
+{
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+    assert_non_null(out);
+    fputs("checks:\n  - name: check\n    key: '{host}'\n    trusted_proxies:\n", out);
+    for (unsigned i = 0; i < proxies; i++)
+        fputs("      - 127.0.0.1\n", out);
+    for (unsigned i = 1; i < count; i++)
+        fprintf(out, "  - {name: check%u, key: '{path}'}\n", i);
+    assert_int_equal(fclose(out), 0);
+    return text;
+}
+
+static void test_many_checks(void **state)
+{
+    (void)state;
+    struct faults faults = {0};
+    struct config config;
+    char *text = many_checks(CHECKS_MAX, CHECK_TRUSTED_MAX);
+    char *path = write_file("f", text, strlen(text));
+    assert_true(config_load(path, &config, &faults));
+    assert_int_equal(config.contract->checks_count, CHECKS_MAX);
+    assert_int_equal(check_terms(config.contract->checks[0])->trusted_count, CHECK_TRUSTED_MAX);
+    assert_ptr_equal(contract_find_check(config.contract, "check99", 7),
+                     config.contract->checks[CHECKS_MAX - 1]);
+    config_release(&config);
+    unlink(path);
+    free(path);
+    free(text);
+
+    text = many_checks(CHECKS_MAX + 1, CHECK_TRUSTED_MAX + 1);
+    check_text(text, false,
+               "f:69:9: trusted_proxies has more entries than the 64 it may have\n"
+               "f:169:5: checks has more entries than the 100 it may have\n");
+    free(text);
+}
+
 static void test_many_addresses(void **state)
 {
     (void)state;
@@ -689,6 +740,21 @@ static void check_rich_limit(const struct limit *limit)
     assert_int_equal(override[2].action, OVERRIDE_DENY);
 }
 
+static void check_contract(const struct contract *contract)
+{
+    assert_int_equal(contract->headers, HEADERS_NONE);
+    assert_int_equal(contract->checks_count, 1);
+    const struct check_terms *terms = check_terms(contract->checks[0]);
+    assert_string_equal(terms->name, "edge");
+    assert_string_equal(terms->limit, "c");
+    assert_string_equal(terms->key, "{path}");
+    assert_int_equal(terms->deny_status, 429);
+    assert_true(terms->missing_allows);
+    assert_int_equal(terms->trusted_count, 2);
+    assert_string_equal(terms->trusted[0], "unix");
+    assert_string_equal(terms->trusted[1], "::1");
+}
+
 /* An expected file shows what a file may be made of; this one, that every value arrives. */
 static void test_values(void **state)
 {
@@ -698,6 +764,10 @@ static void test_values(void **state)
                                "tick: 2s\n"
                                "max_keys: 77\n"
                                "when_full: allow\n"
+                               "headers: none\n"
+                               "checks:\n"
+                               "  - {name: edge, limit: c, key: '{path}', deny_status: 429,\n"
+                               "     missing: allow, trusted_proxies: [unix, '::1']}\n"
                                "limits:\n"
                                "  - {name: default, burst: 20, rate: 5/2s}\n"
                                "  - {name: b, match: 'b*', burst: 30, rate: 6/m}\n"
@@ -733,8 +803,10 @@ static void test_values(void **state)
     assert_string_equal(limit->allowance.bucket[0].name, "");
     assert_false(limit->shadow);
     check_rich_limit(&config.limits->limit[2]);
+    check_contract(config.contract);
     config_release(&config);
     assert_null(config.limits);
+    assert_null(config.contract);
     unlink(path);
     free(path);
 }
@@ -755,6 +827,8 @@ static void test_defaults(void **state)
     assert_int_equal(config.limits->tick_ms, CONFIG_DEFAULT_TICK_MS);
     assert_int_equal(config.limits->count, 1);
     assert_int_equal(config.limits->limit[0].allowance.bucket[0].burst, CONFIG_DEFAULT_BURST);
+    assert_int_equal(config.contract->headers, HEADERS_IETF);
+    assert_int_equal(config.contract->checks_count, 0);
     config_release(&config);
 }
 
@@ -785,6 +859,7 @@ static const struct CMUnitTest functions[] = {
     cmocka_unit_test(test_many_overrides),
     cmocka_unit_test(test_many_overrides_together),
     cmocka_unit_test(test_file_of_empty_mappings),
+    cmocka_unit_test(test_many_checks),
     cmocka_unit_test(test_many_addresses),
     cmocka_unit_test(test_long_texts_are_shortened),
 };
