@@ -18,8 +18,7 @@ static void refuse(struct gate *gate, const char *fault)
         gate->fault = fault;
 }
 
-/* tchar of RFC 9110, 5.6.2. */
-static bool is_token(const char *name, size_t len)
+bool gate_is_token(const char *name, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)name[i];
@@ -66,7 +65,7 @@ static bool is_named(const char *name, size_t len, const char *other)
 void gate_field(struct gate *gate, const char *name, size_t name_len, const char *value,
                 size_t value_len)
 {
-    if (!is_token(name, name_len))
+    if (!gate_is_token(name, name_len))
         refuse(gate, "a header's name holds a character that is not allowed there");
     else if (value == NULL || has_control(value, value_len) ||
              (gate->check_places && !is_in_place(gate, name, name_len, value)))

@@ -20,6 +20,9 @@ struct gate {
     bool too_large;    /* the Content-Length passes the bound */
 };
 
+/* Whether a text can be a field's name: tchar of RFC 9110, 5.6.2. */
+bool gate_is_token(const char *name, size_t len);
+
 /* version: the raw "HTTP/1.1", whose place tells where the fields begin.
  * check_places: whether to conclude from where strings lie what was cut out of them. */
 void gate_begin(struct gate *gate, const char *version, bool check_places);
