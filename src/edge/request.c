@@ -267,6 +267,6 @@ void request_reply(struct request *request)
                request->limit_name);
         reply_problem(&request->reply, request->fault_status, request->detail);
     } else {
-        reply_bucket(&request->reply, message);
+        reply_bucket(&request->reply, message, HEADERS_IETF);
     }
 }
