@@ -121,9 +121,18 @@ static void wait_and_accept(struct front *front, int timeout_ms)
     }
 }
 
+/* Takes over the contract that was handed here, before anything that has arrived since is read. */
+static void heed_contract(struct front *front)
+{
+    struct contract *next = atomic_exchange(&front->next_contract, NULL);
+    if (next != NULL)
+        http_set_contract(front->http, next);
+}
+
 /* Collect, exchange, reply. */
 static void run_http(struct front *front)
 {
+    heed_contract(front);
     http_run(front->http);
     struct batch *batch = http_batch(front->http);
     if (batch->count == 0)
@@ -218,7 +227,7 @@ static void close_descriptors(const struct front *front)
 }
 
 int front_start(struct front *front, const struct listener *listeners, unsigned listeners_count,
-                struct state *state, unsigned connections_max, int done)
+                struct state *state, struct contract *contract, unsigned connections_max, int done)
 {
     *front = (struct front){
         .state = state,
@@ -229,7 +238,8 @@ int front_start(struct front *front, const struct listener *listeners, unsigned 
         .done = done,
     };
     atomic_init(&front->draining, false);
-    front->http = http_new(connections_max);
+    atomic_init(&front->next_contract, NULL);
+    front->http = http_new(connections_max, contract);
     if (front->http == NULL)
         return errno != 0 ? errno : ENOMEM;
     int error = open_descriptors(front);
@@ -242,6 +252,11 @@ int front_start(struct front *front, const struct listener *listeners, unsigned 
     return error;
 }
 
+void front_set_contract(struct front *front, struct contract *contract)
+{
+    contract_release(atomic_exchange(&front->next_contract, contract_retain(contract)));
+}
+
 void front_drain(struct front *front)
 {
     atomic_store(&front->draining, true);
@@ -251,5 +266,6 @@ void front_drain(struct front *front)
 void front_join(struct front *front)
 {
     pthread_join(front->thread, NULL);
+    contract_release(atomic_load(&front->next_contract));
     close_descriptors(front);
 }

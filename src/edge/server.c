@@ -131,7 +131,8 @@ static bool start_fronts(struct server *server)
     unsigned connections = connections_per_front(server);
     for (uint32_t i = 0; i < server->config->threads; i++) {
         int error = front_start(&server->fronts[i], server->listeners, server->listeners_count,
-                                &server->state, connections, server->done);
+                                &server->state, server->config->contract, connections,
+                                server->done);
         if (error != 0)
             return fail("start a front-end thread", error);
         server->fronts_count++;
@@ -171,6 +172,18 @@ static enum limits_result ask_limits(struct server *server, const struct config 
     return message.answer.limits;
 }
 
+/* The limits first: the checks of the contract may name new ones. */
+static void put_into_force(struct server *server, const struct config *next)
+{
+    if (ask_limits(server, next) != LIMITS_IN_FORCE) {
+        log_error("out of memory; the limits stay as they were");
+        return;
+    }
+    for (unsigned i = 0; i < server->fronts_count; i++)
+        front_set_contract(&server->fronts[i], next->contract);
+    log_info("reloaded %s: %u limits", server->config_path, next->limits->count);
+}
+
 static void tell_fault(void *context, const char *line)
 {
     (void)context;
@@ -189,10 +202,7 @@ static void reload(struct server *server)
         faults_release(&faults);
     } else {
         warn_of_restart(server, &next);
-        if (ask_limits(server, &next) == LIMITS_IN_FORCE)
-            log_info("reloaded %s: %u limits", server->config_path, next.limits->count);
-        else
-            log_error("out of memory; the limits stay as they were");
+        put_into_force(server, &next);
         config_release(&next);
     }
 }
