@@ -35,7 +35,8 @@ static void add_number(struct reply *reply, const char *name, uint64_t number)
     end_value(reply, name, &value);
 }
 
-/* "NAME";r=REMAINING;t=SECONDS, ... (draft-ietf-httpapi-ratelimit-headers-08 to -11) */
+/* "NAME";r=REMAINING;t=SECONDS, ..., without t where there never will be more
+ * (draft-ietf-httpapi-ratelimit-headers-08 to -11) */
 static void add_ietf(struct reply *reply, const struct bucket_answer *answer)
 {
     struct text value = begin_value(reply);
@@ -45,8 +46,10 @@ static void add_ietf(struct reply *reply, const struct bucket_answer *answer)
         text_string(&value, answer->allowance->policy_name[i]);
         text_literal(&value, ";r=");
         text_number(&value, answer->buckets[i].remaining_tokens);
-        text_literal(&value, ";t=");
-        text_number(&value, ceil_seconds(answer->buckets[i].next_token_ms));
+        if (answer->buckets[i].next_token_ms != RETRY_NEVER) {
+            text_literal(&value, ";t=");
+            text_number(&value, ceil_seconds(answer->buckets[i].next_token_ms));
+        }
     }
     add_field(reply, "RateLimit-Policy", answer->allowance->policy);
     end_value(reply, "RateLimit", &value);

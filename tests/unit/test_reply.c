@@ -383,6 +383,11 @@ static void an_override_has_its_own_numbers_in_every_dialect(void **state)
                    "RateLimit-Policy: \"default\";q=500;w=3\nRateLimit: \"default\";r=9;t=1\n");
     expect_dialect(HEADERS_DRAFT_03, answer,
                    "RateLimit-Limit: 500, 500;w=3\nRateLimit-Remaining: 9\nRateLimit-Reset: 1\n");
+    struct bucket_state nothing = {.next_token_ms = RETRY_NEVER};
+    answer = with_override(answer_of(PLAIN, BUCKET_NEVER, nothing), 1);
+    answer.retry_after_ms = RETRY_NEVER;
+    expect_dialect(HEADERS_IETF, answer,
+                   "RateLimit-Policy: \"default\";q=10;w=10\nRateLimit: \"default\";r=0\n");
 }
 
 /* http_response.c tells fields apart by their names' addresses. */
