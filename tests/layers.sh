@@ -33,8 +33,9 @@ allow brain "\"(pure|brain)/|$plain"
 allow machine "\"(pure|brain|machine)/|$plain|<(errno|pthread|semaphore|signal|time)\.h>"
 allow edge "\"(pure|brain|machine|edge)/|<"
 
-only 'microhttpd\.h' 'edge/http(_response)?\.[ch]'
+only 'microhttpd\.h' 'edge/http(_fields|_response)?\.[ch]'
 only 'cyaml/' 'edge/config[a-z_]*\.[ch]'
+only 'jansson\.h' 'edge/batch_json\.c'
 only 'yaml\.h' 'edge/config[a-z_]*\.[ch]'
 only 'sodium/crypto_shorthash' 'pure/table\.c'
 only 'sodium/crypto_hash_sha256' 'edge/key_maker\.h'

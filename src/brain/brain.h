@@ -5,7 +5,8 @@
  * nanoseconds of a clock that never goes back (a time that does is ignored).
  *
  * Owns the table, the credit lines and a reference to the limits. One thread.
- * Never blocks. Errors: brain_new may run out of memory; later nothing can fail.
+ * Never blocks. Errors: brain_new and a message LIMITS may run out of memory;
+ * nothing else can fail.
  */
 #pragma once
 
@@ -17,7 +18,7 @@ struct brain;
 #define BRAIN_NEVER UINT64_MAX
 
 /* A brain whose buckets are all full. The seed keys the hash; NULL: no memory. */
-struct brain *brain_new(struct limits *limits, enum when_full when_full, uint32_t max_keys,
+struct brain *brain_new(const struct limits_question *limits, uint32_t max_keys,
                         const uint8_t seed[TABLE_SEED_BYTES], uint64_t now_ns);
 void brain_free(struct brain *brain);
 
@@ -28,6 +29,13 @@ void brain_tick(struct brain *brain, uint64_t now_ns);
 
 /* When the next tick is due, or BRAIN_NEVER while every bucket is full. */
 uint64_t brain_next_tick_ns(const struct brain *brain);
+
+/* Says what date it is (Unix time): overrides whose end has come hold no longer.
+ * A date that goes back brings none of them back. */
+void brain_date(struct brain *brain, int64_t date_s);
+
+/* Whether a date matters: there is an override that has an end. */
+bool brain_needs_date(const struct brain *brain);
 
 /* Answers messages in order, at the time of the last brain_tick. Returns how
  * many are answered: all, but that a LIMITS stays unanswered, and those after
@@ -41,7 +49,7 @@ void brain_sweep(struct brain *brain);
 /* The limits in force; borrowed. */
 struct limits *brain_limits(const struct brain *brain);
 
-/* For tests: the exact level of a key's bucket, in units, and the units of one
- * token, without changing anything. */
+/* For tests: the exact level of one of a key's buckets, in units, and the units
+ * of one token, without changing anything. */
 uint64_t brain_level_units(const struct brain *brain, const char *key, const char *limit_name,
-                           uint64_t *token_units);
+                           unsigned bucket, uint64_t *token_units);

@@ -1,12 +1,17 @@
 /*
  * Lines: the credit lines of all limits, those in force and those they replaced.
  *
- * Every limit in force has one line that advances with each tick. When a reload
- * changes a limit, its line freezes as it is and a new one succeeds it; entries
- * that still carry the old line's number are converted when they are next
- * touched or swept. A line is unused when nothing refers to it any more.
+ * What a key may take under a limit is a line: a credit line for each of its
+ * buckets. A limit as some configuration had it is an edition: one line for the
+ * limit's own terms, and one for each of its overrides. A reload that changes a
+ * limit puts a new edition in the place of its old one; an override that
+ * reaches its end ends its line. Ended lines stay as they are, and entries that
+ * still carry their number are carried over when they are next touched or
+ * swept: step by step, each with the credit that the next line had at the time.
+ * An edition goes when nothing refers to it any more, its lines with it.
  *
- * Owns its lines. One thread, the brain's. Never blocks.
+ * Owns its editions, and a reference to the limits of each. One thread, the
+ * brain's. Never blocks. Errors: lines_install, for want of memory.
  */
 #pragma once
 
@@ -16,41 +21,83 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LINES_MAX 4096
-#define LINE_AGE_MAX 32      /* installs that a replaced line may still have entries after */
-#define LINE_NONE UINT16_MAX /* the heir of a line whose limit is gone */
+#define LINES_MAX 40000u
+#define EDITIONS_MAX 4096u
+#define LINE_AGE_MAX 32 /* installs that a replaced edition may still have entries after */
+#define LINE_NONE UINT16_MAX
+#define EDITION_NONE UINT16_MAX
 
 struct line {
-    struct credit_line credit;
-    uint64_t start_units; /* the credit that the line began with */
-    uint64_t references;  /* entries that carry its number, lines it succeeded, 1 while in force */
-    uint32_t replaced;    /* by which install, once it is no longer in force */
-    uint16_t successor;   /* the line that replaced it, itself while in force, or LINE_NONE */
+    uint16_t edition, index; /* its place among the edition's lines */
+    uint16_t next_free;      /* while in no edition */
+    uint8_t count;           /* of buckets */
+    bool ended;
+    uint64_t ended_tick; /* since when it advances no more */
+    int64_t ended_s;     /* the date by which its override ended, or OVERRIDE_FOR_EVER: its edition did */
+    struct credit_line credit[BUCKETS_MAX];
+};
+
+struct edition {
+    struct limits *limits; /* NULL: the edition is not in use */
+    uint32_t limit;        /* its index in them */
+    uint16_t successor;    /* what replaced it, itself while in force, or EDITION_NONE */
+    uint32_t replaced;     /* by which install */
+    uint64_t references;   /* entries on its lines, editions it replaced, 1 while in force */
+    int64_t began_s, as_of_s; /* dates: of its begin, and of the last look for overrides that end */
+    uint16_t *lines;       /* that of the limit itself, then those of its overrides */
 };
 
 struct lines {
-    struct line line[LINES_MAX];
-    uint16_t heirs[LINES_MAX];         /* the line in force at the end of the successors, or LINE_NONE */
-    uint16_t of_limit[LIMITS_MAX];     /* the line in force of each limit, by its index */
-    uint32_t count;                    /* of limits */
+    uint64_t tick;         /* counted since the start */
+    uint32_t count;        /* of limits in force */
     uint32_t installs;
+    int64_t date_s;        /* the last one told */
+    int64_t next_end_s;    /* when the next override ends, or OVERRIDE_FOR_EVER */
+    uint16_t of_limit[LIMITS_MAX]; /* the edition in force of each limit, by its index */
+    uint32_t lines_used, lines_free;
+    uint16_t free_line; /* the first of a list; LINE_NONE: take one never used */
+    uint16_t owners[LINES_MAX]; /* of each line: the edition in force of its limit, or EDITION_NONE */
+    struct edition edition[EDITIONS_MAX];
+    struct line line[LINES_MAX];
 };
 
-/* Whether there is room to install these limits: lines enough, and none so old that
- * its entries would have many successors to go through. There always is when no
- * line is frozen; a sweep of the whole table makes room. */
-bool lines_have_room(const struct lines *lines, uint32_t limits);
+/* Into memory that is all zeros. */
+void lines_init(struct lines *lines);
+void lines_release(struct lines *lines);
 
-/* Puts the lines of `next` into force in place of those of `prior` (NULL: none).
- * A limit of the same name, burst, rate and tick keeps its line. */
-void lines_install(struct lines *lines, const struct limits *prior, const struct limits *next);
+/* Whether there is room to install these limits: editions and lines enough, and
+ * none so old that its entries would have many steps to go. There always is when
+ * no entry is on a replaced edition; a sweep of the whole table makes room. */
+bool lines_have_room(const struct lines *lines, const struct limits *next);
+
+/* Puts `next` into force, as of a date (Unix time), in place of `prior` (NULL:
+ * none). A limit of the same name, terms, overrides and tick keeps its edition.
+ * There must be room. false: no memory, and nothing has changed. */
+bool lines_install(struct lines *lines, const struct limits *prior, struct limits *next,
+                   int64_t date_s);
+
+/* Ends the overrides in force whose end is not after this date. Returns how many. */
+unsigned lines_end_overrides(struct lines *lines, int64_t date_s);
 
 /* Credits ticks to every line in force. */
 void lines_advance(struct lines *lines, uint64_t ticks);
 
-/* The mark on the line's heir of a bucket with spent_mark on the line. */
-uint64_t lines_carry(const struct lines *lines, uint16_t line, uint64_t spent_mark);
+/* The override that holds for the NUL-terminated key under a limit in force, by
+ * its index there, or -1; and the line for that. */
+int lines_override(const struct lines *lines, uint32_t limit, const char *key);
+uint16_t lines_line(const struct lines *lines, uint32_t limit, int override);
 
-/* Count an entry in and out. The last one out ends a line no longer in force. */
+/* Whether a line is in force: not ended, and so not to be carried over. */
+static inline bool lines_is_in_force(const struct lines *lines, uint16_t line)
+{
+    return !lines->line[line].ended;
+}
+
+/* Carries the marks of a key from a line that has an owner to the line that is
+ * in force for it, whose number is returned. The marks are overwritten. */
+uint16_t lines_carry(const struct lines *lines, uint16_t line, const char *key,
+                     uint64_t marks[BUCKETS_MAX]);
+
+/* Count an entry in and out. The last one out ends an edition no longer in force. */
 void lines_enter(struct lines *lines, uint16_t line);
 void lines_leave(struct lines *lines, uint16_t line);

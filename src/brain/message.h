@@ -48,15 +48,15 @@ enum bucket_result {
     BUCKET_NO_SUCH_LIMIT, /* nothing was done, the rest of the answer is unset */
 };
 
+#define RETRY_NEVER UINT64_MAX
+
 /* One of a limit's buckets, as the answer leaves it. */
 struct bucket_state {
     uint64_t remaining_tokens; /* whole tokens in it now */
-    uint64_t next_token_ms;    /* until one token more is there; 0: it is full */
+    uint64_t next_token_ms;    /* until one token more is there; RETRY_NEVER; 0: it is full */
     uint64_t full_after_ms;    /* until it is full */
     bool violated;             /* it did not hold what was asked for */
 };
-
-#define RETRY_NEVER UINT64_MAX
 
 /* What is borrowed here lives as long as the batch's limits. */
 struct bucket_answer {

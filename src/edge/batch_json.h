@@ -28,7 +28,7 @@ struct batch_json {
 
 enum batch_json_result {
     BATCH_JSON_OK,
-    BATCH_JSON_NO_BATCH,  /* JSON or not, it is no object with "requests" */
+    BATCH_JSON_NO_BATCH,  /* it is no object, or one without "requests" */
     BATCH_JSON_BAD,       /* *detail says what is wrong, and in which request */
     BATCH_JSON_NO_MEMORY,
 };
@@ -38,3 +38,6 @@ enum batch_json_result batch_json_parse(const char *bytes, size_t len, struct ba
                                         char detail[REPLY_DETAIL_MAX]);
 
 void batch_json_release(struct batch_json *batch);
+
+/* For tests: asked before each piece of memory is taken, unless NULL. */
+extern bool (*batch_json_has_no_memory)(void);

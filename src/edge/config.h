@@ -8,6 +8,7 @@
 
 #include "brain/message.h"
 #include "edge/address.h"
+#include "edge/contract.h"
 #include "edge/faults.h"
 
 #include <stdbool.h>
@@ -33,7 +34,8 @@ struct config {
     uint32_t threads;  /* front-end threads, 1 to CONFIG_THREADS_MAX */
     uint32_t max_keys; /* 1 to TABLE_KEYS_MAX */
     enum when_full when_full;
-    struct limits *limits; /* a reference of its own; holds the tick too */
+    struct limits *limits;     /* a reference of its own; holds the tick too */
+    struct contract *contract; /* a reference of its own */
 };
 
 /* Reads and checks a file, or takes the built-in defaults if path is NULL.

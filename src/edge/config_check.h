@@ -11,7 +11,6 @@
 
 #include <stdbool.h>
 
-/* Makes a configuration of a raw one. is_cut: the raw one may lack limits that
- * are in the file. false: *faults is not empty, and there is nothing to release. */
-bool config_check(const struct raw_config *raw, bool is_cut, struct config *config,
-                  struct faults *faults);
+/* Makes a configuration of a raw one. false: *faults is not empty, and there is
+ * nothing to release. */
+bool config_check(const struct raw_config *raw, struct config *config, struct faults *faults);

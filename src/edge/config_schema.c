@@ -7,18 +7,62 @@
 #include <malloc.h>
 #include <stdlib.h>
 
-#define ALLOCATED_MAX (16u << 20) /* bytes: many times what the largest valid file needs */
+/* Bytes. A file of nothing but the emptiest mappings, "{},", takes some 40 MB, and its
+ * faults are to be told; no valid file takes a quarter of that. */
+#define ALLOCATED_MAX (64u << 20)
 
+#define STRING(name, flags, structure, member)                                                     \
+    CYAML_FIELD_STRING_PTR(name, flags, structure, member, 0, CYAML_UNLIMITED)
+#define PLACE(structure, member) STRING(CONFIG_PLACE, CYAML_FLAG_OPTIONAL, structure, member)
 #define OPTIONAL_STRING(structure, member)                                                         \
-    CYAML_FIELD_STRING_PTR(#member, CYAML_FLAG_OPTIONAL, structure, member, 0, CYAML_UNLIMITED)
+    STRING(#member, CYAML_FLAG_OPTIONAL, structure, member)
 #define REQUIRED_STRING(structure, member)                                                         \
-    CYAML_FIELD_STRING_PTR(#member, CYAML_FLAG_DEFAULT, structure, member, 0, CYAML_UNLIMITED)
+    STRING(#member, CYAML_FLAG_DEFAULT, structure, member)
+
+/* The least count of a list is 0 although an empty list is a fault: config_shape
+ * refuses whatever is left empty, and has this still load for the other checks. */
+#define LIST(name, structure, member, entry, max)                                                  \
+    CYAML_FIELD_SEQUENCE(name, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, structure, member, entry, \
+                         0, max)
+
+static const cyaml_schema_field_t bucket_fields[] = {
+    PLACE(struct raw_bucket, place),
+    REQUIRED_STRING(struct raw_bucket, name),
+    REQUIRED_STRING(struct raw_bucket, burst),
+    REQUIRED_STRING(struct raw_bucket, rate),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t bucket_entry = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_bucket, bucket_fields),
+};
+
+/* What must be there of these is for config_buckets to say: it depends on the others. */
+#define TERMS(structure)                                                                           \
+    STRING("burst", CYAML_FLAG_OPTIONAL, structure, terms.burst),                                  \
+        STRING("rate", CYAML_FLAG_OPTIONAL, structure, terms.rate),                                \
+        LIST("buckets", structure, terms.buckets, &bucket_entry, BUCKETS_MAX)
+
+static const cyaml_schema_field_t override_fields[] = {
+    PLACE(struct raw_override, terms.place),
+    REQUIRED_STRING(struct raw_override, key),
+    TERMS(struct raw_override),
+    OPTIONAL_STRING(struct raw_override, action),
+    OPTIONAL_STRING(struct raw_override, until),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t override_entry = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_override, override_fields),
+};
 
 static const cyaml_schema_field_t limit_fields[] = {
+    PLACE(struct raw_limit, terms.place),
     REQUIRED_STRING(struct raw_limit, name),
     OPTIONAL_STRING(struct raw_limit, match),
-    REQUIRED_STRING(struct raw_limit, burst),
-    REQUIRED_STRING(struct raw_limit, rate),
+    TERMS(struct raw_limit),
+    OPTIONAL_STRING(struct raw_limit, shadow),
+    LIST("overrides", struct raw_limit, overrides, &override_entry, OVERRIDES_MAX),
     CYAML_FIELD_END,
 };
 
@@ -26,26 +70,43 @@ static const cyaml_schema_value_t limit_entry = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_limit, limit_fields),
 };
 
-static const cyaml_schema_value_t listen_entry = {
+static const cyaml_schema_value_t text_entry = {
     CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, CYAML_UNLIMITED),
 };
 
-/* The least count of a list is 0 although an empty list is a fault: config_shape
- * refuses whatever is left empty, and has this still load for the other checks. */
+static const cyaml_schema_field_t check_fields[] = {
+    PLACE(struct raw_check, place),
+    REQUIRED_STRING(struct raw_check, name),
+    OPTIONAL_STRING(struct raw_check, limit),
+    REQUIRED_STRING(struct raw_check, key),
+    OPTIONAL_STRING(struct raw_check, deny_status),
+    OPTIONAL_STRING(struct raw_check, missing),
+    LIST("trusted_proxies", struct raw_check, trusted_proxies, &text_entry, CHECK_TRUSTED_MAX),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t check_entry = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_check, check_fields),
+};
+
 static const cyaml_schema_field_t config_fields[] = {
-    CYAML_FIELD_SEQUENCE("listen", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct raw_config,
-                         listen, &listen_entry, 0, CONFIG_LISTEN_MAX),
+    PLACE(struct raw_config, place),
+    LIST("listen", struct raw_config, listen, &text_entry, CONFIG_LISTEN_MAX),
     OPTIONAL_STRING(struct raw_config, threads),
     OPTIONAL_STRING(struct raw_config, tick),
     OPTIONAL_STRING(struct raw_config, max_keys),
     OPTIONAL_STRING(struct raw_config, when_full),
-    CYAML_FIELD_SEQUENCE("limits", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct raw_config,
-                         limits, &limit_entry, 0, LIMITS_MAX),
+    OPTIONAL_STRING(struct raw_config, headers),
+    LIST("limits", struct raw_config, limits, &limit_entry, LIMITS_MAX),
+    LIST("checks", struct raw_config, checks, &check_entry, CHECKS_MAX),
     CYAML_FIELD_END,
 };
 
-static_assert(sizeof config_fields / sizeof config_fields[0] <= CONFIG_NAMES_MAX + 1 &&
-                  sizeof limit_fields / sizeof limit_fields[0] <= CONFIG_NAMES_MAX + 1,
+#define NAMES(fields) (sizeof(fields) / sizeof(fields)[0] - 2) /* the place and the end aside */
+static_assert(NAMES(config_fields) <= CONFIG_NAMES_MAX && NAMES(limit_fields) <= CONFIG_NAMES_MAX &&
+                  NAMES(override_fields) <= CONFIG_NAMES_MAX &&
+                  NAMES(bucket_fields) <= CONFIG_NAMES_MAX &&
+                  NAMES(check_fields) <= CONFIG_NAMES_MAX,
               "no mapping has more names than CONFIG_NAMES_MAX");
 
 const cyaml_schema_value_t config_schema = {

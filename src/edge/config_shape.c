@@ -15,7 +15,13 @@ struct shape {
     struct events events;
     struct faults *faults;
     FILE *copy;
-    bool is_cut; /* an entry of a list of mappings was left out */
+};
+
+/* How much of a value is in the copy. */
+enum taken {
+    TAKEN_NOT,
+    TAKEN_IN_PART, /* a list, without some of its entries */
+    TAKEN_WHOLE,
 };
 
 /* What a value belongs to: "limits" itself, or "an entry of " it. */
@@ -26,7 +32,7 @@ struct slot {
 /* What became of a name in one mapping. */
 struct name_use {
     size_t line; /* 0: not there */
-    bool is_written;
+    enum taken taken;
 };
 
 static const char *kind_name(cyaml_type_e kind)
@@ -41,6 +47,14 @@ static cyaml_type_e event_kind(const yaml_event_t *event)
     return event->type == YAML_MAPPING_START_EVENT    ? CYAML_MAPPING
            : event->type == YAML_SEQUENCE_START_EVENT ? CYAML_SEQUENCE
                                                       : CYAML_STRING;
+}
+
+/* The names that a file may have in a mapping: all but the first, which is its place. */
+static const cyaml_schema_field_t *names_of(const cyaml_schema_value_t *mapping)
+{
+    const cyaml_schema_field_t *fields = mapping->mapping.fields;
+    assert(strcmp(fields[0].key, CONFIG_PLACE) == 0);
+    return fields + 1;
 }
 
 /* Writes the names that may, or that must, be in a mapping. */
@@ -77,31 +91,35 @@ static void take_scalar(struct shape *shape)
     fputc('"', shape->copy);
 }
 
-static bool take_value(struct shape *shape, struct slot slot, const cyaml_schema_value_t *schema);
+static enum taken take_value(struct shape *shape, struct slot slot,
+                             const cyaml_schema_value_t *schema);
 
-static void take_list(struct shape *shape, const char *name, const cyaml_schema_value_t *schema)
+static enum taken take_list(struct shape *shape, const char *name,
+                            const cyaml_schema_value_t *schema)
 {
     struct events *events = &shape->events;
     yaml_mark_t start = events->event.start_mark;
-    size_t entries = 0, max = schema->sequence.max;
+    size_t entries = 0, written = 0, max = schema->sequence.max;
     fputc('[', shape->copy);
     while (events_next(events) && events->event.type != YAML_SEQUENCE_END_EVENT) {
         entries++;
         if (entries == max + 1)
             faults_add(shape->faults, EVENTS_AT(events->event.start_mark),
                        "%s has more entries than the %zu it may have", name, max);
-        if (entries > max)
+        if (entries > max) {
             events_skip(events);
-        if (entries > max ||
-            !take_value(shape, (struct slot){"an entry of ", name}, schema->sequence.entry))
-            shape->is_cut |= schema->sequence.entry->type == CYAML_MAPPING;
-        else
+        } else if (take_value(shape, (struct slot){"an entry of ", name},
+                              schema->sequence.entry) != TAKEN_NOT) {
             fputs(",\n", shape->copy);
+            written++;
+        }
     }
     fputc(']', shape->copy);
     if (entries == 0 && !events->is_stopped)
         faults_add(shape->faults, EVENTS_AT(start),
                    "%s is an empty list; it takes 1 to %zu entries", name, max);
+    bool is_whole = entries > 0 && written == entries && !events->is_stopped;
+    return is_whole ? TAKEN_WHOLE : TAKEN_IN_PART;
 }
 
 static void refuse_name(struct shape *shape, const cyaml_schema_field_t *fields)
@@ -167,9 +185,21 @@ static void take_pair(struct shape *shape, const cyaml_schema_field_t *fields,
         return;
     }
     const cyaml_schema_field_t *field = &fields[index];
-    uses[index].is_written = take_value(shape, (struct slot){"", field->key}, &field->value);
-    if (uses[index].is_written)
+    uses[index].taken = take_value(shape, (struct slot){"", field->key}, &field->value);
+    if (uses[index].taken != TAKEN_NOT)
         fputs(",\n", shape->copy);
+}
+
+/* Reports a name that is required and not there. */
+static void report_missing(struct shape *shape, yaml_mark_t start,
+                           const cyaml_schema_field_t *fields, const char *name)
+{
+    char required[NAMES_TEXT_MAX];
+    list_names(fields, true, required);
+    bool is_only_one = strcmp(required, name) == 0;
+    faults_add(shape->faults, EVENTS_AT(start), "%s is missing; %s%s", name,
+               is_only_one ? "it is required here" : "required here are ",
+               is_only_one ? "" : required);
 }
 
 /* Reports what is missing. An empty string stands in the copy for each scalar
@@ -177,18 +207,29 @@ static void take_pair(struct shape *shape, const cyaml_schema_field_t *fields,
 static void complete_mapping(struct shape *shape, yaml_mark_t start,
                              const cyaml_schema_field_t *fields, const struct name_use uses[])
 {
-    char required[NAMES_TEXT_MAX];
-    list_names(fields, true, required);
     for (size_t i = 0; fields[i].key != NULL; i++) {
         bool is_required = (fields[i].value.flags & CYAML_FLAG_OPTIONAL) == 0;
         bool is_missing = is_required && uses[i].line == 0;
         if (is_missing && !shape->events.is_stopped)
-            faults_add(shape->faults, EVENTS_AT(start), "%s is missing; required here are %s",
-                       fields[i].key, required);
-        bool is_faulty = uses[i].line != 0 && !uses[i].is_written;
+            report_missing(shape, start, fields, fields[i].key);
+        bool is_faulty = uses[i].line != 0 && uses[i].taken == TAKEN_NOT;
         if (fields[i].value.type == CYAML_STRING && (is_missing || is_faulty))
             fprintf(shape->copy, "%s: \"\",\n", fields[i].key);
     }
+}
+
+/* Writes where a mapping begins, and what the file has in it, or may have, that
+ * the copy lacks at least in part. */
+static void write_place(struct shape *shape, yaml_mark_t start, const cyaml_schema_field_t *fields,
+                        const struct name_use uses[])
+{
+    fprintf(shape->copy, "%s: \"%zu:%zu ,", CONFIG_PLACE, EVENTS_AT(start));
+    for (size_t i = 0; fields[i].key != NULL; i++) {
+        bool may_be_there = uses[i].line != 0 || shape->events.is_stopped;
+        if (may_be_there && uses[i].taken != TAKEN_WHOLE)
+            fprintf(shape->copy, "%s,", fields[i].key);
+    }
+    fputs("\",\n", shape->copy);
 }
 
 static void take_mapping(struct shape *shape, const cyaml_schema_field_t *fields)
@@ -200,6 +241,7 @@ static void take_mapping(struct shape *shape, const cyaml_schema_field_t *fields
     while (events_next(events) && events->event.type != YAML_MAPPING_END_EVENT)
         take_pair(shape, fields, uses);
     complete_mapping(shape, start, fields, uses);
+    write_place(shape, start, fields, uses);
     fputc('}', shape->copy);
 }
 
@@ -227,24 +269,24 @@ static bool admit_value(struct shape *shape, struct slot slot, cyaml_type_e want
     return true;
 }
 
-/* Takes the node that begins with the current event. Returns whether it is in the copy now. */
-static bool take_value(struct shape *shape, struct slot slot, const cyaml_schema_value_t *schema)
+/* Takes the node that begins with the current event. */
+static enum taken take_value(struct shape *shape, struct slot slot,
+                             const cyaml_schema_value_t *schema)
 {
     if (!admit_value(shape, slot, schema->type))
-        return false;
+        return TAKEN_NOT;
     bool is_named = slot.prefix[0] == '\0';
     if (is_named)
         fprintf(shape->copy, "%s: ", slot.name);
     switch ((int)schema->type) {
     case CYAML_MAPPING:
-        take_mapping(shape, schema->mapping.fields);
-        return true;
+        take_mapping(shape, names_of(schema));
+        return TAKEN_WHOLE;
     case CYAML_SEQUENCE:
-        take_list(shape, slot.name, schema);
-        return true;
+        return take_list(shape, slot.name, schema);
     case CYAML_STRING:
         take_scalar(shape);
-        return true;
+        return TAKEN_WHOLE;
     default:
         abort(); /* the schema has no other types */
     }
@@ -264,7 +306,7 @@ static bool take_stream(struct shape *shape)
         return false;
     }
     if (events_next(events))
-        is_written = take_value(shape, root, &config_schema);
+        is_written = take_value(shape, root, &config_schema) != TAKEN_NOT;
     if (events_next(events) && events_next(events) &&
         events->event.type != YAML_STREAM_END_EVENT)
         faults_add(shape->faults, EVENTS_AT(events->event.start_mark),
@@ -277,7 +319,6 @@ static void close_copy(struct shape *shape, bool is_wanted, struct config_copy *
     bool failed = ferror(shape->copy) != 0;
     failed |= fclose(shape->copy) != 0;
     failed |= copy->yaml == NULL; /* which glibc leaves at its last allocation without an error */
-    copy->is_cut = shape->is_cut || shape->events.is_stopped;
     if (failed)
         faults_add(shape->faults, 0, 0, "out of memory");
     if (failed || !is_wanted) {

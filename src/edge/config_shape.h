@@ -6,7 +6,8 @@
  * the file first, reports every fault of shape at its place, and writes a copy
  * of all that is well-shaped for libcyaml to load: there is always something to
  * load, and the faults of meaning are found in the same run. In the copy each
- * scalar has its place in front, for which the raw form has no other room.
+ * scalar has its place in front, for which the raw form has no other room, and
+ * each mapping has a name more, for its own; see config_schema.
  *
  * The caller owns the copy. Any thread. Never blocks. Errors: faults.
  */
@@ -14,14 +15,12 @@
 
 #include "edge/faults.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 
 /* A well-shaped part of a configuration, as YAML that the schema accepts. */
 struct config_copy {
     char *yaml; /* to be freed; NULL: there is nothing to load */
     size_t len;
-    bool is_cut; /* a limit of the file is missing here, or may be */
 };
 
 /* Checks the shape of a file's bytes, which it may mend in place. */

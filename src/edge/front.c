@@ -21,7 +21,7 @@ static int earlier(int a_ms, int b_ms)
 
 static int ms_until(uint64_t due_ns)
 {
-    uint64_t now = clock_now_ns(&clock_monotonic);
+    uint64_t now = clock_now_ns(&clock_system);
     return due_ns <= now ? 0 : (int)((due_ns - now + NS_PER_MS - 1) / NS_PER_MS);
 }
 
@@ -56,7 +56,7 @@ static void pause_accepting(struct front *front, uint64_t resume_ns)
 static void resume_accepting(struct front *front)
 {
     if (!front->accepting && !atomic_load(&front->draining) && http_has_room(front->http) &&
-        clock_now_ns(&clock_monotonic) >= front->resume_ns)
+        clock_now_ns(&clock_system) >= front->resume_ns)
         start_accepting(front);
 }
 
@@ -86,7 +86,7 @@ static void accept_from(struct front *front, int listener, int most)
                 log_warning("accept: %s; trying again every %d ms", strerror(errno),
                             FRONT_ACCEPT_PAUSE_MS);
             front->short_of_resources = true;
-            pause_accepting(front, clock_now_ns(&clock_monotonic) +
+            pause_accepting(front, clock_now_ns(&clock_system) +
                                        FRONT_ACCEPT_PAUSE_MS * (uint64_t)NS_PER_MS);
             return;
         } else if (errno != EINTR && errno != ECONNABORTED) {
@@ -121,9 +121,18 @@ static void wait_and_accept(struct front *front, int timeout_ms)
     }
 }
 
+/* Takes over the contract that was handed here, before anything that has arrived since is read. */
+static void heed_contract(struct front *front)
+{
+    struct contract *next = atomic_exchange(&front->next_contract, NULL);
+    if (next != NULL)
+        http_set_contract(front->http, next);
+}
+
 /* Collect, exchange, reply. */
 static void run_http(struct front *front)
 {
+    heed_contract(front);
     http_run(front->http);
     struct batch *batch = http_batch(front->http);
     if (batch->count == 0)
@@ -164,12 +173,12 @@ static void drain(struct front *front)
     stop_accepting(front);
     http_drain(front->http);
 
-    uint64_t began_ns = clock_now_ns(&clock_monotonic);
+    uint64_t began_ns = clock_now_ns(&clock_system);
     uint64_t grace_ns = began_ns + FRONT_DRAIN_GRACE_MS * (uint64_t)NS_PER_MS;
     uint64_t deadline_ns = began_ns + FRONT_DRAIN_MS * (uint64_t)NS_PER_MS;
     bool in_grace = true;
-    while (http_connections(front->http) > 0 && clock_now_ns(&clock_monotonic) < deadline_ns) {
-        if (in_grace && clock_now_ns(&clock_monotonic) >= grace_ns) {
+    while (http_connections(front->http) > 0 && clock_now_ns(&clock_system) < deadline_ns) {
+        if (in_grace && clock_now_ns(&clock_system) >= grace_ns) {
             in_grace = false;
             http_close_idle(front->http);
         }
@@ -218,7 +227,7 @@ static void close_descriptors(const struct front *front)
 }
 
 int front_start(struct front *front, const struct listener *listeners, unsigned listeners_count,
-                struct state *state, unsigned connections_max, int done)
+                struct state *state, struct contract *contract, unsigned connections_max, int done)
 {
     *front = (struct front){
         .state = state,
@@ -229,7 +238,8 @@ int front_start(struct front *front, const struct listener *listeners, unsigned 
         .done = done,
     };
     atomic_init(&front->draining, false);
-    front->http = http_new(connections_max);
+    atomic_init(&front->next_contract, NULL);
+    front->http = http_new(connections_max, contract);
     if (front->http == NULL)
         return errno != 0 ? errno : ENOMEM;
     int error = open_descriptors(front);
@@ -242,6 +252,11 @@ int front_start(struct front *front, const struct listener *listeners, unsigned 
     return error;
 }
 
+void front_set_contract(struct front *front, struct contract *contract)
+{
+    contract_release(atomic_exchange(&front->next_contract, contract_retain(contract)));
+}
+
 void front_drain(struct front *front)
 {
     atomic_store(&front->draining, true);
@@ -251,5 +266,6 @@ void front_drain(struct front *front)
 void front_join(struct front *front)
 {
     pthread_join(front->thread, NULL);
+    contract_release(atomic_load(&front->next_contract));
     close_descriptors(front);
 }

@@ -30,12 +30,16 @@ struct front {
     bool short_of_resources; /* the log has it */
     uint64_t resume_ns; /* while not accepting, when to try again; 0: when there is room */
     atomic_bool draining;
+    _Atomic(struct contract *) next_contract; /* a reference to be taken over, or NULL */
     pthread_t thread;
 };
 
 /* Starts the thread. `done` is an eventfd that the thread writes to as it ends. */
 int front_start(struct front *front, const struct listener *listeners, unsigned listeners_count,
-                struct state *state, unsigned connections_max, int done);
+                struct state *state, struct contract *contract, unsigned connections_max, int done);
+
+/* Has every request that arrives from now on served by another contract. */
+void front_set_contract(struct front *front, struct contract *contract);
 
 /* Stop accepting, answer what has been accepted, and end, FRONT_DRAIN_MS at the latest. */
 void front_drain(struct front *front);

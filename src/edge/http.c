@@ -1,6 +1,7 @@
 #include "edge/http.h"
 
 #include "edge/gate.h"
+#include "edge/http_fields.h"
 #include "edge/http_response.h"
 #include "edge/leaving.h"
 #include "edge/request.h"
@@ -25,6 +26,7 @@ enum {
     TARGET_MAX = 8000,
     REPLY_HEADER_MAX = 1024, /* of which this is kept for the reply */
     ENTRY_BYTES = 64,        /* a field, parameter or cookie takes so much besides its text */
+    LONG_BODIES_MAX = 64 << 20, /* bytes of bodies that need memory of their own, at once */
 };
 
 /* A connection and its request: it has one at a time. */
@@ -46,6 +48,8 @@ struct http {
     struct http_terse_set terse;
     unsigned clients_used;
     unsigned connections, connections_max;
+    size_t long_bodies; /* bytes */
+    struct contract *contract; /* a reference */
     bool draining;
     bool check_places; /* see gate.h */
     struct batch batch;
@@ -85,7 +89,7 @@ static void on_closed(struct http *http, struct client *client)
     epoll_ctl(http->hangups, EPOLL_CTL_DEL, client->socket, NULL);
     int duplicate = client->hung_up ? -1 : fcntl(client->socket, F_DUPFD_CLOEXEC, 0);
     if (duplicate >= 0)
-        leaving_add(&http->leaving, duplicate, clock_now_ns(&clock_monotonic));
+        leaving_add(&http->leaving, duplicate, clock_now_ns(&clock_system));
     else
         leaving_drop_input(client->socket);
     client->socket = -1;
@@ -140,6 +144,9 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
         return;
     if (client->request.stage == REQUEST_ASKED)
         withdraw(&http->batch, &client->request);
+    if (client->request.long_body != NULL)
+        http->long_bodies -= client->request.long_body_room;
+    request_release(&client->request);
     client->busy = false;
 }
 
@@ -153,15 +160,15 @@ static enum http_terse terse_of(const struct request *request)
         return TERSE_UNAVAILABLE;
     switch (request->message.kind) {
     case MESSAGE_ALLOW:
+    case MESSAGE_ALL:
+    case MESSAGE_MISSING:
         return request->reply.status == 200 ? TERSE_ALLOWED : TERSE_DENIED;
     case MESSAGE_RESET:
     case MESSAGE_REFUND:
         return TERSE_DONE;
     case MESSAGE_STATUS:
-    case MESSAGE_EACH:
-    case MESSAGE_ALL:
+    case MESSAGE_EACH: /* some may have been taken from: there is no short way to say which */
     case MESSAGE_LIST:
-    case MESSAGE_MISSING:
     case MESSAGE_DAEMON:
     case MESSAGE_LIMITS:
     case MESSAGE_STOP:
@@ -190,17 +197,19 @@ static enum MHD_Result refuse(const struct http *http, struct MHD_Connection *co
     return send_reply(http, connection, client);
 }
 
-static enum MHD_Result on_field(void *context, enum MHD_ValueKind kind, const char *name,
-                                size_t name_len, const char *value, size_t value_len)
+/* Makes room for the body, within the bytes there are for all; false: not now. */
+static bool expect_body(struct http *http, struct request *request, uint64_t len)
 {
-    struct gate *gate = context;
-    (void)kind;
-    gate_field(gate, name, name_len, value, value_len);
-    return gate->fault == NULL ? MHD_YES : MHD_NO;
+    bool may_be_long = len <= LONG_BODIES_MAX - http->long_bodies;
+    if ((len > REQUEST_BODY_MAX && !may_be_long) || !request_expect_body(request, len))
+        return false;
+    if (request->long_body != NULL)
+        http->long_bodies += len;
+    return true;
 }
 
 /* The first call, when the header has arrived: the gate. */
-static enum MHD_Result on_header(const struct http *http, struct MHD_Connection *connection,
+static enum MHD_Result on_header(struct http *http, struct MHD_Connection *connection,
                                  struct client *client, const char *url, const char *method,
                                  const char *version)
 {
@@ -221,8 +230,11 @@ static enum MHD_Result on_header(const struct http *http, struct MHD_Connection 
 
     const union MHD_ConnectionInfo *header =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-    MHD_get_connection_values_n(connection, MHD_HEADER_KIND, on_field, &gate);
-    gate_end(&gate, method + header->header_size, REQUEST_BODY_MAX);
+    http_fields_pass(connection, &gate);
+    const char *content_type = http_fields_content_type(connection);
+    request->method = method_parse(method);
+    size_t body_max = request_body_max(request, content_type);
+    gate_end(&gate, method + header->header_size, body_max);
     size_t memory = header->header_size + gate.cookie_bytes +
                     ENTRY_BYTES * (gate.entries + request->target_parameters);
     if (gate.fault != NULL)
@@ -232,12 +244,19 @@ static enum MHD_Result on_header(const struct http *http, struct MHD_Connection 
                       "the header is too large; send fewer or shorter header fields");
     if (gate.too_large)
         return refuse(http, connection, client, 413,
-                      "the body is too large; send at most 4096 bytes");
-    request->method = method_parse(method);
+                      body_max == REQUEST_BODY_MAX
+                          ? "the body is too large; send at most 4096 bytes"
+                          : "the body is too large; send at most 1048576 bytes");
+    if (!expect_body(http, request, gate.content_length))
+        return refuse(http, connection, client, 503,
+                      "no memory for another large body now; try again, or send a smaller batch");
+    if (request->route == &route_check)
+        request_check(request, http->contract, url, http_fields_of_check(connection, method));
     request->stage = REQUEST_READING;
     return MHD_YES;
 }
-static_assert(REQUEST_BODY_MAX == 4096, "the text above says so");
+static_assert(REQUEST_BODY_MAX == 4096 && REQUEST_LONG_BODY_MAX == 1048576,
+              "the texts above say so");
 
 /* The last call: the request is whole. */
 static enum MHD_Result on_whole(struct http *http, struct MHD_Connection *connection,
@@ -248,8 +267,7 @@ static enum MHD_Result on_whole(struct http *http, struct MHD_Connection *connec
     assert(batch->count < BATCH_MAX); /* a connection has one request at a time */
     const char *content_type = NULL;
     if (request->body_len > 0)
-        content_type = MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
-                                                   MHD_HTTP_HEADER_CONTENT_TYPE);
+        content_type = http_fields_content_type(connection);
     if (!request_finish(request, content_type))
         return send_reply(http, connection, client);
     request->stage = REQUEST_ASKED;
@@ -277,7 +295,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     case REQUEST_ASKED:
         return MHD_YES;
     case REQUEST_ANSWERED:
-        request_reply(request);
+        request_reply(request, http->contract->headers);
         return send_reply(http, connection, client);
     }
     return MHD_NO;
@@ -314,6 +332,12 @@ unsigned http_connections(const struct http *http)
 bool http_has_room(const struct http *http)
 {
     return http_connections(http) < http->connections_max;
+}
+
+void http_set_contract(struct http *http, struct contract *contract)
+{
+    contract_release(http->contract);
+    http->contract = contract;
 }
 
 void http_drain(struct http *http)
@@ -363,16 +387,18 @@ static bool make_parts(struct http *http)
     return http->daemon != NULL;
 }
 
-struct http *http_new(unsigned connections_max)
+struct http *http_new(unsigned connections_max, struct contract *contract)
 {
     struct http *http = calloc(1, sizeof *http);
     if (http == NULL)
         return NULL;
     http->connections_max = connections_max;
+    http->contract = contract_retain(contract);
     http->check_places = strncmp(MHD_get_version(), "0.", 2) == 0;
     http->hangups = http->leaving.epoll = -1;
     int why = batch_init(&http->batch);
     if (why != 0) {
+        contract_release(contract);
         free(http);
         errno = why;
         return NULL;
@@ -396,6 +422,7 @@ void http_free(struct http *http)
     if (http->hangups >= 0)
         close(http->hangups);
     batch_release(&http->batch);
+    contract_release(http->contract);
     free(http->clients);
     free(http);
 }
@@ -412,7 +439,7 @@ void http_heed(struct http *http, int descriptor)
     if (descriptor == http->hangups)
         heed_hangups(http);
     else if (descriptor == http->leaving.epoll)
-        leaving_run(&http->leaving, clock_now_ns(&clock_monotonic));
+        leaving_run(&http->leaving, clock_now_ns(&clock_system));
 }
 
 int http_timeout_ms(const struct http *http)
@@ -421,7 +448,7 @@ int http_timeout_ms(const struct http *http)
     bool has_timeout = MHD_get_timeout(http->daemon, &timeout_ms) == MHD_YES;
     uint64_t due_ns = leaving_deadline_ns(&http->leaving);
     if (due_ns != UINT64_MAX) {
-        uint64_t now = clock_now_ns(&clock_monotonic);
+        uint64_t now = clock_now_ns(&clock_system);
         uint64_t due_ms = due_ns <= now ? 0 : (due_ns - now + NS_PER_MS - 1) / NS_PER_MS;
         if (!has_timeout || due_ms < timeout_ms)
             return (int)due_ms;
@@ -435,7 +462,7 @@ void http_run(struct http *http)
 {
     MHD_run(http->daemon);
     if (http->leaving.count > 0)
-        leaving_run(&http->leaving, clock_now_ns(&clock_monotonic));
+        leaving_run(&http->leaving, clock_now_ns(&clock_system));
 }
 
 struct batch *http_batch(struct http *http)

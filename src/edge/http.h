@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "edge/contract.h"
 #include "machine/exchange.h"
 
 #include <stdbool.h>
@@ -20,8 +21,9 @@ struct http;
 
 #define HTTP_IDLE_TIMEOUT_S 60
 
-/* Room for `connections_max` connections, at most BATCH_MAX; NULL and errno: no memory or no descriptors. */
-struct http *http_new(unsigned connections_max);
+/* Room for `connections_max` connections, at most BATCH_MAX; takes a reference to
+ * the contract. NULL and errno: no memory or no descriptors. */
+struct http *http_new(unsigned connections_max, struct contract *contract);
 
 /* Closes what is open, and frees. */
 void http_free(struct http *http);
@@ -48,6 +50,9 @@ void http_answered(struct http *http);
 /* Sockets open now, those leaving included, and whether one more would have room. */
 unsigned http_connections(const struct http *http);
 bool http_has_room(const struct http *http);
+
+/* From now on this contract holds; the caller's reference becomes this one's. */
+void http_set_contract(struct http *http, struct contract *contract);
 
 /* From now on each reply is the last on its connection. */
 void http_drain(struct http *http);

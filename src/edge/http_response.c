@@ -1,15 +1,14 @@
 #include "edge/http_response.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define RATE_LIMIT "RateLimit"
-
 static bool add_header(struct MHD_Response *made, const char *name, const char *value)
 {
-    if (value == NULL || value[0] == '\0')
+    if (value == NULL)
         return true;
     return MHD_add_response_header(made, name, value) == MHD_YES;
 }
@@ -26,56 +25,82 @@ static struct MHD_Response *make_bare(struct reply *reply)
     return made;
 }
 
+static bool add_fields(struct MHD_Response *made, const struct reply *reply)
+{
+    for (uint32_t i = 0; i < reply->fields_count; i++)
+        if (!add_header(made, reply->fields[i].name, reply->fields[i].value))
+            return false;
+    return true;
+}
+
 static struct MHD_Response *make(struct reply *reply, bool close)
 {
     struct MHD_Response *made = make_bare(reply);
     if (made == NULL)
         return NULL;
-    bool has_policy = reply->rate_limit_policy != NULL;
     if (add_header(made, MHD_HTTP_HEADER_CONTENT_TYPE, reply->content_type) &&
         add_header(made, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store") &&
-        add_header(made, MHD_HTTP_HEADER_ALLOW, reply->allow) &&
-        add_header(made, "RateLimit-Policy", reply->rate_limit_policy) &&
-        add_header(made, RATE_LIMIT, has_policy ? reply->rate_limit : NULL) &&
-        add_header(made, MHD_HTTP_HEADER_RETRY_AFTER, reply->retry_after) &&
+        add_header(made, MHD_HTTP_HEADER_ALLOW, reply->allow) && add_fields(made, reply) &&
         add_header(made, MHD_HTTP_HEADER_CONNECTION, close ? "close" : NULL))
         return made;
     MHD_destroy_response(made);
     return NULL;
 }
 
-/* Whether the response kept will do, once its RateLimit is that of the reply. */
+/* Whether the response kept will do, once its fields have the values of the reply. */
 static bool fits(const struct http_response *response, const struct reply *reply)
 {
-    return response->kept != NULL && response->body_len == reply->body_len &&
-           response->content_type == reply->content_type &&
-           strcmp(response->policy, reply->rate_limit_policy) == 0 &&
-           strcmp(response->retry_after, reply->retry_after) == 0;
+    if (response->kept == NULL || response->body_len != reply->body_len ||
+        response->content_type != reply->content_type ||
+        response->fields_count != reply->fields_count)
+        return false;
+    for (uint32_t i = 0; i < reply->fields_count; i++)
+        if (response->fields[i].name != reply->fields[i].name)
+            return false;
+    return true;
 }
 
-static bool set_rate_limit(struct http_response *response, const char *rate_limit)
+static void remember(struct http_response *response, const struct reply *reply)
 {
-    if (strcmp(response->rate_limit, rate_limit) == 0)
-        return true;
-    if (MHD_del_response_header(response->kept, RATE_LIMIT, response->rate_limit) != MHD_YES ||
-        !add_header(response->kept, RATE_LIMIT, rate_limit))
-        return false;
-    strcpy(response->rate_limit, rate_limit);
+    char *value = response->values;
+    response->body_len = reply->body_len;
+    response->content_type = reply->content_type;
+    response->fields_count = reply->fields_count;
+    for (uint32_t i = 0; i < reply->fields_count; i++) {
+        response->fields[i] = (struct reply_field){reply->fields[i].name, value};
+        size_t size = strlen(reply->fields[i].value) + 1;
+        assert(size <= sizeof response->values - (size_t)(value - response->values));
+        memcpy(value, reply->fields[i].value, size);
+        value += size;
+    }
+}
+
+/* Gives the response kept the values of the reply; false: no memory. */
+static bool set_values(struct http_response *response, const struct reply *reply)
+{
+    bool changed = false;
+    for (uint32_t i = 0; i < reply->fields_count; i++) {
+        struct reply_field was = response->fields[i], is = reply->fields[i];
+        if (strcmp(was.value, is.value) == 0)
+            continue;
+        changed = true;
+        if (MHD_del_response_header(response->kept, was.name, was.value) != MHD_YES ||
+            !add_header(response->kept, is.name, is.value))
+            return false;
+    }
+    if (changed)
+        remember(response, reply);
     return true;
 }
 
 /* Keeps a response for this reply; false: no memory, and none is kept. */
 static bool keep(struct http_response *response, struct reply *reply)
 {
-    if (fits(response, reply) && set_rate_limit(response, reply->rate_limit))
+    if (fits(response, reply) && set_values(response, reply))
         return true;
     http_response_release(response);
     response->kept = make(reply, false);
-    response->body_len = reply->body_len;
-    response->content_type = reply->content_type;
-    strcpy(response->policy, reply->rate_limit_policy);
-    strcpy(response->rate_limit, reply->rate_limit);
-    strcpy(response->retry_after, reply->retry_after);
+    remember(response, reply);
     return response->kept != NULL;
 }
 
@@ -83,7 +108,7 @@ enum MHD_Result http_response_queue(struct http_response *response,
                                     struct MHD_Connection *connection, struct reply *reply,
                                     bool close)
 {
-    if (reply->rate_limit_policy != NULL && !close)
+    if (reply->recurs && !close)
         return keep(response, reply)
                    ? MHD_queue_response(connection, reply->status, response->kept)
                    : MHD_NO;

@@ -2,8 +2,8 @@
  * Responses: libmicrohttpd's form of a reply, kept from a client's one request to its next.
  *
  * Making one costs a dozen allocations, and the next reply to the same client
- * mostly differs in the body's bytes and in RateLimit alone; so an answer about
- * a bucket is kept, and used again when it fits. Errors are made anew.
+ * mostly differs in the body's bytes and in the values of some fields alone; so an
+ * answer about a bucket is kept, and used again when it fits. Errors are made anew.
  *
  * Owns the response. One thread. Never blocks.
  */
@@ -19,9 +19,9 @@ struct http_response {
     /* What it was made from. */
     size_t body_len;
     const char *content_type;
-    char policy[REPLY_RATE_LIMIT_MAX];
-    char rate_limit[REPLY_RATE_LIMIT_MAX];
-    char retry_after[REPLY_RETRY_AFTER_MAX];
+    uint32_t fields_count;
+    struct reply_field fields[REPLY_FIELDS_MAX];
+    char values[REPLY_POLICY_MAX + REPLY_VALUES_MAX]; /* of the fields; the limits may be gone */
 };
 
 /* Answers made beforehand, for when there is no memory for others: what was

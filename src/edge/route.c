@@ -11,6 +11,7 @@ static const struct route routes[] = {
         .takes = "key, tokens and limit",
         .with_key = MESSAGE_ALLOW,
         .without_key = -1,
+        .takes_list = true,
     },
     {
         .path = "/reset",
@@ -38,7 +39,15 @@ static const struct route routes[] = {
         .takes = "key and limit",
         .with_key = MESSAGE_STATUS,
         .without_key = MESSAGE_DAEMON,
+        .takes_list = true,
     },
+};
+
+const struct route route_check = {
+    .path = ROUTE_CHECK_PREFIX "NAME",
+    .methods = METHOD_ANY,
+    .with_key = MESSAGE_ALLOW,
+    .without_key = -1,
 };
 
 static const struct {

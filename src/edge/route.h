@@ -7,6 +7,7 @@
 
 #include "brain/message.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Method bits. Any method that no route takes is METHOD_OTHER. */
@@ -16,6 +17,7 @@ enum {
     METHOD_POST = 4,
     METHOD_DELETE = 8,
     METHOD_OTHER = 16,
+    METHOD_ANY = 31,
 };
 
 /* Parameter bits. */
@@ -33,10 +35,15 @@ struct route {
     const char *takes;          /* the same, for a person */
     enum message_kind with_key; /* what is asked when there is a key */
     int without_key;            /* and when there is none, or -1: it must have one */
+    bool takes_list;            /* a POST may bring a list of requests, in JSON */
 };
 
 /* The route of a decoded path, or NULL. */
 const struct route *route_find(const char *path, size_t len);
+
+/* That of all checks: /check/NAME and every path below, whatever the method. */
+#define ROUTE_CHECK_PREFIX "/check/"
+extern const struct route route_check;
 
 unsigned method_parse(const char *method);
 

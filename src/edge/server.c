@@ -57,6 +57,15 @@ static bool open_signals(struct server *server)
     return (server->signals >= 0 && server->done >= 0) || fail("open a signalfd", errno);
 }
 
+static struct limits_question question_of(const struct config *config)
+{
+    return (struct limits_question){
+        .limits = config->limits,
+        .when_full = config->when_full,
+        .date_s = clock_date_s(&clock_system),
+    };
+}
+
 static bool start_state(struct server *server)
 {
     const struct config *config = server->config;
@@ -64,13 +73,13 @@ static bool start_state(struct server *server)
     if (sodium_init() < 0)
         return fail("get random bytes", ENOSYS);
     randombytes_buf(seed, sizeof seed);
-    struct brain *brain = brain_new(config->limits, config->when_full, config->max_keys, seed,
-                                    clock_now_ns(&clock_monotonic));
+    const struct limits_question limits = question_of(config);
+    struct brain *brain = brain_new(&limits, config->max_keys, seed, clock_now_ns(&clock_system));
     if (brain == NULL)
         return fail("map memory for max_keys", errno);
     int error = batch_init(&server->control);
     if (error == 0)
-        error = state_start(&server->state, brain, clock_monotonic);
+        error = state_start(&server->state, brain, clock_system);
     if (error != 0) {
         brain_free(brain);
         return fail("start the state thread", error);
@@ -122,7 +131,8 @@ static bool start_fronts(struct server *server)
     unsigned connections = connections_per_front(server);
     for (uint32_t i = 0; i < server->config->threads; i++) {
         int error = front_start(&server->fronts[i], server->listeners, server->listeners_count,
-                                &server->state, connections, server->done);
+                                &server->state, server->config->contract, connections,
+                                server->done);
         if (error != 0)
             return fail("start a front-end thread", error);
         server->fronts_count++;
@@ -153,15 +163,25 @@ static void warn_of_restart(const struct server *server, const struct config *ne
         log_warning("max_keys has changed; it takes effect at the next start");
 }
 
-static void ask_limits(struct server *server, const struct config *config)
+static enum limits_result ask_limits(struct server *server, const struct config *config)
 {
-    struct message message = {
-        .kind = MESSAGE_LIMITS,
-        .ask.limits = {.limits = config->limits, .when_full = config->when_full},
-    };
+    struct message message = {.kind = MESSAGE_LIMITS, .ask.limits = question_of(config)};
     server->control.messages[0] = &message;
     server->control.count = 1;
     state_ask(&server->state, &server->control);
+    return message.answer.limits;
+}
+
+/* The limits first: the checks of the contract may name new ones. */
+static void put_into_force(struct server *server, const struct config *next)
+{
+    if (ask_limits(server, next) != LIMITS_IN_FORCE) {
+        log_error("out of memory; the limits stay as they were");
+        return;
+    }
+    for (unsigned i = 0; i < server->fronts_count; i++)
+        front_set_contract(&server->fronts[i], next->contract);
+    log_info("reloaded %s: %u limits", server->config_path, next->limits->count);
 }
 
 static void tell_fault(void *context, const char *line)
@@ -182,8 +202,7 @@ static void reload(struct server *server)
         faults_release(&faults);
     } else {
         warn_of_restart(server, &next);
-        ask_limits(server, &next);
-        log_info("reloaded %s: %u limits", server->config_path, next.limits->count);
+        put_into_force(server, &next);
         config_release(&next);
     }
 }

@@ -1,18 +1,8 @@
 #include "edge/text.h"
 
-#include <assert.h>
-#include <string.h>
-
 struct text text_begin(char *buffer, size_t size)
 {
     return (struct text){.start = buffer, .at = buffer, .end = buffer + size};
-}
-
-void text_bytes(struct text *text, const char *bytes, size_t len)
-{
-    assert((size_t)(text->end - text->at) > len);
-    memcpy(text->at, bytes, len);
-    text->at += len;
 }
 
 void text_string(struct text *text, const char *string)

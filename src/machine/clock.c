@@ -13,9 +13,20 @@ static uint64_t monotonic_now_ns(void *context)
     return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
+static int64_t realtime_date_s(void *context)
+{
+    (void)context;
+    return time(NULL);
+}
+
 uint64_t clock_now_ns(const struct clock *clock)
 {
     return clock->now_ns(clock->context);
 }
 
-const struct clock clock_monotonic = {.now_ns = monotonic_now_ns, .context = NULL};
+int64_t clock_date_s(const struct clock *clock)
+{
+    return clock->date_s(clock->context);
+}
+
+const struct clock clock_system = {.now_ns = monotonic_now_ns, .date_s = realtime_date_s};

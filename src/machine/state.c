@@ -49,6 +49,8 @@ static void *run(void *argument)
         uint64_t deadline_ns = unanswered != NULL ? 0 : brain_next_tick_ns(state->brain);
         struct batch *batches = mailbox_take(&state->mailbox, deadline_ns);
         brain_tick(state->brain, clock_now_ns(&state->clock));
+        if (brain_needs_date(state->brain))
+            brain_date(state->brain, clock_date_s(&state->clock));
         if (unanswered != NULL) {
             brain_sweep(state->brain);
             unanswered = serve(state, unanswered, &stopped);

@@ -133,6 +133,16 @@ uint64_t credit_level(const struct credit_line *line, uint64_t spent_mark)
     return line->credit_units - (spent_mark > full_mark ? spent_mark : full_mark);
 }
 
+bool credit_is_full(const struct credit_line *line, uint64_t spent_mark)
+{
+    return spent_mark <= credit_full_mark(line);
+}
+
+bool credit_holds(const struct credit_line *line, uint64_t tokens, uint64_t spent_mark)
+{
+    return credit_take(line, tokens, &spent_mark);
+}
+
 bool credit_take(const struct credit_line *line, uint64_t tokens, uint64_t *spent_mark)
 {
     uint64_t cost_units, level = credit_level(line, *spent_mark);
@@ -148,6 +158,13 @@ void credit_give(const struct credit_line *line, uint64_t tokens, uint64_t *spen
     u128 room = line->cap_units - level, given = (u128)tokens * line->token_units;
     level += (uint64_t)(given < room ? given : room);
     *spent_mark = line->credit_units - level;
+}
+
+uint64_t credit_units_ago(const struct credit_line *line, uint64_t ticks)
+{
+    if (line->credit_units == CREDIT_MAX)
+        return CREDIT_MAX;
+    return line->credit_units - ticks * line->step_units;
 }
 
 uint64_t credit_ticks_until(const struct credit_line *line, uint64_t level, uint64_t need_units)

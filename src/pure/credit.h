@@ -56,12 +56,22 @@ uint64_t credit_full_mark(const struct credit_line *line);
 /* Units available to a bucket with this mark: 0 to cap_units. */
 uint64_t credit_level(const struct credit_line *line, uint64_t spent_mark);
 
+/* Whether a bucket with this mark is full. */
+bool credit_is_full(const struct credit_line *line, uint64_t spent_mark);
+
+/* Whether a bucket with this mark holds `tokens` tokens. */
+bool credit_holds(const struct credit_line *line, uint64_t tokens, uint64_t spent_mark);
+
 /* Whether a bucket holds `tokens` tokens; if so *spent_mark is moved past them.
  * Nothing changes when it does not. */
 bool credit_take(const struct credit_line *line, uint64_t tokens, uint64_t *spent_mark);
 
 /* Gives `tokens` tokens back to a bucket, as far as it has room: never above cap_units. */
 void credit_give(const struct credit_line *line, uint64_t tokens, uint64_t *spent_mark);
+
+/* The credit that the line had so many ticks ago, since when it has been in
+ * force. One at the end of its 63 bits has had no more than that: it mints nothing. */
+uint64_t credit_units_ago(const struct credit_line *line, uint64_t ticks);
 
 /* Ticks until a bucket at `level` units holds `need_units`, at most cap_units; 0 if it does. */
 uint64_t credit_ticks_until(const struct credit_line *line, uint64_t level, uint64_t need_units);

@@ -276,15 +276,14 @@ int limit_override(const struct limit *limit, const char *key, int64_t as_of_s)
     return -1;
 }
 
-int64_t limits_next_end_s(const struct limits *limits, int64_t as_of_s)
+int64_t limit_next_end_s(const struct limit *limit, int64_t as_of_s)
 {
     int64_t next_s = OVERRIDE_FOR_EVER;
-    for (uint32_t i = 0; i < limits->count; i++)
-        for (uint32_t j = 0; j < limits->limit[i].overrides_count; j++) {
-            int64_t until_s = limits->limit[i].overrides[j].until_s;
-            if (until_s > as_of_s && until_s < next_s)
-                next_s = until_s;
-        }
+    for (uint32_t i = 0; i < limit->overrides_count; i++) {
+        int64_t until_s = limit->overrides[i].until_s;
+        if (until_s > as_of_s && until_s < next_s)
+            next_s = until_s;
+    }
     return next_s;
 }
 

@@ -130,7 +130,7 @@ uint32_t limits_match(const struct limits *limits, const char *key);
 int limit_override(const struct limit *limit, const char *key, int64_t as_of_s);
 
 /* The earliest end of an override after this Unix time, or OVERRIDE_FOR_EVER. */
-int64_t limits_next_end_s(const struct limits *limits, int64_t as_of_s);
+int64_t limit_next_end_s(const struct limit *limit, int64_t as_of_s);
 
 /* Whether an override's key is a glob: it holds one of * ? [ \. */
 bool override_key_is_glob(const char *key);

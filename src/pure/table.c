@@ -6,9 +6,11 @@
 #include <sys/mman.h>
 
 /*
- * A cell is the head of an entry, a continuation of its key, or free. A key
- * longer than TABLE_KEY_INLINE leaves the last four bytes of its head to
- * `next`; a continuation holds 28 bytes more and `next` in the same place.
+ * A cell is the head of an entry, a part of its chain, or free. A chain begins
+ * where the key has no room in the head, or there is more than one mark: the
+ * last four bytes of the head are then `next`. First in the chain is a cell of
+ * marks, if there is more than one, then come cells of 28 bytes of the key each,
+ * all with `next` in the same place.
  */
 enum { HEAD_CHAINED_KEY = 16, CONTINUATION_KEY = 28 };
 
@@ -18,9 +20,13 @@ struct table_cell {
             uint64_t spent_mark;
             uint16_t line;
             uint8_t key_len;
-            uint8_t reserved;
+            uint8_t marks;
             char key[TABLE_KEY_INLINE];
         } head;
+        struct {
+            uint64_t spent_marks[BUCKETS_MAX - 1];
+            uint32_t reserved, next;
+        } more;
         struct {
             char key[CONTINUATION_KEY];
             uint32_t next;
@@ -28,10 +34,14 @@ struct table_cell {
     };
 };
 static_assert(sizeof(struct table_cell) == 32, "a cell is half a cache line");
+static_assert(offsetof(struct table_cell, more.next) == offsetof(struct table_cell, link.next) &&
+                  offsetof(struct table_cell, head.key) + HEAD_CHAINED_KEY ==
+                      offsetof(struct table_cell, link.next),
+              "next is in the same place in all cells of a chain");
 static_assert(KEY_MAX <= UINT8_MAX, "key_len is one byte");
 
 enum {
-    CELLS_PER_KEY_MAX = 1 + (KEY_MAX - HEAD_CHAINED_KEY + CONTINUATION_KEY - 1) / CONTINUATION_KEY
+    CELLS_PER_KEY_MAX = 2 + (KEY_MAX - HEAD_CHAINED_KEY + CONTINUATION_KEY - 1) / CONTINUATION_KEY
 };
 
 /* A slot is the tag in its upper half and the entry's first cell in its lower;
@@ -47,16 +57,18 @@ static uint32_t slot_cell(uint64_t slot)
 }
 
 bool table_init(struct table *table, uint32_t max_keys, const uint8_t seed[TABLE_SEED_BYTES],
-                const uint16_t *heirs)
+                const uint16_t *owners)
 {
     assert(max_keys >= 1 && max_keys <= TABLE_KEYS_MAX);
-    static_assert((uint64_t)TABLE_KEYS_MAX * CELLS_PER_KEY_MAX + 1 < TABLE_NONE,
+    static_assert((uint64_t)(TABLE_KEYS_MAX + 1) * CELLS_PER_KEY_MAX + 1 < TABLE_NONE,
                   "cell numbers are 32 bits");
 
     /* At two thirds full a miss looks at 5 slots on average (Knuth, TAOCP 3, 6.4). */
     uint32_t slots = max_keys + max_keys / 2 + 8;
     size_t index_bytes = (slots * sizeof(uint64_t) + 63) & ~(size_t)63;
-    size_t cells_bytes = ((size_t)max_keys * CELLS_PER_KEY_MAX + 1) * sizeof(struct table_cell);
+    /* Cell 0, and one entry more than there are keys: table_replace has both for a moment. */
+    size_t cells = ((size_t)max_keys + 1) * CELLS_PER_KEY_MAX + 1;
+    size_t cells_bytes = cells * sizeof(struct table_cell);
     void *arena = mmap(NULL, index_bytes + cells_bytes, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (arena == MAP_FAILED)
@@ -66,7 +78,7 @@ bool table_init(struct table *table, uint32_t max_keys, const uint8_t seed[TABLE
         .max_keys = max_keys,
         .slots = slots,
         .cells_used = 1,
-        .heirs = heirs,
+        .owners = owners,
         .index = arena,
         .cells = (struct table_cell *)((char *)arena + index_bytes),
         .arena_bytes = index_bytes + cells_bytes,
@@ -122,10 +134,12 @@ void table_prefetch_entry(const struct table *table, uint64_t hash)
     __builtin_prefetch(&table->cells[slot_cell(table->index[table_home(table, hash)])]);
 }
 
-/* How much of a key its head holds. */
-static size_t head_part(size_t key_len)
+/* How much of a key the head holds. */
+static size_t head_part(size_t key_len, unsigned marks)
 {
-    return key_len <= TABLE_KEY_INLINE ? key_len : HEAD_CHAINED_KEY;
+    return key_len <= TABLE_KEY_INLINE && marks == 1 ? key_len
+           : key_len < HEAD_CHAINED_KEY              ? key_len
+                                                     : HEAD_CHAINED_KEY;
 }
 
 static size_t link_part(size_t rest)
@@ -133,14 +147,23 @@ static size_t link_part(size_t rest)
     return rest < CONTINUATION_KEY ? rest : CONTINUATION_KEY;
 }
 
+static struct table_cell *next_cell(const struct table *table, const struct table_cell *cell)
+{
+    return &table->cells[cell->link.next];
+}
+
 static bool key_equals(const struct table *table, const struct table_cell *cell, const char *key,
                        size_t key_len)
 {
-    size_t part = head_part(key_len);
+    size_t part = head_part(key_len, cell->head.marks);
     if (cell->head.key_len != key_len || memcmp(cell->head.key, key, part) != 0)
         return false;
+    if (part == key_len)
+        return true;
+    if (cell->head.marks > 1)
+        cell = next_cell(table, cell);
     for (size_t done = part; done < key_len; done += part) {
-        cell = &table->cells[cell->link.next];
+        cell = next_cell(table, cell);
         part = link_part(key_len - done);
         if (memcmp(cell->link.key, key + done, part) != 0)
             return false;
@@ -149,14 +172,14 @@ static bool key_equals(const struct table *table, const struct table_cell *cell,
 }
 
 uint32_t table_find(const struct table *table, uint64_t hash, const char *key, size_t key_len,
-                    uint16_t line)
+                    uint16_t owner)
 {
     uint32_t tag = tag_of(hash);
     for (uint32_t at = home_of(table, tag); table->index[at] != 0; at = after(table, at)) {
         if (slot_tag(table->index[at]) != tag)
             continue;
         const struct table_cell *cell = &table->cells[slot_cell(table->index[at])];
-        if (table->heirs[cell->head.line] == line && key_equals(table, cell, key, key_len))
+        if (table->owners[cell->head.line] == owner && key_equals(table, cell, key, key_len))
             return at;
     }
     return TABLE_NONE;
@@ -177,38 +200,66 @@ static void cell_give(struct table *table, uint32_t cell)
     table->free_cell = cell;
 }
 
-void table_insert(struct table *table, uint64_t hash, const char *key, size_t key_len,
-                  uint16_t line, uint64_t spent_mark)
+/* Appends a cell to a chain that ends with this one. */
+static struct table_cell *chain(struct table *table, struct table_cell *cell)
 {
-    assert(table->keys < table->max_keys && key_len >= 1 && key_len <= KEY_MAX);
+    uint32_t next = cell_take(table);
+    cell->link.next = next;
+    return &table->cells[next];
+}
 
+/* Makes an entry that is not in the index yet; its first cell. */
+static uint32_t entry_make(struct table *table, const char *key, size_t key_len, uint16_t line,
+                           const uint64_t *spent_marks, unsigned marks)
+{
     uint32_t first = cell_take(table);
     struct table_cell *cell = &table->cells[first];
-    cell->head.spent_mark = spent_mark;
+    cell->head.spent_mark = spent_marks[0];
     cell->head.line = line;
     cell->head.key_len = (uint8_t)key_len;
-    size_t part = head_part(key_len);
+    cell->head.marks = (uint8_t)marks;
+    size_t part = head_part(key_len, marks);
     memcpy(cell->head.key, key, part);
+    if (marks > 1) {
+        cell = chain(table, cell);
+        memcpy(cell->more.spent_marks, spent_marks + 1, (marks - 1) * sizeof spent_marks[0]);
+    }
     for (size_t done = part; done < key_len; done += part) {
-        uint32_t next = cell_take(table);
-        cell->link.next = next;
-        cell = &table->cells[next];
+        cell = chain(table, cell);
         part = link_part(key_len - done);
         memcpy(cell->link.key, key + done, part);
     }
+    return first;
+}
 
+/* Puts an entry into the index, where it is found from then on. */
+static void publish(struct table *table, uint32_t slot, uint32_t tag, uint32_t first)
+{
+    __atomic_store_n(&table->index[slot], (uint64_t)tag << 32 | first, __ATOMIC_RELEASE);
+}
+
+void table_insert(struct table *table, uint64_t hash, const char *key, size_t key_len,
+                  uint16_t line, const uint64_t *spent_marks, unsigned marks)
+{
+    assert(table->keys < table->max_keys && key_len >= 1 && key_len <= KEY_MAX);
+    assert(marks >= 1 && marks <= BUCKETS_MAX);
+
+    uint32_t first = entry_make(table, key, key_len, line, spent_marks, marks);
     uint32_t tag = tag_of(hash), at = home_of(table, tag);
     while (table->index[at] != 0)
         at = after(table, at);
-    __atomic_store_n(&table->index[at], (uint64_t)tag << 32 | first, __ATOMIC_RELEASE);
+    publish(table, at, tag, first);
     table->keys++;
 }
 
 static void entry_free(struct table *table, uint32_t first)
 {
     size_t key_len = table->cells[first].head.key_len;
+    unsigned marks = table->cells[first].head.marks;
+    size_t rest = key_len - head_part(key_len, marks);
+    size_t chained = (marks > 1) + (rest + CONTINUATION_KEY - 1) / CONTINUATION_KEY;
     uint32_t cell = first;
-    for (size_t done = head_part(key_len); done < key_len; done += CONTINUATION_KEY) {
+    for (size_t i = 0; i < chained; i++) {
         uint32_t next = table->cells[cell].link.next;
         cell_give(table, cell);
         cell = next;
@@ -248,27 +299,57 @@ static struct table_cell *entry(const struct table *table, uint32_t slot)
     return &table->cells[slot_cell(table->index[slot])];
 }
 
-uint64_t table_spent(const struct table *table, uint32_t slot)
-{
-    return entry(table, slot)->head.spent_mark;
-}
-
 uint16_t table_line(const struct table *table, uint32_t slot)
 {
     return entry(table, slot)->head.line;
 }
 
-void table_set_spent(struct table *table, uint32_t slot, uint64_t spent_mark)
+unsigned table_marks(const struct table *table, uint32_t slot)
 {
-    __atomic_store_n(&entry(table, slot)->head.spent_mark, spent_mark, __ATOMIC_RELAXED);
+    return entry(table, slot)->head.marks;
 }
 
-void table_set_line(struct table *table, uint32_t slot, uint16_t line, uint64_t spent_mark)
+static uint64_t *place_of_mark(const struct table *table, uint32_t slot, unsigned mark)
 {
-    struct table_cell *cell = entry(table, slot);
-    __atomic_store_n(&cell->head.spent_mark, UINT64_MAX, __ATOMIC_RELEASE);
-    __atomic_store_n(&cell->head.line, line, __ATOMIC_RELEASE);
-    __atomic_store_n(&cell->head.spent_mark, spent_mark, __ATOMIC_RELEASE);
+    struct table_cell *head = entry(table, slot);
+    return mark == 0 ? &head->head.spent_mark : &next_cell(table, head)->more.spent_marks[mark - 1];
+}
+
+uint64_t table_spent(const struct table *table, uint32_t slot, unsigned mark)
+{
+    return *place_of_mark(table, slot, mark);
+}
+
+void table_set_spent(struct table *table, uint32_t slot, unsigned mark, uint64_t spent_mark)
+{
+    __atomic_store_n(place_of_mark(table, slot, mark), spent_mark, __ATOMIC_RELAXED);
+}
+
+size_t table_key(const struct table *table, uint32_t slot, char key[KEY_MAX + 1])
+{
+    const struct table_cell *cell = entry(table, slot);
+    size_t key_len = cell->head.key_len, part = head_part(key_len, cell->head.marks);
+    memcpy(key, cell->head.key, part);
+    if (part < key_len && cell->head.marks > 1)
+        cell = next_cell(table, cell);
+    for (size_t done = part; done < key_len; done += part) {
+        cell = next_cell(table, cell);
+        part = link_part(key_len - done);
+        memcpy(key + done, cell->link.key, part);
+    }
+    key[key_len] = '\0';
+    return key_len;
+}
+
+void table_replace(struct table *table, uint32_t slot, uint16_t line, const uint64_t *spent_marks,
+                   unsigned marks)
+{
+    char key[KEY_MAX + 1];
+    size_t key_len = table_key(table, slot, key);
+    uint32_t before = slot_cell(table->index[slot]);
+    uint32_t first = entry_make(table, key, key_len, line, spent_marks, marks);
+    publish(table, slot, slot_tag(table->index[slot]), first);
+    entry_free(table, before);
 }
 
 uint32_t table_next_occupied(const struct table *table, uint32_t slot)

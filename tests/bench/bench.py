@@ -1,4 +1,5 @@
-"""allowd against bare libmicrohttpd: requests per second, and processor time a request.
+"""allowd against bare libmicrohttpd: requests per second, and processor time a request;
+and a batch of 100 keys against 100 requests of one key each.
 
 Both run pinned to one core, wrk to another; they take turns, round by round, so
 that whatever else the machine does hits both. Prints the medians, and the
@@ -25,6 +26,8 @@ limits:
     burst: 100000000
     rate: 100000000/s
 """
+KEYS_SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "keys.lua")
+BATCH_KEYS = 100 # as the script has it
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -50,11 +53,13 @@ class Server:
             fields = stat.read().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 
-    def measure(self, connections, seconds, core):
-        """Requests per second, and microseconds of processor time a request."""
+    def measure(self, connections, seconds, core, keys=None):
+        """Requests per second, and microseconds of processor time a request. keys: the
+        load of keys.lua, "single" or "batch", instead of one key all the time."""
         before = self.cpu_s()
+        script = ["-s", KEYS_SCRIPT] if keys else []
         wrk = subprocess.run(
-            ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", self.url()],
+            ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", *script, self.url(), "--", keys or ""],
             capture_output=True, text=True, check=True,
             preexec_fn=lambda: os.sched_setaffinity(0, {core}),
         ).stdout
@@ -85,6 +90,20 @@ def compare(servers, connections, rounds, seconds, core):
           f"requests/s {rate:.2f}, processor time {cpu:.2f}")
 
 
+def compare_batch(server, connections, rounds, seconds, core):
+    """What a decision costs in a batch, and alone."""
+    ratios = []
+    for done in range(rounds):
+        rate, cpu = server.measure(connections, seconds, core, "single")
+        batch_rate, batch_cpu = server.measure(connections, seconds, core, "batch")
+        ratios.append((batch_rate * BATCH_KEYS / rate, batch_cpu / BATCH_KEYS / cpu, batch_cpu))
+        print(f"\rbatches: round {done + 1} of {rounds}", end="", file=sys.stderr)
+    print(file=sys.stderr)
+    rate, cpu, batch_cpu = (statistics.median(row[i] for row in ratios) for i in range(3))
+    print(f"{connections:4} connections  a batch of {BATCH_KEYS} keys {batch_cpu:6.1f} us, "
+          f"{cpu:.3f} of {BATCH_KEYS} single requests; decisions/s {rate:.1f} times as many")
+
+
 def main():
     allowd, bare = sys.argv[1:3]
     rounds = int(sys.argv[3]) if len(sys.argv) > 3 else 5
@@ -106,6 +125,7 @@ def main():
                 server.wait_until_it_answers()
             for connections in CONNECTIONS:
                 compare(servers, connections, rounds, seconds, client_core)
+            compare_batch(servers[0], 64, rounds, seconds, client_core)
         finally:
             for server in servers:
                 server.stop()

@@ -24,7 +24,7 @@
 
 #include <cmocka.h>
 
-#define NAMES "listen, threads, tick, max_keys, when_full, limits"
+#define NAMES "listen, threads, tick, max_keys, when_full, headers, limits, checks"
 #define DEFAULT_LIMIT "  - name: default\n    burst: 10\n    rate: 1/s\n"
 
 static const char *top = ".";
@@ -216,8 +216,9 @@ static void test_shipped_example_uncommented(void **state)
     (void)state;
     char *path = joined(top, "etc/allowd.yaml", ""), *text = read_text(path);
     assert_non_null(text);
-    for (char *at = text; (at = strstr(at, "\n#  ")) != NULL; at++)
-        if (strncmp(at, "\n#  - ", 6) == 0 || strncmp(at, "\n#    ", 6) == 0)
+    for (char *at = text; (at = strstr(at, "\n#")) != NULL; at++)
+        if (strncmp(at, "\n#  - ", 6) == 0 || strncmp(at, "\n#    ", 6) == 0 ||
+            strncmp(at, "\n#checks:", 9) == 0)
             memmove(at + 1, at + 2, strlen(at + 2) + 1);
     check_text(text, true,
                "listen:\n"
@@ -228,17 +229,47 @@ static void test_shipped_example_uncommented(void **state)
                "tick: 100ms\n"
                "max_keys: 1000000\n"
                "when_full: evict\n"
+               "headers: ietf\n"
                "limits:\n"
                "  - name: \"api\"\n"
                "    match: \"api:*\"\n"
                "    burst: 100\n"
                "    rate: 50/s\n"
+               "    shadow: false\n"
+               "    overrides:\n"
+               "      - key: \"api:partner\"\n"
+               "        burst: 500\n"
+               "        rate: 200/s\n"
+               "        until: 2026-12-31T23:59:59Z\n"
+               "      - key: \"api:test-*\"\n"
+               "        action: allow\n"
+               "  - name: \"search\"\n"
+               "    match: \"search:*\"\n"
+               "    buckets:\n"
+               "      - name: \"second\"\n"
+               "        burst: 20\n"
+               "        rate: 10/s\n"
+               "      - name: \"hour\"\n"
+               "        burst: 1000\n"
+               "        rate: 1000/h\n"
+               "    shadow: true\n"
                "  - name: \"login\"\n"
                "    burst: 5\n"
                "    rate: 10/h\n"
+               "    shadow: false\n"
                "  - name: \"default\"\n"
                "    burst: 10\n"
-               "    rate: 1/s\n");
+               "    rate: 1/s\n"
+               "    shadow: false\n"
+               "checks:\n"
+               "  - name: \"edge\"\n"
+               "    limit: \"default\"\n"
+               "    key: \"{client_ip/64}\"\n"
+               "    deny_status: 403\n"
+               "    missing: deny\n"
+               "    trusted_proxies:\n"
+               "      - \"127.0.0.1\"\n"
+               "      - \"unix\"\n");
     free(text);
     free(path);
 }
@@ -508,6 +539,148 @@ static void test_many_limits(void **state)
     free(text);
 }
 
+/* `before` and so many overrides of one limit after it, each for a key of its own. */
+static void write_overrides(FILE *out, const char *before, unsigned count)
+{
+    fprintf(out, "%s    overrides:\n", before);
+    for (unsigned i = 0; i < count; i++)
+        fprintf(out, "      - {key: user:%u, burst: %u, rate: 1/s, until: 2026-12-31T23:59:59Z}\n",
+                i * 7919 % count, i + 1);
+}
+
+/* A file of two limits with so many overrides each, and `after`. */
+static char *many_overrides(unsigned count, unsigned of_default, const char *after)
+{
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+    assert_non_null(out);
+    fputs("limits:\n", out);
+    if (count > 0)
+        write_overrides(out, "  - name: a\n    burst: 1\n    rate: 1/s\n", count);
+    write_overrides(out, DEFAULT_LIMIT, of_default);
+    fputs(after, out);
+    assert_int_equal(fclose(out), 0);
+    return text;
+}
+
+static void test_many_overrides(void **state)
+{
+    (void)state;
+    struct faults faults = {0};
+    struct config config;
+    char *text = many_overrides(0, OVERRIDES_MAX, ""), *path = write_file("f", text, strlen(text));
+    assert_true(config_load(path, &config, &faults));
+    const struct limit *limit = &config.limits->limit[0];
+    assert_int_equal(limit->overrides_count, OVERRIDES_MAX);
+    assert_int_equal(limit->exact_count, OVERRIDES_MAX);
+    assert_string_equal(limit->overrides[1].key, "user:7919");
+    assert_int_equal(limit->overrides[1].allowance.burst, 2);
+    assert_int_equal(limit->overrides[OVERRIDES_MAX - 1].allowance.burst, OVERRIDES_MAX);
+    config_release(&config);
+    unlink(path);
+    free(path);
+    free(text);
+
+    text = many_overrides(0, OVERRIDES_MAX + 2, "");
+    check_text(text, false, "f:10006:9: overrides has more entries than the 10000 it may have\n");
+    free(text);
+    text = many_overrides(0, OVERRIDES_MAX - 1, "      - {key: user:5, action: allow}\n");
+    check_text(text, false,
+               "f:10005:15: key \"user:5\" has an override already, on line 2674; give each key "
+               "of a limit one\n");
+    free(text);
+}
+
+static void test_many_overrides_together(void **state)
+{
+    (void)state;
+    bool is_loaded;
+    char *text = many_overrides(OVERRIDES_MAX / 2, OVERRIDES_MAX / 2, "");
+    char *path = write_file("f", text, strlen(text));
+    free(outcome(path, "f", &is_loaded));
+    assert_true(is_loaded);
+    unlink(path);
+    free(path);
+    free(text);
+
+    /* Said once, at the first there is no room for. */
+    text = many_overrides(OVERRIDES_MAX / 2, OVERRIDES_MAX / 2 + 2, DEFAULT_LIMIT);
+    check_text(text, false,
+               "f:10010:9: the limits have more overrides than the 10000 they may have together\n"
+               "f:10012:11: name \"default\" is taken by the limit on line 5006; give each limit "
+               "its own\n");
+    free(text);
+}
+
+/* The most memory that a file can ask for by its shape: its faults are told all the same. */
+static void test_file_of_empty_mappings(void **state)
+{
+    (void)state;
+    char *text = NULL, *told;
+    size_t len;
+    bool is_loaded;
+    FILE *out = open_memstream(&text, &len);
+    assert_non_null(out);
+    fputs("limits:\n", out);
+    for (unsigned i = 0; i < LIMITS_MAX; i++) {
+        fputs("- {overrides: [", out);
+        for (unsigned j = 0; j < 340; j++)
+            fputs("{},", out);
+        fputs("]}\n", out);
+    }
+    assert_int_equal(fclose(out), 0);
+    assert_true(len < CONFIG_FILE_MAX && len > CONFIG_FILE_MAX / 100 * 98);
+    char *path = write_file("f", text, len);
+    told = outcome(path, "f", &is_loaded);
+    assert_false(is_loaded);
+    assert_ptr_equal(strstr(told, "f:2:16: key is missing; it is required here\n"), told);
+    unlink(path);
+    free(told);
+    free(path);
+    free(text);
+}
+
+/* A file of so many checks, the first of them with so many proxies. */
+static char *many_checks(unsigned count, unsigned proxies)
+{
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+    assert_non_null(out);
+    fputs("checks:\n  - name: check\n    key: '{host}'\n    trusted_proxies:\n", out);
+    for (unsigned i = 0; i < proxies; i++)
+        fputs("      - 127.0.0.1\n", out);
+    for (unsigned i = 1; i < count; i++)
+        fprintf(out, "  - {name: check%u, key: '{path}'}\n", i);
+    assert_int_equal(fclose(out), 0);
+    return text;
+}
+
+static void test_many_checks(void **state)
+{
+    (void)state;
+    struct faults faults = {0};
+    struct config config;
+    char *text = many_checks(CHECKS_MAX, CHECK_TRUSTED_MAX);
+    char *path = write_file("f", text, strlen(text));
+    assert_true(config_load(path, &config, &faults));
+    assert_int_equal(config.contract->checks_count, CHECKS_MAX);
+    assert_int_equal(check_terms(config.contract->checks[0])->trusted_count, CHECK_TRUSTED_MAX);
+    assert_ptr_equal(contract_find_check(config.contract, "check99", 7),
+                     config.contract->checks[CHECKS_MAX - 1]);
+    config_release(&config);
+    unlink(path);
+    free(path);
+    free(text);
+
+    text = many_checks(CHECKS_MAX + 1, CHECK_TRUSTED_MAX + 1);
+    check_text(text, false,
+               "f:69:9: trusted_proxies has more entries than the 64 it may have\n"
+               "f:169:5: checks has more entries than the 100 it may have\n");
+    free(text);
+}
+
 static void test_many_addresses(void **state)
 {
     (void)state;
@@ -541,6 +714,47 @@ static void test_long_texts_are_shortened(void **state)
     free(text);
 }
 
+/* The last limit of test_values. */
+static void check_rich_limit(const struct limit *limit)
+{
+    const struct bucket_terms *bucket = limit->allowance.bucket;
+    assert_int_equal(limit->allowance.count, 2);
+    assert_string_equal(bucket[0].name, "x");
+    assert_int_equal(bucket[0].burst, 40);
+    assert_int_equal(bucket[0].rate.tokens, 7);
+    assert_string_equal(bucket[1].name, "y");
+    assert_int_equal(bucket[1].burst, 35);
+    assert_int_equal(bucket[1].rate.period_ms, MS_PER_DAY);
+    assert_true(limit->shadow);
+
+    const struct override *override = limit->overrides;
+    assert_int_equal(limit->overrides_count, 3);
+    assert_string_equal(override[0].key, "k");
+    assert_false(override[0].is_glob);
+    assert_int_equal(override[0].action, OVERRIDE_TERMS);
+    assert_int_equal(override[0].until_s, 1000000000);
+    assert_int_equal(override[0].allowance.bucket[0].rate.period_ms, 9000);
+    assert_true(override[1].is_glob);
+    assert_int_equal(override[1].action, OVERRIDE_ALLOW);
+    assert_true(override[1].until_s == OVERRIDE_FOR_EVER);
+    assert_int_equal(override[2].action, OVERRIDE_DENY);
+}
+
+static void check_contract(const struct contract *contract)
+{
+    assert_int_equal(contract->headers, HEADERS_NONE);
+    assert_int_equal(contract->checks_count, 1);
+    const struct check_terms *terms = check_terms(contract->checks[0]);
+    assert_string_equal(terms->name, "edge");
+    assert_string_equal(terms->limit, "c");
+    assert_string_equal(terms->key, "{path}");
+    assert_int_equal(terms->deny_status, 429);
+    assert_true(terms->missing_allows);
+    assert_int_equal(terms->trusted_count, 2);
+    assert_string_equal(terms->trusted[0], "unix");
+    assert_string_equal(terms->trusted[1], "::1");
+}
+
 /* An expected file shows what a file may be made of; this one, that every value arrives. */
 static void test_values(void **state)
 {
@@ -550,9 +764,21 @@ static void test_values(void **state)
                                "tick: 2s\n"
                                "max_keys: 77\n"
                                "when_full: allow\n"
+                               "headers: none\n"
+                               "checks:\n"
+                               "  - {name: edge, limit: c, key: '{path}', deny_status: 429,\n"
+                               "     missing: allow, trusted_proxies: [unix, '::1']}\n"
                                "limits:\n"
                                "  - {name: default, burst: 20, rate: 5/2s}\n"
-                               "  - {name: b, match: 'b*', burst: 30, rate: 6/m}\n";
+                               "  - {name: b, match: 'b*', burst: 30, rate: 6/m}\n"
+                               "  - name: c\n"
+                               "    buckets: [{name: x, burst: 40, rate: 7/h},\n"
+                               "              {name: y, burst: 35, rate: 8/d}]\n"
+                               "    shadow: true\n"
+                               "    overrides: [{key: k, burst: 9, rate: 9/9s,\n"
+                               "                 until: 2001-09-09T03:46:40+02:00},\n"
+                               "                {key: 'a*', action: allow},\n"
+                               "                {key: d, action: deny}]\n";
     struct faults faults = {0};
     struct config config;
     char *path = write_file("f", text, sizeof text - 1), address[ADDRESS_TEXT_MAX];
@@ -566,7 +792,7 @@ static void test_values(void **state)
     assert_int_equal(config.max_keys, 77);
     assert_int_equal(config.when_full, WHEN_FULL_ALLOW);
     assert_int_equal(config.limits->tick_ms, 2000);
-    assert_int_equal(config.limits->count, 2);
+    assert_int_equal(config.limits->count, 3);
     assert_int_equal(config.limits->fallback, 0);
     const struct limit *limit = &config.limits->limit[1];
     assert_string_equal(limit->name, "b");
@@ -574,8 +800,13 @@ static void test_values(void **state)
     assert_int_equal(limit->allowance.burst, 30);
     assert_int_equal(limit->allowance.bucket[0].rate.tokens, 6);
     assert_int_equal(limit->allowance.bucket[0].rate.period_ms, 60000);
+    assert_string_equal(limit->allowance.bucket[0].name, "");
+    assert_false(limit->shadow);
+    check_rich_limit(&config.limits->limit[2]);
+    check_contract(config.contract);
     config_release(&config);
     assert_null(config.limits);
+    assert_null(config.contract);
     unlink(path);
     free(path);
 }
@@ -596,6 +827,8 @@ static void test_defaults(void **state)
     assert_int_equal(config.limits->tick_ms, CONFIG_DEFAULT_TICK_MS);
     assert_int_equal(config.limits->count, 1);
     assert_int_equal(config.limits->limit[0].allowance.bucket[0].burst, CONFIG_DEFAULT_BURST);
+    assert_int_equal(config.contract->headers, HEADERS_IETF);
+    assert_int_equal(config.contract->checks_count, 0);
     config_release(&config);
 }
 
@@ -623,6 +856,10 @@ static const struct CMUnitTest functions[] = {
     cmocka_unit_test(test_deep_and_closed),
     cmocka_unit_test(test_more_faults_than_are_kept),
     cmocka_unit_test(test_many_limits),
+    cmocka_unit_test(test_many_overrides),
+    cmocka_unit_test(test_many_overrides_together),
+    cmocka_unit_test(test_file_of_empty_mappings),
+    cmocka_unit_test(test_many_checks),
     cmocka_unit_test(test_many_addresses),
     cmocka_unit_test(test_long_texts_are_shortened),
 };

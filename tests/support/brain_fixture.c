@@ -15,11 +15,18 @@ struct limits *fixture_limits(uint64_t tick_ms, const struct rule *rules, size_t
 void fixture_init(struct fixture *fixture, uint64_t tick_ms, const struct rule *rules, size_t count,
                   uint32_t max_keys, enum when_full when_full)
 {
+    fixture_init_limits(fixture, fixture_limits(tick_ms, rules, count), max_keys, when_full);
+}
+
+void fixture_init_limits(struct fixture *fixture, struct limits *limits, uint32_t max_keys,
+                         enum when_full when_full)
+{
     static const uint8_t seed[TABLE_SEED_BYTES] = "not so random";
-    struct limits *limits = fixture_limits(tick_ms, rules, count);
     fixture->now_ns = FIXTURE_START_NS;
     fixture->sweeps_for_room = 0;
-    fixture->brain = brain_new(limits, when_full, max_keys, seed, fixture->now_ns);
+    fixture->date_s = FIXTURE_START_DATE_S;
+    const struct limits_question question = {limits, when_full, fixture->date_s};
+    fixture->brain = brain_new(&question, max_keys, seed, fixture->now_ns);
     assert_non_null(fixture->brain);
     limits_release(limits);
 }
@@ -50,6 +57,12 @@ void fixture_pass(struct fixture *fixture, uint64_t ms)
 {
     fixture->now_ns += ms * NS_PER_MS;
     brain_tick(fixture->brain, fixture->now_ns);
+}
+
+void fixture_date(struct fixture *fixture, int64_t date_s)
+{
+    fixture->date_s = date_s;
+    brain_date(fixture->brain, date_s);
 }
 
 struct bucket_answer fixture_ask(struct fixture *fixture, enum message_kind kind, const char *key,
@@ -119,15 +132,25 @@ void fixture_drain(struct fixture *fixture, const char *key, const char *limit)
 
 bool fixture_try_limits(struct fixture *fixture, struct limits *limits, enum when_full when_full)
 {
-    struct message message = {.kind = MESSAGE_LIMITS, .ask.limits = {limits, when_full}};
+    struct message message = {
+        .kind = MESSAGE_LIMITS,
+        .ask.limits = {limits, when_full, fixture->date_s},
+    };
     struct message *messages[] = {&message};
-    return brain_answer(fixture->brain, messages, 1) == 1;
+    bool done = brain_answer(fixture->brain, messages, 1) == 1;
+    if (done)
+        assert_int_equal(message.answer.limits, LIMITS_IN_FORCE);
+    return done;
 }
 
 void fixture_reload(struct fixture *fixture, uint64_t tick_ms, const struct rule *rules,
                     size_t count)
 {
-    struct limits *limits = fixture_limits(tick_ms, rules, count);
+    fixture_reload_limits(fixture, fixture_limits(tick_ms, rules, count));
+}
+
+void fixture_reload_limits(struct fixture *fixture, struct limits *limits)
+{
     while (!fixture_try_limits(fixture, limits, WHEN_FULL_EVICT)) {
         brain_sweep(fixture->brain);
         assert_true(++fixture->sweeps_for_room < 1000000);

@@ -14,6 +14,7 @@
 /* Not zero, and no multiple of any tick: ticks count from the brain's start. */
 #define FIXTURE_START_NS 987654321u
 #define FIXTURE_MAX_KEYS 1000u
+#define FIXTURE_START_DATE_S 1000000 /* Unix time */
 
 struct rule {
     const char *name, *match; /* match may be NULL */
@@ -24,6 +25,7 @@ struct rule {
 struct fixture {
     struct brain *brain;
     uint64_t now_ns;
+    int64_t date_s;
     unsigned long sweeps_for_room; /* that reloads had to wait for */
 };
 
@@ -34,12 +36,18 @@ void fixture_init(struct fixture *fixture, uint64_t tick_ms, const struct rule *
                   uint32_t max_keys, enum when_full when_full);
 /* With room for FIXTURE_MAX_KEYS and one limit, the default. */
 void fixture_init_one(struct fixture *fixture, uint64_t tick_ms, uint64_t burst, struct rate rate);
+/* The limits are given away. */
+void fixture_init_limits(struct fixture *fixture, struct limits *limits, uint32_t max_keys,
+                         enum when_full when_full);
 void fixture_release(struct fixture *fixture);
 
 /* Makes it that time, and has the brain tick. */
 void fixture_at(struct fixture *fixture, uint64_t ms);
 void fixture_at_ns(struct fixture *fixture, uint64_t ns);
 void fixture_pass(struct fixture *fixture, uint64_t ms);
+
+/* Makes it that date, Unix time. */
+void fixture_date(struct fixture *fixture, int64_t date_s);
 
 /* limit: NULL for the first that matches the key. */
 struct bucket_answer fixture_ask(struct fixture *fixture, enum message_kind kind, const char *key,
@@ -64,6 +72,7 @@ bool fixture_try_limits(struct fixture *fixture, struct limits *limits, enum whe
 /* Puts limits into force, sweeping until there is room; evicts when full. */
 void fixture_reload(struct fixture *fixture, uint64_t tick_ms, const struct rule *rules,
                     size_t count);
+void fixture_reload_limits(struct fixture *fixture, struct limits *limits); /* given away */
 void fixture_reload_one(struct fixture *fixture, uint64_t tick_ms, uint64_t burst,
                         struct rate rate);
 

@@ -13,7 +13,7 @@ static const struct rate one_per_second = {1, 1000};
 static uint64_t level_of(const struct fixture *fixture, const char *key, const char *limit)
 {
     uint64_t token_units;
-    return brain_level_units(fixture->brain, key, limit, &token_units);
+    return brain_level_units(fixture->brain, key, limit, 0, &token_units);
 }
 
 static void sweep_until_empty(struct fixture *fixture)
@@ -487,7 +487,7 @@ static void the_level_stays_between_nothing_and_the_cap(void **state)
     for (int i = 0; i < 20000; i++) {
         fixture_pass(&fixture, dice_roll(&dice, dice_once_in(&dice, 20) ? 1000 : 10));
         fixture_allow(&fixture, "foo", dice_roll(&dice, 15));
-        uint64_t token_units, level = brain_level_units(fixture.brain, "foo", NULL, &token_units);
+        uint64_t token_units, level = brain_level_units(fixture.brain, "foo", NULL, 0, &token_units);
         assert_true(level <= 13 * token_units);
         assert_true(fixture_status(&fixture, "foo").remaining_tokens == level / token_units);
     }
@@ -1202,12 +1202,12 @@ static void a_reload_that_must_wait_gets_in_after_sweeping(void **state)
     fixture_release(&fixture);
 }
 
-/* With one limit in force, and keys on its line, every other line must be free:
+/* With one limit in force, and keys on its line, every other edition must be free:
  * so many new ones, and not one more, can be put in with no sweep between. */
 static void expect_no_frozen_lines(struct fixture *fixture)
 {
-    enum { FULL_SETS = (LINES_MAX - 1) / LIMITS_MAX };
-    enum { REST = LINES_MAX - 1 - FULL_SETS * LIMITS_MAX };
+    enum { FULL_SETS = (EDITIONS_MAX - 1) / LIMITS_MAX };
+    enum { REST = EDITIONS_MAX - 1 - FULL_SETS * LIMITS_MAX };
     for (uint64_t set = 0; set < FULL_SETS; set++) {
         assert_true(try_many_limits(fixture, LIMITS_MAX, 10 + set));
         if (set == 0)

@@ -33,7 +33,8 @@ struct fixture {
 
 static void install(struct fixture *fixture, struct limits *next)
 {
-    lines_install(fixture->lines, fixture->limits, next);
+    assert_true(lines_have_room(fixture->lines, next));
+    assert_true(lines_install(fixture->lines, fixture->limits, next, 0));
     limits_release(fixture->limits);
     fixture->limits = next;
 }
@@ -54,21 +55,33 @@ static struct fixture fixture_new(void)
 {
     struct fixture fixture = {calloc(1, sizeof *fixture.lines), NULL};
     assert_non_null(fixture.lines);
+    lines_init(fixture.lines);
     return fixture;
 }
 
 static void fixture_free(struct fixture *fixture)
 {
     limits_release(fixture->limits);
+    lines_release(fixture->lines);
     free(fixture->lines);
 }
 
 static unsigned lines_in_use(const struct lines *lines)
 {
-    unsigned in_use = 0;
-    for (unsigned i = 0; i < LINES_MAX; i++)
-        in_use += lines->line[i].references != 0;
-    return in_use;
+    return LINES_MAX - lines->lines_free;
+}
+
+/* The line in force of a limit without overrides. */
+static uint16_t line_now(const struct lines *lines, uint32_t limit)
+{
+    return lines_line(lines, limit, -1);
+}
+
+/* The line that entries on a line go over to, or LINE_NONE. */
+static uint16_t heir(const struct lines *lines, uint16_t line)
+{
+    uint16_t owner = lines->owners[line];
+    return owner == EDITION_NONE ? LINE_NONE : lines->edition[owner].lines[0];
 }
 
 static void the_first_limits_each_get_a_full_line(void **state)
@@ -79,12 +92,11 @@ static void the_first_limits_each_get_a_full_line(void **state)
     install_terms(&fixture, 100, terms, 2);
     struct lines *lines = fixture.lines;
     assert_int_equal(lines->count, 2);
-    assert_int_not_equal(lines->of_limit[0], lines->of_limit[1]);
+    assert_int_not_equal(line_now(lines, 0), line_now(lines, 1));
     for (uint32_t i = 0; i < 2; i++) {
-        const struct line *line = &lines->line[lines->of_limit[i]];
-        assert_int_equal(line->credit.credit_units, line->credit.cap_units);
-        assert_int_equal(line->start_units, line->credit.cap_units);
-        assert_int_equal(lines->heirs[lines->of_limit[i]], lines->of_limit[i]);
+        const struct line *line = &lines->line[line_now(lines, i)];
+        assert_int_equal(line->credit[0].credit_units, line->credit[0].cap_units);
+        assert_int_equal(heir(lines, line_now(lines, i)), line_now(lines, i));
     }
     assert_int_equal(lines_in_use(lines), 2);
     fixture_free(&fixture);
@@ -95,12 +107,12 @@ static void unchanged_terms_keep_the_line_and_its_credit(void **state)
     (void)state;
     struct fixture fixture = fixture_new();
     install_burst(&fixture, 10);
-    uint16_t line = fixture.lines->of_limit[0];
+    uint16_t line = line_now(fixture.lines, 0);
     lines_advance(fixture.lines, 12345);
-    uint64_t credit = fixture.lines->line[line].credit.credit_units;
+    uint64_t credit = fixture.lines->line[line].credit[0].credit_units;
     install_burst(&fixture, 10);
-    assert_int_equal(fixture.lines->of_limit[0], line);
-    assert_int_equal(fixture.lines->line[line].credit.credit_units, credit);
+    assert_int_equal(line_now(fixture.lines, 0), line);
+    assert_int_equal(fixture.lines->line[line].credit[0].credit_units, credit);
     assert_int_equal(lines_in_use(fixture.lines), 1);
     fixture_free(&fixture);
 }
@@ -114,10 +126,10 @@ static void the_same_name_elsewhere_in_the_list_keeps_its_line(void **state)
     };
     struct fixture fixture = fixture_new();
     install_terms(&fixture, 100, before, 2);
-    uint16_t a = fixture.lines->of_limit[0], b = fixture.lines->of_limit[1];
+    uint16_t a = line_now(fixture.lines, 0), b = line_now(fixture.lines, 1);
     install_terms(&fixture, 100, after, 3);
-    assert_int_equal(fixture.lines->of_limit[1], b);
-    assert_int_equal(fixture.lines->of_limit[2], a);
+    assert_int_equal(line_now(fixture.lines, 1), b);
+    assert_int_equal(line_now(fixture.lines, 2), a);
     assert_int_equal(lines_in_use(fixture.lines), 3);
     fixture_free(&fixture);
 }
@@ -128,11 +140,11 @@ static void the_same_terms_under_another_name_are_another_line(void **state)
     static const struct terms before[] = {{"a", 10, {1, 1000}}}, after[] = {{"b", 10, {1, 1000}}};
     struct fixture fixture = fixture_new();
     install_terms(&fixture, 100, before, 1);
-    uint16_t a = fixture.lines->of_limit[0];
+    uint16_t a = line_now(fixture.lines, 0);
     lines_enter(fixture.lines, a);
     install_terms(&fixture, 100, after, 1);
-    assert_int_not_equal(fixture.lines->of_limit[0], a);
-    assert_int_equal(fixture.lines->heirs[a], LINE_NONE);
+    assert_int_not_equal(line_now(fixture.lines, 0), a);
+    assert_int_equal(heir(fixture.lines, a), LINE_NONE);
     fixture_free(&fixture);
 }
 
@@ -152,12 +164,12 @@ static void each_changed_term_makes_a_new_line(void **state)
     for (size_t i = 0; i < LENGTH(changes); i++) {
         struct fixture fixture = fixture_new();
         install_terms(&fixture, 100, &base, 1);
-        uint16_t before = fixture.lines->of_limit[0];
+        uint16_t before = line_now(fixture.lines, 0);
         lines_enter(fixture.lines, before);
         install_terms(&fixture, changes[i].tick_ms, &changes[i].terms, 1);
-        uint16_t now = fixture.lines->of_limit[0];
+        uint16_t now = line_now(fixture.lines, 0);
         assert_int_not_equal(now, before);
-        assert_int_equal(fixture.lines->heirs[before], now);
+        assert_int_equal(heir(fixture.lines, before), now);
         fixture_free(&fixture);
     }
 }
@@ -167,14 +179,14 @@ static void only_lines_in_force_advance(void **state)
     (void)state;
     struct fixture fixture = fixture_new();
     install_burst(&fixture, 10);
-    uint16_t before = fixture.lines->of_limit[0];
+    uint16_t before = line_now(fixture.lines, 0);
     lines_enter(fixture.lines, before);
     install_burst(&fixture, 20);
-    uint16_t now = fixture.lines->of_limit[0];
-    uint64_t frozen = fixture.lines->line[before].credit.credit_units;
+    uint16_t now = line_now(fixture.lines, 0);
+    uint64_t frozen = fixture.lines->line[before].credit[0].credit_units;
     lines_advance(fixture.lines, 7);
-    assert_int_equal(fixture.lines->line[before].credit.credit_units, frozen);
-    assert_int_equal(fixture.lines->line[now].credit.credit_units, 200 + 7);
+    assert_int_equal(fixture.lines->line[before].credit[0].credit_units, frozen);
+    assert_int_equal(fixture.lines->line[now].credit[0].credit_units, 200 + 7);
     fixture_free(&fixture);
 }
 
@@ -194,7 +206,7 @@ static void a_replaced_line_lives_while_an_entry_is_on_it(void **state)
     (void)state;
     struct fixture fixture = fixture_new();
     install_burst(&fixture, 10);
-    uint16_t first = fixture.lines->of_limit[0];
+    uint16_t first = line_now(fixture.lines, 0);
     lines_enter(fixture.lines, first);
     lines_enter(fixture.lines, first);
     install_burst(&fixture, 20);
@@ -212,15 +224,15 @@ static void an_entry_keeps_the_whole_chain_to_its_heir(void **state)
     (void)state;
     struct fixture fixture = fixture_new();
     install_burst(&fixture, 10);
-    uint16_t first = fixture.lines->of_limit[0];
+    uint16_t first = line_now(fixture.lines, 0);
     lines_enter(fixture.lines, first);
     for (uint64_t burst = 11; burst <= 30; burst++)
         install_burst(&fixture, burst);
     assert_int_equal(lines_in_use(fixture.lines), 21);
-    assert_int_equal(fixture.lines->heirs[first], fixture.lines->of_limit[0]);
+    assert_int_equal(heir(fixture.lines, first), line_now(fixture.lines, 0));
     lines_leave(fixture.lines, first);
     assert_int_equal(lines_in_use(fixture.lines), 1);
-    assert_true(fixture.lines->line[fixture.lines->of_limit[0]].references == 1);
+    assert_true(fixture.lines->edition[fixture.lines->of_limit[0]].references == 1);
     fixture_free(&fixture);
 }
 
@@ -229,15 +241,15 @@ static void an_entry_in_the_middle_of_a_chain_keeps_its_end(void **state)
     (void)state;
     struct fixture fixture = fixture_new();
     install_burst(&fixture, 10);
-    uint16_t first = fixture.lines->of_limit[0];
+    uint16_t first = line_now(fixture.lines, 0);
     lines_enter(fixture.lines, first);
     install_burst(&fixture, 11);
-    uint16_t second = fixture.lines->of_limit[0];
+    uint16_t second = line_now(fixture.lines, 0);
     lines_enter(fixture.lines, second);
     install_burst(&fixture, 12);
     lines_leave(fixture.lines, first);
     assert_int_equal(lines_in_use(fixture.lines), 2);
-    assert_int_equal(fixture.lines->heirs[second], fixture.lines->of_limit[0]);
+    assert_int_equal(heir(fixture.lines, second), line_now(fixture.lines, 0));
     lines_leave(fixture.lines, second);
     assert_int_equal(lines_in_use(fixture.lines), 1);
     fixture_free(&fixture);
@@ -249,16 +261,16 @@ static void the_chain_of_a_removed_limit_has_no_heir(void **state)
     static const struct terms gone = {"other", 5, {1, 1000}};
     struct fixture fixture = fixture_new();
     install_burst(&fixture, 10);
-    uint16_t first = fixture.lines->of_limit[0];
+    uint16_t first = line_now(fixture.lines, 0);
     lines_enter(fixture.lines, first);
     install_burst(&fixture, 11);
-    uint16_t second = fixture.lines->of_limit[0];
+    uint16_t second = line_now(fixture.lines, 0);
     install_terms(&fixture, 100, &gone, 1);
-    assert_int_equal(fixture.lines->heirs[first], LINE_NONE);
-    assert_int_equal(fixture.lines->heirs[second], LINE_NONE);
+    assert_int_equal(heir(fixture.lines, first), LINE_NONE);
+    assert_int_equal(heir(fixture.lines, second), LINE_NONE);
     install_burst(&fixture, 11); /* the name is back, but not the line */
-    assert_int_equal(fixture.lines->heirs[first], LINE_NONE);
-    assert_int_not_equal(fixture.lines->of_limit[0], second);
+    assert_int_equal(heir(fixture.lines, first), LINE_NONE);
+    assert_int_not_equal(line_now(fixture.lines, 0), second);
     lines_leave(fixture.lines, first);
     assert_int_equal(lines_in_use(fixture.lines), 1);
     fixture_free(&fixture);
@@ -269,18 +281,21 @@ static void carries_a_mark_through_every_step_of_the_chain(void **state)
     (void)state;
     struct fixture fixture = fixture_new();
     install_burst(&fixture, 100);
-    uint16_t first = fixture.lines->of_limit[0];
+    uint16_t first = line_now(fixture.lines, 0);
     lines_enter(fixture.lines, first);
-    uint64_t mark = credit_full_mark(&fixture.lines->line[first].credit);
-    assert_true(credit_take(&fixture.lines->line[first].credit, 60, &mark)); /* 40 tokens left */
+    uint64_t mark = credit_full_mark(&fixture.lines->line[first].credit[0]);
+    assert_true(credit_take(&fixture.lines->line[first].credit[0], 60, &mark)); /* 40 tokens left */
     install_burst(&fixture, 50);
     lines_advance(fixture.lines, 50); /* 45 */
     install_burst(&fixture, 200);
     lines_advance(fixture.lines, 25); /* 47.5 */
-    const struct line *now = &fixture.lines->line[fixture.lines->of_limit[0]];
-    uint64_t carried = lines_carry(fixture.lines, first, mark);
-    assert_int_equal(credit_level(&now->credit, carried), 475);
-    assert_int_equal(lines_carry(fixture.lines, fixture.lines->of_limit[0], carried), carried);
+    const struct line *now = &fixture.lines->line[line_now(fixture.lines, 0)];
+    uint64_t marks[BUCKETS_MAX] = {mark};
+    assert_int_equal(lines_carry(fixture.lines, first, "key", marks), line_now(fixture.lines, 0));
+    assert_int_equal(credit_level(&now->credit[0], marks[0]), 475);
+    uint64_t carried = marks[0];
+    lines_carry(fixture.lines, line_now(fixture.lines, 0), "key", marks);
+    assert_int_equal(marks[0], carried);
     fixture_free(&fixture);
 }
 
@@ -298,52 +313,193 @@ static struct limits *many_limits(uint32_t count, uint64_t burst)
     return limits;
 }
 
+static bool has_room(const struct lines *lines, uint32_t count)
+{
+    struct limits *limits = many_limits(count, 10);
+    bool has = lines_have_room(lines, limits);
+    limits_release(limits);
+    return has;
+}
+
 static void the_most_limits_can_be_changed_once_with_no_sweep(void **state)
 {
     (void)state;
     struct fixture fixture = fixture_new();
     install(&fixture, many_limits(LIMITS_MAX, 10));
     for (uint32_t i = 0; i < LIMITS_MAX; i++)
-        lines_enter(fixture.lines, fixture.lines->of_limit[i]);
-    assert_true(lines_have_room(fixture.lines, LIMITS_MAX));
+        lines_enter(fixture.lines, line_now(fixture.lines, i));
+    assert_true(has_room(fixture.lines, LIMITS_MAX));
     install(&fixture, many_limits(LIMITS_MAX, 11));
     assert_int_equal(lines_in_use(fixture.lines), 2 * LIMITS_MAX);
     fixture_free(&fixture);
 }
 
-static void room_is_counted_exactly(void **state)
+static void all_editions_can_be_used_to_the_last(void **state)
 {
     (void)state;
-    struct fixture fixture = fixture_new();
-    assert_true(lines_have_room(fixture.lines, LINES_MAX));
-    assert_false(lines_have_room(fixture.lines, LINES_MAX + 1));
-    install(&fixture, many_limits(7, 10));
-    assert_true(lines_have_room(fixture.lines, LINES_MAX - 7));
-    assert_false(lines_have_room(fixture.lines, LINES_MAX - 6));
-    fixture_free(&fixture);
-}
-
-static void all_lines_can_be_used_to_the_last(void **state)
-{
-    (void)state;
-    enum { LAST = LINES_MAX % LIMITS_MAX };
+    enum { LAST = EDITIONS_MAX % LIMITS_MAX };
     struct fixture fixture = fixture_new();
     uint16_t first[LIMITS_MAX];
     install(&fixture, many_limits(LIMITS_MAX, 10));
-    memcpy(first, fixture.lines->of_limit, sizeof first);
-    for (uint32_t i = 0; i < LIMITS_MAX; i++)
-        lines_enter(fixture.lines, first[i]);
-    for (uint64_t burst = 11; lines_have_room(fixture.lines, LIMITS_MAX); burst++)
-        install(&fixture, many_limits(LIMITS_MAX, burst));
-    assert_true(lines_have_room(fixture.lines, LAST));
-    install(&fixture, many_limits(LAST, 9));
-    assert_int_equal(lines_in_use(fixture.lines), LINES_MAX);
     for (uint32_t i = 0; i < LIMITS_MAX; i++) {
-        uint16_t heir = i < LAST ? fixture.lines->of_limit[i] : LINE_NONE;
-        assert_int_equal(fixture.lines->heirs[first[i]], heir);
+        first[i] = line_now(fixture.lines, i);
+        lines_enter(fixture.lines, first[i]);
+    }
+    for (uint64_t burst = 11; has_room(fixture.lines, LIMITS_MAX); burst++)
+        install(&fixture, many_limits(LIMITS_MAX, burst));
+    assert_true(has_room(fixture.lines, LAST));
+    assert_false(has_room(fixture.lines, LAST + 1));
+    install(&fixture, many_limits(LAST, 9));
+    assert_int_equal(lines_in_use(fixture.lines), EDITIONS_MAX);
+    for (uint32_t i = 0; i < LIMITS_MAX; i++) {
+        uint16_t now = i < LAST ? line_now(fixture.lines, i) : LINE_NONE;
+        assert_int_equal(heir(fixture.lines, first[i]), now);
         lines_leave(fixture.lines, first[i]);
     }
     assert_int_equal(lines_in_use(fixture.lines), LAST);
+    fixture_free(&fixture);
+}
+
+/* ---- overrides ---- */
+
+/* The default limit of burst 10, with overrides of burst 20, 30, ... for these keys. */
+static struct limits *overridden(const char *const *keys, const int64_t *until_s, uint32_t count)
+{
+    static struct override_terms overrides[OVERRIDES_MAX];
+    struct limits *limits = limits_new(1, 100);
+    assert_non_null(limits);
+    for (uint32_t i = 0; i < count; i++)
+        overrides[i] = (struct override_terms){
+            .key = keys[i],
+            .until_s = until_s == NULL ? OVERRIDE_FOR_EVER : until_s[i],
+            .buckets_count = 1,
+            .buckets = {{.burst = 20 + 10 * i, .rate = one_per_second}},
+        };
+    struct limit_terms terms = {
+        .name = LIMIT_DEFAULT_NAME,
+        .buckets_count = 1,
+        .buckets = {{.burst = 10, .rate = one_per_second}},
+        .overrides_count = count,
+        .overrides = overrides,
+    };
+    assert_true(limits_add(limits, &terms));
+    return limits;
+}
+
+static uint16_t line_of_key(const struct lines *lines, const char *key)
+{
+    return lines_line(lines, 0, lines_override(lines, 0, key));
+}
+
+static void each_override_has_a_line(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"vip", "v*"};
+    struct fixture fixture = fixture_new();
+    install(&fixture, overridden(keys, NULL, 2));
+    assert_int_equal(lines_in_use(fixture.lines), 3);
+    static const struct {
+        const char *key;
+        uint64_t burst;
+    } wanted[] = {{"other", 10}, {"vip", 20}, {"vi", 30}};
+    for (size_t i = 0; i < LENGTH(wanted); i++) {
+        const struct line *line =
+            &fixture.lines->line[line_of_key(fixture.lines, wanted[i].key)];
+        assert_int_equal(line->credit[0].cap_units, wanted[i].burst * 10);
+    }
+    fixture_free(&fixture);
+}
+
+static void the_same_overrides_keep_their_lines(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"vip", "v*"}, *const other_keys[] = {"vip", "w*"};
+    struct fixture fixture = fixture_new();
+    install(&fixture, overridden(keys, NULL, 2));
+    uint16_t line = line_of_key(fixture.lines, "vip");
+    install(&fixture, overridden(keys, NULL, 2));
+    assert_int_equal(line_of_key(fixture.lines, "vip"), line);
+    lines_enter(fixture.lines, line);
+    install(&fixture, overridden(other_keys, NULL, 2));
+    assert_int_not_equal(line_of_key(fixture.lines, "vip"), line);
+    assert_int_equal(lines_in_use(fixture.lines), 6);
+    uint64_t marks[BUCKETS_MAX] = {0};
+    assert_int_equal(lines_carry(fixture.lines, line, "vip", marks),
+                     line_of_key(fixture.lines, "vip"));
+    lines_leave(fixture.lines, line);
+    assert_int_equal(lines_in_use(fixture.lines), 3);
+    fixture_free(&fixture);
+}
+
+/* A key goes from the exact override to the glob to the limit itself, at the
+ * credit that each had when the one before it ended. */
+static void an_override_that_ends_hands_over_to_the_next(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"vip", "v*"};
+    static const int64_t until_s[] = {100, 200};
+    struct fixture fixture = fixture_new();
+    install(&fixture, overridden(keys, until_s, 2));
+    struct lines *lines = fixture.lines;
+    assert_int_equal(lines->next_end_s, 100);
+    uint16_t vip = line_of_key(lines, "vip"), glob = line_of_key(lines, "vi");
+    lines_enter(lines, vip);
+    uint64_t marks[BUCKETS_MAX] = {credit_full_mark(&lines->line[vip].credit[0])};
+    assert_true(credit_take(&lines->line[vip].credit[0], 20, &marks[0])); /* empty */
+    lines_advance(lines, 30);                                            /* 3 tokens */
+    assert_int_equal(lines_end_overrides(lines, 99), 0);
+    assert_int_equal(line_of_key(lines, "vip"), vip);
+    assert_int_equal(lines_end_overrides(lines, 100), 1);
+    assert_int_equal(lines->next_end_s, 200);
+    assert_int_equal(line_of_key(lines, "vip"), glob);
+    lines_advance(lines, 20); /* 5 tokens */
+    assert_int_equal(lines_end_overrides(lines, 5000), 1);
+    assert_int_equal(lines->next_end_s, OVERRIDE_FOR_EVER);
+    lines_advance(lines, 10); /* 6 tokens, all this time untouched */
+    uint16_t now = lines_carry(lines, vip, "vip", marks);
+    assert_int_equal(now, line_of_key(lines, "vip"));
+    assert_int_equal(now, line_of_key(lines, "other"));
+    assert_int_equal(credit_level(&lines->line[now].credit[0], marks[0]), 60);
+    lines_leave(lines, vip);
+    fixture_free(&fixture);
+}
+
+static void a_date_that_goes_back_brings_no_override_back(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"vip"};
+    static const int64_t until_s[] = {100};
+    struct fixture fixture = fixture_new();
+    install(&fixture, overridden(keys, until_s, 1));
+    assert_int_equal(lines_end_overrides(fixture.lines, 100), 1);
+    assert_int_equal(lines_end_overrides(fixture.lines, 50), 0);
+    assert_int_equal(lines_override(fixture.lines, 0, "vip"), -1);
+    install(&fixture, overridden(keys, until_s, 1)); /* as of date 0, and unchanged */
+    assert_int_equal(lines_override(fixture.lines, 0, "vip"), -1);
+    static const int64_t later_s[] = {101};
+    install(&fixture, overridden(keys, later_s, 1));
+    assert_int_equal(lines_override(fixture.lines, 0, "vip"), 0);
+    fixture_free(&fixture);
+}
+
+static void the_most_overrides_can_be_changed_once_with_no_sweep(void **state)
+{
+    (void)state;
+    static char texts[OVERRIDES_MAX][8];
+    static const char *keys[OVERRIDES_MAX];
+    for (unsigned i = 0; i < OVERRIDES_MAX; i++) {
+        snprintf(texts[i], sizeof texts[i], "k%u", i);
+        keys[i] = texts[i];
+    }
+    struct fixture fixture = fixture_new();
+    install(&fixture, overridden(keys, NULL, OVERRIDES_MAX));
+    uint16_t entry = line_of_key(fixture.lines, "k77");
+    lines_enter(fixture.lines, entry);
+    keys[5] = "another";
+    install(&fixture, overridden(keys, NULL, OVERRIDES_MAX));
+    assert_int_equal(lines_in_use(fixture.lines), 2 * (1 + OVERRIDES_MAX));
+    lines_leave(fixture.lines, entry);
+    assert_int_equal(lines_in_use(fixture.lines), 1 + OVERRIDES_MAX);
     fixture_free(&fixture);
 }
 
@@ -365,26 +521,26 @@ static struct limits *random_limits(struct dice *dice)
 /* Moves entries to their heirs, or out; as the table's user does. */
 static void touch_entry(struct lines *lines, uint16_t *entry)
 {
-    uint16_t heir = *entry == LINE_NONE ? LINE_NONE : lines->heirs[*entry];
-    if (heir != LINE_NONE && heir != *entry)
-        lines_enter(lines, heir);
-    if (*entry != LINE_NONE && heir != *entry)
+    uint16_t now = *entry == LINE_NONE ? LINE_NONE : heir(lines, *entry);
+    if (now != LINE_NONE && now != *entry)
+        lines_enter(lines, now);
+    if (*entry != LINE_NONE && now != *entry)
         lines_leave(lines, *entry);
-    *entry = heir;
+    *entry = now;
 }
 
-/* The references to a line, counted the slow way. */
+/* The references to an edition, counted the slow way. */
 static uint64_t count_references(const struct lines *lines, const uint16_t entries[ENTRIES],
-                                 uint16_t line)
+                                 uint16_t edition)
 {
     uint64_t references = 0;
     for (int i = 0; i < ENTRIES; i++)
-        references += entries[i] == line;
+        references += entries[i] != LINE_NONE && lines->line[entries[i]].edition == edition;
     for (uint32_t i = 0; i < lines->count; i++)
-        references += lines->of_limit[i] == line;
-    for (uint16_t i = 0; i < LINES_MAX; i++) {
-        const struct line *other = &lines->line[i];
-        references += i != line && other->references != 0 && other->successor == line;
+        references += lines->of_limit[i] == edition;
+    for (uint16_t i = 0; i < EDITIONS_MAX; i++) {
+        const struct edition *other = &lines->edition[i];
+        references += i != edition && other->limits != NULL && other->successor == edition;
     }
     return references;
 }
@@ -396,17 +552,17 @@ static void an_entry_on_a_line_replaced_long_ago_is_waited_for(void **state)
     struct fixture fixture = fixture_new();
     for (unsigned i = 0; i < 3 * LINE_AGE_MAX; i++)
         install(&fixture, many_limits(1, 10)); /* in force for long is not replaced for long */
-    uint16_t entry = fixture.lines->of_limit[0];
+    uint16_t entry = line_now(fixture.lines, 0);
     lines_enter(fixture.lines, entry);
     for (uint64_t i = 0; i <= LINE_AGE_MAX; i++) {
-        assert_true(lines_have_room(fixture.lines, 1));
+        assert_true(has_room(fixture.lines, 1));
         install(&fixture, many_limits(1, 11 + i));
     }
-    assert_true(lines_have_room(fixture.lines, 1));
+    assert_true(has_room(fixture.lines, 1));
     install(&fixture, many_limits(1, 10));
-    assert_false(lines_have_room(fixture.lines, 1));
+    assert_false(has_room(fixture.lines, 1));
     touch_entry(fixture.lines, &entry);
-    assert_true(lines_have_room(fixture.lines, 1));
+    assert_true(has_room(fixture.lines, 1));
     lines_leave(fixture.lines, entry);
     fixture_free(&fixture);
 }
@@ -419,7 +575,7 @@ static void references_are_exact_through_random_reloads(void **state)
     uint16_t entries[ENTRIES];
     memset(entries, 0xff, sizeof entries);
     for (int step = 0; step < 2000; step++) {
-        if (!lines_have_room(fixture.lines, LIMITS_MAX))
+        if (!has_room(fixture.lines, LIMITS_MAX))
             for (int i = 0; i < ENTRIES; i++)
                 touch_entry(fixture.lines, &entries[i]);
         install(&fixture, random_limits(&dice));
@@ -427,16 +583,17 @@ static void references_are_exact_through_random_reloads(void **state)
             uint16_t *entry = &entries[dice_roll(&dice, ENTRIES)];
             touch_entry(fixture.lines, entry);
             if (*entry == LINE_NONE && fixture.lines->count > 0) {
-                *entry = fixture.lines->of_limit[dice_roll(&dice, fixture.lines->count)];
+                uint32_t limit = (uint32_t)dice_roll(&dice, fixture.lines->count);
+                *entry = line_now(fixture.lines, limit);
                 lines_enter(fixture.lines, *entry);
             }
         }
         if (step % 20 != 0)
             continue;
-        for (uint16_t line = 0; line < LINES_MAX; line++)
-            if (fixture.lines->line[line].references != 0 || line < 100)
-                assert_int_equal(fixture.lines->line[line].references,
-                                 count_references(fixture.lines, entries, line));
+        for (uint16_t i = 0; i < EDITIONS_MAX; i++)
+            if (fixture.lines->edition[i].limits != NULL)
+                assert_int_equal(fixture.lines->edition[i].references,
+                                 count_references(fixture.lines, entries, i));
     }
     for (int i = 0; i < ENTRIES; i++)
         touch_entry(fixture.lines, &entries[i]);
@@ -460,8 +617,12 @@ int main(void)
         cmocka_unit_test(the_chain_of_a_removed_limit_has_no_heir),
         cmocka_unit_test(carries_a_mark_through_every_step_of_the_chain),
         cmocka_unit_test(the_most_limits_can_be_changed_once_with_no_sweep),
-        cmocka_unit_test(room_is_counted_exactly),
-        cmocka_unit_test(all_lines_can_be_used_to_the_last),
+        cmocka_unit_test(all_editions_can_be_used_to_the_last),
+        cmocka_unit_test(each_override_has_a_line),
+        cmocka_unit_test(the_same_overrides_keep_their_lines),
+        cmocka_unit_test(an_override_that_ends_hands_over_to_the_next),
+        cmocka_unit_test(a_date_that_goes_back_brings_no_override_back),
+        cmocka_unit_test(the_most_overrides_can_be_changed_once_with_no_sweep),
         cmocka_unit_test(an_entry_on_a_line_replaced_long_ago_is_waited_for),
         cmocka_unit_test(references_are_exact_through_random_reloads),
     };

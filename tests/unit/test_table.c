@@ -12,18 +12,25 @@
 enum { LINES = 8 };
 
 static const uint8_t seed[TABLE_SEED_BYTES] = {1, 2, 3};
-static const uint16_t own_heirs[LINES] = {0, 1, 2, 3, 4, 5, 6, 7};
+static const uint16_t own_owners[LINES] = {0, 1, 2, 3, 4, 5, 6, 7};
 
 static struct table table_of(uint32_t max_keys)
 {
     struct table table;
-    assert_true(table_init(&table, max_keys, seed, own_heirs));
+    assert_true(table_init(&table, max_keys, seed, own_owners));
     return table;
+}
+
+/* An entry of one mark. */
+static void put(struct table *table, uint64_t hash, const char *key, size_t len, uint16_t line,
+                uint64_t mark)
+{
+    table_insert(table, hash, key, len, line, &mark, 1);
 }
 
 static void insert(struct table *table, const char *key, uint16_t line, uint64_t mark)
 {
-    table_insert(table, table_hash(table, key, strlen(key)), key, strlen(key), line, mark);
+    put(table, table_hash(table, key, strlen(key)), key, strlen(key), line, mark);
 }
 
 static uint32_t find(const struct table *table, const char *key, uint16_t line)
@@ -49,7 +56,7 @@ static void finds_what_was_inserted(void **state)
     insert(&table, "alice", 1, 77);
     uint32_t slot = find(&table, "alice", 1);
     assert_int_not_equal(slot, TABLE_NONE);
-    assert_int_equal(table_spent(&table, slot), 77);
+    assert_int_equal(table_spent(&table, slot, 0), 77);
     assert_int_equal(table_line(&table, slot), 1);
     assert_int_equal(table.keys, 1);
     table_release(&table);
@@ -62,32 +69,60 @@ static void a_key_under_two_lines_is_two_entries(void **state)
     insert(&table, "alice", 1, 11);
     assert_int_equal(find(&table, "alice", 2), TABLE_NONE);
     insert(&table, "alice", 2, 22);
-    assert_int_equal(table_spent(&table, find(&table, "alice", 1)), 11);
-    assert_int_equal(table_spent(&table, find(&table, "alice", 2)), 22);
+    assert_int_equal(table_spent(&table, find(&table, "alice", 1), 0), 11);
+    assert_int_equal(table_spent(&table, find(&table, "alice", 2), 0), 22);
     table_remove(&table, find(&table, "alice", 1));
     assert_int_equal(find(&table, "alice", 1), TABLE_NONE);
-    assert_int_equal(table_spent(&table, find(&table, "alice", 2)), 22);
+    assert_int_equal(table_spent(&table, find(&table, "alice", 2), 0), 22);
     table_release(&table);
 }
 
-static void an_entry_is_found_by_the_heir_of_its_line(void **state)
+static void an_entry_is_found_by_the_owner_of_its_line(void **state)
 {
     (void)state;
-    uint16_t heirs[LINES] = {0, 1, 2, 3, 4, 5, 6, 7};
+    uint16_t owners[LINES] = {0, 1, 2, 3, 4, 5, 6, 7};
     struct table table;
-    assert_true(table_init(&table, 10, seed, heirs));
+    assert_true(table_init(&table, 10, seed, owners));
     insert(&table, "alice", 1, 11);
-    heirs[1] = 5;
+    owners[1] = 5;
     assert_int_equal(find(&table, "alice", 1), TABLE_NONE);
     uint32_t slot = find(&table, "alice", 5);
     assert_int_not_equal(slot, TABLE_NONE);
     assert_int_equal(table_line(&table, slot), 1);
-    table_set_line(&table, slot, 5, 55);
-    assert_int_equal(table_spent(&table, find(&table, "alice", 5)), 55);
+    table_replace(&table, slot, 5, &(uint64_t){55}, 1);
+    assert_int_equal(table_spent(&table, find(&table, "alice", 5), 0), 55);
     assert_int_equal(table_line(&table, find(&table, "alice", 5)), 5);
-    heirs[5] = UINT16_MAX;
+    owners[5] = UINT16_MAX;
     assert_int_equal(find(&table, "alice", 5), TABLE_NONE);
     table_release(&table);
+}
+
+/* Each count of marks, with keys that do and do not fit beside them, through every change of count. */
+static void an_entry_is_replaced_by_one_of_any_count_of_marks(void **state)
+{
+    (void)state;
+    static const size_t lengths[] = {1, 15, 16, 17, TABLE_KEY_INLINE, 21, 44, 45, KEY_MAX};
+    static const uint64_t marks[BUCKETS_MAX] = {11, 22, 33, 44};
+    char key[KEY_MAX + 1], got[KEY_MAX + 1];
+    memset(key, 'k', sizeof key);
+    for (size_t l = 0; l < LENGTH(lengths); l++) {
+        struct table table = table_of(1);
+        table_insert(&table, 42, key, lengths[l], 1, marks, 1);
+        for (unsigned step = 0; step < 2 * BUCKETS_MAX * BUCKETS_MAX; step++) {
+            unsigned count = 1 + (step * 7 + step / BUCKETS_MAX) % BUCKETS_MAX;
+            uint32_t slot = table_find(&table, 42, key, lengths[l], 1);
+            assert_int_not_equal(slot, TABLE_NONE);
+            table_replace(&table, slot, 1, marks, count);
+            assert_int_equal(table_marks(&table, slot), count);
+            for (unsigned i = 0; i < count; i++)
+                assert_int_equal(table_spent(&table, slot, i), marks[i]);
+            assert_int_equal(table_key(&table, slot, got), lengths[l]);
+            assert_memory_equal(got, key, lengths[l]);
+        }
+        table_remove(&table, table_find(&table, 42, key, lengths[l], 1));
+        assert_int_equal(table.keys, 0);
+        table_release(&table);
+    }
 }
 
 static void marks_are_set_in_place(void **state)
@@ -96,9 +131,9 @@ static void marks_are_set_in_place(void **state)
     struct table table = table_of(10);
     insert(&table, "alice", 1, 1);
     insert(&table, "bob", 1, 2);
-    table_set_spent(&table, find(&table, "alice", 1), UINT64_MAX);
-    assert_int_equal(table_spent(&table, find(&table, "alice", 1)), UINT64_MAX);
-    assert_int_equal(table_spent(&table, find(&table, "bob", 1)), 2);
+    table_set_spent(&table, find(&table, "alice", 1), 0, UINT64_MAX);
+    assert_int_equal(table_spent(&table, find(&table, "alice", 1), 0), UINT64_MAX);
+    assert_int_equal(table_spent(&table, find(&table, "bob", 1), 0), 2);
     table_release(&table);
 }
 
@@ -111,7 +146,7 @@ static void keys_of_every_length_are_told_apart(void **state)
     for (size_t len = 1; len <= KEY_MAX; len++) {
         struct table table = table_of(4);
         memset(key, 'k', len);
-        table_insert(&table, 42, key, len, 1, len);
+        put(&table, 42, key, len, 1, len);
         assert_int_not_equal(table_find(&table, 42, key, len, 1), TABLE_NONE);
         if (len > 1)
             assert_int_equal(table_find(&table, 42, key, len - 1, 1), TABLE_NONE);
@@ -131,13 +166,13 @@ static void entries_of_one_hash_are_told_apart(void **state)
     char key[16];
     for (int i = 0; i < 100; i++) {
         int len = snprintf(key, sizeof key, "%d", i);
-        table_insert(&table, 0, key, (size_t)len, 1, (uint64_t)i);
+        put(&table, 0, key, (size_t)len, 1, (uint64_t)i);
     }
     for (int i = 0; i < 100; i++) {
         int len = snprintf(key, sizeof key, "%d", i);
         uint32_t slot = table_find(&table, 0, key, (size_t)len, 1);
         assert_int_not_equal(slot, TABLE_NONE);
-        assert_int_equal(table_spent(&table, slot), i);
+        assert_int_equal(table_spent(&table, slot, 0), i);
     }
     table_release(&table);
 }
@@ -147,7 +182,7 @@ static void the_seed_changes_every_hash(void **state)
     (void)state;
     static const uint8_t other_seed[TABLE_SEED_BYTES] = {1, 2, 4};
     struct table one = table_of(1), other;
-    assert_true(table_init(&other, 1, other_seed, own_heirs));
+    assert_true(table_init(&other, 1, other_seed, own_owners));
     char key[16];
     for (int i = 0; i < 1000; i++) {
         size_t len = (size_t)snprintf(key, sizeof key, "%d", i);
@@ -168,7 +203,7 @@ static void the_hash_is_siphash(void **state)
     for (char i = 0; i < (char)sizeof message; i++)
         message[(size_t)i] = i;
     struct table table;
-    assert_true(table_init(&table, 1, counting, own_heirs));
+    assert_true(table_init(&table, 1, counting, own_owners));
     assert_true(table_hash(&table, message, sizeof message) == 0xa129ca6149be45e5);
     table_release(&table);
 }
@@ -182,7 +217,7 @@ static void a_cluster_goes_on_past_the_end_of_the_index(void **state)
     uint64_t last = hash_at_home(&table, table.slots - 1);
     char key[2] = "a";
     for (; key[0] < 'g'; key[0]++)
-        table_insert(&table, last, key, 1, 1, (uint64_t)key[0]);
+        put(&table, last, key, 1, 1, (uint64_t)key[0]);
     assert_int_equal(table_find(&table, last, "a", 1, 1), table.slots - 1);
     assert_int_equal(table_find(&table, last, "b", 1, 1), 0);
     for (char gone = 'a'; gone < 'g'; gone++) {
@@ -209,7 +244,7 @@ static void backward_shift_loses_nothing_round_the_end(void **state)
             for (unsigned i = 0; i < ENTRIES; i++, code /= HOMES) {
                 hash[i] = hash_at_home(&table, (table.slots - 2 + code % HOMES) % table.slots);
                 key[i] = (char)('a' + i);
-                table_insert(&table, hash[i], &key[i], 1, 1, i);
+                put(&table, hash[i], &key[i], 1, 1, i);
             }
             for (unsigned i = 0; i < 2 && (i == 0 || gone[1] != gone[0]); i++)
                 table_remove(&table, table_find(&table, hash[gone[i]], &key[gone[i]], 1, 1));
@@ -217,7 +252,7 @@ static void backward_shift_loses_nothing_round_the_end(void **state)
                 uint32_t slot = table_find(&table, hash[i], &key[i], 1, 1);
                 assert_int_equal(slot == TABLE_NONE, i == gone[0] || i == gone[1]);
                 if (slot != TABLE_NONE)
-                    assert_int_equal(table_spent(&table, slot), i);
+                    assert_int_equal(table_spent(&table, slot, 0), i);
             }
             table_release(&table);
         }
@@ -261,8 +296,8 @@ static void the_next_occupied_slot_is_sought_round_the_end(void **state)
     (void)state;
     struct table table = table_of(8);
     assert_int_equal(table_next_occupied(&table, 3), TABLE_NONE);
-    table_insert(&table, hash_at_home(&table, 2), "a", 1, 1, 0);
-    table_insert(&table, hash_at_home(&table, 9), "b", 1, 1, 0);
+    put(&table, hash_at_home(&table, 2), "a", 1, 1, 0);
+    put(&table, hash_at_home(&table, 9), "b", 1, 1, 0);
     assert_int_equal(table_next_occupied(&table, 0), 2);
     assert_int_equal(table_next_occupied(&table, 2), 2);
     assert_int_equal(table_next_occupied(&table, 3), 9);
@@ -287,7 +322,7 @@ static void a_sweep_meets_every_entry_once_a_round(void **state)
         uint32_t slot = table_sweep_look(&table);
         if (slot == TABLE_NONE)
             continue;
-        met[table_spent(&table, slot)]++;
+        met[table_spent(&table, slot, 0)]++;
         table_sweep_keep(&table);
     }
     for (unsigned i = 0; i < 50; i++)
@@ -305,7 +340,7 @@ static void sweeping_and_removing_empties_the_table(void **state)
     for (int round = 0; round < 300; round++) {
         struct table table = table_of(40);
         for (char k = 1; k <= 40; k++)
-            table_insert(&table, dice_once_in(&dice, 3) ? UINT64_MAX : dice_bits(&dice), &k, 1, 1,
+            put(&table, dice_once_in(&dice, 3) ? UINT64_MAX : dice_bits(&dice), &k, 1, 1,
                          0);
         for (uint32_t step = 0; step < 2 * table.slots + 40; step++) {
             uint32_t slot = table_sweep_look(&table);
@@ -324,8 +359,10 @@ enum { MODEL_KEYS = 400 };
 struct model_entry {
     char key[KEY_MAX];
     size_t len;
-    uint64_t hash, mark;
+    uint64_t hash;
     uint16_t line; /* as stored */
+    unsigned count; /* of marks */
+    uint64_t marks[BUCKETS_MAX];
     bool present;
 };
 
@@ -349,82 +386,98 @@ static void invent_entries(struct dice *dice, const struct table *table,
 }
 
 static uint32_t find_entry(const struct table *table, const struct model_entry *entry,
-                           const uint16_t *heirs)
+                           const uint16_t *owners)
 {
-    return table_find(table, entry->hash, entry->key, entry->len, heirs[entry->line]);
+    return table_find(table, entry->hash, entry->key, entry->len, owners[entry->line]);
 }
 
 static void check_entry(const struct table *table, const struct model_entry *entry,
-                        const uint16_t *heirs)
+                        const uint16_t *owners)
 {
-    uint32_t slot = find_entry(table, entry, heirs);
+    uint32_t slot = find_entry(table, entry, owners);
     assert_int_equal(slot != TABLE_NONE, entry->present);
     if (slot == TABLE_NONE)
         return;
-    assert_int_equal(table_spent(table, slot), entry->mark);
+    char key[KEY_MAX + 1];
+    assert_int_equal(table_key(table, slot, key), entry->len);
+    assert_memory_equal(key, entry->key, entry->len);
+    assert_int_equal(key[entry->len], 0);
     assert_int_equal(table_line(table, slot), entry->line);
+    assert_int_equal(table_marks(table, slot), entry->count);
+    for (unsigned i = 0; i < entry->count; i++)
+        assert_int_equal(table_spent(table, slot, i), entry->marks[i]);
+}
+
+static void roll_marks(struct dice *dice, struct model_entry *entry)
+{
+    entry->count = dice_once_in(dice, 2) ? 1 : (unsigned)dice_between(dice, 1, BUCKETS_MAX);
+    for (unsigned i = 0; i < entry->count; i++)
+        entry->marks[i] = dice_bits(dice);
 }
 
 static void change_entry(struct dice *dice, struct table *table, struct model_entry *entry,
-                         const uint16_t *heirs)
+                         const uint16_t *owners)
 {
-    uint32_t slot = find_entry(table, entry, heirs);
-    entry->mark = dice_bits(dice);
+    uint32_t slot = find_entry(table, entry, owners);
     if (dice_once_in(dice, 2)) {
-        table_set_spent(table, slot, entry->mark);
+        unsigned mark = (unsigned)dice_roll(dice, entry->count);
+        entry->marks[mark] = dice_bits(dice);
+        table_set_spent(table, slot, mark, entry->marks[mark]);
     } else {
-        entry->line = heirs[entry->line];
-        table_set_line(table, slot, entry->line, entry->mark);
+        roll_marks(dice, entry);
+        entry->line = owners[entry->line];
+        table_replace(table, slot, entry->line, entry->marks, entry->count);
     }
 }
 
 static void one_step(struct dice *dice, struct table *table, struct model_entry *entry,
-                     const uint16_t *heirs)
+                     const uint16_t *owners)
 {
-    check_entry(table, entry, heirs);
+    check_entry(table, entry, owners);
     if (!entry->present && table->keys < table->max_keys) {
-        entry->mark = dice_bits(dice);
-        table_insert(table, entry->hash, entry->key, entry->len, entry->line, entry->mark);
+        roll_marks(dice, entry);
+        table_insert(table, entry->hash, entry->key, entry->len, entry->line, entry->marks,
+                     entry->count);
         entry->present = true;
     } else if (entry->present && dice_once_in(dice, 3)) {
-        change_entry(dice, table, entry, heirs);
+        change_entry(dice, table, entry, owners);
     } else if (entry->present) {
-        table_remove(table, find_entry(table, entry, heirs));
+        table_remove(table, find_entry(table, entry, owners));
         entry->present = false;
     }
-    check_entry(table, entry, heirs);
+    check_entry(table, entry, owners);
 }
 
 static void check_all(const struct table *table, const struct model_entry entries[MODEL_KEYS],
-                      const uint16_t *heirs)
+                      const uint16_t *owners)
 {
     uint32_t present = 0;
     for (unsigned i = 0; i < MODEL_KEYS; i++) {
-        check_entry(table, &entries[i], heirs);
+        check_entry(table, &entries[i], owners);
         present += entries[i].present;
     }
     assert_int_equal(table->keys, present);
 }
 
-/* The upper half of the lines inherits from the lower, as after a reload. */
+/* In the second half what was the lines' own is their successors', as after a reload. */
 static void agrees_with_a_model(uint64_t stream, uint32_t max_keys, bool crowded)
 {
     struct dice dice = dice_new(stream);
     for (int world = 0; world < 20; world++) {
-        uint16_t heirs[LINES] = {0, 1, 2, 3, 4, 5, 6, 7};
+        uint16_t owners[LINES] = {0, 1, 2, 3, 4, 5, 6, 7};
         static struct model_entry entries[MODEL_KEYS];
         struct table table;
-        assert_true(table_init(&table, max_keys, seed, heirs));
+        assert_true(table_init(&table, max_keys, seed, owners));
         invent_entries(&dice, &table, entries, crowded);
         for (int step = 0; step < 4000; step++) {
             if (step == 2000)
                 for (uint16_t line = 0; line < LINES / 2; line++)
-                    heirs[line] = (uint16_t)(line + LINES / 2);
-            one_step(&dice, &table, &entries[dice_roll(&dice, MODEL_KEYS)], heirs);
+                    owners[line] = (uint16_t)(line + LINES / 2);
+            one_step(&dice, &table, &entries[dice_roll(&dice, MODEL_KEYS)], owners);
             if (step % 100 == 0)
-                check_all(&table, entries, heirs);
+                check_all(&table, entries, owners);
         }
-        check_all(&table, entries, heirs);
+        check_all(&table, entries, owners);
         table_release(&table);
     }
 }
@@ -455,7 +508,7 @@ static void fill_with_longest_keys(struct table *table)
     memset(key, 'k', sizeof key);
     for (uint32_t i = 0; i < table->max_keys; i++) {
         memcpy(key + 100, &i, sizeof i);
-        table_insert(table, table_hash(table, key, sizeof key), key, sizeof key, 1, i);
+        put(table, table_hash(table, key, sizeof key), key, sizeof key, 1, i);
     }
 }
 
@@ -483,7 +536,7 @@ static void cells_of_long_keys_serve_short_ones_and_back(void **state)
     while (table.keys > 0)
         table_remove(&table, table_next_occupied(&table, 0));
     for (uint32_t i = 0; i < table.max_keys; i++)
-        table_insert(&table, dice_new(i).state, (const char *)&i, sizeof i, 1, i);
+        put(&table, dice_new(i).state, (const char *)&i, sizeof i, 1, i);
     assert_int_equal(table.cells_used, cells_used);
     while (table.keys > 0)
         table_remove(&table, table_next_occupied(&table, 0));
@@ -498,7 +551,7 @@ static void a_key_of_twenty_bytes_takes_one_cell(void **state)
     char key[KEY_MAX] = {0};
     for (size_t len = 1; len <= KEY_MAX; len++) {
         struct table table = table_of(1);
-        table_insert(&table, 0, key, len, 1, 0);
+        put(&table, 0, key, len, 1, 0);
         /* The head holds 16 bytes of a longer key, each further cell 28. */
         uint32_t cells = len <= TABLE_KEY_INLINE ? 1 : (uint32_t)(1 + (len - 16 + 27) / 28);
         assert_int_equal(table.cells_used, 1 + cells); /* cell 0 is never used */
@@ -552,7 +605,7 @@ static void turnover_does_not_grow_the_memory(void **state)
             table_remove(&table, table_next_occupied(&table, at));
         }
         memcpy(key, &i, sizeof i);
-        table_insert(&table, dice_bits(&dice), key, 17, 1, i);
+        put(&table, dice_bits(&dice), key, 17, 1, i);
     }
     assert_int_equal(table.cells_used, table.max_keys + 1);
     table_release(&table);
@@ -563,7 +616,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_what_was_inserted),
         cmocka_unit_test(a_key_under_two_lines_is_two_entries),
-        cmocka_unit_test(an_entry_is_found_by_the_heir_of_its_line),
+        cmocka_unit_test(an_entry_is_found_by_the_owner_of_its_line),
+        cmocka_unit_test(an_entry_is_replaced_by_one_of_any_count_of_marks),
         cmocka_unit_test(marks_are_set_in_place),
         cmocka_unit_test(keys_of_every_length_are_told_apart),
         cmocka_unit_test(entries_of_one_hash_are_told_apart),

@@ -1,0 +1,236 @@
+#include "brain/buckets.h"
+
+#include <string.h>
+
+enum { EVICTION_PROBES = 16 }; /* entries compared to find the one to give away */
+
+bool buckets_init(struct buckets *buckets, uint32_t max_keys, const uint8_t seed[TABLE_SEED_BYTES],
+                  struct brain_counters *counters)
+{
+    lines_init(&buckets->lines);
+    buckets->counters = counters;
+    return table_init(&buckets->table, max_keys, seed, buckets->lines.owners);
+}
+
+void buckets_release(struct buckets *buckets)
+{
+    table_release(&buckets->table);
+    lines_release(&buckets->lines);
+}
+
+/* The hash of a limit's name behind a NUL, so that it is that of no key. */
+static uint64_t hash_name(const struct table *table, const char *name)
+{
+    char bytes[1 + LIMIT_NAME_MAX];
+    size_t len = strlen(name);
+    bytes[0] = '\0';
+    memcpy(bytes + 1, name, len);
+    return table_hash(table, bytes, 1 + len);
+}
+
+bool buckets_install(struct buckets *buckets, const struct limits *prior, struct limits *next,
+                     int64_t date_s)
+{
+    if (!lines_install(&buckets->lines, prior, next, date_s))
+        return false;
+    for (uint32_t i = 0; i < next->count; i++)
+        buckets->name_hash[i] = hash_name(&buckets->table, next->limit[i].name);
+    return true;
+}
+
+/* ---- places ---- */
+
+struct place buckets_place(const struct buckets *buckets, const struct limits *limits,
+                           const struct bucket_question *ask)
+{
+    struct place place = {
+        .limit = ask->limit_name == NULL
+                     ? (int)limits_match(limits, ask->key)
+                     : limits_find(limits, ask->limit_name, ask->limit_name_len),
+    };
+    if (place.limit < 0)
+        return place;
+    uint32_t limit = (uint32_t)place.limit;
+    place.override = lines_override(&buckets->lines, limit, ask->key);
+    place.owner = buckets->lines.of_limit[limit];
+    place.line = lines_line(&buckets->lines, limit, place.override);
+    place.hash = table_hash(&buckets->table, ask->key, ask->key_len) ^ buckets->name_hash[limit];
+    return place;
+}
+
+const struct line *buckets_line(const struct buckets *buckets, const struct place *place)
+{
+    return &buckets->lines.line[place->line];
+}
+
+/* ---- entries ---- */
+
+static const struct line *line_of(const struct buckets *buckets, uint32_t slot)
+{
+    return &buckets->lines.line[table_line(&buckets->table, slot)];
+}
+
+/* The marks of an entry, carried over to the line in force, whose number is returned. */
+static uint16_t carried_marks(const struct buckets *buckets, uint32_t slot,
+                              uint64_t marks[BUCKETS_MAX])
+{
+    char key[KEY_MAX + 1];
+    uint16_t line = table_line(&buckets->table, slot);
+    table_key(&buckets->table, slot, key);
+    for (unsigned i = 0; i < buckets->lines.line[line].count; i++)
+        marks[i] = table_spent(&buckets->table, slot, i);
+    return lines_carry(&buckets->lines, line, key, marks);
+}
+
+static void bring_up_to_date(struct buckets *buckets, uint32_t slot)
+{
+    uint16_t before = table_line(&buckets->table, slot);
+    if (lines_is_in_force(&buckets->lines, before))
+        return;
+    uint64_t marks[BUCKETS_MAX];
+    uint16_t now = carried_marks(buckets, slot, marks);
+    table_replace(&buckets->table, slot, now, marks, buckets->lines.line[now].count);
+    lines_enter(&buckets->lines, now);
+    lines_leave(&buckets->lines, before);
+}
+
+uint32_t buckets_find(struct buckets *buckets, const struct place *place,
+                      const struct bucket_question *ask)
+{
+    uint32_t slot =
+        table_find(&buckets->table, place->hash, ask->key, ask->key_len, place->owner);
+    if (slot != TABLE_NONE)
+        bring_up_to_date(buckets, slot);
+    return slot;
+}
+
+void buckets_marks(const struct buckets *buckets, const struct place *place, uint32_t slot,
+                   uint64_t marks[BUCKETS_MAX])
+{
+    const struct line *line = buckets_line(buckets, place);
+    for (unsigned i = 0; i < line->count; i++)
+        marks[i] = slot != TABLE_NONE ? table_spent(&buckets->table, slot, i)
+                                      : credit_full_mark(&line->credit[i]);
+}
+
+void buckets_peek(const struct buckets *buckets, const struct place *place,
+                  const struct bucket_question *ask, uint64_t marks[BUCKETS_MAX])
+{
+    uint32_t slot =
+        table_find(&buckets->table, place->hash, ask->key, ask->key_len, place->owner);
+    if (slot == TABLE_NONE)
+        buckets_marks(buckets, place, slot, marks);
+    else
+        carried_marks(buckets, slot, marks);
+}
+
+void buckets_store(struct buckets *buckets, const struct place *place,
+                   const struct bucket_question *ask, uint32_t slot,
+                   const uint64_t marks[BUCKETS_MAX])
+{
+    unsigned count = buckets_line(buckets, place)->count;
+    if (slot != TABLE_NONE) {
+        for (unsigned i = 0; i < count; i++)
+            table_set_spent(&buckets->table, slot, i, marks[i]);
+        return;
+    }
+    table_insert(&buckets->table, place->hash, ask->key, ask->key_len, place->line, marks, count);
+    lines_enter(&buckets->lines, place->line);
+}
+
+void buckets_drop(struct buckets *buckets, uint32_t slot)
+{
+    uint16_t line = table_line(&buckets->table, slot);
+    table_remove(&buckets->table, slot);
+    lines_leave(&buckets->lines, line);
+}
+
+static bool is_idle(const struct buckets *buckets, uint32_t slot)
+{
+    const struct line *line = line_of(buckets, slot);
+    for (unsigned i = 0; i < line->count; i++)
+        if (!credit_is_full(&line->credit[i], table_spent(&buckets->table, slot, i)))
+            return false;
+    return true;
+}
+
+bool buckets_drop_if_idle(struct buckets *buckets, uint32_t slot)
+{
+    if (buckets->lines.owners[table_line(&buckets->table, slot)] == EDITION_NONE) {
+        buckets_drop(buckets, slot);
+        buckets->counters->dropped_unlimited++;
+        return true;
+    }
+    bring_up_to_date(buckets, slot);
+    if (!is_idle(buckets, slot))
+        return false;
+    buckets_drop(buckets, slot);
+    buckets->counters->dropped_full++;
+    return true;
+}
+
+void buckets_sweep(struct buckets *buckets, uint32_t slots)
+{
+    for (uint32_t left = slots; left > 0 && buckets->table.keys > 0; left--) {
+        uint32_t slot = table_sweep_look(&buckets->table);
+        if (slot != TABLE_NONE && !buckets_drop_if_idle(buckets, slot))
+            table_sweep_keep(&buckets->table);
+    }
+}
+
+/* ---- making room ---- */
+
+/* Tokens, as an exact fraction. */
+struct lack {
+    uint64_t units, token_units;
+};
+
+static bool lacks_less(struct lack a, struct lack b)
+{
+    return (unsigned __int128)a.units * b.token_units < (unsigned __int128)b.units * a.token_units;
+}
+
+/* The most that a bucket of an entry lacks to be full: what forgetting it gives away. */
+static struct lack lack_of(const struct buckets *buckets, uint32_t slot)
+{
+    const struct line *line = line_of(buckets, slot);
+    struct lack most = {0, 1};
+    for (unsigned i = 0; i < line->count; i++) {
+        const struct credit_line *credit = &line->credit[i];
+        uint64_t level = credit_level(credit, table_spent(&buckets->table, slot, i));
+        struct lack lack = {credit->cap_units - level, credit->token_units};
+        if (lacks_less(most, lack))
+            most = lack;
+    }
+    return most;
+}
+
+/* The few that are looked at are those at the newcomer's own place, which the
+ * keyed hash makes random. */
+bool buckets_make_room(struct buckets *buckets, uint64_t hash, uint32_t reserved, bool may_evict)
+{
+    struct table *table = &buckets->table;
+    if (table->keys + reserved < table->max_keys)
+        return true;
+
+    struct lack least = {0, 0};
+    uint32_t best = TABLE_NONE, probes = table->keys;
+    if (probes > EVICTION_PROBES)
+        probes = EVICTION_PROBES;
+    for (uint32_t slot = table_home(table, hash); probes > 0; probes--) {
+        slot = table_next_occupied(table, slot);
+        if (buckets_drop_if_idle(buckets, slot))
+            return true;
+        struct lack lack = lack_of(buckets, slot);
+        if (best == TABLE_NONE || lacks_less(lack, least)) {
+            best = slot;
+            least = lack;
+        }
+        slot = slot + 1 == table->slots ? 0 : slot + 1;
+    }
+    if (!may_evict || best == TABLE_NONE)
+        return false;
+    buckets_drop(buckets, best);
+    buckets->counters->evicted++;
+    return true;
+}

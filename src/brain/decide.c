@@ -1,0 +1,249 @@
+#include "brain/decide.h"
+
+#include <assert.h>
+
+/* How long a client denied for want of room is told to wait: room comes as
+ * other buckets fill up, which nobody can foretell. */
+enum { TABLE_FULL_RETRY_MS = 1000 };
+
+static const struct limit *limit_at(const struct brain *brain, const struct place *place)
+{
+    return &brain->limits->limit[place->limit];
+}
+
+static const struct override *override_at(const struct brain *brain, const struct place *place)
+{
+    return place->override < 0 ? NULL : &limit_at(brain, place)->overrides[place->override];
+}
+
+static enum override_action action_at(const struct brain *brain, const struct place *place)
+{
+    return place->override < 0 ? OVERRIDE_TERMS : override_at(brain, place)->action;
+}
+
+static const struct allowance *allowance_at(const struct brain *brain, const struct place *place)
+{
+    const struct override *override = override_at(brain, place);
+    return override != NULL && override->action == OVERRIDE_TERMS
+               ? &override->allowance
+               : &limit_at(brain, place)->allowance;
+}
+
+/* ---- looking and taking ---- */
+
+enum bucket_result decide_look(const struct brain *brain, const struct place *place,
+                               uint64_t tokens, const uint64_t marks[BUCKETS_MAX])
+{
+    const struct line *line = buckets_line(&brain->buckets, place);
+    enum override_action action = action_at(brain, place);
+    if (action == OVERRIDE_ALLOW)
+        return BUCKET_ALWAYS;
+    if (tokens == 0)
+        return BUCKET_ALLOWED;
+    if (action == OVERRIDE_DENY)
+        return BUCKET_NEVER;
+    if (tokens > allowance_at(brain, place)->burst)
+        return BUCKET_EXCEEDS_BURST;
+    for (unsigned i = 0; i < line->count; i++)
+        if (!credit_holds(&line->credit[i], tokens, marks[i]))
+            return BUCKET_DENIED;
+    return BUCKET_ALLOWED;
+}
+
+void decide_take(struct brain *brain, const struct place *place, const struct bucket_question *ask,
+                 uint64_t tokens, uint32_t slot, uint64_t marks[BUCKETS_MAX])
+{
+    const struct line *line = buckets_line(&brain->buckets, place);
+    for (unsigned i = 0; i < line->count; i++) {
+        bool taken = credit_take(&line->credit[i], tokens, &marks[i]);
+        assert(taken);
+        (void)taken;
+    }
+    buckets_store(&brain->buckets, place, ask, slot, marks);
+}
+
+/* Decides, and if the answer is yes takes the tokens and moves the marks. */
+static enum bucket_result take(struct brain *brain, const struct place *place,
+                               const struct bucket_question *ask, uint32_t slot,
+                               uint64_t marks[BUCKETS_MAX])
+{
+    enum bucket_result result = decide_look(brain, place, ask->tokens, marks);
+    if (result != BUCKET_ALLOWED || ask->tokens == 0)
+        return result;
+    if (slot == TABLE_NONE && !buckets_make_room(&brain->buckets, place->hash, 0,
+                                                 brain->when_full == WHEN_FULL_EVICT))
+        return brain->when_full == WHEN_FULL_DENY ? BUCKET_TABLE_FULL : BUCKET_UNCOUNTED;
+    decide_take(brain, place, ask, ask->tokens, slot, marks);
+    return BUCKET_ALLOWED;
+}
+
+/* ---- describing ---- */
+
+static struct bucket_state state_of(const struct credit_line *line, uint64_t mark, uint64_t tick_ms)
+{
+    uint64_t level = credit_level(line, mark);
+    uint64_t remaining = level / line->token_units;
+    bool full = level == line->cap_units;
+    return (struct bucket_state){
+        .remaining_tokens = remaining,
+        .next_token_ms =
+            full ? 0
+                 : tick_ms * credit_ticks_until(line, level, (remaining + 1) * line->token_units),
+        .full_after_ms = tick_ms * credit_ticks_until(line, level, line->cap_units),
+    };
+}
+
+/* Until every bucket holds `tokens` tokens; RETRY_NEVER if one never can. */
+static uint64_t wait_ms(const struct brain *brain, const struct line *line, uint64_t tokens,
+                        const uint64_t marks[BUCKETS_MAX])
+{
+    uint64_t longest_ms = 0;
+    for (unsigned i = 0; i < line->count; i++) {
+        const struct credit_line *credit = &line->credit[i];
+        uint64_t need_units;
+        if (__builtin_mul_overflow(tokens, credit->token_units, &need_units) ||
+            need_units > credit->cap_units)
+            return RETRY_NEVER;
+        uint64_t ms = brain->limits->tick_ms *
+                      credit_ticks_until(credit, credit_level(credit, marks[i]), need_units);
+        if (ms > longest_ms)
+            longest_ms = ms;
+    }
+    return longest_ms;
+}
+
+/* Until an override ends, by the last date known. */
+static uint64_t override_ends_after_ms(const struct brain *brain, const struct place *place)
+{
+    int64_t until_s = override_at(brain, place)->until_s;
+    if (until_s == OVERRIDE_FOR_EVER)
+        return RETRY_NEVER;
+    return (uint64_t)(until_s - brain->buckets.lines.date_s) * MS_PER_S;
+}
+
+static uint64_t retry_after_ms(const struct brain *brain, const struct place *place,
+                               uint64_t tokens, enum bucket_result result,
+                               const uint64_t marks[BUCKETS_MAX])
+{
+    const struct line *line = buckets_line(&brain->buckets, place);
+    uint64_t wait, ends;
+    switch (result) {
+    case BUCKET_DENIED:
+        return wait_ms(brain, line, tokens, marks);
+    case BUCKET_EXCEEDS_BURST:
+        return RETRY_NEVER;
+    case BUCKET_TABLE_FULL:
+        return TABLE_FULL_RETRY_MS;
+    case BUCKET_NEVER:
+        wait = wait_ms(brain, line, tokens, marks);
+        ends = override_ends_after_ms(brain, place);
+        return wait > ends ? wait : ends;
+    case BUCKET_ALLOWED:
+    case BUCKET_UNCOUNTED:
+    case BUCKET_ALWAYS:
+    case BUCKET_HELD_BACK:
+    case BUCKET_NO_SUCH_LIMIT:
+        break;
+    }
+    return 0;
+}
+
+/* What an override that allows or denies makes of a bucket. */
+static void apply_action(const struct brain *brain, const struct place *place, uint64_t burst,
+                         struct bucket_state *state)
+{
+    switch (action_at(brain, place)) {
+    case OVERRIDE_TERMS:
+        return;
+    case OVERRIDE_ALLOW:
+        *state = (struct bucket_state){.remaining_tokens = burst};
+        return;
+    case OVERRIDE_DENY:
+        state->remaining_tokens = 0;
+        state->next_token_ms = override_ends_after_ms(brain, place);
+        return;
+    }
+}
+
+void decide_describe(const struct brain *brain, const struct place *place, uint64_t tokens,
+                     enum bucket_result result, const uint64_t marks[BUCKETS_MAX],
+                     struct bucket_answer *answer)
+{
+    const struct line *line = buckets_line(&brain->buckets, place);
+    answer->result = result;
+    answer->limit = limit_at(brain, place);
+    answer->override = override_at(brain, place);
+    answer->allowance = allowance_at(brain, place);
+    answer->remaining_tokens = UINT64_MAX;
+    answer->retry_after_ms = retry_after_ms(brain, place, tokens, result, marks);
+    answer->full_after_ms = 0;
+    for (unsigned i = 0; i < line->count; i++) {
+        struct bucket_state *state = &answer->buckets[i];
+        uint64_t burst = answer->allowance->bucket[i].burst;
+        *state = state_of(&line->credit[i], marks[i], brain->limits->tick_ms);
+        apply_action(brain, place, burst, state);
+        state->violated =
+            (result == BUCKET_DENIED && !credit_holds(&line->credit[i], tokens, marks[i])) ||
+            (result == BUCKET_EXCEEDS_BURST && tokens > burst);
+        if (state->remaining_tokens < answer->remaining_tokens)
+            answer->remaining_tokens = state->remaining_tokens;
+        if (state->full_after_ms > answer->full_after_ms)
+            answer->full_after_ms = state->full_after_ms;
+    }
+    answer->active = answer->full_after_ms != 0;
+}
+
+/* ---- the kinds ---- */
+
+void decide_count(struct brain *brain, const struct bucket_answer *answer)
+{
+    struct brain_counters *counters = &brain->counters;
+    if (bucket_answer_allows(answer))
+        counters->allowed++;
+    else
+        counters->denied++;
+    counters->table_full_denied += answer->result == BUCKET_TABLE_FULL;
+    counters->table_full_allowed += answer->result == BUCKET_UNCOUNTED;
+    counters->shadow_denied +=
+        bucket_answer_allows(answer) && !bucket_result_allows(answer->result);
+}
+
+static void reset(struct brain *brain, const struct place *place, uint32_t slot,
+                  uint64_t marks[BUCKETS_MAX])
+{
+    if (slot != TABLE_NONE)
+        buckets_drop(&brain->buckets, slot);
+    buckets_marks(&brain->buckets, place, TABLE_NONE, marks);
+    brain->counters.resets++;
+}
+
+static void refund(struct brain *brain, const struct place *place,
+                   const struct bucket_question *ask, uint32_t slot, uint64_t marks[BUCKETS_MAX])
+{
+    const struct line *line = buckets_line(&brain->buckets, place);
+    for (unsigned i = 0; i < line->count; i++)
+        credit_give(&line->credit[i], ask->tokens, &marks[i]);
+    if (slot != TABLE_NONE)
+        buckets_store(&brain->buckets, place, ask, slot, marks);
+    brain->counters.refunds++;
+}
+
+void decide(struct brain *brain, enum message_kind kind, const struct place *place,
+            const struct bucket_question *ask, struct bucket_answer *answer)
+{
+    enum bucket_result result = BUCKET_ALLOWED;
+    uint64_t marks[BUCKETS_MAX];
+    uint32_t slot = buckets_find(&brain->buckets, place, ask);
+    buckets_marks(&brain->buckets, place, slot, marks);
+    if (kind == MESSAGE_ALLOW)
+        result = take(brain, place, ask, slot, marks);
+    else if (kind == MESSAGE_RESET)
+        reset(brain, place, slot, marks);
+    else if (kind == MESSAGE_REFUND)
+        refund(brain, place, ask, slot, marks);
+    else
+        brain->counters.statuses++;
+    decide_describe(brain, place, ask->tokens, result, marks, answer);
+    if (kind == MESSAGE_ALLOW)
+        decide_count(brain, answer);
+}

@@ -1,0 +1,211 @@
+#include "brain/list.h"
+
+#include "brain/decide.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { GROUP_MAX = 32 }; /* calls whose memory is fetched together */
+
+/* Finds the places of all calls; the index of the first without one, or `count`. */
+static uint32_t find_places(struct brain *brain, const struct list_question *list)
+{
+    uint32_t missing = list->count;
+    for (uint32_t i = list->count; i-- > 0;) {
+        brain->list.place[i] = buckets_place(&brain->buckets, brain->limits, &list->calls[i].ask);
+        if (brain->list.place[i].limit < 0)
+            missing = i;
+    }
+    return missing;
+}
+
+/* Asks for the memory that a group of calls will read, each step for the next one's. */
+static void prefetch(const struct brain *brain, uint32_t from, uint32_t to)
+{
+    for (uint32_t i = from; i < to; i++)
+        table_prefetch_slot(&brain->buckets.table, brain->list.place[i].hash);
+    for (uint32_t i = from; i < to; i++)
+        table_prefetch_entry(&brain->buckets.table, brain->list.place[i].hash);
+}
+
+static void answer_each(struct brain *brain, enum message_kind kind,
+                        const struct list_question *list)
+{
+    for (uint32_t from = 0; from < list->count; from += GROUP_MAX) {
+        uint32_t to = list->count - from < GROUP_MAX ? list->count : from + GROUP_MAX;
+        prefetch(brain, from, to);
+        for (uint32_t i = from; i < to; i++)
+            decide(brain, kind, &brain->list.place[i], &list->calls[i].ask, &list->calls[i].answer);
+    }
+}
+
+/* ---- all or none ----
+ *
+ * Calls about the same buckets are one: the first leads, and their tokens add up.
+ * First every leader's buckets are looked at, and nothing changes but that idle
+ * entries go. If none refuses, all are taken from. What was seen to be there then
+ * still is: meanwhile an entry can only have been dropped or given away, which
+ * makes its buckets full.
+ */
+
+struct by_bucket {
+    const struct place *place;
+    const struct bucket_call *calls;
+};
+
+/* Orders by buckets; 0: the same. */
+static int compare_buckets(const struct by_bucket *by, uint16_t a, uint16_t b)
+{
+    const struct place *place_a = &by->place[a], *place_b = &by->place[b];
+    if (place_a->hash != place_b->hash)
+        return place_a->hash < place_b->hash ? -1 : 1;
+    if (place_a->limit != place_b->limit)
+        return place_a->limit < place_b->limit ? -1 : 1;
+    return strcmp(by->calls[a].ask.key, by->calls[b].ask.key);
+}
+
+static int compare_calls(const void *left, const void *right, void *by)
+{
+    uint16_t a = *(const uint16_t *)left, b = *(const uint16_t *)right;
+    int buckets = compare_buckets(by, a, b);
+    return buckets != 0 ? buckets : a < b ? -1 : 1;
+}
+
+/* At most LIST_MAX * TOKENS_MAX, which 63 bits hold. */
+static void find_leaders(struct list_scratch *scratch, const struct list_question *list)
+{
+    struct by_bucket by = {scratch->place, list->calls};
+    for (uint32_t i = 0; i < list->count; i++)
+        scratch->order[i] = (uint16_t)i;
+    qsort_r(scratch->order, list->count, sizeof scratch->order[0], compare_calls, &by);
+    uint16_t leader = 0;
+    for (uint32_t i = 0; i < list->count; i++) {
+        uint16_t call = scratch->order[i];
+        if (i == 0 || compare_buckets(&by, leader, call) != 0) {
+            leader = call;
+            scratch->tokens[leader] = 0;
+        }
+        scratch->leader[call] = leader;
+        scratch->tokens[leader] += list->calls[call].ask.tokens;
+    }
+}
+static_assert(LIST_MAX * TOKENS_MAX <= INT64_MAX, "a sum of tokens does not overflow");
+
+/* Whether there will be room for buckets that have no entry, once for each. */
+static enum bucket_result reserve(struct brain *brain, const struct place *place,
+                                  uint32_t *reserved)
+{
+    if (brain->when_full == WHEN_FULL_EVICT)
+        return BUCKET_ALLOWED;
+    if (!buckets_make_room(&brain->buckets, place->hash, *reserved, false))
+        return brain->when_full == WHEN_FULL_DENY ? BUCKET_TABLE_FULL : BUCKET_UNCOUNTED;
+    ++*reserved;
+    return BUCKET_ALLOWED;
+}
+
+/* What buckets say to so many tokens. An idle entry goes first, so that making
+ * room for others cannot take one that was counted on. */
+static enum bucket_result look(struct brain *brain, const struct place *place,
+                               const struct bucket_question *ask, uint64_t tokens,
+                               uint32_t *reserved)
+{
+    uint64_t marks[BUCKETS_MAX];
+    uint32_t slot = buckets_find(&brain->buckets, place, ask);
+    if (slot != TABLE_NONE && buckets_drop_if_idle(&brain->buckets, slot))
+        slot = TABLE_NONE;
+    buckets_marks(&brain->buckets, place, slot, marks);
+    enum bucket_result result = decide_look(brain, place, tokens, marks);
+    bool needs_room = result == BUCKET_ALLOWED && tokens > 0 && slot == TABLE_NONE;
+    return needs_room ? reserve(brain, place, reserved) : result;
+}
+
+static void take(struct brain *brain, const struct place *place, const struct bucket_question *ask,
+                 uint64_t tokens)
+{
+    uint64_t marks[BUCKETS_MAX];
+    uint32_t slot = buckets_find(&brain->buckets, place, ask);
+    if (slot == TABLE_NONE)
+        buckets_make_room(&brain->buckets, place->hash, 0, brain->when_full == WHEN_FULL_EVICT);
+    buckets_marks(&brain->buckets, place, slot, marks);
+    decide_take(brain, place, ask, tokens, slot, marks);
+}
+
+/* Whether a result says no to the whole: a limit on trial never does. */
+static bool is_refusal(const struct brain *brain, const struct place *place,
+                       enum bucket_result result)
+{
+    return !bucket_result_allows(result) && !brain->limits->limit[place->limit].shadow;
+}
+
+/* Looks at the buckets of every leader; whether none refuses. */
+static bool look_at_all(struct brain *brain, const struct list_question *list)
+{
+    struct list_scratch *scratch = &brain->list;
+    uint32_t reserved = 0;
+    bool allowed = true;
+    for (uint32_t i = 0; i < list->count; i++) {
+        if (scratch->leader[i] != i)
+            continue;
+        scratch->result[i] = look(brain, &scratch->place[i], &list->calls[i].ask,
+                                  scratch->tokens[i], &reserved);
+        allowed &= !is_refusal(brain, &scratch->place[i], scratch->result[i]);
+    }
+    return allowed;
+}
+
+static void take_from_all(struct brain *brain, const struct list_question *list)
+{
+    const struct list_scratch *scratch = &brain->list;
+    for (uint32_t i = 0; i < list->count; i++)
+        if (scratch->leader[i] == i && scratch->result[i] == BUCKET_ALLOWED &&
+            scratch->tokens[i] > 0)
+            take(brain, &scratch->place[i], &list->calls[i].ask, scratch->tokens[i]);
+}
+
+/* A call's answer is that of all the calls about its buckets. */
+static void describe_one(struct brain *brain, const struct list_question *list, uint32_t call,
+                         bool allowed)
+{
+    const struct list_scratch *scratch = &brain->list;
+    const struct place *place = &scratch->place[call];
+    uint16_t leader = scratch->leader[call];
+    enum bucket_result result = scratch->result[leader];
+    uint64_t marks[BUCKETS_MAX];
+    buckets_marks(&brain->buckets, place,
+                  buckets_find(&brain->buckets, place, &list->calls[call].ask), marks);
+    if (!allowed && !is_refusal(brain, place, result))
+        result = BUCKET_HELD_BACK;
+    decide_describe(brain, place, scratch->tokens[leader], result, marks,
+                    &list->calls[call].answer);
+}
+
+static void answer_all(struct brain *brain, const struct list_question *list,
+                       struct list_answer *answer)
+{
+    find_leaders(&brain->list, list);
+    answer->allowed = look_at_all(brain, list);
+    if (answer->allowed)
+        take_from_all(brain, list);
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct bucket_answer *one = &list->calls[i].answer;
+        describe_one(brain, list, i, answer->allowed);
+        decide_count(brain, one);
+        if (!answer->allowed && one->retry_after_ms > answer->retry_after_ms)
+            answer->retry_after_ms = one->retry_after_ms;
+    }
+}
+
+void list_answer(struct brain *brain, struct message *message)
+{
+    const struct list_question list = message->ask.list;
+    struct list_answer *answer = &message->answer.list;
+    uint32_t missing = find_places(brain, &list);
+    *answer = (struct list_answer){.no_such_limit = missing};
+    if (missing < list.count)
+        return;
+    if (message->kind == MESSAGE_ALL)
+        answer_all(brain, &list, answer);
+    else
+        answer_each(brain, message->kind == MESSAGE_EACH ? MESSAGE_ALLOW : MESSAGE_STATUS, &list);
+}

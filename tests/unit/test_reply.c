@@ -1,0 +1,794 @@
+/* Replies: what each answer says, to the byte, and that the longest fits. */
+#include "edge/reply.h"
+#include "pure/key.h"
+#include "support/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PER_SECOND {1, MS_PER_S}
+#define QUOTA_EXCEEDED                                                                             \
+    "{\"type\":\"https://iana.org/assignments/http-problem-types#quota-exceeded\","                \
+    "\"title\":\"Too Many Requests\",\"status\":"
+
+enum { PLAIN, NAMED, SEVERAL, TRIAL, QUOTED };
+
+static struct limits *limits;
+static struct reply reply; /* too large for the stack of a test */
+
+static void add_limit(const struct limit_terms *terms)
+{
+    assert_true(limits_add(limits, terms));
+}
+
+static int make_limits(void **state)
+{
+    (void)state;
+    static const struct override_terms overrides[] = {
+        {.key = "vip", .action = OVERRIDE_ALLOW, .until_s = OVERRIDE_FOR_EVER},
+        {.key = "bad \"*\"", .action = OVERRIDE_DENY, .until_s = OVERRIDE_FOR_EVER},
+        {.key = "partner",
+         .action = OVERRIDE_TERMS,
+         .until_s = OVERRIDE_FOR_EVER,
+         .buckets_count = 1,
+         .buckets = {{.burst = 500, .rate = {200, MS_PER_S}}}},
+    };
+    limits = limits_new(5, 100);
+    assert_non_null(limits);
+    add_limit(&(struct limit_terms){.name = "default",
+                                    .buckets_count = 1,
+                                    .buckets = {{.burst = 10, .rate = PER_SECOND}},
+                                    .overrides_count = LENGTH(overrides),
+                                    .overrides = overrides});
+    add_limit(&(struct limit_terms){.name = "named",
+                                    .match = "n\"*",
+                                    .buckets_count = 1,
+                                    .buckets = {{.name = "only", .burst = 5, .rate = PER_SECOND}}});
+    add_limit(&(struct limit_terms){
+        .name = "api",
+        .buckets_count = 2,
+        .buckets = {{.name = "second", .burst = 20, .rate = {10, MS_PER_S}},
+                    {.name = "hour", .burst = 1000, .rate = {1000, 3600 * MS_PER_S}}}});
+    add_limit(&(struct limit_terms){.name = "trial",
+                                    .shadow = true,
+                                    .buckets_count = 1,
+                                    .buckets = {{.burst = 10, .rate = PER_SECOND}}});
+    add_limit(&(struct limit_terms){.name = "say \"hi\" \\",
+                                    .buckets_count = 1,
+                                    .buckets = {{.burst = 3, .rate = PER_SECOND}}});
+    return 0;
+}
+
+static int release_limits(void **state)
+{
+    (void)state;
+    limits_release(limits);
+    return 0;
+}
+
+/* ---- answers, as the brain would give them ---- */
+
+static struct bucket_answer answer_of(int limit, enum bucket_result result,
+                                      struct bucket_state state)
+{
+    return (struct bucket_answer){
+        .result = result,
+        .limit = &limits->limit[limit],
+        .allowance = &limits->limit[limit].allowance,
+        .remaining_tokens = state.remaining_tokens,
+        .full_after_ms = state.full_after_ms,
+        .active = state.full_after_ms > 0,
+        .buckets = {state},
+    };
+}
+
+static struct bucket_answer allowed(int limit)
+{
+    return answer_of(limit, BUCKET_ALLOWED, (struct bucket_state){9, 1000, 1000, false});
+}
+
+static struct bucket_answer denied(int limit)
+{
+    struct bucket_answer answer =
+        answer_of(limit, BUCKET_DENIED, (struct bucket_state){0, 301, 9301, true});
+    answer.retry_after_ms = 1301;
+    return answer;
+}
+
+static struct bucket_answer exceeding(int limit)
+{
+    struct bucket_answer answer =
+        answer_of(limit, BUCKET_EXCEEDS_BURST, (struct bucket_state){10, 0, 0, true});
+    answer.retry_after_ms = RETRY_NEVER;
+    return answer;
+}
+
+/* Of two buckets, the second of which holds less. */
+static struct bucket_answer of_several(enum bucket_result result)
+{
+    struct bucket_answer answer =
+        answer_of(SEVERAL, result, (struct bucket_state){19, 100, 100, false});
+    answer.buckets[1] = (struct bucket_state){7, 2001, 3575001, result == BUCKET_DENIED};
+    answer.remaining_tokens = 7;
+    answer.full_after_ms = 3575001;
+    answer.retry_after_ms = result == BUCKET_DENIED ? 5000 : 0;
+    return answer;
+}
+
+static struct bucket_answer with_override(struct bucket_answer answer, int override)
+{
+    answer.override = &answer.limit->overrides[override];
+    if (answer.override->action == OVERRIDE_TERMS)
+        answer.allowance = &answer.override->allowance;
+    return answer;
+}
+
+static struct message message_of(enum message_kind kind, const char *key, uint64_t tokens,
+                                 struct bucket_answer answer)
+{
+    return (struct message){
+        .kind = kind,
+        .ask.bucket = {.key = key, .key_len = strlen(key), .tokens = tokens},
+        .answer.bucket = answer,
+    };
+}
+
+/* ---- what is expected ---- */
+
+/* Fields as "NAME: VALUE", a line each. */
+static void expect_fields(const char *expected)
+{
+    char found[4096];
+    size_t len = 0;
+    for (uint32_t i = 0; i < reply.fields_count; i++)
+        len += (size_t)snprintf(found + len, sizeof found - len, "%s: %s\n", reply.fields[i].name,
+                                reply.fields[i].value);
+    found[len] = '\0';
+    assert_string_equal(found, expected);
+}
+
+static void expect_reply(unsigned status, const char *content_type, const char *body)
+{
+    const char *found = reply.large_body != NULL ? reply.large_body : reply.body;
+    assert_int_equal(reply.status, status);
+    assert_int_equal(reply.content_type == NULL, content_type == NULL);
+    if (content_type != NULL)
+        assert_ptr_equal(reply.content_type, content_type);
+    assert_int_equal(reply.body_len, strlen(body));
+    if (memcmp(found, body, reply.body_len) != 0)
+        fail_msg("%.*s\nis said, not: %s", (int)reply.body_len, found, body);
+    assert_false(reply.close);
+    assert_null(reply.allow);
+}
+
+/* An answer to ALLOW for one token of "k". */
+static void expect_allow(struct bucket_answer answer, unsigned status, const char *body)
+{
+    struct message message = message_of(MESSAGE_ALLOW, "k", 1, answer);
+    reply_bucket(&reply, &message, HEADERS_NONE);
+    expect_reply(status, status == 200 ? reply_type_json : reply_type_problem, body);
+    assert_true(reply.recurs);
+}
+
+static void expect_status(struct bucket_answer answer, const char *body)
+{
+    static const enum message_kind alike[] = {MESSAGE_STATUS, MESSAGE_RESET, MESSAGE_REFUND};
+    for (size_t i = 0; i < LENGTH(alike); i++) {
+        struct message message = message_of(alike[i], "k", 1, answer);
+        reply_bucket(&reply, &message, HEADERS_NONE);
+        expect_reply(200, reply_type_json, body);
+        expect_fields("");
+    }
+}
+
+/* ---- one key ---- */
+
+#define PLAIN_NUMBERS "\"remaining\":9,\"burst\":10,\"retry_after_ms\":0,\"reset_after_ms\":1000"
+
+static void plain_answers_are_as_ever(void **state)
+{
+    (void)state;
+    expect_allow(allowed(PLAIN), 200,
+                 "{\"allowed\":true,\"key\":\"k\",\"limit\":\"default\",\"tokens\":1," PLAIN_NUMBERS
+                 "}\n");
+    expect_allow(denied(PLAIN), 429,
+                 QUOTA_EXCEEDED
+                 "429,\"violated-policies\":[\"default\"],\"allowed\":false,\"key\":\"k\","
+                 "\"limit\":\"default\",\"tokens\":1,\"remaining\":0,\"burst\":10,"
+                 "\"retry_after_ms\":1301,\"reset_after_ms\":9301}\n");
+    expect_fields("Retry-After: 2\n");
+    expect_allow(exceeding(PLAIN), 429,
+                 QUOTA_EXCEEDED
+                 "429,\"violated-policies\":[\"default\"],\"allowed\":false,\"key\":\"k\","
+                 "\"limit\":\"default\",\"tokens\":1,\"remaining\":10,\"burst\":10,"
+                 "\"retry_after_ms\":null,\"reset_after_ms\":0,\"reason\":\"exceeds_burst\"}\n");
+    expect_fields("");
+    expect_status(allowed(PLAIN), "{\"key\":\"k\",\"limit\":\"default\",\"remaining\":9,"
+                                  "\"burst\":10,\"reset_after_ms\":1000,\"active\":true}\n");
+}
+
+static void a_full_table_is_told(void **state)
+{
+    (void)state;
+    struct bucket_answer answer =
+        answer_of(PLAIN, BUCKET_TABLE_FULL, (struct bucket_state){10, 0, 0, false});
+    answer.retry_after_ms = 100;
+    expect_allow(answer, 429,
+                 QUOTA_EXCEEDED
+                 "429,\"violated-policies\":[\"default\"],\"allowed\":false,\"key\":\"k\","
+                 "\"limit\":\"default\",\"tokens\":1,\"remaining\":10,\"burst\":10,"
+                 "\"retry_after_ms\":100,\"reset_after_ms\":0,\"reason\":\"table_full\"}\n");
+    expect_fields("Retry-After: 1\n");
+    answer.result = BUCKET_UNCOUNTED;
+    answer.retry_after_ms = 0;
+    expect_allow(answer, 200,
+                 "{\"allowed\":true,\"key\":\"k\",\"limit\":\"default\",\"tokens\":1,"
+                 "\"remaining\":10,\"burst\":10,\"retry_after_ms\":0,\"reset_after_ms\":0,"
+                 "\"reason\":\"table_full\"}\n");
+}
+
+static void keys_and_names_are_escaped(void **state)
+{
+    (void)state;
+    struct message message = message_of(MESSAGE_ALLOW, "a\"\\\xc3\xa9", 0, denied(QUOTED));
+    reply_bucket(&reply, &message, HEADERS_IETF);
+    expect_reply(429, reply_type_problem,
+                 QUOTA_EXCEEDED
+                 "429,\"violated-policies\":[\"say \\\"hi\\\" \\\\\"],\"allowed\":false,"
+                 "\"key\":\"a\\\"\\\\\xc3\xa9\",\"limit\":\"say \\\"hi\\\" \\\\\",\"tokens\":0,"
+                 "\"remaining\":0,\"burst\":3,\"retry_after_ms\":1301,\"reset_after_ms\":9301}\n");
+    expect_fields("RateLimit-Policy: \"say \\\"hi\\\" \\\\\";q=3;w=3\n"
+                  "RateLimit: \"say \\\"hi\\\" \\\\\";r=0;t=1\n"
+                  "Retry-After: 2\n");
+}
+
+#define BUCKETS_OF_SEVERAL                                                                         \
+    "\"buckets\":[{\"name\":\"second\",\"remaining\":19,\"burst\":20,\"reset_after_ms\":100},"     \
+    "{\"name\":\"hour\",\"remaining\":7,\"burst\":1000,\"reset_after_ms\":3575001}]"
+
+static void several_buckets_are_listed(void **state)
+{
+    (void)state;
+    expect_allow(of_several(BUCKET_ALLOWED), 200,
+                 "{\"allowed\":true,\"key\":\"k\",\"limit\":\"api\",\"tokens\":1,\"remaining\":7,"
+                 "\"burst\":20,\"retry_after_ms\":0,\"reset_after_ms\":3575001," BUCKETS_OF_SEVERAL
+                 "}\n");
+    expect_allow(of_several(BUCKET_DENIED), 429,
+                 QUOTA_EXCEEDED
+                 "429,\"violated-policies\":[\"api/hour\"],\"allowed\":false,\"key\":\"k\","
+                 "\"limit\":\"api\",\"tokens\":1,\"remaining\":7,\"burst\":20,"
+                 "\"retry_after_ms\":5000,\"reset_after_ms\":3575001," BUCKETS_OF_SEVERAL "}\n");
+    struct bucket_answer both = of_several(BUCKET_DENIED);
+    both.buckets[0].violated = true;
+    expect_allow(both, 429,
+                 QUOTA_EXCEEDED
+                 "429,\"violated-policies\":[\"api/second\",\"api/hour\"],\"allowed\":false,"
+                 "\"key\":\"k\",\"limit\":\"api\",\"tokens\":1,\"remaining\":7,\"burst\":20,"
+                 "\"retry_after_ms\":5000,\"reset_after_ms\":3575001," BUCKETS_OF_SEVERAL "}\n");
+    expect_status(of_several(BUCKET_ALLOWED),
+                  "{\"key\":\"k\",\"limit\":\"api\",\"remaining\":7,\"burst\":20,"
+                  "\"reset_after_ms\":3575001,\"active\":true," BUCKETS_OF_SEVERAL "}\n");
+}
+
+static void a_bucket_with_a_name_is_listed(void **state)
+{
+    (void)state;
+    struct bucket_answer answer =
+        answer_of(NAMED, BUCKET_ALLOWED, (struct bucket_state){5, 0, 0, false});
+    expect_status(answer, "{\"key\":\"k\",\"limit\":\"named\",\"remaining\":5,\"burst\":5,"
+                          "\"reset_after_ms\":0,\"active\":false,\"buckets\":[{\"name\":\"only\","
+                          "\"remaining\":5,\"burst\":5,\"reset_after_ms\":0}]}\n");
+}
+
+static void overrides_are_named(void **state)
+{
+    (void)state;
+    struct bucket_answer full =
+        answer_of(PLAIN, BUCKET_ALWAYS, (struct bucket_state){10, 0, 0, false});
+    expect_allow(with_override(full, 0), 200,
+                 "{\"allowed\":true,\"key\":\"k\",\"limit\":\"default\",\"tokens\":1,"
+                 "\"remaining\":10,\"burst\":10,\"retry_after_ms\":0,\"reset_after_ms\":0,"
+                 "\"reason\":\"override\",\"override\":\"vip\"}\n");
+    full.result = BUCKET_NEVER;
+    full.retry_after_ms = RETRY_NEVER;
+    expect_allow(with_override(full, 1), 429,
+                 QUOTA_EXCEEDED
+                 "429,\"violated-policies\":[\"default\"],\"allowed\":false,\"key\":\"k\","
+                 "\"limit\":\"default\",\"tokens\":1,\"remaining\":10,\"burst\":10,"
+                 "\"retry_after_ms\":null,\"reset_after_ms\":0,\"reason\":\"override\","
+                 "\"override\":\"bad \\\"*\\\"\"}\n");
+    expect_fields("");
+    expect_status(with_override(full, 1),
+                  "{\"key\":\"k\",\"limit\":\"default\",\"remaining\":10,\"burst\":10,"
+                  "\"reset_after_ms\":0,\"active\":false,\"override\":\"bad \\\"*\\\"\"}\n");
+    expect_allow(with_override(allowed(PLAIN), 2), 200,
+                 "{\"allowed\":true,\"key\":\"k\",\"limit\":\"default\",\"tokens\":1,"
+                 "\"remaining\":9,\"burst\":500,\"retry_after_ms\":0,\"reset_after_ms\":1000,"
+                 "\"override\":\"partner\"}\n");
+}
+
+static void a_limit_on_trial_allows_and_says_what_it_would_do(void **state)
+{
+    (void)state;
+    expect_allow(allowed(TRIAL), 200,
+                 "{\"allowed\":true,\"key\":\"k\",\"limit\":\"trial\",\"tokens\":1," PLAIN_NUMBERS
+                 ",\"shadow\":true,\"would_allow\":true}\n");
+    expect_allow(denied(TRIAL), 200,
+                 "{\"allowed\":true,\"key\":\"k\",\"limit\":\"trial\",\"tokens\":1,\"remaining\":0,"
+                 "\"burst\":10,\"retry_after_ms\":0,\"reset_after_ms\":9301,\"shadow\":true,"
+                 "\"would_allow\":false,\"violated-policies\":[\"trial\"]}\n");
+    expect_fields("");
+    expect_allow(exceeding(TRIAL), 200,
+                 "{\"allowed\":true,\"key\":\"k\",\"limit\":\"trial\",\"tokens\":1,"
+                 "\"remaining\":10,\"burst\":10,\"retry_after_ms\":0,\"reset_after_ms\":0,"
+                 "\"reason\":\"exceeds_burst\",\"shadow\":true,\"would_allow\":false,"
+                 "\"violated-policies\":[\"trial\"]}\n");
+    expect_status(allowed(TRIAL),
+                  "{\"key\":\"k\",\"limit\":\"trial\",\"remaining\":9,\"burst\":10,"
+                  "\"reset_after_ms\":1000,\"active\":true,\"shadow\":true}\n");
+}
+
+/* ---- dialects ---- */
+
+static void expect_dialect(enum headers_dialect dialect, struct bucket_answer answer,
+                           const char *fields)
+{
+    struct message message = message_of(MESSAGE_ALLOW, "k", 1, answer);
+    reply_bucket(&reply, &message, dialect);
+    expect_fields(fields);
+    reply_check(&reply, &answer, 403, dialect);
+    expect_fields(fields);
+}
+
+static void one_bucket_in_every_dialect(void **state)
+{
+    (void)state;
+    expect_dialect(HEADERS_IETF, denied(PLAIN),
+                   "RateLimit-Policy: \"default\";q=10;w=10\nRateLimit: \"default\";r=0;t=1\n"
+                   "Retry-After: 2\n");
+    expect_dialect(HEADERS_DRAFT_03, denied(PLAIN),
+                   "RateLimit-Limit: 10, 10;w=10\nRateLimit-Remaining: 0\nRateLimit-Reset: 10\n"
+                   "Retry-After: 2\n");
+    expect_dialect(HEADERS_X_RATELIMIT, denied(PLAIN),
+                   "X-RateLimit-Limit: 10\nX-RateLimit-Remaining: 0\nX-RateLimit-Reset: 10\n"
+                   "Retry-After: 2\n");
+    expect_dialect(HEADERS_NONE, denied(PLAIN), "Retry-After: 2\n");
+    expect_dialect(HEADERS_NONE, allowed(PLAIN), "");
+}
+
+static void several_buckets_in_every_dialect(void **state)
+{
+    (void)state;
+    struct bucket_answer answer = of_several(BUCKET_ALLOWED);
+    expect_dialect(HEADERS_IETF, answer,
+                   "RateLimit-Policy: \"api/second\";q=20;w=2, \"api/hour\";q=1000;w=3600\n"
+                   "RateLimit: \"api/second\";r=19;t=1, \"api/hour\";r=7;t=3\n");
+    expect_dialect(HEADERS_DRAFT_03, answer,
+                   "RateLimit-Limit: 1000, 20;w=2, 1000;w=3600\nRateLimit-Remaining: 7\n"
+                   "RateLimit-Reset: 3576\n");
+    expect_dialect(HEADERS_X_RATELIMIT, answer,
+                   "X-RateLimit-Limit: 1000\nX-RateLimit-Remaining: 7\n"
+                   "X-RateLimit-Reset: 3576\n");
+    answer.buckets[1].remaining_tokens = 19; /* of two that hold the same, the first */
+    expect_dialect(HEADERS_X_RATELIMIT, answer,
+                   "X-RateLimit-Limit: 20\nX-RateLimit-Remaining: 19\nX-RateLimit-Reset: 1\n");
+}
+
+static void an_override_has_its_own_numbers_in_every_dialect(void **state)
+{
+    (void)state;
+    struct bucket_answer answer = with_override(allowed(PLAIN), 2);
+    expect_dialect(HEADERS_IETF, answer,
+                   "RateLimit-Policy: \"default\";q=500;w=3\nRateLimit: \"default\";r=9;t=1\n");
+    expect_dialect(HEADERS_DRAFT_03, answer,
+                   "RateLimit-Limit: 500, 500;w=3\nRateLimit-Remaining: 9\nRateLimit-Reset: 1\n");
+    struct bucket_state nothing = {.next_token_ms = RETRY_NEVER};
+    answer = with_override(answer_of(PLAIN, BUCKET_NEVER, nothing), 1);
+    answer.retry_after_ms = RETRY_NEVER;
+    expect_dialect(HEADERS_IETF, answer,
+                   "RateLimit-Policy: \"default\";q=10;w=10\nRateLimit: \"default\";r=0\n");
+}
+
+/* http_response.c tells fields apart by their names' addresses. */
+static void a_name_is_always_the_same_pointer(void **state)
+{
+    (void)state;
+    for (enum headers_dialect dialect = 0; dialect < HEADERS_DIALECTS; dialect++) {
+        struct bucket_answer answer = denied(PLAIN);
+        struct message message = message_of(MESSAGE_ALLOW, "k", 1, answer);
+        const char *names[REPLY_FIELDS_MAX] = {0};
+        reply_bucket(&reply, &message, dialect);
+        for (uint32_t i = 0; i < reply.fields_count; i++)
+            names[i] = reply.fields[i].name;
+        reply_check(&reply, &answer, 403, dialect);
+        for (uint32_t i = 0; i < reply.fields_count; i++)
+            assert_ptr_equal(reply.fields[i].name, names[i]);
+    }
+}
+
+static void retry_after_is_whole_seconds_at_least_one(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t ms;
+        const char *field;
+    } rounded[] = {
+        {0, "Retry-After: 1\n"},    {1, "Retry-After: 1\n"},    {1000, "Retry-After: 1\n"},
+        {1001, "Retry-After: 2\n"}, {RETRY_NEVER, ""},
+        {RETRY_NEVER - 1, "Retry-After: 18446744073709552\n"},
+    };
+    for (size_t i = 0; i < LENGTH(rounded); i++) {
+        struct bucket_answer answer = denied(PLAIN);
+        answer.retry_after_ms = rounded[i].ms;
+        reply_check(&reply, &answer, 429, HEADERS_NONE);
+        expect_fields(rounded[i].field);
+    }
+}
+
+/* ---- checks ---- */
+
+static void checks_allow_without_content(void **state)
+{
+    (void)state;
+    struct bucket_answer answer = allowed(PLAIN);
+    reply_check(&reply, &answer, 403, HEADERS_IETF);
+    expect_reply(200, NULL, "");
+    assert_true(reply.recurs);
+    answer = denied(TRIAL);
+    reply_check(&reply, &answer, 403, HEADERS_NONE);
+    expect_reply(200, NULL, "");
+    expect_fields("");
+}
+
+static void checks_deny_with_the_status_chosen(void **state)
+{
+    (void)state;
+    struct bucket_answer answer = denied(PLAIN);
+    reply_check(&reply, &answer, 403, HEADERS_NONE);
+    expect_reply(403, reply_type_problem,
+                 QUOTA_EXCEEDED "403,\"violated-policies\":[\"default\"],"
+                                "\"retry_after_ms\":1301}\n");
+    expect_fields("Retry-After: 2\n");
+    answer = exceeding(PLAIN);
+    reply_check(&reply, &answer, 599, HEADERS_NONE);
+    expect_reply(599, reply_type_problem,
+                 QUOTA_EXCEEDED "599,\"violated-policies\":[\"default\"],"
+                                "\"retry_after_ms\":null}\n");
+    expect_fields("");
+}
+
+static void checks_without_a_key_say_so(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned status;
+        const char *title;
+    } titles[] = {
+        {400, "Bad Request"},       {401, "Unauthorized"},
+        {403, "Forbidden"},         {418, "Bad Request"},
+        {429, "Too Many Requests"}, {451, "Unavailable For Legal Reasons"},
+        {499, "Bad Request"},       {503, "Service Unavailable"},
+        {599, "Internal Server Error"},
+    };
+    for (size_t i = 0; i < LENGTH(titles); i++) {
+        char body[512];
+        snprintf(body, sizeof body,
+                 "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,\"detail\":\"the "
+                 "request lacks what the key of this check is made of; see its key in the "
+                 "configuration, and what the proxy passes on\"}\n",
+                 titles[i].title, titles[i].status);
+        reply_check_missing(&reply, false, titles[i].status);
+        expect_reply(titles[i].status, reply_type_problem, body);
+        expect_fields("");
+    }
+    reply_check_missing(&reply, true, 403);
+    expect_reply(200, NULL, "");
+    expect_fields("");
+}
+
+/* ---- lists ---- */
+
+/* Asks for one token of each key. */
+static struct message list_of(enum message_kind kind, struct bucket_call *calls, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (calls[i].ask.key == NULL)
+            calls[i].ask = (struct bucket_question){.key = "k", .key_len = 1, .tokens = 1};
+    return (struct message){
+        .kind = kind,
+        .ask.list = {calls, count},
+        .answer.list = {.no_such_limit = count, .allowed = true},
+    };
+}
+
+static void write_list(const struct message *message)
+{
+    char *room = malloc(reply_list_room(&message->ask.list));
+    assert_non_null(room);
+    reply_list(&reply, message, room);
+    assert_false(reply.recurs);
+}
+
+static void expect_list(const struct message *message, unsigned status, const char *body)
+{
+    write_list(message);
+    expect_reply(status, status == 200 ? reply_type_json : reply_type_problem, body);
+    free(reply.large_body);
+}
+
+#define ALLOWED_ITEM                                                                               \
+    "{\"allowed\":true,\"key\":\"k\",\"limit\":\"default\",\"tokens\":1," PLAIN_NUMBERS "}"
+#define DENIED_ITEM                                                                                \
+    "{\"allowed\":false,\"violated-policies\":[\"default\"],\"key\":\"k\",\"limit\":\"default\","  \
+    "\"tokens\":1,\"remaining\":0,\"burst\":10,\"retry_after_ms\":1301,\"reset_after_ms\":9301}"
+
+static void each_of_a_list_has_its_result(void **state)
+{
+    (void)state;
+    struct bucket_call calls[] = {
+        {.answer = allowed(PLAIN)}, {.answer = denied(PLAIN)}, {.answer = denied(TRIAL)}};
+    struct message message = list_of(MESSAGE_EACH, calls, 3);
+    expect_list(&message, 200,
+                "{\"results\":[" ALLOWED_ITEM "," DENIED_ITEM
+                ",{\"allowed\":true,\"key\":\"k\",\"limit\":\"trial\",\"tokens\":1,\"remaining\":0,"
+                "\"burst\":10,\"retry_after_ms\":0,\"reset_after_ms\":9301,\"shadow\":true,"
+                "\"would_allow\":false,\"violated-policies\":[\"trial\"]}]}\n");
+    expect_fields("");
+    message.ask.list.count = 1;
+    expect_list(&message, 200, "{\"results\":[" ALLOWED_ITEM "]}\n");
+}
+
+static void all_of_a_list_is_allowed(void **state)
+{
+    (void)state;
+    struct bucket_call calls[] = {{.answer = allowed(PLAIN)}, {.answer = allowed(PLAIN)}};
+    struct message message = list_of(MESSAGE_ALL, calls, 2);
+    expect_list(&message, 200,
+                "{\"allowed\":true,\"results\":[" ALLOWED_ITEM "," ALLOWED_ITEM "]}\n");
+    expect_fields("");
+}
+
+/* What is on trial is not allowed either when something else is denied. */
+static void all_of_a_list_is_denied(void **state)
+{
+    (void)state;
+    struct bucket_call calls[] = {{.answer = allowed(PLAIN)},
+                                  {.answer = denied(TRIAL)},
+                                  {.answer = denied(PLAIN)},
+                                  {.answer = of_several(BUCKET_DENIED)},
+                                  {.answer = with_override(denied(PLAIN), 2)}};
+    calls[0].answer.result = BUCKET_HELD_BACK;
+    struct message message = list_of(MESSAGE_ALL, calls, 3);
+    message.answer.list.allowed = false;
+    message.answer.list.retry_after_ms = 2500;
+#define HELD_BACK_AND_TRIAL_ITEMS                                                                  \
+    "{\"allowed\":false,\"violated-policies\":[],\"key\":\"k\",\"limit\":\"default\",\"tokens\":1,"   \
+    "\"remaining\":9,\"burst\":10,\"retry_after_ms\":0,\"reset_after_ms\":1000,"                   \
+    "\"reason\":\"held_back\"},"                                                                   \
+    "{\"allowed\":false,\"violated-policies\":[\"trial\"],\"key\":\"k\",\"limit\":\"trial\","      \
+    "\"tokens\":1,\"remaining\":0,\"burst\":10,\"retry_after_ms\":1301,\"reset_after_ms\":9301,"   \
+    "\"shadow\":true,\"would_allow\":false},"
+    expect_list(&message, 429,
+                QUOTA_EXCEEDED "429,\"violated-policies\":[\"default\"],\"allowed\":false,"
+                               "\"retry_after_ms\":2500,\"results\":[" HELD_BACK_AND_TRIAL_ITEMS
+                               DENIED_ITEM "]}\n");
+    expect_fields("Retry-After: 3\n");
+
+    message.ask.list.count = 5;
+    message.answer.list.retry_after_ms = RETRY_NEVER;
+    write_list(&message);
+    static const char frame[] = QUOTA_EXCEEDED
+        "429,\"violated-policies\":[\"default\",\"api/hour\"],\"allowed\":false,"
+        "\"retry_after_ms\":null,\"results\":[";
+    assert_memory_equal(reply.large_body, frame, sizeof frame - 1);
+    expect_fields("");
+    free(reply.large_body);
+}
+
+static void a_list_of_keys_has_their_status(void **state)
+{
+    (void)state;
+    struct bucket_call calls[] = {{.answer = allowed(PLAIN)}, {.answer = of_several(BUCKET_ALLOWED)}};
+    struct message message = list_of(MESSAGE_LIST, calls, 2);
+    expect_list(&message, 200,
+                "{\"results\":[{\"key\":\"k\",\"limit\":\"default\",\"remaining\":9,\"burst\":10,"
+                "\"reset_after_ms\":1000,\"active\":true},{\"key\":\"k\",\"limit\":\"api\","
+                "\"remaining\":7,\"burst\":20,\"reset_after_ms\":3575001,\"active\":true,"
+                BUCKETS_OF_SEVERAL "}]}\n");
+}
+
+/* ---- the daemon ---- */
+
+static void the_daemon_lists_its_limits(void **state)
+{
+    (void)state;
+    struct daemon_answer answer = {.uptime_ms = 61999,
+                                   .keys = 3,
+                                   .max_keys = 1000,
+                                   .when_full = WHEN_FULL_DENY,
+                                   .limits = limits};
+    answer.counters.allowed = 7;
+    reply_daemon(&reply, &answer);
+    assert_int_equal(reply.status, 200);
+    assert_ptr_equal(reply.content_type, reply_type_json);
+    assert_int_equal(reply.body_len, strlen(reply.large_body));
+    static const char start[] =
+        "{\"version\":\"" PACKAGE_VERSION "\",\"uptime_s\":61,\"keys\":3,\"max_keys\":1000,"
+        "\"when_full\":\"deny\",\"tick_ms\":100,\"limits\":["
+        "{\"name\":\"default\",\"match\":null,\"burst\":10,\"rate\":\"1/s\",\"overrides\":3},"
+        "{\"name\":\"named\",\"match\":\"n\\\"*\",\"buckets\":["
+        "{\"name\":\"only\",\"burst\":5,\"rate\":\"1/s\"}]},"
+        "{\"name\":\"api\",\"match\":null,\"buckets\":["
+        "{\"name\":\"second\",\"burst\":20,\"rate\":\"10/s\"},"
+        "{\"name\":\"hour\",\"burst\":1000,\"rate\":\"1000/h\"}]},"
+        "{\"name\":\"trial\",\"match\":null,\"burst\":10,\"rate\":\"1/s\",\"shadow\":true},"
+        "{\"name\":\"say \\\"hi\\\" \\\\\",\"match\":null,\"burst\":3,\"rate\":\"1/s\"}"
+        "],\"counters\":{\"allowed\":7,\"denied\":0,";
+    if (strncmp(reply.large_body, start, sizeof start - 1) != 0)
+        fail_msg("%s\nis said, not: %s...", reply.large_body, start);
+    expect_fields("");
+    free(reply.large_body);
+}
+
+/* ---- the longest ---- */
+
+static char quotes[KEY_MAX + 1];
+
+static const char *so_many_quotes(size_t count)
+{
+    return quotes + KEY_MAX - count;
+}
+
+/* A limit whose every name is as long as can be, and each character escaped. */
+static struct limits *make_longest_limits(void)
+{
+    static struct override_terms override = {
+        .action = OVERRIDE_TERMS, .until_s = OVERRIDE_FOR_EVER, .buckets_count = BUCKETS_MAX};
+    memset(quotes, '"', KEY_MAX);
+    override.key = so_many_quotes(LIMIT_MATCH_MAX);
+    struct limit_terms terms = {.name = so_many_quotes(LIMIT_NAME_MAX),
+                                .shadow = true,
+                                .buckets_count = BUCKETS_MAX,
+                                .overrides_count = 1,
+                                .overrides = &override};
+    for (int i = 0; i < BUCKETS_MAX; i++) {
+        struct bucket_terms *bucket = &terms.buckets[i];
+        strcpy(bucket->name, so_many_quotes(BUCKET_NAME_MAX));
+        bucket->burst = TOKENS_MAX;
+        bucket->rate = (struct rate){1, 10 * MS_PER_S};
+        override.buckets[i] = *bucket;
+    }
+    struct limits *longest = limits_new(1, 100);
+    assert_non_null(longest);
+    assert_true(limits_add(longest, &terms));
+    return longest;
+}
+
+/* Every number as long as a uint64_t can be, though those of the brain are shorter. */
+static struct bucket_answer longest_answer(const struct limits *longest, enum bucket_result result)
+{
+    struct bucket_answer answer = {
+        .result = result,
+        .limit = &longest->limit[0],
+        .override = &longest->limit[0].overrides[0],
+        .allowance = &longest->limit[0].overrides[0].allowance,
+        .remaining_tokens = UINT64_MAX,
+        .retry_after_ms = UINT64_MAX - 1,
+        .full_after_ms = UINT64_MAX,
+    };
+    for (int i = 0; i < BUCKETS_MAX; i++)
+        answer.buckets[i] = (struct bucket_state){UINT64_MAX, UINT64_MAX, UINT64_MAX, true};
+    return answer;
+}
+
+static void the_longest_answer_fits(void **state)
+{
+    (void)state;
+    struct limits *longest = make_longest_limits();
+    for (int shadow = 0; shadow < 2; shadow++)
+        for (enum headers_dialect dialect = 0; dialect < HEADERS_DIALECTS; dialect++) {
+            longest->limit[0].shadow = shadow;
+            struct bucket_answer answer = longest_answer(longest, BUCKET_TABLE_FULL);
+            struct message message = message_of(MESSAGE_ALLOW, so_many_quotes(KEY_MAX), UINT64_MAX,
+                                                answer);
+            reply_bucket(&reply, &message, dialect);
+            assert_in_range(reply.body_len, 2500, sizeof reply.body - 1);
+            assert_int_equal(reply.body_len, strlen(reply.body));
+            assert_true(strlen(answer.allowance->policy) < REPLY_POLICY_MAX);
+            message.kind = MESSAGE_STATUS;
+            reply_bucket(&reply, &message, dialect);
+            reply_check(&reply, &answer, 599, dialect);
+        }
+    limits_release(longest);
+}
+
+static void the_longest_list_fits(void **state)
+{
+    (void)state;
+    struct limits *longest = make_longest_limits();
+    static struct bucket_call calls[LIST_MAX];
+    static const enum message_kind kinds[] = {MESSAGE_EACH, MESSAGE_ALL, MESSAGE_LIST};
+    longest->limit[0].shadow = false;
+    for (int i = 0; i < LIST_MAX; i++) {
+        calls[i].answer = longest_answer(longest, BUCKET_EXCEEDS_BURST);
+        calls[i].ask = (struct bucket_question){so_many_quotes(KEY_MAX), KEY_MAX, NULL, 0,
+                                                UINT64_MAX};
+    }
+    for (uint32_t count = 1; count <= LIST_MAX; count += LIST_MAX - 1)
+        for (size_t i = 0; i < LENGTH(kinds); i++) {
+            struct message message = list_of(kinds[i], calls, count);
+            message.answer.list.allowed = false;
+            message.answer.list.retry_after_ms = UINT64_MAX - 1;
+            write_list(&message);
+            assert_in_range(reply.body_len, count * 1900, reply_list_room(&message.ask.list) - 1);
+            free(reply.large_body);
+        }
+    limits_release(longest);
+}
+
+/* As many policies as there can be, each in two requests. */
+static void a_thousand_limits_are_violated_once_each(void **state)
+{
+    (void)state;
+    static struct bucket_call calls[LIST_MAX];
+    struct limits *many = limits_new(LIST_MAX / 2, 100);
+    assert_non_null(many);
+    for (int i = 0; i < LIST_MAX; i++) {
+        char name[LIMIT_NAME_MAX];
+        struct limit_terms terms = {.name = name, .buckets_count = BUCKETS_MAX};
+        snprintf(name, sizeof name, "limit %d", i);
+        for (int j = 0; j < BUCKETS_MAX; j++)
+            terms.buckets[j] = (struct bucket_terms){{(char)('a' + j)}, 1, PER_SECOND};
+        if (i < LIST_MAX / 2)
+            assert_true(limits_add(many, &terms));
+        calls[i].answer = denied(PLAIN);
+        calls[i].answer.limit = &many->limit[i / 2];
+        calls[i].answer.allowance = &many->limit[i / 2].allowance;
+        for (int j = 0; j < BUCKETS_MAX; j++)
+            calls[i].answer.buckets[j].violated = true;
+    }
+    struct message message = list_of(MESSAGE_ALL, calls, LIST_MAX);
+    message.answer.list.allowed = false;
+    write_list(&message);
+    char *policies = strstr(reply.large_body, "[\"limit 0/a\",\"limit 0/b\",");
+    assert_non_null(policies);
+    char *end = strstr(policies, ",\"limit 499/d\"],\"allowed\":false,");
+    assert_non_null(end);
+    int commas = 0;
+    for (char *at = policies; at <= end; at++)
+        commas += *at == ',';
+    assert_int_equal(commas, LIST_MAX / 2 * BUCKETS_MAX - 1);
+    free(reply.large_body);
+    limits_release(many);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(plain_answers_are_as_ever),
+        cmocka_unit_test(a_full_table_is_told),
+        cmocka_unit_test(keys_and_names_are_escaped),
+        cmocka_unit_test(several_buckets_are_listed),
+        cmocka_unit_test(a_bucket_with_a_name_is_listed),
+        cmocka_unit_test(overrides_are_named),
+        cmocka_unit_test(a_limit_on_trial_allows_and_says_what_it_would_do),
+        cmocka_unit_test(one_bucket_in_every_dialect),
+        cmocka_unit_test(several_buckets_in_every_dialect),
+        cmocka_unit_test(an_override_has_its_own_numbers_in_every_dialect),
+        cmocka_unit_test(a_name_is_always_the_same_pointer),
+        cmocka_unit_test(retry_after_is_whole_seconds_at_least_one),
+        cmocka_unit_test(checks_allow_without_content),
+        cmocka_unit_test(checks_deny_with_the_status_chosen),
+        cmocka_unit_test(checks_without_a_key_say_so),
+        cmocka_unit_test(each_of_a_list_has_its_result),
+        cmocka_unit_test(all_of_a_list_is_allowed),
+        cmocka_unit_test(all_of_a_list_is_denied),
+        cmocka_unit_test(a_list_of_keys_has_their_status),
+        cmocka_unit_test(the_daemon_lists_its_limits),
+        cmocka_unit_test(the_longest_answer_fits),
+        cmocka_unit_test(the_longest_list_fits),
+        cmocka_unit_test(a_thousand_limits_are_violated_once_each),
+    };
+    return cmocka_run_group_tests_name("reply", tests, make_limits, release_limits);
+}
