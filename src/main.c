@@ -1,7 +1,7 @@
 /*
  * allowd: options, configuration, server.
  */
-#include "edge/config.h"
+#include "config/config.h"
 #include "edge/log.h"
 #include "edge/server.h"
 

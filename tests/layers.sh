@@ -31,24 +31,28 @@ plain='<(assert|fnmatch|inttypes|limits|stdatomic|stdbool|stddef|stdint|stdio|st
 allow pure "\"pure/|$plain|<sodium/crypto_shorthash|<sys/mman\.h>"
 allow brain "\"(pure|brain)/|$plain"
 allow machine "\"(pure|brain|machine)/|$plain|<(errno|pthread|semaphore|signal|time)\.h>"
-allow edge "\"(pure|brain|machine|edge)/|<"
+allow check "\"(pure|check)/|$plain|<(arpa/inet|netinet/in|stdarg|strings|sys/(socket|types))\.h>|<sodium/crypto_hash_sha256"
+allow http "\"(pure|brain|machine|check|http)/|<"
+allow config "\"(pure|brain|check|config)/|<"
+allow edge "\"(pure|brain|machine|check|http|config|edge)/|<"
 
-only 'microhttpd\.h' 'edge/http(_fields|_response)?\.[ch]'
-only 'cyaml/' 'edge/config[a-z_]*\.[ch]'
-only 'jansson\.h' 'edge/batch_json\.c'
-only 'yaml\.h' 'edge/config[a-z_]*\.[ch]'
+only 'microhttpd\.h' 'http/http(_fields|_response)?\.[ch]'
+only 'cyaml/' 'config/config[a-z_]*\.[ch]'
+only 'jansson\.h' 'http/batch_json\.c'
+only 'yaml\.h' 'config/config[a-z_]*\.[ch]'
 only 'sodium/crypto_shorthash' 'pure/table\.c'
-only 'sodium/crypto_hash_sha256' 'edge/key_maker\.h'
-only 'sodium' 'pure/table\.c|edge/server\.c|edge/key_maker\.h'
+only 'sodium/crypto_hash_sha256' 'check/key_maker\.h'
+only 'sodium' 'pure/table\.c|edge/server\.c|check/key_maker\.h'
 only 'pthread\.h' 'machine/.*|edge/front\.[ch]'
 
 # main.c wires: it includes the edge and the system, nothing deeper.
-found=$(grep -nE '#[[:space:]]*include "(pure|brain|machine)/' "$src/main.c" || true)
+found=$(grep -nE '#[[:space:]]*include "(pure|brain|machine|check|http)/' "$src/main.c" || true)
 [ -z "$found" ] || fault "src/main.c may not include this:
 $found"
 
 # A check that looked at nothing would pass too.
-seen=$(ls "$src"/pure/*.c "$src"/brain/*.c "$src"/machine/*.c "$src"/edge/*.c | wc -l)
+seen=$(ls "$src"/pure/*.c "$src"/brain/*.c "$src"/machine/*.c "$src"/check/*.c "$src"/http/*.c \
+    "$src"/config/*.c "$src"/edge/*.c | wc -l)
 [ "$seen" -ge 20 ] || fault "saw only $seen sources"
 
 if [ "$faults" -ne 0 ]; then

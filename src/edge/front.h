@@ -9,8 +9,8 @@
  */
 #pragma once
 
-#include "edge/http.h"
 #include "edge/listener.h"
+#include "http/http.h"
 #include "machine/state.h"
 
 #include <pthread.h>

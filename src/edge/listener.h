@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "edge/address.h"
+#include "config/address.h"
 
 #include <sys/types.h>
 

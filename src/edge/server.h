@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "edge/config.h"
+#include "config/config.h"
 
 enum exit_status {
     EXIT_STATUS_OK = 0,

@@ -8,7 +8,7 @@
  * to be read over before they are committed. What a file cannot show, or would
  * take too large a one, is a test function here.
  */
-#include "edge/config.h"
+#include "config/config.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* Tests of addresses: every form, what is refused, printing and comparing. */
-#include "edge/address.h"
+#include "config/address.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

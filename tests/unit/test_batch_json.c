@@ -1,5 +1,5 @@
 /* Batches in JSON: good ones become calls, bad ones say what is wrong and where. */
-#include "edge/batch_json.h"
+#include "http/batch_json.h"
 #include "pure/key.h"
 #include "support/dice.h"
 #include "support/unit.h"

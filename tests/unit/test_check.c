@@ -1,5 +1,5 @@
 /* Checks: templates, and the keys that hostile requests get. */
-#include "edge/check.h"
+#include "check/check.h"
 #include "support/dice.h"
 #include "support/unit.h"
 

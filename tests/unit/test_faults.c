@@ -1,5 +1,5 @@
 /* Tests of faults: places, control characters made visible, the number kept. */
-#include "edge/faults.h"
+#include "config/faults.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

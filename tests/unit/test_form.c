@@ -1,5 +1,5 @@
 /* Forms: decoding and splitting. */
-#include "edge/form.h"
+#include "pure/form.h"
 #include "support/unit.h"
 
 #include <string.h>

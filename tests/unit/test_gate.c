@@ -1,5 +1,5 @@
 /* The gate: fields as libmicrohttpd leaves them in the raw header block. */
-#include "edge/gate.h"
+#include "http/gate.h"
 #include "support/unit.h"
 
 #include <stdio.h>

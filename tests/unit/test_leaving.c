@@ -1,5 +1,5 @@
 /* Leaving: sockets stay until their clients close, or for LEAVING_MS. */
-#include "edge/leaving.h"
+#include "http/leaving.h"
 #include "pure/quantity.h"
 #include "support/unit.h"
 

@@ -1,5 +1,5 @@
 /* Replies: what each answer says, to the byte, and that the longest fits. */
-#include "edge/reply.h"
+#include "http/reply.h"
 #include "pure/key.h"
 #include "support/unit.h"
 

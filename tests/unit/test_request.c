@@ -1,5 +1,5 @@
 /* Requests: targets and forms become messages, or errors that say what to do. */
-#include "edge/request.h"
+#include "http/request.h"
 #include "support/unit.h"
 
 #include <string.h>

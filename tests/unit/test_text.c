@@ -1,5 +1,5 @@
 /* Text: numbers and JSON strings. */
-#include "edge/text.h"
+#include "pure/text.h"
 #include "support/unit.h"
 
 #include <string.h>

@@ -1,0 +1,478 @@
+#include "http/http.h"
+
+#include "http/gate.h"
+#include "http/http_fields.h"
+#include "http/http_response.h"
+#include "http/leaving.h"
+#include "http/request.h"
+#include "machine/clock.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <microhttpd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+static_assert(MHD_VERSION >= 0x00097500, "the batch exchange is proven against 0.9.75");
+
+/* For a request's line and header, then its reply's; cookies count twice, so that
+ * one of 4 KiB, the most a browser keeps, has room. libmicrohttpd 0.9.75 clears
+ * all of it after every request: see HACKING for what more would cost. */
+enum {
+    CONNECTION_MEMORY = 12 * 1024,
+    TARGET_MAX = 8000,
+    REPLY_HEADER_MAX = 1024, /* of which this is kept for the reply */
+    ENTRY_BYTES = 64,        /* a field, parameter or cookie takes so much besides its text */
+    LONG_BODIES_MAX = 64 << 20, /* bytes of bodies that need memory of their own, at once */
+};
+
+/* A connection and its request: it has one at a time. */
+struct client {
+    struct request request;
+    struct http_response response;
+    struct client *next_free;
+    int socket;   /* -1: no connection */
+    bool busy;    /* a request is under way */
+    bool hung_up; /* its client has sent its last byte */
+};
+
+struct http {
+    struct MHD_Daemon *daemon;
+    struct client *clients; /* one for each connection there can be; memory is touched as they come */
+    struct client *free_client;
+    int hangups; /* an epoll set of all clients, for those that have sent their last byte */
+    struct leaving leaving;
+    struct http_terse_set terse;
+    unsigned clients_used;
+    unsigned connections, connections_max;
+    size_t long_bodies; /* bytes */
+    struct contract *contract; /* a reference */
+    bool draining;
+    bool check_places; /* see gate.h */
+    struct batch batch;
+};
+
+static struct request *request_of(const struct message *message)
+{
+    return (struct request *)((char *)message - offsetof(struct request, message));
+}
+
+/* ---- connections ---- */
+
+static struct client *client_take(struct http *http)
+{
+    struct client *client = http->free_client;
+    if (client != NULL) {
+        http->free_client = client->next_free;
+        return client;
+    }
+    assert(http->clients_used < http->connections_max);
+    return &http->clients[http->clients_used++];
+}
+
+static void on_started(struct http *http, struct client *client, int socket)
+{
+    struct epoll_event hangup = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = client};
+    client->socket = socket;
+    client->busy = client->hung_up = false;
+    epoll_ctl(http->hangups, EPOLL_CTL_ADD, socket, &hangup);
+    http->connections++;
+}
+
+/* libmicrohttpd is about to close its descriptor of the socket, which must hold
+ * no unread input then: see leaving.h. */
+static void on_closed(struct http *http, struct client *client)
+{
+    epoll_ctl(http->hangups, EPOLL_CTL_DEL, client->socket, NULL);
+    int duplicate = client->hung_up ? -1 : fcntl(client->socket, F_DUPFD_CLOEXEC, 0);
+    if (duplicate >= 0)
+        leaving_add(&http->leaving, duplicate, clock_now_ns(&clock_system));
+    else
+        leaving_drop_input(client->socket);
+    client->socket = -1;
+    client->next_free = http->free_client;
+    http->free_client = client;
+    http->connections--;
+}
+
+static void on_connection(void *context, struct MHD_Connection *connection, void **client_context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct http *http = context;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        struct client *client = client_take(http);
+        *client_context = client;
+        on_started(
+            http, client,
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
+    } else {
+        on_closed(http, *client_context);
+    }
+}
+
+/* libmicrohttpd's name for this hook is "URI log": it is called with the raw
+ * target before that is cut up, and what it returns is the request's context. */
+static void *on_target(void *context, const char *target, struct MHD_Connection *connection)
+{
+    struct client *client =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+    (void)context;
+    client->busy = true;
+    request_begin(&client->request, target);
+    return client;
+}
+
+/* Takes a request's message back out of the batch: its client has gone. */
+static void withdraw(struct batch *batch, const struct request *request)
+{
+    struct message *last = batch->messages[--batch->count];
+    batch->messages[request->batch_index] = last;
+    request_of(last)->batch_index = request->batch_index;
+}
+
+static void on_completed(void *context, struct MHD_Connection *connection, void **client_context,
+                         enum MHD_RequestTerminationCode code)
+{
+    struct http *http = context;
+    struct client *client = *client_context;
+    (void)connection;
+    (void)code;
+    if (client == NULL)
+        return;
+    if (client->request.stage == REQUEST_ASKED)
+        withdraw(&http->batch, &client->request);
+    if (client->request.long_body != NULL)
+        http->long_bodies -= client->request.long_body_room;
+    request_release(&client->request);
+    client->busy = false;
+}
+
+/* ---- requests ---- */
+
+/* What to say of a request when there is no memory to say it well: what was
+ * decided or done, and of anything else that it cannot be told. */
+static enum http_terse terse_of(const struct request *request)
+{
+    if (request->stage != REQUEST_ANSWERED || request->fault_status != 0)
+        return TERSE_UNAVAILABLE;
+    switch (request->message.kind) {
+    case MESSAGE_ALLOW:
+    case MESSAGE_ALL:
+    case MESSAGE_MISSING:
+        return request->reply.status == 200 ? TERSE_ALLOWED : TERSE_DENIED;
+    case MESSAGE_RESET:
+    case MESSAGE_REFUND:
+        return TERSE_DONE;
+    case MESSAGE_STATUS:
+    case MESSAGE_EACH: /* some may have been taken from: there is no short way to say which */
+    case MESSAGE_LIST:
+    case MESSAGE_DAEMON:
+    case MESSAGE_LIMITS:
+    case MESSAGE_STOP:
+        break;
+    }
+    return TERSE_UNAVAILABLE;
+}
+
+static enum MHD_Result send_reply(const struct http *http, struct MHD_Connection *connection,
+                                  struct client *client)
+{
+    struct reply *reply = &client->request.reply;
+    if (http_response_queue(&client->response, connection, reply,
+                            reply->close || http->draining) == MHD_YES)
+        return MHD_YES;
+    return http_terse_queue(&http->terse, terse_of(&client->request), connection);
+}
+
+/* Refuses a request before its body: the connection is closed, and whatever
+ * follows on it never runs as a request. */
+static enum MHD_Result refuse(const struct http *http, struct MHD_Connection *connection,
+                              struct client *client, unsigned status, const char *detail)
+{
+    reply_problem(&client->request.reply, status, detail);
+    client->request.reply.close = true;
+    return send_reply(http, connection, client);
+}
+
+/* Makes room for the body, within the bytes there are for all; false: not now. */
+static bool expect_body(struct http *http, struct request *request, uint64_t len)
+{
+    bool may_be_long = len <= LONG_BODIES_MAX - http->long_bodies;
+    if ((len > REQUEST_BODY_MAX && !may_be_long) || !request_expect_body(request, len))
+        return false;
+    if (request->long_body != NULL)
+        http->long_bodies += len;
+    return true;
+}
+
+/* The first call, when the header has arrived: the gate. */
+static enum MHD_Result on_header(struct http *http, struct MHD_Connection *connection,
+                                 struct client *client, const char *url, const char *method,
+                                 const char *version)
+{
+    struct request *request = &client->request;
+    struct gate gate;
+    gate_begin(&gate, version, http->check_places);
+    if (gate.fault != NULL)
+        return refuse(http, connection, client, 505, gate.fault);
+    /* One blank is between method and target, and between target and version,
+     * unless there were more, or a NUL cut a string short. */
+    if (http->check_places && ((size_t)(url - 1 - method) != strlen(method) ||
+                               (size_t)(version - 1 - url) != request->target_len))
+        return refuse(http, connection, client, 400,
+                      "the request line holds a NUL character or more than two blanks");
+
+    if (request->target_len > TARGET_MAX)
+        return refuse(http, connection, client, 414, "the target is too long; use at most 8000 bytes");
+
+    const union MHD_ConnectionInfo *header =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    http_fields_pass(connection, &gate);
+    const char *content_type = http_fields_content_type(connection);
+    request->method = method_parse(method);
+    size_t body_max = request_body_max(request, content_type);
+    gate_end(&gate, method + header->header_size, body_max);
+    size_t memory = header->header_size + gate.cookie_bytes +
+                    ENTRY_BYTES * (gate.entries + request->target_parameters);
+    if (gate.fault != NULL)
+        return refuse(http, connection, client, 400, gate.fault);
+    if (memory > CONNECTION_MEMORY - REPLY_HEADER_MAX)
+        return refuse(http, connection, client, 431,
+                      "the header is too large; send fewer or shorter header fields");
+    if (gate.too_large)
+        return refuse(http, connection, client, 413,
+                      body_max == REQUEST_BODY_MAX
+                          ? "the body is too large; send at most 4096 bytes"
+                          : "the body is too large; send at most 1048576 bytes");
+    if (!expect_body(http, request, gate.content_length))
+        return refuse(http, connection, client, 503,
+                      "no memory for another large body now; try again, or send a smaller batch");
+    if (request->route == &route_check)
+        request_check(request, http->contract, url, http_fields_of_check(connection, method));
+    request->stage = REQUEST_READING;
+    return MHD_YES;
+}
+static_assert(REQUEST_BODY_MAX == 4096 && REQUEST_LONG_BODY_MAX == 1048576,
+              "the texts above say so");
+
+/* The last call: the request is whole. */
+static enum MHD_Result on_whole(struct http *http, struct MHD_Connection *connection,
+                                struct client *client)
+{
+    struct batch *batch = &http->batch;
+    struct request *request = &client->request;
+    assert(batch->count < BATCH_MAX); /* a connection has one request at a time */
+    const char *content_type = NULL;
+    if (request->body_len > 0)
+        content_type = http_fields_content_type(connection);
+    if (!request_finish(request, content_type))
+        return send_reply(http, connection, client);
+    request->stage = REQUEST_ASKED;
+    request->batch_index = batch->count;
+    batch->messages[batch->count++] = &request->message;
+    return MHD_YES; /* no response yet: called again once it is answered */
+}
+
+static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *upload,
+                                  size_t *upload_len, void **client_context)
+{
+    struct http *http = context;
+    struct client *client = *client_context;
+    struct request *request = &client->request;
+    switch (request->stage) {
+    case REQUEST_BEGUN:
+        return on_header(http, connection, client, url, method, version);
+    case REQUEST_READING:
+        if (*upload_len == 0)
+            return on_whole(http, connection, client);
+        request_add_body(request, upload, *upload_len);
+        *upload_len = 0;
+        return MHD_YES;
+    case REQUEST_ASKED:
+        return MHD_YES;
+    case REQUEST_ANSWERED:
+        request_reply(request, http->contract->headers);
+        return send_reply(http, connection, client);
+    }
+    return MHD_NO;
+}
+
+void http_add(struct http *http, int socket, const struct sockaddr *peer, socklen_t peer_len)
+{
+    MHD_add_connection(http->daemon, socket, peer, peer_len);
+}
+
+/*
+ * libmicrohttpd waits for the edge of an event, and takes a read that came up
+ * short for all there was. When a client's end came along with its last bytes
+ * that edge is past, and the connection would stay until its timeout. Shutting
+ * down our side of reading, where nothing more can come, makes a new edge; what
+ * has arrived is still read.
+ */
+static void heed_hangups(struct http *http)
+{
+    struct epoll_event events[64];
+    int count = epoll_wait(http->hangups, events, sizeof events / sizeof events[0], 0);
+    for (int i = 0; i < count; i++) {
+        struct client *client = events[i].data.ptr;
+        client->hung_up = true;
+        shutdown(client->socket, SHUT_RD);
+    }
+}
+
+unsigned http_connections(const struct http *http)
+{
+    return http->connections + http->leaving.count;
+}
+
+bool http_has_room(const struct http *http)
+{
+    return http_connections(http) < http->connections_max;
+}
+
+void http_set_contract(struct http *http, struct contract *contract)
+{
+    contract_release(http->contract);
+    http->contract = contract;
+}
+
+void http_drain(struct http *http)
+{
+    http->draining = true;
+}
+
+void http_close_idle(struct http *http)
+{
+    for (unsigned i = 0; i < http->clients_used; i++)
+        if (http->clients[i].socket >= 0 && !http->clients[i].busy)
+            shutdown(http->clients[i].socket, SHUT_RD);
+}
+
+/* ---- the daemon ---- */
+
+/* Targets are decoded by request.c, strictly; libmicrohttpd leaves them as they are. */
+static size_t leave_escaped(void *context, struct MHD_Connection *connection, char *text)
+{
+    (void)context;
+    (void)connection;
+    return strlen(text);
+}
+
+static struct MHD_Daemon *start_daemon(struct http *http, unsigned connections_max)
+{
+    return MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL,
+        on_request, http, MHD_OPTION_CONNECTION_LIMIT, connections_max,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_TIMEOUT_S,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_URI_LOG_CALLBACK,
+        on_target, http, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, http, MHD_OPTION_NOTIFY_CONNECTION,
+        on_connection, http, MHD_OPTION_END);
+}
+
+/* false and errno: some part is missing; http_free takes the others. */
+static bool make_parts(struct http *http)
+{
+    http->clients = calloc(http->connections_max, sizeof http->clients[0]);
+    if (http->clients == NULL)
+        return false;
+    http->hangups = epoll_create1(EPOLL_CLOEXEC);
+    if (http->hangups < 0 || !leaving_init(&http->leaving) || !http_terse_init(&http->terse))
+        return false;
+    http->daemon = start_daemon(http, http->connections_max);
+    return http->daemon != NULL;
+}
+
+struct http *http_new(unsigned connections_max, struct contract *contract)
+{
+    struct http *http = calloc(1, sizeof *http);
+    if (http == NULL)
+        return NULL;
+    http->connections_max = connections_max;
+    http->contract = contract_retain(contract);
+    http->check_places = strncmp(MHD_get_version(), "0.", 2) == 0;
+    http->hangups = http->leaving.epoll = -1;
+    int why = batch_init(&http->batch);
+    if (why != 0) {
+        contract_release(contract);
+        free(http);
+        errno = why;
+        return NULL;
+    }
+    if (make_parts(http))
+        return http;
+    why = errno;
+    http_free(http);
+    errno = why;
+    return NULL;
+}
+
+void http_free(struct http *http)
+{
+    if (http->daemon != NULL)
+        MHD_stop_daemon(http->daemon);
+    for (unsigned i = 0; i < http->clients_used; i++)
+        http_response_release(&http->clients[i].response);
+    http_terse_release(&http->terse);
+    leaving_release(&http->leaving);
+    if (http->hangups >= 0)
+        close(http->hangups);
+    batch_release(&http->batch);
+    contract_release(http->contract);
+    free(http->clients);
+    free(http);
+}
+
+void http_descriptors(const struct http *http, int descriptors[HTTP_DESCRIPTORS])
+{
+    descriptors[0] = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+    descriptors[1] = http->hangups;
+    descriptors[2] = http->leaving.epoll;
+}
+
+void http_heed(struct http *http, int descriptor)
+{
+    if (descriptor == http->hangups)
+        heed_hangups(http);
+    else if (descriptor == http->leaving.epoll)
+        leaving_run(&http->leaving, clock_now_ns(&clock_system));
+}
+
+int http_timeout_ms(const struct http *http)
+{
+    unsigned long long timeout_ms = INT32_MAX;
+    bool has_timeout = MHD_get_timeout(http->daemon, &timeout_ms) == MHD_YES;
+    uint64_t due_ns = leaving_deadline_ns(&http->leaving);
+    if (due_ns != UINT64_MAX) {
+        uint64_t now = clock_now_ns(&clock_system);
+        uint64_t due_ms = due_ns <= now ? 0 : (due_ns - now + NS_PER_MS - 1) / NS_PER_MS;
+        if (!has_timeout || due_ms < timeout_ms)
+            return (int)due_ms;
+    }
+    if (!has_timeout)
+        return -1;
+    return timeout_ms > INT32_MAX ? INT32_MAX : (int)timeout_ms;
+}
+
+void http_run(struct http *http)
+{
+    MHD_run(http->daemon);
+    if (http->leaving.count > 0)
+        leaving_run(&http->leaving, clock_now_ns(&clock_system));
+}
+
+struct batch *http_batch(struct http *http)
+{
+    return &http->batch;
+}
+
+void http_answered(struct http *http)
+{
+    for (size_t i = 0; i < http->batch.count; i++)
+        request_of(http->batch.messages[i])->stage = REQUEST_ANSWERED;
+    http->batch.count = 0;
+}

@@ -1,0 +1,62 @@
+/*
+ * HTTP: connections in, a batch of questions out; answers in, responses out.
+ *
+ * The only user of libmicrohttpd, in its external mode: it runs when http_run
+ * is called and never waits. A request that has fully arrived puts its message
+ * into the batch; once the batch has been answered the next run replies.
+ *
+ * Owns its connections and requests. One thread. Never blocks. Errors: http_new
+ * only; a request that cannot be served is answered with the reason.
+ */
+#pragma once
+
+#include "check/contract.h"
+#include "machine/exchange.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct http;
+
+#define HTTP_IDLE_TIMEOUT_S 60
+
+/* Room for `connections_max` connections, at most BATCH_MAX; takes a reference to
+ * the contract. NULL and errno: no memory or no descriptors. */
+struct http *http_new(unsigned connections_max, struct contract *contract);
+
+/* Closes what is open, and frees. */
+void http_free(struct http *http);
+
+/* The descriptors to wait for; when one is readable, call http_heed with it, then http_run. */
+#define HTTP_DESCRIPTORS 3
+void http_descriptors(const struct http *http, int descriptors[HTTP_DESCRIPTORS]);
+void http_heed(struct http *http, int descriptor);
+
+/* Milliseconds after which http_run has something to do all the same; -1: none. */
+int http_timeout_ms(const struct http *http);
+
+/* Takes over an accepted socket; it is closed if there is no room. */
+void http_add(struct http *http, int socket, const struct sockaddr *peer, socklen_t peer_len);
+
+/* Reads, parses, replies and writes as far as that goes without waiting. */
+void http_run(struct http *http);
+
+/* The questions collected; when there are any, exchange the batch, call
+ * http_answered, and run again. */
+struct batch *http_batch(struct http *http);
+void http_answered(struct http *http);
+
+/* Sockets open now, those leaving included, and whether one more would have room. */
+unsigned http_connections(const struct http *http);
+bool http_has_room(const struct http *http);
+
+/* From now on this contract holds; the caller's reference becomes this one's. */
+void http_set_contract(struct http *http, struct contract *contract);
+
+/* From now on each reply is the last on its connection. */
+void http_drain(struct http *http);
+
+/* Takes in what has reached the sockets that have no request under way, and
+ * hears no more from them: each is closed once that has been answered. */
+void http_close_idle(struct http *http);

@@ -1,0 +1,63 @@
+#include "http/http_fields.h"
+
+#include <string.h>
+#include <strings.h>
+
+static enum MHD_Result pass_field(void *context, enum MHD_ValueKind kind, const char *name,
+                                  size_t name_len, const char *value, size_t value_len)
+{
+    struct gate *gate = context;
+    (void)kind;
+    gate_field(gate, name, name_len, value, value_len);
+    return gate->fault == NULL ? MHD_YES : MHD_NO;
+}
+
+void http_fields_pass(struct MHD_Connection *connection, struct gate *gate)
+{
+    MHD_get_connection_values_n(connection, MHD_HEADER_KIND, pass_field, gate);
+}
+
+const char *http_fields_content_type(struct MHD_Connection *connection)
+{
+    return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE);
+}
+
+struct search {
+    const char *name;
+    size_t name_len;
+    unsigned to_skip;
+    const char *value; /* NULL: not found */
+    size_t value_len;
+};
+
+static enum MHD_Result find_field(void *context, enum MHD_ValueKind kind, const char *name,
+                                  size_t name_len, const char *value, size_t value_len)
+{
+    struct search *search = context;
+    (void)kind;
+    if (name_len != search->name_len || strncasecmp(name, search->name, name_len) != 0)
+        return MHD_YES;
+    if (search->to_skip-- > 0)
+        return MHD_YES;
+    search->value = value;
+    search->value_len = value_len;
+    return MHD_NO;
+}
+
+static const char *field(void *context, const char *name, unsigned index, size_t *len)
+{
+    struct search search = {.name = name, .name_len = strlen(name), .to_skip = index};
+    MHD_get_connection_values_n(context, MHD_HEADER_KIND, find_field, &search);
+    *len = search.value_len;
+    return search.value;
+}
+
+struct check_request http_fields_of_check(struct MHD_Connection *connection, const char *method)
+{
+    return (struct check_request){
+        .method = method,
+        .peer = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr,
+        .field = field,
+        .context = connection,
+    };
+}

@@ -1,0 +1,50 @@
+/*
+ * Responses: libmicrohttpd's form of a reply, kept from a client's one request to its next.
+ *
+ * Making one costs a dozen allocations, and the next reply to the same client
+ * mostly differs in the body's bytes and in the values of some fields alone; so an
+ * answer about a bucket is kept, and used again when it fits. Errors are made anew.
+ *
+ * Owns the response. One thread. Never blocks.
+ */
+#pragma once
+
+#include "http/reply.h"
+
+#include <microhttpd.h>
+#include <stdbool.h>
+
+struct http_response {
+    struct MHD_Response *kept; /* NULL: none */
+    /* What it was made from. */
+    size_t body_len;
+    const char *content_type;
+    uint32_t fields_count;
+    struct reply_field fields[REPLY_FIELDS_MAX];
+    char values[REPLY_POLICY_MAX + REPLY_VALUES_MAX]; /* of the fields; the limits may be gone */
+};
+
+/* Answers made beforehand, for when there is no memory for others: what was
+ * decided is still told. */
+enum http_terse { TERSE_ALLOWED, TERSE_DENIED, TERSE_DONE, TERSE_UNAVAILABLE, TERSE_COUNT };
+
+struct http_terse_set {
+    struct MHD_Response *responses[TERSE_COUNT];
+};
+
+/* false: no memory; what there is is still to be released. */
+bool http_terse_init(struct http_terse_set *set);
+void http_terse_release(struct http_terse_set *set);
+
+/* Queues one of them, on the last reply of a connection. */
+enum MHD_Result http_terse_queue(const struct http_terse_set *set, enum http_terse which,
+                                 struct MHD_Connection *connection);
+
+/* Queues a reply on a connection; `close`: it is the last one there. The reply's
+ * body is borrowed until it has been sent, and must be at the same place every
+ * time; a large body is taken over. MHD_NO: no memory, and nothing was queued. */
+enum MHD_Result http_response_queue(struct http_response *response,
+                                    struct MHD_Connection *connection, struct reply *reply,
+                                    bool close);
+
+void http_response_release(struct http_response *response);

@@ -1,0 +1,161 @@
+#include "http/reply.h"
+
+#include "http/reply_headers.h"
+#include "http/reply_json.h"
+#include "pure/text.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the policies that a list violated, each once ---- */
+
+#define SEEN_SLOTS 8192
+static_assert(SEEN_SLOTS >= 2 * LIST_MAX * BUCKETS_MAX && (SEEN_SLOTS & (SEEN_SLOTS - 1)) == 0,
+              "open addressing, at most half full");
+
+/* Policy names by their text: overrides have names of their own that say the same. */
+struct seen {
+    const char *names[SEEN_SLOTS];
+};
+
+/* FNV-1a will do: the names are the configuration's, not a caller's. */
+static size_t slot_of(const char *name)
+{
+    uint64_t hash = 0xcbf29ce484222325;
+    for (; *name != '\0'; name++)
+        hash = (hash ^ (unsigned char)*name) * 0x100000001b3;
+    return (size_t)(hash ^ hash >> 32) & (SEEN_SLOTS - 1);
+}
+
+/* Whether a name is seen for the first time. */
+static bool see(struct seen *seen, const char *name)
+{
+    size_t slot = slot_of(name);
+    for (; seen->names[slot] != NULL; slot = (slot + 1) & (SEEN_SLOTS - 1))
+        if (seen->names[slot] == name || strcmp(seen->names[slot], name) == 0)
+            return false;
+    seen->names[slot] = name;
+    return true;
+}
+
+static void write_all_violated(struct text *body, const struct list_question *ask)
+{
+    struct seen seen = {0};
+    const char *separator = "";
+    text_literal(body, "[");
+    for (uint32_t i = 0; i < ask->count; i++) {
+        const struct bucket_answer *answer = &ask->calls[i].answer;
+        const char *violated[BUCKETS_MAX];
+        uint32_t count = bucket_answer_allows(answer) ? 0 : reply_violated(answer, violated);
+        for (uint32_t j = 0; j < count; j++) {
+            if (!see(&seen, violated[j]))
+                continue;
+            text_string(body, separator);
+            text_string(body, violated[j]);
+            separator = ",";
+        }
+    }
+    text_literal(body, "]");
+}
+
+/* ---- the results ---- */
+
+static void write_allow_result(struct text *body, const struct bucket_call *call, bool allowed)
+{
+    if (allowed) {
+        text_literal(body, "{\"allowed\":true,");
+    } else {
+        text_literal(body, "{\"allowed\":false,\"violated-policies\":");
+        reply_write_violated(body, &call->answer);
+        text_literal(body, ",");
+    }
+    reply_write_allow(body, &call->ask, &call->answer, allowed);
+    text_literal(body, "}");
+}
+
+/* Of ALL none is allowed unless all are, not even what is on trial. */
+static void write_result(struct text *body, const struct message *message,
+                         const struct bucket_call *call)
+{
+    switch (message->kind) {
+    case MESSAGE_EACH:
+        write_allow_result(body, call, bucket_answer_allows(&call->answer));
+        return;
+    case MESSAGE_ALL:
+        write_allow_result(body, call, message->answer.list.allowed);
+        return;
+    default:
+        assert(message->kind == MESSAGE_LIST);
+        text_literal(body, "{");
+        reply_write_status(body, &call->ask, &call->answer);
+        text_literal(body, "}");
+    }
+}
+
+static void write_results(struct text *body, const struct message *message)
+{
+    const struct list_question *ask = &message->ask.list;
+    text_literal(body, "\"results\":[");
+    for (uint32_t i = 0; i < ask->count; i++) {
+        if (i > 0)
+            text_literal(body, ",");
+        write_result(body, message, &ask->calls[i]);
+    }
+    text_literal(body, "]}\n");
+}
+
+static void write_all_denied(struct text *body, const struct message *message)
+{
+    text_literal(body, "{\"type\":\"" REPLY_TYPE_QUOTA_EXCEEDED
+                       "\",\"title\":\"" REPLY_TITLE_QUOTA_EXCEEDED
+                       "\",\"status\":429,\"violated-policies\":");
+    write_all_violated(body, &message->ask.list);
+    text_literal(body, ",\"allowed\":false,\"retry_after_ms\":");
+    reply_write_retry_after_ms(body, message->answer.list.retry_after_ms);
+    text_literal(body, ",");
+}
+
+/* ---- the whole ---- */
+
+#define FRAME_MAX 512
+#define RESULT_MAX (REPLY_JSON_MAX + BUCKETS_MAX * POLICY_NAME_MAX + 1)
+
+size_t reply_list_room(const struct list_question *ask)
+{
+    size_t room = FRAME_MAX + ask->count * (size_t)RESULT_MAX;
+    for (uint32_t i = 0; i < ask->count; i++)
+        room += 2 * ask->calls[i].ask.key_len;
+    return room;
+}
+
+/* A slow client keeps its body for long, so what was not needed is given back. By a
+ * copy: a realloc(3) of so large a block would have glibc map and unmap it for each
+ * list, which costs four times as much as writing a hundred results. */
+static char *trim(char *room, size_t len)
+{
+    char *trimmed = malloc(len);
+    if (trimmed == NULL)
+        return room;
+    memcpy(trimmed, room, len);
+    free(room);
+    return trimmed;
+}
+
+void reply_list(struct reply *reply, const struct message *message, char *room)
+{
+    bool denied = message->kind == MESSAGE_ALL && !message->answer.list.allowed;
+    reply_begin(reply, denied ? 429 : 200, denied ? reply_type_problem : reply_type_json);
+    struct text body = text_begin(room, reply_list_room(&message->ask.list));
+    if (denied) {
+        reply_add_retry_after(reply, message->answer.list.retry_after_ms);
+        write_all_denied(&body, message);
+    } else if (message->kind == MESSAGE_ALL) {
+        text_literal(&body, "{\"allowed\":true,");
+    } else {
+        text_literal(&body, "{");
+    }
+    write_results(&body, message);
+    reply->body_len = text_end(&body);
+    reply->large_body = trim(room, reply->body_len);
+}

@@ -1,0 +1,87 @@
+/*
+ * Requests: from the bytes of a target and a body to one checked message.
+ *
+ * What is wrong with a request is found where it is parsed but told only after
+ * all of it has arrived, most general first: framing, path, method, parameters.
+ *
+ * Owns its buffers, and what request_release frees; the message borrows from
+ * them. One thread. Never blocks.
+ */
+#pragma once
+
+#include "brain/message.h"
+#include "check/contract.h"
+#include "http/batch_json.h"
+#include "http/reply.h"
+#include "http/route.h"
+#include "pure/key.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define REQUEST_BODY_MAX 4096                     /* bytes of form, or of anything that is ignored */
+#define REQUEST_LONG_BODY_MAX BATCH_JSON_BODY_MAX /* of a list, or of what is sent to a check */
+
+enum request_stage {
+    REQUEST_BEGUN,    /* its target is parsed */
+    REQUEST_READING,  /* its header passed the gate; a body may be on the way */
+    REQUEST_ASKED,    /* its message is in the batch */
+    REQUEST_ANSWERED, /* and has come back */
+};
+
+struct request {
+    enum request_stage stage;
+    unsigned method;           /* METHOD_ bit; 0 until known */
+    const struct route *route; /* NULL: no such path */
+    unsigned seen;             /* PARAMETER_ bits that have had a value */
+    unsigned fault_status;     /* of the first thing wrong with the parameters; 0: nothing yet */
+    char detail[REPLY_DETAIL_MAX];
+    struct message message;
+    struct daemon_answer daemon_answer;
+    size_t batch_index; /* while ASKED */
+    size_t target_len;  /* bytes of the raw target */
+    size_t target_parameters; /* in its query */
+    size_t body_len;
+    char *long_body;       /* room for a body that has none in `body`, from malloc, or NULL */
+    size_t long_body_room;
+    bool is_list;
+    struct batch_json list; /* if it is one */
+    char *list_room;        /* for the reply to it, until that is written */
+    struct {
+        unsigned deny_status;
+        bool is_missing, missing_allows;
+    } check; /* of route_check */
+    char key[KEY_MAX + 1];
+    char limit_name[LIMIT_NAME_MAX + 1];
+    union {
+        char body[REQUEST_BODY_MAX]; /* until it is parsed */
+        struct reply reply;          /* from then on */
+    };
+};
+
+/* Begins a request from its raw target: path, "?", query; NUL-terminated. */
+void request_begin(struct request *request, const char *target);
+
+/* Of route_check, when the header has arrived: finds the check that the path names,
+ * and makes the key. path: of the raw target; asked: with the suffix still to be set. */
+void request_check(struct request *request, const struct contract *contract, const char *path,
+                   struct check_request asked);
+
+/* The most bytes of body that this request may have. content_type: NULL if there is none. */
+size_t request_body_max(const struct request *request, const char *content_type);
+
+/* Makes room for a body of this length, at most request_body_max. false: no memory. */
+bool request_expect_body(struct request *request, size_t len);
+
+/* Adds bytes of the body, of a length known to stay within the room. */
+void request_add_body(struct request *request, const char *bytes, size_t len);
+
+/* Once all has arrived: true, and the message is ready to ask; or false, and
+ * the reply says what is wrong. content_type: NULL if there was none. */
+bool request_finish(struct request *request, const char *content_type);
+
+/* Writes the reply to an answered message. */
+void request_reply(struct request *request, enum headers_dialect dialect);
+
+/* Frees what a request holds besides itself; it can begin again. */
+void request_release(struct request *request);

@@ -1,0 +1,93 @@
+#include "http/route.h"
+
+#include <string.h>
+
+static const struct route routes[] = {
+    {
+        .path = "/allow",
+        .methods = METHOD_GET | METHOD_POST,
+        .allow = "GET, POST",
+        .parameters = PARAMETER_KEY | PARAMETER_TOKENS | PARAMETER_LIMIT,
+        .takes = "key, tokens and limit",
+        .with_key = MESSAGE_ALLOW,
+        .without_key = -1,
+        .takes_list = true,
+    },
+    {
+        .path = "/reset",
+        .methods = METHOD_POST | METHOD_DELETE,
+        .allow = "POST, DELETE",
+        .parameters = PARAMETER_KEY | PARAMETER_LIMIT,
+        .takes = "key and limit",
+        .with_key = MESSAGE_RESET,
+        .without_key = -1,
+    },
+    {
+        .path = "/refund",
+        .methods = METHOD_POST,
+        .allow = "POST",
+        .parameters = PARAMETER_KEY | PARAMETER_TOKENS | PARAMETER_LIMIT,
+        .takes = "key, tokens and limit",
+        .with_key = MESSAGE_REFUND,
+        .without_key = -1,
+    },
+    {
+        .path = "/status",
+        .methods = METHOD_GET | METHOD_HEAD,
+        .allow = "GET, HEAD",
+        .parameters = PARAMETER_KEY | PARAMETER_LIMIT,
+        .takes = "key and limit",
+        .with_key = MESSAGE_STATUS,
+        .without_key = MESSAGE_DAEMON,
+        .takes_list = true,
+    },
+};
+
+const struct route route_check = {
+    .path = ROUTE_CHECK_PREFIX "NAME",
+    .methods = METHOD_ANY,
+    .with_key = MESSAGE_ALLOW,
+    .without_key = -1,
+};
+
+static const struct {
+    const char *name;
+    unsigned bit;
+} methods[] =
+    {
+        {"GET", METHOD_GET},
+        {"HEAD", METHOD_HEAD},
+        {"POST", METHOD_POST},
+        {"DELETE", METHOD_DELETE},
+},
+  parameters[] = {
+      {"key", PARAMETER_KEY},
+      {"tokens", PARAMETER_TOKENS},
+      {"limit", PARAMETER_LIMIT},
+};
+
+#define LENGTH(array) (sizeof(array) / sizeof(array)[0])
+
+const struct route *route_find(const char *path, size_t len)
+{
+    for (size_t i = 0; i < LENGTH(routes); i++)
+        if (strlen(routes[i].path) == len && memcmp(routes[i].path, path, len) == 0)
+            return &routes[i];
+    return NULL;
+}
+
+unsigned method_parse(const char *method)
+{
+    for (size_t i = 0; i < LENGTH(methods); i++)
+        if (strcmp(methods[i].name, method) == 0)
+            return methods[i].bit;
+    return METHOD_OTHER;
+}
+
+unsigned parameter_parse(const char *name, size_t len)
+{
+    for (size_t i = 0; i < LENGTH(parameters); i++)
+        if (strlen(parameters[i].name) == len && memcmp(parameters[i].name, name, len) == 0)
+            return parameters[i].bit;
+    return 0;
+}
