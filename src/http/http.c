@@ -22,12 +22,15 @@ static_assert(MHD_VERSION >= 0x00097500, "the batch exchange is proven against 0
  * one of 4 KiB, the most a browser keeps, has room. libmicrohttpd 0.9.75 clears
  * all of it after every request: see HACKING for what more would cost. */
 enum {
-    CONNECTION_MEMORY = 12 * 1024,
+    CONNECTION_MEMORY = 13 * 1024 + 512,
     TARGET_MAX = 8000,
-    REPLY_HEADER_MAX = 1024, /* of which this is kept for the reply */
+    REPLY_HEADER_MAX = 2560, /* of which this is kept for the reply */
     ENTRY_BYTES = 64,        /* a field, parameter or cookie takes so much besides its text */
     LONG_BODIES_MAX = 64 << 20, /* bytes of bodies that need memory of their own, at once */
 };
+
+static_assert(REPLY_POLICY_MAX + REPLY_VALUES_MAX + 256 <= REPLY_HEADER_MAX,
+              "the longest header of a reply has room");
 
 /* A connection and its request: it has one at a time. */
 struct client {

@@ -1,0 +1,272 @@
+#!/usr/bin/python3 -B
+"""
+The fields that tell how a key stands, read by a structured-field parser that is not ours.
+
+The parser is an npm package (tests/e2e/sfv), put into a directory of its own for the run.
+Names hold quotes and backslashes, and what is parsed must say what the body says.
+"""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+import urllib.parse
+
+from harness import PATIENCE_S, Case, Connection, Daemon, request_bytes
+
+SFV = pathlib.Path(__file__).resolve().parent / "sfv"
+DAY_S = 24 * 3600
+INTEGER_MAX = 999_999_999_999_999  # RFC 9651, 3.3.1
+
+# NAME: {BUCKET or None: (BURST, TOKENS A DAY)}. At a tick of 10 s and few tokens a day no
+# bucket gains one while the tests run.
+LIMITS = {
+    "default": {None: (10, 1)},
+    'say "hi" \\ bye': {None: (3, 2)},
+    "\\\\\"\"": {"one": (7, 1)},
+    'two "of" \\ them': {'a "b" \\': (20, 4), "c, d;q=1": (5, 1)},
+    '"' * 64: {"\\" * 31 + str(i): (10 - i, i + 1) for i in range(4)},
+}
+LONGEST = '"' * 64
+
+
+def config(dialect, limits):
+    lines = ["tick: 10s"] + ([] if dialect is None else [f"headers: {dialect}"]) + ["limits:"]
+    for name, buckets in limits.items():
+        lines.append(f"  - name: '{name}'")
+        if None in buckets:
+            lines += ["    burst: %d" % buckets[None][0], "    rate: %d/d" % buckets[None][1]]
+            continue
+        lines.append("    buckets:")
+        for bucket, (burst, rate) in buckets.items():
+            lines += [f"      - name: '{bucket}'", f"        burst: {burst}",
+                      f"        rate: {rate}/d"]
+    return "\n".join(lines) + "\n"
+
+
+def ceil_seconds(ms):
+    return -(-ms // 1000)
+
+
+class Parser:
+    """The npm package, behind a pipe."""
+
+    def __init__(self):
+        self.directory = tempfile.mkdtemp(prefix="allowd-sfv-")
+        for name in ("package.json", "package-lock.json", "parse.mjs"):
+            shutil.copy(SFV / name, self.directory)
+        try:
+            subprocess.run(["npm", "ci", "--ignore-scripts", "--prefer-offline", "--no-audit",
+                            "--no-fund", "--loglevel=error"], cwd=self.directory, check=True,
+                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+            self.process = subprocess.Popen(["node", "parse.mjs"], cwd=self.directory, text=True,
+                                            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        except BaseException:
+            shutil.rmtree(self.directory)
+            raise
+
+    def __call__(self, kind, value):
+        print(kind, value, file=self.process.stdin, flush=True)
+        answer = json.loads(self.process.stdout.readline())
+        if "error" in answer:
+            raise AssertionError(f"{value!r} is no structured {kind}: {answer['error']}")
+        return answer
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.stdout.close()
+        self.process.wait(PATIENCE_S)
+        shutil.rmtree(self.directory)
+
+
+parse = None
+
+
+def setUpModule():
+    """Without npm or its registry there is nothing to judge by; where a change is judged, that
+    is a failure."""
+    global parse
+    try:
+        parse = Parser()
+    except (FileNotFoundError, subprocess.SubprocessError) as error:
+        if os.environ.get("CI") == "true":
+            raise
+        raise unittest.SkipTest(f"no structured-field parser: {error}") from None
+
+
+def tearDownModule():
+    parse.close()
+
+
+class Dialect:
+    """One answer of each sort, under every limit, each judged by the dialect's own rules."""
+
+    dialect = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.config = config(cls.dialect, LIMITS)
+        super().setUpClass()
+
+    def answers(self, limit):
+        """Responses about one key, from full to empty and back."""
+        key = urllib.parse.quote(self.key())
+        about = f"?key={key}&limit={urllib.parse.quote(limit, safe='')}"
+        smallest = min(burst for burst, _ in LIMITS[limit].values())
+        for method, target, status in (
+                ("GET", f"/status{about}", 200),
+                ("GET", f"/allow{about}&tokens=0", 200),
+                ("GET", f"/allow{about}", 200),
+                ("GET", f"/allow{about}&tokens={smallest - 1}", 200),
+                ("GET", f"/allow{about}", 429),
+                ("GET", f"/allow{about}&tokens={INTEGER_MAX}", 429),
+                ("GET", f"/status{about}", 200),
+                ("POST", f"/refund{about}", 200),
+                ("POST", f"/reset{about}", 200)):
+            response = self.call(method, target)
+            self.assertEqual(response.status, status, response)
+            self.assertEqual(response.json()["limit"], limit)
+            yield response
+
+    def states(self, response):
+        """Of each bucket: its name in headers, burst, window, remaining, milliseconds to full."""
+        body = response.json()
+        buckets = body.get("buckets", [dict(body, name=None)])
+        terms = LIMITS[body["limit"]]
+        self.assertEqual([bucket["name"] for bucket in buckets], list(terms))
+        for bucket, (name, (burst, rate)) in zip(buckets, terms.items()):
+            self.assertEqual(bucket["burst"], burst)
+            yield (body["limit"] if name is None else f"{body['limit']}/{name}", burst,
+                   -(-burst * DAY_S // rate), bucket["remaining"], bucket["reset_after_ms"])
+
+    def fewest(self, response):
+        """The state of the bucket that holds least."""
+        return min(self.states(response), key=lambda state: state[3])
+
+    def rate_limit_fields(self, response):
+        return {name: value for name, value in response.fields if "ratelimit" in name.lower()}
+
+    def judge(self, response):
+        raise NotImplementedError
+
+    def test_fields_say_what_the_body_says(self):
+        for limit in LIMITS:
+            for response in self.answers(limit):
+                with self.subTest(response=response):
+                    self.judge(response)
+
+    def test_retry_after_stays(self):
+        for limit in LIMITS:
+            for response in self.answers(limit):
+                retry_after_ms = response.json().get("retry_after_ms")
+                with self.subTest(response=response):
+                    if response.status == 429 and retry_after_ms is not None:
+                        self.assertEqual(parse("item", response.header("Retry-After")),
+                                         {"value": max(1, ceil_seconds(retry_after_ms)),
+                                          "parameters": {}})
+                    else:
+                        self.assertIsNone(response.header("Retry-After"))
+
+    def test_the_same_connection_tells_each_answer_anew(self):
+        """What is kept of a response from one request to the next must not show."""
+        with Connection(self.daemon.address) as connection:
+            for limit in list(LIMITS) * 2:
+                target = f"/allow?key={self.key()}&limit={urllib.parse.quote(limit, safe='')}"
+                for _ in range(4):
+                    connection.send(request_bytes("GET", target))
+                    with self.subTest(limit=limit):
+                        self.judge(connection.receive())
+
+
+class Ietf(Dialect, Case):
+    dialect = "ietf"
+
+    def judge(self, response):
+        states = list(self.states(response))
+        self.assertEqual(list(self.rate_limit_fields(response)), ["RateLimit-Policy", "RateLimit"])
+        self.assertEqual(
+            parse("list", response.header("RateLimit-Policy")),
+            [{"value": name, "parameters": {"q": burst, "w": window}}
+             for name, burst, window, _, _ in states])
+        found = parse("list", response.header("RateLimit"))
+        self.assertEqual([(item["value"], item["parameters"]["r"]) for item in found],
+                         [(name, remaining) for name, _, _, remaining, _ in states])
+        for item, (_, burst, window, remaining, reset_ms) in zip(found, states):
+            self.assertEqual(list(item["parameters"]), ["r", "t"])
+            self.assertIn(item["parameters"]["t"], range(ceil_seconds(reset_ms) + 1))
+            self.assertEqual(item["parameters"]["t"] == 0, remaining == burst)
+            if remaining == burst - 1:
+                self.assertEqual(item["parameters"]["t"], ceil_seconds(reset_ms))
+
+    def test_a_large_request_leaves_room_for_the_longest_reply(self):
+        """libmicrohttpd has request and reply share a connection's memory."""
+        target = f"/allow?key=k&tokens=0&limit={urllib.parse.quote(LONGEST, safe='')}"
+        statuses = set()
+        for size in range(3000, 11500, 100):
+            response = self.call("GET", target, [("X-Filler", "x" * size)])
+            self.assertIsNotNone(response, f"no answer to a header of {size} bytes")
+            self.assertIn(response.status, (200, 431))
+            statuses.add(response.status)
+            if response.status == 200:
+                self.judge(response)
+        self.assertEqual(statuses, {200, 431})
+
+
+class Default(Ietf):
+    dialect = None
+
+
+class Draft03(Dialect, Case):
+    dialect = "draft-03"
+
+    def judge(self, response):
+        _, burst, _, remaining, reset_ms = self.fewest(response)
+        self.assertEqual(list(self.rate_limit_fields(response)),
+                         ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"])
+        self.assertEqual(
+            parse("list", response.header("RateLimit-Limit")),
+            [{"value": burst, "parameters": {}}] +
+            [{"value": each, "parameters": {"w": window}}
+             for _, each, window, _, _ in self.states(response)])
+        self.assertEqual(parse("item", response.header("RateLimit-Remaining")),
+                         {"value": remaining, "parameters": {}})
+        self.assertEqual(parse("item", response.header("RateLimit-Reset")),
+                         {"value": ceil_seconds(reset_ms), "parameters": {}})
+        self.assertEqual(remaining, response.json()["remaining"])
+
+
+class XRateLimit(Dialect, Case):
+    dialect = "x-ratelimit"
+
+    def judge(self, response):
+        _, burst, _, remaining, reset_ms = self.fewest(response)
+        self.assertEqual(self.rate_limit_fields(response),
+                         {"X-RateLimit-Limit": str(burst),
+                          "X-RateLimit-Remaining": str(remaining),
+                          "X-RateLimit-Reset": str(ceil_seconds(reset_ms))})
+
+
+class Without(Dialect, Case):
+    dialect = "none"
+
+    def judge(self, response):
+        self.assertEqual(self.rate_limit_fields(response), {})
+
+
+class Reload(unittest.TestCase):
+    def test_another_dialect_on_a_connection_that_stays(self):
+        with Daemon(config("ietf", LIMITS)) as daemon, Connection(daemon.address) as connection:
+            for dialect, field in (("ietf", "RateLimit"), ("draft-03", "RateLimit-Limit"),
+                                   ("x-ratelimit", "X-RateLimit-Limit"), ("none", None),
+                                   ("ietf", "RateLimit")):
+                daemon.reload(config(dialect, LIMITS))
+                connection.send(request_bytes("GET", "/allow?key=k&tokens=0"))
+                response = connection.receive()
+                found = [name for name, _ in response.fields if "RateLimit" in name]
+                self.assertEqual(field in found if field else not found, True, response)
+
+
+if __name__ == "__main__":
+    unittest.main()
