@@ -312,6 +312,8 @@ static void headers_become_keys(void **state)
         {"{header:A}", "unix", "A:  \t a b \t", "a b"},
         {"{header:A}", "unix", "A: 1\nB: 2\na: 3", "1, 3"},
         {"{header:A}", "unix", "A: 1\nA:\nA: 3", "1, , 3"},
+        {"{header:A}", "unix", "A: 1\nA:", "1, "},
+        {"{header:A}", "unix", "A:\nA: 1", ", 1"},
         {"{header:A}", "unix", "", NULL},
         {"{header:A}", "unix", "A:", NULL},
         {"{header:A}", "unix", "A: \t ", NULL},
