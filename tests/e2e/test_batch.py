@@ -21,6 +21,8 @@ limits:
   - {name: slow, burst: 10, rate: 1/5d}
   - {name: 'say "hi" \\ bye', burst: 3, rate: 1/d}
   - {name: default, burst: 10, rate: 1/d}
+checks:
+  - {name: any, limit: api, key: "{client_ip}"}
 """
 
 QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"
@@ -620,6 +622,12 @@ class Load(BatchCase):
                 first_kib = kib
         if not self.daemon.is_sanitized():
             self.assertLess(kib, first_kib + 4096)
+            self.assertLess(kib, 24 * 1024)
+
+    def test_a_check_needs_none_of_that_memory(self):
+        clients = [self.announce(self.key()) for _ in range(LONG_BODIES_MAX)]
+        self.assertTrue(all(self.is_told_to_go_on(client) for client in clients))
+        self.assertEqual(self.call("POST", "/check/any", (), b"a" * 4097).status, 200)
 
     def serves_others(self):
         """Calls that need no memory of their own, while none is left."""

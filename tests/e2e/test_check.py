@@ -196,7 +196,8 @@ class Routes(CheckCase):
     def test_what_is_no_request_for_a_path(self):
         before = self.counters()
         for method, target in (("OPTIONS", "*"), ("GET", "*"), ("CONNECT", "a:80"),
-                               ("CONNECT", "check/header"), ("GET", "check/header"),
+                               ("CONNECT", "check/header"), ("CONNECT", "/check/header"),
+                               ("GET", "check/header"),
                                ("GET", "http://a/check/header"), ("GET", "/check/header#a"),
                                ("GET", "/check/header/\xe9")):
             with self.subTest(method, target=target):

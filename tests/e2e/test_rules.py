@@ -311,6 +311,11 @@ limits:
         self.assertEqual(self.allow("api:blocked").status, 429)
         self.assertEqual(self.allow("api:blocked", "&tokens=0").status, 200)
 
+    def test_deny_in_numbers_that_a_structured_field_can_have(self):
+        """RFC 9651, 3.3.1: an integer has at most 15 digits."""
+        for response in (self.allow("api:blocked"), self.call("GET", "/status?key=api:blocked")):
+            self.assertRegex(response.header("RateLimit"), r'^"api";r=0(;t=\d{1,15})?$')
+
     def test_deny_until_then(self):
         response = self.allow(self.key("api:later"))
         self.assertEqual(response.status, 429)
