@@ -167,8 +167,10 @@ class Answers(CheckCase):
 class Routes(CheckCase):
     def test_any_path_and_query_below(self):
         key = self.key()
-        paths = ("header", "header/", "header/a/b/c", "header//", "header/..", "header/%2e%2e/allow",
-                 "header?", "header?key=a&key=b", "header?%zz", "header?tokens=-1&x", "header/a?b/c",
+        paths = ("header", "header/", "header/a/b/c", "header//", "header/..",
+                 "header/%2e%2e/allow",
+                 "header?", "header?key=a&key=b", "header?%zz", "header?tokens=-1&x",
+                 "header/a?b/c",
                  "header/%zz", "header/%00", "header/%ff", "%68eader", "header/" + "a" * 5000)
         for path in paths:
             with self.subTest(path[:40]):
@@ -186,14 +188,16 @@ class Routes(CheckCase):
                     self.assertEqual(response.status, 404)
                     if method != "HEAD":
                         self.assert_problem(response, 404, "no such check")
-        for path in ("/check", "/checks/header", "/Check/header", "//check/header", "/check%2Fheader"):
+        for path in ("/check", "/checks/header", "/Check/header", "//check/header",
+                     "/check%2Fheader"):
             self.assert_problem(self.call("GET", path, [("X-Api-Key", "k")]), 404)
         self.assertEqual(self.counted(before), {})
 
     def test_what_is_no_request_for_a_path(self):
         before = self.counters()
         for method, target in (("OPTIONS", "*"), ("GET", "*"), ("CONNECT", "a:80"),
-                               ("CONNECT", "check/header"), ("GET", "check/header"),
+                               ("CONNECT", "check/header"), ("CONNECT", "/check/header"),
+                               ("GET", "check/header"),
                                ("GET", "http://a/check/header"), ("GET", "/check/header#a"),
                                ("GET", "/check/header/\xe9")):
             with self.subTest(method, target=target):
@@ -315,7 +319,8 @@ class ClientIp(CheckCase):
         ["unknown"], [""], [","], ["203.0.113.7,"], ["203.0.113.7, "], ["203.0.113.7, , 127.0.0.1"],
         ["203.0.113.7, _hidden"], ["203.0.113.7", ""], ["203.0.113.7 127.0.0.1"], ['"203.0.113.7"'],
         ["203.0.113"], ["203.0.113.256"], ["0203.0.113.7"], ["203.0.113.7:"], ["203.0.113.7:x"],
-        ["203.0.113.7:65536"], ["2001:db8::7::1"], ["[2001:db8::7"], ["2001:db8::7]"], ["fe80::1%eth0"],
+        ["203.0.113.7:65536"], ["2001:db8::7::1"], ["[2001:db8::7"], ["2001:db8::7]"],
+        ["fe80::1%eth0"],
         ["[203.0.113.7]"], ["203.0.113.7/32"], [b"203.0.113.\xb2"], [b"\xff"], ["a" * 5000],
         [", ".join(["10.0.0.1"] * 400)[1:-1] + ", evil"], ["\u0662\u0660\u0663.0.113.7"],
     )
@@ -387,7 +392,8 @@ class Parts(CheckCase):
                               ("a b", "a b"), ("b\u00fccher.example", "b\u00fccher.example")):
                 with self.subTest(check, host=host):
                     self.assert_counts_against(f"host:{key}", check, host=host)
-        for value, key in (("Shop.example:443", "shop.example"), ("evil, shop.example", "shop.example"),
+        for value, key in (("Shop.example:443", "shop.example"),
+                           ("evil, shop.example", "shop.example"),
                            ("", "allowd.test")):
             with self.subTest(value):
                 headers = [("X-Forwarded-Host", value)]
@@ -407,7 +413,8 @@ class Parts(CheckCase):
     def test_path(self):
         for check in ("path", "wary-path"):
             for suffix, key in (("", "/"), ("/", "/"), ("?a=/b", "/"), ("/a/b?c=d", "/a/b"),
-                                ("/a%20b%2Fc", "/a b/c"), ("/a+b", "/a+b"), ("//a/../b", "//a/../b"),
+                                ("/a%20b%2Fc", "/a b/c"), ("/a+b", "/a+b"),
+                                ("//a/../b", "//a/../b"),
                                 ("/%zz%4", "/%zz%4"), ("/caf%C3%A9", "/caf\u00e9"),
                                 ("/A%41", "/AA"), ("/%2541", "/%41")):
                 with self.subTest(check, suffix=suffix):
@@ -421,7 +428,8 @@ class Parts(CheckCase):
                     self.assert_counts_against("path:/suffix", "wary-path/suffix", [(name, value)])
 
     def test_a_path_that_is_no_key(self):
-        for suffix, raw in (("/%ff", b"path:/\xff"), ("/%00", b"path:/\0"), ("/%0d%0a", b"path:/\r\n"),
+        for suffix, raw in (("/%ff", b"path:/\xff"), ("/%00", b"path:/\0"),
+                            ("/%0d%0a", b"path:/\r\n"),
                             ("/" + "a" * 5000, b"path:/" + b"a" * 5000)):
             with self.subTest(suffix[:20]):
                 self.assert_counts_against(hashed(raw), "wary-path" + suffix)
@@ -430,7 +438,8 @@ class Parts(CheckCase):
         for value, key in (("plain", "plain"), ("  blanks \t", "blanks"), ("a b", "a b"),
                            ('"quoted"', '"quoted"'), ("a,b;c={x}", "a,b;c={x}"), ("%41+", "%41+"),
                            ("caf\u00e9", "caf\u00e9"), ("\U0001d11e", "\U0001d11e"),
-                           ("a" * 251, "a" * 251), ("\\\"'<>", "\\\"'<>"), ("{method}", "{method}")):
+                           ("a" * 251, "a" * 251), ("\\\"'<>", "\\\"'<>"),
+                           ("{method}", "{method}")):
             with self.subTest(value[:20]):
                 self.assert_counts_against(f"key:{key}", "header", [("x-api-KEY", value)])
         self.assert_counts_against("key:a, b", "header", [("X-Api-Key", "a"), ("x-api-key", "b")])
@@ -525,8 +534,8 @@ checks:
         self.ask("edge", [("X", "a"), ("Y", "b")])
         self.daemon.reload(self.CHANGED)
         self.ask("edge", [("X", "a"), ("Y", "b")])
-        self.assertEqual((self.level("one:a", "&limit=one"), self.level("other:ab", "&limit=other")),
-                         (999, 999))
+        self.assertEqual(self.level("one:a", "&limit=one"), 999)
+        self.assertEqual(self.level("other:ab", "&limit=other"), 999)
 
     def test_whom_it_trusts(self):
         trusting = self.BASE + 'checks: [{name: ip, key: "{client_ip}", trusted_proxies: [%s]}]\n'
@@ -541,7 +550,8 @@ checks:
 
     def test_a_faulty_file_changes_nothing(self):
         self.daemon.reload(self.ADDED)
-        for fault in ('{name: edge, key: "{client_ip}"}', '{name: a, key: "{client_ip}", limit: nosuch}',
+        for fault in ('{name: edge, key: "{client_ip}"}',
+                      '{name: a, key: "{client_ip}", limit: nosuch}',
                       '{name: a, key: literal}', '{name: a, key: "{client_ip"}',
                       '{name: a, key: "{client_ip}", deny_status: 200}',
                       '{name: a, key: "{client_ip}", trusted_proxies: [localhost]}', '{name: a/b}'):

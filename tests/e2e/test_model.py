@@ -201,7 +201,8 @@ class Random(Case):
         if self.random.random() < 0.3:
             call["limit"] = self.random.choice(list(BURSTS))
         if takes_tokens and self.random.random() < 0.7:
-            call["tokens"] = self.random.choice([0, 1, 1, 2, 3, 4, 6, 9, 13, 26, 999_999_999_999_999])
+            call["tokens"] = self.random.choice([0, 1, 1, 2, 3, 4, 6, 9, 13, 26,
+                                                 999_999_999_999_999])
         return call
 
     def some_calls(self):
@@ -268,7 +269,8 @@ class Random(Case):
                                self.model.status(call))
             return
         calls = self.some_calls()
-        results = self.ask_list("/status", calls, self.random.choice((None, "all"))).json()["results"]
+        response = self.ask_list("/status", calls, self.random.choice((None, "all")))
+        results = response.json()["results"]
         for answer, call in zip(results, calls, strict=True):
             self.assert_answer(answer, self.model.status(call))
 
