@@ -26,7 +26,8 @@ enum {
     TARGET_MAX = 8000,
     REPLY_HEADER_MAX = 2560, /* of which this is kept for the reply */
     ENTRY_BYTES = 64,        /* a field, parameter or cookie takes so much besides its text */
-    LONG_BODIES_MAX = 64 << 20, /* bytes of bodies that need memory of their own, at once */
+    HELD_MAX = 128 << 20,        /* bytes that lists may hold at once, on their way in and out */
+    HELD_TO_BEGIN_MAX = 64 << 20, /* with which another long body may begin: small lists then still go */
 };
 
 static_assert(REPLY_POLICY_MAX + REPLY_VALUES_MAX + 256 <= REPLY_HEADER_MAX,
@@ -51,12 +52,15 @@ struct http {
     struct http_terse_set terse;
     unsigned clients_used;
     unsigned connections, connections_max;
-    size_t long_bodies; /* bytes */
+    size_t held; /* bytes, by all requests besides themselves */
     struct contract *contract; /* a reference */
     bool draining;
     bool check_places; /* see gate.h */
     struct batch batch;
 };
+
+#define NO_MEMORY_FOR_BATCH                                                                        \
+    "no memory for another large batch now; try again, or send a smaller one"
 
 static struct request *request_of(const struct message *message)
 {
@@ -136,6 +140,14 @@ static void withdraw(struct batch *batch, const struct request *request)
     request_of(last)->batch_index = request->batch_index;
 }
 
+/* Counts what a request holds now. */
+static void count_held(struct http *http, struct request *request)
+{
+    size_t held = request_held(request);
+    http->held = http->held - request->counted + held;
+    request->counted = held;
+}
+
 static void on_completed(void *context, struct MHD_Connection *connection, void **client_context,
                          enum MHD_RequestTerminationCode code)
 {
@@ -147,9 +159,8 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
         return;
     if (client->request.stage == REQUEST_ASKED)
         withdraw(&http->batch, &client->request);
-    if (client->request.long_body != NULL)
-        http->long_bodies -= client->request.long_body_room;
     request_release(&client->request);
+    count_held(http, &client->request);
     client->busy = false;
 }
 
@@ -201,13 +212,14 @@ static enum MHD_Result refuse(const struct http *http, struct MHD_Connection *co
 }
 
 /* Makes room for the body, within the bytes there are for all; false: not now. */
-static bool expect_body(struct http *http, struct request *request, uint64_t len)
+static bool expect_body(struct http *http, struct request *request, size_t len)
 {
-    bool may_be_long = len <= LONG_BODIES_MAX - http->long_bodies;
-    if ((len > REQUEST_BODY_MAX && !may_be_long) || !request_expect_body(request, len))
+    size_t room = request_body_room(request, len);
+    if (room == 0)
+        return true;
+    if (http->held + room > HELD_TO_BEGIN_MAX || !request_expect_body(request, len))
         return false;
-    if (request->long_body != NULL)
-        http->long_bodies += len;
+    count_held(http, request);
     return true;
 }
 
@@ -252,7 +264,7 @@ static enum MHD_Result on_header(struct http *http, struct MHD_Connection *conne
                           : "the body is too large; send at most 1048576 bytes");
     if (!expect_body(http, request, gate.content_length))
         return refuse(http, connection, client, 503,
-                      "no memory for another large body now; try again, or send a smaller batch");
+                      NO_MEMORY_FOR_BATCH);
     if (request->route == &route_check)
         request_check(request, http->contract, url, http_fields_of_check(connection, method));
     request->stage = REQUEST_READING;
@@ -271,7 +283,15 @@ static enum MHD_Result on_whole(struct http *http, struct MHD_Connection *connec
     const char *content_type = NULL;
     if (request->body_len > 0)
         content_type = http_fields_content_type(connection);
-    if (!request_finish(request, content_type))
+    bool asks = request_finish(request, content_type);
+    count_held(http, request);
+    if (asks && request->is_list && http->held > HELD_MAX) {
+        request_release(request);
+        count_held(http, request);
+        reply_problem(&request->reply, 503, NO_MEMORY_FOR_BATCH);
+        asks = false;
+    }
+    if (!asks)
         return send_reply(http, connection, client);
     request->stage = REQUEST_ASKED;
     request->batch_index = batch->count;
@@ -299,6 +319,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         return MHD_YES;
     case REQUEST_ANSWERED:
         request_reply(request, http->contract->headers);
+        count_held(http, request);
         return send_reply(http, connection, client);
     }
     return MHD_NO;

@@ -46,6 +46,7 @@ static const struct route routes[] = {
 const struct route route_check = {
     .path = ROUTE_CHECK_PREFIX "NAME",
     .methods = METHOD_ANY,
+    .allow = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
     .with_key = MESSAGE_ALLOW,
     .without_key = -1,
 };
@@ -59,6 +60,7 @@ static const struct {
         {"HEAD", METHOD_HEAD},
         {"POST", METHOD_POST},
         {"DELETE", METHOD_DELETE},
+        {"CONNECT", METHOD_CONNECT},
 },
   parameters[] = {
       {"key", PARAMETER_KEY},
