@@ -1,6 +1,7 @@
 #include "edge/server.h"
 
 #include "edge/front.h"
+#include "edge/inherited.h"
 #include "edge/log.h"
 #include "edge/watchdog.h"
 
@@ -36,7 +37,7 @@ struct server {
     struct notify notify;
     unsigned limits_count; /* in force */
     unsigned listeners_count, fronts_count;
-    struct listener listeners[CONFIG_LISTEN_MAX];
+    struct listener listeners[INHERITED_MAX + CONFIG_LISTEN_MAX];
     struct front fronts[CONFIG_THREADS_MAX];
 };
 
@@ -95,21 +96,43 @@ static bool start_state(struct server *server)
     return true;
 }
 
+static bool open_listener(struct server *server, const struct address *address)
+{
+    char text[ADDRESS_TEXT_MAX];
+    const char *doing = "";
+    struct listener *listener = &server->listeners[server->listeners_count];
+    int error = listener_open(listener, address, &doing);
+    address_print(error == 0 ? &listener->address : address, text);
+    if (error != 0) {
+        log_error("cannot %s %s: %s", doing, text, strerror(error));
+        return false;
+    }
+    server->listeners_count++;
+    log_info("listening on %s", text);
+    return true;
+}
+
+static bool is_served(const struct server *server, const struct address *address)
+{
+    for (unsigned i = 0; i < server->listeners_count; i++)
+        if (server->listeners[i].is_inherited &&
+            address_equal(&server->listeners[i].address, address))
+            return true;
+    return false;
+}
+
+/* The inherited sockets, and the addresses that someone asked for and that none
+ * of those has; the default one only if there is nothing else. */
 static bool open_listeners(struct server *server)
 {
-    for (uint32_t i = 0; i < server->config->listen_count; i++) {
-        char text[ADDRESS_TEXT_MAX];
-        const char *doing = "";
-        const struct address *address = &server->config->listen[i];
-        int error = listener_open(&server->listeners[i], address, &doing);
-        address_print(error == 0 ? &server->listeners[i].address : address, text);
-        if (error != 0) {
-            log_error("cannot %s %s: %s", doing, text, strerror(error));
+    const struct config *config = server->config;
+    if (!inherited_take(server->listeners, &server->listeners_count))
+        return false;
+    if (server->listeners_count > 0 && !server->listen_fixed && !config->listen_is_given)
+        return true;
+    for (uint32_t i = 0; i < config->listen_count; i++)
+        if (!is_served(server, &config->listen[i]) && !open_listener(server, &config->listen[i]))
             return false;
-        }
-        server->listeners_count++;
-        log_info("listening on %s", text);
-    }
     return true;
 }
 

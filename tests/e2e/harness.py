@@ -153,7 +153,7 @@ class Daemon:
         """What connect() takes, one for each listener, in order."""
         found = []
         for line in self.log():
-            match = re.match(r"allowd: listening on (.*)", line)
+            match = re.match(r"allowd: listening on (.*?)(, inherited as .*)?$", line)
             if match:
                 found.append(parse_address(match[1]))
         return found

@@ -56,3 +56,13 @@ def set_variables(variables):
             os.environ.pop(name, None)
         else:
             os.environ[name] = str(value)
+
+
+def passing(count, names=None, pid=None, prepare=None):
+    """For Daemon: the environment that says how many of its descriptors are sockets to serve."""
+    def in_child():
+        if prepare is not None:
+            prepare()
+        set_variables({"LISTEN_FDS": count, "LISTEN_FDNAMES": names,
+                       "LISTEN_PID": os.getpid() if pid is None else pid})
+    return in_child
