@@ -49,6 +49,7 @@ static void check_listen(const struct raw_config *raw, struct faults *faults,
     static const char *const absent = "0:0 " CONFIG_DEFAULT_LISTEN;
     for (uint32_t i = 0; i < raw->listen_count; i++)
         check_address(raw->listen[i], faults, config);
+    config->listen_is_given = raw->listen_count > 0;
     if (raw->listen_count == 0)
         check_address(absent, faults, config);
 }

@@ -155,10 +155,13 @@ static void serve(struct front *front)
 }
 
 /* Takes in what the kernel has already accepted, then has it accept no more; a
- * Unix socket still hands out what came in between. */
+ * Unix socket still hands out what came in between. Not so with an inherited
+ * socket: what waits there is for the next process. */
 static void stop_accepting(struct front *front)
 {
     for (unsigned i = 0; i < front->listeners_count; i++) {
+        if (front->listeners[i].is_inherited)
+            continue;
         accept_from(front, front->listeners[i].socket, INT_MAX);
         shutdown(front->listeners[i].socket, SHUT_RDWR);
         accept_from(front, front->listeners[i].socket, INT_MAX);

@@ -1,7 +1,9 @@
 #include "edge/server.h"
 
 #include "edge/front.h"
+#include "edge/inherited.h"
 #include "edge/log.h"
+#include "edge/watchdog.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -9,6 +11,7 @@
 #include <signal.h>
 #include <sodium/core.h>
 #include <sodium/randombytes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -30,8 +33,11 @@ struct server {
     int done;    /* an eventfd: front-ends that have ended */
     struct state state;
     struct batch control; /* what this thread asks of the state thread */
+    struct watchdog watchdog;
+    struct notify notify;
+    unsigned limits_count; /* in force */
     unsigned listeners_count, fronts_count;
-    struct listener listeners[CONFIG_LISTEN_MAX];
+    struct listener listeners[INHERITED_MAX + CONFIG_LISTEN_MAX];
     struct front fronts[CONFIG_THREADS_MAX];
 };
 
@@ -79,6 +85,9 @@ static bool start_state(struct server *server)
         return fail("map memory for max_keys", errno);
     int error = batch_init(&server->control);
     if (error == 0)
+        error = watchdog_init(&server->watchdog, &server->state.mailbox,
+                              server->notify.watchdog_ns, clock_now_ns(&clock_system));
+    if (error == 0)
         error = state_start(&server->state, brain, clock_system);
     if (error != 0) {
         brain_free(brain);
@@ -87,21 +96,43 @@ static bool start_state(struct server *server)
     return true;
 }
 
+static bool open_listener(struct server *server, const struct address *address)
+{
+    char text[ADDRESS_TEXT_MAX];
+    const char *doing = "";
+    struct listener *listener = &server->listeners[server->listeners_count];
+    int error = listener_open(listener, address, &doing);
+    address_print(error == 0 ? &listener->address : address, text);
+    if (error != 0) {
+        log_error("cannot %s %s: %s", doing, text, strerror(error));
+        return false;
+    }
+    server->listeners_count++;
+    log_info("listening on %s", text);
+    return true;
+}
+
+static bool is_served(const struct server *server, const struct address *address)
+{
+    for (unsigned i = 0; i < server->listeners_count; i++)
+        if (server->listeners[i].is_inherited &&
+            address_equal(&server->listeners[i].address, address))
+            return true;
+    return false;
+}
+
+/* The inherited sockets, and the addresses that someone asked for and that none
+ * of those has; the default one only if there is nothing else. */
 static bool open_listeners(struct server *server)
 {
-    for (uint32_t i = 0; i < server->config->listen_count; i++) {
-        char text[ADDRESS_TEXT_MAX];
-        const char *doing = "";
-        const struct address *address = &server->config->listen[i];
-        int error = listener_open(&server->listeners[i], address, &doing);
-        address_print(error == 0 ? &server->listeners[i].address : address, text);
-        if (error != 0) {
-            log_error("cannot %s %s: %s", doing, text, strerror(error));
+    const struct config *config = server->config;
+    if (!inherited_take(server->listeners, &server->listeners_count))
+        return false;
+    if (server->listeners_count > 0 && !server->listen_fixed && !config->listen_is_given)
+        return true;
+    for (uint32_t i = 0; i < config->listen_count; i++)
+        if (!is_served(server, &config->listen[i]) && !open_listener(server, &config->listen[i]))
             return false;
-        }
-        server->listeners_count++;
-        log_info("listening on %s", text);
-    }
     return true;
 }
 
@@ -140,6 +171,30 @@ static bool start_fronts(struct server *server)
     return true;
 }
 
+/* ---- what the service manager hears ---- */
+
+enum { STATUS_MAX = 128 };
+
+static void tell_serving(struct server *server, const char *but)
+{
+    char status[STATUS_MAX];
+    unsigned limits = server->limits_count, addresses = server->listeners_count;
+    snprintf(status, sizeof status, "serving %u limit%s on %u address%s%s", limits,
+             limits == 1 ? "" : "s", addresses, addresses == 1 ? "" : "es", but);
+    notify_ready(&server->notify, status);
+}
+
+/* Waits for an event, and meanwhile feeds the watchdog. */
+static void wait_for(struct server *server, struct pollfd *events, nfds_t count)
+{
+    uint64_t now_ns;
+    do {
+        now_ns = clock_now_ns(&clock_system);
+        if (watchdog_look(&server->watchdog, now_ns))
+            notify_alive(&server->notify);
+    } while (poll(events, count, watchdog_timeout_ms(&server->watchdog, now_ns)) <= 0);
+}
+
 /* ---- reload ---- */
 
 static bool same_listen(const struct config *a, const struct config *b)
@@ -173,15 +228,17 @@ static enum limits_result ask_limits(struct server *server, const struct config 
 }
 
 /* The limits first: the checks of the contract may name new ones. */
-static void put_into_force(struct server *server, const struct config *next)
+static bool put_into_force(struct server *server, const struct config *next)
 {
     if (ask_limits(server, next) != LIMITS_IN_FORCE) {
         log_error("out of memory; the limits stay as they were");
-        return;
+        return false;
     }
+    server->limits_count = next->limits->count;
     for (unsigned i = 0; i < server->fronts_count; i++)
         front_set_contract(&server->fronts[i], next->contract);
     log_info("reloaded %s: %u limits", server->config_path, next->limits->count);
+    return true;
 }
 
 static void tell_fault(void *context, const char *line)
@@ -190,21 +247,32 @@ static void tell_fault(void *context, const char *line)
     log_error("%s", line);
 }
 
-static void reload(struct server *server)
+/* false: something was to be reloaded, and could not. */
+static bool reload_file(struct server *server)
 {
     struct config next;
     struct faults faults = {0};
+    bool is_in_force = false;
     if (server->config_path == NULL) {
         log_warning("nothing to reload: started without a configuration file");
+        is_in_force = true;
     } else if (!config_load(server->config_path, &next, &faults)) {
         faults_tell(&faults, server->config_path, tell_fault, NULL);
         log_error("%s is faulty; the limits stay as they were", server->config_path);
         faults_release(&faults);
     } else {
         warn_of_restart(server, &next);
-        put_into_force(server, &next);
+        is_in_force = put_into_force(server, &next);
         config_release(&next);
     }
+    return is_in_force;
+}
+
+static void reload(struct server *server)
+{
+    notify_reloading(&server->notify, clock_now_ns(&clock_system));
+    bool is_in_force = reload_file(server);
+    tell_serving(server, is_in_force ? "" : "; the last reload failed, the log says why");
 }
 
 /* ---- the life ---- */
@@ -218,7 +286,9 @@ static int next_signal(struct server *server)
 
 static void serve(struct server *server)
 {
+    struct pollfd event = {.fd = server->signals, .events = POLLIN};
     for (;;) {
+        wait_for(server, &event, 1);
         int signal = next_signal(server);
         if (signal == SIGHUP) {
             reload(server);
@@ -248,8 +318,7 @@ static void wait_for_fronts(struct server *server)
             {.fd = server->signals, .events = POLLIN},
         };
         eventfd_t more = 0;
-        if (poll(events, 2, -1) < 0)
-            continue;
+        wait_for(server, events, 2);
         if (events[0].revents != 0 && eventfd_read(server->done, &more) == 0)
             ended += more;
         if (events[1].revents != 0 && next_signal(server) != SIGHUP)
@@ -279,7 +348,10 @@ static enum exit_status run_fronts(struct server *server)
     if (open_listeners(server) && start_fronts(server)) {
         log_info("version " PACKAGE_VERSION " ready: %u limits, room for %u keys",
                  server->config->limits->count, server->config->max_keys);
+        server->limits_count = server->config->limits->count;
+        tell_serving(server, "");
         serve(server);
+        notify_stopping(&server->notify);
         status = EXIT_STATUS_OK;
     }
     stop_fronts(server);
@@ -287,7 +359,8 @@ static enum exit_status run_fronts(struct server *server)
     return status;
 }
 
-enum exit_status server_run(struct config *config, const char *config_path, bool listen_fixed)
+enum exit_status server_run(struct config *config, const char *config_path, bool listen_fixed,
+                            int ready_fd)
 {
     struct server *server = calloc(1, sizeof *server);
     enum exit_status status = EXIT_STATUS_FAILURE;
@@ -298,13 +371,16 @@ enum exit_status server_run(struct config *config, const char *config_path, bool
     server->config = config;
     server->config_path = config_path;
     server->listen_fixed = listen_fixed;
+    notify_open(&server->notify, ready_fd);
     if (open_signals(server) && start_state(server)) {
         status = run_fronts(server);
         state_stop(&server->state);
+        watchdog_release(&server->watchdog);
         batch_release(&server->control);
         if (status == EXIT_STATUS_OK)
             log_info("stopped");
     }
+    notify_close(&server->notify);
     close(server->signals);
     close(server->done);
     free(server);

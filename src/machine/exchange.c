@@ -42,7 +42,7 @@ void mailbox_release(struct mailbox *mailbox)
 /* The taker sleeps only while it has seen the mailbox empty under the lock, and
  * whoever fills an empty mailbox signals: so a wake-up cannot be lost, and a
  * mailbox that was not empty needs none. */
-static void mailbox_put(struct mailbox *mailbox, struct batch *batch)
+void exchange_post(struct mailbox *mailbox, struct batch *batch)
 {
     batch->next = NULL;
     batch->answered = 0;
@@ -57,9 +57,14 @@ static void mailbox_put(struct mailbox *mailbox, struct batch *batch)
 
 void exchange_ask(struct mailbox *mailbox, struct batch *batch)
 {
-    mailbox_put(mailbox, batch);
+    exchange_post(mailbox, batch);
     while (sem_wait(&batch->done) != 0 && errno == EINTR)
         ;
+}
+
+bool exchange_is_answered(struct batch *batch)
+{
+    return sem_trywait(&batch->done) == 0;
 }
 
 /* Waits for the mailbox to fill; false: the deadline came first. */

@@ -48,6 +48,10 @@ void mailbox_release(struct mailbox *mailbox);
 /* Hands over a batch of 1 to BATCH_MAX messages and waits until all are answered. */
 void exchange_ask(struct mailbox *mailbox, struct batch *batch);
 
+/* The same without waiting: exchange_is_answered says, once, that the answers are there. */
+void exchange_post(struct mailbox *mailbox, struct batch *batch);
+bool exchange_is_answered(struct batch *batch);
+
 /* Takes every batch there is, oldest first, linked by `next`; NULL once
  * deadline_ns of CLOCK_MONOTONIC has passed. UINT64_MAX: no deadline; 0: do not wait. */
 struct batch *mailbox_take(struct mailbox *mailbox, uint64_t deadline_ns);
