@@ -218,6 +218,16 @@ class Daemon:
             fields = file.read().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def resident_kib(self):
+        """Memory that is its own and in use now."""
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as file:
+            return int(re.search(r"^RssAnon:\s+(\d+) kB$", file.read(), re.M)[1])
+
+    def is_sanitized(self):
+        """Whether a sanitizer's allocator keeps freed memory for itself."""
+        with open(f"/proc/{self.process.pid}/maps", encoding="utf-8") as file:
+            return re.search(r"/lib[alt]san", file.read()) is not None
+
     def descriptors(self):
         return sorted(int(name) for name in os.listdir(f"/proc/{self.process.pid}/fd"))
 
@@ -362,6 +372,7 @@ def request_bytes(method, target, headers=(), body=None):
 
 
 FORM = ("Content-Type", "application/x-www-form-urlencoded")
+JSON = ("Content-Type", "application/json")
 
 
 # ---- a test class with one daemon ----
@@ -406,6 +417,16 @@ class Case(unittest.TestCase):
 
     def counters(self):
         return self.call("GET", "/status").json()["counters"]
+
+    def counted(self, before):
+        """What has been counted since the counters were `before`."""
+        return {name: count - before[name] for name, count in self.counters().items()
+                if count != before[name]}
+
+    def batch(self, requests, mode=None, path="/allow"):
+        """A list of requests in one call."""
+        body = {"requests": requests} | ({} if mode is None else {"mode": mode})
+        return self.call("POST", path, [JSON], json.dumps(body).encode())
 
     def assert_problem(self, response, status, detail=None):
         """An error in the one form that errors have."""

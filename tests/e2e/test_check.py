@@ -1,0 +1,578 @@
+#!/usr/bin/python3 -B
+"""Checks for proxies: which key a request counts against, whatever it is and whoever sent it."""
+import contextlib
+import hashlib
+import socket
+import unittest
+import urllib.parse
+
+from harness import FORM, JSON, Case, Connection, request_bytes
+
+DAY_MS = 24 * 3600 * 1000
+BODY_MAX = 1 << 20
+BURST = 30_000
+
+QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"
+
+CONFIG = """
+tick: 10s
+threads: 2
+limits:
+  - {name: small, burst: 2, rate: 1/d}
+  - {name: matched, match: "matched:*", burst: 7, rate: 1/d}
+  - {name: default, burst: 30000, rate: 1/d}
+checks:
+  - {name: edge, key: "ip:{client_ip}", trusted_proxies: [127.0.0.1, "::1", unix, 10.0.0.0/8]}
+  - {name: net, key: "net:{client_ip/64}", trusted_proxies: [127.0.0.0/8, unix]}
+  - {name: net24, key: "net:{client_ip/24}", trusted_proxies: [127.0.0.1]}
+  - {name: wary, key: "ip:{client_ip}"}
+  - {name: elsewhere, key: "ip:{client_ip}", trusted_proxies: [192.0.2.1, "::1"]}
+  - {name: host, key: "host:{host}", trusted_proxies: [127.0.0.1]}
+  - {name: wary-host, key: "host:{host}"}
+  - {name: method, key: "method:{method}", trusted_proxies: [127.0.0.1]}
+  - {name: wary-method, key: "method:{method}"}
+  - {name: path, key: "path:{path}", trusted_proxies: [127.0.0.1]}
+  - {name: wary-path, key: "path:{path}"}
+  - {name: header, key: "key:{header:X-Api-Key}"}
+  - {name: all, key: "{{{header:X-Api-Key}}} {method} {host} {path} {client_ip}"}
+  - {name: small, limit: small, key: "{header:X-Api-Key}"}
+  - {name: by-match, key: "{header:X-Api-Key}"}
+  - {name: lenient, limit: small, key: "{header:X-Api-Key}", missing: allow, deny_status: 503}
+  - {name: strict, limit: small, key: "{header:X-Api-Key}", missing: deny, deny_status: 401}
+  - {name: status-400, limit: small, key: "{header:X-Api-Key}", deny_status: 400}
+  - {name: status-429, limit: small, key: "{header:X-Api-Key}", deny_status: 429}
+  - {name: status-599, limit: small, key: "{header:X-Api-Key}", deny_status: 599}
+"""
+
+
+def hashed(text):
+    return "sha256:" + hashlib.sha256(text).hexdigest()
+
+
+class CheckCase(Case):
+    config = CONFIG
+    listen = ("127.0.0.1:0", "unix:{directory}/socket")
+
+    def setUp(self):
+        self.tcp, self.unix = self.daemon.addresses()[:2]
+
+    def level(self, key, parameters="&limit=default"):
+        return self.remaining(urllib.parse.quote(key, safe=""), parameters)
+
+    def ask(self, check, headers=(), method="GET", address=None, host="allowd.test"):
+        """One request to a check, its fields as raw bytes, and its answer."""
+        raw = f"{method} /check/{check} HTTP/1.1\r\n".encode()
+        for name, value in (("Host", host), *headers):
+            value = value if isinstance(value, bytes) else str(value).encode()
+            raw += name.encode() + b": " + value + b"\r\n"
+        with Connection(address or self.tcp) as connection:
+            connection.send(raw + b"\r\n")
+            return connection.receive(to_head=method == "HEAD")
+
+    def assert_counts_against(self, key, check, headers=(), **options):
+        """Allowed, one token of just this key."""
+        level, before = self.level(key), self.counters()
+        response = self.ask(check, headers, **options)
+        self.assertEqual((response.status, response.body), (200, b""), response)
+        self.assertEqual(self.counted(before), {"allowed": 1})
+        self.assertEqual(self.level(key), level - 1)
+
+    def assert_missing(self, check, headers=(), **options):
+        before = self.counters()
+        response = self.ask(check, headers, **options)
+        self.assert_problem(response, 403, "lacks what the key of this check is made of")
+        self.assertEqual(self.counted(before), {"missing_denied": 1})
+
+
+class Answers(CheckCase):
+    def test_allowed(self):
+        for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "PURGE",
+                       "get", "M-SEARCH", "x" * 500):
+            with self.subTest(method):
+                key = self.key()
+                response = self.ask("small", [("X-Api-Key", key)], method)
+                self.assertEqual((response.status, response.reason, response.body),
+                                 (200, "OK", b""))
+                self.assertEqual([name for name, _ in response.fields],
+                                 ["Date", "Cache-Control", "RateLimit-Policy", "RateLimit",
+                                  "Content-Length"])
+                self.assertEqual(response.header("Content-Length"), "0")
+                self.assertEqual(response.header("RateLimit"), '"small";r=1;t=86400')
+                self.assertEqual(self.level(key, "&limit=small"), 1)
+
+    def test_denied(self):
+        for check, status in (("small", 403), ("strict", 401), ("lenient", 503),
+                              ("status-400", 400), ("status-429", 429), ("status-599", 599)):
+            with self.subTest(check):
+                key = self.key()
+                self.allow(key, "&limit=small&tokens=2")
+                before = self.counters()
+                response = self.ask(check, [("X-Api-Key", key)])
+                self.assertEqual(response.status, status)
+                self.assertTrue(response.reason)
+                self.assertEqual(response.header("Content-Type"), "application/problem+json")
+                self.assertEqual(response.header("Cache-Control"), "no-store")
+                answer = response.json()
+                self.assertEqual(list(answer), ["type", "title", "status", "violated-policies",
+                                                "retry_after_ms"])
+                self.assertEqual((answer["type"], answer["status"], answer["violated-policies"]),
+                                 (QUOTA_EXCEEDED, status, ["small"]))
+                self.assertGreater(answer["retry_after_ms"], DAY_MS - 60_000)
+                self.assertEqual(response.header("Retry-After"),
+                                 str(answer["retry_after_ms"] // 1000))
+                self.assertNotIn(key, str(response))
+                self.assertEqual(self.counted(before), {"denied": 1})
+
+    def test_head_is_denied_without_a_body(self):
+        key = self.key()
+        self.allow(key, "&limit=small&tokens=2")
+        connection = self.connect()
+        connection.send(request_bytes("HEAD", "/check/small", [("X-Api-Key", key)]) +
+                        request_bytes("GET", "/check/small", [("X-Api-Key", key)]))
+        head, get = connection.receive(to_head=True), connection.receive()
+        self.assertEqual([field for field in head.fields if field[0] != "Date"],
+                         [field for field in get.fields if field[0] != "Date"])
+        self.assertEqual((head.status, get.status), (403, 403))
+
+    def test_exactly_the_burst_passes(self):
+        key = self.key("matched:")
+        statuses = [self.ask("by-match", [("X-Api-Key", key)]).status for _ in range(10)]
+        self.assertEqual(statuses, [200] * 7 + [403] * 3)
+
+    def test_its_limit(self):
+        key = self.key("matched:")
+        self.ask("small", [("X-Api-Key", key)])
+        self.assertEqual([self.level(key, f"&limit={limit}")
+                          for limit in ("small", "matched", "default")], [1, 7, BURST])
+        self.ask("by-match", [("X-Api-Key", key)])
+        self.assertEqual([self.level(key, f"&limit={limit}")
+                          for limit in ("small", "matched", "default")], [1, 6, BURST])
+
+    def test_missing(self):
+        for headers in ((), [("X-Api-Key", "")], [("X-Api-Key", " \t ")], [("X-Api", "k")]):
+            with self.subTest(headers):
+                before = self.counters()
+                self.assert_problem(self.ask("strict", headers), 401, "lacks")
+                self.assertEqual(self.counted(before), {"missing_denied": 1})
+                before = self.counters()
+                response = self.ask("lenient", headers)
+                self.assertEqual((response.status, response.body), (200, b""))
+                self.assertEqual([name for name, _ in response.fields],
+                                 ["Date", "Cache-Control", "Content-Length"])
+                self.assertEqual(self.counted(before), {"missing_allowed": 1})
+        for check, status in (("strict", 401), ("lenient", 200)):
+            self.assertEqual(self.ask(check, method="HEAD").status, status)
+
+
+class Routes(CheckCase):
+    def test_any_path_and_query_below(self):
+        key = self.key()
+        paths = ("header", "header/", "header/a/b/c", "header//", "header/..",
+                 "header/%2e%2e/allow",
+                 "header?", "header?key=a&key=b", "header?%zz", "header?tokens=-1&x",
+                 "header/a?b/c",
+                 "header/%zz", "header/%00", "header/%ff", "%68eader", "header/" + "a" * 5000)
+        for path in paths:
+            with self.subTest(path[:40]):
+                self.assert_counts_against(f"key:{key}", path, [("X-Api-Key", key)])
+        self.assertEqual(self.level(f"key:{key}"), BURST - len(paths))
+
+    def test_there_is_no_such_check(self):
+        before = self.counters()
+        for path in ("nosuch", "", "/header", "Header", "HEADER", "headerx", "heade", "header%2Fx",
+                     "header%00", "header;x", "%zz", "nosuch/header", ".", "a" * 65, "a" * 5000,
+                     "header%20", "%ff"):
+            for method in ("GET", "HEAD", "POST", "PURGE"):
+                with self.subTest(path[:40], method=method):
+                    response = self.ask(path, [("X-Api-Key", "k")], method)
+                    self.assertEqual(response.status, 404)
+                    if method != "HEAD":
+                        self.assert_problem(response, 404, "no such check")
+        for path in ("/check", "/checks/header", "/Check/header", "//check/header",
+                     "/check%2Fheader"):
+            self.assert_problem(self.call("GET", path, [("X-Api-Key", "k")]), 404)
+        self.assertEqual(self.counted(before), {})
+
+    def test_what_is_no_request_for_a_path(self):
+        before = self.counters()
+        for method, target in (("OPTIONS", "*"), ("GET", "*"), ("CONNECT", "a:80"),
+                               ("CONNECT", "check/header"), ("CONNECT", "/check/header"),
+                               ("GET", "check/header"),
+                               ("GET", "http://a/check/header"), ("GET", "/check/header#a"),
+                               ("GET", "/check/header/\xe9")):
+            with self.subTest(method, target=target):
+                response = self.call(method, target, [("X-Api-Key", "k")])
+                self.assertIn(response.status, (400, 404, 405))
+                self.assert_problem(response, response.status)
+        self.assertEqual(self.counted(before), {})
+
+    def test_head_and_options_of_allow_still_take_nothing(self):
+        before = self.counters()
+        for method in ("HEAD", "OPTIONS", "PUT", "PURGE"):
+            for headers, body in (((), None), ([FORM], b"key=k"),
+                                  ([JSON], b'{"requests":[{"key":"k"}]}')):
+                response = self.call(method, "/allow?key=k", headers, body)
+                self.assertEqual((response.status, response.header("Allow")), (405, "GET, POST"))
+        self.assertEqual(self.counted(before), {})
+
+
+class Bodies(CheckCase):
+    def test_any_body_is_ignored(self):
+        key = self.key()
+        bodies = (b"", b"x", b"\0\xff", b"key=other&tokens=5", b'{"requests":[{"key":"other"}]}',
+                  request_bytes("GET", "/allow?key=other"), b"a" * 4097, b"\0" * 100_000,
+                  b"a" * BODY_MAX)
+        connection = self.connect()
+        level, before = BURST, self.counters()
+        for body in bodies:
+            for content_type in (None, FORM, JSON):
+                with self.subTest(body[:20], content_type=content_type):
+                    headers = [("X-Api-Key", key)] + ([content_type] if content_type else [])
+                    connection.send(request_bytes("POST", "/check/header", headers, body))
+                    response = connection.receive()
+                    self.assertEqual((response.status, response.body), (200, b""))
+                    level -= 1
+        for method in ("GET", "HEAD", "DELETE", "PURGE"):
+            connection.send(request_bytes(method, "/check/header", [("X-Api-Key", key)],
+                                          b"b" * 50_000))
+            self.assertEqual(connection.receive(to_head=method == "HEAD").status, 200)
+            level -= 1
+        connection.send(request_bytes("GET", "/allow?key=after"))
+        self.assertEqual(connection.receive().json()["remaining"], BURST - 1)
+        self.assertEqual(self.level(f"key:{key}"), level)
+        self.assertEqual(self.counted(before), {"allowed": len(bodies) * 3 + 5, "statuses": 1})
+
+    def test_it_is_denied_with_a_body_as_without(self):
+        key = self.key()
+        self.allow(key, "&limit=small&tokens=2")
+        connection = self.connect()
+        for _ in range(3):
+            connection.send(request_bytes("PUT", "/check/small", [("X-Api-Key", key)],
+                                          b"a" * BODY_MAX))
+            self.assertEqual(connection.receive().status, 403)
+
+    def test_a_body_beyond_its_bounds(self):
+        before = self.counters()
+        for method in ("GET", "POST", "PURGE"):
+            connection = self.connect()
+            connection.send(request_bytes(method, "/check/header",
+                                          [("X-Api-Key", "k"), ("Content-Length", BODY_MAX + 1)]))
+            self.assert_problem(connection.receive(), 413, "1048576 bytes")
+            self.assertIsNone(connection.receive())
+        self.assertEqual(self.counted(before), {})
+
+    def test_bodies_of_checks_take_no_memory(self):
+        """More at once than there may be bytes of batches."""
+        key = self.key()
+        connections = [self.connect() for _ in range(80)]
+        for connection in connections:
+            connection.send(request_bytes("POST", "/check/header",
+                                          [("X-Api-Key", key), ("Content-Length", BODY_MAX)]))
+        self.assertEqual(self.allow(self.key()).status, 200)
+        for connection in connections:
+            connection.send(b"a" * BODY_MAX)
+            self.assertEqual(connection.receive().status, 200)
+        self.assertEqual(self.level(f"key:{key}"), BURST - 80)
+
+    def test_framing_is_as_strict_as_elsewhere(self):
+        before = self.counters()
+        bait = request_bytes("GET", "/allow?key=bait", [("Connection", "close")])
+        for headers in ([("Transfer-Encoding", "chunked")],
+                        [("Content-Length", "0"), ("Content-Length", str(len(bait)))],
+                        [("Content-Length", "3"), ("Content-Length", "3")], [("Host", "b")]):
+            with self.subTest(headers):
+                connection = self.connect()
+                connection.send(request_bytes("POST", "/check/header",
+                                              [("X-Api-Key", "k"), *headers]) + bait)
+                self.assertEqual([response.status for response in connection.receive_all()], [400])
+        self.assertEqual(self.counted(before), {})
+
+
+def forwarded_for(*values):
+    return [("X-Forwarded-For", value) for value in values]
+
+
+class ClientIp(CheckCase):
+    FOUND = (
+        (["203.0.113.7"], "203.0.113.7"),
+        (["203.0.113.7, 127.0.0.1"], "203.0.113.7"),
+        (["203.0.113.7,10.1.2.3,\t127.0.0.1 "], "203.0.113.7"),
+        (["192.0.2.9, 203.0.113.7"], "203.0.113.7"),
+        (["192.0.2.9", "203.0.113.7"], "203.0.113.7"),
+        (["203.0.113.7", "127.0.0.1, 10.0.0.1", "::1"], "203.0.113.7"),
+        (["127.0.0.1", "10.0.0.1"], "127.0.0.1"),
+        (["unknown, 203.0.113.7"], "203.0.113.7"),
+        (["<script>", "203.0.113.7"], "203.0.113.7"),
+        (["203.0.113.7:4711"], "203.0.113.7"),
+        (["::ffff:203.0.113.7"], "203.0.113.7"),
+        (["::FFFF:cb00:7107"], "203.0.113.7"),
+        (["[::ffff:203.0.113.7]:80"], "203.0.113.7"),
+        (["2001:DB8:0:0::7"], "2001:db8::7"),
+        (["[2001:db8::7]"], "2001:db8::7"),
+        (["[2001:db8::7]:443, ::ffff:127.0.0.1"], "2001:db8::7"),
+        ([", ".join(["192.0.2.9"] * 400 + ["203.0.113.7"])], "203.0.113.7"),
+        ([", ".join(["203.0.113.7"] + ["10.0.0.1"] * 400)], "203.0.113.7"),
+        (["x" * 5000 + ", 203.0.113.7"], "203.0.113.7"),
+        (["203.0.113.7"] + ["10.0.0.1"] * 80, "203.0.113.7"),
+    )
+    UNREADABLE = (
+        ["unknown"], [""], [","], ["203.0.113.7,"], ["203.0.113.7, "], ["203.0.113.7, , 127.0.0.1"],
+        ["203.0.113.7, _hidden"], ["203.0.113.7", ""], ["203.0.113.7 127.0.0.1"], ['"203.0.113.7"'],
+        ["203.0.113"], ["203.0.113.256"], ["0203.0.113.7"], ["203.0.113.7:"], ["203.0.113.7:x"],
+        ["203.0.113.7:65536"], ["2001:db8::7::1"], ["[2001:db8::7"], ["2001:db8::7]"],
+        ["fe80::1%eth0"],
+        ["[203.0.113.7]"], ["203.0.113.7/32"], [b"203.0.113.\xb2"], [b"\xff"], ["a" * 5000],
+        [", ".join(["10.0.0.1"] * 400)[1:-1] + ", evil"], ["\u0662\u0660\u0663.0.113.7"],
+    )
+
+    def test_from_a_trusted_peer(self):
+        for address in (self.tcp, self.unix):
+            for values, ip in self.FOUND:
+                with self.subTest([value[:60] for value in values], address=address):
+                    self.assert_counts_against(f"ip:{ip}", "edge", forwarded_for(*values),
+                                               address=address)
+
+    def test_what_cannot_be_read_is_missing(self):
+        for address in (self.tcp, self.unix):
+            for values in self.UNREADABLE:
+                with self.subTest([value[:60] for value in values], address=address):
+                    self.assert_missing("edge", forwarded_for(*values), address=address)
+
+    def test_from_a_peer_that_is_not_trusted(self):
+        for check in ("wary", "elsewhere"):
+            for values in ([], ["203.0.113.7"], ["unknown"], ["203.0.113.7"] * 50, [""]):
+                with self.subTest(check, values=values[:2]):
+                    self.assert_counts_against("ip:127.0.0.1", check, forwarded_for(*values))
+                    # A Unix socket's peer has no address of its own.
+                    self.assert_missing(check, forwarded_for(*values), address=self.unix)
+
+    def test_without_the_field(self):
+        self.assert_counts_against("ip:127.0.0.1", "edge")
+        self.assert_missing("edge", address=self.unix)
+        for name in ("Forwarded", "X-Real-IP", "X-Forwarded-Fo", "X-Forwarded-For2"):
+            self.assert_counts_against("ip:127.0.0.1", "edge", [(name, "203.0.113.7")])
+
+    def test_networks(self):
+        for ip, key in (("2001:db8:1:2:3:4:5:6", "net:2001:db8:1:2::"),
+                        ("2001:db8:1:2:ffff::", "net:2001:db8:1:2::"), ("::2", "net:::"),
+                        ("203.0.113.7", "net:203.0.113.7"),
+                        ("::ffff:203.0.113.7", "net:203.0.113.7")):
+            with self.subTest(ip):
+                self.assert_counts_against(key, "net", forwarded_for(ip))
+        self.assert_counts_against("net:203.0.113.0", "net24", forwarded_for("203.0.113.7"))
+        self.assert_counts_against("net:2001:d00::", "net24", forwarded_for("2001:db8::7"))
+
+
+@unittest.skipUnless(socket.has_ipv6, "without IPv6")
+class Ipv6Peer(CheckCase):
+    listen = ("[::1]:0", "unix:{directory}/socket")
+
+    @classmethod
+    def setUpClass(cls):
+        with contextlib.closing(socket.socket(socket.AF_INET6)) as probe:
+            try:
+                probe.bind(("::1", 0))
+            except OSError as error:
+                raise unittest.SkipTest(f"::1: {error}")
+        super().setUpClass()
+
+    def test_trusted_or_not(self):
+        self.assert_counts_against("ip:203.0.113.7", "edge", forwarded_for("203.0.113.7, ::1"))
+        self.assert_counts_against("ip:203.0.113.7", "elsewhere", forwarded_for("203.0.113.7"))
+        self.assert_counts_against("ip:::1", "edge")
+        self.assert_counts_against("ip:::1", "wary", forwarded_for("203.0.113.7"))
+        self.assert_counts_against("net:::", "net", forwarded_for("203.0.113.7"))
+
+
+class Parts(CheckCase):
+    def test_host(self):
+        for check in ("host", "wary-host"):
+            for host, key in (("example.org", "example.org"), ("EXAMPLE.Org:8080", "example.org"),
+                              ("[2001:DB8::1]:80", "[2001:db8::1]"), ("[::1]", "[::1]"),
+                              ("a b", "a b"), ("b\u00fccher.example", "b\u00fccher.example")):
+                with self.subTest(check, host=host):
+                    self.assert_counts_against(f"host:{key}", check, host=host)
+        for value, key in (("Shop.example:443", "shop.example"),
+                           ("evil, shop.example", "shop.example"),
+                           ("", "allowd.test")):
+            with self.subTest(value):
+                headers = [("X-Forwarded-Host", value)]
+                self.assert_counts_against(f"host:{key}", "host", headers)
+                self.assert_counts_against("host:allowd.test", "wary-host", headers)
+        for host in (":80",):
+            self.assert_missing("host", host=host)
+
+    def test_method(self):
+        for method in ("GET", "HEAD", "POST", "PURGE", "get"):
+            for check in ("method", "wary-method"):
+                self.assert_counts_against(f"method:{method}", check, method=method)
+        headers = [("X-Forwarded-Method", "DELETE")]
+        self.assert_counts_against("method:DELETE", "method", headers)
+        self.assert_counts_against("method:GET", "wary-method", headers)
+
+    def test_path(self):
+        for check in ("path", "wary-path"):
+            for suffix, key in (("", "/"), ("/", "/"), ("?a=/b", "/"), ("/a/b?c=d", "/a/b"),
+                                ("/a%20b%2Fc", "/a b/c"), ("/a+b", "/a+b"),
+                                ("//a/../b", "//a/../b"),
+                                ("/%zz%4", "/%zz%4"), ("/caf%C3%A9", "/caf\u00e9"),
+                                ("/A%41", "/AA"), ("/%2541", "/%41")):
+                with self.subTest(check, suffix=suffix):
+                    self.assert_counts_against(f"path:{key}", check + suffix)
+        for name in ("X-Forwarded-Uri", "X-Original-URI"):
+            for value, key in (("/a/b?c=d", "/a/b"), ("https://a.example/b?c", "/b"),
+                               ("https://a.example", "/"), ("/a%2Fb", "/a/b"), ("?a", "/"),
+                               ("", "/suffix")):
+                with self.subTest(name, value=value):
+                    self.assert_counts_against(f"path:{key}", "path/suffix", [(name, value)])
+                    self.assert_counts_against("path:/suffix", "wary-path/suffix", [(name, value)])
+
+    def test_a_path_that_is_no_key(self):
+        for suffix, raw in (("/%ff", b"path:/\xff"), ("/%00", b"path:/\0"),
+                            ("/%0d%0a", b"path:/\r\n"),
+                            ("/" + "a" * 5000, b"path:/" + b"a" * 5000)):
+            with self.subTest(suffix[:20]):
+                self.assert_counts_against(hashed(raw), "wary-path" + suffix)
+
+    def test_header(self):
+        for value, key in (("plain", "plain"), ("  blanks \t", "blanks"), ("a b", "a b"),
+                           ('"quoted"', '"quoted"'), ("a,b;c={x}", "a,b;c={x}"), ("%41+", "%41+"),
+                           ("caf\u00e9", "caf\u00e9"), ("\U0001d11e", "\U0001d11e"),
+                           ("a" * 251, "a" * 251), ("\\\"'<>", "\\\"'<>"),
+                           ("{method}", "{method}")):
+            with self.subTest(value[:20]):
+                self.assert_counts_against(f"key:{key}", "header", [("x-api-KEY", value)])
+        self.assert_counts_against("key:a, b", "header", [("X-Api-Key", "a"), ("x-api-key", "b")])
+        self.assert_counts_against("key:, b", "header", [("X-Api-Key", ""), ("X-Api-Key", "b")])
+
+    def test_a_header_that_is_no_key(self):
+        for value in (b"\xff", b"a\xe9b", b"\xc0\x80", b"\xed\xa0\x80", b"a\tb", b"\xc2\x85",
+                      b"a" * 252, b"a" * 5000, b'"' * 5000, b"\xff" * 5000,
+                      "\u20ac".encode() * 100, bytes(range(0x80, 0x100)) * 30):
+            with self.subTest(value[:20]):
+                self.assert_counts_against(hashed(b"key:" + value), "header",
+                                           [("X-Api-Key", value)])
+
+    def test_keys_that_only_differ_late_are_different(self):
+        self.assert_counts_against(hashed(b"key:" + b"c" * 5000 + b"1"), "header",
+                                   [("X-Api-Key", "c" * 5000 + "1")])
+        self.assertEqual(self.level(hashed(b"key:" + b"c" * 5000 + b"2")), BURST)
+
+    def test_all_of_them(self):
+        self.assert_counts_against("{k} PUT a.example /x/y 127.0.0.1", "all/x%2Fy?z",
+                                   [("X-Api-Key", "k"), ("X-Forwarded-For", "192.0.2.1")],
+                                   method="PUT", host="A.example:1")
+        self.assert_missing("all/x")
+
+    def test_control_characters_never_get_that_far(self):
+        for code in (0x00, 0x01, 0x0b, 0x0d, 0x1b, 0x7f):
+            with self.subTest(code):
+                before = self.counters()
+                response = self.ask("header", [("X-Api-Key", b"a" + bytes([code]) + b"b")])
+                self.assertEqual(response.status, 400)
+                self.assertEqual(self.counted(before), {})
+
+    def test_too_much_header(self):
+        before = self.counters()
+        for headers in (forwarded_for(*["192.0.2.1"] * 1000), [("X-Api-Key", "a" * 11_500)]):
+            response = self.ask("header", headers)
+            self.assertEqual(response.status, 431)
+        self.assertEqual(self.counted(before), {})
+
+    def test_nothing_of_it_reaches_the_log(self):
+        mark = self.daemon.mark()
+        self.ask("header/forged", [("X-Api-Key", b"forged\xff")])
+        self.ask("forged", [("X-Api-Key", "forged")])
+        self.ask("edge", forwarded_for("forged"))
+        self.assertEqual(self.daemon.log()[mark:], [])
+
+
+class Reloads(CheckCase):
+    """A reload counts for the very next request, also on a connection that was idle."""
+
+    BASE = """
+tick: 10s
+threads: 2
+limits:
+  - {name: one, burst: 1000, rate: 1/d}
+  - {name: other, burst: 1000, rate: 1/d}
+  - {name: default, burst: 1000, rate: 1/d}
+"""
+    ADDED = BASE + """
+checks:
+  - {name: stays, key: "stays:{header:X}"}
+  - {name: edge, limit: one, key: "one:{header:X}", deny_status: 401}
+"""
+    CHANGED = BASE + """
+checks:
+  - {name: edge, limit: other, key: "other:{header:X}{header:Y}", deny_status: 402}
+  - {name: stays, key: "stays:{header:X}"}
+"""
+    LENIENT = CHANGED.replace("402", "402, missing: allow")
+    REMOVED = BASE + 'checks: [{name: stays, key: "stays:{header:X}"}]\n'
+    config = BASE
+
+    def test_added_changed_and_removed(self):
+        self.daemon.reload(self.BASE)
+        idle = [self.connect() for _ in range(8)]
+        for connection in idle:
+            connection.send(request_bytes("GET", "/check/edge", [("X", "k")]))
+            self.assert_problem(connection.receive(), 404)
+        for turn in range(5):
+            for config, status, missing in ((self.ADDED, 200, 401), (self.CHANGED, 402, 402),
+                                            (self.LENIENT, 200, 200), (self.REMOVED, 404, 404),
+                                            (self.BASE, 404, 404)):
+                self.daemon.reload(config)
+                for connection in idle:
+                    with self.subTest(turn=turn, status=status):
+                        for headers, expected in (([("X", "k")], status), ((), missing)):
+                            connection.send(request_bytes("PUT", "/check/edge/x", headers))
+                            self.assertEqual(connection.receive().status, expected)
+
+    def test_its_limit_and_key(self):
+        self.daemon.reload(self.ADDED)
+        self.ask("edge", [("X", "a"), ("Y", "b")])
+        self.daemon.reload(self.CHANGED)
+        self.ask("edge", [("X", "a"), ("Y", "b")])
+        self.assertEqual(self.level("one:a", "&limit=one"), 999)
+        self.assertEqual(self.level("other:ab", "&limit=other"), 999)
+
+    def test_whom_it_trusts(self):
+        trusting = self.BASE + 'checks: [{name: ip, key: "{client_ip}", trusted_proxies: [%s]}]\n'
+        connection = self.connect()
+        for proxy, ip in (("127.0.0.1", "203.0.113.7"), ("unix", "127.0.0.1"),
+                          ("127.0.0.0/8", "203.0.113.7"), ("192.0.2.0/24", "127.0.0.1")):
+            self.daemon.reload(trusting % proxy)
+            level = self.level(ip)
+            connection.send(request_bytes("GET", "/check/ip", forwarded_for("203.0.113.7")))
+            self.assertEqual(connection.receive().status, 200)
+            self.assertEqual(self.level(ip), level - 1)
+
+    def test_a_faulty_file_changes_nothing(self):
+        self.daemon.reload(self.ADDED)
+        for fault in ('{name: edge, key: "{client_ip}"}',
+                      '{name: a, key: "{client_ip}", limit: nosuch}',
+                      '{name: a, key: literal}', '{name: a, key: "{client_ip"}',
+                      '{name: a, key: "{client_ip}", deny_status: 200}',
+                      '{name: a, key: "{client_ip}", trusted_proxies: [localhost]}', '{name: a/b}'):
+            with self.subTest(fault):
+                mark = self.daemon.mark()
+                self.daemon.reload(self.ADDED + f"  - {fault}\n")
+                self.daemon.wait_for_line(r"is faulty", after=mark)
+                self.assertEqual(self.ask("edge", [("X", "k")]).status, 200)
+                self.assertEqual(self.ask("a", [("X", "k")]).status, 404)
+
+    def test_a_limit_and_its_check_go_together(self):
+        without = self.REMOVED.replace("  - {name: one, burst: 1000, rate: 1/d}\n", "")
+        connection = self.connect()
+        for _ in range(10):
+            self.daemon.reload(self.ADDED)
+            connection.send(request_bytes("GET", "/check/edge", [("X", "together")]))
+            self.assertEqual(connection.receive().status, 200)
+            self.daemon.reload(without)
+            connection.send(request_bytes("GET", "/check/edge", [("X", "together")]))
+            self.assertEqual(connection.receive().status, 404)
+
+
+if __name__ == "__main__":
+    unittest.main()
