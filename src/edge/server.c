@@ -93,7 +93,8 @@ static bool open_listeners(struct server *server)
         char text[ADDRESS_TEXT_MAX];
         const char *doing = "";
         const struct address *address = &server->config->listen[i];
-        int error = listener_open(&server->listeners[i], address, &doing);
+        int error = listener_open(&server->listeners[i], address, &server->config->sockets,
+                                  &doing);
         address_print(error == 0 ? &server->listeners[i].address : address, text);
         if (error != 0) {
             log_error("cannot %s %s: %s", doing, text, strerror(error));
@@ -152,11 +153,18 @@ static bool same_listen(const struct config *a, const struct config *b)
     return true;
 }
 
+static bool same_sockets(const struct socket_access *a, const struct socket_access *b)
+{
+    return a->mode == b->mode && a->group == b->group;
+}
+
 static void warn_of_restart(const struct server *server, const struct config *next)
 {
     const struct config *now = server->config;
     if (!server->listen_fixed && !same_listen(now, next))
         log_warning("listen has changed; it takes effect at the next start");
+    if (!same_sockets(&now->sockets, &next->sockets))
+        log_warning("socket_mode or socket_group has changed; it takes effect at the next start");
     if (now->threads != next->threads)
         log_warning("threads has changed; it takes effect at the next start");
     if (now->max_keys != next->max_keys)
