@@ -27,7 +27,8 @@ enum {
     TARGET_MAX = 8000,
     REPLY_HEADER_MAX = 2560, /* of which this is kept for the reply */
     ENTRY_BYTES = 64,        /* a field, parameter or cookie takes so much besides its text */
-    LONG_BODIES_MAX = 64 << 20, /* bytes of bodies that need memory of their own, at once */
+    HELD_MAX = 128 << 20,        /* bytes that lists may hold at once, on their way in and out */
+    HELD_TO_BEGIN_MAX = 64 << 20, /* with which another long body may begin: small lists then still go */
 };
 
 static_assert(REPLY_POLICY_MAX + REPLY_VALUES_MAX + 256 <= REPLY_HEADER_MAX,
@@ -53,7 +54,7 @@ struct http {
     struct http_terse_set terse;
     unsigned clients_used;
     unsigned connections, connections_max;
-    size_t long_bodies; /* bytes */
+    size_t held; /* bytes, by all requests besides themselves */
     uint64_t asked_ns;  /* when the batch went that is late; 0: none is */
     uint64_t waited_ns; /* for the last batch */
     struct contract *contract; /* a reference */
@@ -61,6 +62,9 @@ struct http {
     bool check_places; /* see gate.h */
     struct batch batch;
 };
+
+#define NO_MEMORY_FOR_BATCH                                                                        \
+    "no memory for another large batch now; try again, or send a smaller one"
 
 static struct client *client_of(const struct message *message)
 {
@@ -146,11 +150,18 @@ static void withdraw(struct batch *batch, const struct request *request)
     client_of(last)->request.batch_index = request->batch_index;
 }
 
+/* Counts what a request holds now. */
+static void count_held(struct http *http, struct request *request)
+{
+    size_t held = request_held(request);
+    http->held = http->held - request->counted + held;
+    request->counted = held;
+}
+
 static void release_request(struct http *http, struct request *request)
 {
-    if (request->long_body != NULL)
-        http->long_bodies -= request->long_body_room;
     request_release(request);
+    count_held(http, request);
 }
 
 static void on_completed(void *context, struct MHD_Connection *connection, void **client_context,
@@ -235,13 +246,14 @@ static enum MHD_Result refuse(const struct http *http, struct MHD_Connection *co
 }
 
 /* Makes room for the body, within the bytes there are for all; false: not now. */
-static bool expect_body(struct http *http, struct request *request, uint64_t len)
+static bool expect_body(struct http *http, struct request *request, size_t len)
 {
-    bool may_be_long = len <= LONG_BODIES_MAX - http->long_bodies;
-    if ((len > REQUEST_BODY_MAX && !may_be_long) || !request_expect_body(request, len))
+    size_t room = request_body_room(request, len);
+    if (room == 0)
+        return true;
+    if (http->held + room > HELD_TO_BEGIN_MAX || !request_expect_body(request, len))
         return false;
-    if (request->long_body != NULL)
-        http->long_bodies += len;
+    count_held(http, request);
     return true;
 }
 
@@ -286,7 +298,7 @@ static enum MHD_Result on_header(struct http *http, struct MHD_Connection *conne
                           : "the body is too large; send at most 1048576 bytes");
     if (!expect_body(http, request, gate.content_length))
         return refuse(http, connection, client, 503,
-                      "no memory for another large body now; try again, or send a smaller batch");
+                      NO_MEMORY_FOR_BATCH);
     if (request->route == &route_check)
         request_check(request, http->contract, url, http_fields_of_check(connection, method));
     request->stage = REQUEST_READING;
@@ -308,7 +320,14 @@ static enum MHD_Result on_whole(struct http *http, struct MHD_Connection *connec
     const char *content_type = NULL;
     if (request->body_len > 0)
         content_type = http_fields_content_type(connection);
-    if (!request_finish(request, content_type))
+    bool asks = request_finish(request, content_type);
+    count_held(http, request);
+    if (asks && request->is_list && http->held > HELD_MAX) {
+        release_request(http, request);
+        reply_problem(&request->reply, 503, NO_MEMORY_FOR_BATCH);
+        asks = false;
+    }
+    if (!asks)
         return send_reply(http, connection, client);
     if (is_late)
         return send_stalled(http, connection, client);
@@ -344,6 +363,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
                          http->waited_ns / NS_PER_MS);
         else
             request_reply(request, http->contract->headers);
+        count_held(http, request);
         return send_reply(http, connection, client);
     }
     return MHD_NO;

@@ -66,9 +66,6 @@ void request_begin(struct request *request, const char *target)
     request->fault_status = 0;
     request->body_len = 0;
     request->is_list = false;
-    request->long_body = NULL;
-    request->list_room = NULL;
-    request->list.memory = NULL;
     request->message.ask.bucket = (struct bucket_question){.tokens = 1};
     request->target_len = strlen(target);
     request->target_parameters = 1;
@@ -112,13 +109,13 @@ static void make_message(struct request *request, const char *content_type)
         request_refuse(request, 404,
                "no such path; there are /allow, /reset, /refund and /status, /healthz and /readyz, "
                "and the checks below /check/");
-    } else if (route == &route_check) {
-        request_ask_check(request);
     } else if (request_may_be_list(request, content_type) && request->body_len > 0) {
         request_ask_list(request);
     } else if ((request->method & route->methods) == 0) {
         request->fault_status = 0;
         request_refuse(request, 405, "%s is called with %s", route->path, route->allow);
+    } else if (route == &route_check) {
+        request_ask_check(request);
     } else {
         request_parse_body(request, content_type);
         if (request->fault_status == 0)
@@ -156,6 +153,7 @@ static void reply_to_list(struct request *request)
     }
     reply_list(&request->reply, message, request->list_room);
     request->list_room = NULL; /* the reply's now */
+    request->reply_size = request->reply.body_len;
 }
 
 static void reply_to_check(struct request *request, enum headers_dialect dialect)
@@ -195,10 +193,16 @@ void request_reply(struct request *request, enum headers_dialect dialect)
     }
 }
 
+size_t request_held(const struct request *request)
+{
+    return request->long_body_room + request->list.size + request->reply_size;
+}
+
 void request_release(struct request *request)
 {
-    free(request->long_body);
+    request_drop_long_body(request);
     free(request->list_room);
+    request->list_room = NULL;
     batch_json_release(&request->list);
-    request->long_body = request->list_room = NULL;
+    request->reply_size = 0;
 }

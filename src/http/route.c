@@ -62,6 +62,7 @@ static const struct route routes[] = {
 const struct route route_check = {
     .path = ROUTE_CHECK_PREFIX "NAME",
     .methods = METHOD_ANY,
+    .allow = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
     .with_key = MESSAGE_ALLOW,
     .without_key = -1,
 };
@@ -75,6 +76,7 @@ static const struct {
         {"HEAD", METHOD_HEAD},
         {"POST", METHOD_POST},
         {"DELETE", METHOD_DELETE},
+        {"CONNECT", METHOD_CONNECT},
 },
   parameters[] = {
       {"key", PARAMETER_KEY},

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Method bits. Any method that no route takes is METHOD_OTHER. */
+/* Method bits. Any method without one of its own is METHOD_OTHER. */
 enum {
     METHOD_GET = 1,
     METHOD_HEAD = 2,
@@ -18,6 +18,7 @@ enum {
     METHOD_DELETE = 8,
     METHOD_OTHER = 16,
     METHOD_ANY = 31,
+    METHOD_CONNECT = 32, /* asks for a tunnel, and never for a path: no route takes it */
 };
 
 /* Parameter bits. */
