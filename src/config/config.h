@@ -32,6 +32,7 @@ struct config {
     uint32_t listen_count; /* 1 to CONFIG_LISTEN_MAX */
     struct address listen[CONFIG_LISTEN_MAX];
     bool listen_is_given; /* not the default */
+    struct socket_access sockets; /* of all Unix sockets among them */
     uint32_t threads;  /* front-end threads, 1 to CONFIG_THREADS_MAX */
     uint32_t max_keys; /* 1 to TABLE_KEYS_MAX */
     enum when_full when_full;

@@ -88,6 +88,14 @@ static void print_check(const struct check_terms *terms, FILE *out)
         print_named(out, "      - ", terms->trusted[i]);
 }
 
+static void print_sockets(const struct socket_access *sockets, FILE *out)
+{
+    if (sockets->mode != SOCKET_MODE_BY_UMASK)
+        fprintf(out, "socket_mode: %04o\n", (unsigned)sockets->mode);
+    if (sockets->group != SOCKET_GROUP_OWN)
+        print_named(out, "socket_group: ", sockets->group_name);
+}
+
 void config_print(const struct config *config, FILE *out)
 {
     const struct contract *contract = config->contract;
@@ -97,6 +105,7 @@ void config_print(const struct config *config, FILE *out)
         address_print(&config->listen[i], text);
         print_named(out, "  - ", text);
     }
+    print_sockets(&config->sockets, out);
     quantity_print_duration(config->limits->tick_ms, tick);
     fprintf(out,
             "threads: %" PRIu32 "\ntick: %s\nmax_keys: %" PRIu32

@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ACCEPTS_A_TURN = 64 };
+enum { ACCEPTS_A_TURN = 64, STALL_LOOK_MS = 20 };
 
 static int earlier(int a_ms, int b_ms)
 {
@@ -129,6 +129,25 @@ static void heed_contract(struct front *front)
         http_set_contract(front->http, next);
 }
 
+/* The answers are late: serves what needs none, until they are there. */
+static void outwait_stall(struct front *front, struct batch *batch, uint64_t asked_ns)
+{
+    http_stalled(front->http, asked_ns);
+    while (!exchange_await(batch, 0)) {
+        http_run(front->http);
+        wait_and_accept(front, STALL_LOOK_MS);
+    }
+}
+
+static void exchange(struct front *front, struct batch *batch)
+{
+    uint64_t asked_ns = clock_now_ns(&clock_system);
+    state_post(front->state, batch);
+    if (!exchange_await(batch, asked_ns + FRONT_STALL_MS * (uint64_t)NS_PER_MS))
+        outwait_stall(front, batch, asked_ns);
+    http_answered(front->http, clock_now_ns(&clock_system) - asked_ns);
+}
+
 /* Collect, exchange, reply. */
 static void run_http(struct front *front)
 {
@@ -137,8 +156,7 @@ static void run_http(struct front *front)
     struct batch *batch = http_batch(front->http);
     if (batch->count == 0)
         return;
-    state_ask(front->state, batch);
-    http_answered(front->http);
+    exchange(front, batch);
     http_run(front->http);
 }
 
@@ -198,6 +216,7 @@ static void drain(struct front *front)
 static void *run(void *argument)
 {
     struct front *front = argument;
+    thread_name("front");
     serve(front);
     drain(front);
     http_free(front->http);

@@ -101,7 +101,7 @@ static bool open_listener(struct server *server, const struct address *address)
     char text[ADDRESS_TEXT_MAX];
     const char *doing = "";
     struct listener *listener = &server->listeners[server->listeners_count];
-    int error = listener_open(listener, address, &doing);
+    int error = listener_open(listener, address, &server->config->sockets, &doing);
     address_print(error == 0 ? &listener->address : address, text);
     if (error != 0) {
         log_error("cannot %s %s: %s", doing, text, strerror(error));
@@ -207,11 +207,18 @@ static bool same_listen(const struct config *a, const struct config *b)
     return true;
 }
 
+static bool same_sockets(const struct socket_access *a, const struct socket_access *b)
+{
+    return a->mode == b->mode && a->group == b->group;
+}
+
 static void warn_of_restart(const struct server *server, const struct config *next)
 {
     const struct config *now = server->config;
     if (!server->listen_fixed && !same_listen(now, next))
         log_warning("listen has changed; it takes effect at the next start");
+    if (!same_sockets(&now->sockets, &next->sockets))
+        log_warning("socket_mode or socket_group has changed; it takes effect at the next start");
     if (now->threads != next->threads)
         log_warning("threads has changed; it takes effect at the next start");
     if (now->max_keys != next->max_keys)

@@ -4,6 +4,7 @@
 #include "http/http_fields.h"
 #include "http/http_response.h"
 #include "http/leaving.h"
+#include "http/reply_health.h"
 #include "http/request.h"
 #include "machine/clock.h"
 
@@ -40,6 +41,7 @@ struct client {
     struct client *next_free;
     int socket;   /* -1: no connection */
     bool busy;    /* a request is under way */
+    bool is_orphan; /* the connection has gone while the request's message is away */
     bool hung_up; /* its client has sent its last byte */
 };
 
@@ -53,6 +55,8 @@ struct http {
     unsigned clients_used;
     unsigned connections, connections_max;
     size_t held; /* bytes, by all requests besides themselves */
+    uint64_t asked_ns;  /* when the batch went that is late; 0: none is */
+    uint64_t waited_ns; /* for the last batch */
     struct contract *contract; /* a reference */
     bool draining;
     bool check_places; /* see gate.h */
@@ -62,9 +66,9 @@ struct http {
 #define NO_MEMORY_FOR_BATCH                                                                        \
     "no memory for another large batch now; try again, or send a smaller one"
 
-static struct request *request_of(const struct message *message)
+static struct client *client_of(const struct message *message)
 {
-    return (struct request *)((char *)message - offsetof(struct request, message));
+    return (struct client *)((char *)message - offsetof(struct client, request.message));
 }
 
 /* ---- connections ---- */
@@ -80,11 +84,18 @@ static struct client *client_take(struct http *http)
     return &http->clients[http->clients_used++];
 }
 
+static void client_give_back(struct http *http, struct client *client)
+{
+    client->next_free = http->free_client;
+    http->free_client = client;
+    http->connections--;
+}
+
 static void on_started(struct http *http, struct client *client, int socket)
 {
     struct epoll_event hangup = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = client};
     client->socket = socket;
-    client->busy = client->hung_up = false;
+    client->busy = client->hung_up = client->is_orphan = false;
     epoll_ctl(http->hangups, EPOLL_CTL_ADD, socket, &hangup);
     http->connections++;
 }
@@ -100,9 +111,8 @@ static void on_closed(struct http *http, struct client *client)
     else
         leaving_drop_input(client->socket);
     client->socket = -1;
-    client->next_free = http->free_client;
-    http->free_client = client;
-    http->connections--;
+    if (!client->is_orphan)
+        client_give_back(http, client);
 }
 
 static void on_connection(void *context, struct MHD_Connection *connection, void **client_context,
@@ -137,7 +147,7 @@ static void withdraw(struct batch *batch, const struct request *request)
 {
     struct message *last = batch->messages[--batch->count];
     batch->messages[request->batch_index] = last;
-    request_of(last)->batch_index = request->batch_index;
+    client_of(last)->request.batch_index = request->batch_index;
 }
 
 /* Counts what a request holds now. */
@@ -146,6 +156,12 @@ static void count_held(struct http *http, struct request *request)
     size_t held = request_held(request);
     http->held = http->held - request->counted + held;
     request->counted = held;
+}
+
+static void release_request(struct http *http, struct request *request)
+{
+    request_release(request);
+    count_held(http, request);
 }
 
 static void on_completed(void *context, struct MHD_Connection *connection, void **client_context,
@@ -157,11 +173,14 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     (void)code;
     if (client == NULL)
         return;
+    client->busy = false;
+    if (client->request.stage == REQUEST_ASKED && http->asked_ns != 0) {
+        client->is_orphan = true;
+        return;
+    }
     if (client->request.stage == REQUEST_ASKED)
         withdraw(&http->batch, &client->request);
-    request_release(&client->request);
-    count_held(http, &client->request);
-    client->busy = false;
+    release_request(http, &client->request);
 }
 
 /* ---- requests ---- */
@@ -199,6 +218,21 @@ static enum MHD_Result send_reply(const struct http *http, struct MHD_Connection
                             reply->close || http->draining) == MHD_YES)
         return MHD_YES;
     return http_terse_queue(&http->terse, terse_of(&client->request), connection);
+}
+
+static uint64_t stalled_ms(const struct http *http)
+{
+    return (clock_now_ns(&clock_system) - http->asked_ns) / NS_PER_MS;
+}
+
+/* Of a request about health whose answer is late. Its message may be away, so
+ * nothing else may begin in its place: the connection is closed. */
+static enum MHD_Result send_stalled(const struct http *http, struct MHD_Connection *connection,
+                                    struct client *client)
+{
+    reply_health_stalled(&client->request.reply, stalled_ms(http));
+    client->request.reply.close = true;
+    return send_reply(http, connection, client);
 }
 
 /* Refuses a request before its body: the connection is closed, and whatever
@@ -280,19 +314,23 @@ static enum MHD_Result on_whole(struct http *http, struct MHD_Connection *connec
     struct batch *batch = &http->batch;
     struct request *request = &client->request;
     assert(batch->count < BATCH_MAX); /* a connection has one request at a time */
+    bool is_late = http->asked_ns != 0;
+    if (is_late && !request_is_health(request))
+        return MHD_YES; /* the batch is away: called again until it is back */
     const char *content_type = NULL;
     if (request->body_len > 0)
         content_type = http_fields_content_type(connection);
     bool asks = request_finish(request, content_type);
     count_held(http, request);
     if (asks && request->is_list && http->held > HELD_MAX) {
-        request_release(request);
-        count_held(http, request);
+        release_request(http, request);
         reply_problem(&request->reply, 503, NO_MEMORY_FOR_BATCH);
         asks = false;
     }
     if (!asks)
         return send_reply(http, connection, client);
+    if (is_late)
+        return send_stalled(http, connection, client);
     request->stage = REQUEST_ASKED;
     request->batch_index = batch->count;
     batch->messages[batch->count++] = &request->message;
@@ -316,9 +354,15 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         *upload_len = 0;
         return MHD_YES;
     case REQUEST_ASKED:
-        return MHD_YES;
+        return http->asked_ns != 0 && request_is_health(request)
+                   ? send_stalled(http, connection, client)
+                   : MHD_YES;
     case REQUEST_ANSWERED:
-        request_reply(request, http->contract->headers);
+        if (request_is_health(request))
+            reply_health(&request->reply, request->route->purpose, http->draining,
+                         http->waited_ns / NS_PER_MS);
+        else
+            request_reply(request, http->contract->headers);
         count_held(http, request);
         return send_reply(http, connection, client);
     }
@@ -494,9 +538,22 @@ struct batch *http_batch(struct http *http)
     return &http->batch;
 }
 
-void http_answered(struct http *http)
+void http_stalled(struct http *http, uint64_t asked_ns)
 {
-    for (size_t i = 0; i < http->batch.count; i++)
-        request_of(http->batch.messages[i])->stage = REQUEST_ANSWERED;
+    http->asked_ns = asked_ns;
+}
+
+void http_answered(struct http *http, uint64_t waited_ns)
+{
+    for (size_t i = 0; i < http->batch.count; i++) {
+        struct client *client = client_of(http->batch.messages[i]);
+        client->request.stage = REQUEST_ANSWERED;
+        if (client->is_orphan) {
+            release_request(http, &client->request);
+            client_give_back(http, client);
+        }
+    }
     http->batch.count = 0;
+    http->asked_ns = 0;
+    http->waited_ns = waited_ns;
 }

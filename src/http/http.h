@@ -43,9 +43,13 @@ void http_add(struct http *http, int socket, const struct sockaddr *peer, sockle
 void http_run(struct http *http);
 
 /* The questions collected; when there are any, exchange the batch, call
- * http_answered, and run again. */
+ * http_answered with the time that took, and run again. */
 struct batch *http_batch(struct http *http);
-void http_answered(struct http *http);
+void http_answered(struct http *http, uint64_t waited_ns);
+
+/* The batch has been away since then, which is too long: until http_answered a
+ * run touches nothing of it, tells health that it is red, and has the rest wait. */
+void http_stalled(struct http *http, uint64_t asked_ns);
 
 /* Sockets open now, those leaving included, and whether one more would have room. */
 unsigned http_connections(const struct http *http);

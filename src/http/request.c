@@ -107,8 +107,8 @@ static void make_message(struct request *request, const char *content_type)
     const struct route *route = request->route;
     if (route == NULL) {
         request_refuse(request, 404,
-               "no such path; there are /allow, /reset, /refund and /status, and the checks below "
-               "/check/");
+               "no such path; there are /allow, /reset, /refund and /status, /healthz and /readyz, "
+               "and the checks below /check/");
     } else if (request_may_be_list(request, content_type) && request->body_len > 0) {
         request_ask_list(request);
     } else if ((request->method & route->methods) == 0) {
@@ -168,6 +168,11 @@ static void reply_to_check(struct request *request, enum headers_dialect dialect
     } else {
         reply_check(&request->reply, &message->answer.bucket, request->check.deny_status, dialect);
     }
+}
+
+bool request_is_health(const struct request *request)
+{
+    return request->route != NULL && request->route->purpose != ROUTE_QUESTION;
 }
 
 void request_reply(struct request *request, enum headers_dialect dialect)

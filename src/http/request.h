@@ -84,6 +84,9 @@ void request_add_body(struct request *request, const char *bytes, size_t len);
  * the reply says what is wrong. content_type: NULL if there was none. */
 bool request_finish(struct request *request, const char *content_type);
 
+/* Whether it asks about health: its reply is of reply_health.h. */
+bool request_is_health(const struct request *request);
+
 /* Writes the reply to an answered message. */
 void request_reply(struct request *request, enum headers_dialect dialect);
 

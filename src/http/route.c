@@ -41,6 +41,22 @@ static const struct route routes[] = {
         .without_key = MESSAGE_DAEMON,
         .takes_list = true,
     },
+    {
+        .path = "/healthz",
+        .methods = METHOD_GET | METHOD_HEAD,
+        .allow = "GET, HEAD",
+        .takes = "no parameters",
+        .without_key = MESSAGE_DAEMON,
+        .purpose = ROUTE_HEALTHZ,
+    },
+    {
+        .path = "/readyz",
+        .methods = METHOD_GET | METHOD_HEAD,
+        .allow = "GET, HEAD",
+        .takes = "no parameters",
+        .without_key = MESSAGE_DAEMON,
+        .purpose = ROUTE_READYZ,
+    },
 };
 
 const struct route route_check = {

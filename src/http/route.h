@@ -28,6 +28,13 @@ enum {
     PARAMETER_LIMIT = 4,
 };
 
+/* What the answer to a route's message is for. */
+enum route_purpose {
+    ROUTE_QUESTION, /* it is what the client asked for */
+    ROUTE_HEALTHZ,  /* that it came says that the state thread is alive */
+    ROUTE_READYZ,   /* the same, and whether allowd serves */
+};
+
 struct route {
     const char *path;
     unsigned methods;           /* METHOD_ bits */
@@ -37,6 +44,7 @@ struct route {
     enum message_kind with_key; /* what is asked when there is a key */
     int without_key;            /* and when there is none, or -1: it must have one */
     bool takes_list;            /* a POST may bring a list of requests, in JSON */
+    enum route_purpose purpose;
 };
 
 /* The route of a decoded path, or NULL. */
