@@ -31,7 +31,7 @@ struct server {
     struct state state;
     struct batch control; /* what this thread asks of the state thread */
     unsigned listeners_count, fronts_count;
-    struct listener listeners[CONFIG_LISTEN_MAX];
+    struct listener listeners[2 * CONFIG_LISTEN_MAX]; /* those for admins behind the others */
     struct front fronts[CONFIG_THREADS_MAX];
 };
 
@@ -87,23 +87,32 @@ static bool start_state(struct server *server)
     return true;
 }
 
+static bool open_listener(struct server *server, const struct address *address, bool is_admin)
+{
+    struct listener *listener = &server->listeners[server->listeners_count];
+    char text[ADDRESS_TEXT_MAX];
+    const char *doing = "";
+    int error = listener_open(listener, address, &server->config->sockets, &doing);
+    address_print(error == 0 ? &listener->address : address, text);
+    if (error != 0) {
+        log_error("cannot %s %s: %s", doing, text, strerror(error));
+        return false;
+    }
+    listener->is_admin = is_admin;
+    server->listeners_count++;
+    log_info("listening %son %s", is_admin ? "for admins " : "", text);
+    return true;
+}
+
 static bool open_listeners(struct server *server)
 {
-    for (uint32_t i = 0; i < server->config->listen_count; i++) {
-        char text[ADDRESS_TEXT_MAX];
-        const char *doing = "";
-        const struct address *address = &server->config->listen[i];
-        int error = listener_open(&server->listeners[i], address, &server->config->sockets,
-                                  &doing);
-        address_print(error == 0 ? &server->listeners[i].address : address, text);
-        if (error != 0) {
-            log_error("cannot %s %s: %s", doing, text, strerror(error));
-            return false;
-        }
-        server->listeners_count++;
-        log_info("listening on %s", text);
-    }
-    return true;
+    const struct config *config = server->config;
+    bool are_open = true;
+    for (uint32_t i = 0; are_open && i < config->listen_count; i++)
+        are_open = open_listener(server, &config->listen[i], false);
+    for (uint32_t i = 0; are_open && i < config->admin_listen_count; i++)
+        are_open = open_listener(server, &config->admin_listen[i], true);
+    return are_open;
 }
 
 static_assert(CONNECTIONS_MAX <= BATCH_MAX, "each connection has room in the batch");
@@ -143,12 +152,13 @@ static bool start_fronts(struct server *server)
 
 /* ---- reload ---- */
 
-static bool same_listen(const struct config *a, const struct config *b)
+static bool same_addresses(const struct address *a, uint32_t a_count, const struct address *b,
+                           uint32_t b_count)
 {
-    if (a->listen_count != b->listen_count)
+    if (a_count != b_count)
         return false;
-    for (uint32_t i = 0; i < a->listen_count; i++)
-        if (!address_equal(&a->listen[i], &b->listen[i]))
+    for (uint32_t i = 0; i < a_count; i++)
+        if (!address_equal(&a[i], &b[i]))
             return false;
     return true;
 }
@@ -161,14 +171,25 @@ static bool same_sockets(const struct socket_access *a, const struct socket_acce
 static void warn_of_restart(const struct server *server, const struct config *next)
 {
     const struct config *now = server->config;
-    if (!server->listen_fixed && !same_listen(now, next))
+    if (!server->listen_fixed &&
+        !same_addresses(now->listen, now->listen_count, next->listen, next->listen_count))
         log_warning("listen has changed; it takes effect at the next start");
+    if (!same_addresses(now->admin_listen, now->admin_listen_count, next->admin_listen,
+                        next->admin_listen_count))
+        log_warning("admin_listen has changed; it takes effect at the next start");
     if (!same_sockets(&now->sockets, &next->sockets))
         log_warning("socket_mode or socket_group has changed; it takes effect at the next start");
     if (now->threads != next->threads)
         log_warning("threads has changed; it takes effect at the next start");
     if (now->max_keys != next->max_keys)
         log_warning("max_keys has changed; it takes effect at the next start");
+}
+
+static void warn_of_token(const struct config *config)
+{
+    if (config->admin_token_is_shared)
+        log_warning("%s can be read by its group; if that is not on purpose: chmod 0600",
+                    config->admin_token_file);
 }
 
 static enum limits_result ask_limits(struct server *server, const struct config *config)
@@ -210,6 +231,7 @@ static void reload(struct server *server)
         faults_release(&faults);
     } else {
         warn_of_restart(server, &next);
+        warn_of_token(&next);
         put_into_force(server, &next);
         config_release(&next);
     }
@@ -284,6 +306,7 @@ static void close_listeners(struct server *server)
 static enum exit_status run_fronts(struct server *server)
 {
     enum exit_status status = EXIT_STATUS_FAILURE;
+    warn_of_token(server->config);
     if (open_listeners(server) && start_fronts(server)) {
         log_info("version " PACKAGE_VERSION " ready: %u limits, room for %u keys",
                  server->config->limits->count, server->config->max_keys);
