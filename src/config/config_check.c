@@ -4,6 +4,7 @@
 #include "config/config_limits.h"
 #include "config/config_listen.h"
 #include "config/config_scalar.h"
+#include "config/config_token.h"
 #include "pure/table.h"
 
 bool config_check(const struct raw_config *raw, struct config *config, struct faults *faults)
@@ -19,6 +20,7 @@ bool config_check(const struct raw_config *raw, struct config *config, struct fa
     config_listen_check(raw, faults, &checked);
     checked.limits = config_limits_check(raw, scalar_tick(faults, raw->tick), faults);
     checked.contract = config_contract_check(raw, faults);
+    config_token_check(raw, faults, &checked);
     if (faults->count > 0) {
         config_release(&checked);
         return false;

@@ -18,38 +18,47 @@ static bool is_any_port(const struct address *address)
     return false;
 }
 
-static void check_address(const char *raw, struct faults *faults, struct config *config)
+static bool is_listed(const struct address *listed, uint32_t count, const struct address *address)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (address_equal(&listed[i], address) && !is_any_port(address))
+            return true;
+    return false;
+}
+
+/* Adds an address to one of the lists of `config`, in none of which it may be yet. */
+static void check_address(const char *raw, struct faults *faults, const struct config *config,
+                          struct address *list, uint32_t *count)
 {
     struct placed value = scalar_placed(raw);
     char shortened[CONFIG_SHORT_MAX];
     struct address address;
     if (key_check(value.text, strlen(value.text)) != KEY_OK ||
-        !address_parse(value.text, &address)) {
+        !address_parse(value.text, &address))
         faults_add(faults, value.line, value.column,
                    "\"%s\" is not an address to listen on; write %s",
                    config_shorten(value.text, shortened), ADDRESS_FORMS);
-        return;
-    }
-    for (uint32_t i = 0; i < config->listen_count; i++) {
-        if (address_equal(&config->listen[i], &address) && !is_any_port(&address)) {
-            faults_add(faults, value.line, value.column,
-                       "\"%s\" is listed already; list each address once",
-                       config_shorten(value.text, shortened));
-            return;
-        }
-    }
-    config->listen[config->listen_count++] = address;
+    else if (is_listed(config->listen, config->listen_count, &address) ||
+             is_listed(config->admin_listen, config->admin_listen_count, &address))
+        faults_add(faults, value.line, value.column,
+                   "\"%s\" is listed already; list each address once",
+                   config_shorten(value.text, shortened));
+    else
+        list[(*count)++] = address;
 }
 
 static void check_listen(const struct raw_config *raw, struct faults *faults,
                          struct config *config)
 {
     static const char *const absent = "0:0 " CONFIG_DEFAULT_LISTEN;
-    for (uint32_t i = 0; i < raw->listen_count; i++)
-        check_address(raw->listen[i], faults, config);
     config->listen_is_given = raw->listen_count > 0;
+    for (uint32_t i = 0; i < raw->listen_count; i++)
+        check_address(raw->listen[i], faults, config, config->listen, &config->listen_count);
+    for (uint32_t i = 0; i < raw->admin_listen_count; i++)
+        check_address(raw->admin_listen[i], faults, config, config->admin_listen,
+                      &config->admin_listen_count);
     if (raw->listen_count == 0)
-        check_address(absent, faults, config);
+        check_address(absent, faults, config, config->listen, &config->listen_count);
 }
 
 /* "0660": a zero and three octal digits. */

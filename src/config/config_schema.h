@@ -58,6 +58,9 @@ struct raw_config {
     char *place;
     char **listen;
     uint32_t listen_count;
+    char **admin_listen;
+    uint32_t admin_listen_count;
+    char *admin_token_file;
     char *socket_mode, *socket_group;
     char *threads, *tick, *max_keys, *when_full, *headers;
     struct raw_limit *limits;

@@ -5,7 +5,6 @@
 #include <libgen.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>

@@ -15,6 +15,7 @@
 
 struct listener {
     int socket;
+    bool is_admin; /* what comes in on it may call everything */
     struct address address; /* with the port that was given where 0 was asked for */
     dev_t device;           /* of a Unix socket's file */
     ino_t inode;

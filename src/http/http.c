@@ -1,5 +1,6 @@
 #include "http/http.h"
 
+#include "http/access.h"
 #include "http/gate.h"
 #include "http/http_fields.h"
 #include "http/http_response.h"
@@ -42,6 +43,7 @@ struct client {
     int socket;   /* -1: no connection */
     bool busy;    /* a request is under way */
     bool is_orphan; /* the connection has gone while the request's message is away */
+    bool is_admin; /* it came in where everything is served */
     bool hung_up; /* its client has sent its last byte */
 };
 
@@ -59,6 +61,8 @@ struct http {
     uint64_t waited_ns; /* for the last batch */
     struct contract *contract; /* a reference */
     bool draining;
+    bool admin_apart;   /* what is for admins is served to them alone */
+    bool adding_admin;  /* the connection that is being added came in on such a listener */
     bool check_places; /* see gate.h */
     struct batch batch;
 };
@@ -95,6 +99,7 @@ static void on_started(struct http *http, struct client *client, int socket)
 {
     struct epoll_event hangup = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = client};
     client->socket = socket;
+    client->is_admin = http->adding_admin;
     client->busy = client->hung_up = client->is_orphan = false;
     epoll_ctl(http->hangups, EPOLL_CTL_ADD, socket, &hangup);
     http->connections++;
@@ -279,7 +284,8 @@ static enum MHD_Result on_header(struct http *http, struct MHD_Connection *conne
 
     const union MHD_ConnectionInfo *header =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-    http_fields_pass(connection, &gate);
+    struct access access = {0};
+    http_fields_pass(connection, &gate, &access);
     const char *content_type = http_fields_content_type(connection);
     request->method = method_parse(method);
     size_t body_max = request_body_max(request, content_type);
@@ -301,6 +307,9 @@ static enum MHD_Result on_header(struct http *http, struct MHD_Connection *conne
                       NO_MEMORY_FOR_BATCH);
     if (request->route == &route_check)
         request_check(request, http->contract, url, http_fields_of_check(connection, method));
+    if (request->route != NULL)
+        request->verdict = access_judge(&access, request->route, client->is_admin,
+                                        http->admin_apart, http->contract);
     request->stage = REQUEST_READING;
     return MHD_YES;
 }
@@ -369,8 +378,11 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     return MHD_NO;
 }
 
-void http_add(struct http *http, int socket, const struct sockaddr *peer, socklen_t peer_len)
+/* Outside of libmicrohttpd's own threads it starts the connection within the call. */
+void http_add(struct http *http, int socket, const struct sockaddr *peer, socklen_t peer_len,
+              bool is_admin)
 {
+    http->adding_admin = is_admin;
     MHD_add_connection(http->daemon, socket, peer, peer_len);
 }
 
@@ -455,13 +467,14 @@ static bool make_parts(struct http *http)
     return http->daemon != NULL;
 }
 
-struct http *http_new(unsigned connections_max, struct contract *contract)
+struct http *http_new(unsigned connections_max, struct contract *contract, bool admin_apart)
 {
     struct http *http = calloc(1, sizeof *http);
     if (http == NULL)
         return NULL;
     http->connections_max = connections_max;
     http->contract = contract_retain(contract);
+    http->admin_apart = admin_apart;
     http->check_places = strncmp(MHD_get_version(), "0.", 2) == 0;
     http->hangups = http->leaving.epoll = -1;
     int why = batch_init(&http->batch);

@@ -22,8 +22,9 @@ struct http;
 #define HTTP_IDLE_TIMEOUT_S 60
 
 /* Room for `connections_max` connections, at most BATCH_MAX; takes a reference to
- * the contract. NULL and errno: no memory or no descriptors. */
-struct http *http_new(unsigned connections_max, struct contract *contract);
+ * the contract. admin_apart: what is for admins is served only to connections that
+ * are. NULL and errno: no memory or no descriptors. */
+struct http *http_new(unsigned connections_max, struct contract *contract, bool admin_apart);
 
 /* Closes what is open, and frees. */
 void http_free(struct http *http);
@@ -37,7 +38,8 @@ void http_heed(struct http *http, int descriptor);
 int http_timeout_ms(const struct http *http);
 
 /* Takes over an accepted socket; it is closed if there is no room. */
-void http_add(struct http *http, int socket, const struct sockaddr *peer, socklen_t peer_len);
+void http_add(struct http *http, int socket, const struct sockaddr *peer, socklen_t peer_len,
+              bool is_admin);
 
 /* Reads, parses, replies and writes as far as that goes without waiting. */
 void http_run(struct http *http);

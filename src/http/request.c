@@ -66,6 +66,7 @@ void request_begin(struct request *request, const char *target)
     request->fault_status = 0;
     request->body_len = 0;
     request->is_list = false;
+    request->verdict = ACCESS_GRANTED;
     request->message.ask.bucket = (struct bucket_question){.tokens = 1};
     request->target_len = strlen(target);
     request->target_parameters = 1;
@@ -109,6 +110,10 @@ static void make_message(struct request *request, const char *content_type)
         request_refuse(request, 404,
                "no such path; there are /allow, /reset, /refund and /status, /healthz and /readyz, "
                "and the checks below /check/");
+    } else if (request->verdict != ACCESS_GRANTED) {
+        request->fault_status = 0;
+        request_refuse(request, access_status(request->verdict), "%s",
+                       access_detail(request->verdict));
     } else if (request_may_be_list(request, content_type) && request->body_len > 0) {
         request_ask_list(request);
     } else if ((request->method & route->methods) == 0) {
@@ -136,6 +141,8 @@ bool request_finish(struct request *request, const char *content_type)
     reply_fault(request);
     if (request->fault_status == 405)
         request->reply.allow = request->route->allow;
+    if (request->fault_status == 401)
+        request->reply.authenticate = access_challenge(request->verdict);
     return false;
 }
 

@@ -11,6 +11,7 @@
 
 #include "brain/message.h"
 #include "check/contract.h"
+#include "http/access.h"
 #include "http/batch_json.h"
 #include "http/reply.h"
 #include "http/route.h"
@@ -38,6 +39,7 @@ struct request {
     char detail[REPLY_DETAIL_MAX];
     struct message message;
     struct daemon_answer daemon_answer;
+    enum access_verdict verdict; /* set when the header has arrived */
     size_t batch_index; /* while ASKED */
     size_t target_len;  /* bytes of the raw target */
     size_t target_parameters; /* in its query */

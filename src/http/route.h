@@ -45,6 +45,8 @@ struct route {
     int without_key;            /* and when there is none, or -1: it must have one */
     bool takes_list;            /* a POST may bring a list of requests, in JSON */
     enum route_purpose purpose;
+    bool is_admin;      /* for admins, where there are listeners of their own or a token */
+    bool changes_state; /* so no web page of another origin may call it */
 };
 
 /* The route of a decoded path, or NULL. */

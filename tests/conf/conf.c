@@ -25,7 +25,8 @@
 #include <cmocka.h>
 
 #define NAMES                                                                                      \
-    "listen, socket_mode, socket_group, threads, tick, max_keys, when_full, headers, limits, checks"
+    "listen, admin_listen, admin_token_file, socket_mode, socket_group, threads, tick, max_keys, "     \
+    "when_full, headers, limits, checks"
 #define DEFAULT_LIMIT "  - name: default\n    burst: 10\n    rate: 1/s\n"
 
 static const char *top = ".";

@@ -10,6 +10,8 @@ import os
 import pathlib
 import unittest
 
+from harness import wait_until
+
 PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 17, 0x4206, 0x4207
 WALL = 0x40000000
 
@@ -19,11 +21,13 @@ libc.ptrace.restype = ctypes.c_long
 
 
 def thread_named(daemon, name):
-    """The id of the daemon's thread of that name."""
-    for task in pathlib.Path(f"/proc/{daemon.process.pid}/task").iterdir():
-        if (task / "comm").read_text(encoding="ascii").strip() == name:
-            return int(task.name)
-    raise AssertionError(f"no thread named {name}")
+    """The id of the daemon's thread of that name, which it may be about to take."""
+    def find():
+        for task in pathlib.Path(f"/proc/{daemon.process.pid}/task").iterdir():
+            if (task / "comm").read_text(encoding="ascii").strip() == name:
+                return int(task.name)
+        return None
+    return wait_until(find, f"there is a thread named {name}")
 
 
 def _ptrace(request, thread):
