@@ -6,12 +6,14 @@
 #include "edge/server.h"
 
 #include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 static const char usage[] =
-    "Usage: allowd [-c FILE] [-l ADDRESS]... [-t]\n"
+    "Usage: allowd [-c FILE] [-l ADDRESS]... [-t] [--ready-fd N]\n"
     "       allowd -h | -V\n"
     "Answers over HTTP whether a key may go on: curl 'http://127.0.0.1:10429/allow?key=alice'\n"
     "\n"
@@ -20,6 +22,8 @@ static const char usage[] =
     "  -t          check the configuration and exit: 0 if it is fine, 6 if it is not\n"
     "  -h          show this help and exit\n"
     "  -V          show the version and exit\n"
+    "  --ready-fd N\n"
+    "              write a newline to descriptor N when ready, and close it\n"
     "\n"
     "Signals: SIGHUP reloads the limits, SIGTERM and SIGINT drain and stop.\n"
     "See allowd(8), allowd.yaml(5) and allowd-http(7).\n";
@@ -27,6 +31,7 @@ static const char usage[] =
 struct options {
     const char *config_path; /* NULL: defaults */
     bool check;
+    int ready_fd;
     uint32_t listen_count;
     struct address listen[CONFIG_LISTEN_MAX];
 };
@@ -47,11 +52,26 @@ static bool add_listen(struct options *options, const char *text)
     return false;
 }
 
+static bool set_ready_fd(struct options *options, const char *text)
+{
+    if (notify_parse_fd(text, &options->ready_fd))
+        return true;
+    log_error("--ready-fd: \"%s\" is not an open descriptor above 2 to write to", text);
+    return false;
+}
+
+enum { OPTION_READY_FD = UCHAR_MAX + 1 };
+
+static const struct option long_options[] = {
+    {"ready-fd", required_argument, NULL, OPTION_READY_FD},
+    {0},
+};
+
 /* false: the process ends with *status. */
 static bool parse_options(int argc, char **argv, struct options *options, enum exit_status *status)
 {
     *status = EXIT_STATUS_USAGE;
-    for (int option; (option = getopt(argc, argv, "c:l:thV")) != -1;) {
+    for (int option; (option = getopt_long(argc, argv, "c:l:thV", long_options, NULL)) != -1;) {
         switch (option) {
         case 'c':
             options->config_path = optarg;
@@ -62,6 +82,10 @@ static bool parse_options(int argc, char **argv, struct options *options, enum e
             break;
         case 't':
             options->check = true;
+            break;
+        case OPTION_READY_FD:
+            if (!set_ready_fd(options, optarg))
+                return false;
             break;
         case 'h':
             *status = show(usage);
@@ -101,7 +125,7 @@ static void print_line(void *context, const char *line)
 
 int main(int argc, char **argv)
 {
-    struct options options = {0};
+    struct options options = {.ready_fd = NOTIFY_NO_FD};
     struct config config;
     struct faults faults = {0};
     enum exit_status status;
@@ -122,7 +146,8 @@ int main(int argc, char **argv)
     if (options.check)
         log_info("the configuration is fine");
     else
-        status = server_run(&config, options.config_path, options.listen_count > 0);
+        status = server_run(&config, options.config_path, options.listen_count > 0,
+                            options.ready_fd);
     config_release(&config);
     return (int)status;
 }

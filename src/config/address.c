@@ -64,7 +64,9 @@ void address_print(const struct address *address, char text[ADDRESS_TEXT_MAX])
 
     static_assert(sizeof(struct sockaddr_un) + sizeof UNIX_PREFIX <= ADDRESS_TEXT_MAX,
                   "any address fits its text");
-    if (path != NULL) {
+    if (path != NULL && path[0] == '\0') {
+        snprintf(text, ADDRESS_TEXT_MAX, UNIX_PREFIX "@%s", path + 1);
+    } else if (path != NULL) {
         snprintf(text, ADDRESS_TEXT_MAX, UNIX_PREFIX "%s", path);
     } else if (address->socket.ss_family == AF_INET) {
         inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);

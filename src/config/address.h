@@ -39,7 +39,8 @@ struct socket_access {
 /* Reads an address; *address is untouched on failure. Port 0 means any free port. */
 bool address_parse(const char *text, struct address *address);
 
-/* Writes an address in the form that address_parse reads. */
+/* Writes an address in the form that address_parse reads; a Unix socket in the
+ * abstract namespace, which can only be inherited, as "unix:@NAME". */
 void address_print(const struct address *address, char text[ADDRESS_TEXT_MAX]);
 
 bool address_equal(const struct address *a, const struct address *b);

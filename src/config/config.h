@@ -32,6 +32,7 @@
 struct config {
     uint32_t listen_count; /* 1 to CONFIG_LISTEN_MAX */
     struct address listen[CONFIG_LISTEN_MAX];
+    bool listen_is_given; /* not the default */
     uint32_t admin_listen_count; /* 0 to CONFIG_LISTEN_MAX */
     struct address admin_listen[CONFIG_LISTEN_MAX];
     struct socket_access sockets; /* of all Unix sockets among them */

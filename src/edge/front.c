@@ -135,7 +135,7 @@ static void heed_contract(struct front *front)
 static void outwait_stall(struct front *front, struct batch *batch, uint64_t asked_ns)
 {
     http_stalled(front->http, asked_ns);
-    while (!exchange_await(batch, 0)) {
+    while (!exchange_is_answered(batch)) {
         http_run(front->http);
         wait_and_accept(front, STALL_LOOK_MS);
     }
@@ -175,10 +175,13 @@ static void serve(struct front *front)
 }
 
 /* Takes in what the kernel has already accepted, then has it accept no more; a
- * Unix socket still hands out what came in between. */
+ * Unix socket still hands out what came in between. Not so with an inherited
+ * socket: what waits there is for the next process. */
 static void stop_accepting(struct front *front)
 {
     for (unsigned i = 0; i < front->listeners_count; i++) {
+        if (front->listeners[i].is_inherited)
+            continue;
         accept_from(front, &front->listeners[i], INT_MAX);
         shutdown(front->listeners[i].socket, SHUT_RDWR);
         accept_from(front, &front->listeners[i], INT_MAX);

@@ -133,11 +133,52 @@ int listener_open(struct listener *listener, const struct address *address,
     return error;
 }
 
+static int socket_option(int socket, int option)
+{
+    int value = -1;
+    socklen_t len = sizeof value;
+    return getsockopt(socket, SOL_SOCKET, option, &value, &len) == 0 ? value : -1;
+}
+
+/* The address as address_parse would have made it, to be compared with such. */
+static bool read_address(int socket, struct address *address)
+{
+    memset(address, 0, sizeof *address);
+    address->socket_len = sizeof address->socket;
+    if (getsockname(socket, (struct sockaddr *)&address->socket, &address->socket_len) != 0)
+        return false;
+    const char *path = address_unix_path(address);
+    if (path != NULL && path[0] != '\0')
+        address->socket_len = sizeof(struct sockaddr_un);
+    return true;
+}
+
+const char *listener_adopt(struct listener *listener, int descriptor)
+{
+    int status_flags = fcntl(descriptor, F_GETFL), domain = socket_option(descriptor, SO_DOMAIN);
+    if (status_flags < 0)
+        return "is not open";
+    if (domain < 0)
+        return "is not a socket";
+    if (domain != AF_INET && domain != AF_INET6 && domain != AF_UNIX)
+        return "is neither a TCP nor a Unix socket";
+    if (socket_option(descriptor, SO_TYPE) != SOCK_STREAM)
+        return "is not a stream socket";
+    if (socket_option(descriptor, SO_ACCEPTCONN) != 1)
+        return "does not listen";
+    *listener = (struct listener){.socket = descriptor, .is_inherited = true};
+    if (!read_address(descriptor, &listener->address) ||
+        fcntl(descriptor, F_SETFL, status_flags | O_NONBLOCK) != 0 ||
+        fcntl(descriptor, F_SETFD, FD_CLOEXEC) != 0)
+        return "cannot be used";
+    return NULL;
+}
+
 void listener_remove_file(const struct listener *listener)
 {
     const char *path = address_unix_path(&listener->address);
     struct stat file;
-    if (path != NULL && lstat(path, &file) == 0 && file.st_dev == listener->device &&
+    if (path != NULL && !listener->is_inherited && lstat(path, &file) == 0 && file.st_dev == listener->device &&
         file.st_ino == listener->inode)
         unlink(path);
 }

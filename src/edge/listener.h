@@ -1,7 +1,8 @@
 /*
  * Listeners: the sockets that new connections come in on.
  *
- * Owns its descriptor, and the file of a Unix socket that it made. One thread.
+ * Owns its descriptor, and the file of a Unix socket that it made; what lies
+ * behind an inherited descriptor is others' too, and stays as it is. One thread.
  * Blocks for a second at most, where another holds the lock on a Unix socket's
  * directory; a stale file then stays. Errors: an errno value, and what was being done.
  */
@@ -18,6 +19,7 @@ struct listener {
     struct address address; /* with the port that was given where 0 was asked for */
     dev_t device;           /* of a Unix socket's file */
     ino_t inode;
+    bool is_inherited;
 };
 
 /* Binds and listens. 0, or an errno value and *doing, a verb ("bind"), for the log.
@@ -26,6 +28,9 @@ struct listener {
  * makes files: the process's umask is changed and put back. */
 int listener_open(struct listener *listener, const struct address *address,
                   const struct socket_access *sockets, const char **doing);
+
+/* Takes over a descriptor that was inherited. NULL, or what is wrong with it. */
+const char *listener_adopt(struct listener *listener, int descriptor);
 
 /* Closes, and removes the file. */
 void listener_close(struct listener *listener);

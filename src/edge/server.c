@@ -1,7 +1,9 @@
 #include "edge/server.h"
 
 #include "edge/front.h"
+#include "edge/inherited.h"
 #include "edge/log.h"
+#include "edge/watchdog.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -9,6 +11,7 @@
 #include <signal.h>
 #include <sodium/core.h>
 #include <sodium/randombytes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -30,8 +33,11 @@ struct server {
     int done;    /* an eventfd: front-ends that have ended */
     struct state state;
     struct batch control; /* what this thread asks of the state thread */
+    struct watchdog watchdog;
+    struct notify notify;
+    unsigned limits_count; /* in force */
     unsigned listeners_count, fronts_count;
-    struct listener listeners[2 * CONFIG_LISTEN_MAX]; /* those for admins behind the others */
+    struct listener listeners[INHERITED_MAX + 2 * CONFIG_LISTEN_MAX];
     struct front fronts[CONFIG_THREADS_MAX];
 };
 
@@ -79,6 +85,9 @@ static bool start_state(struct server *server)
         return fail("map memory for max_keys", errno);
     int error = batch_init(&server->control);
     if (error == 0)
+        error = watchdog_init(&server->watchdog, &server->state.mailbox,
+                              server->notify.watchdog_ns, clock_now_ns(&clock_system));
+    if (error == 0)
         error = state_start(&server->state, brain, clock_system);
     if (error != 0) {
         brain_free(brain);
@@ -104,15 +113,41 @@ static bool open_listener(struct server *server, const struct address *address, 
     return true;
 }
 
+/* The inherited socket of an address, or NULL. */
+static struct listener *find_inherited(struct server *server, const struct address *address)
+{
+    for (unsigned i = 0; i < server->listeners_count; i++)
+        if (server->listeners[i].is_inherited &&
+            address_equal(&server->listeners[i].address, address))
+            return &server->listeners[i];
+    return NULL;
+}
+
+static bool serve_addresses(struct server *server, const struct address *addresses, uint32_t count,
+                            bool is_admin)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct listener *inherited = find_inherited(server, &addresses[i]);
+        if (inherited != NULL)
+            inherited->is_admin = is_admin;
+        else if (!open_listener(server, &addresses[i], is_admin))
+            return false;
+    }
+    return true;
+}
+
+/* The inherited sockets, and the addresses that someone asked for and that none
+ * of those has; the default one only if there is nothing else. */
 static bool open_listeners(struct server *server)
 {
     const struct config *config = server->config;
-    bool are_open = true;
-    for (uint32_t i = 0; are_open && i < config->listen_count; i++)
-        are_open = open_listener(server, &config->listen[i], false);
-    for (uint32_t i = 0; are_open && i < config->admin_listen_count; i++)
-        are_open = open_listener(server, &config->admin_listen[i], true);
-    return are_open;
+    if (!inherited_take(server->listeners, &server->listeners_count))
+        return false;
+    bool is_default = !server->listen_fixed && !config->listen_is_given;
+    uint32_t listen_count =
+        server->listeners_count > 0 && is_default ? 0 : config->listen_count;
+    return serve_addresses(server, config->listen, listen_count, false) &&
+           serve_addresses(server, config->admin_listen, config->admin_listen_count, true);
 }
 
 static_assert(CONNECTIONS_MAX <= BATCH_MAX, "each connection has room in the batch");
@@ -148,6 +183,30 @@ static bool start_fronts(struct server *server)
         server->fronts_count++;
     }
     return true;
+}
+
+/* ---- what the service manager hears ---- */
+
+enum { STATUS_MAX = 128 };
+
+static void tell_serving(struct server *server, const char *but)
+{
+    char status[STATUS_MAX];
+    unsigned limits = server->limits_count, addresses = server->listeners_count;
+    snprintf(status, sizeof status, "serving %u limit%s on %u address%s%s", limits,
+             limits == 1 ? "" : "s", addresses, addresses == 1 ? "" : "es", but);
+    notify_ready(&server->notify, status);
+}
+
+/* Waits for an event, and meanwhile feeds the watchdog. */
+static void wait_for(struct server *server, struct pollfd *events, nfds_t count)
+{
+    uint64_t now_ns;
+    do {
+        now_ns = clock_now_ns(&clock_system);
+        if (watchdog_look(&server->watchdog, now_ns))
+            notify_alive(&server->notify);
+    } while (poll(events, count, watchdog_timeout_ms(&server->watchdog, now_ns)) <= 0);
 }
 
 /* ---- reload ---- */
@@ -202,15 +261,17 @@ static enum limits_result ask_limits(struct server *server, const struct config 
 }
 
 /* The limits first: the checks of the contract may name new ones. */
-static void put_into_force(struct server *server, const struct config *next)
+static bool put_into_force(struct server *server, const struct config *next)
 {
     if (ask_limits(server, next) != LIMITS_IN_FORCE) {
         log_error("out of memory; the limits stay as they were");
-        return;
+        return false;
     }
+    server->limits_count = next->limits->count;
     for (unsigned i = 0; i < server->fronts_count; i++)
         front_set_contract(&server->fronts[i], next->contract);
     log_info("reloaded %s: %u limits", server->config_path, next->limits->count);
+    return true;
 }
 
 static void tell_fault(void *context, const char *line)
@@ -219,12 +280,15 @@ static void tell_fault(void *context, const char *line)
     log_error("%s", line);
 }
 
-static void reload(struct server *server)
+/* false: something was to be reloaded, and could not. */
+static bool reload_file(struct server *server)
 {
     struct config next;
     struct faults faults = {0};
+    bool is_in_force = false;
     if (server->config_path == NULL) {
         log_warning("nothing to reload: started without a configuration file");
+        is_in_force = true;
     } else if (!config_load(server->config_path, &next, &faults)) {
         faults_tell(&faults, server->config_path, tell_fault, NULL);
         log_error("%s is faulty; the limits stay as they were", server->config_path);
@@ -232,9 +296,17 @@ static void reload(struct server *server)
     } else {
         warn_of_restart(server, &next);
         warn_of_token(&next);
-        put_into_force(server, &next);
+        is_in_force = put_into_force(server, &next);
         config_release(&next);
     }
+    return is_in_force;
+}
+
+static void reload(struct server *server)
+{
+    notify_reloading(&server->notify, clock_now_ns(&clock_system));
+    bool is_in_force = reload_file(server);
+    tell_serving(server, is_in_force ? "" : "; the last reload failed, the log says why");
 }
 
 /* ---- the life ---- */
@@ -248,7 +320,9 @@ static int next_signal(struct server *server)
 
 static void serve(struct server *server)
 {
+    struct pollfd event = {.fd = server->signals, .events = POLLIN};
     for (;;) {
+        wait_for(server, &event, 1);
         int signal = next_signal(server);
         if (signal == SIGHUP) {
             reload(server);
@@ -278,8 +352,7 @@ static void wait_for_fronts(struct server *server)
             {.fd = server->signals, .events = POLLIN},
         };
         eventfd_t more = 0;
-        if (poll(events, 2, -1) < 0)
-            continue;
+        wait_for(server, events, 2);
         if (events[0].revents != 0 && eventfd_read(server->done, &more) == 0)
             ended += more;
         if (events[1].revents != 0 && next_signal(server) != SIGHUP)
@@ -310,7 +383,10 @@ static enum exit_status run_fronts(struct server *server)
     if (open_listeners(server) && start_fronts(server)) {
         log_info("version " PACKAGE_VERSION " ready: %u limits, room for %u keys",
                  server->config->limits->count, server->config->max_keys);
+        server->limits_count = server->config->limits->count;
+        tell_serving(server, "");
         serve(server);
+        notify_stopping(&server->notify);
         status = EXIT_STATUS_OK;
     }
     stop_fronts(server);
@@ -318,7 +394,8 @@ static enum exit_status run_fronts(struct server *server)
     return status;
 }
 
-enum exit_status server_run(struct config *config, const char *config_path, bool listen_fixed)
+enum exit_status server_run(struct config *config, const char *config_path, bool listen_fixed,
+                            int ready_fd)
 {
     struct server *server = calloc(1, sizeof *server);
     enum exit_status status = EXIT_STATUS_FAILURE;
@@ -329,13 +406,16 @@ enum exit_status server_run(struct config *config, const char *config_path, bool
     server->config = config;
     server->config_path = config_path;
     server->listen_fixed = listen_fixed;
+    notify_open(&server->notify, ready_fd);
     if (open_signals(server) && start_state(server)) {
         status = run_fronts(server);
         state_stop(&server->state);
+        watchdog_release(&server->watchdog);
         batch_release(&server->control);
         if (status == EXIT_STATUS_OK)
             log_info("stopped");
     }
+    notify_close(&server->notify);
     close(server->signals);
     close(server->done);
     free(server);

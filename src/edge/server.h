@@ -7,6 +7,7 @@
 #pragma once
 
 #include "config/config.h"
+#include "edge/notify.h"
 
 enum exit_status {
     EXIT_STATUS_OK = 0,
@@ -16,6 +17,7 @@ enum exit_status {
 };
 
 /* Runs until SIGTERM or SIGINT. config_path is read again at SIGHUP (NULL:
- * there is no file to reload); listen_fixed: its `listen` does not count. The
- * configuration stays the caller's. */
-enum exit_status server_run(struct config *config, const char *config_path, bool listen_fixed);
+ * there is no file to reload); listen_fixed: its `listen` does not count; ready_fd
+ * is told once it serves (NOTIFY_NO_FD: none). The configuration stays the caller's. */
+enum exit_status server_run(struct config *config, const char *config_path, bool listen_fixed,
+                            int ready_fd);

@@ -11,6 +11,7 @@ The daemon is the environment's ALLOWD, or build/allowd below TOP_SRCDIR.
 import atexit
 import contextlib
 import ctypes
+import fcntl
 import json
 import os
 import pathlib
@@ -50,6 +51,15 @@ def wait_until(condition, what, patience_s=PATIENCE_S):
         time.sleep(0.01)
 
 
+def execute(command, descriptors):
+    """Becomes a command that has these descriptors as 3, 4, ...; subprocess would close them."""
+    above = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3 + len(descriptors))
+             for descriptor in descriptors]
+    for number, descriptor in enumerate(above, 3):
+        os.dup2(descriptor, number)
+    os.execv(command[0], command)
+
+
 # ---- the daemon ----
 
 class Daemon:
@@ -58,9 +68,10 @@ class Daemon:
     _running = set()
 
     def __init__(self, config=None, listen=("127.0.0.1:0",), arguments=(), prepare=None,
-                 wait=True):
+                 wait=True, descriptors=()):
         """config: the file's text, or None for no file. prepare: called in the child before
-        it becomes allowd. wait: return only when it is ready."""
+        it becomes allowd. wait: return only when it is ready. descriptors: of this process,
+        which it has as 3, 4, ..."""
         self.directory = tempfile.mkdtemp(prefix="allowd-e2e-")
         self.config_path = os.path.join(self.directory, "allowd.yaml")
         self.lines = []
@@ -78,6 +89,8 @@ class Daemon:
             libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             if prepare is not None:
                 prepare()
+            if descriptors:
+                execute(command, descriptors)
 
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
@@ -140,7 +153,7 @@ class Daemon:
         """What connect() takes, one for each listener, in order."""
         found = []
         for line in self.log():
-            match = re.match(r"allowd: listening on (.*)", line)
+            match = re.match(r"allowd: listening on (.*?)(, inherited as .*)?$", line)
             if match:
                 found.append(parse_address(match[1]))
         return found

@@ -1,0 +1,77 @@
+#!/usr/bin/python3 -B
+"""A state thread that gets on no more: the service manager's watchdog is not fed."""
+import os
+import signal
+import unittest
+
+from harness import Connection, Daemon, request_bytes
+from manager import Manager
+
+STALLSTATE = os.environ.get("STALLSTATE", "")
+SILENCE_US = 400000
+WATCHDOG = {"WATCHDOG": "1"}
+IDLE = "limits:\n  - {name: default, burst: 10, rate: 1/s}\n"
+TICKING = "tick: 1ms\n" + IDLE
+
+
+class Stall(unittest.TestCase):
+    def start(self, config):
+        self.manager = Manager()
+        self.addCleanup(self.manager.close)
+        daemon = Daemon(config, prepare=self.manager.prepare(
+            WATCHDOG_USEC=SILENCE_US, LD_PRELOAD=STALLSTATE))
+        self.addCleanup(daemon.kill)
+        self.assertEqual(self.manager.hear()["READY"], "1")
+        self.assertEqual(self.manager.hear(), WATCHDOG)
+        return daemon
+
+    def stall(self, daemon):
+        """The answer to the last question may still be on its way, and then no more comes."""
+        daemon.signal(signal.SIGUSR1)
+        fed = 0
+        while not self.manager.hear_silence(2 * SILENCE_US / 1e6):
+            fed += 1
+        self.assertLessEqual(fed, 2)
+
+    def test_it_stops_the_feeding_while_it_lasts(self):
+        for config in (IDLE, TICKING):
+            with self.subTest(config):
+                daemon = self.start(config)
+                with Connection(daemon.address) as connection:
+                    connection.send(request_bytes("GET", "/allow?key=a&tokens=10"))
+                    self.assertEqual(connection.receive().status, 200)
+                    self.stall(daemon)
+                    connection.send(request_bytes("GET", "/status"))
+                    self.assertTrue(self.manager.hear_silence(SILENCE_US / 1e6))
+                    daemon.signal(signal.SIGUSR1)
+                    for _ in range(3):
+                        self.assertEqual(self.manager.hear(), WATCHDOG)
+                    self.assertEqual(connection.receive().status, 200)
+                daemon.stop()
+
+    def test_in_a_reload(self):
+        """The main thread waits for the state thread: that must not look like life."""
+        daemon = self.start(IDLE)
+        self.stall(daemon)
+        daemon.signal(signal.SIGHUP)
+        self.assertEqual(self.manager.hear()["RELOADING"], "1")
+        self.assertTrue(self.manager.hear_silence(2 * SILENCE_US / 1e6))
+        daemon.signal(signal.SIGUSR1)
+        self.assertEqual(self.manager.hear_word()["READY"], "1")
+        self.assertEqual(self.manager.hear(), WATCHDOG)
+
+    def test_in_a_drain(self):
+        daemon = self.start(IDLE)
+        with Connection(daemon.address) as connection:
+            self.stall(daemon)
+            connection.send(request_bytes("GET", "/status"))
+            daemon.signal(signal.SIGTERM)
+            self.assertEqual(self.manager.hear()["STOPPING"], "1")
+            self.assertTrue(self.manager.hear_silence(2 * SILENCE_US / 1e6))
+            daemon.signal(signal.SIGUSR1)
+            self.assertEqual(connection.receive().status, 200)
+        self.assertEqual(daemon.wait(), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
