@@ -57,6 +57,7 @@ static void check_listen(const struct raw_config *raw, struct faults *faults,
     for (uint32_t i = 0; i < raw->admin_listen_count; i++)
         check_address(raw->admin_listen[i], faults, config, config->admin_listen,
                       &config->admin_listen_count);
+    config->listen_is_given = raw->listen_count > 0;
     if (raw->listen_count == 0)
         check_address(absent, faults, config, config->listen, &config->listen_count);
 }

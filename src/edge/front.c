@@ -135,7 +135,7 @@ static void heed_contract(struct front *front)
 static void outwait_stall(struct front *front, struct batch *batch, uint64_t asked_ns)
 {
     http_stalled(front->http, asked_ns);
-    while (!exchange_await(batch, 0)) {
+    while (!exchange_is_answered(batch)) {
         http_run(front->http);
         wait_and_accept(front, STALL_LOOK_MS);
     }

@@ -123,14 +123,16 @@ static struct listener *find_inherited(struct server *server, const struct addre
     return NULL;
 }
 
-/* An inherited socket of that address serves as well. */
-static bool open_unless_inherited(struct server *server, const struct address *address,
-                                  bool is_admin)
+static bool serve_addresses(struct server *server, const struct address *addresses, uint32_t count,
+                            bool is_admin)
 {
-    struct listener *inherited = find_inherited(server, address);
-    if (inherited == NULL)
-        return open_listener(server, address, is_admin);
-    inherited->is_admin |= is_admin;
+    for (uint32_t i = 0; i < count; i++) {
+        struct listener *inherited = find_inherited(server, &addresses[i]);
+        if (inherited != NULL)
+            inherited->is_admin = is_admin;
+        else if (!open_listener(server, &addresses[i], is_admin))
+            return false;
+    }
     return true;
 }
 
@@ -139,14 +141,13 @@ static bool open_unless_inherited(struct server *server, const struct address *a
 static bool open_listeners(struct server *server)
 {
     const struct config *config = server->config;
-    bool are_open = inherited_take(server->listeners, &server->listeners_count);
-    bool is_asked_for = server->listeners_count == 0 || server->listen_fixed ||
-                        config->listen_is_given;
-    for (uint32_t i = 0; are_open && is_asked_for && i < config->listen_count; i++)
-        are_open = open_unless_inherited(server, &config->listen[i], false);
-    for (uint32_t i = 0; are_open && i < config->admin_listen_count; i++)
-        are_open = open_unless_inherited(server, &config->admin_listen[i], true);
-    return are_open;
+    if (!inherited_take(server->listeners, &server->listeners_count))
+        return false;
+    bool is_default = !server->listen_fixed && !config->listen_is_given;
+    uint32_t listen_count =
+        server->listeners_count > 0 && is_default ? 0 : config->listen_count;
+    return serve_addresses(server, config->listen, listen_count, false) &&
+           serve_addresses(server, config->admin_listen, config->admin_listen_count, true);
 }
 
 static_assert(CONNECTIONS_MAX <= BATCH_MAX, "each connection has room in the batch");

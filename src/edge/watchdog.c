@@ -29,7 +29,7 @@ bool watchdog_look(struct watchdog *watchdog, uint64_t now_ns)
     if (watchdog->every_ns == 0 || now_ns < watchdog->due_ns)
         return false;
     watchdog->due_ns = now_ns + watchdog->every_ns;
-    bool is_answered = watchdog->is_asked && exchange_await(&watchdog->batch, 0);
+    bool is_answered = watchdog->is_asked && exchange_is_answered(&watchdog->batch);
     if (is_answered || !watchdog->is_asked) {
         exchange_post(watchdog->mailbox, &watchdog->batch);
         watchdog->is_asked = true;

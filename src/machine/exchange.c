@@ -42,10 +42,11 @@ void mailbox_release(struct mailbox *mailbox)
 /* The taker sleeps only while it has seen the mailbox empty under the lock, and
  * whoever fills an empty mailbox signals: so a wake-up cannot be lost, and a
  * mailbox that was not empty needs none. */
-static void mailbox_put(struct mailbox *mailbox, struct batch *batch)
+void exchange_post(struct mailbox *mailbox, struct batch *batch)
 {
     batch->next = NULL;
     batch->answered = 0;
+    atomic_store_explicit(&batch->is_back, false, memory_order_relaxed);
     pthread_mutex_lock(&mailbox->lock);
     bool was_empty = mailbox->first == NULL;
     *mailbox->last = batch;
@@ -53,6 +54,18 @@ static void mailbox_put(struct mailbox *mailbox, struct batch *batch)
     pthread_mutex_unlock(&mailbox->lock);
     if (was_empty)
         pthread_cond_signal(&mailbox->filled);
+}
+
+void exchange_ask(struct mailbox *mailbox, struct batch *batch)
+{
+    exchange_post(mailbox, batch);
+    while (sem_wait(&batch->done) != 0 && errno == EINTR)
+        ;
+}
+
+bool exchange_is_answered(struct batch *batch)
+{
+    return sem_trywait(&batch->done) == 0;
 }
 
 static struct timespec timespec_of(uint64_t ns)
@@ -63,12 +76,6 @@ static struct timespec timespec_of(uint64_t ns)
     };
 }
 
-void exchange_post(struct mailbox *mailbox, struct batch *batch)
-{
-    atomic_store_explicit(&batch->is_back, false, memory_order_relaxed);
-    mailbox_put(mailbox, batch);
-}
-
 bool exchange_await(struct batch *batch, uint64_t deadline_ns)
 {
     struct timespec deadline = timespec_of(deadline_ns);
@@ -77,13 +84,6 @@ bool exchange_await(struct batch *batch, uint64_t deadline_ns)
             return false;
     /* The semaphore orders this already, but the thread sanitizer does not know sem_clockwait. */
     return atomic_load_explicit(&batch->is_back, memory_order_acquire);
-}
-
-void exchange_ask(struct mailbox *mailbox, struct batch *batch)
-{
-    exchange_post(mailbox, batch);
-    while (!exchange_await(batch, EXCHANGE_NO_DEADLINE))
-        ;
 }
 
 /* Waits for the mailbox to fill; false: the deadline came first. */

@@ -51,11 +51,11 @@ void mailbox_release(struct mailbox *mailbox);
 /* Hands over a batch of 1 to BATCH_MAX messages and waits until all are answered. */
 void exchange_ask(struct mailbox *mailbox, struct batch *batch);
 
-/* The same in two steps, for an asker that has something to do when the answers
- * are late. While the batch is away nothing of it may be touched. false: the
- * deadline, of CLOCK_MONOTONIC, came first. */
-#define EXCHANGE_NO_DEADLINE ((uint64_t)INT64_MAX)
+/* The same in two steps. While the batch is away nothing of it may be touched. Of
+ * these, one says once that the answers are there; the second waits for that until
+ * a deadline of CLOCK_MONOTONIC. */
 void exchange_post(struct mailbox *mailbox, struct batch *batch);
+bool exchange_is_answered(struct batch *batch);
 bool exchange_await(struct batch *batch, uint64_t deadline_ns);
 
 /* Takes every batch there is, oldest first, linked by `next`; NULL once
