@@ -21,7 +21,7 @@ static const char usage[] =
     "  -l, --listen ADDRESS  listen on ADDRESS, not where the configuration says; may be repeated\n"
     "  -t, --check           check the configuration and exit: 0 if it is fine, 6 if it is not\n"
     "  --print-config        show the configuration with all defaults, as YAML, and exit\n"
-    "  -h                    show this help and exit\n"
+    "  -h, --help            show this help and exit\n"
     "  -V, --version         show the version and exit\n"
     "  --ready-fd N          write a newline to descriptor N when ready, and close it\n"
     "\n"
@@ -67,6 +67,7 @@ static const struct option long_options[] = {
     {"listen", required_argument, NULL, 'l'},
     {"check", no_argument, NULL, 't'},
     {"print-config", no_argument, NULL, OPTION_PRINT_CONFIG},
+    {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {"ready-fd", required_argument, NULL, OPTION_READY_FD},
     {0},

@@ -67,7 +67,9 @@ mv "$root/mine" "$config"
 
 run_make uninstall
 [ "$(files)" = ./etc/allowd.yaml ] || fault "after uninstall, of a changed configuration, there is: $(files)"
-[ ! -e "$root/opt/allowd/share/doc/allowd" ] || fault "uninstall left the directory of the examples"
+for directory in share/doc/allowd share/allowd; do
+    [ ! -e "$root/opt/allowd/$directory" ] || fault "uninstall left $directory, which is ours alone"
+done
 rm "$config"
 
 run_make install

@@ -51,6 +51,7 @@ static void check_listen(const struct raw_config *raw, struct faults *faults,
                          struct config *config)
 {
     static const char *const absent = "0:0 " CONFIG_DEFAULT_LISTEN;
+    config->listen_is_given = raw->listen_count > 0;
     for (uint32_t i = 0; i < raw->listen_count; i++)
         check_address(raw->listen[i], faults, config, config->listen, &config->listen_count);
     for (uint32_t i = 0; i < raw->admin_listen_count; i++)

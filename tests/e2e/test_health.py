@@ -168,6 +168,7 @@ class Life(unittest.TestCase):
                 response = ready.receive()
                 self.assertEqual(response.status, 503)
                 self.assertRegex(response.json()["detail"], "^draining: ")
+            self.assertEqual(daemon.wait(), 0)
 
     def test_unix_socket_too(self):
         with Daemon(listen=("127.0.0.1:0", "unix:{directory}/s")) as daemon:

@@ -71,6 +71,7 @@ class PrintConfig(unittest.TestCase):
 class LongOptions(unittest.TestCase):
     def test_are_those_of_the_short_ones(self):
         self.assertEqual(run_allowd("--version"), run_allowd("-V"))
+        self.assertEqual(run_allowd("--help"), run_allowd("-h"))
         self.assertEqual(run_allowd("--check"), run_allowd("-t"))
         self.assertEqual(run_allowd("--check", "--config", "/nonexistent"),
                          run_allowd("-t", "-c", "/nonexistent"))
@@ -80,7 +81,7 @@ class LongOptions(unittest.TestCase):
 
     def test_are_in_the_help(self):
         usage = run_allowd("-h")[1]
-        for option in ("--config", "--listen", "--check", "--version", "--print-config"):
+        for option in ("--config", "--listen", "--check", "--help", "--version", "--print-config"):
             self.assertIn(option, usage)
 
     def test_errors(self):
