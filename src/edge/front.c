@@ -126,9 +126,7 @@ static void wait_and_accept(struct front *front, int timeout_ms)
 /* Takes over the contract that was handed here, before anything that has arrived since is read. */
 static void heed_contract(struct front *front)
 {
-    struct contract *next = atomic_exchange(&front->next_contract, NULL);
-    if (next != NULL)
-        http_set_contract(front->http, next);
+    http_begin_turn(front->http, atomic_exchange(&front->next_contract, NULL));
 }
 
 /* The answers are late: serves what needs none, until they are there. */
@@ -259,7 +257,8 @@ static bool has_admin(const struct listener *listeners, unsigned count)
 }
 
 int front_start(struct front *front, const struct listener *listeners, unsigned listeners_count,
-                struct state *state, struct contract *contract, unsigned connections_max, int done)
+                struct state *state, struct contract *contract, const struct reload_desk *desk,
+                unsigned connections_max, int done)
 {
     *front = (struct front){
         .state = state,
@@ -271,7 +270,7 @@ int front_start(struct front *front, const struct listener *listeners, unsigned 
     };
     atomic_init(&front->draining, false);
     atomic_init(&front->next_contract, NULL);
-    front->http = http_new(connections_max, contract, has_admin(listeners, listeners_count));
+    front->http = http_new(connections_max, contract, has_admin(listeners, listeners_count), desk);
     if (front->http == NULL)
         return errno != 0 ? errno : ENOMEM;
     int error = open_descriptors(front);

@@ -39,7 +39,8 @@ struct front {
 
 /* Starts the thread. `done` is an eventfd that the thread writes to as it ends. */
 int front_start(struct front *front, const struct listener *listeners, unsigned listeners_count,
-                struct state *state, struct contract *contract, unsigned connections_max, int done);
+                struct state *state, struct contract *contract, const struct reload_desk *desk,
+                unsigned connections_max, int done);
 
 /* Has every request that arrives from now on served by another contract. */
 void front_set_contract(struct front *front, struct contract *contract);

@@ -31,6 +31,7 @@ struct server {
     bool listen_fixed;
     int signals; /* a signalfd */
     int done;    /* an eventfd: front-ends that have ended */
+    struct reload_desk desk; /* where front-ends ask for reloads */
     struct state state;
     struct batch control; /* what this thread asks of the state thread */
     struct watchdog watchdog;
@@ -61,6 +62,12 @@ static bool open_signals(struct server *server)
     server->signals = signalfd(-1, &set, SFD_CLOEXEC);
     server->done = eventfd(0, EFD_CLOEXEC);
     return (server->signals >= 0 && server->done >= 0) || fail("open a signalfd", errno);
+}
+
+static bool open_desk(struct server *server)
+{
+    int error = reload_desk_open(&server->desk);
+    return error == 0 || fail("open a pipe", error);
 }
 
 static struct limits_question question_of(const struct config *config)
@@ -176,7 +183,7 @@ static bool start_fronts(struct server *server)
     unsigned connections = connections_per_front(server);
     for (uint32_t i = 0; i < server->config->threads; i++) {
         int error = front_start(&server->fronts[i], server->listeners, server->listeners_count,
-                                &server->state, server->config->contract, connections,
+                                &server->state, server->config->contract, &server->desk, connections,
                                 server->done);
         if (error != 0)
             return fail("start a front-end thread", error);
@@ -280,33 +287,54 @@ static void tell_fault(void *context, const char *line)
     log_error("%s", line);
 }
 
-/* false: something was to be reloaded, and could not. */
-static bool reload_file(struct server *server)
+static void reload_file(struct server *server, struct reload_report *report)
 {
     struct config next;
     struct faults faults = {0};
-    bool is_in_force = false;
     if (server->config_path == NULL) {
         log_warning("nothing to reload: started without a configuration file");
-        is_in_force = true;
+        report->outcome = RELOAD_NO_FILE;
     } else if (!config_load(server->config_path, &next, &faults)) {
         faults_tell(&faults, server->config_path, tell_fault, NULL);
         log_error("%s is faulty; the limits stay as they were", server->config_path);
+        report->outcome = RELOAD_FAULTY;
+        for (size_t i = 0; i < faults.kept; i++)
+            reload_report_add(report, faults.fault[i].line, faults.fault[i].column,
+                              faults.fault[i].text);
+        report->faults_found = faults.count;
         faults_release(&faults);
     } else {
         warn_of_restart(server, &next);
         warn_of_token(&next);
-        is_in_force = put_into_force(server, &next);
+        report->outcome = put_into_force(server, &next) ? RELOAD_IN_FORCE : RELOAD_NO_MEMORY;
+        report->limits = next.limits->count;
         config_release(&next);
     }
-    return is_in_force;
 }
 
-static void reload(struct server *server)
+static void reload(struct server *server, struct reload_report *report)
 {
     notify_reloading(&server->notify, clock_now_ns(&clock_system));
-    bool is_in_force = reload_file(server);
-    tell_serving(server, is_in_force ? "" : "; the last reload failed, the log says why");
+    reload_file(server, report);
+    bool has_failed = report->outcome == RELOAD_FAULTY || report->outcome == RELOAD_NO_MEMORY;
+    tell_serving(server, has_failed ? "; the last reload failed, the log says why" : "");
+}
+
+static void reload_for_signal(struct server *server)
+{
+    struct reload_report report = {0};
+    reload(server, &report);
+    reload_report_release(&report);
+}
+
+static void reload_for_fronts(struct server *server)
+{
+    struct reload *asked = reload_next(&server->desk);
+    if (asked == NULL)
+        return;
+    log_info("a reload is asked for over HTTP");
+    reload(server, &asked->report);
+    reload_done(asked);
 }
 
 /* ---- the life ---- */
@@ -320,12 +348,17 @@ static int next_signal(struct server *server)
 
 static void serve(struct server *server)
 {
-    struct pollfd event = {.fd = server->signals, .events = POLLIN};
+    struct pollfd events[] = {
+        {.fd = server->signals, .events = POLLIN},
+        {.fd = server->desk.out, .events = POLLIN},
+    };
     for (;;) {
-        wait_for(server, &event, 1);
-        int signal = next_signal(server);
+        wait_for(server, events, 2);
+        if (events[1].revents != 0)
+            reload_for_fronts(server);
+        int signal = events[0].revents != 0 ? next_signal(server) : 0;
         if (signal == SIGHUP) {
-            reload(server);
+            reload_for_signal(server);
         } else if (signal != 0) {
             log_info("%s: draining", strsignal(signal));
             return;
@@ -406,8 +439,9 @@ enum exit_status server_run(struct config *config, const char *config_path, bool
     server->config = config;
     server->config_path = config_path;
     server->listen_fixed = listen_fixed;
+    server->desk = (struct reload_desk){-1, -1};
     notify_open(&server->notify, ready_fd);
-    if (open_signals(server) && start_state(server)) {
+    if (open_signals(server) && open_desk(server) && start_state(server)) {
         status = run_fronts(server);
         state_stop(&server->state);
         watchdog_release(&server->watchdog);
@@ -418,6 +452,7 @@ enum exit_status server_run(struct config *config, const char *config_path, bool
     notify_close(&server->notify);
     close(server->signals);
     close(server->done);
+    reload_desk_close(&server->desk);
     free(server);
     return status;
 }

@@ -87,6 +87,8 @@ static enum access_verdict judge_token(const struct access *access, const struct
 enum access_verdict access_judge(const struct access *access, const struct route *route,
                                  bool is_admin, bool admin_apart, const struct contract *contract)
 {
+    if (route->purpose == ROUTE_RELOAD && !admin_apart && !contract->admin_token.is_set)
+        return ACCESS_UNGUARDED;
     if (route->is_admin && admin_apart && !is_admin)
         return ACCESS_ADMIN_APART;
     if (route->changes_state && is_from_elsewhere(access))
@@ -100,6 +102,10 @@ static const struct {
     unsigned status;
     const char *detail, *challenge;
 } verdicts[] = {
+    [ACCESS_UNGUARDED] = {403,
+                          "this is served only where the configuration has an admin_listen or an "
+                          "admin_token_file; SIGHUP reloads too",
+                          NULL},
     [ACCESS_ADMIN_APART] = {403, "this is not served here; ask at an address of admin_listen", NULL},
     [ACCESS_OTHER_ORIGIN] = {403,
                              "a web page of another origin may not change anything here; call "

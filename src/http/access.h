@@ -27,6 +27,7 @@ struct access {
 
 enum access_verdict {
     ACCESS_GRANTED,
+    ACCESS_UNGUARDED,    /* it is not served where anybody is an admin */
     ACCESS_ADMIN_APART,  /* it is served on the listeners for admins */
     ACCESS_OTHER_ORIGIN, /* a web page of another origin is behind it */
     ACCESS_NO_TOKEN,

@@ -6,6 +6,7 @@
 #include "http/http_response.h"
 #include "http/leaving.h"
 #include "http/reply_health.h"
+#include "http/reply_reload.h"
 #include "http/request.h"
 #include "machine/clock.h"
 
@@ -26,6 +27,7 @@ static_assert(MHD_VERSION >= 0x00097500, "the batch exchange is proven against 0
 enum {
     CONNECTION_MEMORY = 13 * 1024 + 512,
     TARGET_MAX = 8000,
+    RELOAD_LOOK_MS = 1, /* how often to see whether a reload is done */
     REPLY_HEADER_MAX = 2560, /* of which this is kept for the reply */
     ENTRY_BYTES = 64,        /* a field, parameter or cookie takes so much besides its text */
     HELD_MAX = 128 << 20,        /* bytes that lists may hold at once, on their way in and out */
@@ -41,6 +43,8 @@ struct client {
     struct http_response response;
     struct client *next_free;
     int socket;   /* -1: no connection */
+    struct reload *reload;  /* what the request waits for, or NULL */
+    uint64_t reloaded_turn; /* in which that was seen to be done; 0: not yet */
     bool busy;    /* a request is under way */
     bool is_orphan; /* the connection has gone while the request's message is away */
     bool is_admin; /* it came in where everything is served */
@@ -57,6 +61,9 @@ struct http {
     unsigned clients_used;
     unsigned connections, connections_max;
     size_t held; /* bytes, by all requests besides themselves */
+    const struct reload_desk *desk;
+    unsigned reloads; /* requests that wait for one */
+    uint64_t turn;    /* the number of this one, from 1 */
     uint64_t asked_ns;  /* when the batch went that is late; 0: none is */
     uint64_t waited_ns; /* for the last batch */
     struct contract *contract; /* a reference */
@@ -169,6 +176,15 @@ static void release_request(struct http *http, struct request *request)
     count_held(http, request);
 }
 
+static void leave_reload(struct http *http, struct client *client)
+{
+    if (client->reload == NULL)
+        return;
+    reload_leave(client->reload);
+    client->reload = NULL;
+    http->reloads--;
+}
+
 static void on_completed(void *context, struct MHD_Connection *connection, void **client_context,
                          enum MHD_RequestTerminationCode code)
 {
@@ -179,6 +195,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     if (client == NULL)
         return;
     client->busy = false;
+    leave_reload(http, client);
     if (client->request.stage == REQUEST_ASKED && http->asked_ns != 0) {
         client->is_orphan = true;
         return;
@@ -316,6 +333,36 @@ static enum MHD_Result on_header(struct http *http, struct MHD_Connection *conne
 static_assert(REQUEST_BODY_MAX == 4096 && REQUEST_LONG_BODY_MAX == 1048576,
               "the texts above say so");
 
+static enum MHD_Result ask_reload(struct http *http, struct MHD_Connection *connection,
+                                  struct client *client)
+{
+    client->reload = http->draining ? NULL : reload_ask(http->desk);
+    if (client->reload == NULL) {
+        reply_problem(&client->request.reply, 503, "a reload cannot begin now; try again");
+        return send_reply(http, connection, client);
+    }
+    client->reloaded_turn = 0;
+    client->request.stage = REQUEST_RELOADS;
+    http->reloads++;
+    return MHD_YES; /* no response yet: called again until it is done */
+}
+
+/* The turn after the one in which it is seen to be done has taken over the new
+ * contract: what follows on the connection is served by that. */
+static enum MHD_Result await_reload(struct http *http, struct MHD_Connection *connection,
+                                    struct client *client)
+{
+    if (client->reloaded_turn == 0 && reload_is_done(client->reload))
+        client->reloaded_turn = http->turn;
+    if (client->reloaded_turn != 0 && client->reloaded_turn < http->turn)
+        reply_reload(&client->request.reply, &client->reload->report);
+    else if (client->reloaded_turn == 0 && http->draining)
+        reply_problem(&client->request.reply, 503, "draining: allowd is about to end");
+    else
+        return MHD_YES;
+    return send_reply(http, connection, client);
+}
+
 /* The last call: the request is whole. */
 static enum MHD_Result on_whole(struct http *http, struct MHD_Connection *connection,
                                 struct client *client)
@@ -340,6 +387,8 @@ static enum MHD_Result on_whole(struct http *http, struct MHD_Connection *connec
         return send_reply(http, connection, client);
     if (is_late)
         return send_stalled(http, connection, client);
+    if (request->route->purpose == ROUTE_RELOAD)
+        return ask_reload(http, connection, client);
     request->stage = REQUEST_ASKED;
     request->batch_index = batch->count;
     batch->messages[batch->count++] = &request->message;
@@ -374,6 +423,8 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
             request_reply(request, http->contract->headers);
         count_held(http, request);
         return send_reply(http, connection, client);
+    case REQUEST_RELOADS:
+        return await_reload(http, connection, client);
     }
     return MHD_NO;
 }
@@ -414,8 +465,11 @@ bool http_has_room(const struct http *http)
     return http_connections(http) < http->connections_max;
 }
 
-void http_set_contract(struct http *http, struct contract *contract)
+void http_begin_turn(struct http *http, struct contract *contract)
 {
+    http->turn++;
+    if (contract == NULL)
+        return;
     contract_release(http->contract);
     http->contract = contract;
 }
@@ -467,7 +521,8 @@ static bool make_parts(struct http *http)
     return http->daemon != NULL;
 }
 
-struct http *http_new(unsigned connections_max, struct contract *contract, bool admin_apart)
+struct http *http_new(unsigned connections_max, struct contract *contract, bool admin_apart,
+                      const struct reload_desk *desk)
 {
     struct http *http = calloc(1, sizeof *http);
     if (http == NULL)
@@ -475,6 +530,7 @@ struct http *http_new(unsigned connections_max, struct contract *contract, bool 
     http->connections_max = connections_max;
     http->contract = contract_retain(contract);
     http->admin_apart = admin_apart;
+    http->desk = desk;
     http->check_places = strncmp(MHD_get_version(), "0.", 2) == 0;
     http->hangups = http->leaving.epoll = -1;
     int why = batch_init(&http->batch);
@@ -526,6 +582,8 @@ void http_heed(struct http *http, int descriptor)
 int http_timeout_ms(const struct http *http)
 {
     unsigned long long timeout_ms = INT32_MAX;
+    if (http->reloads > 0)
+        return RELOAD_LOOK_MS;
     bool has_timeout = MHD_get_timeout(http->daemon, &timeout_ms) == MHD_YES;
     uint64_t due_ns = leaving_deadline_ns(&http->leaving);
     if (due_ns != UINT64_MAX) {

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "check/contract.h"
+#include "http/reload.h"
 #include "machine/exchange.h"
 
 #include <stdbool.h>
@@ -23,8 +24,9 @@ struct http;
 
 /* Room for `connections_max` connections, at most BATCH_MAX; takes a reference to
  * the contract. admin_apart: what is for admins is served only to connections that
- * are. NULL and errno: no memory or no descriptors. */
-struct http *http_new(unsigned connections_max, struct contract *contract, bool admin_apart);
+ * are. desk: where to ask for reloads. NULL and errno: no memory or no descriptors. */
+struct http *http_new(unsigned connections_max, struct contract *contract, bool admin_apart,
+                      const struct reload_desk *desk);
 
 /* Closes what is open, and frees. */
 void http_free(struct http *http);
@@ -57,8 +59,9 @@ void http_stalled(struct http *http, uint64_t asked_ns);
 unsigned http_connections(const struct http *http);
 bool http_has_room(const struct http *http);
 
-/* From now on this contract holds; the caller's reference becomes this one's. */
-void http_set_contract(struct http *http, struct contract *contract);
+/* A turn begins: this contract holds from now on, and the caller's reference becomes
+ * this one's; NULL: that of the turn before does. */
+void http_begin_turn(struct http *http, struct contract *contract);
 
 /* From now on each reply is the last on its connection. */
 void http_drain(struct http *http);

@@ -109,7 +109,7 @@ static void make_message(struct request *request, const char *content_type)
     if (route == NULL) {
         request_refuse(request, 404,
                "no such path; there are /allow, /reset, /refund and /status, /healthz and /readyz, "
-               "and the checks below /check/");
+               "/reload, and the checks below /check/");
     } else if (request->verdict != ACCESS_GRANTED) {
         request->fault_status = 0;
         request_refuse(request, access_status(request->verdict), "%s",
@@ -179,7 +179,8 @@ static void reply_to_check(struct request *request, enum headers_dialect dialect
 
 bool request_is_health(const struct request *request)
 {
-    return request->route != NULL && request->route->purpose != ROUTE_QUESTION;
+    return request->route != NULL && (request->route->purpose == ROUTE_HEALTHZ ||
+                                      request->route->purpose == ROUTE_READYZ);
 }
 
 void request_reply(struct request *request, enum headers_dialect dialect)

@@ -28,6 +28,7 @@ enum request_stage {
     REQUEST_READING,  /* its header passed the gate; a body may be on the way */
     REQUEST_ASKED,    /* its message is in the batch */
     REQUEST_ANSWERED, /* and has come back */
+    REQUEST_RELOADS,  /* the main thread has it */
 };
 
 struct request {

@@ -63,6 +63,16 @@ static const struct route routes[] = {
         .without_key = MESSAGE_DAEMON,
         .purpose = ROUTE_READYZ,
     },
+    {
+        .path = "/reload",
+        .methods = METHOD_POST,
+        .allow = "POST",
+        .takes = "no parameters",
+        .without_key = MESSAGE_DAEMON,
+        .purpose = ROUTE_RELOAD,
+        .is_admin = true,
+        .changes_state = true,
+    },
 };
 
 const struct route route_check = {

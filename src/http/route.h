@@ -33,6 +33,7 @@ enum route_purpose {
     ROUTE_QUESTION, /* it is what the client asked for */
     ROUTE_HEALTHZ,  /* that it came says that the state thread is alive */
     ROUTE_READYZ,   /* the same, and whether allowd serves */
+    ROUTE_RELOAD,   /* it is not asked: the main thread is, for a reload */
 };
 
 struct route {
