@@ -13,24 +13,24 @@
 #include <unistd.h>
 
 static const char usage[] =
-    "Usage: allowd [-c FILE] [-l ADDRESS]... [-t] [--ready-fd N]\n"
+    "Usage: allowd [-c FILE] [-l ADDRESS]... [-t | --print-config] [--ready-fd N]\n"
     "       allowd -h | -V\n"
     "Answers over HTTP whether a key may go on: curl 'http://127.0.0.1:10429/allow?key=alice'\n"
     "\n"
-    "  -c FILE     read the configuration from FILE; without it, built-in defaults\n"
-    "  -l ADDRESS  listen on ADDRESS instead of what the configuration says; may be repeated\n"
-    "  -t          check the configuration and exit: 0 if it is fine, 6 if it is not\n"
-    "  -h          show this help and exit\n"
-    "  -V          show the version and exit\n"
-    "  --ready-fd N\n"
-    "              write a newline to descriptor N when ready, and close it\n"
+    "  -c, --config FILE     read the configuration from FILE; without it, built-in defaults\n"
+    "  -l, --listen ADDRESS  listen on ADDRESS, not where the configuration says; may be repeated\n"
+    "  -t, --check           check the configuration and exit: 0 if it is fine, 6 if it is not\n"
+    "  --print-config        show the configuration with all defaults, as YAML, and exit\n"
+    "  -h, --help            show this help and exit\n"
+    "  -V, --version         show the version and exit\n"
+    "  --ready-fd N          write a newline to descriptor N when ready, and close it\n"
     "\n"
     "Signals: SIGHUP reloads the limits, SIGTERM and SIGINT drain and stop.\n"
     "See allowd(8), allowd.yaml(5) and allowd-http(7).\n";
 
 struct options {
     const char *config_path; /* NULL: defaults */
-    bool check;
+    bool check, print_config;
     int ready_fd;
     uint32_t listen_count;
     struct address listen[CONFIG_LISTEN_MAX];
@@ -60,9 +60,15 @@ static bool set_ready_fd(struct options *options, const char *text)
     return false;
 }
 
-enum { OPTION_READY_FD = UCHAR_MAX + 1 };
+enum { OPTION_READY_FD = UCHAR_MAX + 1, OPTION_PRINT_CONFIG };
 
 static const struct option long_options[] = {
+    {"config", required_argument, NULL, 'c'},
+    {"listen", required_argument, NULL, 'l'},
+    {"check", no_argument, NULL, 't'},
+    {"print-config", no_argument, NULL, OPTION_PRINT_CONFIG},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
     {"ready-fd", required_argument, NULL, OPTION_READY_FD},
     {0},
 };
@@ -82,6 +88,9 @@ static bool parse_options(int argc, char **argv, struct options *options, enum e
             break;
         case 't':
             options->check = true;
+            break;
+        case OPTION_PRINT_CONFIG:
+            options->print_config = true;
             break;
         case OPTION_READY_FD:
             if (!set_ready_fd(options, optarg))
@@ -123,6 +132,12 @@ static void print_line(void *context, const char *line)
     fprintf(stderr, "%s\n", line);
 }
 
+static enum exit_status print_config(const struct config *config)
+{
+    config_print(config, stdout);
+    return fflush(stdout) == 0 && !ferror(stdout) ? EXIT_STATUS_OK : EXIT_STATUS_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
     struct options options = {.ready_fd = NOTIFY_NO_FD};
@@ -143,7 +158,9 @@ int main(int argc, char **argv)
         memcpy(config.listen, options.listen, sizeof config.listen);
     }
     status = EXIT_STATUS_OK;
-    if (options.check)
+    if (options.print_config)
+        status = print_config(&config);
+    else if (options.check)
         log_info("the configuration is fine");
     else
         status = server_run(&config, options.config_path, options.listen_count > 0,

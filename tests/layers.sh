@@ -31,7 +31,7 @@ plain='<(assert|fnmatch|inttypes|limits|stdatomic|stdbool|stddef|stdint|stdio|st
 allow pure "\"pure/|$plain|<sodium/crypto_shorthash|<sys/mman\.h>"
 allow brain "\"(pure|brain)/|$plain"
 allow machine "\"(pure|brain|machine)/|$plain|<(errno|pthread|semaphore|signal|time)\.h>"
-allow check "\"(pure|check)/|$plain|<(arpa/inet|netinet/in|stdarg|strings|sys/(socket|types))\.h>|<sodium/crypto_hash_sha256"
+allow check "\"(pure|check)/|$plain|<(arpa/inet|netinet/in|stdarg|strings|sys/(socket|types))\.h>|<sodium/(crypto_hash_sha256|utils)"
 allow http "\"(pure|brain|machine|check|http)/|<"
 allow config "\"(pure|brain|check|config)/|<"
 allow edge "\"(pure|brain|machine|check|http|config|edge)/|<"
@@ -41,8 +41,8 @@ only 'cyaml/' 'config/config[a-z_]*\.[ch]'
 only 'jansson\.h' 'http/batch_json\.c'
 only 'yaml\.h' 'config/config[a-z_]*\.[ch]'
 only 'sodium/crypto_shorthash' 'pure/table\.c'
-only 'sodium/crypto_hash_sha256' 'check/key_maker\.h'
-only 'sodium' 'pure/table\.c|edge/server\.c|check/key_maker\.h'
+only 'sodium/crypto_hash_sha256' 'check/(key_maker|secret)\.h'
+only 'sodium' 'pure/table\.c|edge/server\.c|check/(key_maker\.h|secret\.[ch])'
 only 'pthread\.h' 'machine/.*|edge/front\.[ch]'
 
 # main.c wires: it includes the edge and the system, nothing deeper.

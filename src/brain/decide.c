@@ -195,17 +195,16 @@ void decide_describe(const struct brain *brain, const struct place *place, uint6
 
 /* ---- the kinds ---- */
 
-void decide_count(struct brain *brain, const struct bucket_answer *answer)
+void decide_count(struct brain *brain, const struct bucket_answer *answer, bool allowed)
 {
     struct brain_counters *counters = &brain->counters;
-    if (bucket_answer_allows(answer))
+    if (allowed)
         counters->allowed++;
     else
         counters->denied++;
     counters->table_full_denied += answer->result == BUCKET_TABLE_FULL;
     counters->table_full_allowed += answer->result == BUCKET_UNCOUNTED;
-    counters->shadow_denied +=
-        bucket_answer_allows(answer) && !bucket_result_allows(answer->result);
+    counters->shadow_denied += allowed && !bucket_result_allows(answer->result);
 }
 
 static void reset(struct brain *brain, const struct place *place, uint32_t slot,
@@ -245,5 +244,5 @@ void decide(struct brain *brain, enum message_kind kind, const struct place *pla
         brain->counters.statuses++;
     decide_describe(brain, place, ask->tokens, result, marks, answer);
     if (kind == MESSAGE_ALLOW)
-        decide_count(brain, answer);
+        decide_count(brain, answer, bucket_answer_allows(answer));
 }

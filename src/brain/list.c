@@ -135,7 +135,8 @@ static void take(struct brain *brain, const struct place *place, const struct bu
 static bool is_refusal(const struct brain *brain, const struct place *place,
                        enum bucket_result result)
 {
-    return !bucket_result_allows(result) && !brain->limits->limit[place->limit].shadow;
+    return !bucket_result_allows(result) && result != BUCKET_HELD_BACK &&
+           !brain->limits->limit[place->limit].shadow;
 }
 
 /* Looks at the buckets of every leader; whether none refuses. */
@@ -174,7 +175,7 @@ static void describe_one(struct brain *brain, const struct list_question *list, 
     uint64_t marks[BUCKETS_MAX];
     buckets_marks(&brain->buckets, place,
                   buckets_find(&brain->buckets, place, &list->calls[call].ask), marks);
-    if (!allowed && !is_refusal(brain, place, result))
+    if (!allowed && bucket_result_allows(result))
         result = BUCKET_HELD_BACK;
     decide_describe(brain, place, scratch->tokens[leader], result, marks,
                     &list->calls[call].answer);
@@ -190,8 +191,9 @@ static void answer_all(struct brain *brain, const struct list_question *list,
     for (uint32_t i = 0; i < list->count; i++) {
         const struct bucket_answer *one = &list->calls[i].answer;
         describe_one(brain, list, i, answer->allowed);
-        decide_count(brain, one);
-        if (!answer->allowed && one->retry_after_ms > answer->retry_after_ms)
+        decide_count(brain, one, answer->allowed);
+        if (is_refusal(brain, &brain->list.place[i], one->result) &&
+            one->retry_after_ms > answer->retry_after_ms)
             answer->retry_after_ms = one->retry_after_ms;
     }
 }

@@ -26,6 +26,5 @@ bool bucket_result_allows(enum bucket_result result)
 
 bool bucket_answer_allows(const struct bucket_answer *answer)
 {
-    return bucket_result_allows(answer->result) ||
-           (answer->limit->shadow && answer->result != BUCKET_HELD_BACK);
+    return bucket_result_allows(answer->result) || answer->limit->shadow;
 }

@@ -74,7 +74,7 @@ struct bucket_answer {
 /* Whether the answer is yes, a limit on trial aside. */
 bool bucket_result_allows(enum bucket_result result);
 
-/* Whether the caller is told yes: a limit on trial allows whatever it decided. */
+/* Whether the caller is told yes, but of ALL: a limit on trial allows whatever it decided. */
 bool bucket_answer_allows(const struct bucket_answer *answer);
 
 /* One of a list. */

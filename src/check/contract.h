@@ -10,6 +10,7 @@
 #pragma once
 
 #include "check/check.h"
+#include "check/secret.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -27,6 +28,7 @@ extern const char *const headers_dialect_names[HEADERS_DIALECTS]; /* as the conf
 struct contract {
     atomic_uint references;
     enum headers_dialect headers;
+    struct secret admin_token; /* set before it is shared */
     uint32_t checks_count;
     struct check *checks[CHECKS_MAX];
 };

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <sys/un.h>
 
 #define ADDRESS_TEXT_MAX 128 /* of any address, with "unix:", brackets and NUL */
@@ -18,6 +19,18 @@ struct address {
     struct sockaddr_storage socket;
     socklen_t socket_len;
 };
+
+/* Who may connect to a Unix socket. */
+#define SOCKET_GROUP_MAX 63 /* bytes of name */
+struct socket_access {
+    mode_t mode; /* SOCKET_MODE_BY_UMASK, or permission bits */
+    gid_t group; /* SOCKET_GROUP_OWN, or the one of group_name */
+    char group_name[SOCKET_GROUP_MAX + 1];
+};
+#define SOCKET_MODE_BY_UMASK ((mode_t)-1)
+#define SOCKET_GROUP_OWN ((gid_t)-1)
+#define SOCKET_ACCESS_DEFAULT                                                                      \
+    ((struct socket_access){.mode = SOCKET_MODE_BY_UMASK, .group = SOCKET_GROUP_OWN})
 
 #define ADDRESS_FORMS                                                                              \
     "an IPv4 address and port (127.0.0.1:10429), an IPv6 one ([::1]:10429) or a Unix socket "      \

@@ -17,6 +17,7 @@
 
 #define CONFIG_FILE_MAX (1u << 20) /* bytes */
 #define CONFIG_LISTEN_MAX 64
+#define CONFIG_PATH_MAX 1023 /* bytes */
 #define CONFIG_THREADS_MAX 64
 #define CONFIG_TICK_MIN_MS 1
 #define CONFIG_TICK_MAX_MS 10000
@@ -32,6 +33,11 @@ struct config {
     uint32_t listen_count; /* 1 to CONFIG_LISTEN_MAX */
     struct address listen[CONFIG_LISTEN_MAX];
     bool listen_is_given; /* not the default */
+    uint32_t admin_listen_count; /* 0 to CONFIG_LISTEN_MAX */
+    struct address admin_listen[CONFIG_LISTEN_MAX];
+    struct socket_access sockets; /* of all Unix sockets among them */
+    char admin_token_file[CONFIG_PATH_MAX + 1]; /* empty: none; the token is the contract's */
+    bool admin_token_is_shared;                 /* its group can read it */
     uint32_t threads;  /* front-end threads, 1 to CONFIG_THREADS_MAX */
     uint32_t max_keys; /* 1 to TABLE_KEYS_MAX */
     enum when_full when_full;

@@ -88,15 +88,35 @@ static void print_check(const struct check_terms *terms, FILE *out)
         print_named(out, "      - ", terms->trusted[i]);
 }
 
+static void print_listen(const char *name, const struct address *addresses, uint32_t count,
+                         FILE *out)
+{
+    char text[ADDRESS_TEXT_MAX];
+    if (count > 0)
+        fputs(name, out);
+    for (uint32_t i = 0; i < count; i++) {
+        address_print(&addresses[i], text);
+        print_named(out, "  - ", text);
+    }
+}
+
+static void print_sockets(const struct socket_access *sockets, FILE *out)
+{
+    if (sockets->mode != SOCKET_MODE_BY_UMASK)
+        fprintf(out, "socket_mode: %04o\n", (unsigned)sockets->mode);
+    if (sockets->group != SOCKET_GROUP_OWN)
+        print_named(out, "socket_group: ", sockets->group_name);
+}
+
 void config_print(const struct config *config, FILE *out)
 {
     const struct contract *contract = config->contract;
-    char text[ADDRESS_TEXT_MAX], tick[QUANTITY_TEXT_MAX];
-    fputs("listen:\n", out);
-    for (uint32_t i = 0; i < config->listen_count; i++) {
-        address_print(&config->listen[i], text);
-        print_named(out, "  - ", text);
-    }
+    char tick[QUANTITY_TEXT_MAX];
+    print_listen("listen:\n", config->listen, config->listen_count, out);
+    print_listen("admin_listen:\n", config->admin_listen, config->admin_listen_count, out);
+    if (config->admin_token_file[0] != '\0')
+        print_named(out, "admin_token_file: ", config->admin_token_file);
+    print_sockets(&config->sockets, out);
     quantity_print_duration(config->limits->tick_ms, tick);
     fprintf(out,
             "threads: %" PRIu32 "\ntick: %s\nmax_keys: %" PRIu32

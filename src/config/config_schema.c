@@ -92,6 +92,10 @@ static const cyaml_schema_value_t check_entry = {
 static const cyaml_schema_field_t config_fields[] = {
     PLACE(struct raw_config, place),
     LIST("listen", struct raw_config, listen, &text_entry, CONFIG_LISTEN_MAX),
+    LIST("admin_listen", struct raw_config, admin_listen, &text_entry, CONFIG_LISTEN_MAX),
+    OPTIONAL_STRING(struct raw_config, admin_token_file),
+    OPTIONAL_STRING(struct raw_config, socket_mode),
+    OPTIONAL_STRING(struct raw_config, socket_group),
     OPTIONAL_STRING(struct raw_config, threads),
     OPTIONAL_STRING(struct raw_config, tick),
     OPTIONAL_STRING(struct raw_config, max_keys),

@@ -58,6 +58,10 @@ struct raw_config {
     char *place;
     char **listen;
     uint32_t listen_count;
+    char **admin_listen;
+    uint32_t admin_listen_count;
+    char *admin_token_file;
+    char *socket_mode, *socket_group;
     char *threads, *tick, *max_keys, *when_full, *headers;
     struct raw_limit *limits;
     uint32_t limits_count;
@@ -68,7 +72,7 @@ struct raw_config {
 extern const cyaml_schema_value_t config_schema;
 
 /* The most names that any mapping of the schema has. */
-#define CONFIG_NAMES_MAX 8
+#define CONFIG_NAMES_MAX 16
 
 /* Loads what config_shape wrote; NULL: *faults says why not. */
 struct raw_config *config_raw_load(const char *yaml, size_t len, struct faults *faults);

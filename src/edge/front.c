@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ACCEPTS_A_TURN = 64 };
+enum { ACCEPTS_A_TURN = 64, STALL_LOOK_MS = 20 };
 
 static int earlier(int a_ms, int b_ms)
 {
@@ -67,7 +67,7 @@ static bool is_out_of_resources(int error)
 }
 
 /* Accepts at most so many of what has come in on one listener. */
-static void accept_from(struct front *front, int listener, int most)
+static void accept_from(struct front *front, const struct listener *listener, int most)
 {
     for (int i = 0; i < most; i++) {
         struct sockaddr_storage peer;
@@ -76,11 +76,11 @@ static void accept_from(struct front *front, int listener, int most)
             pause_accepting(front, 0);
             return;
         }
-        int socket = accept4(listener, (struct sockaddr *)&peer, &peer_len,
+        int socket = accept4(listener->socket, (struct sockaddr *)&peer, &peer_len,
                              SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (socket >= 0) {
             front->short_of_resources = false;
-            http_add(front->http, socket, (struct sockaddr *)&peer, peer_len);
+            http_add(front->http, socket, (struct sockaddr *)&peer, peer_len, listener->is_admin);
         } else if (is_out_of_resources(errno)) {
             if (!front->short_of_resources)
                 log_warning("accept: %s; trying again every %d ms", strerror(errno),
@@ -97,12 +97,13 @@ static void accept_from(struct front *front, int listener, int most)
 
 /* ---- one turn ---- */
 
-static bool is_listener(const struct front *front, int descriptor)
+/* The listener of a descriptor, or NULL. */
+static const struct listener *find_listener(const struct front *front, int descriptor)
 {
     for (unsigned i = 0; i < front->listeners_count; i++)
         if (front->listeners[i].socket == descriptor)
-            return true;
-    return false;
+            return &front->listeners[i];
+    return NULL;
 }
 
 static void wait_and_accept(struct front *front, int timeout_ms)
@@ -111,8 +112,9 @@ static void wait_and_accept(struct front *front, int timeout_ms)
     int count = epoll_wait(front->epoll, events, sizeof events / sizeof events[0], timeout_ms);
     for (int i = 0; i < count; i++) {
         eventfd_t ignored;
-        if (is_listener(front, events[i].data.fd)) {
-            accept_from(front, events[i].data.fd, ACCEPTS_A_TURN);
+        const struct listener *listener = find_listener(front, events[i].data.fd);
+        if (listener != NULL) {
+            accept_from(front, listener, ACCEPTS_A_TURN);
         } else if (events[i].data.fd == front->wake) {
             eventfd_read(front->wake, &ignored);
         } else {
@@ -129,6 +131,25 @@ static void heed_contract(struct front *front)
         http_set_contract(front->http, next);
 }
 
+/* The answers are late: serves what needs none, until they are there. */
+static void outwait_stall(struct front *front, struct batch *batch, uint64_t asked_ns)
+{
+    http_stalled(front->http, asked_ns);
+    while (!exchange_is_answered(batch)) {
+        http_run(front->http);
+        wait_and_accept(front, STALL_LOOK_MS);
+    }
+}
+
+static void exchange(struct front *front, struct batch *batch)
+{
+    uint64_t asked_ns = clock_now_ns(&clock_system);
+    state_post(front->state, batch);
+    if (!exchange_await(batch, asked_ns + FRONT_STALL_MS * (uint64_t)NS_PER_MS))
+        outwait_stall(front, batch, asked_ns);
+    http_answered(front->http, clock_now_ns(&clock_system) - asked_ns);
+}
+
 /* Collect, exchange, reply. */
 static void run_http(struct front *front)
 {
@@ -137,8 +158,7 @@ static void run_http(struct front *front)
     struct batch *batch = http_batch(front->http);
     if (batch->count == 0)
         return;
-    state_ask(front->state, batch);
-    http_answered(front->http);
+    exchange(front, batch);
     http_run(front->http);
 }
 
@@ -162,9 +182,9 @@ static void stop_accepting(struct front *front)
     for (unsigned i = 0; i < front->listeners_count; i++) {
         if (front->listeners[i].is_inherited)
             continue;
-        accept_from(front, front->listeners[i].socket, INT_MAX);
+        accept_from(front, &front->listeners[i], INT_MAX);
         shutdown(front->listeners[i].socket, SHUT_RDWR);
-        accept_from(front, front->listeners[i].socket, INT_MAX);
+        accept_from(front, &front->listeners[i], INT_MAX);
     }
     pause_accepting(front, 0);
 }
@@ -198,6 +218,7 @@ static void drain(struct front *front)
 static void *run(void *argument)
 {
     struct front *front = argument;
+    thread_name("front");
     serve(front);
     drain(front);
     http_free(front->http);
@@ -229,6 +250,14 @@ static void close_descriptors(const struct front *front)
         close(front->wake);
 }
 
+static bool has_admin(const struct listener *listeners, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (listeners[i].is_admin)
+            return true;
+    return false;
+}
+
 int front_start(struct front *front, const struct listener *listeners, unsigned listeners_count,
                 struct state *state, struct contract *contract, unsigned connections_max, int done)
 {
@@ -242,7 +271,7 @@ int front_start(struct front *front, const struct listener *listeners, unsigned 
     };
     atomic_init(&front->draining, false);
     atomic_init(&front->next_contract, NULL);
-    front->http = http_new(connections_max, contract);
+    front->http = http_new(connections_max, contract, has_admin(listeners, listeners_count));
     if (front->http == NULL)
         return errno != 0 ? errno : ENOMEM;
     int error = open_descriptors(front);

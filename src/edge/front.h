@@ -3,6 +3,8 @@
  *
  * Each turn of its loop: wait, accept, run HTTP (collect), exchange, run HTTP
  * (reply). Under way it holds at most one batch, so what it takes in is bounded.
+ * When the answers are late it looks after its sockets meanwhile, so that health
+ * can be told; every other request waits.
  *
  * Owns its connections; borrows the listeners and the state thread. Threads:
  * start, drain and join from one. Blocks: front_join. Errors: errno values.
@@ -18,6 +20,7 @@
 
 #define FRONT_DRAIN_MS 5000       /* after which a drain ends, whatever is still open */
 #define FRONT_DRAIN_GRACE_MS 250  /* in which clients hear "Connection: close" before idle ones are closed */
+#define FRONT_STALL_MS 1000       /* without an answer, after which health is told red */
 #define FRONT_ACCEPT_PAUSE_MS 100 /* after descriptors or memory ran out */
 
 struct front {

@@ -28,8 +28,32 @@ static void remove_stale(const struct address *address)
     close(probe);
 }
 
+/* The file of a Unix socket has its mode from the moment it is there. */
+static int bind_to(const struct listener *listener, const struct address *address, mode_t mode)
+{
+    bool is_for_file = address_unix_path(address) != NULL && mode != SOCKET_MODE_BY_UMASK;
+    mode_t before = is_for_file ? umask(0777 & ~mode) : 0;
+    int bound = bind(listener->socket, (const struct sockaddr *)&address->socket,
+                     address->socket_len);
+    int error = bound == 0 ? 0 : errno;
+    if (is_for_file)
+        umask(before);
+    return error;
+}
+
+static int set_group(const struct address *address, gid_t group)
+{
+    const char *path = address_unix_path(address);
+    if (path == NULL || group == SOCKET_GROUP_OWN || lchown(path, (uid_t)-1, group) == 0)
+        return 0;
+    int error = errno;
+    unlink(path);
+    return error;
+}
+
+/* Until listen(2) a socket refuses connections, so its group can still be set. */
 static int bind_and_listen(struct listener *listener, const struct address *address,
-                           const char **doing)
+                           const struct socket_access *sockets, const char **doing)
 {
     int on = 1;
     *doing = "open a socket for";
@@ -41,8 +65,13 @@ static int bind_and_listen(struct listener *listener, const struct address *addr
     if (address->socket.ss_family == AF_INET6)
         setsockopt(listener->socket, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
     *doing = "bind";
-    if (bind(listener->socket, (const struct sockaddr *)&address->socket, address->socket_len) != 0)
-        return errno;
+    int error = bind_to(listener, address, sockets->mode);
+    if (error != 0)
+        return error;
+    *doing = "set the group of";
+    error = set_group(address, sockets->group);
+    if (error != 0)
+        return error;
     *doing = "listen on";
     return listen(listener->socket, SOMAXCONN) == 0 ? 0 : errno;
 }
@@ -85,13 +114,14 @@ static int lock_directory(const struct address *address)
     return directory;
 }
 
-int listener_open(struct listener *listener, const struct address *address, const char **doing)
+int listener_open(struct listener *listener, const struct address *address,
+                  const struct socket_access *sockets, const char **doing)
 {
     *listener = (struct listener){.socket = -1};
     int lock = lock_directory(address);
     if (lock >= 0)
         remove_stale(address);
-    int error = bind_and_listen(listener, address, doing);
+    int error = bind_and_listen(listener, address, sockets, doing);
     if (lock >= 0)
         close(lock);
     if (error == 0) {

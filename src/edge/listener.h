@@ -15,6 +15,7 @@
 
 struct listener {
     int socket;
+    bool is_admin; /* what comes in on it may call everything */
     struct address address; /* with the port that was given where 0 was asked for */
     dev_t device;           /* of a Unix socket's file */
     ino_t inode;
@@ -22,8 +23,11 @@ struct listener {
 };
 
 /* Binds and listens. 0, or an errno value and *doing, a verb ("bind"), for the log.
- * A Unix socket's file that nobody listens on any more is replaced, a live one never. */
-int listener_open(struct listener *listener, const struct address *address, const char **doing);
+ * A Unix socket's file that nobody listens on any more is replaced, a live one never;
+ * a new one has its mode and group before anybody can connect. While no other thread
+ * makes files: the process's umask is changed and put back. */
+int listener_open(struct listener *listener, const struct address *address,
+                  const struct socket_access *sockets, const char **doing);
 
 /* Takes over a descriptor that was inherited. NULL, or what is wrong with it. */
 const char *listener_adopt(struct listener *listener, int descriptor);

@@ -37,7 +37,7 @@ struct server {
     struct notify notify;
     unsigned limits_count; /* in force */
     unsigned listeners_count, fronts_count;
-    struct listener listeners[INHERITED_MAX + CONFIG_LISTEN_MAX];
+    struct listener listeners[INHERITED_MAX + 2 * CONFIG_LISTEN_MAX];
     struct front fronts[CONFIG_THREADS_MAX];
 };
 
@@ -96,29 +96,44 @@ static bool start_state(struct server *server)
     return true;
 }
 
-static bool open_listener(struct server *server, const struct address *address)
+static bool open_listener(struct server *server, const struct address *address, bool is_admin)
 {
+    struct listener *listener = &server->listeners[server->listeners_count];
     char text[ADDRESS_TEXT_MAX];
     const char *doing = "";
-    struct listener *listener = &server->listeners[server->listeners_count];
-    int error = listener_open(listener, address, &doing);
+    int error = listener_open(listener, address, &server->config->sockets, &doing);
     address_print(error == 0 ? &listener->address : address, text);
     if (error != 0) {
         log_error("cannot %s %s: %s", doing, text, strerror(error));
         return false;
     }
+    listener->is_admin = is_admin;
     server->listeners_count++;
-    log_info("listening on %s", text);
+    log_info("listening %son %s", is_admin ? "for admins " : "", text);
     return true;
 }
 
-static bool is_served(const struct server *server, const struct address *address)
+/* The inherited socket of an address, or NULL. */
+static struct listener *find_inherited(struct server *server, const struct address *address)
 {
     for (unsigned i = 0; i < server->listeners_count; i++)
         if (server->listeners[i].is_inherited &&
             address_equal(&server->listeners[i].address, address))
-            return true;
-    return false;
+            return &server->listeners[i];
+    return NULL;
+}
+
+static bool serve_addresses(struct server *server, const struct address *addresses, uint32_t count,
+                            bool is_admin)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct listener *inherited = find_inherited(server, &addresses[i]);
+        if (inherited != NULL)
+            inherited->is_admin = is_admin;
+        else if (!open_listener(server, &addresses[i], is_admin))
+            return false;
+    }
+    return true;
 }
 
 /* The inherited sockets, and the addresses that someone asked for and that none
@@ -128,12 +143,11 @@ static bool open_listeners(struct server *server)
     const struct config *config = server->config;
     if (!inherited_take(server->listeners, &server->listeners_count))
         return false;
-    if (server->listeners_count > 0 && !server->listen_fixed && !config->listen_is_given)
-        return true;
-    for (uint32_t i = 0; i < config->listen_count; i++)
-        if (!is_served(server, &config->listen[i]) && !open_listener(server, &config->listen[i]))
-            return false;
-    return true;
+    bool is_default = !server->listen_fixed && !config->listen_is_given;
+    uint32_t listen_count =
+        server->listeners_count > 0 && is_default ? 0 : config->listen_count;
+    return serve_addresses(server, config->listen, listen_count, false) &&
+           serve_addresses(server, config->admin_listen, config->admin_listen_count, true);
 }
 
 static_assert(CONNECTIONS_MAX <= BATCH_MAX, "each connection has room in the batch");
@@ -197,25 +211,44 @@ static void wait_for(struct server *server, struct pollfd *events, nfds_t count)
 
 /* ---- reload ---- */
 
-static bool same_listen(const struct config *a, const struct config *b)
+static bool same_addresses(const struct address *a, uint32_t a_count, const struct address *b,
+                           uint32_t b_count)
 {
-    if (a->listen_count != b->listen_count)
+    if (a_count != b_count)
         return false;
-    for (uint32_t i = 0; i < a->listen_count; i++)
-        if (!address_equal(&a->listen[i], &b->listen[i]))
+    for (uint32_t i = 0; i < a_count; i++)
+        if (!address_equal(&a[i], &b[i]))
             return false;
     return true;
+}
+
+static bool same_sockets(const struct socket_access *a, const struct socket_access *b)
+{
+    return a->mode == b->mode && a->group == b->group;
 }
 
 static void warn_of_restart(const struct server *server, const struct config *next)
 {
     const struct config *now = server->config;
-    if (!server->listen_fixed && !same_listen(now, next))
+    if (!server->listen_fixed &&
+        !same_addresses(now->listen, now->listen_count, next->listen, next->listen_count))
         log_warning("listen has changed; it takes effect at the next start");
+    if (!same_addresses(now->admin_listen, now->admin_listen_count, next->admin_listen,
+                        next->admin_listen_count))
+        log_warning("admin_listen has changed; it takes effect at the next start");
+    if (!same_sockets(&now->sockets, &next->sockets))
+        log_warning("socket_mode or socket_group has changed; it takes effect at the next start");
     if (now->threads != next->threads)
         log_warning("threads has changed; it takes effect at the next start");
     if (now->max_keys != next->max_keys)
         log_warning("max_keys has changed; it takes effect at the next start");
+}
+
+static void warn_of_token(const struct config *config)
+{
+    if (config->admin_token_is_shared)
+        log_warning("%s can be read by its group; if that is not on purpose: chmod 0600",
+                    config->admin_token_file);
 }
 
 static enum limits_result ask_limits(struct server *server, const struct config *config)
@@ -262,6 +295,7 @@ static bool reload_file(struct server *server)
         faults_release(&faults);
     } else {
         warn_of_restart(server, &next);
+        warn_of_token(&next);
         is_in_force = put_into_force(server, &next);
         config_release(&next);
     }
@@ -345,6 +379,7 @@ static void close_listeners(struct server *server)
 static enum exit_status run_fronts(struct server *server)
 {
     enum exit_status status = EXIT_STATUS_FAILURE;
+    warn_of_token(server->config);
     if (open_listeners(server) && start_fronts(server)) {
         log_info("version " PACKAGE_VERSION " ready: %u limits, room for %u keys",
                  server->config->limits->count, server->config->max_keys);

@@ -221,6 +221,30 @@ static bool read_frame(const struct fault *fault, json_t *root, bool *all)
     return true;
 }
 
+static void rebase(const char **string, const char *from, char *to)
+{
+    if (*string != NULL)
+        *string = to + (*string - from);
+}
+
+/* Moves to memory of the right size, where most would be for nothing: a body can be
+ * nearly all blanks. Without memory for that, all stays as it is. */
+static void give_back_rest(struct batch_json *batch, size_t used)
+{
+    char *from = batch->memory;
+    char *to = used < batch->size / 2 && !has_no_memory() ? malloc(used) : NULL;
+    if (to == NULL)
+        return;
+    memcpy(to, from, used);
+    batch->memory = batch->calls = (struct bucket_call *)to;
+    batch->size = used;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        rebase(&batch->calls[i].ask.key, from, to);
+        rebase(&batch->calls[i].ask.limit_name, from, to);
+    }
+    free(from);
+}
+
 static enum batch_json_result read_batch(json_t *root, size_t len, struct batch_json *batch,
                                          char *detail)
 {
@@ -234,7 +258,8 @@ static enum batch_json_result read_batch(json_t *root, size_t len, struct batch_
 
     /* A string is never longer than its JSON, nor its NUL than the quotes. */
     made.count = (uint32_t)json_array_size(requests);
-    made.calls = has_no_memory() ? NULL : malloc(made.count * sizeof made.calls[0] + len);
+    made.size = made.count * sizeof made.calls[0] + len;
+    made.calls = has_no_memory() ? NULL : malloc(made.size);
     made.memory = made.calls;
     if (made.calls == NULL)
         return BATCH_JSON_NO_MEMORY;
@@ -246,6 +271,7 @@ static enum batch_json_result read_batch(json_t *root, size_t len, struct batch_
             return BATCH_JSON_BAD;
         }
     }
+    give_back_rest(&made, (size_t)(strings - (char *)made.memory));
     *batch = made;
     return BATCH_JSON_OK;
 }
@@ -310,4 +336,5 @@ void batch_json_release(struct batch_json *batch)
 {
     free(batch->memory);
     batch->memory = NULL;
+    batch->size = 0;
 }

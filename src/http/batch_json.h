@@ -24,6 +24,7 @@ struct batch_json {
     uint32_t count; /* 1 to LIST_MAX */
     bool all;       /* "mode": "all"; else "each", the default */
     void *memory;   /* all of it, from malloc */
+    size_t size;    /* of that, in bytes; 0: there is none */
 };
 
 enum batch_json_result {

@@ -1,9 +1,11 @@
 #include "http/http.h"
 
+#include "http/access.h"
 #include "http/gate.h"
 #include "http/http_fields.h"
 #include "http/http_response.h"
 #include "http/leaving.h"
+#include "http/reply_health.h"
 #include "http/request.h"
 #include "machine/clock.h"
 
@@ -26,7 +28,8 @@ enum {
     TARGET_MAX = 8000,
     REPLY_HEADER_MAX = 2560, /* of which this is kept for the reply */
     ENTRY_BYTES = 64,        /* a field, parameter or cookie takes so much besides its text */
-    LONG_BODIES_MAX = 64 << 20, /* bytes of bodies that need memory of their own, at once */
+    HELD_MAX = 128 << 20,        /* bytes that lists may hold at once, on their way in and out */
+    HELD_TO_BEGIN_MAX = 64 << 20, /* with which another long body may begin: small lists then still go */
 };
 
 static_assert(REPLY_POLICY_MAX + REPLY_VALUES_MAX + 256 <= REPLY_HEADER_MAX,
@@ -39,6 +42,8 @@ struct client {
     struct client *next_free;
     int socket;   /* -1: no connection */
     bool busy;    /* a request is under way */
+    bool is_orphan; /* the connection has gone while the request's message is away */
+    bool is_admin; /* it came in where everything is served */
     bool hung_up; /* its client has sent its last byte */
 };
 
@@ -51,16 +56,23 @@ struct http {
     struct http_terse_set terse;
     unsigned clients_used;
     unsigned connections, connections_max;
-    size_t long_bodies; /* bytes */
+    size_t held; /* bytes, by all requests besides themselves */
+    uint64_t asked_ns;  /* when the batch went that is late; 0: none is */
+    uint64_t waited_ns; /* for the last batch */
     struct contract *contract; /* a reference */
     bool draining;
+    bool admin_apart;   /* what is for admins is served to them alone */
+    bool adding_admin;  /* the connection that is being added came in on such a listener */
     bool check_places; /* see gate.h */
     struct batch batch;
 };
 
-static struct request *request_of(const struct message *message)
+#define NO_MEMORY_FOR_BATCH                                                                        \
+    "no memory for another large batch now; try again, or send a smaller one"
+
+static struct client *client_of(const struct message *message)
 {
-    return (struct request *)((char *)message - offsetof(struct request, message));
+    return (struct client *)((char *)message - offsetof(struct client, request.message));
 }
 
 /* ---- connections ---- */
@@ -76,11 +88,19 @@ static struct client *client_take(struct http *http)
     return &http->clients[http->clients_used++];
 }
 
+static void client_give_back(struct http *http, struct client *client)
+{
+    client->next_free = http->free_client;
+    http->free_client = client;
+    http->connections--;
+}
+
 static void on_started(struct http *http, struct client *client, int socket)
 {
     struct epoll_event hangup = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = client};
     client->socket = socket;
-    client->busy = client->hung_up = false;
+    client->is_admin = http->adding_admin;
+    client->busy = client->hung_up = client->is_orphan = false;
     epoll_ctl(http->hangups, EPOLL_CTL_ADD, socket, &hangup);
     http->connections++;
 }
@@ -96,9 +116,8 @@ static void on_closed(struct http *http, struct client *client)
     else
         leaving_drop_input(client->socket);
     client->socket = -1;
-    client->next_free = http->free_client;
-    http->free_client = client;
-    http->connections--;
+    if (!client->is_orphan)
+        client_give_back(http, client);
 }
 
 static void on_connection(void *context, struct MHD_Connection *connection, void **client_context,
@@ -133,7 +152,21 @@ static void withdraw(struct batch *batch, const struct request *request)
 {
     struct message *last = batch->messages[--batch->count];
     batch->messages[request->batch_index] = last;
-    request_of(last)->batch_index = request->batch_index;
+    client_of(last)->request.batch_index = request->batch_index;
+}
+
+/* Counts what a request holds now. */
+static void count_held(struct http *http, struct request *request)
+{
+    size_t held = request_held(request);
+    http->held = http->held - request->counted + held;
+    request->counted = held;
+}
+
+static void release_request(struct http *http, struct request *request)
+{
+    request_release(request);
+    count_held(http, request);
 }
 
 static void on_completed(void *context, struct MHD_Connection *connection, void **client_context,
@@ -145,12 +178,14 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     (void)code;
     if (client == NULL)
         return;
+    client->busy = false;
+    if (client->request.stage == REQUEST_ASKED && http->asked_ns != 0) {
+        client->is_orphan = true;
+        return;
+    }
     if (client->request.stage == REQUEST_ASKED)
         withdraw(&http->batch, &client->request);
-    if (client->request.long_body != NULL)
-        http->long_bodies -= client->request.long_body_room;
-    request_release(&client->request);
-    client->busy = false;
+    release_request(http, &client->request);
 }
 
 /* ---- requests ---- */
@@ -190,6 +225,21 @@ static enum MHD_Result send_reply(const struct http *http, struct MHD_Connection
     return http_terse_queue(&http->terse, terse_of(&client->request), connection);
 }
 
+static uint64_t stalled_ms(const struct http *http)
+{
+    return (clock_now_ns(&clock_system) - http->asked_ns) / NS_PER_MS;
+}
+
+/* Of a request about health whose answer is late. Its message may be away, so
+ * nothing else may begin in its place: the connection is closed. */
+static enum MHD_Result send_stalled(const struct http *http, struct MHD_Connection *connection,
+                                    struct client *client)
+{
+    reply_health_stalled(&client->request.reply, stalled_ms(http));
+    client->request.reply.close = true;
+    return send_reply(http, connection, client);
+}
+
 /* Refuses a request before its body: the connection is closed, and whatever
  * follows on it never runs as a request. */
 static enum MHD_Result refuse(const struct http *http, struct MHD_Connection *connection,
@@ -201,13 +251,14 @@ static enum MHD_Result refuse(const struct http *http, struct MHD_Connection *co
 }
 
 /* Makes room for the body, within the bytes there are for all; false: not now. */
-static bool expect_body(struct http *http, struct request *request, uint64_t len)
+static bool expect_body(struct http *http, struct request *request, size_t len)
 {
-    bool may_be_long = len <= LONG_BODIES_MAX - http->long_bodies;
-    if ((len > REQUEST_BODY_MAX && !may_be_long) || !request_expect_body(request, len))
+    size_t room = request_body_room(request, len);
+    if (room == 0)
+        return true;
+    if (http->held + room > HELD_TO_BEGIN_MAX || !request_expect_body(request, len))
         return false;
-    if (request->long_body != NULL)
-        http->long_bodies += len;
+    count_held(http, request);
     return true;
 }
 
@@ -233,7 +284,8 @@ static enum MHD_Result on_header(struct http *http, struct MHD_Connection *conne
 
     const union MHD_ConnectionInfo *header =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-    http_fields_pass(connection, &gate);
+    struct access access = {0};
+    http_fields_pass(connection, &gate, &access);
     const char *content_type = http_fields_content_type(connection);
     request->method = method_parse(method);
     size_t body_max = request_body_max(request, content_type);
@@ -252,9 +304,12 @@ static enum MHD_Result on_header(struct http *http, struct MHD_Connection *conne
                           : "the body is too large; send at most 1048576 bytes");
     if (!expect_body(http, request, gate.content_length))
         return refuse(http, connection, client, 503,
-                      "no memory for another large body now; try again, or send a smaller batch");
+                      NO_MEMORY_FOR_BATCH);
     if (request->route == &route_check)
         request_check(request, http->contract, url, http_fields_of_check(connection, method));
+    if (request->route != NULL)
+        request->verdict = access_judge(&access, request->route, client->is_admin,
+                                        http->admin_apart, http->contract);
     request->stage = REQUEST_READING;
     return MHD_YES;
 }
@@ -268,11 +323,23 @@ static enum MHD_Result on_whole(struct http *http, struct MHD_Connection *connec
     struct batch *batch = &http->batch;
     struct request *request = &client->request;
     assert(batch->count < BATCH_MAX); /* a connection has one request at a time */
+    bool is_late = http->asked_ns != 0;
+    if (is_late && !request_is_health(request))
+        return MHD_YES; /* the batch is away: called again until it is back */
     const char *content_type = NULL;
     if (request->body_len > 0)
         content_type = http_fields_content_type(connection);
-    if (!request_finish(request, content_type))
+    bool asks = request_finish(request, content_type);
+    count_held(http, request);
+    if (asks && request->is_list && http->held > HELD_MAX) {
+        release_request(http, request);
+        reply_problem(&request->reply, 503, NO_MEMORY_FOR_BATCH);
+        asks = false;
+    }
+    if (!asks)
         return send_reply(http, connection, client);
+    if (is_late)
+        return send_stalled(http, connection, client);
     request->stage = REQUEST_ASKED;
     request->batch_index = batch->count;
     batch->messages[batch->count++] = &request->message;
@@ -296,16 +363,26 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         *upload_len = 0;
         return MHD_YES;
     case REQUEST_ASKED:
-        return MHD_YES;
+        return http->asked_ns != 0 && request_is_health(request)
+                   ? send_stalled(http, connection, client)
+                   : MHD_YES;
     case REQUEST_ANSWERED:
-        request_reply(request, http->contract->headers);
+        if (request_is_health(request))
+            reply_health(&request->reply, request->route->purpose, http->draining,
+                         http->waited_ns / NS_PER_MS);
+        else
+            request_reply(request, http->contract->headers);
+        count_held(http, request);
         return send_reply(http, connection, client);
     }
     return MHD_NO;
 }
 
-void http_add(struct http *http, int socket, const struct sockaddr *peer, socklen_t peer_len)
+/* Outside of libmicrohttpd's own threads it starts the connection within the call. */
+void http_add(struct http *http, int socket, const struct sockaddr *peer, socklen_t peer_len,
+              bool is_admin)
 {
+    http->adding_admin = is_admin;
     MHD_add_connection(http->daemon, socket, peer, peer_len);
 }
 
@@ -390,13 +467,14 @@ static bool make_parts(struct http *http)
     return http->daemon != NULL;
 }
 
-struct http *http_new(unsigned connections_max, struct contract *contract)
+struct http *http_new(unsigned connections_max, struct contract *contract, bool admin_apart)
 {
     struct http *http = calloc(1, sizeof *http);
     if (http == NULL)
         return NULL;
     http->connections_max = connections_max;
     http->contract = contract_retain(contract);
+    http->admin_apart = admin_apart;
     http->check_places = strncmp(MHD_get_version(), "0.", 2) == 0;
     http->hangups = http->leaving.epoll = -1;
     int why = batch_init(&http->batch);
@@ -473,9 +551,22 @@ struct batch *http_batch(struct http *http)
     return &http->batch;
 }
 
-void http_answered(struct http *http)
+void http_stalled(struct http *http, uint64_t asked_ns)
 {
-    for (size_t i = 0; i < http->batch.count; i++)
-        request_of(http->batch.messages[i])->stage = REQUEST_ANSWERED;
+    http->asked_ns = asked_ns;
+}
+
+void http_answered(struct http *http, uint64_t waited_ns)
+{
+    for (size_t i = 0; i < http->batch.count; i++) {
+        struct client *client = client_of(http->batch.messages[i]);
+        client->request.stage = REQUEST_ANSWERED;
+        if (client->is_orphan) {
+            release_request(http, &client->request);
+            client_give_back(http, client);
+        }
+    }
     http->batch.count = 0;
+    http->asked_ns = 0;
+    http->waited_ns = waited_ns;
 }

@@ -22,8 +22,9 @@ struct http;
 #define HTTP_IDLE_TIMEOUT_S 60
 
 /* Room for `connections_max` connections, at most BATCH_MAX; takes a reference to
- * the contract. NULL and errno: no memory or no descriptors. */
-struct http *http_new(unsigned connections_max, struct contract *contract);
+ * the contract. admin_apart: what is for admins is served only to connections that
+ * are. NULL and errno: no memory or no descriptors. */
+struct http *http_new(unsigned connections_max, struct contract *contract, bool admin_apart);
 
 /* Closes what is open, and frees. */
 void http_free(struct http *http);
@@ -37,15 +38,20 @@ void http_heed(struct http *http, int descriptor);
 int http_timeout_ms(const struct http *http);
 
 /* Takes over an accepted socket; it is closed if there is no room. */
-void http_add(struct http *http, int socket, const struct sockaddr *peer, socklen_t peer_len);
+void http_add(struct http *http, int socket, const struct sockaddr *peer, socklen_t peer_len,
+              bool is_admin);
 
 /* Reads, parses, replies and writes as far as that goes without waiting. */
 void http_run(struct http *http);
 
 /* The questions collected; when there are any, exchange the batch, call
- * http_answered, and run again. */
+ * http_answered with the time that took, and run again. */
 struct batch *http_batch(struct http *http);
-void http_answered(struct http *http);
+void http_answered(struct http *http, uint64_t waited_ns);
+
+/* The batch has been away since then, which is too long: until http_answered a
+ * run touches nothing of it, tells health that it is red, and has the rest wait. */
+void http_stalled(struct http *http, uint64_t asked_ns);
 
 /* Sockets open now, those leaving included, and whether one more would have room. */
 unsigned http_connections(const struct http *http);

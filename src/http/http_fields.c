@@ -3,18 +3,27 @@
 #include <string.h>
 #include <strings.h>
 
+struct passage {
+    struct gate *gate;
+    struct access *access;
+};
+
 static enum MHD_Result pass_field(void *context, enum MHD_ValueKind kind, const char *name,
                                   size_t name_len, const char *value, size_t value_len)
 {
-    struct gate *gate = context;
+    struct passage *passage = context;
     (void)kind;
-    gate_field(gate, name, name_len, value, value_len);
-    return gate->fault == NULL ? MHD_YES : MHD_NO;
+    gate_field(passage->gate, name, name_len, value, value_len);
+    if (passage->gate->fault != NULL)
+        return MHD_NO;
+    access_field(passage->access, name, name_len, value, value_len);
+    return MHD_YES;
 }
 
-void http_fields_pass(struct MHD_Connection *connection, struct gate *gate)
+void http_fields_pass(struct MHD_Connection *connection, struct gate *gate, struct access *access)
 {
-    MHD_get_connection_values_n(connection, MHD_HEADER_KIND, pass_field, gate);
+    struct passage passage = {gate, access};
+    MHD_get_connection_values_n(connection, MHD_HEADER_KIND, pass_field, &passage);
 }
 
 const char *http_fields_content_type(struct MHD_Connection *connection)

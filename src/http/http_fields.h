@@ -6,12 +6,15 @@
 #pragma once
 
 #include "check/check.h"
+#include "http/access.h"
 #include "http/gate.h"
 
 #include <microhttpd.h>
 
-/* Leads every field past a gate that has begun, as far as it lets them. */
-void http_fields_pass(struct MHD_Connection *connection, struct gate *gate);
+/* Leads every field past a gate that has begun, as far as it lets them, and shows
+ * those to `access`, which is empty. */
+void http_fields_pass(struct MHD_Connection *connection, struct gate *gate,
+                      struct access *access);
 
 /* The first Content-Type, or NULL. */
 const char *http_fields_content_type(struct MHD_Connection *connection);

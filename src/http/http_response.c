@@ -40,7 +40,8 @@ static struct MHD_Response *make(struct reply *reply, bool close)
         return NULL;
     if (add_header(made, MHD_HTTP_HEADER_CONTENT_TYPE, reply->content_type) &&
         add_header(made, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store") &&
-        add_header(made, MHD_HTTP_HEADER_ALLOW, reply->allow) && add_fields(made, reply) &&
+        add_header(made, MHD_HTTP_HEADER_ALLOW, reply->allow) &&
+        add_header(made, MHD_HTTP_HEADER_WWW_AUTHENTICATE, reply->authenticate) && add_fields(made, reply) &&
         add_header(made, MHD_HTTP_HEADER_CONNECTION, close ? "close" : NULL))
         return made;
     MHD_destroy_response(made);

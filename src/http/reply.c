@@ -19,6 +19,7 @@ void reply_begin(struct reply *reply, unsigned status, const char *content_type)
     reply->recurs = false;
     reply->content_type = content_type;
     reply->allow = NULL;
+    reply->authenticate = NULL;
     reply->fields_count = 0;
     reply->values_len = 0;
     reply->body_len = 0;

@@ -33,6 +33,7 @@ struct reply {
     bool recurs;              /* the next one on the connection is likely to be much the same */
     const char *content_type; /* always the same pointer for the same type; NULL: no content */
     const char *allow;        /* Allow, or NULL */
+    const char *authenticate; /* WWW-Authenticate, or NULL */
     uint32_t fields_count;
     struct reply_field fields[REPLY_FIELDS_MAX];
     size_t values_len;

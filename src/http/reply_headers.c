@@ -89,13 +89,24 @@ static_assert(BUCKETS_MAX * (sizeof ", ;w=" + 2 * NUMBER_MAX) + 4 * (NUMBER_MAX 
                   REPLY_VALUES_MAX,
               "so do those of the draft's third version");
 
+/* When more can be had of a bucket, in the older dialects: when it is full, or, where
+ * an override denies all, at its end; nothing where that has none. */
+static void add_reset(struct reply *reply, const char *name, const struct bucket_state *bucket)
+{
+    uint64_t ms = bucket->full_after_ms;
+    if (bucket->next_token_ms > ms)
+        ms = bucket->next_token_ms;
+    if (ms != RETRY_NEVER)
+        add_number(reply, name, ceil_seconds(ms));
+}
+
 static void add_draft_03(struct reply *reply, const struct bucket_answer *answer)
 {
     uint32_t nearest = nearest_to_empty(answer);
     const struct bucket_state *bucket = &answer->buckets[nearest];
     add_limit_03(reply, answer->allowance, nearest);
     add_number(reply, "RateLimit-Remaining", bucket->remaining_tokens);
-    add_number(reply, "RateLimit-Reset", ceil_seconds(bucket->full_after_ms));
+    add_reset(reply, "RateLimit-Reset", bucket);
 }
 
 static void add_x_ratelimit(struct reply *reply, const struct bucket_answer *answer)
@@ -104,7 +115,7 @@ static void add_x_ratelimit(struct reply *reply, const struct bucket_answer *ans
     const struct bucket_state *bucket = &answer->buckets[nearest];
     add_number(reply, "X-RateLimit-Limit", answer->allowance->bucket[nearest].burst);
     add_number(reply, "X-RateLimit-Remaining", bucket->remaining_tokens);
-    add_number(reply, "X-RateLimit-Reset", ceil_seconds(bucket->full_after_ms));
+    add_reset(reply, "X-RateLimit-Reset", bucket);
 }
 
 void reply_add_rate_limit(struct reply *reply, const struct bucket_answer *answer,

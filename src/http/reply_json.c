@@ -72,7 +72,7 @@ static void write_extras(struct text *body, const struct bucket_answer *answer)
 /* What a limit on trial would have said, to a caller who is told `allowed`. */
 static void write_would_allow(struct text *body, const struct bucket_answer *answer, bool allowed)
 {
-    if (bucket_result_allows(answer->result)) {
+    if (bucket_result_allows(answer->result) || answer->result == BUCKET_HELD_BACK) {
         text_literal(body, ",\"would_allow\":true");
         return;
     }

@@ -66,9 +66,7 @@ void request_begin(struct request *request, const char *target)
     request->fault_status = 0;
     request->body_len = 0;
     request->is_list = false;
-    request->long_body = NULL;
-    request->list_room = NULL;
-    request->list.memory = NULL;
+    request->verdict = ACCESS_GRANTED;
     request->message.ask.bucket = (struct bucket_question){.tokens = 1};
     request->target_len = strlen(target);
     request->target_parameters = 1;
@@ -110,15 +108,19 @@ static void make_message(struct request *request, const char *content_type)
     const struct route *route = request->route;
     if (route == NULL) {
         request_refuse(request, 404,
-               "no such path; there are /allow, /reset, /refund and /status, and the checks below "
-               "/check/");
-    } else if (route == &route_check) {
-        request_ask_check(request);
+               "no such path; there are /allow, /reset, /refund and /status, /healthz and /readyz, "
+               "and the checks below /check/");
+    } else if (request->verdict != ACCESS_GRANTED) {
+        request->fault_status = 0;
+        request_refuse(request, access_status(request->verdict), "%s",
+                       access_detail(request->verdict));
     } else if (request_may_be_list(request, content_type) && request->body_len > 0) {
         request_ask_list(request);
     } else if ((request->method & route->methods) == 0) {
         request->fault_status = 0;
         request_refuse(request, 405, "%s is called with %s", route->path, route->allow);
+    } else if (route == &route_check) {
+        request_ask_check(request);
     } else {
         request_parse_body(request, content_type);
         if (request->fault_status == 0)
@@ -139,6 +141,8 @@ bool request_finish(struct request *request, const char *content_type)
     reply_fault(request);
     if (request->fault_status == 405)
         request->reply.allow = request->route->allow;
+    if (request->fault_status == 401)
+        request->reply.authenticate = access_challenge(request->verdict);
     return false;
 }
 
@@ -156,6 +160,7 @@ static void reply_to_list(struct request *request)
     }
     reply_list(&request->reply, message, request->list_room);
     request->list_room = NULL; /* the reply's now */
+    request->reply_size = request->reply.body_len;
 }
 
 static void reply_to_check(struct request *request, enum headers_dialect dialect)
@@ -170,6 +175,11 @@ static void reply_to_check(struct request *request, enum headers_dialect dialect
     } else {
         reply_check(&request->reply, &message->answer.bucket, request->check.deny_status, dialect);
     }
+}
+
+bool request_is_health(const struct request *request)
+{
+    return request->route != NULL && request->route->purpose != ROUTE_QUESTION;
 }
 
 void request_reply(struct request *request, enum headers_dialect dialect)
@@ -190,10 +200,16 @@ void request_reply(struct request *request, enum headers_dialect dialect)
     }
 }
 
+size_t request_held(const struct request *request)
+{
+    return request->long_body_room + request->list.size + request->reply_size;
+}
+
 void request_release(struct request *request)
 {
-    free(request->long_body);
+    request_drop_long_body(request);
     free(request->list_room);
+    request->list_room = NULL;
     batch_json_release(&request->list);
-    request->long_body = request->list_room = NULL;
+    request->reply_size = 0;
 }

@@ -11,6 +11,7 @@
 
 #include "brain/message.h"
 #include "check/contract.h"
+#include "http/access.h"
 #include "http/batch_json.h"
 #include "http/reply.h"
 #include "http/route.h"
@@ -38,12 +39,15 @@ struct request {
     char detail[REPLY_DETAIL_MAX];
     struct message message;
     struct daemon_answer daemon_answer;
+    enum access_verdict verdict; /* set when the header has arrived */
     size_t batch_index; /* while ASKED */
     size_t target_len;  /* bytes of the raw target */
     size_t target_parameters; /* in its query */
     size_t body_len;
-    char *long_body;       /* room for a body that has none in `body`, from malloc, or NULL */
-    size_t long_body_room;
+    char *long_body; /* room for a body that has none in `body`, or NULL */
+    size_t long_body_room; /* bytes; 0 without one */
+    size_t reply_size;     /* of a list's reply, until that has been sent */
+    size_t counted;        /* of request_held, by whoever counts it for all */
     bool is_list;
     struct batch_json list; /* if it is one */
     char *list_room;        /* for the reply to it, until that is written */
@@ -70,7 +74,9 @@ void request_check(struct request *request, const struct contract *contract, con
 /* The most bytes of body that this request may have. content_type: NULL if there is none. */
 size_t request_body_max(const struct request *request, const char *content_type);
 
-/* Makes room for a body of this length, at most request_body_max. false: no memory. */
+/* The room that a body of this length, at most request_body_max, needs besides the
+ * request; and makes it. false: no memory. */
+size_t request_body_room(const struct request *request, size_t len);
 bool request_expect_body(struct request *request, size_t len);
 
 /* Adds bytes of the body, of a length known to stay within the room. */
@@ -80,8 +86,14 @@ void request_add_body(struct request *request, const char *bytes, size_t len);
  * the reply says what is wrong. content_type: NULL if there was none. */
 bool request_finish(struct request *request, const char *content_type);
 
+/* Whether it asks about health: its reply is of reply_health.h. */
+bool request_is_health(const struct request *request);
+
 /* Writes the reply to an answered message. */
 void request_reply(struct request *request, enum headers_dialect dialect);
 
-/* Frees what a request holds besides itself; it can begin again. */
+/* Bytes that a request holds besides itself, now. */
+size_t request_held(const struct request *request);
+
+/* Frees what a request holds besides itself; it can begin again, as one that is all zeros can. */
 void request_release(struct request *request);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mman.h>
 
 #define FORM_TYPE "application/x-www-form-urlencoded"
 #define JSON_TYPE "application/json"
@@ -28,13 +29,33 @@ size_t request_body_max(const struct request *request, const char *content_type)
     return may_be_long ? REQUEST_LONG_BODY_MAX : REQUEST_BODY_MAX;
 }
 
+size_t request_body_room(const struct request *request, size_t len)
+{
+    return len <= REQUEST_BODY_MAX || request->route == &route_check ? 0 : len;
+}
+
+/* Mapped, and not from the heap, which would keep what the most clients there ever
+ * were at once have needed. */
 bool request_expect_body(struct request *request, size_t len)
 {
-    if (len <= REQUEST_BODY_MAX || request->route == &route_check)
+    size_t room = request_body_room(request, len);
+    if (room == 0)
         return true;
-    request->long_body = malloc(len);
-    request->long_body_room = len;
-    return request->long_body != NULL;
+    void *mapped =
+        mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped == MAP_FAILED)
+        return false;
+    request->long_body = mapped;
+    request->long_body_room = room;
+    return true;
+}
+
+void request_drop_long_body(struct request *request)
+{
+    if (request->long_body != NULL)
+        munmap(request->long_body, request->long_body_room);
+    request->long_body = NULL;
+    request->long_body_room = 0;
 }
 
 void request_add_body(struct request *request, const char *bytes, size_t len)
@@ -68,8 +89,8 @@ static void parse_list(struct request *request)
         return;
     case BATCH_JSON_NO_BATCH:
         request_refuse(request, 415,
-               "the body must be a form: send Content-Type: " FORM_TYPE
-               "; or a batch: a JSON object with \"requests\"");
+                       "the body must be a form: send Content-Type: " FORM_TYPE
+                       "; or a batch: a JSON object with \"requests\"");
         return;
     case BATCH_JSON_BAD:
         request_refuse(request, 400, "%s", detail);
@@ -85,8 +106,10 @@ void request_ask_list(struct request *request)
 {
     struct message *message = &request->message;
     parse_list(request);
+    request_drop_long_body(request);
     if (request->fault_status == 0 && request->seen != 0)
-        request_refuse(request, 400, "a batch brings its own keys; leave the parameters out of the query");
+        request_refuse(request, 400,
+                       "a batch brings its own keys; leave the parameters out of the query");
     if (request->fault_status != 0)
         return;
     message->kind = request->route->with_key != MESSAGE_ALLOW ? MESSAGE_LIST

@@ -22,6 +22,9 @@ bool request_may_be_list(const struct request *request, const char *content_type
 /* Takes the parameters of a body that is a form; of nothing, if there is none. */
 void request_parse_body(struct request *request, const char *content_type);
 
+/* Gives up the room of a long body. */
+void request_drop_long_body(struct request *request);
+
 /* Makes the message of a list out of the body. */
 void request_ask_list(struct request *request);
 

@@ -12,6 +12,7 @@ static const struct route routes[] = {
         .with_key = MESSAGE_ALLOW,
         .without_key = -1,
         .takes_list = true,
+        .changes_state = true,
     },
     {
         .path = "/reset",
@@ -21,6 +22,8 @@ static const struct route routes[] = {
         .takes = "key and limit",
         .with_key = MESSAGE_RESET,
         .without_key = -1,
+        .is_admin = true,
+        .changes_state = true,
     },
     {
         .path = "/refund",
@@ -30,6 +33,8 @@ static const struct route routes[] = {
         .takes = "key, tokens and limit",
         .with_key = MESSAGE_REFUND,
         .without_key = -1,
+        .is_admin = true,
+        .changes_state = true,
     },
     {
         .path = "/status",
@@ -40,12 +45,30 @@ static const struct route routes[] = {
         .with_key = MESSAGE_STATUS,
         .without_key = MESSAGE_DAEMON,
         .takes_list = true,
+        .is_admin = true,
+    },
+    {
+        .path = "/healthz",
+        .methods = METHOD_GET | METHOD_HEAD,
+        .allow = "GET, HEAD",
+        .takes = "no parameters",
+        .without_key = MESSAGE_DAEMON,
+        .purpose = ROUTE_HEALTHZ,
+    },
+    {
+        .path = "/readyz",
+        .methods = METHOD_GET | METHOD_HEAD,
+        .allow = "GET, HEAD",
+        .takes = "no parameters",
+        .without_key = MESSAGE_DAEMON,
+        .purpose = ROUTE_READYZ,
     },
 };
 
 const struct route route_check = {
     .path = ROUTE_CHECK_PREFIX "NAME",
     .methods = METHOD_ANY,
+    .allow = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
     .with_key = MESSAGE_ALLOW,
     .without_key = -1,
 };
@@ -59,6 +82,7 @@ static const struct {
         {"HEAD", METHOD_HEAD},
         {"POST", METHOD_POST},
         {"DELETE", METHOD_DELETE},
+        {"CONNECT", METHOD_CONNECT},
 },
   parameters[] = {
       {"key", PARAMETER_KEY},

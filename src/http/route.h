@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Method bits. Any method that no route takes is METHOD_OTHER. */
+/* Method bits. Any method without one of its own is METHOD_OTHER. */
 enum {
     METHOD_GET = 1,
     METHOD_HEAD = 2,
@@ -18,6 +18,7 @@ enum {
     METHOD_DELETE = 8,
     METHOD_OTHER = 16,
     METHOD_ANY = 31,
+    METHOD_CONNECT = 32, /* asks for a tunnel, and never for a path: no route takes it */
 };
 
 /* Parameter bits. */
@@ -25,6 +26,13 @@ enum {
     PARAMETER_KEY = 1,
     PARAMETER_TOKENS = 2,
     PARAMETER_LIMIT = 4,
+};
+
+/* What the answer to a route's message is for. */
+enum route_purpose {
+    ROUTE_QUESTION, /* it is what the client asked for */
+    ROUTE_HEALTHZ,  /* that it came says that the state thread is alive */
+    ROUTE_READYZ,   /* the same, and whether allowd serves */
 };
 
 struct route {
@@ -36,6 +44,9 @@ struct route {
     enum message_kind with_key; /* what is asked when there is a key */
     int without_key;            /* and when there is none, or -1: it must have one */
     bool takes_list;            /* a POST may bring a list of requests, in JSON */
+    enum route_purpose purpose;
+    bool is_admin;      /* for admins, where there are listeners of their own or a token */
+    bool changes_state; /* so no web page of another origin may call it */
 };
 
 /* The route of a decoded path, or NULL. */

@@ -46,6 +46,7 @@ void exchange_post(struct mailbox *mailbox, struct batch *batch)
 {
     batch->next = NULL;
     batch->answered = 0;
+    atomic_store_explicit(&batch->is_back, false, memory_order_relaxed);
     pthread_mutex_lock(&mailbox->lock);
     bool was_empty = mailbox->first == NULL;
     *mailbox->last = batch;
@@ -67,15 +68,30 @@ bool exchange_is_answered(struct batch *batch)
     return sem_trywait(&batch->done) == 0;
 }
 
+static struct timespec timespec_of(uint64_t ns)
+{
+    return (struct timespec){
+        .tv_sec = (time_t)(ns / NS_PER_S),
+        .tv_nsec = (long)(ns % NS_PER_S),
+    };
+}
+
+bool exchange_await(struct batch *batch, uint64_t deadline_ns)
+{
+    struct timespec deadline = timespec_of(deadline_ns);
+    while (sem_clockwait(&batch->done, CLOCK_MONOTONIC, &deadline) != 0)
+        if (errno != EINTR)
+            return false;
+    /* The semaphore orders this already, but the thread sanitizer does not know sem_clockwait. */
+    return atomic_load_explicit(&batch->is_back, memory_order_acquire);
+}
+
 /* Waits for the mailbox to fill; false: the deadline came first. */
 static bool wait_filled(struct mailbox *mailbox, uint64_t deadline_ns)
 {
     if (deadline_ns == UINT64_MAX)
         return pthread_cond_wait(&mailbox->filled, &mailbox->lock) == 0;
-    struct timespec deadline = {
-        .tv_sec = (time_t)(deadline_ns / NS_PER_S),
-        .tv_nsec = (long)(deadline_ns % NS_PER_S),
-    };
+    struct timespec deadline = timespec_of(deadline_ns);
     return pthread_cond_timedwait(&mailbox->filled, &mailbox->lock, &deadline) == 0;
 }
 
@@ -93,5 +109,6 @@ struct batch *mailbox_take(struct mailbox *mailbox, uint64_t deadline_ns)
 
 void batch_give_back(struct batch *batch)
 {
+    atomic_store_explicit(&batch->is_back, true, memory_order_release);
     sem_post(&batch->done);
 }

@@ -7,7 +7,8 @@
  *
  * Owns: a batch is its asker's, the mailbox its state thread's. Threads: one
  * taker, any number of askers. Blocks: exchange_ask until the answers are
- * there, mailbox_take until a batch is or the deadline passes.
+ * there, exchange_await too or until its deadline, mailbox_take until a batch is
+ * or the deadline passes.
  */
 #pragma once
 
@@ -15,6 +16,7 @@
 
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,6 +31,7 @@ struct batch {
     /* The exchange's own. */
     struct batch *next;
     size_t answered;
+    atomic_bool is_back;
     sem_t done;
 };
 
@@ -48,9 +51,12 @@ void mailbox_release(struct mailbox *mailbox);
 /* Hands over a batch of 1 to BATCH_MAX messages and waits until all are answered. */
 void exchange_ask(struct mailbox *mailbox, struct batch *batch);
 
-/* The same without waiting: exchange_is_answered says, once, that the answers are there. */
+/* The same in two steps. While the batch is away nothing of it may be touched. Of
+ * these, one says once that the answers are there; the second waits for that until
+ * a deadline of CLOCK_MONOTONIC. */
 void exchange_post(struct mailbox *mailbox, struct batch *batch);
 bool exchange_is_answered(struct batch *batch);
+bool exchange_await(struct batch *batch, uint64_t deadline_ns);
 
 /* Takes every batch there is, oldest first, linked by `next`; NULL once
  * deadline_ns of CLOCK_MONOTONIC has passed. UINT64_MAX: no deadline; 0: do not wait. */

@@ -43,6 +43,7 @@ static struct batch *serve(struct state *state, struct batch *batches, bool *sto
 static void *run(void *argument)
 {
     struct state *state = argument;
+    thread_name("state");
     struct batch *unanswered = NULL;
     bool stopped = false;
     while (!stopped || unanswered != NULL) {
@@ -81,6 +82,11 @@ int state_start(struct state *state, struct brain *brain, struct clock clock)
 void state_ask(struct state *state, struct batch *batch)
 {
     exchange_ask(&state->mailbox, batch);
+}
+
+void state_post(struct state *state, struct batch *batch)
+{
+    exchange_post(&state->mailbox, batch);
 }
 
 void state_stop(struct state *state)

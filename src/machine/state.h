@@ -2,7 +2,7 @@
  * The state thread: the actor that owns the brain, its mailbox and its tick.
  *
  * Owns the brain; joined by state_stop. Threads: state_ask from any, each with
- * a batch of its own; start and stop from one. Blocks: ask until answered, stop
+ * a batch of its own, and so state_post; start and stop from one. Blocks: ask until answered, stop
  * until the thread has ended. Errors: errno values from state_start only.
  */
 #pragma once
@@ -24,6 +24,9 @@ int state_start(struct state *state, struct brain *brain, struct clock clock);
 
 /* Hands over a batch and waits for its answers. */
 void state_ask(struct state *state, struct batch *batch);
+
+/* Hands over a batch; exchange_await then waits for its answers. */
+void state_post(struct state *state, struct batch *batch);
 
 /* Answers what is in the mailbox, ends the thread and frees the brain. Whoever
  * else asks must have stopped asking. */

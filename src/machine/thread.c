@@ -12,3 +12,8 @@ int thread_start(pthread_t *thread, void *(*run)(void *argument), void *argument
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return error;
 }
+
+void thread_name(const char *name)
+{
+    pthread_setname_np(pthread_self(), name);
+}

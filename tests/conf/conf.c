@@ -24,7 +24,9 @@
 
 #include <cmocka.h>
 
-#define NAMES "listen, threads, tick, max_keys, when_full, headers, limits, checks"
+#define NAMES                                                                                      \
+    "listen, admin_listen, admin_token_file, socket_mode, socket_group, threads, tick, max_keys, "     \
+    "when_full, headers, limits, checks"
 #define DEFAULT_LIMIT "  - name: default\n    burst: 10\n    rate: 1/s\n"
 
 static const char *top = ".";

@@ -187,6 +187,9 @@ class Inherited(unittest.TestCase):
             with self.subTest(address):
                 daemon = self.start([listener])
                 with Connection(address) as held:
+                    # Answered once, it has been taken in for sure.
+                    held.send(request_bytes("GET", "/allow?key=a"))
+                    self.assertEqual(held.receive().status, 200)
                     held.send(b"GET /allow?key=a HTTP/1.1\r\n")
                     daemon.signal(signal.SIGTERM)
                     daemon.wait_for_line("draining")

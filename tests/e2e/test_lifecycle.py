@@ -69,7 +69,7 @@ class Options(unittest.TestCase):
                 self.assertEqual(done.returncode, 1)
 
     def test_usage_errors(self):
-        for arguments in (("-x",), ("extra",), ("-t", "extra"), ("-c",), ("-l",), ("--help",),
+        for arguments in (("-x",), ("extra",), ("-t", "extra"), ("-c",), ("-l",), ("--no-such",),
                           ("--",  "extra"), ("",)):
             with self.subTest(arguments):
                 status, out, error = run_allowd(*arguments)

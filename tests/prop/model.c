@@ -564,10 +564,10 @@ bool model_answer_all(struct model *model, const struct bucket_question *const *
     }
     for (unsigned i = 0; i < count; i++) {
         const struct model_rule *rule = &model->rule[expected[i].rule];
-        if (!allowed && (says_yes(expected[i].result) || rule->shadow))
+        if (!allowed && says_yes(expected[i].result))
             expected[i].result = BUCKET_HELD_BACK;
         describe(model, keys[i], sums[expected[i].rule][keys[i]], &expected[i]);
-        if (!allowed && expected[i].retry_after_ms > *retry_after)
+        if (!rule->shadow && expected[i].retry_after_ms > *retry_after)
             *retry_after = expected[i].retry_after_ms;
     }
     return allowed;

@@ -388,6 +388,11 @@ static void an_override_has_its_own_numbers_in_every_dialect(void **state)
     answer.retry_after_ms = RETRY_NEVER;
     expect_dialect(HEADERS_IETF, answer,
                    "RateLimit-Policy: \"default\";q=10;w=10\nRateLimit: \"default\";r=0\n");
+    expect_dialect(HEADERS_DRAFT_03, answer,
+                   "RateLimit-Limit: 10, 10;w=10\nRateLimit-Remaining: 0\n");
+    answer.buckets[0].next_token_ms = 60000; /* the override has an end */
+    expect_dialect(HEADERS_X_RATELIMIT, answer,
+                   "X-RateLimit-Limit: 10\nX-RateLimit-Remaining: 0\nX-RateLimit-Reset: 60\n");
 }
 
 /* http_response.c tells fields apart by their names' addresses. */

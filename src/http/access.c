@@ -1,0 +1,129 @@
+#include "http/access.h"
+
+#include <string.h>
+#include <strings.h>
+
+static bool is_named(const char *name, size_t len, const char *other)
+{
+    return strlen(other) == len && strncasecmp(name, other, len) == 0;
+}
+
+static void take(struct access_value *value, const char *text, size_t len)
+{
+    value->text = text;
+    value->len = len;
+    value->count++;
+}
+
+void access_field(struct access *access, const char *name, size_t name_len, const char *value,
+                  size_t value_len)
+{
+    if (is_named(name, name_len, "Host"))
+        take(&access->host, value, value_len);
+    else if (is_named(name, name_len, "Origin"))
+        take(&access->origin, value, value_len);
+    else if (is_named(name, name_len, "Sec-Fetch-Site"))
+        take(&access->fetch_site, value, value_len);
+    else if (is_named(name, name_len, "Authorization"))
+        take(&access->authorization, value, value_len);
+}
+
+/* Whether an Origin is a page's of the host and port that it now calls; "null" has none. */
+static bool is_own_origin(const struct access *access)
+{
+    static const char separator[] = "://";
+    const struct access_value *origin = &access->origin, *host = &access->host;
+    const char *at = memmem(origin->text, origin->len, separator, strlen(separator));
+    if (at == NULL || origin->count != 1)
+        return false;
+    at += strlen(separator);
+    size_t len = origin->len - (size_t)(at - origin->text);
+    return len == host->len && strncasecmp(at, host->text, len) == 0;
+}
+
+/* Whether a browser says that its user is behind it ("none"), or a page of ours. */
+static bool is_own_site(const struct access_value *site)
+{
+    return site->count == 1 &&
+           ((site->len == strlen("same-origin") && memcmp(site->text, "same-origin", site->len) == 0) ||
+            (site->len == strlen("none") && memcmp(site->text, "none", site->len) == 0));
+}
+
+/* Programs send neither field, browsers the one, the other or both. */
+static bool is_from_elsewhere(const struct access *access)
+{
+    return (access->origin.count > 0 && !is_own_origin(access)) ||
+           (access->fetch_site.count > 0 && !is_own_site(&access->fetch_site));
+}
+
+/* "Bearer TOKEN", and nothing else. NULL: no token is there. */
+static const char *bearer_token(const struct access_value *authorization, size_t *len)
+{
+    static const char scheme[] = "Bearer ";
+    const char *at = authorization->text, *end = at + authorization->len;
+    if (authorization->count != 1 || authorization->len <= strlen(scheme) ||
+        strncasecmp(at, scheme, strlen(scheme)) != 0)
+        return NULL;
+    at += strlen(scheme);
+    while (at < end && *at == ' ')
+        at++;
+    while (at < end && (end[-1] == ' ' || end[-1] == '\t'))
+        end--;
+    *len = (size_t)(end - at);
+    return at;
+}
+
+static enum access_verdict judge_token(const struct access *access, const struct secret *secret)
+{
+    size_t len = 0;
+    if (!secret->is_set)
+        return ACCESS_GRANTED;
+    const char *token = bearer_token(&access->authorization, &len);
+    if (token == NULL)
+        return ACCESS_NO_TOKEN;
+    return secret_matches(secret, token, len) ? ACCESS_GRANTED : ACCESS_WRONG_TOKEN;
+}
+
+enum access_verdict access_judge(const struct access *access, const struct route *route,
+                                 bool is_admin, bool admin_apart, const struct contract *contract)
+{
+    if (route->is_admin && admin_apart && !is_admin)
+        return ACCESS_ADMIN_APART;
+    if (route->changes_state && is_from_elsewhere(access))
+        return ACCESS_OTHER_ORIGIN;
+    if (route->is_admin)
+        return judge_token(access, &contract->admin_token);
+    return ACCESS_GRANTED;
+}
+
+static const struct {
+    unsigned status;
+    const char *detail, *challenge;
+} verdicts[] = {
+    [ACCESS_ADMIN_APART] = {403, "this is not served here; ask at an address of admin_listen", NULL},
+    [ACCESS_OTHER_ORIGIN] = {403,
+                             "a web page of another origin may not change anything here; call "
+                             "without Origin and Sec-Fetch-Site, or from a page of this host",
+                             NULL},
+    [ACCESS_NO_TOKEN] = {401,
+                         "this takes the token of admin_token_file; send it once, as "
+                         "Authorization: Bearer TOKEN",
+                         "Bearer realm=\"allowd\""},
+    [ACCESS_WRONG_TOKEN] = {401, "the token is not that of admin_token_file",
+                            "Bearer realm=\"allowd\", error=\"invalid_token\""},
+};
+
+unsigned access_status(enum access_verdict verdict)
+{
+    return verdicts[verdict].status;
+}
+
+const char *access_detail(enum access_verdict verdict)
+{
+    return verdicts[verdict].detail;
+}
+
+const char *access_challenge(enum access_verdict verdict)
+{
+    return verdicts[verdict].challenge;
+}

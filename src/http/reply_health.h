@@ -1,0 +1,16 @@
+/*
+ * Reply health: what /healthz and /readyz say, and what that was measured by.
+ *
+ * Owns nothing. Any thread. Never blocks.
+ */
+#pragma once
+
+#include "http/reply.h"
+#include "http/route.h"
+
+/* The state thread has answered, after so long. draining: allowd is about to end. */
+void reply_health(struct reply *reply, enum route_purpose purpose, bool draining,
+                  uint64_t waited_ms);
+
+/* It has not, so long after it was asked. */
+void reply_health_stalled(struct reply *reply, uint64_t waited_ms);

@@ -1,0 +1,95 @@
+#!/usr/bin/python3 -B
+"""allowd --print-config, and the long names of options."""
+import os
+import subprocess
+import tempfile
+import unittest
+
+from harness import ALLOWD, PATIENCE_S, TOP, Daemon, run_allowd
+
+LIMITS = "limits:\n  - {name: default, burst: 10, rate: 1/s}\n"
+
+
+class PrintConfig(unittest.TestCase):
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory(prefix="allowd-e2e-")
+        self.addCleanup(directory.cleanup)
+        self.path = os.path.join(directory.name, "allowd.yaml")
+
+    def print(self, text, *options):
+        with open(self.path, "w", encoding="utf-8") as file:
+            file.write(text)
+        status, out, error = run_allowd("--print-config", "-c", self.path, *options)
+        self.assertEqual((status, error), (0, ""))
+        return out
+
+    def test_reads_back_the_same(self):
+        for case in sorted((TOP / "tests" / "conf").glob("ok-*.yaml")):
+            with self.subTest(case.name):
+                printed = self.print(case.read_text(encoding="utf-8"))
+                self.assertEqual(printed, case.with_suffix(".dump").read_text(encoding="utf-8"))
+                self.assertEqual(self.print(printed), printed)
+
+    def test_defaults(self):
+        status, out, error = run_allowd("--print-config")
+        self.assertEqual((status, error), (0, ""))
+        self.assertEqual(out, self.print((TOP / "etc" / "allowd.yaml").read_text(encoding="utf-8")))
+
+    def test_listen_counts(self):
+        out = self.print("listen: ['127.0.0.1:1']\n" + LIMITS, "-l", "127.0.0.1:2")
+        self.assertTrue(out.startswith('listen:\n  - "127.0.0.1:2"\nthreads:'), out)
+
+    def test_faults(self):
+        with open(self.path, "w", encoding="utf-8") as file:
+            file.write("threads: 0\n" + LIMITS)
+        for options in (("--print-config",), ("-t", "--print-config")):
+            status, out, error = run_allowd(*options, "-c", self.path)
+            self.assertEqual((status, out), (6, ""))
+            self.assertIn(":1:10: threads", error)
+
+    def test_no_token(self):
+        token = self.path + ".token"
+        with open(token, "w", encoding="utf-8") as file:
+            file.write("a-token-that-is-not-to-be-seen")
+        os.chmod(token, 0o600)
+        out = self.print(f"admin_token_file: {token}\n" + LIMITS)
+        self.assertIn(f'admin_token_file: "{token}"', out)
+        self.assertNotIn("not-to-be-seen", out)
+
+    def test_output_that_cannot_be_written(self):
+        with open("/dev/full", "w", encoding="ascii") as full:
+            done = subprocess.run([ALLOWD, "--print-config"], stdout=full, timeout=PATIENCE_S,
+                                  check=False)
+        self.assertEqual(done.returncode, 1)
+
+    def test_starts_nothing(self):
+        with Daemon(LIMITS) as daemon:
+            out = self.print(LIMITS, "-l", "127.0.0.1:%d" % daemon.address[1])
+            self.assertIn("127.0.0.1:%d" % daemon.address[1], out)
+
+
+class LongOptions(unittest.TestCase):
+    def test_are_those_of_the_short_ones(self):
+        self.assertEqual(run_allowd("--version"), run_allowd("-V"))
+        self.assertEqual(run_allowd("--help"), run_allowd("-h"))
+        self.assertEqual(run_allowd("--check"), run_allowd("-t"))
+        self.assertEqual(run_allowd("--check", "--config", "/nonexistent"),
+                         run_allowd("-t", "-c", "/nonexistent"))
+        self.assertEqual(run_allowd("--check", "--config=/nonexistent")[0], 6)
+        self.assertEqual(run_allowd("--print-config", "--listen", "127.0.0.1:5"),
+                         run_allowd("--print-config", "-l", "127.0.0.1:5"))
+
+    def test_are_in_the_help(self):
+        usage = run_allowd("-h")[1]
+        for option in ("--config", "--listen", "--check", "--help", "--version", "--print-config"):
+            self.assertIn(option, usage)
+
+    def test_errors(self):
+        for arguments in (("--config",), ("--listen",), ("--check=1",), ("--nonsense",)):
+            status, out, error = run_allowd(*arguments)
+            self.assertEqual((status, out), (2, ""))
+            self.assertIn("allowd -h", error)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,139 @@
+/* Access: verdicts on fields as the gate lets them pass. */
+#include "http/access.h"
+#include "support/unit.h"
+
+#include <string.h>
+
+#define TOKEN "0123456789abcdef"
+
+static const struct route asks = {.path = "/asks"};
+static const struct route changes = {.path = "/changes", .changes_state = true};
+static const struct route admin = {.path = "/admin", .is_admin = true};
+
+/* Fields as "NAME: VALUE" lines, each borrowed for as long as the access is used. */
+static enum access_verdict judge(const char *const lines[], const struct route *route,
+                                 bool is_admin, bool admin_apart, bool has_token)
+{
+    struct access access = {0};
+    struct contract contract = {0};
+    if (has_token)
+        contract.admin_token = secret_of(TOKEN, strlen(TOKEN));
+    for (; *lines != NULL; lines++) {
+        const char *colon = strchr(*lines, ':'), *value = colon + 2;
+        access_field(&access, *lines, (size_t)(colon - *lines), value, strlen(value));
+    }
+    return access_judge(&access, route, is_admin, admin_apart, &contract);
+}
+
+static void listeners_decide_what_is_for_admins(void **state)
+{
+    (void)state;
+    static const char *const bare[] = {"Host: h", NULL};
+    assert_int_equal(judge(bare, &admin, false, false, false), ACCESS_GRANTED);
+    assert_int_equal(judge(bare, &admin, false, true, false), ACCESS_ADMIN_APART);
+    assert_int_equal(judge(bare, &admin, true, true, false), ACCESS_GRANTED);
+    assert_int_equal(judge(bare, &asks, false, true, true), ACCESS_GRANTED);
+    assert_int_equal(judge(bare, &changes, false, true, true), ACCESS_GRANTED);
+}
+
+static void tokens_are_told_from_others(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *field;
+        enum access_verdict verdict;
+    } cases[] = {
+        {"Authorization: Bearer " TOKEN, ACCESS_GRANTED},
+        {"authorization: bEARER  " TOKEN " \t", ACCESS_GRANTED},
+        {"Authorization: Bearer " TOKEN "0", ACCESS_WRONG_TOKEN},
+        {"Authorization: Bearer 0123456789abcde", ACCESS_WRONG_TOKEN},
+        {"Authorization: Bearer 0123456789ABCDEF", ACCESS_WRONG_TOKEN},
+        {"Authorization: Bearer  ", ACCESS_WRONG_TOKEN},
+        {"Authorization: Bearer ", ACCESS_NO_TOKEN},
+        {"Authorization: ", ACCESS_NO_TOKEN},
+        {"Authorization: Basic " TOKEN, ACCESS_NO_TOKEN},
+        {"Authorization: " TOKEN, ACCESS_NO_TOKEN},
+        {"Authorizatio: Bearer " TOKEN, ACCESS_NO_TOKEN},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        const char *const lines[] = {"Host: h", cases[i].field, NULL};
+        if (judge(lines, &admin, true, true, true) != cases[i].verdict)
+            fail_msg("%s", cases[i].field);
+    }
+    static const char *const twice[] = {"Authorization: Bearer " TOKEN,
+                                        "Authorization: Bearer " TOKEN, NULL};
+    assert_int_equal(judge(twice, &admin, true, true, true), ACCESS_NO_TOKEN);
+}
+
+static void other_origins_change_nothing(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *field;
+        bool is_own;
+    } cases[] = {
+        {"Origin: http://h:1", true},
+        {"Origin: HTTPS://H:1", true},
+        {"Origin: http://h", false},
+        {"Origin: http://h:1/", false},
+        {"Origin: http://h:11", false},
+        {"Origin: h:1", false},
+        {"Origin: //h:1", false},
+        {"Origin: null", false},
+        {"Origin: ", false},
+        {"Sec-Fetch-Site: none", true},
+        {"Sec-Fetch-Site: same-origin", true},
+        {"Sec-Fetch-Site: same-site", false},
+        {"Sec-Fetch-Site: cross-site", false},
+        {"Sec-Fetch-Site: same-origin-as-if", false},
+        {"Sec-Fetch-Site: ", false},
+        {"Sec-Fetch-Mode: cors", true},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        const char *const lines[] = {cases[i].field, "Host: h:1", NULL};
+        enum access_verdict verdict = judge(lines, &changes, false, false, false);
+        if (verdict != (cases[i].is_own ? ACCESS_GRANTED : ACCESS_OTHER_ORIGIN))
+            fail_msg("%s", cases[i].field);
+        assert_int_equal(judge(lines, &asks, false, false, false), ACCESS_GRANTED);
+    }
+}
+
+static void verdicts_can_be_told(void **state)
+{
+    (void)state;
+    for (int verdict = ACCESS_GRANTED + 1; verdict <= ACCESS_WRONG_TOKEN; verdict++) {
+        unsigned status = access_status((enum access_verdict)verdict);
+        assert_true(status == 401 || status == 403);
+        assert_non_null(access_detail((enum access_verdict)verdict));
+        assert_int_equal(access_challenge((enum access_verdict)verdict) != NULL, status == 401);
+    }
+}
+
+static void secrets_have_a_length_and_an_alphabet(void **state)
+{
+    (void)state;
+    char long_one[SECRET_MAX + 1];
+    memset(long_one, 'x', sizeof long_one);
+    assert_true(secret_is_valid(long_one, SECRET_MIN));
+    assert_true(secret_is_valid(long_one, SECRET_MAX));
+    assert_false(secret_is_valid(long_one, SECRET_MIN - 1));
+    assert_false(secret_is_valid(long_one, SECRET_MAX + 1));
+    for (int c = -128; c < 128; c++) {
+        long_one[7] = (char)c;
+        assert_int_equal(secret_is_valid(long_one, SECRET_MIN), c > ' ' && c < 0x7f);
+    }
+    struct secret none = {0};
+    assert_false(secret_matches(&none, "", 0));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(listeners_decide_what_is_for_admins),
+        cmocka_unit_test(tokens_are_told_from_others),
+        cmocka_unit_test(other_origins_change_nothing),
+        cmocka_unit_test(verdicts_can_be_told),
+        cmocka_unit_test(secrets_have_a_length_and_an_alphabet),
+    };
+    return cmocka_run_group_tests_name("access", tests, NULL, NULL);
+}
