@@ -158,6 +158,4 @@ void notify_close(const struct notify *notify)
 {
     if (notify->socket >= 0)
         close(notify->socket);
-    if (notify->ready_fd != NOTIFY_NO_FD)
-        close(notify->ready_fd);
 }

@@ -34,6 +34,9 @@ bool notify_parse_fd(const char *text, int *fd);
 
 /* Reads the environment, and takes over ready_fd. */
 void notify_open(struct notify *notify, int ready_fd);
+
+/* A descriptor that was never told stays open: whoever waits for it sees it close
+ * when the process has ended, and not before. */
 void notify_close(const struct notify *notify);
 
 /* The daemon serves: for the first time, or again after a reload. */

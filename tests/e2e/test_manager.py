@@ -243,6 +243,7 @@ class ReadyFd(unittest.TestCase):
             daemon.stop()
 
     def test_one_that_cannot_start_closes_it_untold(self):
+        """And not before it has ended: the sysvinit script looks then whether it runs."""
         reading, writing = os.pipe()
         with open(reading, "rb") as told:
             daemon = Daemon(CONFIG, listen=("unix:/nonexistent/s",), wait=False,
@@ -250,6 +251,8 @@ class ReadyFd(unittest.TestCase):
             self.addCleanup(daemon.kill)
             os.close(writing)
             self.assertEqual(told.read(), b"")
+            with self.assertRaises(OSError):
+                os.readlink(f"/proc/{daemon.process.pid}/exe")
         self.assertEqual(daemon.wait(), 1)
 
     def test_nobody_reads_any_more(self):
