@@ -12,6 +12,7 @@ import atexit
 import contextlib
 import ctypes
 import fcntl
+import glob
 import json
 import os
 import pathlib
@@ -170,6 +171,16 @@ class Daemon:
 
     def signal(self, number):
         self.process.send_signal(number)
+        if number == signal.SIGSTOP:
+            wait_until(self._is_stopped, "every thread has stopped")
+
+    def _is_stopped(self):
+        """A stop takes effect thread by thread, a moment after it is sent."""
+        for path in glob.glob(f"/proc/{self.process.pid}/task/*/stat"):
+            with open(path, encoding="ascii") as stat:
+                if stat.read().rpartition(")")[2].split()[0] != "T":
+                    return False
+        return True
 
     def reload(self, config):
         """Puts a configuration in place, has it read, and returns once it was."""
