@@ -52,6 +52,9 @@ struct place buckets_place(const struct buckets *buckets, const struct limits *l
         return place;
     uint32_t limit = (uint32_t)place.limit;
     place.override = lines_override(&buckets->lines, limit, ask->key);
+    if (place.override >= 0 &&
+        limits->limit[limit].overrides[place.override].action == OVERRIDE_DENY)
+        place.denied_until_s = lines_denied_until_s(&buckets->lines, limit, ask->key);
     place.owner = buckets->lines.of_limit[limit];
     place.line = lines_line(&buckets->lines, limit, place.override);
     place.hash = table_hash(&buckets->table, ask->key, ask->key_len) ^ buckets->name_hash[limit];

@@ -29,6 +29,7 @@ struct place {
     uint16_t owner; /* the limit's edition */
     uint16_t line;
     uint64_t hash;
+    int64_t denied_until_s; /* where the override denies: until when it, and those after it, do */
 };
 
 /* Into memory that is all zeros. false: no memory, and there is nothing to release. */

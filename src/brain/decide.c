@@ -112,13 +112,12 @@ static uint64_t wait_ms(const struct brain *brain, const struct line *line, uint
     return longest_ms;
 }
 
-/* Until an override ends, by the last date known. */
-static uint64_t override_ends_after_ms(const struct brain *brain, const struct place *place)
+/* Until no override denies any more, by the last date known. */
+static uint64_t denial_ends_after_ms(const struct brain *brain, const struct place *place)
 {
-    int64_t until_s = override_at(brain, place)->until_s;
-    if (until_s == OVERRIDE_FOR_EVER)
+    if (place->denied_until_s == OVERRIDE_FOR_EVER)
         return RETRY_NEVER;
-    return (uint64_t)(until_s - brain->buckets.lines.date_s) * MS_PER_S;
+    return (uint64_t)(place->denied_until_s - brain->buckets.lines.date_s) * MS_PER_S;
 }
 
 static uint64_t retry_after_ms(const struct brain *brain, const struct place *place,
@@ -136,7 +135,7 @@ static uint64_t retry_after_ms(const struct brain *brain, const struct place *pl
         return TABLE_FULL_RETRY_MS;
     case BUCKET_NEVER:
         wait = wait_ms(brain, line, tokens, marks);
-        ends = override_ends_after_ms(brain, place);
+        ends = denial_ends_after_ms(brain, place);
         return wait > ends ? wait : ends;
     case BUCKET_ALLOWED:
     case BUCKET_UNCOUNTED:
@@ -160,7 +159,7 @@ static void apply_action(const struct brain *brain, const struct place *place, u
         return;
     case OVERRIDE_DENY:
         state->remaining_tokens = 0;
-        state->next_token_ms = override_ends_after_ms(brain, place);
+        state->next_token_ms = denial_ends_after_ms(brain, place);
         return;
     }
 }

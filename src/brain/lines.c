@@ -379,6 +379,12 @@ uint16_t lines_line(const struct lines *lines, uint32_t limit, int override)
     return lines->edition[lines->of_limit[limit]].lines[1 + override];
 }
 
+int64_t lines_denied_until_s(const struct lines *lines, uint32_t limit, const char *key)
+{
+    const struct edition *edition = &lines->edition[lines->of_limit[limit]];
+    return limit_denied_until_s(limit_of(edition), key, edition->as_of_s);
+}
+
 /* The line that came after an ended one for a key. */
 static uint16_t next_line(const struct lines *lines, const struct line *line, const char *key)
 {

@@ -87,6 +87,9 @@ void lines_advance(struct lines *lines, uint64_t ticks);
 int lines_override(const struct lines *lines, uint32_t limit, const char *key);
 uint16_t lines_line(const struct lines *lines, uint32_t limit, int override);
 
+/* The date until which overrides deny the key: see limit_denied_until_s. */
+int64_t lines_denied_until_s(const struct lines *lines, uint32_t limit, const char *key);
+
 /* Whether a line is in force: not ended, and so not to be carried over. */
 static inline bool lines_is_in_force(const struct lines *lines, uint16_t line)
 {

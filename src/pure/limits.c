@@ -276,6 +276,32 @@ int limit_override(const struct limit *limit, const char *key, int64_t as_of_s)
     return -1;
 }
 
+/* Goes on to the end of an override that denies; false: it does not deny, and is the next to hold. */
+static bool denies_until_s(const struct override *override, int64_t *until_s)
+{
+    if (override->action != OVERRIDE_DENY)
+        return false;
+    *until_s = override->until_s;
+    return true;
+}
+
+/* One pass will do: a glob that is passed over because it has ended never holds again. */
+int64_t limit_denied_until_s(const struct limit *limit, const char *key, int64_t as_of_s)
+{
+    int64_t until_s = as_of_s;
+    int exact = find_exact(limit, key);
+    if (exact >= 0 && limit->overrides[exact].until_s > until_s &&
+        !denies_until_s(&limit->overrides[exact], &until_s))
+        return until_s;
+    for (uint32_t i = 0; i < limit->globs_count; i++) {
+        const struct override *override = &limit->overrides[limit->globs[i]];
+        if (override->until_s > until_s && glob_matches(override->key, key) &&
+            !denies_until_s(override, &until_s))
+            break;
+    }
+    return until_s;
+}
+
 int64_t limit_next_end_s(const struct limit *limit, int64_t as_of_s)
 {
     int64_t next_s = OVERRIDE_FOR_EVER;

@@ -129,6 +129,10 @@ uint32_t limits_match(const struct limits *limits, const char *key);
  * time, or -1: the one for just this key, else the first glob that matches. */
 int limit_override(const struct limit *limit, const char *key, int64_t as_of_s);
 
+/* The Unix time until which overrides deny the key without a break, whichever hold
+ * one after the other; `as_of_s` if none denies it then. */
+int64_t limit_denied_until_s(const struct limit *limit, const char *key, int64_t as_of_s);
+
 /* The earliest end of an override after this Unix time, or OVERRIDE_FOR_EVER. */
 int64_t limit_next_end_s(const struct limit *limit, int64_t as_of_s);
 

@@ -404,7 +404,10 @@ static uint64_t longest_wait_ms(struct model *model, const struct model_rule *ru
 static uint64_t ends_after_ms(const struct model *model, const struct model_rule *rule,
                               unsigned key)
 {
-    int64_t until_s = rule->override[model_override(model, rule, key)].until_s;
+    int64_t until_s = model->date_s;
+    int at = model_override(model, rule, key);
+    for (; at >= 0 && rule->override[at].action == OVERRIDE_DENY; at = override_at(rule, key, until_s))
+        until_s = rule->override[at].until_s;
     return until_s == OVERRIDE_FOR_EVER ? RETRY_NEVER
                                         : (uint64_t)(until_s - model->date_s) * MS_PER_S;
 }

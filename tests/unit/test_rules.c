@@ -284,6 +284,37 @@ static void an_override_that_denies_says_when_it_ends(void **state)
     fixture_release(&fixture);
 }
 
+static void a_denial_ends_where_no_override_denies_any_more(void **state)
+{
+    (void)state;
+    static const struct override_terms denying[] = {
+        {"g*", OVERRIDE_DENY, START_S + 20, 0, {{"", 0, {0, 0}}}},
+        {"go", OVERRIDE_DENY, START_S + 10, 0, {{"", 0, {0, 0}}}},
+        {"?o", OVERRIDE_DENY, START_S + 15, 0, {{"", 0, {0, 0}}}},
+        {"*o", OVERRIDE_DENY, START_S + 40, 0, {{"", 0, {0, 0}}}},
+        {"g?", OVERRIDE_ALLOW, START_S + 50, 0, {{"", 0, {0, 0}}}},
+        {"*", OVERRIDE_DENY, OVERRIDE_FOR_EVER, 0, {{"", 0, {0, 0}}}},
+    };
+    static const struct limit_terms terms = {
+        .buckets_count = 1,
+        .buckets = {{"", 50, {1, 1000}}},
+        .overrides_count = LENGTH(denying),
+        .overrides = denying,
+    };
+    struct fixture fixture;
+    start(&fixture, &terms);
+    expect_answer(fixture_allow(&fixture, "go", 1), BUCKET_NEVER, 0, 0, 40000);
+    expect_answer(fixture_allow(&fixture, "ga", 1), BUCKET_NEVER, 0, 0, 20000);
+    expect_answer(fixture_allow(&fixture, "goa", 1), BUCKET_NEVER, 0, 0, RETRY_NEVER);
+    fixture_date(&fixture, START_S + 39);
+    expect_answer(fixture_allow(&fixture, "go", 1), BUCKET_NEVER, 0, 0, 1000);
+    fixture_date(&fixture, START_S + 40);
+    assert_int_equal(fixture_allow(&fixture, "go", 1).result, BUCKET_ALWAYS);
+    fixture_date(&fixture, START_S + 50);
+    expect_answer(fixture_allow(&fixture, "go", 1), BUCKET_NEVER, 0, 0, RETRY_NEVER);
+    fixture_release(&fixture);
+}
+
 static void overrides_that_come_and_go_with_reloads_mint_nothing(void **state)
 {
     (void)state;
@@ -492,6 +523,7 @@ int main(void)
         cmocka_unit_test(the_end_of_an_override_mints_nothing),
         cmocka_unit_test(an_override_that_allows_never_charges),
         cmocka_unit_test(an_override_that_denies_says_when_it_ends),
+        cmocka_unit_test(a_denial_ends_where_no_override_denies_any_more),
         cmocka_unit_test(overrides_that_come_and_go_with_reloads_mint_nothing),
         cmocka_unit_test(an_override_that_had_ended_at_a_reload_does_not_hold),
         cmocka_unit_test(a_limit_on_trial_denies_in_its_result_alone),
