@@ -222,10 +222,19 @@ int limits_find(const struct limits *limits, const char *name, size_t len)
     return -1;
 }
 
-/* fnmatch(3) of the C library: linear in the stars, never exponential (measured:
- * six stars on a key of 255 bytes, 0.3 us; "api:*" on a short key, 14 ns). */
+static bool is_special(char c)
+{
+    return c == '*' || c == '?' || c == '[' || c == '\\';
+}
+
+/* fnmatch(3) of the C library: at worst the glob's length times the key's, never
+ * exponential. What a glob begins with is compared here: where there are many, most
+ * differ at once. */
 static bool glob_matches(const char *glob, const char *key)
 {
+    for (; *glob != '\0' && !is_special(*glob); glob++, key++)
+        if (*glob != *key)
+            return false;
     return fnmatch(glob, key, 0) == 0;
 }
 

@@ -4,6 +4,7 @@
 #include "support/plain_limit.h"
 #include "support/unit.h"
 
+#include <fnmatch.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -115,6 +116,30 @@ static void a_broken_glob_matches_nothing_but_itself_at_most(void **state)
 
 /* A bound on time in a test is a promise to fail on a slow machine; but the
  * fault looked for would take longer than the age of the universe. */
+/* The text of a number in the digits given, of which an empty one would be 0. */
+static void write_number(unsigned number, const char *digits, char text[8])
+{
+    unsigned base = (unsigned)strlen(digits);
+    for (; number > 0; number = (number - 1) / base)
+        *text++ = digits[(number - 1) % base];
+    *text = '\0';
+}
+
+static void every_short_glob_matches_as_by_fnmatch(void **state)
+{
+    (void)state;
+    static const char in_globs[] = "ab*?[]\\!";
+    for (unsigned i = 1; i <= 8 + 8 * 8 + 8 * 8 * 8 + 8 * 8 * 8 * 8; i++) {
+        char glob[8], key[8];
+        write_number(i, in_globs, glob);
+        for (unsigned j = 1; j <= 5 + 5 * 5 + 5 * 5 * 5; j++) {
+            write_number(j, "ab[]*", key);
+            if (matches(glob, key) != (fnmatch(glob, key, 0) == 0))
+                fail_msg("glob %s, key %s", glob, key);
+        }
+    }
+}
+
 static void many_stars_do_not_take_for_ever(void **state)
 {
     (void)state;
@@ -274,6 +299,7 @@ int main(void)
         cmocka_unit_test(globs_know_star_question_mark_and_brackets),
         cmocka_unit_test(globs_know_nothing_of_paths_and_hidden_files),
         cmocka_unit_test(a_broken_glob_matches_nothing_but_itself_at_most),
+        cmocka_unit_test(every_short_glob_matches_as_by_fnmatch),
         cmocka_unit_test(many_stars_do_not_take_for_ever),
         cmocka_unit_test(finds_by_the_whole_name_only),
         cmocka_unit_test(judges_names),
