@@ -1,5 +1,6 @@
 """Allocations that fail: what was decided is told, what could not be told was not charged."""
 
+import json
 import os
 import signal
 import unittest
@@ -7,14 +8,21 @@ import unittest
 from harness import Connection, Daemon, request_bytes, wait_until
 
 FAILMALLOC = os.environ.get("FAILMALLOC", "")
-CONFIG = "tick: 10s\nlimits:\n  - {name: default, burst: 10000, rate: 1/d}\n"
+CONFIG = """
+tick: 10s
+limits:
+  - {name: default, burst: 10000, rate: 1/d}
+checks:
+  - {name: by-key, key: "{header:Key}"}
+"""
+JSON = ("Content-Type", "application/json")
 
 
-def ask(daemon, method, target):
+def ask(daemon, method, target, headers=(), body=None):
     """The status of an answer, or None: the connection was closed instead."""
     with Connection(daemon.address) as connection:
         try:
-            connection.send(request_bytes(method, target))
+            connection.send(request_bytes(method, target, headers, body))
             response = connection.receive()
         except ConnectionError:
             return None
@@ -22,13 +30,17 @@ def ask(daemon, method, target):
 
 
 class Memory(unittest.TestCase):
-    def check(self, every):
+    def start(self, every):
         def preload():
             os.environ["LD_PRELOAD"] = FAILMALLOC
             os.environ["FAILMALLOC_EVERY"] = str(every)
 
         daemon = Daemon(CONFIG, prepare=preload)
         self.addCleanup(daemon.kill)
+        return daemon
+
+    def check(self, every):
+        daemon = self.start(every)
         before = self.counters(daemon)
         daemon.signal(signal.SIGUSR1)
         answers = [ask(daemon, "GET", "/allow?key=a") for _ in range(300)]
@@ -46,21 +58,56 @@ class Memory(unittest.TestCase):
         daemon.stop()
         return answers + drained + resets
 
+    def check_lists_and_checks(self, every):
+        daemon = self.start(every)
+        both, one, each = (
+            json.dumps({"requests": [{"key": key} for key in keys], "mode": mode}).encode()
+            for keys, mode in (("ab", "all"), ("c" * 500, "all"), ("d", "each")))
+        daemon.signal(signal.SIGUSR1)
+        lists = [ask(daemon, "POST", "/allow", [JSON], both) for _ in range(60)]
+        long_lists = [ask(daemon, "POST", "/allow", [JSON], one) for _ in range(15)]
+        singles = [ask(daemon, "POST", "/allow", [JSON], each) for _ in range(60)]
+        checks = [ask(daemon, "GET", "/check/by-key", [("Key", "e")]) for _ in range(60)]
+        without = [ask(daemon, "GET", "/check/by-key") for _ in range(60)]
+        refunds = [ask(daemon, "POST", "/refund?key=f") for _ in range(60)]
+        daemon.signal(signal.SIGUSR1)
+        counters = self.counters(daemon)
+
+        def taken(key):
+            return 10000 - self.told(daemon, f"/status?key={key}")["remaining"]
+
+        self.assertEqual((taken("a"), taken("b")), (lists.count(200), lists.count(200)))
+        self.assertEqual(taken("c"), 500 * long_lists.count(200))
+        self.assertEqual(taken("e"), checks.count(200))
+        self.assertLessEqual(set(lists + long_lists + singles), {200, 503, None})
+        self.assertLessEqual(set(checks + refunds), {200, None})
+        self.assertLessEqual(set(without), {403, 429, None})  # 429: no memory for the check's own
+        self.assertEqual(counters["missing_denied"], 60 - without.count(None))
+        self.assertEqual(counters["refunds"], refunds.count(200))
+        # What was decided of each in a list cannot be told in short.
+        self.assertGreaterEqual(taken("d"), singles.count(200))
+        self.assertLessEqual(taken("d"), 60 - singles.count(None))
+        daemon.stop()
+        return lists + long_lists + singles + checks + without + refunds
+
     @staticmethod
-    def counters(daemon):
+    def told(daemon, target):
         # The signal that ends the failing may still be on its way.
         got = []
 
         def is_answered():
             with Connection(daemon.address) as connection:
-                connection.send(request_bytes("GET", "/status"))
+                connection.send(request_bytes("GET", target))
                 response = connection.receive()
                 if response is not None and response.status == 200:
-                    got.append(response.json()["counters"])
+                    got.append(response.json())
             return bool(got)
 
         wait_until(is_answered, "the daemon has memory again")
         return got[0]
+
+    def counters(self, daemon):
+        return self.told(daemon, "/status")["counters"]
 
     def test_every_nth_allocation_fails(self):
         unanswered = 0
@@ -68,6 +115,13 @@ class Memory(unittest.TestCase):
             with self.subTest(every=every):
                 unanswered += self.check(every).count(None)
         self.assertGreater(unanswered, 0, "nothing failed: the preload does not work")
+
+    def test_every_nth_allocation_of_lists_and_checks_fails(self):
+        answers = []
+        for every in (2, 3, 5, 7, 11, 23, 53):
+            with self.subTest(every=every):
+                answers += self.check_lists_and_checks(every)
+        self.assertLess({200, 503, None}, set(answers), "nothing failed: the preload does not work")
 
 
 if __name__ == "__main__":
