@@ -123,12 +123,6 @@ static void wait_and_accept(struct front *front, int timeout_ms)
     }
 }
 
-/* Takes over the contract that was handed here, before anything that has arrived since is read. */
-static void heed_contract(struct front *front)
-{
-    http_begin_turn(front->http, atomic_exchange(&front->next_contract, NULL));
-}
-
 /* The answers are late: serves what needs none, until they are there. */
 static void outwait_stall(struct front *front, struct batch *batch, uint64_t asked_ns)
 {
@@ -151,7 +145,7 @@ static void exchange(struct front *front, struct batch *batch)
 /* Collect, exchange, reply. */
 static void run_http(struct front *front)
 {
-    heed_contract(front);
+    http_begin_turn(front->http);
     http_run(front->http);
     struct batch *batch = http_batch(front->http);
     if (batch->count == 0)
@@ -269,7 +263,6 @@ int front_start(struct front *front, const struct listener *listeners, unsigned 
         .done = done,
     };
     atomic_init(&front->draining, false);
-    atomic_init(&front->next_contract, NULL);
     front->http = http_new(connections_max, contract, has_admin(listeners, listeners_count), desk);
     if (front->http == NULL)
         return errno != 0 ? errno : ENOMEM;
@@ -285,7 +278,7 @@ int front_start(struct front *front, const struct listener *listeners, unsigned 
 
 void front_set_contract(struct front *front, struct contract *contract)
 {
-    contract_release(atomic_exchange(&front->next_contract, contract_retain(contract)));
+    http_set_contract(front->http, contract);
 }
 
 void front_drain(struct front *front)
@@ -297,6 +290,5 @@ void front_drain(struct front *front)
 void front_join(struct front *front)
 {
     pthread_join(front->thread, NULL);
-    contract_release(atomic_load(&front->next_contract));
     close_descriptors(front);
 }

@@ -33,7 +33,6 @@ struct front {
     bool short_of_resources; /* the log has it */
     uint64_t resume_ns; /* while not accepting, when to try again; 0: when there is room */
     atomic_bool draining;
-    _Atomic(struct contract *) next_contract; /* a reference to be taken over, or NULL */
     pthread_t thread;
 };
 

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <microhttpd.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -67,6 +68,7 @@ struct http {
     uint64_t asked_ns;  /* when the batch went that is late; 0: none is */
     uint64_t waited_ns; /* for the last batch */
     struct contract *contract; /* a reference */
+    _Atomic(struct contract *) next_contract; /* a reference to take its place, or NULL */
     bool draining;
     bool admin_apart;   /* what is for admins is served to them alone */
     bool adding_admin;  /* the connection that is being added came in on such a listener */
@@ -279,6 +281,18 @@ static bool expect_body(struct http *http, struct request *request, size_t len)
     return true;
 }
 
+/* Takes over the contract that was set, if any, also in the middle of a turn: what is
+ * told as reloaded holds for all that is read from then on. Nothing of a request
+ * under way points into the one before. */
+static void heed_contract(struct http *http)
+{
+    if (atomic_load(&http->next_contract) == NULL)
+        return; /* as nearly always: an exchange would cost more */
+    struct contract *next = atomic_exchange(&http->next_contract, NULL);
+    contract_release(http->contract);
+    http->contract = next;
+}
+
 /* The first call, when the header has arrived: the gate. */
 static enum MHD_Result on_header(struct http *http, struct MHD_Connection *connection,
                                  struct client *client, const char *url, const char *method,
@@ -322,6 +336,7 @@ static enum MHD_Result on_header(struct http *http, struct MHD_Connection *conne
     if (!expect_body(http, request, gate.content_length))
         return refuse(http, connection, client, 503,
                       NO_MEMORY_FOR_BATCH);
+    heed_contract(http);
     if (request->route == &route_check)
         request_check(request, http->contract, url, http_fields_of_check(connection, method));
     if (request->route != NULL)
@@ -465,13 +480,15 @@ bool http_has_room(const struct http *http)
     return http_connections(http) < http->connections_max;
 }
 
-void http_begin_turn(struct http *http, struct contract *contract)
+void http_set_contract(struct http *http, struct contract *contract)
+{
+    contract_release(atomic_exchange(&http->next_contract, contract_retain(contract)));
+}
+
+void http_begin_turn(struct http *http)
 {
     http->turn++;
-    if (contract == NULL)
-        return;
-    contract_release(http->contract);
-    http->contract = contract;
+    heed_contract(http);
 }
 
 void http_drain(struct http *http)
@@ -529,6 +546,7 @@ struct http *http_new(unsigned connections_max, struct contract *contract, bool 
         return NULL;
     http->connections_max = connections_max;
     http->contract = contract_retain(contract);
+    atomic_init(&http->next_contract, NULL);
     http->admin_apart = admin_apart;
     http->desk = desk;
     http->check_places = strncmp(MHD_get_version(), "0.", 2) == 0;
@@ -560,6 +578,7 @@ void http_free(struct http *http)
         close(http->hangups);
     batch_release(&http->batch);
     contract_release(http->contract);
+    contract_release(atomic_load(&http->next_contract));
     free(http->clients);
     free(http);
 }

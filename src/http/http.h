@@ -5,8 +5,9 @@
  * is called and never waits. A request that has fully arrived puts its message
  * into the batch; once the batch has been answered the next run replies.
  *
- * Owns its connections and requests. One thread. Never blocks. Errors: http_new
- * only; a request that cannot be served is answered with the reason.
+ * Owns its connections and requests. One thread, but for http_set_contract. Never
+ * blocks. Errors: http_new only; a request that cannot be served is answered with
+ * the reason.
  */
 #pragma once
 
@@ -59,9 +60,11 @@ void http_stalled(struct http *http, uint64_t asked_ns);
 unsigned http_connections(const struct http *http);
 bool http_has_room(const struct http *http);
 
-/* A turn begins: this contract holds from now on, and the caller's reference becomes
- * this one's; NULL: that of the turn before does. */
-void http_begin_turn(struct http *http, struct contract *contract);
+/* Every header read from now on is judged by this contract. From any thread. */
+void http_set_contract(struct http *http, struct contract *contract);
+
+/* A turn begins: a request that waited for a reload is answered in the one after. */
+void http_begin_turn(struct http *http);
 
 /* From now on each reply is the last on its connection. */
 void http_drain(struct http *http);

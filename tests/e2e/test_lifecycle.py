@@ -1,6 +1,7 @@
 #!/usr/bin/python3 -B
 """The daemon's life: options, start, reload, drain and end."""
 import contextlib
+import json
 import os
 import re
 import selectors
@@ -8,11 +9,14 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 
 from harness import (ALLOWD, FORM, PATIENCE_S, TOP, Case, Connection, Daemon, request_bytes,
                      run_allowd, wait_until)
+
+JSON = ("Content-Type", "application/json")
 
 # The daemon gives a drain 5 s; the rest is for a busy machine.
 DRAIN_S, SLACK_S = 5, 10
@@ -558,6 +562,32 @@ class Reload(unittest.TestCase):
             with Connection(daemon.address) as connection:
                 connection.send(request_bytes("GET", "/status"))
                 self.assertEqual(connection.receive().json()["counters"]["reloads"], 200)
+
+    def test_what_is_told_holds_for_the_next_request(self):
+        """Also while the front-end is busy: the log says when the old checks are gone."""
+        def config(i):
+            return limits(100) + f"checks:\n  - {{name: check{i}, key: '{{method}}'}}\n"
+
+        def keep_busy(connection):
+            body = json.dumps({"requests": [{"key": f"k{i}"} for i in range(1000)]}).encode()
+            while not enough.is_set():
+                connection.send(request_bytes("POST", "/allow", [JSON], body))
+                connection.receive()
+
+        enough = threading.Event()
+        with Daemon(config(0)) as daemon, contextlib.ExitStack() as cleanup:
+            for _ in range(4):
+                connection = cleanup.enter_context(Connection(daemon.address))
+                busy = threading.Thread(target=keep_busy, args=[connection])
+                busy.start()
+                cleanup.callback(busy.join)
+            cleanup.callback(enough.set)
+            asker = cleanup.enter_context(Connection(daemon.address))
+            for i in range(1, 31):
+                daemon.reload(config(i))
+                for name, status in ((f"check{i}", 200), (f"check{i - 1}", 404)):
+                    asker.send(request_bytes("GET", f"/check/{name}"))
+                    self.assertEqual(asker.receive().status, status, f"reload {i}: {name}")
 
     def test_hundreds_that_nobody_touches(self):
         """Buckets that are not looked at between reloads pass through every definition."""
