@@ -145,7 +145,6 @@ static void exchange(struct front *front, struct batch *batch)
 /* Collect, exchange, reply. */
 static void run_http(struct front *front)
 {
-    http_begin_turn(front->http);
     http_run(front->http);
     struct batch *batch = http_batch(front->http);
     if (batch->count == 0)

@@ -45,7 +45,6 @@ struct client {
     struct client *next_free;
     int socket;   /* -1: no connection */
     struct reload *reload;  /* what the request waits for, or NULL */
-    uint64_t reloaded_turn; /* in which that was seen to be done; 0: not yet */
     bool busy;    /* a request is under way */
     bool is_orphan; /* the connection has gone while the request's message is away */
     bool is_admin; /* it came in where everything is served */
@@ -64,7 +63,6 @@ struct http {
     size_t held; /* bytes, by all requests besides themselves */
     const struct reload_desk *desk;
     unsigned reloads; /* requests that wait for one */
-    uint64_t turn;    /* the number of this one, from 1 */
     uint64_t asked_ns;  /* when the batch went that is late; 0: none is */
     uint64_t waited_ns; /* for the last batch */
     struct contract *contract; /* a reference */
@@ -281,9 +279,9 @@ static bool expect_body(struct http *http, struct request *request, size_t len)
     return true;
 }
 
-/* Takes over the contract that was set, if any, also in the middle of a turn: what is
- * told as reloaded holds for all that is read from then on. Nothing of a request
- * under way points into the one before. */
+/* Takes over the contract that was set, if any, before each header that is read: what is
+ * told as reloaded holds for all that comes then. Nothing of a request under way
+ * points into the one before. */
 static void heed_contract(struct http *http)
 {
     if (atomic_load(&http->next_contract) == NULL)
@@ -356,22 +354,19 @@ static enum MHD_Result ask_reload(struct http *http, struct MHD_Connection *conn
         reply_problem(&client->request.reply, 503, "a reload cannot begin now; try again");
         return send_reply(http, connection, client);
     }
-    client->reloaded_turn = 0;
     client->request.stage = REQUEST_RELOADS;
     http->reloads++;
     return MHD_YES; /* no response yet: called again until it is done */
 }
 
-/* The turn after the one in which it is seen to be done has taken over the new
- * contract: what follows on the connection is served by that. */
+/* When it is done the new contract has been set: what follows on the connection is
+ * served by that. */
 static enum MHD_Result await_reload(struct http *http, struct MHD_Connection *connection,
                                     struct client *client)
 {
-    if (client->reloaded_turn == 0 && reload_is_done(client->reload))
-        client->reloaded_turn = http->turn;
-    if (client->reloaded_turn != 0 && client->reloaded_turn < http->turn)
+    if (reload_is_done(client->reload))
         reply_reload(&client->request.reply, &client->reload->report);
-    else if (client->reloaded_turn == 0 && http->draining)
+    else if (http->draining)
         reply_problem(&client->request.reply, 503, "draining: allowd is about to end");
     else
         return MHD_YES;
@@ -483,12 +478,6 @@ bool http_has_room(const struct http *http)
 void http_set_contract(struct http *http, struct contract *contract)
 {
     contract_release(atomic_exchange(&http->next_contract, contract_retain(contract)));
-}
-
-void http_begin_turn(struct http *http)
-{
-    http->turn++;
-    heed_contract(http);
 }
 
 void http_drain(struct http *http)

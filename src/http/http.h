@@ -63,9 +63,6 @@ bool http_has_room(const struct http *http);
 /* Every header read from now on is judged by this contract. From any thread. */
 void http_set_contract(struct http *http, struct contract *contract);
 
-/* A turn begins: a request that waited for a reload is answered in the one after. */
-void http_begin_turn(struct http *http);
-
 /* From now on each reply is the last on its connection. */
 void http_drain(struct http *http);
 
