@@ -1,12 +1,9 @@
 #include "http/access.h"
 
+#include "http/field_name.h"
+
 #include <string.h>
 #include <strings.h>
-
-static bool is_named(const char *name, size_t len, const char *other)
-{
-    return strlen(other) == len && strncasecmp(name, other, len) == 0;
-}
 
 static void take(struct access_value *value, const char *text, size_t len)
 {
@@ -18,13 +15,13 @@ static void take(struct access_value *value, const char *text, size_t len)
 void access_field(struct access *access, const char *name, size_t name_len, const char *value,
                   size_t value_len)
 {
-    if (is_named(name, name_len, "Host"))
+    if (field_name_is(name, name_len, "Host"))
         take(&access->host, value, value_len);
-    else if (is_named(name, name_len, "Origin"))
+    else if (field_name_is(name, name_len, "Origin"))
         take(&access->origin, value, value_len);
-    else if (is_named(name, name_len, "Sec-Fetch-Site"))
+    else if (field_name_is(name, name_len, "Sec-Fetch-Site"))
         take(&access->fetch_site, value, value_len);
-    else if (is_named(name, name_len, "Authorization"))
+    else if (field_name_is(name, name_len, "Authorization"))
         take(&access->authorization, value, value_len);
 }
 

@@ -1,10 +1,10 @@
 #include "http/gate.h"
 
+#include "http/field_name.h"
 #include "pure/quantity.h"
 #include "pure/token.h"
 
 #include <string.h>
-#include <strings.h>
 
 void gate_begin(struct gate *gate, const char *version, bool check_places)
 {
@@ -47,11 +47,6 @@ static bool is_in_place(const struct gate *gate, const char *name, size_t name_l
     return true;
 }
 
-static bool is_named(const char *name, size_t len, const char *other)
-{
-    return strlen(other) == len && strncasecmp(name, other, len) == 0;
-}
-
 void gate_field(struct gate *gate, const char *name, size_t name_len, const char *value,
                 size_t value_len)
 {
@@ -65,11 +60,11 @@ void gate_field(struct gate *gate, const char *name, size_t name_len, const char
     gate->end = value + value_len;
     gate->entries++;
 
-    if (is_named(name, name_len, "Host")) {
+    if (field_name_is(name, name_len, "Host")) {
         gate->hosts++;
-    } else if (is_named(name, name_len, "Transfer-Encoding")) {
+    } else if (field_name_is(name, name_len, "Transfer-Encoding")) {
         gate->transfer_encodings++;
-    } else if (is_named(name, name_len, "Content-Length")) {
+    } else if (field_name_is(name, name_len, "Content-Length")) {
         gate->content_lengths++;
         enum quantity length =
             quantity_parse_number(value, value_len, 0, UINT64_MAX, &gate->content_length);
@@ -77,7 +72,7 @@ void gate_field(struct gate *gate, const char *name, size_t name_len, const char
             gate->content_length = UINT64_MAX;
         else if (length != QUANTITY_OK)
             refuse(gate, "Content-Length must be digits, without sign, space or leading zero");
-    } else if (is_named(name, name_len, "Cookie")) {
+    } else if (field_name_is(name, name_len, "Cookie")) {
         gate->cookie_bytes += value_len;
         for (size_t i = 0; i < value_len; i++)
             gate->entries += value[i] == '=';

@@ -1,7 +1,6 @@
 #include "http/http_fields.h"
 
-#include <string.h>
-#include <strings.h>
+#include "http/field_name.h"
 
 struct passage {
     struct gate *gate;
@@ -33,7 +32,6 @@ const char *http_fields_content_type(struct MHD_Connection *connection)
 
 struct search {
     const char *name;
-    size_t name_len;
     unsigned to_skip;
     const char *value; /* NULL: not found */
     size_t value_len;
@@ -44,7 +42,7 @@ static enum MHD_Result find_field(void *context, enum MHD_ValueKind kind, const 
 {
     struct search *search = context;
     (void)kind;
-    if (name_len != search->name_len || strncasecmp(name, search->name, name_len) != 0)
+    if (!field_name_is(name, name_len, search->name))
         return MHD_YES;
     if (search->to_skip-- > 0)
         return MHD_YES;
@@ -55,7 +53,7 @@ static enum MHD_Result find_field(void *context, enum MHD_ValueKind kind, const 
 
 static const char *field(void *context, const char *name, unsigned index, size_t *len)
 {
-    struct search search = {.name = name, .name_len = strlen(name), .to_skip = index};
+    struct search search = {.name = name, .to_skip = index};
     MHD_get_connection_values_n(context, MHD_HEADER_KIND, find_field, &search);
     *len = search.value_len;
     return search.value;
