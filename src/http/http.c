@@ -315,9 +315,11 @@ static enum MHD_Result on_header(struct http *http, struct MHD_Connection *conne
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     struct access access = {0};
     http_fields_pass(connection, &gate, &access);
-    const char *content_type = http_fields_content_type(connection);
     request->method = method_parse(method);
-    size_t body_max = request_body_max(request, content_type);
+    /* Only a body that not every request may have needs a look for what it is. */
+    size_t body_max = gate.content_length <= REQUEST_BODY_MAX
+                          ? REQUEST_BODY_MAX
+                          : request_body_max(request, http_fields_content_type(connection));
     gate_end(&gate, method + header->header_size, body_max);
     size_t memory = header->header_size + gate.cookie_bytes +
                     ENTRY_BYTES * (gate.entries + request->target_parameters);
