@@ -24,12 +24,23 @@ static const char *kind_of(mode_t mode)
     }
 }
 
-/* Opens without waiting for a FIFO's writer; -1: reported. */
-static int open_regular(const char *path, struct faults *faults)
+int config_file_open(const char *path, struct stat *status)
 {
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, status) == 0)
+        return fd;
+    int failure = errno;
+    close(fd);
+    errno = failure;
+    return -1;
+}
+
+/* -1: reported. */
+static int open_regular(const char *path, struct faults *faults)
+{
     struct stat status;
-    if (fd < 0 || fstat(fd, &status) != 0) {
+    int fd = config_file_open(path, &status);
+    if (fd < 0) {
         faults_add(faults, 0, 0, "cannot be opened: %s", strerror(errno));
     } else if (!S_ISREG(status.st_mode)) {
         faults_add(faults, 0, 0, "is %s; the configuration must be a regular file",
@@ -42,8 +53,7 @@ static int open_regular(const char *path, struct faults *faults)
     return -1;
 }
 
-/* Reads until the end or until `room` is full; -1 and errno: it failed. */
-static ssize_t read_all(int fd, char *bytes, size_t room)
+ssize_t config_file_fill(int fd, char *bytes, size_t room)
 {
     size_t len = 0;
     while (len < room) {
@@ -66,7 +76,7 @@ char *config_file_read(const char *path, size_t *len, struct faults *faults)
 
     /* One byte more than allowed tells a file that is too long, whatever fstat said of it. */
     char *bytes = malloc(CONFIG_FILE_MAX + 1);
-    ssize_t got = bytes == NULL ? 0 : read_all(fd, bytes, CONFIG_FILE_MAX + 1);
+    ssize_t got = bytes == NULL ? 0 : config_file_fill(fd, bytes, CONFIG_FILE_MAX + 1);
     if (bytes == NULL)
         faults_add(faults, 0, 0, "out of memory");
     else if (got < 0)

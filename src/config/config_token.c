@@ -1,14 +1,13 @@
 #include "config/config_token.h"
 
+#include "config/config_file.h"
 #include "config/config_scalar.h"
 #include "config/config_text.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { FILE_MAX_BYTES = 4096 };
@@ -21,12 +20,12 @@ static void refuse(struct faults *faults, struct placed path, const char *what, 
                config_shorten(path.text, shortened), what, detail);
 }
 
-/* Opens without waiting for a FIFO's writer; -1: reported. */
+/* -1: reported. */
 static int open_private(struct placed path, struct faults *faults, bool *is_shared)
 {
     struct stat status;
-    int file = open(path.text, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    if (file < 0 || fstat(file, &status) != 0) {
+    int file = config_file_open(path.text, &status);
+    if (file < 0) {
         refuse(faults, path, "cannot be opened: ", strerror(errno));
     } else if (!S_ISREG(status.st_mode)) {
         refuse(faults, path, "is not a regular file; write the path of one", "");
@@ -39,20 +38,6 @@ static int open_private(struct placed path, struct faults *faults, bool *is_shar
     if (file >= 0)
         close(file);
     return -1;
-}
-
-/* Reads up to the end or `room`; -1 and errno: it failed. */
-static ssize_t read_all(int file, char *bytes, size_t room)
-{
-    size_t len = 0;
-    ssize_t got = 1;
-    while (len < room && got != 0) {
-        got = read(file, bytes + len, room - len);
-        if (got < 0 && errno != EINTR)
-            return -1;
-        len += got > 0 ? (size_t)got : 0;
-    }
-    return (ssize_t)len;
 }
 
 static bool is_blank(char c)
@@ -86,7 +71,7 @@ static void read_token(struct placed path, struct faults *faults, struct config 
     int file = open_private(path, faults, &config->admin_token_is_shared);
     if (file < 0)
         return;
-    ssize_t len = read_all(file, bytes, sizeof bytes);
+    ssize_t len = config_file_fill(file, bytes, sizeof bytes);
     if (len < 0)
         refuse(faults, path, "cannot be read: ", strerror(errno));
     else if (len == sizeof bytes)
