@@ -178,8 +178,8 @@ void listener_remove_file(const struct listener *listener)
 {
     const char *path = address_unix_path(&listener->address);
     struct stat file;
-    if (path != NULL && !listener->is_inherited && lstat(path, &file) == 0 && file.st_dev == listener->device &&
-        file.st_ino == listener->inode)
+    if (path != NULL && !listener->is_inherited && lstat(path, &file) == 0 &&
+        file.st_dev == listener->device && file.st_ino == listener->inode)
         unlink(path);
 }
 

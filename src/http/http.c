@@ -309,7 +309,8 @@ static enum MHD_Result on_header(struct http *http, struct MHD_Connection *conne
                       "the request line holds a NUL character or more than two blanks");
 
     if (request->target_len > TARGET_MAX)
-        return refuse(http, connection, client, 414, "the target is too long; use at most 8000 bytes");
+        return refuse(http, connection, client, 414,
+                      "the target is too long; use at most 8000 bytes");
 
     const union MHD_ConnectionInfo *header =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
@@ -334,8 +335,7 @@ static enum MHD_Result on_header(struct http *http, struct MHD_Connection *conne
                           ? "the body is too large; send at most 4096 bytes"
                           : "the body is too large; send at most 1048576 bytes");
     if (!expect_body(http, request, gate.content_length))
-        return refuse(http, connection, client, 503,
-                      NO_MEMORY_FOR_BATCH);
+        return refuse(http, connection, client, 503, NO_MEMORY_FOR_BATCH);
     heed_contract(http);
     if (request->route == &route_check)
         request_check(request, http->contract, url, http_fields_of_check(connection, method));

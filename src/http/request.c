@@ -26,7 +26,8 @@ static void parse_path(struct request *request, const char *raw, size_t len)
     char path[64];
     size_t path_len = 0;
     if (len == 0 || raw[0] != '/') {
-        request_refuse(request, 400, "the target must be a path that begins with '/', such as /allow?key=alice");
+        request_refuse(request, 400,
+                       "the target must be a path that begins with '/', such as /allow?key=alice");
         return;
     }
     if (strncmp(raw, ROUTE_CHECK_PREFIX, strlen(ROUTE_CHECK_PREFIX)) == 0) {
@@ -75,8 +76,8 @@ void request_begin(struct request *request, const char *target)
 
     if (!is_escaped(target)) {
         request_refuse(request, 400,
-               "the target holds a space, a '#', a control character or a byte above 127; escape "
-               "it as %%XX");
+                       "the target holds a space, a '#', a control character or a byte above "
+                       "127; escape it as %%XX");
         return;
     }
     const char *query = memchr(target, '?', request->target_len);
@@ -95,7 +96,7 @@ static void choose_question(struct request *request)
         request_refuse(request, 400, "key is missing; call %s?key=KEY", route->path);
     else if (request->seen != 0)
         request_refuse(request, 400, "limit needs a key; call %s?key=KEY&limit=NAME, or %s alone",
-               route->path, route->path);
+                       route->path, route->path);
     else
         request->message.kind = (enum message_kind)route->without_key;
     if (request->message.kind == MESSAGE_DAEMON)
@@ -108,8 +109,8 @@ static void make_message(struct request *request, const char *content_type)
     const struct route *route = request->route;
     if (route == NULL) {
         request_refuse(request, 404,
-               "no such path; there are /allow, /reset, /refund and /status, /healthz and /readyz, "
-               "/reload, and the checks below /check/");
+                       "no such path; there are /allow, /reset, /refund and /status, /healthz and "
+                       "/readyz, /reload, and the checks below /check/");
     } else if (request->verdict != ACCESS_GRANTED) {
         request->fault_status = 0;
         request_refuse(request, access_status(request->verdict), "%s",
@@ -152,9 +153,9 @@ static void reply_to_list(struct request *request)
     uint32_t missing = message->answer.list.no_such_limit;
     if (missing < message->ask.list.count) {
         request_refuse(request, 400, "requests[%u]: " FAULT_NO_SUCH_LIMIT, (unsigned)missing,
-               show(message->ask.list.calls[missing].ask.limit_name,
-                    message->ask.list.calls[missing].ask.limit_name_len)
-                   .text);
+                       show(message->ask.list.calls[missing].ask.limit_name,
+                            message->ask.list.calls[missing].ask.limit_name_len)
+                           .text);
         reply_fault(request);
         return;
     }
@@ -170,7 +171,8 @@ static void reply_to_check(struct request *request, enum headers_dialect dialect
         reply_check_missing(&request->reply, request->check.missing_allows,
                             request->check.deny_status);
     } else if (message->answer.bucket.result == BUCKET_NO_SUCH_LIMIT) {
-        request_refuse(request, 503, "the check's limit is being taken away by a reload; try again");
+        request_refuse(request, 503,
+                       "the check's limit is being taken away by a reload; try again");
         reply_fault(request);
     } else {
         reply_check(&request->reply, &message->answer.bucket, request->check.deny_status, dialect);
@@ -194,7 +196,7 @@ void request_reply(struct request *request, enum headers_dialect dialect)
         reply_daemon(&request->reply, message->answer.daemon);
     } else if (message->answer.bucket.result == BUCKET_NO_SUCH_LIMIT) {
         request_refuse(request, 400, FAULT_NO_SUCH_LIMIT,
-               show(request->limit_name, strlen(request->limit_name)).text);
+                       show(request->limit_name, strlen(request->limit_name)).text);
         reply_fault(request);
     } else {
         reply_bucket(&request->reply, message, dialect);
