@@ -173,10 +173,10 @@ static void a_signal_does_not_end_the_wait(void **state)
     asker_init(&asker, mailbox);
     start(&asker, ask_once);
     until_waiting(mailbox, 1);
-    for (unsigned sent = 1; sent <= 100; sent++) {
+    /* Sent until handled: the thread sanitizer may keep one back until the next comes. */
+    while (atomic_load(&signals) < 100) {
         assert_int_equal(pthread_kill(asker.thread, SIGUSR1), 0);
-        while (atomic_load(&signals) < sent)
-            sched_yield();
+        sched_yield();
     }
     assert_false(atomic_load(&asker.returned));
     batch_give_back(mailbox_take(mailbox, 0));
