@@ -26,6 +26,8 @@ static bool install(struct brain *brain, const struct limits_question *ask)
 {
     if (!buckets_install(&brain->buckets, brain->limits, ask->limits, ask->date_s))
         return false;
+    meters_carry(&brain->meters, brain->limits, ask->limits);
+    brain->meters.reloaded_s = ask->date_s;
     limits_release(brain->limits);
     brain->limits = limits_retain(ask->limits);
     brain->when_full = ask->when_full;
@@ -42,6 +44,8 @@ struct brain *brain_new(const struct limits_question *limits, uint32_t max_keys,
         return NULL;
     }
     brain->started_ns = brain->now_ns = brain->last_tick_ns = now_ns;
+    brain->meters.started_s = limits->date_s;
+    brain->meters.tick_lag_ns.began_ns = now_ns;
     if (install(brain, limits))
         return brain;
     brain_free(brain);
@@ -81,6 +85,8 @@ void brain_tick(struct brain *brain, uint64_t now_ns)
     uint64_t ticks = (now_ns - brain->last_tick_ns) / brain->tick_ns;
     if (ticks == 0)
         return;
+    if (brain->buckets.table.keys > 0) /* else nobody waits for it */
+        meters_tick_late(&brain->meters, now_ns, now_ns - brain->last_tick_ns - brain->tick_ns);
     brain->last_tick_ns += ticks * brain->tick_ns;
     lines_advance(&brain->buckets.lines, ticks);
     brain_sweep(brain);
@@ -113,6 +119,14 @@ static void answer_daemon(const struct brain *brain, struct daemon_answer *answe
         .limits = brain->limits,
         .counters = brain->counters,
     };
+}
+
+static void answer_metrics(const struct brain *brain, struct metrics_answer *answer)
+{
+    answer_daemon(brain, &answer->daemon);
+    answer->ticks = brain->buckets.lines.tick;
+    answer->tick_lag_ns = meters_peak(&brain->meters.tick_lag_ns, brain->now_ns);
+    answer->meters = brain->meters;
 }
 
 /* false: there is no room yet. */
@@ -150,6 +164,12 @@ static bool answer_whole(struct brain *brain, struct message *message)
         return true;
     case MESSAGE_DAEMON:
         answer_daemon(brain, message->answer.daemon);
+        return true;
+    case MESSAGE_METRICS:
+        answer_metrics(brain, message->answer.metrics);
+        return true;
+    case MESSAGE_RELOAD_FAILED:
+        brain->meters.reloads_failed++;
         return true;
     case MESSAGE_LIMITS:
         return answer_limits(brain, message);
@@ -209,6 +229,28 @@ size_t brain_answer(struct brain *brain, struct message *const *messages, size_t
             break;
     }
     return done;
+}
+
+/* ---- what is measured from outside ---- */
+
+void brain_take_tally(struct brain *brain, const struct tally *tally)
+{
+    meters_take(&brain->meters, tally);
+}
+
+void brain_measure_batch(struct brain *brain, uint64_t messages)
+{
+    meters_batch(&brain->meters, messages);
+}
+
+uint64_t brain_decisions(const struct brain *brain)
+{
+    return brain->counters.allowed + brain->counters.denied;
+}
+
+void brain_measure_time(struct brain *brain, uint64_t decisions, uint64_t took_ns)
+{
+    meters_took(&brain->meters, decisions, took_ns);
 }
 
 uint64_t brain_level_units(const struct brain *brain, const char *key, const char *limit_name,

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "brain/message.h"
+#include "brain/tally.h"
 #include "pure/table.h"
 
 struct brain;
@@ -48,6 +49,15 @@ void brain_sweep(struct brain *brain);
 
 /* The limits in force; borrowed. */
 struct limits *brain_limits(const struct brain *brain);
+
+/* What only its caller can see, to be told by METRICS: what a front-end has counted,
+ * how many messages a batch had, and how long so many decisions took together. */
+void brain_take_tally(struct brain *brain, const struct tally *tally);
+void brain_measure_batch(struct brain *brain, uint64_t messages);
+void brain_measure_time(struct brain *brain, uint64_t decisions, uint64_t took_ns);
+
+/* Decisions made so far. */
+uint64_t brain_decisions(const struct brain *brain);
 
 /* For tests: the exact level of one of a key's buckets, in units, and the units
  * of one token, without changing anything. */

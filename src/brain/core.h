@@ -5,6 +5,7 @@
 
 #include "brain/brain.h"
 #include "brain/buckets.h"
+#include "brain/meters.h"
 
 /* What is worked out of a list's calls, by their index. */
 struct list_scratch {
@@ -23,5 +24,6 @@ struct brain {
     uint64_t last_tick_ns; /* the last tick's due time; ticks never drift from their multiples */
     struct buckets buckets;
     struct brain_counters counters;
+    struct meters meters;
     struct list_scratch list; /* while one is being answered */
 };

@@ -194,7 +194,8 @@ void decide_describe(const struct brain *brain, const struct place *place, uint6
 
 /* ---- the kinds ---- */
 
-void decide_count(struct brain *brain, const struct bucket_answer *answer, bool allowed)
+void decide_count(struct brain *brain, const struct place *place, const struct bucket_answer *answer,
+                  bool allowed)
 {
     struct brain_counters *counters = &brain->counters;
     if (allowed)
@@ -204,6 +205,7 @@ void decide_count(struct brain *brain, const struct bucket_answer *answer, bool 
     counters->table_full_denied += answer->result == BUCKET_TABLE_FULL;
     counters->table_full_allowed += answer->result == BUCKET_UNCOUNTED;
     counters->shadow_denied += allowed && !bucket_result_allows(answer->result);
+    meters_decided(&brain->meters, (uint32_t)place->limit, answer->result, allowed);
 }
 
 static void reset(struct brain *brain, const struct place *place, uint32_t slot,
@@ -243,5 +245,5 @@ void decide(struct brain *brain, enum message_kind kind, const struct place *pla
         brain->counters.statuses++;
     decide_describe(brain, place, ask->tokens, result, marks, answer);
     if (kind == MESSAGE_ALLOW)
-        decide_count(brain, answer, bucket_answer_allows(answer));
+        decide_count(brain, place, answer, bucket_answer_allows(answer));
 }

@@ -23,6 +23,8 @@ enum message_kind {
     MESSAGE_LIST,    /* a list: STATUS of each */
     MESSAGE_MISSING, /* a check found no key: nothing but count it */
     MESSAGE_DAEMON,  /* how is the whole? */
+    MESSAGE_METRICS, /* the same, with all that is measured */
+    MESSAGE_RELOAD_FAILED, /* a reload changed nothing: nothing but count it */
     MESSAGE_LIMITS,  /* from now on decide by these limits; alone in its batch */
     MESSAGE_STOP,    /* the last message: the state thread ends; alone in its batch */
 };
@@ -159,6 +161,7 @@ struct message {
         struct bucket_answer bucket;
         struct list_answer list;
         struct daemon_answer *daemon; /* of DAEMON: the asker's, filled in by the brain */
+        struct metrics_answer *metrics; /* of METRICS, likewise: see meters.h */
         enum limits_result limits;
     } answer;
 };

@@ -136,10 +136,18 @@ static void outwait_stall(struct front *front, struct batch *batch, uint64_t ask
 static void exchange(struct front *front, struct batch *batch)
 {
     uint64_t asked_ns = clock_now_ns(&clock_system);
+    http_hand_over(front->http);
+    front->tell_ns = asked_ns + FRONT_TELL_MS * (uint64_t)NS_PER_MS;
     state_post(front->state, batch);
     if (!exchange_await(batch, asked_ns + FRONT_STALL_MS * (uint64_t)NS_PER_MS))
         outwait_stall(front, batch, asked_ns);
     http_answered(front->http, clock_now_ns(&clock_system) - asked_ns);
+}
+
+/* Whether what was counted has waited for a batch to go along with for long enough. */
+static bool is_due_to_tell(const struct front *front)
+{
+    return http_has_counted(front->http) && clock_now_ns(&clock_system) >= front->tell_ns;
 }
 
 /* Collect, exchange, reply. */
@@ -147,7 +155,7 @@ static void run_http(struct front *front)
 {
     http_run(front->http);
     struct batch *batch = http_batch(front->http);
-    if (batch->count == 0)
+    if (batch->count == 0 && !is_due_to_tell(front))
         return;
     exchange(front, batch);
     http_run(front->http);
@@ -159,6 +167,8 @@ static void serve(struct front *front)
         int timeout_ms = http_timeout_ms(front->http);
         if (!front->accepting && front->resume_ns != 0)
             timeout_ms = earlier(timeout_ms, ms_until(front->resume_ns));
+        if (http_has_counted(front->http))
+            timeout_ms = earlier(timeout_ms, FRONT_TELL_MS);
         wait_and_accept(front, timeout_ms);
         run_http(front);
         resume_accepting(front);

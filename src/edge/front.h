@@ -21,6 +21,7 @@
 #define FRONT_DRAIN_MS 5000       /* after which a drain ends, whatever is still open */
 #define FRONT_DRAIN_GRACE_MS 250  /* in which clients hear "Connection: close" before idle ones are closed */
 #define FRONT_STALL_MS 1000       /* without an answer, after which health is told red */
+#define FRONT_TELL_MS 1000        /* in which what was counted is told, if no batch takes it along earlier */
 #define FRONT_ACCEPT_PAUSE_MS 100 /* after descriptors or memory ran out */
 
 struct front {
@@ -32,6 +33,7 @@ struct front {
     bool accepting;
     bool short_of_resources; /* the log has it */
     uint64_t resume_ns; /* while not accepting, when to try again; 0: when there is room */
+    uint64_t tell_ns;   /* until when what was counted waits for a batch */
     atomic_bool draining;
     pthread_t thread;
 };

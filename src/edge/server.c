@@ -258,12 +258,17 @@ static void warn_of_token(const struct config *config)
                     config->admin_token_file);
 }
 
+static void ask(struct server *server, struct message *message)
+{
+    server->control.messages[0] = message;
+    server->control.count = 1;
+    state_ask(&server->state, &server->control);
+}
+
 static enum limits_result ask_limits(struct server *server, const struct config *config)
 {
     struct message message = {.kind = MESSAGE_LIMITS, .ask.limits = question_of(config)};
-    server->control.messages[0] = &message;
-    server->control.count = 1;
-    state_ask(&server->state, &server->control);
+    ask(server, &message);
     return message.answer.limits;
 }
 
@@ -312,11 +317,19 @@ static void reload_file(struct server *server, struct reload_report *report)
     }
 }
 
+static void count_failed_reload(struct server *server)
+{
+    struct message message = {.kind = MESSAGE_RELOAD_FAILED};
+    ask(server, &message);
+}
+
 static void reload(struct server *server, struct reload_report *report)
 {
     notify_reloading(&server->notify, clock_now_ns(&clock_system));
     reload_file(server, report);
     bool has_failed = report->outcome == RELOAD_FAULTY || report->outcome == RELOAD_NO_MEMORY;
+    if (has_failed)
+        count_failed_reload(server);
     tell_serving(server, has_failed ? "; the last reload failed, the log says why" : "");
 }
 

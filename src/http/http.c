@@ -72,6 +72,8 @@ struct http {
     bool adding_admin;  /* the connection that is being added came in on such a listener */
     bool check_places; /* see gate.h */
     struct batch batch;
+    struct tally *tally;    /* of what has been counted since the last batch went */
+    struct tally tallies[2]; /* that, and one that may be away with the batch */
 };
 
 #define NO_MEMORY_FOR_BATCH                                                                        \
@@ -110,6 +112,7 @@ static void on_started(struct http *http, struct client *client, int socket)
     client->busy = client->hung_up = client->is_orphan = false;
     epoll_ctl(http->hangups, EPOLL_CTL_ADD, socket, &hangup);
     http->connections++;
+    http->tally->connections++;
 }
 
 /* libmicrohttpd is about to close its descriptor of the socket, which must hold
@@ -123,6 +126,7 @@ static void on_closed(struct http *http, struct client *client)
     else
         leaving_drop_input(client->socket);
     client->socket = -1;
+    http->tally->connections--;
     if (!client->is_orphan)
         client_give_back(http, client);
 }
@@ -225,6 +229,8 @@ static enum http_terse terse_of(const struct request *request)
     case MESSAGE_EACH: /* some may have been taken from: there is no short way to say which */
     case MESSAGE_LIST:
     case MESSAGE_DAEMON:
+    case MESSAGE_METRICS:
+    case MESSAGE_RELOAD_FAILED:
     case MESSAGE_LIMITS:
     case MESSAGE_STOP:
         break;
@@ -232,14 +238,20 @@ static enum http_terse terse_of(const struct request *request)
     return TERSE_UNAVAILABLE;
 }
 
-static enum MHD_Result send_reply(const struct http *http, struct MHD_Connection *connection,
+static enum MHD_Result send_reply(struct http *http, struct MHD_Connection *connection,
                                   struct client *client)
 {
     struct reply *reply = &client->request.reply;
+    unsigned status = reply->status;
     if (http_response_queue(&client->response, connection, reply,
-                            reply->close || http->draining) == MHD_YES)
-        return MHD_YES;
-    return http_terse_queue(&http->terse, terse_of(&client->request), connection);
+                            reply->close || http->draining) != MHD_YES) {
+        enum http_terse terse = terse_of(&client->request);
+        if (http_terse_queue(&http->terse, terse, connection) != MHD_YES)
+            return MHD_NO;
+        status = http_terse_status(terse);
+    }
+    tally_request(http->tally, route_number(client->request.route), status);
+    return MHD_YES;
 }
 
 static uint64_t stalled_ms(const struct http *http)
@@ -249,7 +261,7 @@ static uint64_t stalled_ms(const struct http *http)
 
 /* Of a request about health whose answer is late. Its message may be away, so
  * nothing else may begin in its place: the connection is closed. */
-static enum MHD_Result send_stalled(const struct http *http, struct MHD_Connection *connection,
+static enum MHD_Result send_stalled(struct http *http, struct MHD_Connection *connection,
                                     struct client *client)
 {
     reply_health_stalled(&client->request.reply, stalled_ms(http));
@@ -259,7 +271,7 @@ static enum MHD_Result send_stalled(const struct http *http, struct MHD_Connecti
 
 /* Refuses a request before its body: the connection is closed, and whatever
  * follows on it never runs as a request. */
-static enum MHD_Result refuse(const struct http *http, struct MHD_Connection *connection,
+static enum MHD_Result refuse(struct http *http, struct MHD_Connection *connection,
                               struct client *client, unsigned status, const char *detail)
 {
     reply_problem(&client->request.reply, status, detail);
@@ -390,7 +402,7 @@ static enum MHD_Result on_whole(struct http *http, struct MHD_Connection *connec
         content_type = http_fields_content_type(connection);
     bool asks = request_finish(request, content_type);
     count_held(http, request);
-    if (asks && request->is_list && http->held > HELD_MAX) {
+    if (asks && (request->is_list || request->metrics != NULL) && http->held > HELD_MAX) {
         release_request(http, request);
         reply_problem(&request->reply, 503, NO_MEMORY_FOR_BATCH);
         asks = false;
@@ -536,6 +548,7 @@ struct http *http_new(unsigned connections_max, struct contract *contract, bool 
     if (http == NULL)
         return NULL;
     http->connections_max = connections_max;
+    http->tally = &http->tallies[0];
     http->contract = contract_retain(contract);
     atomic_init(&http->next_contract, NULL);
     http->admin_apart = admin_apart;
@@ -619,6 +632,22 @@ struct batch *http_batch(struct http *http)
     return &http->batch;
 }
 
+bool http_has_counted(const struct http *http)
+{
+    return !tally_is_empty(http->tally);
+}
+
+static struct tally *other_tally(struct http *http)
+{
+    return http->tally == &http->tallies[0] ? &http->tallies[1] : &http->tallies[0];
+}
+
+void http_hand_over(struct http *http)
+{
+    http->batch.tally = http->tally;
+    http->tally = other_tally(http);
+}
+
 void http_stalled(struct http *http, uint64_t asked_ns)
 {
     http->asked_ns = asked_ns;
@@ -635,6 +664,7 @@ void http_answered(struct http *http, uint64_t waited_ns)
         }
     }
     http->batch.count = 0;
+    tally_clear(other_tally(http));
     http->asked_ns = 0;
     http->waited_ns = waited_ns;
 }

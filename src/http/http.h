@@ -47,9 +47,14 @@ void http_add(struct http *http, int socket, const struct sockaddr *peer, sockle
 /* Reads, parses, replies and writes as far as that goes without waiting. */
 void http_run(struct http *http);
 
-/* The questions collected; when there are any, exchange the batch, call
+/* The questions collected; when there are any, hand over, exchange the batch, call
  * http_answered with the time that took, and run again. */
 struct batch *http_batch(struct http *http);
+
+/* Whether something has been counted that no batch has taken along, and puts that into
+ * the batch. It is worth a batch without questions when it has waited long enough. */
+bool http_has_counted(const struct http *http);
+void http_hand_over(struct http *http);
 void http_answered(struct http *http, uint64_t waited_ns);
 
 /* The batch has been away since then, which is too long: until http_answered a

@@ -141,6 +141,11 @@ static const struct {
                            "\"status\":503,\"detail\":\"out of memory; try again\"}\n"},
 };
 
+unsigned http_terse_status(enum http_terse which)
+{
+    return terse[which].status;
+}
+
 bool http_terse_init(struct http_terse_set *set)
 {
     bool made_all = true;

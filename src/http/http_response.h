@@ -36,6 +36,8 @@ struct http_terse_set {
 bool http_terse_init(struct http_terse_set *set);
 void http_terse_release(struct http_terse_set *set);
 
+unsigned http_terse_status(enum http_terse which);
+
 /* Queues one of them, on the last reply of a connection. */
 enum MHD_Result http_terse_queue(const struct http_terse_set *set, enum http_terse which,
                                  struct MHD_Connection *connection);

@@ -1,6 +1,8 @@
 #include "http/request.h"
 
+#include "brain/meters.h"
 #include "http/fault_text.h"
+#include "http/reply_metrics.h"
 #include "http/request_parts.h"
 #include "pure/form.h"
 
@@ -67,6 +69,7 @@ void request_begin(struct request *request, const char *target)
     request->fault_status = 0;
     request->body_len = 0;
     request->is_list = false;
+    request->metrics = NULL;
     request->verdict = ACCESS_GRANTED;
     request->message.ask.bucket = (struct bucket_question){.tokens = 1};
     request->target_len = strlen(target);
@@ -87,6 +90,14 @@ void request_begin(struct request *request, const char *target)
         request_parse_form(request, query + 1, request->target_len - path_len - 1);
 }
 
+static void make_room_for_metrics(struct request *request)
+{
+    request->metrics = malloc(sizeof *request->metrics);
+    request->message.answer.metrics = request->metrics;
+    if (request->metrics == NULL)
+        request_refuse(request, 503, "out of memory; try again");
+}
+
 static void choose_question(struct request *request)
 {
     const struct route *route = request->route;
@@ -101,6 +112,8 @@ static void choose_question(struct request *request)
         request->message.kind = (enum message_kind)route->without_key;
     if (request->message.kind == MESSAGE_DAEMON)
         request->message.answer.daemon = &request->daemon_answer;
+    if (request->message.kind == MESSAGE_METRICS)
+        make_room_for_metrics(request);
 }
 
 /* A fault of the target itself comes first, then path, method, and parameters. */
@@ -109,8 +122,8 @@ static void make_message(struct request *request, const char *content_type)
     const struct route *route = request->route;
     if (route == NULL) {
         request_refuse(request, 404,
-                       "no such path; there are /allow, /reset, /refund and /status, /healthz and "
-                       "/readyz, /reload, and the checks below /check/");
+                       "no such path; there are /allow, /reset, /refund and /status, /metrics, "
+                       "/healthz and /readyz, /reload, and the checks below /check/");
     } else if (request->verdict != ACCESS_GRANTED) {
         request->fault_status = 0;
         request_refuse(request, access_status(request->verdict), "%s",
@@ -194,6 +207,9 @@ void request_reply(struct request *request, enum headers_dialect dialect)
         reply_to_list(request);
     } else if (message->kind == MESSAGE_DAEMON) {
         reply_daemon(&request->reply, message->answer.daemon);
+    } else if (message->kind == MESSAGE_METRICS) {
+        reply_metrics(&request->reply, message->answer.metrics);
+        request->reply_size = request->reply.body_len;
     } else if (message->answer.bucket.result == BUCKET_NO_SUCH_LIMIT) {
         request_refuse(request, 400, FAULT_NO_SUCH_LIMIT,
                        show(request->limit_name, strlen(request->limit_name)).text);
@@ -205,14 +221,17 @@ void request_reply(struct request *request, enum headers_dialect dialect)
 
 size_t request_held(const struct request *request)
 {
-    return request->long_body_room + request->list.size + request->reply_size;
+    return request->long_body_room + request->list.size + request->reply_size +
+           (request->metrics != NULL ? sizeof *request->metrics : 0);
 }
 
 void request_release(struct request *request)
 {
     request_drop_long_body(request);
     free(request->list_room);
+    free(request->metrics);
     request->list_room = NULL;
+    request->metrics = NULL;
     batch_json_release(&request->list);
     request->reply_size = 0;
 }

@@ -40,6 +40,7 @@ struct request {
     char detail[REPLY_DETAIL_MAX];
     struct message message;
     struct daemon_answer daemon_answer;
+    struct metrics_answer *metrics; /* of METRICS, from malloc, or NULL */
     enum access_verdict verdict; /* set when the header has arrived */
     size_t batch_index; /* while ASKED */
     size_t target_len;  /* bytes of the raw target */
@@ -47,7 +48,7 @@ struct request {
     size_t body_len;
     char *long_body; /* room for a body that has none in `body`, or NULL */
     size_t long_body_room; /* bytes; 0 without one */
-    size_t reply_size;     /* of a list's reply, until that has been sent */
+    size_t reply_size;     /* of a list's or of metrics' reply, until that has been sent */
     size_t counted;        /* of request_held, by whoever counts it for all */
     bool is_list;
     struct batch_json list; /* if it is one */

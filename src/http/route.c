@@ -1,5 +1,8 @@
 #include "http/route.h"
 
+#include "brain/tally.h"
+
+#include <assert.h>
 #include <string.h>
 
 static const struct route routes[] = {
@@ -45,6 +48,14 @@ static const struct route routes[] = {
         .with_key = MESSAGE_STATUS,
         .without_key = MESSAGE_DAEMON,
         .takes_list = true,
+        .is_admin = true,
+    },
+    {
+        .path = "/metrics",
+        .methods = METHOD_GET | METHOD_HEAD,
+        .allow = "GET, HEAD",
+        .takes = "no parameters",
+        .without_key = MESSAGE_METRICS,
         .is_admin = true,
     },
     {
@@ -101,6 +112,22 @@ static const struct {
 };
 
 #define LENGTH(array) (sizeof(array) / sizeof(array)[0])
+
+static_assert(LENGTH(routes) + 2 <= TALLY_ROUTES_MAX, "each route has a number to be counted by");
+
+unsigned route_number(const struct route *route)
+{
+    if (route == NULL)
+        return 0;
+    return route == &route_check ? 1 : 2 + (unsigned)(route - routes);
+}
+
+const char *route_number_path(unsigned number)
+{
+    if (number < 2)
+        return number == 0 ? "none" : "/check";
+    return number - 2 < LENGTH(routes) ? routes[number - 2].path : NULL;
+}
 
 const struct route *route_find(const char *path, size_t len)
 {

@@ -50,6 +50,11 @@ struct route {
     bool changes_state; /* so no web page of another origin may call it */
 };
 
+/* A small number for each route, 0 for NULL; and the path of a number for people,
+ * or NULL beyond the last. */
+unsigned route_number(const struct route *route);
+const char *route_number_path(unsigned number);
+
 /* The route of a decoded path, or NULL. */
 const struct route *route_find(const char *path, size_t len);
 

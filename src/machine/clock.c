@@ -29,4 +29,8 @@ int64_t clock_date_s(const struct clock *clock)
     return clock->date_s(clock->context);
 }
 
-const struct clock clock_system = {.now_ns = monotonic_now_ns, .date_s = realtime_date_s};
+const struct clock clock_system = {
+    .now_ns = monotonic_now_ns,
+    .date_s = realtime_date_s,
+    .measures = true,
+};

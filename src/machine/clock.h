@@ -7,11 +7,13 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct clock {
     uint64_t (*now_ns)(void *context); /* never goes back; from any thread */
     int64_t (*date_s)(void *context);  /* Unix time; from any thread */
+    bool measures; /* it may be read to see how long something took, not only what time it is */
     void *context;
 };
 

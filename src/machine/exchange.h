@@ -13,6 +13,7 @@
 #pragma once
 
 #include "brain/message.h"
+#include "brain/tally.h"
 
 #include <pthread.h>
 #include <semaphore.h>
@@ -26,6 +27,7 @@
 struct batch {
     size_t count;
     struct message *messages[BATCH_MAX];
+    const struct tally *tally; /* what the asker has counted, taken over with the batch; or NULL */
     struct limits *limits; /* what the last answers point into; kept alive by the batch */
 
     /* The exchange's own. */
@@ -48,7 +50,7 @@ void batch_release(struct batch *batch);
 int mailbox_init(struct mailbox *mailbox);
 void mailbox_release(struct mailbox *mailbox);
 
-/* Hands over a batch of 1 to BATCH_MAX messages and waits until all are answered. */
+/* Hands over a batch of up to BATCH_MAX messages and waits until all are answered. */
 void exchange_ask(struct mailbox *mailbox, struct batch *batch);
 
 /* The same in two steps. While the batch is away nothing of it may be touched. Of

@@ -14,6 +14,29 @@ static void hold_limits(struct batch *batch, struct limits *limits)
     batch->limits = limits_retain(limits);
 }
 
+/* What comes along with a batch, when it arrives. */
+static void heed_arrivals(struct state *state, const struct batch *batches)
+{
+    for (const struct batch *batch = batches; batch != NULL; batch = batch->next) {
+        if (batch->tally != NULL)
+            brain_take_tally(state->brain, batch->tally);
+        if (batch->count > 0)
+            brain_measure_batch(state->brain, batch->count);
+    }
+}
+
+/* Answers what it can of a batch. Where the clock measures that takes two looks at
+ * it, of which the tick needs the first anyway. */
+static void answer(struct state *state, struct batch *batch)
+{
+    uint64_t decisions = brain_decisions(state->brain);
+    batch->answered += brain_answer(state->brain, batch->messages + batch->answered,
+                                    batch->count - batch->answered);
+    if (state->clock.measures)
+        brain_measure_time(state->brain, brain_decisions(state->brain) - decisions,
+                            clock_now_ns(&state->clock) - state->began_ns);
+}
+
 static bool holds_stop(const struct batch *batch)
 {
     return batch->count == 1 && batch->messages[0]->kind == MESSAGE_STOP;
@@ -25,8 +48,7 @@ static struct batch *serve(struct state *state, struct batch *batches, bool *sto
     struct batch *unanswered = NULL, **last = &unanswered;
     for (struct batch *batch = batches, *next; batch != NULL; batch = next) {
         next = batch->next;
-        batch->answered += brain_answer(state->brain, batch->messages + batch->answered,
-                                        batch->count - batch->answered);
+        answer(state, batch);
         if (batch->answered < batch->count) {
             batch->next = NULL;
             *last = batch;
@@ -36,6 +58,8 @@ static struct batch *serve(struct state *state, struct batch *batches, bool *sto
         *stopped |= holds_stop(batch);
         hold_limits(batch, brain_limits(state->brain));
         batch_give_back(batch);
+        if (next != NULL && state->clock.measures)
+            state->began_ns = clock_now_ns(&state->clock);
     }
     return unanswered;
 }
@@ -49,13 +73,15 @@ static void *run(void *argument)
     while (!stopped || unanswered != NULL) {
         uint64_t deadline_ns = unanswered != NULL ? 0 : brain_next_tick_ns(state->brain);
         struct batch *batches = mailbox_take(&state->mailbox, deadline_ns);
-        brain_tick(state->brain, clock_now_ns(&state->clock));
+        state->began_ns = clock_now_ns(&state->clock);
+        brain_tick(state->brain, state->began_ns);
         if (brain_needs_date(state->brain))
             brain_date(state->brain, clock_date_s(&state->clock));
         if (unanswered != NULL) {
             brain_sweep(state->brain);
             unanswered = serve(state, unanswered, &stopped);
         }
+        heed_arrivals(state, batches);
         struct batch *more = serve(state, batches, &stopped);
         struct batch **last = &unanswered;
         while (*last != NULL)

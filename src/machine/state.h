@@ -14,6 +14,7 @@
 struct state {
     struct brain *brain;
     struct clock clock;
+    uint64_t began_ns; /* to answer the batch at hand */
     struct mailbox mailbox;
     pthread_t thread;
 };

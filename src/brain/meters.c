@@ -1,0 +1,98 @@
+#include "brain/meters.h"
+
+#include <assert.h>
+#include <string.h>
+
+const char *const decision_names[DECISION_COUNT] = {
+#define X(name, label) [DECISION_##name] = label,
+    DECISIONS(X)
+#undef X
+};
+
+const struct histogram_bounds meters_batch_bounds = {
+    .count = 13,
+    .bound = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096},
+};
+
+const struct histogram_bounds meters_decision_bounds_ns = {
+    .count = 12,
+    .bound = {100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 1000000, 10000000},
+};
+
+static enum decision decision_of(enum bucket_result result, bool allowed)
+{
+    if (bucket_result_allows(result))
+        return result == BUCKET_UNCOUNTED ? DECISION_UNCOUNTED : DECISION_ALLOWED;
+    if (allowed)
+        return DECISION_SHADOW_DENIED;
+    return result == BUCKET_TABLE_FULL ? DECISION_TABLE_FULL : DECISION_DENIED;
+}
+
+void meters_decided(struct meters *meters, uint32_t limit, enum bucket_result result, bool allowed)
+{
+    meters->decisions[limit][decision_of(result, allowed)]++;
+}
+
+void meters_carry(struct meters *meters, const struct limits *prior, const struct limits *next)
+{
+    uint64_t before[LIMITS_MAX][DECISION_COUNT];
+    if (prior == NULL)
+        return;
+    memcpy(before, meters->decisions, prior->count * sizeof before[0]);
+    memset(meters->decisions, 0, sizeof meters->decisions);
+    for (uint32_t i = 0; i < next->count; i++) {
+        const char *name = next->limit[i].name;
+        int found = limits_find(prior, name, strlen(name));
+        if (found >= 0)
+            memcpy(meters->decisions[i], before[found], sizeof before[0]);
+    }
+}
+
+void meters_take(struct meters *meters, const struct tally *tally)
+{
+    for (uint32_t i = 0; i < tally->used_count; i++)
+        meters->requests[tally->used[i]] += tally->cells[tally->used[i]];
+    meters->connections += tally->connections;
+}
+
+void meters_batch(struct meters *meters, uint64_t messages)
+{
+    histogram_add(&meters->batch_size, &meters_batch_bounds, messages, 1);
+}
+
+void meters_took(struct meters *meters, uint64_t decisions, uint64_t took_ns)
+{
+    histogram_add(&meters->decision_ns, &meters_decision_bounds_ns, took_ns, decisions);
+}
+
+/* ---- the peak: two windows, so that a value is known for one at least ---- */
+
+static const uint64_t window_ns = (uint64_t)METERS_PEAK_S * NS_PER_S;
+
+static uint64_t windows_since(const struct meters_peak *peak, uint64_t now_ns)
+{
+    return (now_ns - peak->began_ns) / window_ns;
+}
+
+void meters_tick_late(struct meters *meters, uint64_t now_ns, uint64_t late_ns)
+{
+    struct meters_peak *peak = &meters->tick_lag_ns;
+    uint64_t windows = windows_since(peak, now_ns);
+    if (windows > 0) {
+        peak->before = windows == 1 ? peak->greatest : 0;
+        peak->greatest = 0;
+        peak->began_ns += windows * window_ns;
+    }
+    if (late_ns > peak->greatest)
+        peak->greatest = late_ns;
+}
+
+uint64_t meters_peak(const struct meters_peak *peak, uint64_t now_ns)
+{
+    uint64_t windows = windows_since(peak, now_ns);
+    if (windows > 1)
+        return 0;
+    if (windows == 1 || peak->greatest > peak->before)
+        return peak->greatest;
+    return peak->before;
+}

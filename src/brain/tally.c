@@ -1,0 +1,13 @@
+#include "brain/tally.h"
+
+#include <assert.h>
+
+static_assert(TALLY_CELLS <= UINT16_MAX, "the number of a cell fits");
+
+void tally_clear(struct tally *tally)
+{
+    for (uint32_t i = 0; i < tally->used_count; i++)
+        tally->cells[tally->used[i]] = 0;
+    tally->used_count = 0;
+    tally->connections = 0;
+}

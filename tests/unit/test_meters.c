@@ -1,0 +1,351 @@
+/* Meters: what is counted by limit, by front-end and by batch, and what a reload leaves of it. */
+#include "brain/meters.h"
+#include "machine/state.h"
+#include "support/brain_fixture.h"
+#include "support/plain_limit.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct rate slow = {1, 3600000};
+
+/* ---- histograms ---- */
+
+static const struct histogram_bounds bounds = {.count = 3, .bound = {10, 20, 40}};
+
+static void a_bound_belongs_to_what_it_bounds(void **unused)
+{
+    (void)unused;
+    struct histogram histogram = {0};
+    static const uint64_t values[] = {0, 10, 11, 20, 21, 40, 41, UINT32_MAX};
+    static const uint64_t counts[] = {2, 2, 2, 2};
+    uint64_t sum = 0;
+    for (size_t i = 0; i < LENGTH(values); i++) {
+        histogram_add(&histogram, &bounds, values[i], 1);
+        sum += values[i];
+    }
+    assert_memory_equal(histogram.count, counts, sizeof counts);
+    assert_int_equal(histogram.sum, sum);
+}
+
+static void shares_are_compared_without_rounding(void **unused)
+{
+    (void)unused;
+    struct histogram histogram = {0};
+    histogram_add(&histogram, &bounds, 70, 7); /* 10 each */
+    histogram_add(&histogram, &bounds, 71, 7); /* a seventh more */
+    assert_int_equal(histogram.count[0], 7);
+    assert_int_equal(histogram.count[1], 7);
+    assert_int_equal(histogram.sum, 141);
+    histogram_add(&histogram, &bounds, UINT64_MAX - 141, UINT64_MAX / 16);
+    assert_int_equal(histogram.count[1], 7 + UINT64_MAX / 16);
+    histogram_add(&histogram, &bounds, 5, 0); /* of nothing: not even its time */
+    assert_int_equal(histogram.sum, UINT64_MAX);
+}
+
+/* ---- tallies ---- */
+
+static void what_a_tally_counted_is_taken_once_and_then_cleared(void **unused)
+{
+    (void)unused;
+    struct tally *tally = calloc(1, sizeof *tally);
+    struct meters *meters = calloc(1, sizeof *meters);
+    assert_true(tally_is_empty(tally));
+    for (int again = 1; again <= 2; again++) {
+        tally_request(tally, 0, TALLY_STATUS_MIN);
+        tally_request(tally, TALLY_ROUTES_MAX - 1, TALLY_STATUS_MIN + TALLY_STATUSES - 1);
+        tally_request(tally, 2, 200);
+        tally_request(tally, 2, 200);
+        tally->connections = -1;
+        assert_false(tally_is_empty(tally));
+        assert_int_equal(tally->used_count, 3);
+        meters->connections++;
+        meters_take(meters, tally);
+        tally_clear(tally);
+        assert_true(tally_is_empty(tally));
+        meters_take(meters, tally);
+        assert_int_equal(meters->requests[0], again);
+        assert_int_equal(meters->requests[TALLY_CELLS - 1], again);
+        assert_int_equal(meters->requests[tally_cell(2, 200)], 2 * again);
+        assert_int_equal(meters->connections, 0);
+    }
+    free(tally);
+    free(meters);
+}
+
+static void a_connection_that_came_and_went_leaves_no_news(void **unused)
+{
+    (void)unused;
+    struct tally *tally = calloc(1, sizeof *tally);
+    tally->connections++;
+    assert_false(tally_is_empty(tally));
+    tally->connections--;
+    assert_true(tally_is_empty(tally));
+    free(tally);
+}
+
+/* ---- decisions ---- */
+
+static struct metrics_answer *ask(struct fixture *fixture)
+{
+    static struct metrics_answer answer;
+    struct message message = {.kind = MESSAGE_METRICS, .answer.metrics = &answer};
+    struct message *messages[] = {&message};
+    memset(&answer, 0xa5, sizeof answer);
+    assert_int_equal(brain_answer(fixture->brain, messages, 1), 1);
+    return &answer;
+}
+
+/* allowed, denied, shadow_denied, uncounted, table_full */
+static void expect_decisions(struct fixture *fixture, uint32_t limit, const uint64_t counts[5])
+{
+    const struct metrics_answer *answer = ask(fixture);
+    for (int i = 0; i < DECISION_COUNT; i++)
+        assert_int_equal(answer->meters.decisions[limit][i], counts[i]);
+}
+#define EXPECT(fixture, limit, ...)                                                                \
+    expect_decisions(fixture, limit, (const uint64_t[DECISION_COUNT]){__VA_ARGS__})
+
+static void decisions_are_counted_by_limit(void **unused)
+{
+    (void)unused;
+    struct fixture fixture;
+    const struct rule rules[] = {{"a", "a*", 2, slow}, {LIMIT_DEFAULT_NAME, NULL, 3, slow}};
+    fixture_init(&fixture, 100, rules, LENGTH(rules), FIXTURE_MAX_KEYS, WHEN_FULL_EVICT);
+    fixture_hammer(&fixture, "a1", 2);
+    fixture_allow(&fixture, "a1", 1);
+    fixture_allow(&fixture, "a1", 99); /* more than the burst */
+    fixture_allow(&fixture, "b", 0);
+    fixture_status(&fixture, "b");
+    fixture_reset(&fixture, "a1");
+    EXPECT(&fixture, 0, 2, 2);
+    EXPECT(&fixture, 1, 1, 0);
+    fixture_release(&fixture);
+}
+
+static void a_full_table_has_results_of_its_own(void **unused)
+{
+    (void)unused;
+    struct fixture fixture;
+    const struct rule rule = {LIMIT_DEFAULT_NAME, NULL, 2, slow};
+    fixture_init(&fixture, 100, &rule, 1, 1, WHEN_FULL_DENY);
+    fixture_allow(&fixture, "a", 1);
+    fixture_allow(&fixture, "b", 1);
+    EXPECT(&fixture, 0, 1, 0, 0, 0, 1);
+    fixture_release(&fixture);
+    fixture_init(&fixture, 100, &rule, 1, 1, WHEN_FULL_ALLOW);
+    fixture_allow(&fixture, "a", 1);
+    fixture_allow(&fixture, "b", 1);
+    EXPECT(&fixture, 0, 1, 0, 0, 1, 0);
+    fixture_release(&fixture);
+}
+
+static void a_trial_counts_what_it_would_have_denied(void **unused)
+{
+    (void)unused;
+    struct fixture fixture;
+    struct limits *limits = limits_new(1, 100);
+    const struct limit_terms terms = {
+        .name = LIMIT_DEFAULT_NAME,
+        .shadow = true,
+        .buckets_count = 1,
+        .buckets = {{.burst = 2, .rate = slow}},
+    };
+    assert_true(limits_add(limits, &terms));
+    fixture_init_limits(&fixture, limits, FIXTURE_MAX_KEYS, WHEN_FULL_EVICT);
+    for (int i = 0; i < 5; i++)
+        fixture_allow(&fixture, "a", 1);
+    EXPECT(&fixture, 0, 2, 0, 3);
+    fixture_release(&fixture);
+}
+
+static void each_call_of_a_list_is_a_decision(void **unused)
+{
+    (void)unused;
+    struct fixture fixture;
+    struct bucket_call calls[3] = {
+        {.ask = {.key = "a", .key_len = 1, .tokens = 2}},
+        {.ask = {.key = "b", .key_len = 1, .tokens = 3}}, /* more than there is */
+        {.ask = {.key = "c", .key_len = 1, .tokens = 1}},
+    };
+    struct message message = {.kind = MESSAGE_EACH, .ask.list = {calls, LENGTH(calls)}};
+    struct message *messages[] = {&message};
+    fixture_init_one(&fixture, 100, 2, slow);
+    assert_int_equal(brain_answer(fixture.brain, messages, 1), 1);
+    EXPECT(&fixture, 0, 2, 1);
+    message.kind = MESSAGE_ALL; /* one that cannot go holds back the others */
+    assert_int_equal(brain_answer(fixture.brain, messages, 1), 1);
+    EXPECT(&fixture, 0, 2, 4);
+    assert_int_equal(brain_decisions(fixture.brain), 6);
+    fixture_release(&fixture);
+}
+
+static void a_reload_keeps_the_counts_of_each_name_wherever_it_is_now(void **unused)
+{
+    (void)unused;
+    struct fixture fixture;
+    const struct rule before[] = {
+        {"a", "a*", 1, slow}, {"gone", "g*", 2, slow}, {LIMIT_DEFAULT_NAME, NULL, 3, slow}};
+    const struct rule after[] = {
+        {LIMIT_DEFAULT_NAME, NULL, 3, slow}, {"new", "n*", 2, slow}, {"a", "a*", 50, slow}};
+    fixture_init(&fixture, 100, before, LENGTH(before), FIXTURE_MAX_KEYS, WHEN_FULL_EVICT);
+    fixture_allow(&fixture, "a", 1);
+    fixture_allow(&fixture, "a", 1);
+    for (int i = 0; i < 2; i++)
+        fixture_allow(&fixture, "g", 1);
+    for (int i = 0; i < 3; i++)
+        fixture_allow(&fixture, "d", 1);
+    fixture_reload(&fixture, 200, after, LENGTH(after));
+    EXPECT(&fixture, 0, 3, 0);
+    EXPECT(&fixture, 1, 0, 0);
+    EXPECT(&fixture, 2, 1, 1);
+    fixture_reload(&fixture, 100, before, LENGTH(before));
+    EXPECT(&fixture, 0, 1, 1);
+    EXPECT(&fixture, 1, 0, 0); /* it went, and begins again */
+    EXPECT(&fixture, 2, 3, 0);
+    assert_int_equal(ask(&fixture)->daemon.counters.reloads, 2);
+    fixture_release(&fixture);
+}
+
+static void reloads_are_dated_and_those_that_failed_are_counted(void **unused)
+{
+    (void)unused;
+    struct fixture fixture;
+    struct message failed = {.kind = MESSAGE_RELOAD_FAILED};
+    struct message *messages[] = {&failed};
+    fixture_init_one(&fixture, 100, 2, slow);
+    assert_int_equal(ask(&fixture)->meters.started_s, FIXTURE_START_DATE_S);
+    assert_int_equal(ask(&fixture)->meters.reloaded_s, FIXTURE_START_DATE_S);
+    fixture_date(&fixture, FIXTURE_START_DATE_S + 50);
+    brain_answer(fixture.brain, messages, 1);
+    assert_int_equal(ask(&fixture)->meters.reloads_failed, 1);
+    assert_int_equal(ask(&fixture)->meters.reloaded_s, FIXTURE_START_DATE_S);
+    fixture_reload_one(&fixture, 100, 2, slow);
+    assert_int_equal(ask(&fixture)->meters.reloaded_s, FIXTURE_START_DATE_S + 50);
+    assert_int_equal(ask(&fixture)->meters.started_s, FIXTURE_START_DATE_S);
+    fixture_release(&fixture);
+}
+
+/* ---- ticks ---- */
+
+static void a_late_tick_is_told_for_a_minute_and_two_at_most(void **unused)
+{
+    (void)unused;
+    struct fixture fixture;
+    fixture_init_one(&fixture, 100, 2, slow);
+    fixture_pass(&fixture, 30000); /* nobody waited for any of these */
+    assert_int_equal(ask(&fixture)->tick_lag_ns, 0);
+    assert_int_equal(ask(&fixture)->ticks, 300);
+    fixture_allow(&fixture, "a", 2);
+    fixture_pass(&fixture, 100);
+    assert_int_equal(ask(&fixture)->tick_lag_ns, 0);
+    fixture_pass(&fixture, 730);
+    assert_int_equal(ask(&fixture)->tick_lag_ns, 630 * (uint64_t)NS_PER_MS);
+    assert_int_equal(ask(&fixture)->ticks, 308);
+    for (int second = 0; second < 60; second++) {
+        fixture_pass(&fixture, 70);
+        for (int i = 0; i < 9; i++)
+            fixture_pass(&fixture, 100);
+        fixture_pass(&fixture, 30);
+        assert_int_equal(ask(&fixture)->tick_lag_ns, 630 * (uint64_t)NS_PER_MS);
+    }
+    for (int second = 0; second < 60; second++)
+        for (int i = 0; i < 10; i++)
+            fixture_pass(&fixture, 100);
+    assert_int_equal(ask(&fixture)->tick_lag_ns, 30 * (uint64_t)NS_PER_MS);
+    fixture_release(&fixture);
+}
+
+static void a_peak_of_long_ago_is_not_told_though_nothing_came_since(void **unused)
+{
+    (void)unused;
+    struct meters *meters = calloc(1, sizeof *meters);
+    const uint64_t window_ns = METERS_PEAK_S * (uint64_t)NS_PER_S;
+    meters_tick_late(meters, 10, 7);
+    assert_int_equal(meters_peak(&meters->tick_lag_ns, window_ns - 1), 7);
+    assert_int_equal(meters_peak(&meters->tick_lag_ns, 2 * window_ns - 1), 7);
+    assert_int_equal(meters_peak(&meters->tick_lag_ns, 2 * window_ns), 0);
+    meters_tick_late(meters, window_ns + 1, 3);
+    assert_int_equal(meters_peak(&meters->tick_lag_ns, 2 * window_ns - 1), 7);
+    assert_int_equal(meters_peak(&meters->tick_lag_ns, 2 * window_ns), 3);
+    meters_tick_late(meters, 9 * window_ns, 1);
+    assert_int_equal(meters_peak(&meters->tick_lag_ns, 9 * window_ns), 1);
+    free(meters);
+}
+
+/* ---- what the state thread measures ---- */
+
+/* Each look at it is 1000 ns after the last. */
+static uint64_t running_now_ns(void *context)
+{
+    return atomic_fetch_add((atomic_ullong *)context, 1000);
+}
+
+static void the_time_of_a_batch_is_shared_by_its_decisions(void **unused)
+{
+    (void)unused;
+    enum { BATCH = 4 };
+    static const uint8_t seed[TABLE_SEED_BYTES] = {3};
+    static struct metrics_answer answer;
+    static struct tally tally;
+    atomic_ullong now_ns;
+    struct state state;
+    struct batch batch;
+    struct message messages[BATCH];
+    const struct rule rule = {LIMIT_DEFAULT_NAME, NULL, 100, slow};
+    struct limits *limits = fixture_limits(10000, &rule, 1);
+    const struct limits_question question = {.limits = limits};
+    struct brain *brain = brain_new(&question, 100, seed, 0);
+    atomic_init(&now_ns, 1000);
+    limits_release(limits);
+    const struct clock clock = {.now_ns = running_now_ns, .context = &now_ns, .measures = true};
+    assert_int_equal(state_start(&state, brain, clock), 0);
+    assert_int_equal(batch_init(&batch), 0);
+    for (int i = 0; i < BATCH; i++) {
+        messages[i] = (struct message){
+            .kind = i == 0 ? MESSAGE_STATUS : MESSAGE_ALLOW,
+            .ask.bucket = {.key = "a", .key_len = 1},
+        };
+        batch.messages[i] = &messages[i];
+    }
+    batch.count = BATCH;
+    tally_request(&tally, 2, 200);
+    batch.tally = &tally;
+    state_ask(&state, &batch);
+    batch.tally = NULL;
+    batch.count = 0; /* nothing but a tally, and not even that */
+    state_ask(&state, &batch);
+    struct message metrics = {.kind = MESSAGE_METRICS, .answer.metrics = &answer};
+    batch.messages[0] = &metrics;
+    batch.count = 1;
+    state_ask(&state, &batch);
+    assert_int_equal(answer.meters.requests[tally_cell(2, 200)], 1);
+    assert_int_equal(answer.meters.batch_size.sum, BATCH + 1);
+    assert_int_equal(answer.meters.batch_size.count[0], 1);
+    assert_int_equal(answer.meters.batch_size.count[2], 1);
+    assert_int_equal(answer.meters.decision_ns.sum, 1000);
+    assert_int_equal(answer.meters.decision_ns.count[2], 3); /* a third of 1000 ns each */
+    batch_release(&batch);
+    state_stop(&state);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_bound_belongs_to_what_it_bounds),
+        cmocka_unit_test(shares_are_compared_without_rounding),
+        cmocka_unit_test(what_a_tally_counted_is_taken_once_and_then_cleared),
+        cmocka_unit_test(a_connection_that_came_and_went_leaves_no_news),
+        cmocka_unit_test(decisions_are_counted_by_limit),
+        cmocka_unit_test(a_full_table_has_results_of_its_own),
+        cmocka_unit_test(a_trial_counts_what_it_would_have_denied),
+        cmocka_unit_test(each_call_of_a_list_is_a_decision),
+        cmocka_unit_test(a_reload_keeps_the_counts_of_each_name_wherever_it_is_now),
+        cmocka_unit_test(reloads_are_dated_and_those_that_failed_are_counted),
+        cmocka_unit_test(a_late_tick_is_told_for_a_minute_and_two_at_most),
+        cmocka_unit_test(a_peak_of_long_ago_is_not_told_though_nothing_came_since),
+        cmocka_unit_test(the_time_of_a_batch_is_shared_by_its_decisions),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
