@@ -28,6 +28,7 @@ static bool install(struct brain *brain, const struct limits_question *ask)
         return false;
     meters_carry(&brain->meters, brain->limits, ask->limits);
     brain->meters.reloaded_s = ask->date_s;
+    brain->meters.last_reload_failed = false;
     limits_release(brain->limits);
     brain->limits = limits_retain(ask->limits);
     brain->when_full = ask->when_full;
@@ -170,6 +171,7 @@ static bool answer_whole(struct brain *brain, struct message *message)
         return true;
     case MESSAGE_RELOAD_FAILED:
         brain->meters.reloads_failed++;
+        brain->meters.last_reload_failed = true;
         return true;
     case MESSAGE_LIMITS:
         return answer_limits(brain, message);

@@ -43,6 +43,7 @@ struct meters {
     struct histogram decision_ns;                   /* see meters_took */
     struct meters_peak tick_lag_ns;
     uint64_t reloads_failed;
+    bool last_reload_failed;
     int64_t started_s, reloaded_s; /* Unix time: of the start, and of the last limits put into force */
 };
 

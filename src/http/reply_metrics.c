@@ -102,6 +102,9 @@ static void print_reloads(FILE *out, const struct metrics_answer *answer)
             "allowd_config_reloads_total{result=\"success\"} %" PRIu64 "\n"
             "allowd_config_reloads_total{result=\"failure\"} %" PRIu64 "\n",
             answer->daemon.counters.reloads, answer->meters.reloads_failed);
+    single(out, "allowd_config_last_reload_successful", "gauge",
+           "Whether the last reload succeeded, or there was none: 1, else 0.",
+           !answer->meters.last_reload_failed);
     single(out, "allowd_config_last_reload_success_timestamp_seconds", "gauge",
            "When the configuration in force was put into force, the start included.",
            (uint64_t)answer->meters.reloaded_s);

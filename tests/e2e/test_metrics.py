@@ -48,6 +48,7 @@ FAMILIES = {
     "allowd_ticks_total": "counter",
     "allowd_tick_lag_seconds": "gauge",
     "allowd_config_reloads_total": "counter",
+    "allowd_config_last_reload_successful": "gauge",
     "allowd_config_last_reload_success_timestamp_seconds": "gauge",
     "allowd_build_info": "gauge",
     "process_resident_memory_bytes": "gauge",
@@ -247,10 +248,12 @@ class Counted(unittest.TestCase):
             "allowd_config_reloads_total", result="failure") == 1 and metrics, "the failure is told")
         name = "allowd_config_last_reload_success_timestamp_seconds"
         self.assertEqual(failed.value(name), first.value(name))
+        self.assertEqual(failed.value("allowd_config_last_reload_successful"), 0)
         daemon.reload(CONFIG.replace("name: trial", "name: other"))
         metrics = scrape(daemon)
         self.assertEqual(metrics.value("allowd_config_reloads_total", result="success"), 1)
         self.assertGreaterEqual(metrics.value(name), first.value(name))
+        self.assertEqual(metrics.value("allowd_config_last_reload_successful"), 1)
         self.assertEqual(metrics.value("allowd_decisions_total", limit="default", result="allowed"), 1)
         self.assertNotIn("trial", metrics.label_values())
         self.assertIn("other", metrics.label_values())
