@@ -1,0 +1,89 @@
+/* Configurations: what loads is printed as YAML that loads to the same, and prints to the same;
+ * what does not has a fault for it, in words that a terminal can show. */
+#include "config/config_check.h"
+#include "config/config_schema.h"
+#include "config/config_shape.h"
+#include "fuzz/fuzz.h"
+
+#include <string.h>
+
+const struct fuzz_target fuzz_target = {
+    .name = "config",
+    .more_seeds = "tests/conf",
+    .size_max = 2048,
+    .runs = 100000,
+};
+
+/* What config_load does with the bytes of a file. */
+static bool load(const void *bytes, size_t len, struct config *config, struct faults *faults)
+{
+    char *copied = malloc(len + 1);
+    FUZZ_REQUIRE(copied != NULL);
+    memcpy(copied, bytes, len);
+    struct config_copy copy = config_shape_check(copied, len, faults);
+    free(copied);
+    if (copy.yaml == NULL)
+        return false;
+    struct raw_config *raw = config_raw_load(copy.yaml, copy.len, faults);
+    free(copy.yaml);
+    bool is_loaded = raw != NULL && config_check(raw, config, faults);
+    config_raw_free(raw);
+    return is_loaded;
+}
+
+static char *print(const struct config *config, size_t *len)
+{
+    char *text;
+    FILE *out = open_memstream(&text, len);
+    FUZZ_REQUIRE(out != NULL);
+    config_print(config, out);
+    fclose(out);
+    return text;
+}
+
+static void check_printed(const struct config *config)
+{
+    struct config again;
+    struct faults faults = {0};
+    size_t len, again_len;
+    char *printed = print(config, &len);
+    if (!load(printed, len, &again, &faults)) {
+        fputs(printed, stderr);
+        fuzz_fail(__FILE__, __LINE__, "what was printed loads");
+    }
+    FUZZ_REQUIRE(again.limits->count == config->limits->count);
+    FUZZ_REQUIRE(again.limits->fallback == config->limits->fallback);
+    char *printed_again = print(&again, &again_len);
+    FUZZ_REQUIRE(again_len == len && memcmp(printed, printed_again, len) == 0);
+    free(printed);
+    free(printed_again);
+    config_release(&again);
+}
+
+static void check_line(void *context, const char *line)
+{
+    (void)context;
+    for (const unsigned char *at = (const unsigned char *)line; *at != '\0'; at++) {
+        FUZZ_REQUIRE(*at >= 0x20 && *at != 0x7f);
+        FUZZ_REQUIRE(at[0] != 0xc2 || at[1] < 0x80 || at[1] > 0x9f);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct config config;
+    struct faults faults = {0};
+    if (size > CONFIG_FILE_MAX)
+        return 0;
+    if (load(data, size, &config, &faults)) {
+        FUZZ_REQUIRE(faults.count == 0);
+        check_printed(&config);
+        config_release(&config);
+    } else {
+        FUZZ_REQUIRE(faults.count > 0);
+        faults_sort(&faults);
+        faults_tell(&faults, "FILE", check_line, NULL);
+    }
+    faults_release(&faults);
+    return 0;
+}

@@ -1,0 +1,337 @@
+/*
+ * HTTP: bytes on a connection to the real front-end, with a brain that is asked in the same thread.
+ *
+ * Whatever they are, the replies are well-formed, the connection comes to its
+ * end, and the tokens that "allowed":true and a check's 200 tell of are those
+ * that the brain took.
+ *
+ * An input is a byte of flags, then what the client sends.
+ */
+#include "brain/brain.h"
+#include "fuzz/fuzz.h"
+#include "fuzz/replies.h"
+#include "http/http.h"
+#include "support/plain_limit.h"
+
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+const struct fuzz_target fuzz_target = {.name = "http", .size_max = 6000, .runs = 1000000};
+
+enum {
+    PIECES = 3, /* of the flags: how the bytes are cut */
+    IS_ADMIN = 4,
+    HANGS_UP = 8, /* before allowd has looked at the last piece */
+    BRAIN = 48,   /* which of them */
+    BRAINS = 4,
+    OUTCOME = 192, /* of reloads */
+    SOON_MS = 1,   /* so often a front-end looks whether a reload is done */
+    RECEIVED_MAX = 4 << 20,
+    TURNS_MAX = 100000,
+};
+
+/* What is told of the messages that the brain answered. */
+struct told {
+    unsigned allowed, missing;
+    uint64_t tokens;
+};
+
+static struct http *http;
+static struct reload_desk desk;
+static struct limits *limits;
+static struct brain *brains[BRAINS], *brain; /* the one that is asked */
+static uint64_t now_ns;
+static struct told told;
+static char *received;
+static size_t received_len;
+
+/* ---- what there is once ---- */
+
+static void add_limits(void)
+{
+    const struct override_terms overrides[] = {
+        {.key = "api:free*", .action = OVERRIDE_ALLOW, .until_s = OVERRIDE_FOR_EVER},
+        {.key = "api:none", .action = OVERRIDE_DENY, .until_s = OVERRIDE_FOR_EVER},
+    };
+    const struct limit_terms api = {
+        .name = "api",
+        .match = "api:*",
+        .buckets_count = 2,
+        .buckets = {{"small", 5, {5, 1000}}, {"large \"\\", 20, {20, 1000}}},
+        .overrides_count = 2,
+        .overrides = overrides,
+    };
+    const struct limit_terms trial = {
+        .name = "trial",
+        .shadow = true,
+        .buckets_count = 1,
+        .buckets = {{.burst = 2, .rate = {2, 1000}}},
+    };
+    limits = limits_new(3, 100);
+    FUZZ_REQUIRE(limits != NULL && limits_add(limits, &api) && limits_add(limits, &trial));
+    add_plain_limit(limits, LIMIT_DEFAULT_NAME, NULL, 10, (struct rate){10, 1000});
+}
+
+/* One with room, and of each policy one that has none soon. */
+static void make_brains(void)
+{
+    static const uint8_t seed[TABLE_SEED_BYTES] = "seed of a fuzzer";
+    static const struct {
+        uint32_t max_keys;
+        enum when_full when_full;
+    } kinds[BRAINS] = {
+        {40, WHEN_FULL_EVICT}, {2, WHEN_FULL_EVICT}, {2, WHEN_FULL_DENY}, {2, WHEN_FULL_ALLOW}};
+    for (unsigned i = 0; i < BRAINS; i++) {
+        const struct limits_question question = {limits, kinds[i].when_full, 0};
+        brains[i] = brain_new(&question, kinds[i].max_keys, seed, 0);
+        FUZZ_REQUIRE(brains[i] != NULL);
+    }
+}
+
+static void add_check(struct contract *contract, const char *name, const char *key,
+                      bool missing_allows)
+{
+    static const char *const trusted[] = {"unix"};
+    const struct check_terms terms = {
+        .name = name,
+        .key = key,
+        .deny_status = CHECK_DENY_STATUS_DEFAULT,
+        .missing_allows = missing_allows,
+        .trusted = trusted,
+        .trusted_count = 1,
+    };
+    FUZZ_REQUIRE(contract_add_check(contract, &terms));
+}
+
+static void set_up(void)
+{
+    struct contract *contract = contract_new(HEADERS_IETF);
+    FUZZ_REQUIRE(contract != NULL);
+    add_check(contract, "web", "api:{header:X-Api-Key}", false);
+    add_check(contract, "all", "{client_ip} {method} {host}{path}", true);
+    add_limits();
+    make_brains();
+    FUZZ_REQUIRE(reload_desk_open(&desk) == 0);
+    http = http_new(2, contract, true, &desk);
+    received = malloc(RECEIVED_MAX);
+    FUZZ_REQUIRE(http != NULL && received != NULL);
+    contract_release(contract);
+}
+
+/* ---- the brain's side ---- */
+
+static void ask_brain(struct message *message)
+{
+    struct message *messages[] = {message};
+    FUZZ_REQUIRE(brain_answer(brain, messages, 1) == 1);
+}
+
+static const char *limit_of(const struct bucket_question *ask)
+{
+    return ask->limit_name != NULL ? ask->limit_name
+                                   : limits->limit[limits_match(limits, ask->key)].name;
+}
+
+/* The levels of a key's buckets; none of a limit that does not exist. */
+static void read_levels(const struct bucket_question *ask, uint64_t levels[BUCKETS_MAX],
+                        uint64_t token_units[BUCKETS_MAX])
+{
+    const char *name = limit_of(ask);
+    int index = limits_find(limits, name, strlen(name));
+    for (unsigned i = 0; index >= 0 && i < limits->limit[index].allowance.count; i++)
+        levels[i] = brain_level_units(brain, ask->key, name, i, &token_units[i]);
+}
+
+/* What is asked for is taken when the answer is ALLOWED, and nothing else is. */
+static void ask_allow(struct message *message)
+{
+    uint64_t before[BUCKETS_MAX] = {0}, after[BUCKETS_MAX] = {0}, token_units[BUCKETS_MAX] = {0};
+    read_levels(&message->ask.bucket, before, token_units);
+    ask_brain(message);
+    read_levels(&message->ask.bucket, after, token_units);
+    bool is_taken = message->answer.bucket.result == BUCKET_ALLOWED;
+    uint64_t taken = is_taken ? message->ask.bucket.tokens : 0;
+    for (unsigned i = 0; i < BUCKETS_MAX; i++)
+        FUZZ_REQUIRE(before[i] - after[i] == taken * token_units[i]);
+}
+
+static void tell(uint64_t tokens, bool allowed)
+{
+    told.allowed += allowed;
+    told.tokens += allowed ? tokens : 0;
+}
+
+static void tell_list(const struct message *message)
+{
+    const struct list_question *ask = &message->ask.list;
+    if (message->kind == MESSAGE_LIST || message->answer.list.no_such_limit < ask->count)
+        return;
+    for (uint32_t i = 0; i < ask->count; i++)
+        tell(ask->calls[i].ask.tokens, message->kind == MESSAGE_ALL
+                                           ? message->answer.list.allowed
+                                           : bucket_answer_allows(&ask->calls[i].answer));
+}
+
+static void answer(struct message *message)
+{
+    switch (message->kind) {
+    case MESSAGE_ALLOW:
+        ask_allow(message);
+        if (message->answer.bucket.result != BUCKET_NO_SUCH_LIMIT)
+            tell(message->ask.bucket.tokens, bucket_answer_allows(&message->answer.bucket));
+        return;
+    case MESSAGE_EACH:
+    case MESSAGE_ALL:
+    case MESSAGE_LIST:
+        ask_brain(message);
+        tell_list(message);
+        return;
+    case MESSAGE_MISSING:
+        ask_brain(message);
+        told.missing += message->ask.missing_allows; /* a yes that no key is charged for */
+        return;
+    case MESSAGE_RESET:
+    case MESSAGE_REFUND:
+    case MESSAGE_STATUS:
+    case MESSAGE_DAEMON:
+    case MESSAGE_METRICS:
+        ask_brain(message);
+        return;
+    case MESSAGE_RELOAD_FAILED:
+    case MESSAGE_LIMITS:
+    case MESSAGE_STOP:
+        fuzz_fail(__FILE__, __LINE__, "no client stops or reloads the brain");
+    }
+}
+
+static struct daemon_answer ask_daemon(void)
+{
+    struct daemon_answer answer;
+    ask_brain(&(struct message){.kind = MESSAGE_DAEMON, .answer.daemon = &answer});
+    return answer;
+}
+
+/* Lets time pass until every bucket is full, and the brain has nothing left of the input. */
+static void forget(void)
+{
+    enum { FULL_AFTER_MS = 1100, SWEEPS = 3 };
+    now_ns += FULL_AFTER_MS * (uint64_t)NS_PER_MS;
+    brain_tick(brain, now_ns);
+    for (int i = 0; i < SWEEPS; i++)
+        brain_sweep(brain);
+    FUZZ_REQUIRE(ask_daemon().keys == 0);
+}
+
+/* ---- the client's side ---- */
+
+static void receive(int client)
+{
+    ssize_t got;
+    while ((got = recv(client, received + received_len, RECEIVED_MAX - received_len,
+                       MSG_DONTWAIT)) > 0)
+        received_len += (size_t)got;
+    FUZZ_REQUIRE(received_len < RECEIVED_MAX);
+}
+
+/* What the main thread does of what it is asked to. */
+static void end_reloads(enum reload_outcome outcome)
+{
+    for (struct reload *reload; (reload = reload_next(&desk)) != NULL; reload_done(reload)) {
+        reload->report.outcome = outcome;
+        if (outcome == RELOAD_IN_FORCE)
+            reload->report.limits = limits->count;
+        if (outcome == RELOAD_FAULTY)
+            reload_report_add(&reload->report, 1, 2, "\"\\\" is none");
+    }
+}
+
+/* One turn of a front-end; false: there was nothing to do. */
+static bool turn(int client, uint8_t flags)
+{
+    int descriptors[HTTP_DESCRIPTORS];
+    struct pollfd polled[HTTP_DESCRIPTORS];
+    http_descriptors(http, descriptors);
+    for (int i = 0; i < HTTP_DESCRIPTORS; i++)
+        polled[i] = (struct pollfd){.fd = descriptors[i], .events = POLLIN};
+    if (poll(polled, HTTP_DESCRIPTORS, 0) <= 0 && (unsigned)http_timeout_ms(http) > SOON_MS)
+        return false;
+    for (int i = 0; i < HTTP_DESCRIPTORS; i++)
+        if (polled[i].revents != 0)
+            http_heed(http, descriptors[i]);
+    http_run(http);
+    struct batch *batch = http_batch(http);
+    if (batch->count > 0) {
+        FUZZ_REQUIRE(batch->count == 1); /* there is one connection */
+        http_hand_over(http);
+        brain_take_tally(brain, batch->tally);
+        answer(batch->messages[0]);
+        http_answered(http, 0);
+        http_run(http);
+    }
+    end_reloads((enum reload_outcome)((flags & OUTCOME) / 64));
+    receive(client);
+    return true;
+}
+
+static void take_turns(int client, uint8_t flags)
+{
+    unsigned turns = 0;
+    while (turn(client, flags))
+        FUZZ_REQUIRE(++turns < TURNS_MAX);
+}
+
+static void send_pieces(int client, uint8_t flags, const uint8_t *bytes, size_t len)
+{
+    static const size_t sizes[] = {SIZE_MAX, 1000, 61, 7};
+    size_t most = sizes[flags & PIECES];
+    while (len > 0) {
+        size_t piece = len < most ? len : most;
+        if (send(client, bytes, piece, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)piece)
+            return; /* allowd has closed its end */
+        bytes += piece;
+        len -= piece;
+        if (len == 0 && (flags & HANGS_UP) != 0)
+            shutdown(client, SHUT_WR);
+        take_turns(client, flags);
+    }
+}
+
+/* The connection from its begin to its end. */
+static void converse(uint8_t flags, const uint8_t *bytes, size_t len)
+{
+    static const struct sockaddr peer = {.sa_family = AF_UNIX};
+    int ends[2];
+    char byte;
+    FUZZ_REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) == 0);
+    http_add(http, ends[1], &peer, sizeof peer, (flags & IS_ADMIN) != 0);
+    take_turns(ends[0], flags);
+    send_pieces(ends[0], flags, bytes, len);
+    shutdown(ends[0], SHUT_WR);
+    take_turns(ends[0], flags);
+    FUZZ_REQUIRE(recv(ends[0], &byte, 1, MSG_DONTWAIT) == 0); /* it has ended, and is not waiting */
+    close(ends[0]);
+    take_turns(-1, flags);
+    FUZZ_REQUIRE(http_connections(http) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (http == NULL)
+        set_up();
+    if (size == 0)
+        return 0;
+    brain = brains[(data[0] & BRAIN) / 16];
+    told = (struct told){0};
+    received_len = 0;
+    uint64_t allowed_before = ask_daemon().counters.allowed;
+    converse(data[0], data + 1, size - 1);
+    struct replies replies = replies_read(received, received_len);
+    FUZZ_REQUIRE(replies.bodiless == 0 || memmem(data, size, "HEAD", 4) != NULL);
+    FUZZ_REQUIRE(ask_daemon().counters.allowed - allowed_before == told.allowed);
+    FUZZ_REQUIRE(replies.allowed + replies.no_content == told.allowed + told.missing);
+    FUZZ_REQUIRE(replies.allowed_tokens + replies.no_content == told.tokens + told.missing);
+    forget();
+    return 0;
+}
