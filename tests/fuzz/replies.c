@@ -248,7 +248,8 @@ struct replies replies_read(const char *bytes, size_t len)
         FUZZ_REQUIRE(head.status >= 200 && head.lengths == 1);
         bytes = skip_doubled(bytes, end, &head);
         bytes = read_content(bytes, end, &head, &replies);
-        replies.count++;
+        if (replies.count++ == 0)
+            replies.first_status = head.status;
         replies.closes = head.closes;
     }
     return replies;
