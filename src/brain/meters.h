@@ -39,6 +39,7 @@ struct meters {
     uint64_t decisions[LIMITS_MAX][DECISION_COUNT]; /* of each limit in force, by its index */
     uint64_t requests[TALLY_CELLS];                 /* of all front-ends */
     int64_t connections;                            /* of all front-ends, open */
+    uint64_t turned_away, overdue;                  /* connections of all front-ends: see tally.h */
     struct histogram batch_size;                    /* messages */
     struct histogram decision_ns;                   /* see meters_took */
     struct meters_peak tick_lag_ns;

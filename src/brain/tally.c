@@ -10,4 +10,5 @@ void tally_clear(struct tally *tally)
         tally->cells[tally->used[i]] = 0;
     tally->used_count = 0;
     tally->connections = 0;
+    tally->turned_away = tally->overdue = 0;
 }

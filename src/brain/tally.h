@@ -20,6 +20,8 @@
 /* All zeros: nothing has been counted. */
 struct tally {
     int64_t connections;         /* opened, less those closed */
+    uint32_t turned_away;        /* connections that there was no room for */
+    uint32_t overdue;            /* connections ended for taking too long */
     uint32_t used_count;
     uint16_t used[TALLY_CELLS];  /* the cells that are not zero */
     uint32_t cells[TALLY_CELLS]; /* requests, by route and status: see tally_cell */
@@ -41,7 +43,8 @@ static inline void tally_request(struct tally *tally, unsigned route, unsigned s
 
 static inline bool tally_is_empty(const struct tally *tally)
 {
-    return tally->used_count == 0 && tally->connections == 0;
+    return tally->used_count == 0 && tally->connections == 0 && tally->turned_away == 0 &&
+           tally->overdue == 0;
 }
 
 void tally_clear(struct tally *tally);

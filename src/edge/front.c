@@ -33,6 +33,18 @@ static int watch(struct front *front, int descriptor, uint32_t events)
     return epoll_ctl(front->epoll, EPOLL_CTL_ADD, descriptor, &event);
 }
 
+/* Whether there is room for another connection, which the other front-ends see too. */
+static bool look_for_room(struct front *front)
+{
+    bool has_room = http_has_room(front->http);
+    if (has_room && !front->has_room)
+        atomic_fetch_add(front->with_room, 1);
+    else if (!has_room && front->has_room)
+        atomic_fetch_sub(front->with_room, 1);
+    front->has_room = has_room;
+    return has_room;
+}
+
 /* Each new connection wakes one of the threads that wait for it. */
 static int start_accepting(struct front *front)
 {
@@ -55,9 +67,10 @@ static void pause_accepting(struct front *front, uint64_t resume_ns)
 
 static void resume_accepting(struct front *front)
 {
-    if (!front->accepting && !atomic_load(&front->draining) && http_has_room(front->http) &&
-        clock_now_ns(&clock_system) >= front->resume_ns)
-        start_accepting(front);
+    if (front->accepting || atomic_load(&front->draining) || !look_for_room(front) ||
+        clock_now_ns(&clock_system) < front->resume_ns)
+        return;
+    start_accepting(front);
 }
 
 /* Errors of accept(2) that will not go away by trying again at once. */
@@ -66,21 +79,38 @@ static bool is_out_of_resources(int error)
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
+/* No front-end has room: the client is told so. */
+static void turn_away(struct front *front, int socket)
+{
+    uint64_t now_ns = clock_now_ns(&clock_system);
+    if (now_ns >= front->full_told_ns) {
+        front->full_told_ns = now_ns + FRONT_FULL_TOLD_MS * (uint64_t)NS_PER_MS;
+        log_warning("no room for more than %u connections on this thread: others get 503",
+                    front->connections_max);
+    }
+    http_turn_away(front->http, socket);
+}
+
 /* Accepts at most so many of what has come in on one listener. */
 static void accept_from(struct front *front, const struct listener *listener, int most)
 {
     for (int i = 0; i < most; i++) {
         struct sockaddr_storage peer;
         socklen_t peer_len = sizeof peer;
-        if (!http_has_room(front->http)) {
-            pause_accepting(front, 0);
+        bool has_room = look_for_room(front);
+        if (!has_room && atomic_load(front->with_room) > 0) {
+            pause_accepting(front, 0); /* for the others to take it */
             return;
         }
         int socket = accept4(listener->socket, (struct sockaddr *)&peer, &peer_len,
                              SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (socket >= 0) {
             front->short_of_resources = false;
-            http_add(front->http, socket, (struct sockaddr *)&peer, peer_len, listener->is_admin);
+            if (has_room)
+                http_add(front->http, socket, (struct sockaddr *)&peer, peer_len,
+                         listener->is_admin);
+            else
+                turn_away(front, socket);
         } else if (is_out_of_resources(errno)) {
             if (!front->short_of_resources)
                 log_warning("accept: %s; trying again every %d ms", strerror(errno),
@@ -261,7 +291,7 @@ static bool has_admin(const struct listener *listeners, unsigned count)
 
 int front_start(struct front *front, const struct listener *listeners, unsigned listeners_count,
                 struct state *state, struct contract *contract, const struct reload_desk *desk,
-                unsigned connections_max, int done)
+                unsigned connections_max, atomic_uint *with_room, int done)
 {
     *front = (struct front){
         .state = state,
@@ -269,6 +299,9 @@ int front_start(struct front *front, const struct listener *listeners, unsigned 
         .listeners_count = listeners_count,
         .epoll = -1,
         .wake = -1,
+        .connections_max = connections_max,
+        .with_room = with_room,
+        .has_room = true,
         .done = done,
     };
     atomic_init(&front->draining, false);
@@ -276,6 +309,7 @@ int front_start(struct front *front, const struct listener *listeners, unsigned 
     if (front->http == NULL)
         return errno != 0 ? errno : ENOMEM;
     int error = open_descriptors(front);
+    atomic_fetch_add(with_room, 1);
     if (error == 0)
         error = thread_start(&front->thread, run, front);
     if (error != 0) {

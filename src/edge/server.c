@@ -22,7 +22,7 @@
 enum {
     CONNECTIONS_MAX = 4096,    /* of all front-ends together */
     DESCRIPTORS_SPARE = 16,    /* for what is neither a connection, a listener nor a front-end's */
-    DESCRIPTORS_PER_FRONT = 6, /* its epoll sets, and its eventfd */
+    DESCRIPTORS_PER_FRONT = 6 + HTTP_LEAVING_SPARE, /* its epoll sets, its eventfd, and who has no room */
 };
 
 struct server {
@@ -38,6 +38,7 @@ struct server {
     struct notify notify;
     unsigned limits_count; /* in force */
     unsigned listeners_count, fronts_count;
+    atomic_uint fronts_with_room;
     struct listener listeners[INHERITED_MAX + 2 * CONFIG_LISTEN_MAX];
     struct front fronts[CONFIG_THREADS_MAX];
 };
@@ -184,7 +185,7 @@ static bool start_fronts(struct server *server)
     for (uint32_t i = 0; i < server->config->threads; i++) {
         int error = front_start(&server->fronts[i], server->listeners, server->listeners_count,
                                 &server->state, server->config->contract, &server->desk, connections,
-                                server->done);
+                                &server->fronts_with_room, server->done);
         if (error != 0)
             return fail("start a front-end thread", error);
         server->fronts_count++;

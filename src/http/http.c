@@ -1,6 +1,7 @@
 #include "http/http.h"
 
 #include "http/access.h"
+#include "http/deadlines.h"
 #include "http/gate.h"
 #include "http/http_fields.h"
 #include "http/http_response.h"
@@ -57,6 +58,8 @@ struct http {
     struct client *free_client;
     int hangups; /* an epoll set of all clients, for those that have sent their last byte */
     struct leaving leaving;
+    struct deadlines deadlines; /* by index among the clients */
+    uint64_t now_ns; /* as of this run */
     struct http_terse_set terse;
     unsigned clients_used;
     unsigned connections, connections_max;
@@ -104,6 +107,13 @@ static void client_give_back(struct http *http, struct client *client)
     http->connections--;
 }
 
+/* By when the client must have done its next step: 0 for no limit. */
+static void give_time(struct http *http, const struct client *client, unsigned seconds)
+{
+    deadlines_set(&http->deadlines, (unsigned)(client - http->clients),
+                  seconds == 0 ? DEADLINE_NONE : http->now_ns + seconds * (uint64_t)NS_PER_S);
+}
+
 static void on_started(struct http *http, struct client *client, int socket)
 {
     struct epoll_event hangup = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = client};
@@ -111,6 +121,7 @@ static void on_started(struct http *http, struct client *client, int socket)
     client->is_admin = http->adding_admin;
     client->busy = client->hung_up = client->is_orphan = false;
     epoll_ctl(http->hangups, EPOLL_CTL_ADD, socket, &hangup);
+    give_time(http, client, HTTP_HEADER_S);
     http->connections++;
     http->tally->connections++;
 }
@@ -120,9 +131,10 @@ static void on_started(struct http *http, struct client *client, int socket)
 static void on_closed(struct http *http, struct client *client)
 {
     epoll_ctl(http->hangups, EPOLL_CTL_DEL, client->socket, NULL);
+    give_time(http, client, 0);
     int duplicate = client->hung_up ? -1 : fcntl(client->socket, F_DUPFD_CLOEXEC, 0);
     if (duplicate >= 0)
-        leaving_add(&http->leaving, duplicate, clock_now_ns(&clock_system));
+        leaving_add(&http->leaving, duplicate, http->now_ns);
     else
         leaving_drop_input(client->socket);
     client->socket = -1;
@@ -199,6 +211,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     if (client == NULL)
         return;
     client->busy = false;
+    give_time(http, client, HTTP_IDLE_TIMEOUT_S + HTTP_HEADER_S);
     leave_reload(http, client);
     if (client->request.stage == REQUEST_ASKED && http->asked_ns != 0) {
         client->is_orphan = true;
@@ -250,6 +263,7 @@ static enum MHD_Result send_reply(struct http *http, struct MHD_Connection *conn
             return MHD_NO;
         status = http_terse_status(terse);
     }
+    give_time(http, client, HTTP_REPLY_S);
     tally_request(http->tally, route_number(client->request.route), status);
     return MHD_YES;
 }
@@ -355,6 +369,7 @@ static enum MHD_Result on_header(struct http *http, struct MHD_Connection *conne
         request->verdict = access_judge(&access, request->route, client->is_admin,
                                         http->admin_apart, http->contract);
     request->stage = REQUEST_READING;
+    give_time(http, client, HTTP_BODY_S);
     return MHD_YES;
 }
 static_assert(REQUEST_BODY_MAX == 4096 && REQUEST_LONG_BODY_MAX == 1048576,
@@ -394,6 +409,7 @@ static enum MHD_Result on_whole(struct http *http, struct MHD_Connection *connec
     struct batch *batch = &http->batch;
     struct request *request = &client->request;
     assert(batch->count < BATCH_MAX); /* a connection has one request at a time */
+    give_time(http, client, 0);
     bool is_late = http->asked_ns != 0;
     if (is_late && !request_is_health(request))
         return MHD_YES; /* the batch is away: called again until it is back */
@@ -458,7 +474,38 @@ void http_add(struct http *http, int socket, const struct sockaddr *peer, sockle
               bool is_admin)
 {
     http->adding_admin = is_admin;
+    http->now_ns = clock_now_ns(&clock_system);
     MHD_add_connection(http->daemon, socket, peer, peer_len);
+}
+
+/* Whether one more socket may be open: those leaving have some to themselves. */
+static bool has_descriptors(const struct http *http)
+{
+    return http_connections(http) < http->connections_max + HTTP_LEAVING_SPARE;
+}
+
+#define NO_ROOM_BODY                                                                               \
+    "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,"                    \
+    "\"detail\":\"no room for another connection now; try again, and keep connections open\"}\n"
+static const char no_room[] =
+    "HTTP/1.1 503 Service Unavailable\r\n"
+    "Content-Type: application/problem+json\r\n"
+    "Cache-Control: no-store\r\n"
+    "Retry-After: 1\r\n"
+    "Connection: close\r\n"
+    "Content-Length: 150\r\n"
+    "\r\n" NO_ROOM_BODY;
+static_assert(sizeof NO_ROOM_BODY - 1 == 150, "the length told is the body's");
+
+void http_turn_away(struct http *http, int socket)
+{
+    if (!has_descriptors(http))
+        leaving_close_oldest(&http->leaving);
+    leaving_drop_input(socket); /* most send at once, and nobody will read it */
+    ssize_t sent = send(socket, no_room, sizeof no_room - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)sent; /* a new socket has room for it, unless its client has gone */
+    leaving_add(&http->leaving, socket, clock_now_ns(&clock_system));
+    http->tally->turned_away++;
 }
 
 /*
@@ -486,12 +533,21 @@ unsigned http_connections(const struct http *http)
 
 bool http_has_room(const struct http *http)
 {
-    return http_connections(http) < http->connections_max;
+    return http->connections < http->connections_max && has_descriptors(http);
 }
 
 void http_set_contract(struct http *http, struct contract *contract)
 {
     contract_release(atomic_exchange(&http->next_contract, contract_retain(contract)));
+}
+
+/* The client has taken too long. What it has sent is read no more, and what it has not
+ * read is dropped: libmicrohttpd hears of the end and closes. */
+static void end_overdue(void *context, unsigned index)
+{
+    struct http *http = context;
+    shutdown(http->clients[index].socket, SHUT_RDWR);
+    http->tally->overdue++;
 }
 
 void http_drain(struct http *http)
@@ -535,7 +591,8 @@ static bool make_parts(struct http *http)
     if (http->clients == NULL)
         return false;
     http->hangups = epoll_create1(EPOLL_CLOEXEC);
-    if (http->hangups < 0 || !leaving_init(&http->leaving) || !http_terse_init(&http->terse))
+    if (http->hangups < 0 || !leaving_init(&http->leaving) || !http_terse_init(&http->terse) ||
+        !deadlines_init(&http->deadlines, http->connections_max))
         return false;
     http->daemon = start_daemon(http, http->connections_max);
     return http->daemon != NULL;
@@ -578,6 +635,7 @@ void http_free(struct http *http)
         http_response_release(&http->clients[i].response);
     http_terse_release(&http->terse);
     leaving_release(&http->leaving);
+    deadlines_release(&http->deadlines);
     if (http->hangups >= 0)
         close(http->hangups);
     batch_release(&http->batch);
@@ -609,6 +667,8 @@ int http_timeout_ms(const struct http *http)
         return RELOAD_LOOK_MS;
     bool has_timeout = MHD_get_timeout(http->daemon, &timeout_ms) == MHD_YES;
     uint64_t due_ns = leaving_deadline_ns(&http->leaving);
+    if (http->connections > 0 && http->deadlines.look_ns < due_ns)
+        due_ns = http->deadlines.look_ns;
     if (due_ns != UINT64_MAX) {
         uint64_t now = clock_now_ns(&clock_system);
         uint64_t due_ms = due_ns <= now ? 0 : (due_ns - now + NS_PER_MS - 1) / NS_PER_MS;
@@ -622,9 +682,11 @@ int http_timeout_ms(const struct http *http)
 
 void http_run(struct http *http)
 {
+    http->now_ns = clock_now_ns(&clock_system);
+    deadlines_look(&http->deadlines, http->now_ns, end_overdue, http);
     MHD_run(http->daemon);
     if (http->leaving.count > 0)
-        leaving_run(&http->leaving, clock_now_ns(&clock_system));
+        leaving_run(&http->leaving, http->now_ns);
 }
 
 struct batch *http_batch(struct http *http)

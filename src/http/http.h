@@ -21,6 +21,12 @@
 
 struct http;
 
+/* How long a client may take: for the header, from the start of its connection; for the
+ * body, from there; to take in the reply; and between its requests without a byte. The
+ * next header must have come HTTP_HEADER_S after that, whatever trickles in. */
+#define HTTP_HEADER_S 10
+#define HTTP_BODY_S 20
+#define HTTP_REPLY_S 60
 #define HTTP_IDLE_TIMEOUT_S 60
 
 /* Room for `connections_max` connections, at most BATCH_MAX; takes a reference to
@@ -43,6 +49,13 @@ int http_timeout_ms(const struct http *http);
 /* Takes over an accepted socket; it is closed if there is no room. */
 void http_add(struct http *http, int socket, const struct sockaddr *peer, socklen_t peer_len,
               bool is_admin);
+
+/* Sockets that may be open besides those of connections_max, on their way out. */
+#define HTTP_LEAVING_SPARE 16
+
+/* Tells the client of an accepted socket that there is no room, and takes the socket over
+ * to close it. */
+void http_turn_away(struct http *http, int socket);
 
 /* Reads, parses, replies and writes as far as that goes without waiting. */
 void http_run(struct http *http);

@@ -34,10 +34,16 @@ void leaving_release(struct leaving *leaving)
         close(leaving->epoll);
 }
 
+void leaving_close_oldest(struct leaving *leaving)
+{
+    if (leaving->oldest != leaving->end)
+        close_slot(leaving, leaving->oldest);
+}
+
 void leaving_add(struct leaving *leaving, int socket, uint64_t now_ns)
 {
     if (leaving->end - leaving->oldest == LEAVING_MAX)
-        close_slot(leaving, leaving->oldest);
+        leaving_close_oldest(leaving);
     unsigned slot = leaving->end++ % LEAVING_MAX;
     struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.u32 = slot};
     leaving->slots[slot].socket = socket;
@@ -77,7 +83,7 @@ void leaving_run(struct leaving *leaving, uint64_t now_ns)
         if (!drop_input(leaving->slots[events[i].data.u32].socket))
             close_slot(leaving, events[i].data.u32);
     while (leaving_deadline_ns(leaving) <= now_ns)
-        close_slot(leaving, leaving->oldest);
+        leaving_close_oldest(leaving);
 }
 
 uint64_t leaving_deadline_ns(const struct leaving *leaving)

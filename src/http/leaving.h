@@ -33,6 +33,9 @@ void leaving_release(struct leaving *leaving);
 /* Throws away the input that a socket holds, of up to 4 MiB. */
 void leaving_drop_input(int socket);
 
+/* Closes the one that has been here for longest, if there is any. */
+void leaving_close_oldest(struct leaving *leaving);
+
 /* Takes over a socket. */
 void leaving_add(struct leaving *leaving, int socket, uint64_t now_ns);
 

@@ -153,6 +153,12 @@ void reply_metrics(struct reply *reply, const struct metrics_answer *answer)
     print_requests(out, &answer->meters);
     family(out, "allowd_connections", "gauge", "Connections open now.");
     fprintf(out, "allowd_connections %" PRId64 "\n", answer->meters.connections);
+    family(out, "allowd_connections_shed_total", "counter",
+           "Connections answered 503 for want of room, or ended because their client was slow.");
+    fprintf(out,
+            "allowd_connections_shed_total{reason=\"full\"} %" PRIu64 "\n"
+            "allowd_connections_shed_total{reason=\"slow\"} %" PRIu64 "\n",
+            answer->meters.turned_away, answer->meters.overdue);
     print_state(out, answer);
     print_reloads(out, answer);
     family(out, "allowd_build_info", "gauge", "The version, as a label of the number 1.");

@@ -40,6 +40,7 @@ FAMILIES = {
     "allowd_decisions_total": "counter",
     "allowd_requests_total": "counter",
     "allowd_connections": "gauge",
+    "allowd_connections_shed_total": "counter",
     "allowd_decision_duration_seconds": "histogram",
     "allowd_batch_size": "histogram",
     "allowd_keys": "gauge",

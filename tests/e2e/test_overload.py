@@ -1,0 +1,181 @@
+#!/usr/bin/python3 -B
+"""
+More than there is room or time for: slow clients are ended by a deadline, those without
+room are told so, and whoever has room is served all the while.
+"""
+import contextlib
+import resource
+import select
+import socket
+import threading
+import time
+import unittest
+
+from harness import Case, Connection, Daemon, request_bytes, wait_until
+from metrics import Metrics
+
+FROZEN = "tick: 10s\nlimits:\n  - {name: default, burst: 10000, rate: 1/d}\n"
+HEADER_S, BODY_S = 10, 20  # of http.h
+LOOK_S = 1                 # of deadlines.h
+SLACK_S = 8                # for a machine that has other things to do
+SLOW_COUNT = 200
+
+
+def ask(address, target):
+    with Connection(address) as connection:
+        connection.send(request_bytes("GET", target))
+        return connection.receive()
+
+
+def shed(connection, reason):
+    """How many connections have been, as /metrics has it."""
+    connection.send(request_bytes("GET", "/metrics"))
+    metrics = Metrics(connection.receive().body.decode("utf-8"))
+    return metrics.value("allowd_connections_shed_total", reason=reason)
+
+
+class Trickle(threading.Thread):
+    """Clients that send a byte now and then, each until its connection has ended."""
+
+    def __init__(self, address, count, begin):
+        super().__init__(daemon=True)
+        self.connections = [Connection(address) for _ in range(count)]
+        self.began = time.monotonic()
+        self.lived_s = []
+        self.over = threading.Event()
+        for connection in self.connections:
+            connection.send(begin)
+
+    def run(self):
+        alive = list(self.connections)
+        while alive and not self.over.is_set():
+            ended = select.select([one.socket for one in alive], [], [], 0.5)[0]
+            for connection in [one for one in alive if one.socket in ended]:
+                with contextlib.suppress(ConnectionError):
+                    if connection.socket.recv(4096) != b"":
+                        continue
+                self.lived_s.append(time.monotonic() - self.began)
+                alive.remove(connection)
+            for connection in alive:
+                with contextlib.suppress(OSError):
+                    connection.socket.send(b"a", socket.MSG_DONTWAIT)
+
+    def finish(self):
+        self.join()
+        for connection in self.connections:
+            connection.close()
+        return self.lived_s
+
+
+class Slow(Case):
+    config = FROZEN
+
+    def test_slow_clients_are_ended_and_others_served(self):
+        header = Trickle(self.daemon.address, SLOW_COUNT, b"GET /allow?key=slow HTTP/1.1\r\nX: ")
+        line = Trickle(self.daemon.address, 10, b"GET /allow?key=")
+        body = Trickle(self.daemon.address, 10,
+                       request_bytes("POST", "/allow", [("Content-Length", "4096")]))
+        slow = (header, line, body)
+        for trickle in slow:
+            trickle.start()
+            self.addCleanup(trickle.over.set)
+        served = 0
+        while any(trickle.is_alive() for trickle in slow):
+            self.assertEqual(ask(self.daemon.address, "/allow?key=quick").status, 200)
+            served += 1
+            time.sleep(0.02)
+        self.assertGreater(served, 100)
+        for trickle, least_s in ((header, HEADER_S), (line, HEADER_S), (body, BODY_S)):
+            lived_s = trickle.finish()
+            self.assertEqual(len(lived_s), len(trickle.connections))
+            self.assertGreaterEqual(min(lived_s), least_s - LOOK_S)
+            self.assertLess(max(lived_s), least_s + LOOK_S + SLACK_S)
+        with Connection(self.daemon.address) as probe:
+            wait_until(lambda: shed(probe, "slow") == SLOW_COUNT + 20, "each is counted")
+        status = ask(self.daemon.address, "/status?key=slow").json()
+        self.assertEqual((status["active"], status["remaining"]), (False, 10000))
+
+
+class Crowd(unittest.TestCase):
+    """Ten times more connections than there is room for."""
+
+    def start(self, descriptors, config=FROZEN):
+        daemon = Daemon(config, prepare=lambda: resource.setrlimit(
+            resource.RLIMIT_NOFILE, (descriptors, descriptors)))
+        self.addCleanup(daemon.kill)
+        return daemon
+
+    def crowd(self, daemon, count):
+        """So many clients, of whom each asks for a key of its own: those admitted, those turned away."""
+        admitted, told = [], []
+        for i in range(count):
+            connection = Connection(daemon.address)
+            self.addCleanup(connection.close)
+            with contextlib.suppress(ConnectionError):
+                connection.send(request_bytes("GET", f"/allow?key=c{i}"))
+            response = connection.receive()
+            if response.status == 200:
+                self.assertEqual(response.json()["key"], f"c{i}")
+                admitted.append(connection)
+            else:
+                self.expect_told(connection, response)
+                told.append(connection)
+        return admitted, told
+
+    def expect_told(self, connection, response):
+        self.assertEqual((response.status, response.header("Content-Type"),
+                          response.header("Retry-After"), response.header("Connection")),
+                         (503, "application/problem+json", "1", "close"))
+        self.assertEqual((response.json()["status"], response.json()["title"]),
+                         (503, "Service Unavailable"))
+        self.assertIn("no room for another connection", response.json()["detail"])
+        self.assertIsNone(connection.receive())
+
+    def check(self, daemon, count):
+        admitted, told = self.crowd(daemon, count)
+        self.assertGreater(len(admitted), 0)
+        self.assertGreater(len(told), count // 2)
+        for connection in admitted:
+            for _ in range(2):
+                connection.send(request_bytes("GET", "/allow?key=probe&tokens=0"))
+                self.assertEqual(connection.receive().status, 200)
+        daemon.wait_for_line(r"warning: no room for more than \d+ connections")
+        self.assertLess(len(daemon.log()), 20, "one line tells of them all")
+        wait_until(lambda: shed(admitted[0], "full") == len(told), "each is counted")
+        for connection in admitted:
+            connection.close()
+        wait_until(lambda: self.is_served(daemon), "there is room again")
+        daemon.stop()
+
+    @staticmethod
+    def is_served(daemon):
+        with contextlib.suppress(ConnectionError):
+            return ask(daemon.address, "/allow?key=after").status == 200
+        return False
+
+    def test_ten_times_the_cap(self):
+        self.check(self.start(100), 600)
+
+    def test_room_for_one(self):
+        self.check(self.start(40), 30)
+
+    def test_nobody_is_turned_away_while_another_thread_has_room(self):
+        daemon = self.start(120, "threads: 2\n" + FROZEN)
+        admitted, _ = self.crowd(daemon, 200)
+        daemon.kill()
+        alone = self.start(120)
+        expected, _ = self.crowd(alone, 200)
+        # Each thread needs some descriptors for itself; all others are used.
+        self.assertGreater(len(admitted), len(expected) - 25)
+
+    def test_what_was_sent_by_one_turned_away_never_runs(self):
+        daemon = self.start(40)
+        admitted, told = self.crowd(daemon, 10)
+        self.assertGreater(len(told), 0)
+        probe = admitted[0]
+        probe.send(request_bytes("GET", "/status"))
+        self.assertEqual(probe.receive().json()["counters"]["allowed"], len(admitted))
+
+
+if __name__ == "__main__":
+    unittest.main()
