@@ -25,7 +25,7 @@ for options in -DIDLE=0 -DIDLE=1; do
         failed=1
     fi
 done
-for broken in 1 2 3 4; do
+for broken in 1 2 3 4 5; do
     prove -DIDLE=1 -DBROKEN=$broken
     if grep -q 'errors: 0$' pan.log; then
         echo "BROKEN=$broken: spin finds nothing wrong with a broken model"

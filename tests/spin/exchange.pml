@@ -1,5 +1,5 @@
 /*
- * The exchange as a model for spin: two front-ends, the main thread and the state thread.
+ * The exchange as a model for spin: two front-ends, the main thread with its watchdog, and the state thread.
  *
  * One statement here is one step of src/machine/exchange.c and state.c between
  * which another thread may run. The mutex, the condition variable and the
@@ -26,10 +26,12 @@
 #define LOOK_BEFORE_LOCK 2      /* the mailbox is seen to be empty before the lock is taken */
 #define SIGNAL_BEFORE_PUT 3     /* the state thread is woken before there is anything to take */
 #define ANSWER_TWICE 4
+#define POST_WHILE_AWAY 5       /* the watchdog asks again without having seen an answer */
 
 #define FRONTS 2
-#define ASKERS 3 /* the fronts, and main */
+#define ASKERS 4 /* batches: of the fronts, of main, and of its watchdog */
 #define MAIN 2
+#define WATCHDOG 3
 #define ROUNDS 2 /* of each front */
 
 mtype = { WORK, LIMITS, STOP };
@@ -47,8 +49,8 @@ bool state_ended;
 inline lock() { atomic { !locked -> locked = true } }
 inline unlock() { locked = false }
 
-/* mailbox_put, then the wait of exchange_ask */
-inline ask(who, what) {
+/* exchange_post */
+inline post(who, what) {
     assert(!away[who] && !state_ended);
     away[who] = true;
     asked[who] = what;
@@ -73,10 +75,32 @@ inline ask(who, what) {
     :: atomic { was_empty && waits -> signalled = true }
     :: else
 #endif
-    fi;
-    atomic { done[who] > 0 -> done[who]-- }
+    fi
+}
+
+inline back(who) {
     away[who] = false;
     assert(answers[who] == asks[who])
+}
+
+/* exchange_ask; and what a front-end does, which looks after its sockets when an answer
+ * is late: to look again and again until it is there is the same wait. */
+inline ask(who, what) {
+    post(who, what);
+    atomic { done[who] > 0 -> done[who]-- }
+    back(who)
+}
+
+/* watchdog_look: whether there is an answer, and if so asks again; it never waits. */
+inline look(who) {
+    if
+    :: atomic { done[who] > 0 -> done[who]-- } back(who); post(who, WORK)
+#if BROKEN == POST_WHILE_AWAY
+    :: post(who, WORK)
+#else
+    :: atomic { done[who] == 0 -> skip }
+#endif
+    fi
 }
 
 proctype front(byte self) {
@@ -89,10 +113,13 @@ proctype front(byte self) {
     fronts_ended++
 }
 
-/* Reloads while the front-ends work, and stops when they have ended. */
+/* Reloads while the front-ends work, and stops when they have ended; the watchdog's
+ * question may be away then, and nobody waits for its answer. */
 proctype main_thread() {
     bool was_empty;
+    post(WATCHDOG, WORK);
     ask(MAIN, LIMITS);
+    look(WATCHDOG);
     fronts_ended == FRONTS;
     ask(MAIN, STOP);
     state_ended /* pthread_join */
@@ -184,5 +211,6 @@ init {
     }
     (_nr_pr == 1);
     assert(asks[0] == ROUNDS && asks[1] == ROUNDS && asks[MAIN] == 2);
-    assert(answers[0] == ROUNDS && answers[1] == ROUNDS && answers[MAIN] == 2)
+    assert(answers[0] == ROUNDS && answers[1] == ROUNDS && answers[MAIN] == 2);
+    assert(answers[WATCHDOG] == asks[WATCHDOG])
 }
