@@ -2,8 +2,6 @@
 
 #include "machine/thread.h"
 
-#include <assert.h>
-
 /* Lets the answers of a batch point into the limits that decided them. A batch
  * that already holds these limits, as nearly always, costs one comparison. */
 static void hold_limits(struct batch *batch, struct limits *limits)
@@ -95,13 +93,17 @@ int state_start(struct state *state, struct brain *brain, struct clock clock)
 {
     state->brain = brain;
     state->clock = clock;
-    int error = mailbox_init(&state->mailbox);
+    int error = batch_init(&state->stop);
     if (error != 0)
         return error;
-
-    error = thread_start(&state->thread, run, state);
+    error = mailbox_init(&state->mailbox);
+    if (error == 0) {
+        error = thread_start(&state->thread, run, state);
+        if (error != 0)
+            mailbox_release(&state->mailbox);
+    }
     if (error != 0)
-        mailbox_release(&state->mailbox);
+        batch_release(&state->stop);
     return error;
 }
 
@@ -117,15 +119,11 @@ void state_post(struct state *state, struct batch *batch)
 
 void state_stop(struct state *state)
 {
-    struct batch batch;
     struct message stop = {.kind = MESSAGE_STOP};
-    int error = batch_init(&batch);
-    assert(error == 0);
-    (void)error;
-    batch.messages[0] = &stop;
-    batch.count = 1;
-    state_ask(state, &batch);
-    batch_release(&batch);
+    state->stop.messages[0] = &stop;
+    state->stop.count = 1;
+    state_ask(state, &state->stop);
+    batch_release(&state->stop);
 
     pthread_join(state->thread, NULL);
     mailbox_release(&state->mailbox);

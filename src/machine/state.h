@@ -16,6 +16,7 @@ struct state {
     struct clock clock;
     uint64_t began_ns; /* to answer the batch at hand */
     struct mailbox mailbox;
+    struct batch stop; /* for the last message: to stop needs nothing that could fail */
     pthread_t thread;
 };
 
