@@ -1,0 +1,282 @@
+#!/usr/bin/python3 -B
+"""
+Every allocation and every system call fails once, from the start through requests and a
+reload to the stop: allowd does not start and says why, or goes on as if nothing had been.
+And no allocation succeeds from one on: it ends, or does without.
+
+ALLOWD_FAILPOINTS=N: only every Nth point, for a quick look.
+"""
+import concurrent.futures
+import contextlib
+import json
+import mmap
+import os
+import pathlib
+import shutil
+import signal
+import struct
+import subprocess
+import tempfile
+import time
+import unittest
+
+from harness import (ALLOWD, FORM, JSON, PATIENCE_S, PR_SET_PDEATHSIG, Connection, libc,
+                     request_bytes)
+
+FAILPOINT = os.environ.get("FAILPOINT", "")
+STRIDE = int(os.environ.get("ALLOWD_FAILPOINTS", "1"))
+BURST, NEXT_BURST = 10000, 9000
+CONFIG = """\
+tick: 10s
+limits:
+  - {name: default, burst: %d, rate: 1/d}
+checks:
+  - {name: by-key, key: "{header:Key}"}
+"""
+EXIT_OK, EXIT_FAILURE, EXIT_CONFIG = 0, 1, 6
+BATCH = json.dumps({"requests": [{"key": "c"}, {"key": "d"}], "mode": "all"}).encode()
+# What is asked, and the keys of which it takes a token if it is told 200.
+CALLS = (
+    (("GET", "/allow?key=a"), "a"),
+    (("POST", "/allow", [FORM], b"key=b&tokens=1"), "b"),
+    (("POST", "/allow", [JSON], BATCH), "cd"),
+    (("GET", "/check/by-key", [("Key", "e")]), "e"),
+    (("GET", "/status?key=a"), ""),
+    (("POST", "/reset?key=f"), ""),
+    (("POST", "/refund?key=f"), ""),
+    (("GET", "/status"), ""),
+    (("GET", "/metrics"), ""),
+    (("GET", "/healthz"), ""),
+)
+SHORT = {None, 503}  # what else one may be told that is short of something
+
+
+class Run:
+    """One process, of which one call fails, or all from one on."""
+
+    def __init__(self, kind, at, on=False):
+        self.on = on
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="allowd-e2e-"))
+        self.socket = str(self.directory / "socket")
+        self.told = self.directory / "told"
+        self.told.write_bytes(bytes(mmap.PAGESIZE))
+        self.configure(BURST)
+        self.log = open(self.directory / "log", "w+b")
+        variables = {"LD_PRELOAD": FAILPOINT, "FAILPOINT_KIND": kind, "FAILPOINT_AT": str(at),
+                     "FAILPOINT_FILE": str(self.told)} | ({"FAILPOINT_ON": "1"} if on else {})
+        self.process = subprocess.Popen(
+            [ALLOWD, "-c", self.directory / "allowd.yaml", "-l", "unix:" + self.socket],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log,
+            env=os.environ | variables,
+            preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL))
+        self.taken = dict.fromkeys("abcde", 0)     # told so
+        self.uncertain = dict.fromkeys("abcde", 0) # not told anything of it
+
+    def configure(self, burst):
+        path = self.directory / "allowd.yaml"
+        path.with_suffix(".new").write_text(CONFIG % burst, encoding="utf-8")
+        path.with_suffix(".new").rename(path)
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.log.close()
+        shutil.rmtree(self.directory)
+
+    def told_count(self):
+        return struct.unpack_from("=L", self.told.read_bytes())[0]
+
+    def told_name(self):
+        return self.told.read_bytes()[8:40].rstrip(b"\0").decode("ascii")
+
+    def said(self):
+        return (self.directory / "log").read_text(encoding="utf-8")
+
+    def ask(self, connection, request):
+        """A response, or None: the connection ended instead."""
+        try:
+            connection.send(request_bytes(*request))
+            return connection.receive()
+        except (OSError, AssertionError): # an answer that was cut short is none
+            return None
+
+    def ask_alone(self, request):
+        with contextlib.suppress(OSError), Connection(self.socket, self.patience_s()) as connection:
+            return self.ask(connection, request)
+        return None
+
+    def patience_s(self):
+        return 0.3 if self.on else PATIENCE_S
+
+    def has_ended(self):
+        return self.process.poll() is not None
+
+    def wait(self, condition, what, patience_s=PATIENCE_S):
+        deadline = time.monotonic() + patience_s
+        while not condition():
+            assert time.monotonic() < deadline, f"not in time: {what}\n{self.said()}"
+            time.sleep(0.002)
+
+    def is_served(self):
+        response = self.ask_alone(("GET", "/readyz"))
+        return response is not None and response.status == 200
+
+    # -- a life --
+
+    def start(self):
+        """Whether it serves; if not it has ended as it should."""
+        if self.on:
+            deadline = time.monotonic() + 1
+            while not self.has_ended() and not self.is_served() and time.monotonic() < deadline:
+                time.sleep(0.002)
+        else:
+            self.wait(lambda: self.has_ended() or self.is_served(), "it serves, or ends")
+        if not self.has_ended():
+            return True
+        assert self.process.returncode in (EXIT_FAILURE, EXIT_CONFIG), self.ending()
+        assert self.said() or self.told_name() == "write", "it has not said why"
+        return False
+
+    def ending(self):
+        return f"exit {self.process.returncode} after {self.told_name()}: {self.said()}"
+
+    def heed(self, keys, response):
+        status = response and response.status
+        assert status == 200 or status in SHORT, f"{status}: {response}\n{self.said()}"
+        for key in keys:
+            if status == 200:
+                self.taken[key] += 1
+            elif status is None:
+                self.uncertain[key] += 1
+
+    def call_all(self):
+        for request, keys in CALLS:
+            self.heed(keys, self.ask_alone(request))
+        with contextlib.suppress(OSError), Connection(self.socket, self.patience_s()) as connection:
+            for _ in range(3):
+                response = self.ask(connection, CALLS[0][0])
+                self.heed(CALLS[0][1], response)
+                if response is None or response.header("Connection") == "close":
+                    break
+
+    def status(self, key):
+        """What holds of a key; asked until there is an answer."""
+        answer = []
+
+        def is_answered():
+            response = self.ask_alone(("GET", f"/status?key={key}"))
+            if response is not None and response.status == 200:
+                answer.append(response.json())
+            return bool(answer)
+
+        self.wait(is_answered, "an answer")
+        return answer[0]
+
+    def reload(self):
+        """At most one fails, and changes nothing then."""
+        self.configure(NEXT_BURST)
+        for _ in range(2):
+            mark = len(self.said())
+            self.process.send_signal(signal.SIGHUP)
+            deadline = time.monotonic() + 1
+            while self.status("other")["burst"] != NEXT_BURST:
+                if "error: " in self.said()[mark:] or time.monotonic() > deadline:
+                    break
+                time.sleep(0.002)
+            else:
+                return
+            assert self.status("other")["burst"] == BURST, self.said()
+        raise AssertionError(f"two reloads failed: {self.said()}")
+
+    def check_accounts(self):
+        for key, least in self.taken.items():
+            state = self.status(key)
+            taken = state["burst"] - state["remaining"]
+            assert least <= taken <= least + self.uncertain[key], f"{key}: {taken}, {least}"
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"does not stop: {self.said()}") from None
+        assert self.process.returncode == EXIT_OK, self.ending()
+
+
+def live(kind, at):
+    """A whole life with one failure; how many calls there were, and the name of the one that failed."""
+    run = Run(kind, at)
+    try:
+        if run.start():
+            run.call_all()
+            run.check_accounts()
+            run.reload()
+            run.call_all()
+            run.stop()
+        return run.told_count(), run.told_name()
+    except AssertionError as error:
+        raise AssertionError(f"{kind} {at}, {run.told_name()}: {error}") from None
+    finally:
+        run.close()
+
+
+def live_without(kind, at):
+    """The same when nothing of the kind succeeds from one point on."""
+    run = Run(kind, at, on=True)
+    try:
+        if run.start():
+            run.call_all()
+            run.process.send_signal(signal.SIGHUP)
+            run.call_all()
+            run.process.send_signal(signal.SIGTERM)
+            run.wait(run.has_ended, "it stops")
+            assert run.process.returncode in (EXIT_OK, EXIT_FAILURE), run.ending()
+        return run.told_count(), run.told_name()
+    except AssertionError as error:
+        raise AssertionError(f"{kind} from {at} on, {run.told_name()}: {error}") from None
+    finally:
+        run.close()
+
+
+class Failpoints(unittest.TestCase):
+    def each(self, life, kind, points):
+        """Lives through each of these points; the names of those it came to."""
+        names = []
+        failed = []
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            for future in [pool.submit(life, kind, at) for at in points]:
+                try:
+                    names.append(future.result()[1])
+                except AssertionError as error:
+                    failed.append(str(error))
+        self.assertEqual(failed, [])
+        return [name for name in names if name]
+
+    def count(self, kind):
+        """How many points there are in a life that nothing happens in."""
+        counts = [live(kind, 1 << 40)[0] for _ in range(3)]
+        return max(counts)
+
+    def check(self, kind, names):
+        count = self.count(kind)
+        failed = self.each(live, kind, range(1, count + 1, STRIDE))
+        if STRIDE == 1:
+            self.assertLessEqual(names, set(failed))
+        print(f"{kind}: all {len(failed)} points survived: {', '.join(sorted(set(failed)))}")
+
+    def test_allocations(self):
+        self.check("allocation", {"malloc", "calloc", "realloc"})
+
+    def test_calls(self):
+        self.check("call", {"open", "mmap", "socket", "bind", "epoll_create1", "pthread_create",
+                            "recv"})
+
+    def test_no_more_memory(self):
+        count = self.count("allocation")
+        points = range(1, count + 1, max(1, count // 80))
+        self.each(live_without, "allocation", points)
+        print(f"allocation: {len(points)} lives without, from one of {count} points on")
+
+
+if __name__ == "__main__":
+    unittest.main()
