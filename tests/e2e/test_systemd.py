@@ -65,7 +65,7 @@ class Units(unittest.TestCase):
     def test_what_it_promises(self):
         for line in ("Type=notify", "DynamicUser=yes", "StateDirectory=allowd",
                      "RuntimeDirectory=allowd", "WatchdogSec=10s",
-                     "ExecReload=/bin/kill -HUP $MAINPID"):
+                     "ExecReload=/bin/sh -c 'kill -HUP $MAINPID'"):
             self.assertIn(f"\n{line}\n", self.unit)
 
 
