@@ -1,5 +1,6 @@
 #include "brain/core.h"
 #include "brain/decide.h"
+#include "brain/keys.h"
 #include "brain/list.h"
 
 #include <assert.h>
@@ -21,12 +22,27 @@ static void set_tick(struct brain *brain, uint64_t tick_ns)
     brain->tick_ns = tick_ns;
 }
 
+/* What was counted of a limit is that of the limit of the same name from now on. */
+static void carry_denied(struct brain *brain, const struct limits *next)
+{
+    uint16_t label_of[LIMITS_MAX];
+    if (brain->limits == NULL)
+        return;
+    for (uint32_t i = 0; i < brain->limits->count; i++) {
+        const char *name = brain->limits->limit[i].name;
+        int found = limits_find(next, name, strlen(name));
+        label_of[i] = found < 0 ? HITTERS_NO_LABEL : (uint16_t)found;
+    }
+    hitters_relabel(&brain->denied, label_of);
+}
+
 /* false: no memory, and all is as it was. */
 static bool install(struct brain *brain, const struct limits_question *ask)
 {
     if (!buckets_install(&brain->buckets, brain->limits, ask->limits, ask->date_s))
         return false;
     meters_carry(&brain->meters, brain->limits, ask->limits);
+    carry_denied(brain, ask->limits);
     brain->meters.reloaded_s = ask->date_s;
     brain->meters.last_reload_failed = false;
     limits_release(brain->limits);
@@ -45,6 +61,7 @@ struct brain *brain_new(const struct limits_question *limits, uint32_t max_keys,
         return NULL;
     }
     brain->started_ns = brain->now_ns = brain->last_tick_ns = now_ns;
+    brain->denied.began_ns = now_ns;
     brain->meters.started_s = limits->date_s;
     brain->meters.tick_lag_ns.began_ns = now_ns;
     if (install(brain, limits))
@@ -168,6 +185,9 @@ static bool answer_whole(struct brain *brain, struct message *message)
         return true;
     case MESSAGE_METRICS:
         answer_metrics(brain, message->answer.metrics);
+        return true;
+    case MESSAGE_KEYS:
+        keys_answer(brain, message->ask.keys, message->answer.keys);
         return true;
     case MESSAGE_RELOAD_FAILED:
         brain->meters.reloads_failed++;

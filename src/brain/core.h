@@ -6,6 +6,7 @@
 #include "brain/brain.h"
 #include "brain/buckets.h"
 #include "brain/meters.h"
+#include "pure/hitters.h"
 
 /* What is worked out of a list's calls, by their index. */
 struct list_scratch {
@@ -25,5 +26,6 @@ struct brain {
     struct buckets buckets;
     struct brain_counters counters;
     struct meters meters;
+    struct hitters denied; /* keys that were, labelled with their limit's index */
     struct list_scratch list; /* while one is being answered */
 };

@@ -194,8 +194,17 @@ void decide_describe(const struct brain *brain, const struct place *place, uint6
 
 /* ---- the kinds ---- */
 
-void decide_count(struct brain *brain, const struct place *place, const struct bucket_answer *answer,
-                  bool allowed)
+/* For those who ask which keys are denied: trials included, for it is what the limit would
+ * do; but a call that was held back had another's key to blame. */
+static void count_denial(struct brain *brain, const struct place *place,
+                         const struct bucket_question *ask)
+{
+    hitters_advance(&brain->denied, brain->now_ns);
+    hitters_add(&brain->denied, place->hash, ask->key, ask->key_len, (uint16_t)place->limit);
+}
+
+void decide_count(struct brain *brain, const struct place *place, const struct bucket_question *ask,
+                  const struct bucket_answer *answer, bool allowed)
 {
     struct brain_counters *counters = &brain->counters;
     if (allowed)
@@ -206,6 +215,8 @@ void decide_count(struct brain *brain, const struct place *place, const struct b
     counters->table_full_allowed += answer->result == BUCKET_UNCOUNTED;
     counters->shadow_denied += allowed && !bucket_result_allows(answer->result);
     meters_decided(&brain->meters, (uint32_t)place->limit, answer->result, allowed);
+    if (!bucket_result_allows(answer->result) && answer->result != BUCKET_HELD_BACK)
+        count_denial(brain, place, ask);
 }
 
 static void reset(struct brain *brain, const struct place *place, uint32_t slot,
@@ -245,5 +256,5 @@ void decide(struct brain *brain, enum message_kind kind, const struct place *pla
         brain->counters.statuses++;
     decide_describe(brain, place, ask->tokens, result, marks, answer);
     if (kind == MESSAGE_ALLOW)
-        decide_count(brain, place, answer, bucket_answer_allows(answer));
+        decide_count(brain, place, ask, answer, bucket_answer_allows(answer));
 }

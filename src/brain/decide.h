@@ -28,5 +28,5 @@ void decide_describe(const struct brain *brain, const struct place *place, uint6
                      struct bucket_answer *answer);
 
 /* Counts the answer to an ALLOW at a place, which is told as yes or as no. */
-void decide_count(struct brain *brain, const struct place *place, const struct bucket_answer *answer,
-                  bool allowed);
+void decide_count(struct brain *brain, const struct place *place, const struct bucket_question *ask,
+                  const struct bucket_answer *answer, bool allowed);

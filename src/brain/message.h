@@ -24,6 +24,7 @@ enum message_kind {
     MESSAGE_MISSING, /* a check found no key: nothing but count it */
     MESSAGE_DAEMON,  /* how is the whole? */
     MESSAGE_METRICS, /* the same, with all that is measured */
+    MESSAGE_KEYS,    /* which keys are tracked, or denied most? */
     MESSAGE_RELOAD_FAILED, /* a reload changed nothing: nothing but count it */
     MESSAGE_LIMITS,  /* from now on decide by these limits; alone in its batch */
     MESSAGE_STOP,    /* the last message: the state thread ends; alone in its batch */
@@ -155,6 +156,7 @@ struct message {
         struct bucket_question bucket;
         struct list_question list;
         bool missing_allows; /* of MISSING: what the check then does */
+        const struct keys_question *keys; /* of KEYS: the asker's, see keys.h */
         struct limits_question limits;
     } ask;
     union {
@@ -162,6 +164,7 @@ struct message {
         struct list_answer list;
         struct daemon_answer *daemon; /* of DAEMON: the asker's, filled in by the brain */
         struct metrics_answer *metrics; /* of METRICS, likewise: see meters.h */
+        struct keys_answer *keys; /* of KEYS, likewise: see keys.h */
         enum limits_result limits;
     } answer;
 };

@@ -32,4 +32,22 @@ const char *fault_text_key(enum key_fault fault)
     }
     return "";
 }
+
+/* That of an empty one is all keys. */
+const char *fault_text_prefix(enum key_fault fault)
+{
+    switch (fault) {
+    case KEY_OK:
+    case KEY_EMPTY:
+        break;
+    case KEY_TOO_LONG:
+        return "prefix is longer than 255 bytes; no key is longer";
+    case KEY_NOT_UTF8:
+        return "prefix is not valid UTF-8; no key begins with it, unless it was cut within a "
+               "character";
+    case KEY_HAS_CONTROL:
+        return "prefix holds a control character; no key does";
+    }
+    return "";
+}
 static_assert(KEY_MAX == 255, "the texts say so");

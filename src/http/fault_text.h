@@ -18,8 +18,9 @@ struct shown {
 };
 struct shown show(const char *bytes, size_t len);
 
-/* What is wrong with a key, and what to do. */
+/* What is wrong with a key, or with what a key is to begin with, and what to do. */
 const char *fault_text_key(enum key_fault fault);
+const char *fault_text_prefix(enum key_fault fault);
 
 /* For printf: the value as text, in quotes where the client has no quotes of its
  * own; and (uint64_t)TOKENS_MAX. */
@@ -29,3 +30,7 @@ const char *fault_text_key(enum key_fault fault);
  * that none has. */
 #define FAULT_LIMIT_NAME "there can be no limit named \"%s\"; GET /status lists the limits"
 #define FAULT_NO_SUCH_LIMIT "there is no limit named \"%s\"; GET /status lists the limits"
+
+#define FAULT_CURSOR                                                                               \
+    "cursor is none that this allowd has given; give back that of an answer as it is, or begin "   \
+    "again without one"

@@ -243,6 +243,7 @@ static enum http_terse terse_of(const struct request *request)
     case MESSAGE_LIST:
     case MESSAGE_DAEMON:
     case MESSAGE_METRICS:
+    case MESSAGE_KEYS:
     case MESSAGE_RELOAD_FAILED:
     case MESSAGE_LIMITS:
     case MESSAGE_STOP:
@@ -402,13 +403,22 @@ static enum MHD_Result await_reload(struct http *http, struct MHD_Connection *co
     return send_reply(http, connection, client);
 }
 
+/* Has a request asked with the batch. */
+static enum MHD_Result ask(struct http *http, struct request *request)
+{
+    struct batch *batch = &http->batch;
+    assert(batch->count < BATCH_MAX); /* a connection has one request at a time */
+    request->stage = REQUEST_ASKED;
+    request->batch_index = batch->count;
+    batch->messages[batch->count++] = &request->message;
+    return MHD_YES; /* no response yet: called again once it is answered */
+}
+
 /* The last call: the request is whole. */
 static enum MHD_Result on_whole(struct http *http, struct MHD_Connection *connection,
                                 struct client *client)
 {
-    struct batch *batch = &http->batch;
     struct request *request = &client->request;
-    assert(batch->count < BATCH_MAX); /* a connection has one request at a time */
     give_time(http, client, 0);
     bool is_late = http->asked_ns != 0;
     if (is_late && !request_is_health(request))
@@ -418,7 +428,8 @@ static enum MHD_Result on_whole(struct http *http, struct MHD_Connection *connec
         content_type = http_fields_content_type(connection);
     bool asks = request_finish(request, content_type);
     count_held(http, request);
-    if (asks && (request->is_list || request->metrics != NULL) && http->held > HELD_MAX) {
+    bool is_large = request->is_list || request->metrics != NULL || request->keys != NULL;
+    if (asks && is_large && http->held > HELD_MAX) {
         release_request(http, request);
         reply_problem(&request->reply, 503, NO_MEMORY_FOR_BATCH);
         asks = false;
@@ -429,10 +440,7 @@ static enum MHD_Result on_whole(struct http *http, struct MHD_Connection *connec
         return send_stalled(http, connection, client);
     if (request->route->purpose == ROUTE_RELOAD)
         return ask_reload(http, connection, client);
-    request->stage = REQUEST_ASKED;
-    request->batch_index = batch->count;
-    batch->messages[batch->count++] = &request->message;
-    return MHD_YES; /* no response yet: called again once it is answered */
+    return ask(http, request);
 }
 
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
@@ -456,6 +464,8 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
                    ? send_stalled(http, connection, client)
                    : MHD_YES;
     case REQUEST_ANSWERED:
+        if (request_asks_again(request)) /* of a batch that is away nothing may be touched */
+            return http->asked_ns != 0 ? MHD_YES : ask(http, request);
         if (request_is_health(request))
             reply_health(&request->reply, request->route->purpose, http->draining,
                          http->waited_ns / NS_PER_MS);

@@ -70,6 +70,7 @@ void request_begin(struct request *request, const char *target)
     request->body_len = 0;
     request->is_list = false;
     request->metrics = NULL;
+    request_begin_keys(request);
     request->verdict = ACCESS_GRANTED;
     request->message.ask.bucket = (struct bucket_question){.tokens = 1};
     request->target_len = strlen(target);
@@ -101,7 +102,9 @@ static void make_room_for_metrics(struct request *request)
 static void choose_question(struct request *request)
 {
     const struct route *route = request->route;
-    if ((request->seen & PARAMETER_KEY) != 0)
+    if (route->without_key == MESSAGE_KEYS)
+        request_ask_keys(request);
+    else if ((request->seen & PARAMETER_KEY) != 0)
         request->message.kind = route->with_key;
     else if (route->without_key < 0)
         request_refuse(request, 400, "key is missing; call %s?key=KEY", route->path);
@@ -122,7 +125,7 @@ static void make_message(struct request *request, const char *content_type)
     const struct route *route = request->route;
     if (route == NULL) {
         request_refuse(request, 404,
-                       "no such path; there are /allow, /reset, /refund and /status, /metrics, "
+                       "no such path; there are /allow, /reset, /refund and /status, /keys, /metrics, "
                        "/healthz and /readyz, /reload, and the checks below /check/");
     } else if (request->verdict != ACCESS_GRANTED) {
         request->fault_status = 0;
@@ -207,6 +210,8 @@ void request_reply(struct request *request, enum headers_dialect dialect)
         reply_to_list(request);
     } else if (message->kind == MESSAGE_DAEMON) {
         reply_daemon(&request->reply, message->answer.daemon);
+    } else if (message->kind == MESSAGE_KEYS) {
+        request_reply_keys(request);
     } else if (message->kind == MESSAGE_METRICS) {
         reply_metrics(&request->reply, message->answer.metrics);
         request->reply_size = request->reply.body_len;
@@ -222,7 +227,8 @@ void request_reply(struct request *request, enum headers_dialect dialect)
 size_t request_held(const struct request *request)
 {
     return request->long_body_room + request->list.size + request->reply_size +
-           (request->metrics != NULL ? sizeof *request->metrics : 0);
+           (request->metrics != NULL ? sizeof *request->metrics : 0) +
+           (request->keys != NULL ? keys_answer_bytes(request->keys_ask.count) : 0);
 }
 
 void request_release(struct request *request)
@@ -230,8 +236,10 @@ void request_release(struct request *request)
     request_drop_long_body(request);
     free(request->list_room);
     free(request->metrics);
+    free(request->keys);
     request->list_room = NULL;
     request->metrics = NULL;
+    request->keys = NULL;
     batch_json_release(&request->list);
     request->reply_size = 0;
 }

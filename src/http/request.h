@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "brain/keys.h"
 #include "brain/message.h"
 #include "check/contract.h"
 #include "http/access.h"
@@ -41,6 +42,9 @@ struct request {
     struct message message;
     struct daemon_answer daemon_answer;
     struct metrics_answer *metrics; /* of METRICS, from malloc, or NULL */
+    struct keys_question keys_ask;  /* of KEYS */
+    uint64_t keys_cursor;
+    struct keys_answer *keys;       /* likewise, from malloc, or NULL */
     enum access_verdict verdict; /* set when the header has arrived */
     size_t batch_index; /* while ASKED */
     size_t target_len;  /* bytes of the raw target */
@@ -48,7 +52,7 @@ struct request {
     size_t body_len;
     char *long_body; /* room for a body that has none in `body`, or NULL */
     size_t long_body_room; /* bytes; 0 without one */
-    size_t reply_size;     /* of a list's or of metrics' reply, until that has been sent */
+    size_t reply_size;     /* of a large reply, until that has been sent */
     size_t counted;        /* of request_held, by whoever counts it for all */
     bool is_list;
     struct batch_json list; /* if it is one */
@@ -90,6 +94,9 @@ bool request_finish(struct request *request, const char *content_type);
 
 /* Whether it asks about health: its reply is of reply_health.h. */
 bool request_is_health(const struct request *request);
+
+/* Whether an answered message is to be asked once more: the answer is added to. */
+bool request_asks_again(const struct request *request);
 
 /* Writes the reply to an answered message. */
 void request_reply(struct request *request, enum headers_dialect dialect);

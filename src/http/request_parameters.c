@@ -2,6 +2,7 @@
 #include "http/request_parts.h"
 #include "pure/form.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #define NUMBER_LENGTH_MAX 20
@@ -53,6 +54,16 @@ static void parse_limit(struct request *request, const char *value, size_t len)
         request_refuse(request, 400, FAULT_LIMIT_NAME, show(value, len).text);
 }
 
+/* By the number of the PARAMETER_ bit. */
+static void (*const parsers[])(struct request *, const char *value, size_t len) = {
+    parse_key,          parse_tokens,        parse_limit,         request_parse_prefix,
+    request_parse_sort, request_parse_count, request_parse_cursor,
+};
+static_assert(PARAMETER_KEY == 1 << 0 && PARAMETER_TOKENS == 1 << 1 && PARAMETER_LIMIT == 1 << 2 &&
+                  PARAMETER_PREFIX == 1 << 3 && PARAMETER_SORT == 1 << 4 &&
+                  PARAMETER_COUNT == 1 << 5 && PARAMETER_CURSOR == 1 << 6,
+              "they are in the order of the bits");
+
 static void parse_parameter(struct request *request, const struct form_pair *pair)
 {
     char name[16];
@@ -70,12 +81,7 @@ static void parse_parameter(struct request *request, const struct form_pair *pai
         return;
     }
     request->seen |= bit;
-    if (bit == PARAMETER_KEY)
-        parse_key(request, pair->value, pair->value_len);
-    else if (bit == PARAMETER_TOKENS)
-        parse_tokens(request, pair->value, pair->value_len);
-    else
-        parse_limit(request, pair->value, pair->value_len);
+    parsers[__builtin_ctz(bit)](request, pair->value, pair->value_len);
 }
 
 void request_parse_form(struct request *request, const char *form, size_t len)

@@ -16,6 +16,15 @@ void request_refuse(struct request *request, unsigned status, const char *format
 /* Takes the parameters of a query or a form. */
 void request_parse_form(struct request *request, const char *form, size_t len);
 
+/* The same of a list of keys: begins with none given, takes each, then asks. */
+void request_begin_keys(struct request *request);
+void request_parse_prefix(struct request *request, const char *value, size_t len);
+void request_parse_sort(struct request *request, const char *value, size_t len);
+void request_parse_count(struct request *request, const char *value, size_t len);
+void request_parse_cursor(struct request *request, const char *value, size_t len);
+void request_ask_keys(struct request *request);
+void request_reply_keys(struct request *request);
+
 /* Whether a body is, or would be, a list of requests. */
 bool request_may_be_list(const struct request *request, const char *content_type);
 

@@ -51,6 +51,16 @@ static const struct route routes[] = {
         .is_admin = true,
     },
     {
+        .path = "/keys",
+        .methods = METHOD_GET | METHOD_HEAD,
+        .allow = "GET, HEAD",
+        .parameters = PARAMETER_PREFIX | PARAMETER_LIMIT | PARAMETER_SORT | PARAMETER_COUNT |
+                      PARAMETER_CURSOR,
+        .takes = "prefix, limit, sort, count and cursor",
+        .without_key = MESSAGE_KEYS,
+        .is_admin = true,
+    },
+    {
         .path = "/metrics",
         .methods = METHOD_GET | METHOD_HEAD,
         .allow = "GET, HEAD",
@@ -109,6 +119,10 @@ static const struct {
       {"key", PARAMETER_KEY},
       {"tokens", PARAMETER_TOKENS},
       {"limit", PARAMETER_LIMIT},
+      {"prefix", PARAMETER_PREFIX},
+      {"sort", PARAMETER_SORT},
+      {"count", PARAMETER_COUNT},
+      {"cursor", PARAMETER_CURSOR},
 };
 
 #define LENGTH(array) (sizeof(array) / sizeof(array)[0])

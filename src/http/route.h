@@ -26,6 +26,10 @@ enum {
     PARAMETER_KEY = 1,
     PARAMETER_TOKENS = 2,
     PARAMETER_LIMIT = 4,
+    PARAMETER_PREFIX = 8,
+    PARAMETER_SORT = 16,
+    PARAMETER_COUNT = 32,
+    PARAMETER_CURSOR = 64,
 };
 
 /* What the answer to a route's message is for. */

@@ -361,11 +361,24 @@ uint32_t table_next_occupied(const struct table *table, uint32_t slot)
     return slot;
 }
 
-uint32_t table_sweep_look(struct table *table)
+/* Asks for the entry of a slot that will be looked at soon. */
+static void prefetch_ahead(const struct table *table, uint32_t slot)
 {
     enum { AHEAD = 8 };
-    if (table->hand + AHEAD < table->slots)
-        __builtin_prefetch(&table->cells[slot_cell(table->index[table->hand + AHEAD])]);
+    if (slot + AHEAD < table->slots)
+        __builtin_prefetch(&table->cells[slot_cell(table->index[slot + AHEAD])]);
+}
+
+bool table_look(const struct table *table, uint32_t slot, uint32_t *tag)
+{
+    prefetch_ahead(table, slot);
+    *tag = slot_tag(table->index[slot]);
+    return table->index[slot] != 0;
+}
+
+uint32_t table_sweep_look(struct table *table)
+{
+    prefetch_ahead(table, table->hand);
     if (table->index[table->hand] != 0)
         return table->hand;
     table_sweep_keep(table);

@@ -198,6 +198,7 @@ static void answer(struct message *message)
     case MESSAGE_STATUS:
     case MESSAGE_DAEMON:
     case MESSAGE_METRICS:
+    case MESSAGE_KEYS:
         ask_brain(message);
         return;
     case MESSAGE_RELOAD_FAILED:

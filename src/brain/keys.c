@@ -1,0 +1,381 @@
+#include "brain/keys.h"
+
+#include "brain/core.h"
+#include "brain/decide.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- cursors ----
+ *
+ * A cursor is the tag from which the walk goes on, and half of its keyed hash: what
+ * somebody made up, or got from a process that is gone, is told apart.
+ */
+
+static uint64_t cursor_of(const struct table *table, uint32_t tag)
+{
+    return (uint64_t)tag << 32 |
+           (uint32_t)table_hash(table, (const char[4]){(char)(tag >> 24), (char)(tag >> 16),
+                                                       (char)(tag >> 8), (char)tag}, 4);
+}
+
+static uint32_t tag_of_cursor(uint64_t cursor)
+{
+    return (uint32_t)(cursor >> 32);
+}
+
+static bool cursor_is_good(const struct table *table, uint64_t cursor)
+{
+    return cursor == KEYS_CURSOR_BEGIN || cursor == cursor_of(table, tag_of_cursor(cursor));
+}
+
+static uint32_t home_of(const struct table *table, uint32_t tag)
+{
+    return table_home(table, (uint64_t)tag << 32);
+}
+
+/* The first tag that belongs to a slot. */
+static uint32_t first_tag(const struct table *table, uint32_t slot)
+{
+    return (uint32_t)((((uint64_t)slot << 32) + table->slots - 1) / table->slots);
+}
+
+/* ---- entries of the answer ---- */
+
+struct search {
+    struct brain *brain;
+    const struct keys_question *ask;
+    struct keys_answer *answer;
+    int limit; /* the only one to show, or -1 */
+};
+
+static bool is_asked_for(const struct search *search, const char *key, size_t key_len)
+{
+    const struct keys_question *ask = search->ask;
+    return key_len >= ask->prefix_len && memcmp(key, ask->prefix, ask->prefix_len) == 0;
+}
+
+static void fill_in(struct keys_entry *entry, const char *key, size_t key_len,
+                    const struct bucket_answer *state, struct hitters_count denied)
+{
+    strcpy(entry->limit_name, state->limit->name);
+    entry->shadow = state->limit->shadow;
+    entry->active = state->active;
+    entry->key_len = (uint8_t)key_len;
+    memcpy(entry->key, key, key_len);
+    entry->remaining_tokens = state->remaining_tokens;
+    entry->burst = state->allowance->burst;
+    entry->full_after_ms = state->full_after_ms;
+    entry->denied = denied.count;
+    entry->denied_error = denied.error;
+}
+
+static struct hitters_count denials_of(const struct brain *brain, uint32_t limit, const char *key,
+                                       size_t key_len)
+{
+    uint64_t hash = table_hash(&brain->buckets.table, key, key_len) ^
+                    brain->buckets.name_hash[limit];
+    return hitters_look(&brain->denied, hash, key, key_len, (uint16_t)limit);
+}
+
+/* ---- those with the fewest tokens: a heap in `order`, the fullest of them on top ---- */
+
+/* Than a bucket with so many tokens, which is full after so long. */
+static bool is_fuller(const struct keys_entry *entry, uint64_t remaining_tokens,
+                      uint64_t full_after_ms)
+{
+    if (entry->remaining_tokens != remaining_tokens)
+        return entry->remaining_tokens > remaining_tokens;
+    return entry->full_after_ms < full_after_ms;
+}
+
+static bool is_fuller_at(const struct keys_answer *answer, uint32_t a, uint32_t b)
+{
+    const struct keys_entry *other = &answer->entry[answer->order[b]];
+    return is_fuller(&answer->entry[answer->order[a]], other->remaining_tokens,
+                     other->full_after_ms);
+}
+
+static void swap(struct keys_answer *answer, uint32_t a, uint32_t b)
+{
+    uint16_t kept = answer->order[a];
+    answer->order[a] = answer->order[b];
+    answer->order[b] = kept;
+}
+
+static void rise(struct keys_answer *answer, uint32_t at)
+{
+    for (; at > 0 && is_fuller_at(answer, at, (at - 1) / 2); at = (at - 1) / 2)
+        swap(answer, at, (at - 1) / 2);
+}
+
+static void sink(struct keys_answer *answer)
+{
+    for (uint32_t at = 0, child; (child = 2 * at + 1) < answer->found; at = child) {
+        if (child + 1 < answer->found && is_fuller_at(answer, child + 1, child))
+            child++;
+        if (!is_fuller_at(answer, child, at))
+            return;
+        swap(answer, at, child);
+    }
+}
+
+/* The entry to fill in for a bucket of so many tokens; NULL: it is fuller than all there are. */
+static struct keys_entry *make_room(const struct search *search, const struct bucket_answer *state)
+{
+    struct keys_answer *answer = search->answer;
+    if (search->ask->sort != KEYS_BY_REMAINING || answer->found < search->ask->count) {
+        answer->order[answer->found] = (uint16_t)answer->found;
+        return &answer->entry[answer->found++];
+    }
+    struct keys_entry *fullest = &answer->entry[answer->order[0]];
+    return is_fuller(fullest, state->remaining_tokens, state->full_after_ms) ? fullest : NULL;
+}
+
+static void show(const struct search *search, uint32_t limit, const char *key, size_t key_len,
+                 const struct bucket_answer *state)
+{
+    struct keys_answer *answer = search->answer;
+    uint32_t found = answer->found;
+    struct keys_entry *entry = make_room(search, state);
+    if (entry == NULL)
+        return;
+    fill_in(entry, key, key_len, state, denials_of(search->brain, limit, key, key_len));
+    if (search->ask->sort != KEYS_BY_REMAINING)
+        return;
+    if (answer->found > found)
+        rise(answer, found);
+    else
+        sink(answer);
+}
+
+/* ---- the walk ---- */
+
+/* The place of a slot's entry, whose line has an owner, as it is under the line in force. */
+static struct place place_of(const struct brain *brain, uint16_t owner, uint16_t line)
+{
+    const struct lines *lines = &brain->buckets.lines;
+    return (struct place){
+        .limit = (int)lines->edition[owner].limit,
+        .override = lines->line[line].index - 1,
+        .owner = owner,
+        .line = line,
+        .denied_until_s = OVERRIDE_FOR_EVER,
+    };
+}
+
+/* Shows a slot's entry if it is asked for and still matters. Changes nothing of it: what
+ * has come to its end is left to the sweep. */
+static void look_at_entry(const struct search *search, uint32_t slot)
+{
+    const struct brain *brain = search->brain;
+    const struct lines *lines = &brain->buckets.lines;
+    const struct table *table = &brain->buckets.table;
+    uint16_t line = table_line(table, slot), owner = lines->owners[line];
+    search->answer->looked_at++;
+    if (owner == EDITION_NONE || (search->limit >= 0 && owner != lines->of_limit[search->limit]))
+        return;
+
+    char key[KEY_MAX + 1];
+    size_t key_len = table_key(table, slot, key);
+    if (!is_asked_for(search, key, key_len))
+        return;
+    uint64_t marks[BUCKETS_MAX];
+    for (unsigned i = 0; i < lines->line[line].count; i++)
+        marks[i] = table_spent(table, slot, i);
+    if (!lines_is_in_force(lines, line))
+        line = lines_carry(lines, line, key, marks);
+    struct place place = place_of(brain, owner, line);
+    struct bucket_answer state;
+    decide_describe(brain, &place, 0, BUCKET_ALLOWED, marks, &state);
+    if (state.active)
+        show(search, (uint32_t)place.limit, key, key_len, &state);
+}
+
+struct tagged {
+    uint32_t tag, slot;
+};
+
+/* The entries that belong to a slot, from a tag on, sorted by tag. In a table that is two
+ * thirds full, and by a keyed hash, a slot has more than KEYS_PLACE_MAX with a
+ * probability of 10^-41. */
+static unsigned collect(const struct table *table, uint32_t home, uint32_t from_tag,
+                        struct tagged found[KEYS_PLACE_MAX], uint32_t *slots)
+{
+    unsigned count = 0;
+    uint32_t tag;
+    for (uint32_t slot = home; table_look(table, slot, &tag);
+         slot = slot + 1 == table->slots ? 0 : slot + 1) {
+        ++*slots;
+        if (home_of(table, tag) != home || tag < from_tag || count == KEYS_PLACE_MAX)
+            continue;
+        unsigned at = count++;
+        for (; at > 0 && found[at - 1].tag > tag; at--)
+            found[at] = found[at - 1];
+        found[at] = (struct tagged){tag, slot};
+    }
+    ++*slots;
+    return count;
+}
+
+/* Shows the entries that belong to a slot. False: there is no room for those from
+ * *from_tag on. Entries of one tag are shown together, for no cursor can come between
+ * them: a page that is empty makes room for them beyond its count. */
+static bool look_at_home(const struct search *search, uint32_t home, uint32_t *from_tag,
+                         uint32_t *slots)
+{
+    struct tagged tagged[KEYS_PLACE_MAX];
+    struct keys_answer *answer = search->answer;
+    unsigned count = collect(&search->brain->buckets.table, home, *from_tag, tagged, slots);
+    for (unsigned i = 0, next; i < count; i = next) {
+        uint32_t found = answer->found, looked_at = (uint32_t)answer->looked_at;
+        *from_tag = tagged[i].tag;
+        if (search->ask->sort == KEYS_IN_TABLE && found >= search->ask->count)
+            return false;
+        for (next = i; next < count && tagged[next].tag == tagged[i].tag; next++)
+            look_at_entry(search, tagged[next].slot);
+        if (answer->found > search->ask->count && found > 0) {
+            answer->found = found;
+            answer->looked_at = looked_at;
+            return false;
+        }
+    }
+    return true;
+}
+
+static void stop_at(const struct search *search, enum keys_result result, uint32_t tag)
+{
+    search->answer->result = result;
+    search->answer->cursor = cursor_of(&search->brain->buckets.table, tag);
+}
+
+static void walk(const struct search *search)
+{
+    const struct table *table = &search->brain->buckets.table;
+    struct keys_answer *answer = search->answer;
+    uint32_t tag = tag_of_cursor(answer->cursor), slots = 0;
+    uint64_t enough = answer->looked_at + KEYS_LOOK_ENTRIES;
+    for (uint32_t home = home_of(table, tag); home < table->slots; home++) {
+        if (slots >= KEYS_LOOK_SLOTS || answer->looked_at >= enough) {
+            stop_at(search, KEYS_GOES_ON, first_tag(table, home));
+            return;
+        }
+        if (!look_at_home(search, home, &tag, &slots)) {
+            stop_at(search, KEYS_FULL, tag);
+            return;
+        }
+    }
+    answer->result = KEYS_ENDED;
+}
+
+/* ---- the denied ---- */
+
+/* Shows a key as STATUS would, whether it is in the table or not. */
+static void show_denied(const struct search *search, const struct hitters_counter *counter)
+{
+    struct brain *brain = search->brain;
+    char key[KEY_MAX + 1];
+    memcpy(key, counter->key, counter->key_len);
+    key[counter->key_len] = '\0';
+    const char *name = brain->limits->limit[counter->label].name;
+    const struct bucket_question status = {
+        .key = key,
+        .key_len = counter->key_len,
+        .limit_name = name,
+        .limit_name_len = strlen(name),
+    };
+    struct place place = buckets_place(&brain->buckets, brain->limits, &status);
+    uint32_t slot = buckets_find(&brain->buckets, &place, &status);
+    uint64_t marks[BUCKETS_MAX];
+    struct bucket_answer state;
+    buckets_marks(&brain->buckets, &place, slot, marks);
+    decide_describe(brain, &place, 0, BUCKET_ALLOWED, marks, &state);
+    show(search, counter->label, key, counter->key_len, &state);
+}
+
+static void list_denied(const struct search *search)
+{
+    struct hitters_listed listed[HITTERS_LISTED_MAX];
+    size_t count = hitters_list(&search->brain->denied, listed);
+    search->answer->looked_at = count;
+    for (size_t i = 0; i < count && search->answer->found < search->ask->count; i++) {
+        const struct hitters_counter *counter = listed[i].counter;
+        bool is_of_limit = search->limit < 0 || counter->label == search->limit;
+        if (is_of_limit && is_asked_for(search, counter->key, counter->key_len))
+            show_denied(search, counter);
+    }
+    search->answer->result = KEYS_ENDED;
+}
+
+/* ---- the whole ---- */
+
+static uint64_t denied_over_ms(const struct brain *brain)
+{
+    uint64_t over_ns = brain->now_ns - brain->denied.began_ns +
+                       (HITTERS_WINDOWS - 1) * HITTERS_WINDOW_S * (uint64_t)NS_PER_S;
+    uint64_t uptime_ns = brain->now_ns - brain->started_ns;
+    return (over_ns < uptime_ns ? over_ns : uptime_ns) / NS_PER_MS;
+}
+
+void keys_answer(struct brain *brain, const struct keys_question *ask, struct keys_answer *answer)
+{
+    struct search search = {brain, ask, answer, .limit = -1};
+    if (!cursor_is_good(&brain->buckets.table, answer->cursor)) {
+        answer->result = KEYS_BAD_CURSOR;
+        return;
+    }
+    if (ask->limit_name != NULL) {
+        search.limit = limits_find(brain->limits, ask->limit_name, ask->limit_name_len);
+        if (search.limit < 0) {
+            answer->result = KEYS_NO_SUCH_LIMIT;
+            return;
+        }
+    }
+    hitters_advance(&brain->denied, brain->now_ns);
+    answer->looks++;
+    answer->tracked = brain->buckets.table.keys;
+    answer->denied_over_ms = denied_over_ms(brain);
+    if (ask->sort == KEYS_BY_DENIED)
+        list_denied(&search);
+    else
+        walk(&search);
+}
+
+/* ---- the asker's ---- */
+
+size_t keys_answer_bytes(uint32_t count)
+{
+    return sizeof(struct keys_answer) +
+           (count + (size_t)KEYS_PLACE_MAX) * sizeof(struct keys_entry);
+}
+
+void keys_answer_begin(struct keys_answer *answer, uint64_t cursor)
+{
+    answer->looks = 0;
+    answer->looked_at = 0;
+    answer->found = 0;
+    answer->cursor = cursor;
+}
+
+bool keys_wants_more(const struct keys_question *ask, const struct keys_answer *answer)
+{
+    return answer->result == KEYS_GOES_ON && answer->looks < KEYS_LOOKS_MAX &&
+           (ask->sort == KEYS_BY_REMAINING || answer->found < ask->count);
+}
+
+static int compare_fullness(const void *left, const void *right, void *entries)
+{
+    const struct keys_entry *a = (const struct keys_entry *)entries + *(const uint16_t *)left;
+    const struct keys_entry *b = (const struct keys_entry *)entries + *(const uint16_t *)right;
+    if (is_fuller(a, b->remaining_tokens, b->full_after_ms))
+        return 1;
+    return is_fuller(b, a->remaining_tokens, a->full_after_ms) ? -1 : 0;
+}
+
+void keys_arrange(const struct keys_question *ask, struct keys_answer *answer)
+{
+    if (ask->sort == KEYS_BY_REMAINING)
+        qsort_r(answer->order, answer->found, sizeof answer->order[0], compare_fullness,
+                answer->entry);
+}
