@@ -76,5 +76,6 @@ struct metrics_answer {
     struct daemon_answer daemon;
     uint64_t ticks;
     uint64_t tick_lag_ns; /* see meters_peak */
+    uint64_t log_lines_lost; /* the asker's to fill in */
     struct meters meters;
 };

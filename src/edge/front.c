@@ -308,6 +308,7 @@ int front_start(struct front *front, const struct listener *listeners, unsigned 
     front->http = http_new(connections_max, contract, has_admin(listeners, listeners_count), desk);
     if (front->http == NULL)
         return errno != 0 ? errno : ENOMEM;
+    http_set_lines_lost(front->http, log_lines_lost);
     int error = open_descriptors(front);
     atomic_fetch_add(with_room, 1);
     if (error == 0)

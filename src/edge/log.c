@@ -1,14 +1,10 @@
 #include "edge/log.h"
 
-#include <assert.h>
-#include <limits.h>
-#include <poll.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <unistd.h>
+#include "edge/log_queue.h"
 
-enum { LINE_MAX_BYTES = 1024 };
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
 
 static const char *const names[] = {
     [LOG_LEVEL_ERROR] = "error: ",
@@ -16,35 +12,70 @@ static const char *const names[] = {
     [LOG_LEVEL_INFO] = "",
 };
 
-/* A pipe that nobody empties must cost lines, not time. A pipe says that it can
- * be written to while it has room for PIPE_BUF bytes, which is more than a line. */
-static bool can_write(void)
+/* Cut, if it must be, where the line's end still has room; its length. */
+static size_t write_line(char line[LOG_LINE_MAX], enum log_level level, const char *format,
+                         va_list arguments)
 {
-    struct pollfd output = {.fd = STDERR_FILENO, .events = POLLOUT};
-    return poll(&output, 1, 0) == 1;
-}
-static_assert(LINE_MAX_BYTES <= PIPE_BUF, "a line goes into a pipe whole");
-
-void log_line(enum log_level level, const char *format, ...)
-{
-    char line[LINE_MAX_BYTES];
-    int prefix = snprintf(line, sizeof line, "allowd: %s", names[level]);
-    va_list arguments;
-    va_start(arguments, format);
-    int text = vsnprintf(line + prefix, sizeof line - (size_t)prefix, format, arguments);
-    va_end(arguments);
+    int prefix = snprintf(line, LOG_LINE_MAX, "allowd: %s", names[level]);
+    int text = vsnprintf(line + prefix, LOG_LINE_MAX - (size_t)prefix, format, arguments);
     if (text < 0)
-        return;
+        return 0;
 
     size_t len = (size_t)prefix + (size_t)text;
-    if (len > sizeof line - 1)
-        len = sizeof line - 1;
+    if (len > LOG_LINE_MAX - 1)
+        len = LOG_LINE_MAX - 1;
     for (size_t i = 0; i < len; i++)
         if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
             line[i] = '?';
     line[len++] = '\n';
-    if (can_write()) {
-        ssize_t written = write(STDERR_FILENO, line, len);
-        (void)written;
-    }
+    return len;
+}
+
+void log_line(enum log_level level, const char *format, ...)
+{
+    char line[LOG_LINE_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    size_t len = write_line(line, level, format, arguments);
+    va_end(arguments);
+    if (len > 0)
+        log_queue_put(line, len);
+}
+
+static size_t write_warning(char line[LOG_LINE_MAX], const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static size_t write_warning(char line[LOG_LINE_MAX], const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    size_t len = write_line(line, LOG_LEVEL_WARNING, format, arguments);
+    va_end(arguments);
+    return len;
+}
+
+static size_t lost_line(uint64_t lost, char line[LOG_LINE_MAX])
+{
+    return write_warning(line, "%" PRIu64 " log line%s lost: standard error took no more", lost,
+                         lost == 1 ? " was" : "s were");
+}
+
+int log_open(void)
+{
+    return log_queue_open(lost_line);
+}
+
+int log_start(void)
+{
+    return log_queue_start();
+}
+
+void log_end(void)
+{
+    log_queue_end();
+}
+
+uint64_t log_lines_lost(void)
+{
+    return log_queue_lost();
 }

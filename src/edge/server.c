@@ -65,6 +65,18 @@ static bool open_signals(struct server *server)
     return (server->signals >= 0 && server->done >= 0) || fail("open a signalfd", errno);
 }
 
+static bool open_log(void)
+{
+    int error = log_open();
+    return error == 0 || fail("open a pipe", error);
+}
+
+static bool start_log(void)
+{
+    int error = log_start();
+    return error == 0 || fail("start the log's thread", error);
+}
+
 static bool open_desk(struct server *server)
 {
     int error = reload_desk_open(&server->desk);
@@ -386,6 +398,7 @@ static void end_at_once(const struct server *server)
     log_warning("a second signal: ending at once");
     for (unsigned i = 0; i < server->listeners_count; i++)
         listener_remove_file(&server->listeners[i]);
+    log_end();
     _exit(EXIT_STATUS_OK);
 }
 
@@ -455,8 +468,9 @@ enum exit_status server_run(struct config *config, const char *config_path, bool
     server->listen_fixed = listen_fixed;
     server->desk = (struct reload_desk){-1, -1};
     notify_open(&server->notify, ready_fd);
-    if (open_signals(server) && open_desk(server) && start_state(server)) {
-        status = run_fronts(server);
+    if (open_signals(server) && open_log() && open_desk(server) && start_state(server)) {
+        if (start_log())
+            status = run_fronts(server);
         state_stop(&server->state);
         watchdog_release(&server->watchdog);
         batch_release(&server->control);
@@ -468,5 +482,6 @@ enum exit_status server_run(struct config *config, const char *config_path, bool
     close(server->done);
     reload_desk_close(&server->desk);
     free(server);
+    log_end();
     return status;
 }

@@ -1,5 +1,6 @@
 #include "http/http.h"
 
+#include "brain/meters.h"
 #include "http/access.h"
 #include "http/deadlines.h"
 #include "http/gate.h"
@@ -64,6 +65,7 @@ struct http {
     unsigned clients_used;
     unsigned connections, connections_max;
     size_t held; /* bytes, by all requests besides themselves */
+    uint64_t (*lines_lost)(void); /* of the log; NULL: there is none */
     const struct reload_desk *desk;
     unsigned reloads; /* requests that wait for one */
     uint64_t asked_ns;  /* when the batch went that is late; 0: none is */
@@ -443,6 +445,14 @@ static enum MHD_Result on_whole(struct http *http, struct MHD_Connection *connec
     return ask(http, request);
 }
 
+/* What only a front-end can tell of itself goes along. */
+static void reply_to(const struct http *http, struct request *request)
+{
+    if (request->metrics != NULL)
+        request->metrics->log_lines_lost = http->lines_lost == NULL ? 0 : http->lines_lost();
+    request_reply(request, http->contract->headers);
+}
+
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *upload,
                                   size_t *upload_len, void **client_context)
@@ -470,7 +480,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
             reply_health(&request->reply, request->route->purpose, http->draining,
                          http->waited_ns / NS_PER_MS);
         else
-            request_reply(request, http->contract->headers);
+            reply_to(http, request);
         count_held(http, request);
         return send_reply(http, connection, client);
     case REQUEST_RELOADS:
@@ -635,6 +645,11 @@ struct http *http_new(unsigned connections_max, struct contract *contract, bool 
     http_free(http);
     errno = why;
     return NULL;
+}
+
+void http_set_lines_lost(struct http *http, uint64_t (*lines_lost)(void))
+{
+    http->lines_lost = lines_lost;
 }
 
 void http_free(struct http *http)

@@ -35,6 +35,9 @@ struct http;
 struct http *http_new(unsigned connections_max, struct contract *contract, bool admin_apart,
                       const struct reload_desk *desk);
 
+/* What the log tells of itself: lines lost so far. Before anything is served. */
+void http_set_lines_lost(struct http *http, uint64_t (*lines_lost)(void));
+
 /* Closes what is open, and frees. */
 void http_free(struct http *http);
 

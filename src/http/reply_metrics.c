@@ -161,6 +161,9 @@ void reply_metrics(struct reply *reply, const struct metrics_answer *answer)
             answer->meters.turned_away, answer->meters.overdue);
     print_state(out, answer);
     print_reloads(out, answer);
+    single(out, "allowd_log_lines_lost_total", "counter",
+           "Log lines that standard error had no room for, or did not take.",
+           answer->log_lines_lost);
     family(out, "allowd_build_info", "gauge", "The version, as a label of the number 1.");
     fputs("allowd_build_info{version=\"" PACKAGE_VERSION "\"} 1\n", out);
     print_process(out, &answer->meters);

@@ -110,6 +110,7 @@ class Reload(Case):
             response, = ask(self.admin, request_bytes("POST", "/reload", [field]))
             self.assert_problem(response, 403, "another origin")
         self.reload()
+        self.daemon.wait_for_line("reloaded ", after=mark) # the log may come after the answer
         asked = [line for line in self.daemon.log()[mark:] if "asked for over HTTP" in line]
         self.assertEqual(len(asked), 1)
 
