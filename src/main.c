@@ -129,7 +129,7 @@ static void fill_standard_descriptors(void)
 static void print_line(void *context, const char *line)
 {
     (void)context;
-    fprintf(stderr, "%s\n", line);
+    fprintf(stderr, "%s%s\n", log_priority(LOG_LEVEL_ERROR), line);
 }
 
 static enum exit_status print_config(const struct config *config)
@@ -146,6 +146,7 @@ int main(int argc, char **argv)
     enum exit_status status;
 
     fill_standard_descriptors();
+    log_init();
     if (!parse_options(argc, argv, &options, &status))
         return (int)status;
     if (!config_load(options.config_path, &config, &faults)) {

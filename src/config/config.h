@@ -10,6 +10,7 @@
 #include "check/contract.h"
 #include "config/address.h"
 #include "config/faults.h"
+#include "config/log_settings.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -41,6 +42,7 @@ struct config {
     uint32_t threads;  /* front-end threads, 1 to CONFIG_THREADS_MAX */
     uint32_t max_keys; /* 1 to TABLE_KEYS_MAX */
     enum when_full when_full;
+    struct log_settings log;
     struct limits *limits;     /* a reference of its own; holds the tick too */
     struct contract *contract; /* a reference of its own */
 };

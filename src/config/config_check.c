@@ -3,6 +3,7 @@
 #include "config/config_contract.h"
 #include "config/config_limits.h"
 #include "config/config_listen.h"
+#include "config/config_log.h"
 #include "config/config_scalar.h"
 #include "config/config_token.h"
 #include "pure/table.h"
@@ -16,6 +17,7 @@ bool config_check(const struct raw_config *raw, struct config *config, struct fa
                                             CONFIG_DEFAULT_MAX_KEYS),
         .when_full = (enum when_full)scalar_word(faults, "when_full", raw->when_full,
                                                  when_full_names, WHEN_FULL_COUNT, WHEN_FULL_EVICT),
+        .log = config_log_check(raw, faults),
     };
     config_listen_check(raw, faults, &checked);
     checked.limits = config_limits_check(raw, scalar_tick(faults, raw->tick), faults);

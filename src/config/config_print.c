@@ -108,6 +108,12 @@ static void print_sockets(const struct socket_access *sockets, FILE *out)
         print_named(out, "socket_group: ", sockets->group_name);
 }
 
+static void print_log(const struct log_settings *log, FILE *out)
+{
+    fprintf(out, "log:\n  level: %s\n  format: %s\n", log_level_names[log->level],
+            log_format_names[log->format]);
+}
+
 void config_print(const struct config *config, FILE *out)
 {
     const struct contract *contract = config->contract;
@@ -120,9 +126,11 @@ void config_print(const struct config *config, FILE *out)
     quantity_print_duration(config->limits->tick_ms, tick);
     fprintf(out,
             "threads: %" PRIu32 "\ntick: %s\nmax_keys: %" PRIu32
-            "\nwhen_full: %s\nheaders: %s\nlimits:\n",
+            "\nwhen_full: %s\nheaders: %s\n",
             config->threads, tick, config->max_keys, when_full_names[config->when_full],
             headers_dialect_names[contract->headers]);
+    print_log(&config->log, out);
+    fputs("limits:\n", out);
     for (uint32_t i = 0; i < config->limits->count; i++)
         print_limit(&config->limits->limit[i], out);
     if (contract->checks_count > 0)

@@ -89,6 +89,13 @@ static const cyaml_schema_value_t check_entry = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_check, check_fields),
 };
 
+static const cyaml_schema_field_t log_fields[] = {
+    PLACE(struct raw_log, place),
+    OPTIONAL_STRING(struct raw_log, level),
+    OPTIONAL_STRING(struct raw_log, format),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t config_fields[] = {
     PLACE(struct raw_config, place),
     LIST("listen", struct raw_config, listen, &text_entry, CONFIG_LISTEN_MAX),
@@ -101,6 +108,7 @@ static const cyaml_schema_field_t config_fields[] = {
     OPTIONAL_STRING(struct raw_config, max_keys),
     OPTIONAL_STRING(struct raw_config, when_full),
     OPTIONAL_STRING(struct raw_config, headers),
+    CYAML_FIELD_MAPPING_PTR("log", CYAML_FLAG_OPTIONAL, struct raw_config, log, log_fields),
     LIST("limits", struct raw_config, limits, &limit_entry, LIMITS_MAX),
     LIST("checks", struct raw_config, checks, &check_entry, CHECKS_MAX),
     CYAML_FIELD_END,
@@ -110,7 +118,7 @@ static const cyaml_schema_field_t config_fields[] = {
 static_assert(NAMES(config_fields) <= CONFIG_NAMES_MAX && NAMES(limit_fields) <= CONFIG_NAMES_MAX &&
                   NAMES(override_fields) <= CONFIG_NAMES_MAX &&
                   NAMES(bucket_fields) <= CONFIG_NAMES_MAX &&
-                  NAMES(check_fields) <= CONFIG_NAMES_MAX,
+                  NAMES(check_fields) <= CONFIG_NAMES_MAX && NAMES(log_fields) <= CONFIG_NAMES_MAX,
               "no mapping has more names than CONFIG_NAMES_MAX");
 
 const cyaml_schema_value_t config_schema = {

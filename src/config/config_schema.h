@@ -54,6 +54,10 @@ struct raw_check {
     uint32_t trusted_proxies_count;
 };
 
+struct raw_log {
+    char *place, *level, *format;
+};
+
 struct raw_config {
     char *place;
     char **listen;
@@ -63,6 +67,7 @@ struct raw_config {
     char *admin_token_file;
     char *socket_mode, *socket_group;
     char *threads, *tick, *max_keys, *when_full, *headers;
+    struct raw_log *log; /* or NULL */
     struct raw_limit *limits;
     uint32_t limits_count;
     struct raw_check *checks;

@@ -293,6 +293,7 @@ static bool put_into_force(struct server *server, const struct config *next)
         return false;
     }
     server->limits_count = next->limits->count;
+    log_set(&next->log);
     for (unsigned i = 0; i < server->fronts_count; i++)
         front_set_contract(&server->fronts[i], next->contract);
     log_info("reloaded %s: %u limits", server->config_path, next->limits->count);
@@ -439,10 +440,11 @@ static void close_listeners(struct server *server)
 static enum exit_status run_fronts(struct server *server)
 {
     enum exit_status status = EXIT_STATUS_FAILURE;
+    unsigned limits = server->config->limits->count, max_keys = server->config->max_keys;
     warn_of_token(server->config);
     if (open_listeners(server) && start_fronts(server)) {
-        log_info("version " PACKAGE_VERSION " ready: %u limits, room for %u keys",
-                 server->config->limits->count, server->config->max_keys);
+        log_info("version " PACKAGE_VERSION " ready: %u limit%s, room for %u key%s",
+                 limits, limits == 1 ? "" : "s", max_keys, max_keys == 1 ? "" : "s");
         server->limits_count = server->config->limits->count;
         tell_serving(server, "");
         serve(server);
@@ -467,6 +469,7 @@ enum exit_status server_run(struct config *config, const char *config_path, bool
     server->config_path = config_path;
     server->listen_fixed = listen_fixed;
     server->desk = (struct reload_desk){-1, -1};
+    log_set(&config->log);
     notify_open(&server->notify, ready_fd);
     if (open_signals(server) && open_log() && open_desk(server) && start_state(server)) {
         if (start_log())

@@ -26,7 +26,7 @@
 
 #define NAMES                                                                                      \
     "listen, admin_listen, admin_token_file, socket_mode, socket_group, threads, tick, max_keys, "     \
-    "when_full, headers, limits, checks"
+    "when_full, headers, log, limits, checks"
 #define DEFAULT_LIMIT "  - name: default\n    burst: 10\n    rate: 1/s\n"
 
 static const char *top = ".";
@@ -232,6 +232,9 @@ static void test_shipped_example_uncommented(void **state)
                "max_keys: 1000000\n"
                "when_full: evict\n"
                "headers: ietf\n"
+               "log:\n"
+               "  level: info\n"
+               "  format: text\n"
                "limits:\n"
                "  - name: \"api\"\n"
                "    match: \"api:*\"\n"

@@ -1,14 +1,17 @@
 #!/usr/bin/python3 -B
 """The log: what is said of the daemon's life, in which form, and that it costs nobody time."""
+import datetime
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import tempfile
 import time
 import unittest
 
-from harness import (ALLOWD, PATIENCE_S, Connection, request_bytes, wait_until)
+from harness import ALLOWD, PATIENCE_S, Connection, Daemon, request_bytes, wait_until
 from metrics import Metrics
 
 FAULTS = 100  # that one reload tells
@@ -110,6 +113,172 @@ class FullPipe(unittest.TestCase):
         with open(f"/proc/{self.process.pid}/fdinfo/2", encoding="ascii") as file:
             flags = int(re.search(r"^flags:\s+(\d+)$", file.read(), re.M)[1], 8)
         self.assertFalse(flags & os.O_NONBLOCK)
+
+
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+LIMITS = "limits: [{name: default, burst: 2, rate: 1/d}]\n"
+JSON_LOG = "log: {format: json}\n" + LIMITS
+
+
+def parse(line):
+    """A line that must be one JSON object, without a name twice."""
+    def once(pairs):
+        names = [name for name, _ in pairs]
+        if len(set(names)) != len(names):
+            raise AssertionError(f"a name twice: {line!r}")
+        return dict(pairs)
+
+    event = json.loads(line, object_pairs_hook=once)
+    if list(event)[:3] != ["time", "level", "message"] or not TIME.match(event["time"]):
+        raise AssertionError(f"not an event: {line!r}")
+    return event
+
+
+class Format(unittest.TestCase):
+    def start(self, config, **options):
+        daemon = Daemon(config, **options)
+        self.addCleanup(daemon.kill)
+        return daemon
+
+    def test_json(self):
+        """From the first line to the last, each is one object; its time is now, in UTC."""
+        began = datetime.datetime.now(datetime.timezone.utc)
+        daemon = self.start(JSON_LOG)
+        daemon.stop()
+        events = [parse(line) for line in daemon.log()]
+        for event in events:
+            when = datetime.datetime.fromisoformat(event["time"].replace("Z", "+00:00"))
+            self.assertLess(abs((when - began).total_seconds()), 2 * PATIENCE_S)
+        self.assertEqual([event["level"] for event in events], ["info"] * len(events))
+        messages = [event["message"] for event in events]
+        self.assertRegex(messages[0], "^listening on ")
+        self.assertRegex(messages[1], "^version .* ready: 1 limit, room for 1000000 keys$")
+        self.assertEqual(messages[2:], ["Terminated: draining", "stopped"])
+
+    def test_hostile_texts(self):
+        """What a file holds cannot forge a line, in either form."""
+        hostile = ('a\\"b\\\\c', "\\r\\nallowd: forged", "\\u2028forged", "\\u0085forged",
+                   "\\e[2Jforged", "\\u202eforged", "\u00fc\u20ac\U0001f600")
+        for form in ("text", "json"):
+            daemon = self.start(f"log: {{format: {form}}}\n" + LIMITS)
+            mark = daemon.mark()
+            daemon.reload("".join(f'"{text}": 1\n' for text in hostile))
+            lines = daemon.log()[mark:]
+            self.assertEqual(len(lines), len(hostile) + 1, lines)
+            for line in lines:
+                message = parse(line)["message"] if form == "json" else line
+                self.assertTrue(message.startswith(
+                    daemon.config_path if form == "json" else f"allowd: error: {daemon.config_path}"))
+                self.assertTrue(line.isprintable(), line)
+            self.assertTrue(any("\u00fc\u20ac\U0001f600" in line for line in lines), lines)
+            daemon.stop()
+
+    def test_levels(self):
+        for level, wanted in (("info", {"error", "warning", "info"}),
+                              ("warning", {"error", "warning"}), ("error", {"error"})):
+            with self.subTest(level):
+                daemon = self.start(JSON_LOG, listen=("unix:{directory}/s",))
+                daemon.write_config(f"log: {{format: json, level: {level}}}\nmax_keys: 7\n" +
+                                    LIMITS)
+                self.reload(daemon, "success")
+                daemon.write_config(f"log: {{format: json, level: {level}}}\nmax_keys: 8\n" +
+                                    LIMITS)
+                self.reload(daemon, "success")
+                daemon.write_config("{}\nfaulty\n")
+                self.reload(daemon, "failure")
+                daemon.stop()
+                # What the first of these reloads says before it is in force is by the old level.
+                events = [parse(line) for line in daemon.log()]
+                first = next(i for i, event in enumerate(events) if "max_keys" in event["message"])
+                self.assertEqual({event["level"] for event in events[first + 1:]}, wanted)
+
+    @staticmethod
+    def reload(daemon, result):
+        """By what is counted: the log may not say."""
+        def count():
+            with Connection(daemon.directory + "/s") as connection:
+                connection.send(request_bytes("GET", "/metrics"))
+                metrics = Metrics(connection.receive().body.decode("utf-8"))
+            return metrics.value("allowd_config_reloads_total", result=result)
+
+        before = count()
+        daemon.signal(signal.SIGHUP)
+        wait_until(lambda: count() > before, "the reload is done")
+
+    def test_a_reload_changes_the_format(self):
+        """In both directions, from the line on that tells of it; a faulty one changes nothing."""
+        daemon = self.start(LIMITS)
+        for config, is_json in ((JSON_LOG, True), ("log: {format: text, x: 1}\n", True),
+                                (LIMITS, False), (JSON_LOG, True)):
+            daemon.reload(config)
+            line = daemon.log()[-1]
+            if is_json:
+                parse(line)
+            else:
+                self.assertTrue(line.startswith("allowd: reloaded "), line)
+        daemon.stop()
+
+
+class Journal(unittest.TestCase):
+    """The journal's end of a stream: JOURNAL_STREAM is the socket's device and inode."""
+
+    def run_under(self, config, stream=None):
+        """The lines of a life of a daemon; with a faulty configuration it ends at once."""
+        ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.addCleanup(ours.close)
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "allowd.yaml")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(config)
+            status = os.fstat(its.fileno())
+            process = subprocess.Popen(
+                [ALLOWD, "-c", path, "-l", "127.0.0.1:0"], stderr=its,
+                env=os.environ | {"JOURNAL_STREAM": stream or f"{status.st_dev}:{status.st_ino}"})
+            its.close()
+            try:
+                return self.read(process, ours, path)
+            finally:
+                process.kill()
+                process.wait()
+
+    def read(self, process, ours, path):
+        ours.settimeout(PATIENCE_S)
+        seen = b""
+        while data := ours.recv(1 << 16):
+            if b" ready: " in data and b" ready: " not in seen:
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write("max_keys: 7\n" + LIMITS)
+                process.send_signal(signal.SIGHUP)
+            seen += data
+            if b"reloaded " in data:
+                process.send_signal(signal.SIGTERM)
+        return seen.decode("utf-8").splitlines()
+
+    def test_text(self):
+        lines = self.run_under(LIMITS)
+        self.assertEqual([line[:3] for line in lines], ["<6>", "<6>", "<4>", "<6>", "<6>", "<6>"])
+        self.assertTrue(lines[0].startswith("<6>allowd: listening on "), lines)
+        self.assertTrue(lines[2].startswith("<4>allowd: warning: max_keys has changed"), lines)
+
+    def test_json(self):
+        lines = self.run_under(JSON_LOG)
+        self.assertEqual([line[:3] for line in lines], ["<6>", "<6>", "<4>", "<6>", "<6>", "<6>"])
+        self.assertEqual([parse(line[3:])["level"] for line in lines[:3]],
+                         ["info", "info", "warning"])
+
+    def test_a_faulty_configuration(self):
+        lines = self.run_under("nothing: 1\nlimits: []\n")
+        self.assertEqual(len(lines), 2)
+        for line in lines:
+            self.assertRegex(line, r"^<3>/.*/allowd\.yaml:\d+:\d+: ")
+
+    def test_not_the_journal(self):
+        """Standard error has been turned elsewhere, or what is said of it is nothing."""
+        for stream in ("0:0", ":", "1", "", "x:y", "8:99999999999999999999", "-1:-1"):
+            with self.subTest(stream):
+                lines = self.run_under(LIMITS, stream or " ")
+                self.assertTrue(all(line.startswith("allowd: ") for line in lines), lines)
+                self.assertEqual(len(lines), 6)
 
 
 if __name__ == "__main__":
