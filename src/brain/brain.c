@@ -48,6 +48,7 @@ static bool install(struct brain *brain, const struct limits_question *ask)
     limits_release(brain->limits);
     brain->limits = limits_retain(ask->limits);
     brain->when_full = ask->when_full;
+    sampler_set(&brain->denials, ask->limits->shown_denials, brain->now_ns);
     set_tick(brain, ask->limits->tick_ms * NS_PER_MS);
     return true;
 }

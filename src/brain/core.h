@@ -27,5 +27,6 @@ struct brain {
     struct brain_counters counters;
     struct meters meters;
     struct hitters denied; /* keys that were, labelled with their limit's index */
+    struct sampler denials; /* for the log */
     struct list_scratch list; /* while one is being answered */
 };

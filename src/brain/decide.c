@@ -204,7 +204,7 @@ static void count_denial(struct brain *brain, const struct place *place,
 }
 
 void decide_count(struct brain *brain, const struct place *place, const struct bucket_question *ask,
-                  const struct bucket_answer *answer, bool allowed)
+                  struct bucket_answer *answer, bool allowed)
 {
     struct brain_counters *counters = &brain->counters;
     if (allowed)
@@ -217,6 +217,8 @@ void decide_count(struct brain *brain, const struct place *place, const struct b
     meters_decided(&brain->meters, (uint32_t)place->limit, answer->result, allowed);
     if (!bucket_result_allows(answer->result) && answer->result != BUCKET_HELD_BACK)
         count_denial(brain, place, ask);
+    if (!allowed && bucket_answer_denies(answer))
+        answer->sample = sampler_take(&brain->denials, brain->now_ns);
 }
 
 static void reset(struct brain *brain, const struct place *place, uint32_t slot,

@@ -27,6 +27,7 @@ void decide_describe(const struct brain *brain, const struct place *place, uint6
                      enum bucket_result result, const uint64_t marks[BUCKETS_MAX],
                      struct bucket_answer *answer);
 
-/* Counts the answer to an ALLOW at a place, which is told as yes or as no. */
+/* Counts the answer to an ALLOW at a place, which is told as yes or as no, and
+ * samples it if it denies. */
 void decide_count(struct brain *brain, const struct place *place, const struct bucket_question *ask,
-                  const struct bucket_answer *answer, bool allowed);
+                  struct bucket_answer *answer, bool allowed);

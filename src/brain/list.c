@@ -189,7 +189,7 @@ static void answer_all(struct brain *brain, const struct list_question *list,
     if (answer->allowed)
         take_from_all(brain, list);
     for (uint32_t i = 0; i < list->count; i++) {
-        const struct bucket_answer *one = &list->calls[i].answer;
+        struct bucket_answer *one = &list->calls[i].answer;
         describe_one(brain, list, i, answer->allowed);
         decide_count(brain, &brain->list.place[i], &list->calls[i].ask, one, answer->allowed);
         if (is_refusal(brain, &brain->list.place[i], one->result) &&

@@ -28,3 +28,21 @@ bool bucket_answer_allows(const struct bucket_answer *answer)
 {
     return bucket_result_allows(answer->result) || answer->limit->shadow;
 }
+
+bool bucket_answer_denies(const struct bucket_answer *answer)
+{
+    switch (answer->result) {
+    case BUCKET_DENIED:
+    case BUCKET_EXCEEDS_BURST:
+    case BUCKET_TABLE_FULL:
+    case BUCKET_NEVER:
+        return !answer->limit->shadow;
+    case BUCKET_ALLOWED:
+    case BUCKET_UNCOUNTED:
+    case BUCKET_ALWAYS:
+    case BUCKET_HELD_BACK:
+    case BUCKET_NO_SUCH_LIMIT:
+        break;
+    }
+    return false;
+}

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "pure/limits.h"
+#include "pure/sampler.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -71,6 +72,7 @@ struct bucket_answer {
     uint64_t retry_after_ms;           /* until this very request would succeed; RETRY_NEVER; 0 if it did */
     uint64_t full_after_ms;            /* until all are full */
     bool active;                       /* not all are full */
+    struct sample sample;              /* if it denies: whether the log is to show it */
     struct bucket_state buckets[BUCKETS_MAX]; /* allowance->count of them */
 };
 
@@ -79,6 +81,10 @@ bool bucket_result_allows(enum bucket_result result);
 
 /* Whether the caller is told yes, but of ALL: a limit on trial allows whatever it decided. */
 bool bucket_answer_allows(const struct bucket_answer *answer);
+
+/* Whether the answer to ALLOW, of whichever kind, is no, or is why all of a list is
+ * refused: not what is on trial, nor what was only held back. */
+bool bucket_answer_denies(const struct bucket_answer *answer);
 
 /* One of a list. */
 struct bucket_call {

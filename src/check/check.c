@@ -182,6 +182,14 @@ static bool add_part(struct making *making, const struct part *part)
     return false;
 }
 
+bool check_key_is_private(const struct check *check)
+{
+    for (uint32_t i = 0; i < check->template.count; i++)
+        if (check->template.parts[i].kind == PART_HEADER)
+            return true;
+    return false;
+}
+
 bool check_key(const struct check *check, const struct check_request *request,
                char key[KEY_MAX + 1], size_t *key_len)
 {

@@ -51,6 +51,9 @@ void check_free(struct check *check); /* NULL is fine */
 /* The terms as they were given; they live as long as the check. */
 const struct check_terms *check_terms(const struct check *check);
 
+/* Whether its keys may hold what nobody else is to see: the value of a header field. */
+bool check_key_is_private(const struct check *check);
+
 /* What a request has to be asked for. Strings are borrowed during check_key. */
 struct check_request {
     const char *method;

@@ -1,6 +1,8 @@
 #include "check/secret.h"
 
+#include <assert.h>
 #include <sodium/utils.h>
+#include <string.h>
 
 bool secret_is_valid(const char *token, size_t len)
 {
@@ -23,4 +25,14 @@ bool secret_matches(const struct secret *secret, const char *token, size_t len)
 {
     struct secret other = secret_of(token, len);
     return secret->is_set && sodium_memcmp(secret->hash, other.hash, sizeof other.hash) == 0;
+}
+
+void secret_show(const char *text, size_t len, char shown[SECRET_SHOWN_MAX + 1])
+{
+    static const char prefix[] = "sha256:";
+    const struct secret secret = secret_of(text, len);
+    static_assert(sizeof prefix - 1 + 2 * sizeof secret.hash == SECRET_SHOWN_MAX, "it has room");
+    memcpy(shown, prefix, sizeof prefix - 1);
+    sodium_bin2hex(shown + sizeof prefix - 1, 2 * sizeof secret.hash + 1, secret.hash,
+                   sizeof secret.hash);
 }

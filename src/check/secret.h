@@ -1,5 +1,5 @@
 /*
- * Secrets: a token known by its hash alone, so that it can be neither leaked nor timed.
+ * Secrets: what is known, or shown, by its hash alone, so that it can be neither leaked nor timed.
  *
  * Owns nothing. Any thread. Never blocks.
  */
@@ -25,3 +25,7 @@ struct secret secret_of(const char *token, size_t len);
 
 /* Compares in a time that depends on nothing but the length of `token`. */
 bool secret_matches(const struct secret *secret, const char *token, size_t len);
+
+/* "sha256:" and the hash in hexadecimal, as a key that is too long is written too. */
+#define SECRET_SHOWN_MAX (7 + 2 * crypto_hash_sha256_BYTES)
+void secret_show(const char *text, size_t len, char shown[SECRET_SHOWN_MAX + 1]);

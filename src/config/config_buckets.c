@@ -28,7 +28,7 @@ static bool check_bucket(const char *raw_burst, const char *raw_rate, uint64_t t
                          struct faults *faults, struct bucket_terms *bucket)
 {
     bucket->burst = scalar_number(faults, "burst", raw_burst, 1, TOKENS_MAX, 0);
-    bucket->rate = scalar_rate(faults, raw_rate);
+    bucket->rate = scalar_rate(faults, "rate", "tokens", TOKENS_MAX, raw_rate);
     return check_credit(bucket, raw_burst, tick_ms, faults);
 }
 

@@ -21,6 +21,9 @@ bool config_check(const struct raw_config *raw, struct config *config, struct fa
     };
     config_listen_check(raw, faults, &checked);
     checked.limits = config_limits_check(raw, scalar_tick(faults, raw->tick), faults);
+    const struct rate denials = config_log_denials(raw, faults);
+    if (checked.limits != NULL)
+        checked.limits->shown_denials = denials;
     checked.contract = config_contract_check(raw, faults);
     config_token_check(raw, faults, &checked);
     if (faults->count > 0) {

@@ -1,6 +1,7 @@
 #include "config/config_log.h"
 
 #include "config/config_scalar.h"
+#include "pure/sampler.h"
 
 struct log_settings config_log_check(const struct raw_config *raw, struct faults *faults)
 {
@@ -12,4 +13,10 @@ struct log_settings config_log_check(const struct raw_config *raw, struct faults
     settings.format = (enum log_format)scalar_word(faults, "format", raw->log->format,
                                                    log_format_names, LOG_FORMATS, settings.format);
     return settings;
+}
+
+struct rate config_log_denials(const struct raw_config *raw, struct faults *faults)
+{
+    return scalar_rate(faults, "denials", "lines", SAMPLER_TOKENS_MAX,
+                       raw->log == NULL ? NULL : raw->log->denials);
 }

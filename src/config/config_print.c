@@ -108,10 +108,15 @@ static void print_sockets(const struct socket_access *sockets, FILE *out)
         print_named(out, "socket_group: ", sockets->group_name);
 }
 
-static void print_log(const struct log_settings *log, FILE *out)
+static void print_log(const struct log_settings *log, const struct rate *denials, FILE *out)
 {
+    char rate[QUANTITY_TEXT_MAX];
     fprintf(out, "log:\n  level: %s\n  format: %s\n", log_level_names[log->level],
             log_format_names[log->format]);
+    if (denials->tokens == 0)
+        return;
+    quantity_print_rate(denials, rate);
+    fprintf(out, "  denials: %s\n", rate);
 }
 
 void config_print(const struct config *config, FILE *out)
@@ -129,7 +134,7 @@ void config_print(const struct config *config, FILE *out)
             "\nwhen_full: %s\nheaders: %s\n",
             config->threads, tick, config->max_keys, when_full_names[config->when_full],
             headers_dialect_names[contract->headers]);
-    print_log(&config->log, out);
+    print_log(&config->log, &config->limits->shown_denials, out);
     fputs("limits:\n", out);
     for (uint32_t i = 0; i < config->limits->count; i++)
         print_limit(&config->limits->limit[i], out);

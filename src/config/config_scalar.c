@@ -86,24 +86,28 @@ uint64_t scalar_tick(struct faults *faults, const char *raw)
     return tick_ms;
 }
 
-struct rate scalar_rate(struct faults *faults, const char *raw)
+struct rate scalar_rate(struct faults *faults, const char *name, const char *counted, uint64_t max,
+                        const char *raw)
 {
     struct rate rate = {0};
     if (!scalar_is_usable(raw))
         return rate;
     struct placed value = scalar_placed(raw);
     enum quantity result = quantity_parse_rate(value.text, strlen(value.text), &rate);
-    if (result != QUANTITY_OK) {
-        char longest[QUANTITY_TEXT_MAX], range[128];
-        quantity_print_duration(PERIOD_MAX_MS, longest);
-        snprintf(range, sizeof range, "write 1 to %" PRIu64 " tokens per period of 1ms to %s",
-                 (uint64_t)TOKENS_MAX, longest);
-        refuse(faults, "rate", value, result, "a rate",
-               result == QUANTITY_OUT_OF_RANGE
-                   ? range
-                   : "write tokens per period, such as 50/s, 5/100ms or 1000/h");
-    }
-    return rate;
+    if (result == QUANTITY_OK && rate.tokens > max)
+        result = QUANTITY_OUT_OF_RANGE;
+    if (result == QUANTITY_OK)
+        return rate;
+    char longest[QUANTITY_TEXT_MAX], allowed[128];
+    quantity_print_duration(PERIOD_MAX_MS, longest);
+    if (result == QUANTITY_OUT_OF_RANGE)
+        snprintf(allowed, sizeof allowed, "write 1 to %" PRIu64 " %s per period of 1ms to %s", max,
+                 counted, longest);
+    else
+        snprintf(allowed, sizeof allowed,
+                 "write %s per period, such as 50/s, 5/100ms or 1000/h", counted);
+    refuse(faults, name, value, result, "a rate", allowed);
+    return (struct rate){0};
 }
 
 /* Whether the last backslash of a glob has nothing to quote: fnmatch(3) then matches nothing. */

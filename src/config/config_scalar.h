@@ -40,8 +40,10 @@ uint64_t scalar_number(struct faults *faults, const char *name, const char *raw,
 /* The tick in milliseconds, its default if it is not in the file, 0 if it is faulty. */
 uint64_t scalar_tick(struct faults *faults, const char *raw);
 
-/* A rate; one of 0 tokens if it is faulty or not in the file. */
-struct rate scalar_rate(struct faults *faults, const char *raw);
+/* A rate of 1 to `max` of what is counted, such as "tokens"; one of 0 if it is faulty or
+ * not in the file. */
+struct rate scalar_rate(struct faults *faults, const char *name, const char *counted, uint64_t max,
+                        const char *raw);
 
 /* Whether some key can match a glob, which has passed key_check; reported if not. */
 bool scalar_check_glob(struct faults *faults, const char *name, struct placed glob);

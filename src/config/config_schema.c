@@ -93,6 +93,7 @@ static const cyaml_schema_field_t log_fields[] = {
     PLACE(struct raw_log, place),
     OPTIONAL_STRING(struct raw_log, level),
     OPTIONAL_STRING(struct raw_log, format),
+    OPTIONAL_STRING(struct raw_log, denials),
     CYAML_FIELD_END,
 };
 

@@ -55,7 +55,7 @@ struct raw_check {
 };
 
 struct raw_log {
-    char *place, *level, *format;
+    char *place, *level, *format, *denials;
 };
 
 struct raw_config {

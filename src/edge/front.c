@@ -1,6 +1,7 @@
 #include "edge/front.h"
 
 #include "edge/log.h"
+#include "edge/log_denial.h"
 #include "machine/thread.h"
 
 #include <errno.h>
@@ -289,6 +290,11 @@ static bool has_admin(const struct listener *listeners, unsigned count)
     return false;
 }
 
+static const struct http_log log_of_front = {
+    .lines_lost = log_lines_lost,
+    .denial = log_denial,
+};
+
 int front_start(struct front *front, const struct listener *listeners, unsigned listeners_count,
                 struct state *state, struct contract *contract, const struct reload_desk *desk,
                 unsigned connections_max, atomic_uint *with_room, int done)
@@ -308,7 +314,7 @@ int front_start(struct front *front, const struct listener *listeners, unsigned 
     front->http = http_new(connections_max, contract, has_admin(listeners, listeners_count), desk);
     if (front->http == NULL)
         return errno != 0 ? errno : ENOMEM;
-    http_set_lines_lost(front->http, log_lines_lost);
+    http_set_log(front->http, &log_of_front);
     int error = open_descriptors(front);
     atomic_fetch_add(with_room, 1);
     if (error == 0)

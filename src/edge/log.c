@@ -79,19 +79,26 @@ static void append_time(struct log_text *line)
     log_text_own(line, text);
 }
 
-static void begin(struct log_text *line, enum log_level level, enum log_format format)
+enum log_format log_begin(struct log_text *line, enum log_level level)
 {
+    enum log_format format = (enum log_format)atomic_load(&format_now);
     line->len = 0;
     log_text_own(line, log_priority(level));
     if (format == LOG_FORMAT_TEXT) {
         log_text_own(line, prefixes[level]);
-        return;
+        return format;
     }
     log_text_own(line, "{\"time\":\"");
     append_time(line);
     log_text_own(line, "\",\"level\":\"");
     log_text_own(line, log_level_names[level]);
     log_text_own(line, "\",\"message\":");
+    return format;
+}
+
+void log_send(const struct log_text *line)
+{
+    log_queue_put(line->bytes, line->len);
 }
 
 /* Writes a line. false: it is not grave enough to be one. */
@@ -99,14 +106,13 @@ static bool write_message(struct log_text *line, enum log_level level, const cha
                           va_list arguments)
 {
     char message[MESSAGE_MAX];
-    enum log_format form = (enum log_format)atomic_load(&format_now);
     if ((int)level > atomic_load(&least))
         return false;
     int len = vsnprintf(message, sizeof message, format, arguments);
     if (len < 0)
         return false;
     size_t kept = (size_t)len < sizeof message ? (size_t)len : sizeof message - 1;
-    begin(line, level, form);
+    enum log_format form = log_begin(line, level);
     if (form == LOG_FORMAT_TEXT)
         log_text_plain(line, message, kept);
     else
@@ -123,7 +129,7 @@ void log_line(enum log_level level, const char *format, ...)
     bool is_written = write_message(&line, level, format, arguments);
     va_end(arguments);
     if (is_written)
-        log_queue_put(line.bytes, line.len);
+        log_send(&line);
 }
 
 /* ---- what was lost ---- */

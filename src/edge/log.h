@@ -38,5 +38,11 @@ int log_open(void);
 int log_start(void);
 void log_end(void);
 
+/* For a line with more to it than a text: begins it, up to where JSON has the message
+ * and text the text; and sends it, once its end is in it. */
+struct log_text;
+enum log_format log_begin(struct log_text *line, enum log_level level);
+void log_send(const struct log_text *line);
+
 /* Lines lost so far. */
 uint64_t log_lines_lost(void);

@@ -65,7 +65,7 @@ struct http {
     unsigned clients_used;
     unsigned connections, connections_max;
     size_t held; /* bytes, by all requests besides themselves */
-    uint64_t (*lines_lost)(void); /* of the log; NULL: there is none */
+    const struct http_log *log; /* NULL: there is none */
     const struct reload_desk *desk;
     unsigned reloads; /* requests that wait for one */
     uint64_t asked_ns;  /* when the batch went that is late; 0: none is */
@@ -449,7 +449,7 @@ static enum MHD_Result on_whole(struct http *http, struct MHD_Connection *connec
 static void reply_to(const struct http *http, struct request *request)
 {
     if (request->metrics != NULL)
-        request->metrics->log_lines_lost = http->lines_lost == NULL ? 0 : http->lines_lost();
+        request->metrics->log_lines_lost = http->log == NULL ? 0 : http->log->lines_lost();
     request_reply(request, http->contract->headers);
 }
 
@@ -647,9 +647,9 @@ struct http *http_new(unsigned connections_max, struct contract *contract, bool 
     return NULL;
 }
 
-void http_set_lines_lost(struct http *http, uint64_t (*lines_lost)(void))
+void http_set_log(struct http *http, const struct http_log *log)
 {
-    http->lines_lost = lines_lost;
+    http->log = log;
 }
 
 void http_free(struct http *http)
@@ -740,11 +740,34 @@ void http_stalled(struct http *http, uint64_t asked_ns)
     http->asked_ns = asked_ns;
 }
 
+static void log_if_sampled(const struct http_log *log, const struct bucket_question *ask,
+                           const struct bucket_answer *answer, bool key_is_private)
+{
+    if (bucket_answer_denies(answer) && answer->sample.is_taken)
+        log->denial(ask, answer, key_is_private);
+}
+
+/* What the brain has chosen of the denials, also of those whose client has gone. */
+static void log_denials(const struct http_log *log, const struct request *request)
+{
+    const struct message *message = &request->message;
+    const struct list_question *list = &message->ask.list;
+    if (message->kind == MESSAGE_ALLOW)
+        log_if_sampled(log, &message->ask.bucket, &message->answer.bucket,
+                       request->route == &route_check && request->check.key_is_private);
+    else if ((message->kind == MESSAGE_EACH || message->kind == MESSAGE_ALL) &&
+             message->answer.list.no_such_limit == list->count)
+        for (uint32_t i = 0; i < list->count; i++)
+            log_if_sampled(log, &list->calls[i].ask, &list->calls[i].answer, false);
+}
+
 void http_answered(struct http *http, uint64_t waited_ns)
 {
     for (size_t i = 0; i < http->batch.count; i++) {
         struct client *client = client_of(http->batch.messages[i]);
         client->request.stage = REQUEST_ANSWERED;
+        if (http->log != NULL)
+            log_denials(http->log, &client->request);
         if (client->is_orphan) {
             release_request(http, &client->request);
             client_give_back(http, client);

@@ -35,8 +35,15 @@ struct http;
 struct http *http_new(unsigned connections_max, struct contract *contract, bool admin_apart,
                       const struct reload_desk *desk);
 
-/* What the log tells of itself: lines lost so far. Before anything is served. */
-void http_set_lines_lost(struct http *http, uint64_t (*lines_lost)(void));
+/* The log, which is of a higher layer. Neither waits. */
+struct http_log {
+    uint64_t (*lines_lost)(void); /* so far */
+    void (*denial)(const struct bucket_question *ask, const struct bucket_answer *answer,
+                   bool key_is_private);
+};
+
+/* Where to log; before anything is served, and unless this is called nowhere. */
+void http_set_log(struct http *http, const struct http_log *log);
 
 /* Closes what is open, and frees. */
 void http_free(struct http *http);

@@ -12,25 +12,35 @@ static void write_names(struct text *body, const struct bucket_question *ask,
     text_string(body, answer->limit->quoted_name);
 }
 
-static const char *reason_of(enum bucket_result result)
+const char *reply_reason(enum bucket_result result)
 {
     switch (result) {
     case BUCKET_EXCEEDS_BURST:
-        return ",\"reason\":\"exceeds_burst\"";
+        return "exceeds_burst";
     case BUCKET_TABLE_FULL:
     case BUCKET_UNCOUNTED:
-        return ",\"reason\":\"table_full\"";
+        return "table_full";
     case BUCKET_ALWAYS:
     case BUCKET_NEVER:
-        return ",\"reason\":\"override\"";
+        return "override";
     case BUCKET_HELD_BACK:
-        return ",\"reason\":\"held_back\"";
+        return "held_back";
     case BUCKET_ALLOWED:
     case BUCKET_DENIED:
     case BUCKET_NO_SUCH_LIMIT:
         break;
     }
     return "";
+}
+
+static void write_reason(struct text *body, enum bucket_result result)
+{
+    const char *reason = reply_reason(result);
+    if (reason[0] == '\0')
+        return;
+    text_literal(body, ",\"reason\":\"");
+    text_string(body, reason);
+    text_literal(body, "\"");
 }
 
 /* Each bucket on its own, where there are several or they have names. */
@@ -133,7 +143,7 @@ void reply_write_allow(struct text *body, const struct bucket_question *ask,
     reply_write_retry_after_ms(body, allowed ? 0 : answer->retry_after_ms);
     text_literal(body, ",\"reset_after_ms\":");
     text_number(body, answer->full_after_ms);
-    text_string(body, reason_of(answer->result));
+    write_reason(body, answer->result);
     write_extras(body, answer);
     if (answer->limit->shadow)
         write_would_allow(body, answer, allowed);

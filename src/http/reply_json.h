@@ -27,6 +27,9 @@ uint32_t reply_violated(const struct bucket_answer *answer, const char *names[BU
 /* The same as an array. */
 void reply_write_violated(struct text *body, const struct bucket_answer *answer);
 
+/* Why an answer is what it is, where that is not plain; else empty. */
+const char *reply_reason(enum bucket_result result);
+
 /* A number of milliseconds, or null. */
 void reply_write_retry_after_ms(struct text *body, uint64_t retry_after_ms);
 

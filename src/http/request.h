@@ -60,6 +60,7 @@ struct request {
     struct {
         unsigned deny_status;
         bool is_missing, missing_allows;
+        bool key_is_private; /* the log must not show it as it is */
     } check; /* of route_check */
     char key[KEY_MAX + 1];
     char limit_name[LIMIT_NAME_MAX + 1];

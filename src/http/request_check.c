@@ -32,6 +32,7 @@ void request_check(struct request *request, const struct contract *contract, con
     request->check.missing_allows = terms->missing_allows;
     request->check.is_missing = !check_key(check, &asked, request->key, &ask->key_len);
     ask->key = request->key;
+    request->check.key_is_private = check_key_is_private(check);
     if (terms->limit != NULL) {
         strcpy(request->limit_name, terms->limit);
         ask->limit_name = request->limit_name;

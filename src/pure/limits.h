@@ -82,6 +82,7 @@ struct limits {
     uint64_t tick_ms;
     uint32_t count;
     uint32_t fallback; /* index of the limit named "default" */
+    struct rate shown_denials; /* to be sampled for the log; 0 tokens: none. Set before it is shared */
     struct limit limit[];
 };
 

@@ -1,6 +1,8 @@
 #!/usr/bin/python3 -B
 """The log: what is said of the daemon's life, in which form, and that it costs nobody time."""
+import concurrent.futures
 import datetime
+import hashlib
 import json
 import os
 import re
@@ -10,8 +12,9 @@ import subprocess
 import tempfile
 import time
 import unittest
+import urllib.parse
 
-from harness import ALLOWD, PATIENCE_S, Connection, Daemon, request_bytes, wait_until
+from harness import ALLOWD, JSON, PATIENCE_S, Connection, Daemon, request_bytes, wait_until
 from metrics import Metrics
 
 FAULTS = 100  # that one reload tells
@@ -217,6 +220,210 @@ class Format(unittest.TestCase):
             else:
                 self.assertTrue(line.startswith("allowd: reloaded "), line)
         daemon.stop()
+
+
+DENYING = "limits: [{name: default, burst: 1, rate: 1/d}]\n"
+
+
+def show(form, rate, level="info"):
+    return f"log: {{format: {form}, denials: {rate}, level: {level}}}\n"
+
+
+class Denials(unittest.TestCase):
+    """Asks for more than the burst, which is denied whatever there is."""
+
+    def start(self, config):
+        self.daemon = Daemon(config, listen=("unix:{directory}/s",))
+        self.addCleanup(self.daemon.kill)
+        return self.daemon
+
+    def call(self, method, target, headers=(), body=None):
+        with Connection(self.daemon.directory + "/s") as connection:
+            connection.send(request_bytes(method, target, headers, body))
+            return connection.receive()
+
+    def deny(self, key, tokens=2):
+        response = self.call("GET", f"/allow?key={urllib.parse.quote(key, safe='')}&tokens={tokens}")
+        self.assertEqual(response.status, 429, response)
+        return response.json()
+
+    def is_listening(self):
+        try:
+            Connection(self.daemon.directory + "/s").close()
+            return True
+        except OSError:
+            return False
+
+    def events(self):
+        """Of a log in JSON, once the daemon has ended: the denials."""
+        return [event for event in map(parse, self.daemon.log()) if event["message"] == "denied"]
+
+    HOSTILE = ("plain", "a b", 'quote"quote', "back\\slash", 'x","level":"error","y":"',
+               "\u2028allowd: error: forged", "\u2029", "\u202egnp.exe", "\u2066a\u2069", "\u200f",
+               "allowd: stopped", "<3>allowd: error: forged", "\u00fc\u20ac\U0001f600", "%s%n", "\ufeff",
+               "k" * 255, '"' * 255, "\u2028" * 85, "\U0001f600" * 63)
+
+    def test_json(self):
+        """Every key comes out as it went in, and every number is the answer's."""
+        self.start(show("json", "1000000/s") + DENYING)
+        answers = [self.deny(key) for key in self.HOSTILE]
+        self.daemon.stop()
+        for event, answer, key in zip(self.events(), answers, self.HOSTILE, strict=True):
+            self.assertEqual(event["key"], key)
+            self.assertEqual({name: event[name] for name in event
+                              if name not in ("time", "level", "message", "more_denials")},
+                             {name: answer[name] for name in
+                              ("key", "limit", "tokens", "remaining", "retry_after_ms",
+                               "violated-policies", "reason")})
+            self.assertEqual((event["level"], event["more_denials"]), ("info", 0))
+        for line in self.daemon.log():
+            self.assertFalse(set(line) & set("\u2028\u2029\u202e\u2066\u2069\u200f"), line)
+
+    def test_text(self):
+        """One line each, of which the key cannot leave its quotes."""
+        self.start(show("text", "1000000/s") + DENYING)
+        for key in self.HOSTILE:
+            self.deny(key)
+        self.daemon.stop()
+        pattern = re.compile(r'allowd: denied: key=("(?:[^"\\]|\\.)*") limit="default" tokens=2 '
+                             r'remaining=1 retry_after_ms=never violated-policies="default" '
+                             r'reason=exceeds_burst$')
+        matches = [pattern.match(line) for line in self.daemon.log() if " denied: " in line]
+        self.assertEqual([json.loads(match[1]) for match in matches], list(self.HOSTILE))
+        self.assertEqual(self.daemon.log()[1 + 1 + len(self.HOSTILE):],
+                         ["allowd: Terminated: draining", "allowd: stopped"])
+
+    def test_kinds(self):
+        """Single ones, batches, all or none, checks; overrides and several buckets."""
+        self.start(show("json", "1000000/s") + """\
+limits:
+  - name: two
+    match: "two:*"
+    buckets:
+      - {name: small, burst: 1, rate: 1/d}
+      - {name: large, burst: 9, rate: 1/d}
+  - name: trial
+    match: "trial:*"
+    burst: 1
+    rate: 1/d
+    shadow: true
+  - name: default
+    burst: 1
+    rate: 1/d
+    overrides:
+      - {key: "never*", action: deny}
+      - {key: "k:not-for-the-log-2", action: deny}
+checks:
+  - {name: edge, key: "{method}", deny_status: 403}
+  - {name: keys, key: "k:{header:X-Api-Key}", deny_status: 403}
+""")
+        body = {"requests": [{"key": "e1"}, {"key": "e2", "tokens": 2}, {"key": "e3", "tokens": 3}]}
+        self.call("POST", "/allow", [JSON], json.dumps(body).encode())
+        body = {"mode": "all", "requests": [{"key": "a1"}, {"key": "a2", "tokens": 2}]}
+        self.call("POST", "/allow", [JSON], json.dumps(body).encode())
+        for _ in range(2):
+            self.call("GET", "/check/edge")
+        for _ in range(2):
+            self.call("GET", "/check/keys", [("X-Api-Key", "not-for-the-log")])
+        self.call("GET", "/check/keys", [("X-Api-Key", "not-for-the-log-2")])
+        self.deny("two:x", 3)
+        self.deny("never-me", 1)
+        self.assertEqual(self.call("GET", "/allow?key=trial:x&tokens=2").status, 200)
+        self.call("GET", "/status?key=e2")
+        self.daemon.stop()
+        seen = [(event["key"], event["tokens"], event["limit"], event["violated-policies"],
+                 event.get("reason"), event.get("override")) for event in self.events()]
+        self.assertEqual(seen, [
+            ("e2", 2, "default", ["default"], "exceeds_burst", None),
+            ("e3", 3, "default", ["default"], "exceeds_burst", None),
+            ("a2", 2, "default", ["default"], "exceeds_burst", None),
+            ("GET", 1, "default", ["default"], None, None),
+            ("sha256:" + hashlib.sha256(b"k:not-for-the-log").hexdigest(), 1, "default",
+             ["default"], None, None),
+            ("sha256:" + hashlib.sha256(b"k:not-for-the-log-2").hexdigest(), 1, "default",
+             ["default"], "override", None),
+            ("two:x", 3, "two", ["two/small"], "exceeds_burst", None),
+            ("never-me", 1, "default", ["default"], "override", "never*")])
+        self.assertNotIn("not-for-the-log", "\n".join(self.daemon.log()))
+
+    def test_as_many_as_the_rate_says(self):
+        """Under load, from two front-end threads; what is not shown the next one counts."""
+        clients, each = 8, 250
+        self.start("threads: 2\n" + show("json", "5/366d") + DENYING)
+
+        def hammer(number):
+            with Connection(self.daemon.directory + "/s") as connection:
+                for i in range(each):
+                    connection.send(request_bytes("GET", f"/allow?key={number}-{i}&tokens=2"))
+                    self.assertEqual(connection.receive().status, 429)
+
+        with concurrent.futures.ThreadPoolExecutor(clients) as pool:
+            list(pool.map(hammer, range(clients)))
+        self.daemon.reload("threads: 2\n" + show("json", "5/365d") + DENYING)
+        self.deny("last")
+        self.daemon.stop()
+        events = self.events()
+        self.assertEqual(len(events), 6)
+        self.assertEqual([event["more_denials"] for event in events], [0] * 5 +
+                         [clients * each - 5])
+        self.assertEqual(events[-1]["key"], "last")
+
+    def test_in_text_the_rest_is_counted_too(self):
+        self.start(show("text", "1/366d") + DENYING)
+        for _ in range(2):
+            self.deny("a")
+        self.daemon.reload(show("text", "1/365d") + DENYING)
+        for _ in range(3):
+            self.deny("b")
+        self.daemon.reload(show("text", "1/364d") + DENYING)
+        self.deny("c")
+        self.daemon.reload(show("text", "1/363d") + DENYING)
+        self.deny("d")
+        self.daemon.stop()
+        lines = [line for line in self.daemon.log() if " denied: " in line]
+        self.assertEqual(len(lines), 4)
+        for line, end in zip(lines, ("exceeds_burst", ", and 1 more denial", ", and 2 more denials",
+                                     "exceeds_burst")):
+            self.assertTrue(line.endswith(end), line)
+
+    def test_none_unless_asked_for(self):
+        self.start("log: {format: json}\n" + DENYING)
+        self.deny("a")
+        self.daemon.reload(show("json", "1/s") + DENYING)
+        self.deny("b")
+        self.daemon.reload("log: {format: json}\n" + DENYING)
+        self.deny("c")
+        self.daemon.stop()
+        self.assertEqual([event["key"] for event in self.events()], ["b"])
+
+    def test_whatever_the_level(self):
+        """They have a switch of their own."""
+        self.daemon = Daemon(show("json", "9/s", "error") + DENYING, wait=False,
+                             listen=("unix:{directory}/s",))
+        self.addCleanup(self.daemon.kill)
+        wait_until(self.is_listening, "it listens")
+        self.deny("a")
+        self.daemon.stop()
+        self.assertEqual([event["key"] for event in map(parse, self.daemon.log())], ["a"])
+
+    def test_no_secret(self):
+        """Neither a token nor a header nor a target, of whatever is answered."""
+        token = "secret-0123456789abcdef"
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "token")
+            with open(path, "w", encoding="ascii", opener=lambda *args: os.open(*args, 0o600)) as file:
+                file.write(token)
+            self.start(show("json", "1000000/s") + f"admin_token_file: {path}\n" + DENYING)
+            right, wrong = ("Authorization", "Bearer " + token), ("Authorization", "Bearer secret-x")
+            for header in (right, wrong, ("Cookie", "secret-cookie"), ("X-Secret", "secret-field")):
+                for method, target in (("GET", "/allow?key=a&tokens=2"), ("POST", "/reset?key=a"),
+                                       ("POST", "/reload"), ("GET", "/metrics"), ("POST", "/refund"),
+                                       ("GET", "/allow?key=a&secret-name=secret-value"),
+                                       ("GET", "/secret-path?secret-query"), ("SECRET", "/allow")):
+                    self.call(method, target, [header])
+            self.daemon.stop()
+        self.assertEqual(len(self.events()), 4)
+        self.assertNotIn("secret", "\n".join(self.daemon.log()).lower())
 
 
 class Journal(unittest.TestCase):
