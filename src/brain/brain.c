@@ -266,6 +266,11 @@ void brain_measure_batch(struct brain *brain, uint64_t messages)
     meters_batch(&brain->meters, messages);
 }
 
+struct news brain_news(struct brain *brain)
+{
+    return news_take(&brain->told, &brain->counters, brain->now_ns);
+}
+
 uint64_t brain_decisions(const struct brain *brain)
 {
     return brain->counters.allowed + brain->counters.denied;

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "brain/message.h"
+#include "brain/news.h"
 #include "brain/tally.h"
 #include "pure/table.h"
 
@@ -55,6 +56,9 @@ struct limits *brain_limits(const struct brain *brain);
 void brain_take_tally(struct brain *brain, const struct tally *tally);
 void brain_measure_batch(struct brain *brain, uint64_t messages);
 void brain_measure_time(struct brain *brain, uint64_t decisions, uint64_t took_ns);
+
+/* What has happened that nobody asked about, to be told once. */
+struct news brain_news(struct brain *brain);
 
 /* Decisions made so far. */
 uint64_t brain_decisions(const struct brain *brain);

@@ -6,6 +6,7 @@
 #include "brain/brain.h"
 #include "brain/buckets.h"
 #include "brain/meters.h"
+#include "brain/news.h"
 #include "pure/hitters.h"
 
 /* What is worked out of a list's calls, by their index. */
@@ -28,5 +29,6 @@ struct brain {
     struct meters meters;
     struct hitters denied; /* keys that were, labelled with their limit's index */
     struct sampler denials; /* for the log */
+    struct news_told told;
     struct list_scratch list; /* while one is being answered */
 };

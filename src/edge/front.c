@@ -2,9 +2,11 @@
 
 #include "edge/log.h"
 #include "edge/log_denial.h"
+#include "edge/log_news.h"
 #include "machine/thread.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,10 +160,13 @@ static void wait_and_accept(struct front *front, int timeout_ms)
 static void outwait_stall(struct front *front, struct batch *batch, uint64_t asked_ns)
 {
     http_stalled(front->http, asked_ns);
+    log_warning("no decision for %d ms: the state thread is held up", FRONT_STALL_MS);
     while (!exchange_is_answered(batch)) {
         http_run(front->http);
         wait_and_accept(front, STALL_LOOK_MS);
     }
+    log_info("decisions go on after %" PRIu64 " ms",
+             (clock_now_ns(&clock_system) - asked_ns) / NS_PER_MS);
 }
 
 static void exchange(struct front *front, struct batch *batch)
@@ -173,6 +178,7 @@ static void exchange(struct front *front, struct batch *batch)
     if (!exchange_await(batch, asked_ns + FRONT_STALL_MS * (uint64_t)NS_PER_MS))
         outwait_stall(front, batch, asked_ns);
     http_answered(front->http, clock_now_ns(&clock_system) - asked_ns);
+    log_news(&front->news);
 }
 
 /* Whether what was counted has waited for a batch to go along with for long enough. */
@@ -243,7 +249,7 @@ static void drain(struct front *front)
         run_http(front);
     }
     if (http_connections(front->http) > 0)
-        log_warning("%u connections had a request unfinished at the deadline; closing them",
+        log_warning("requests unfinished at the deadline: %u; closing their connections",
                     http_connections(front->http));
 }
 
@@ -315,6 +321,7 @@ int front_start(struct front *front, const struct listener *listeners, unsigned 
     if (front->http == NULL)
         return errno != 0 ? errno : ENOMEM;
     http_set_log(front->http, &log_of_front);
+    http_batch(front->http)->news = &front->news;
     int error = open_descriptors(front);
     atomic_fetch_add(with_room, 1);
     if (error == 0)

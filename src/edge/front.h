@@ -40,6 +40,7 @@ struct front {
     uint64_t resume_ns; /* while not accepting, when to try again; 0: when there is room */
     uint64_t tell_ns;   /* until when what was counted waits for a batch */
     atomic_bool draining;
+    struct news news; /* of the last batch */
     pthread_t thread;
 };
 

@@ -350,6 +350,7 @@ static void reload(struct server *server, struct reload_report *report)
 static void reload_for_signal(struct server *server)
 {
     struct reload_report report = {0};
+    log_info("%s: reloading", strsignal(SIGHUP));
     reload(server, &report);
     reload_report_release(&report);
 }

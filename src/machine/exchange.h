@@ -13,6 +13,7 @@
 #pragma once
 
 #include "brain/message.h"
+#include "brain/news.h"
 #include "brain/tally.h"
 
 #include <pthread.h>
@@ -28,6 +29,7 @@ struct batch {
     size_t count;
     struct message *messages[BATCH_MAX];
     const struct tally *tally; /* what the asker has counted, taken over with the batch; or NULL */
+    struct news *news; /* the asker's, to be filled in on the way back; or NULL */
     struct limits *limits; /* what the last answers point into; kept alive by the batch */
 
     /* The exchange's own. */

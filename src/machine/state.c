@@ -55,6 +55,8 @@ static struct batch *serve(struct state *state, struct batch *batches, bool *sto
         }
         *stopped |= holds_stop(batch);
         hold_limits(batch, brain_limits(state->brain));
+        if (batch->news != NULL)
+            *batch->news = brain_news(state->brain);
         batch_give_back(batch);
         if (next != NULL && state->clock.measures)
             state->began_ns = clock_now_ns(&state->clock);

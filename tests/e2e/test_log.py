@@ -16,6 +16,7 @@ import urllib.parse
 
 from harness import ALLOWD, JSON, PATIENCE_S, Connection, Daemon, request_bytes, wait_until
 from metrics import Metrics
+from stall import stalled
 
 FAULTS = 100  # that one reload tells
 
@@ -106,7 +107,7 @@ class FullPipe(unittest.TestCase):
             r"^allowd: warning: (\d+) log lines? w(?:as|ere) lost: ", "\n".join(lines), re.M))
         self.assertEqual(told, lost)
         # Each line that is there is there as a whole, as many as were not lost.
-        fault = re.compile(r"allowd: error: (.*:\d+:\d+: \S|.* is faulty; )")
+        fault = re.compile(r"allowd: (error: (.*:\d+:\d+: \S|.* is faulty; )|Hangup: reloading)")
         self.assertEqual([line for line in lines if not fault.match(line)
                           and " lost: " not in line], ["allowd: Terminated: draining",
                                                        "allowd: stopped"])
@@ -166,7 +167,7 @@ class Format(unittest.TestCase):
             daemon = self.start(f"log: {{format: {form}}}\n" + LIMITS)
             mark = daemon.mark()
             daemon.reload("".join(f'"{text}": 1\n' for text in hostile))
-            lines = daemon.log()[mark:]
+            lines = daemon.log()[mark + 1:]  # behind the one that says that it reloads
             self.assertEqual(len(lines), len(hostile) + 1, lines)
             for line in lines:
                 message = parse(line)["message"] if form == "json" else line
@@ -290,7 +291,7 @@ class Denials(unittest.TestCase):
                              r'reason=exceeds_burst$')
         matches = [pattern.match(line) for line in self.daemon.log() if " denied: " in line]
         self.assertEqual([json.loads(match[1]) for match in matches], list(self.HOSTILE))
-        self.assertEqual(self.daemon.log()[1 + 1 + len(self.HOSTILE):],
+        self.assertEqual(self.daemon.log()[2 + len(self.HOSTILE):],
                          ["allowd: Terminated: draining", "allowd: stopped"])
 
     def test_kinds(self):
@@ -426,6 +427,88 @@ checks:
         self.assertNotIn("secret", "\n".join(self.daemon.log()).lower())
 
 
+class Events(unittest.TestCase):
+    """What happens to a daemon, in its own words, a line each."""
+
+    def start(self, config, **options):
+        daemon = Daemon(config, **options)
+        self.addCleanup(daemon.kill)
+        return daemon
+
+    @staticmethod
+    def allow(daemon, key):
+        with Connection(daemon.address) as connection:
+            connection.send(request_bytes("GET", f"/allow?key={key}"))
+            return connection.receive().status
+
+    def test_a_life(self):
+        daemon = self.start(LIMITS)
+        daemon.reload("max_keys: 7\n" + LIMITS)
+        daemon.reload("nothing: 1\nlimits: []\n")
+        daemon.stop()
+        path = daemon.config_path
+        wanted = [r"listening on 127\.0\.0\.1:\d+",
+                  r"version \S+ ready: 1 limit, room for 1000000 keys",
+                  "Hangup: reloading",
+                  "warning: max_keys has changed; it takes effect at the next start",
+                  rf"reloaded {path}: \d+ limits?", "Hangup: reloading",
+                  rf'error: {path}:1:1: unknown name "nothing"; .*',
+                  rf"error: {path}:2:9: limits is an empty list; .*",
+                  rf"error: {path} is faulty; the limits stay as they were",
+                  "Terminated: draining", "stopped"]
+        for line, pattern in zip(daemon.log(), wanted, strict=True):
+            self.assertRegex(line, f"^allowd: {pattern}$")
+
+    def test_without_a_file(self):
+        daemon = self.start(None)
+        daemon.signal(signal.SIGHUP)
+        daemon.wait_for_line("warning: nothing to reload: started without a configuration file")
+        daemon.stop()
+
+    def test_a_full_table(self):
+        """The first is told at once, and of a thousand no second."""
+        for when_full, text in (
+                ("evict", r"the table is full: \d+ keys? (?:was|were) forgotten before"),
+                ("deny", r"the table is full: \d+ requests? (?:was|were) denied for want of room"),
+                ("allow", r"the table is full: \d+ requests? (?:was|were) allowed without being")):
+            with self.subTest(when_full):
+                daemon = self.start(f"max_keys: 1\nwhen_full: {when_full}\n" + LIMITS)
+                began = time.monotonic()
+                with Connection(daemon.address) as connection:
+                    for i in range(1000):
+                        connection.send(request_bytes("GET", f"/allow?key=k{i}"))
+                        self.assertIn(connection.receive().status, (200, 429))
+                daemon.wait_for_line("^allowd: warning: " + text)
+                daemon.stop()
+                told = [line for line in daemon.log() if "the table is full" in line]
+                self.assertLessEqual(len(told), 1 + (time.monotonic() - began) // 60)
+
+    def test_an_override_ends(self):
+        for seconds in (2, 10, 30):  # until it starts before the end
+            end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
+            daemon = self.start(LIMITS.replace(
+                "rate: 1/d", "rate: 1/d, overrides: [{key: a, action: deny, until: "
+                             f"{end:%Y-%m-%dT%H:%M:%SZ}}}]"))
+            if self.allow(daemon, "a") == 429:
+                break
+            daemon.stop()
+        wait_until(lambda: self.allow(daemon, "a") == 200, "the override has ended")
+        daemon.wait_for_line("^allowd: overrides that have ended: 1$")
+        daemon.stop()
+
+    def test_a_stall(self):
+        """Of the thread that decides: told while it lasts, and when it is over."""
+        daemon = self.start(LIMITS)
+        with Connection(daemon.address) as connection:
+            with stalled(daemon):
+                connection.send(request_bytes("GET", "/allow?key=a"))
+                daemon.wait_for_line(
+                    "^allowd: warning: no decision for 1000 ms: the state thread is held up$")
+            self.assertEqual(connection.receive().status, 200)
+        daemon.wait_for_line(r"^allowd: decisions go on after \d+ ms$")
+        daemon.stop()
+
+
 class Journal(unittest.TestCase):
     """The journal's end of a stream: JOURNAL_STREAM is the socket's device and inode."""
 
@@ -463,15 +546,15 @@ class Journal(unittest.TestCase):
 
     def test_text(self):
         lines = self.run_under(LIMITS)
-        self.assertEqual([line[:3] for line in lines], ["<6>", "<6>", "<4>", "<6>", "<6>", "<6>"])
+        self.assertEqual([line[:3] for line in lines], ["<6>", "<6>", "<6>", "<4>", "<6>", "<6>", "<6>"])
         self.assertTrue(lines[0].startswith("<6>allowd: listening on "), lines)
-        self.assertTrue(lines[2].startswith("<4>allowd: warning: max_keys has changed"), lines)
+        self.assertTrue(lines[3].startswith("<4>allowd: warning: max_keys has changed"), lines)
 
     def test_json(self):
         lines = self.run_under(JSON_LOG)
-        self.assertEqual([line[:3] for line in lines], ["<6>", "<6>", "<4>", "<6>", "<6>", "<6>"])
-        self.assertEqual([parse(line[3:])["level"] for line in lines[:3]],
-                         ["info", "info", "warning"])
+        self.assertEqual([line[:3] for line in lines], ["<6>", "<6>", "<6>", "<4>", "<6>", "<6>", "<6>"])
+        self.assertEqual([parse(line[3:])["level"] for line in lines[2:4]],
+                         ["info", "warning"])
 
     def test_a_faulty_configuration(self):
         lines = self.run_under("nothing: 1\nlimits: []\n")
@@ -485,7 +568,7 @@ class Journal(unittest.TestCase):
             with self.subTest(stream):
                 lines = self.run_under(LIMITS, stream or " ")
                 self.assertTrue(all(line.startswith("allowd: ") for line in lines), lines)
-                self.assertEqual(len(lines), 6)
+                self.assertEqual(len(lines), 7)
 
 
 if __name__ == "__main__":

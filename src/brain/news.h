@@ -1,0 +1,37 @@
+/*
+ * News: what happens in the brain that somebody should hear of, though nobody asked.
+ *
+ * The state thread has no log. What it has counted since it was last told goes along
+ * with the next batch of a front-end, of each kind at most once a minute, and that
+ * front-end logs it.
+ *
+ * Owns nothing. One thread, the brain's. Never blocks. Never fails.
+ */
+#pragma once
+
+#include "brain/message.h"
+
+#define NEWS_PERIOD_S 60
+
+enum news_kind {
+    NEWS_EVICTED,            /* keys forgotten that were not full */
+    NEWS_TABLE_FULL_DENIED,  /* requests, for want of room */
+    NEWS_TABLE_FULL_ALLOWED, /* requests, uncounted, for want of room */
+    NEWS_OVERRIDES_ENDED,
+    NEWS_KINDS,
+};
+
+/* How many of each kind since the last time that it was news; all zeros: there are none. */
+struct news {
+    uint64_t count[NEWS_KINDS];
+};
+
+/* What has been told; all zeros at first. */
+struct news_told {
+    uint64_t count[NEWS_KINDS];
+    uint64_t due_ns[NEWS_KINDS]; /* until when more of the kind is not news */
+};
+
+/* What is news now; it is told. */
+struct news news_take(struct news_told *told, const struct brain_counters *counters,
+                      uint64_t now_ns);
