@@ -83,7 +83,7 @@ void reply_daemon(struct reply *reply, const struct daemon_answer *answer)
     BRAIN_COUNTERS(X)
 #undef X
     fputs("}}\n", out);
-    if (fclose(out) != 0) {
+    if (fclose(out) != 0 || body == NULL) { /* glibc finds no room for its NUL in silence */
         free(body);
         reply_problem(reply, 503, "out of memory; try again");
         return;

@@ -52,7 +52,7 @@ static void reply_faulty(struct reply *reply, const struct reload_report *report
     FILE *out = open_memstream(&body, &body_len);
     if (out != NULL)
         print_faulty(out, report);
-    if (out == NULL || fclose(out) != 0) {
+    if (out == NULL || fclose(out) != 0 || body == NULL) {
         free(body);
         reply_problem(reply, 422, "the configuration is faulty, and there is no memory to say "
                                   "where; allowd -t says it, all is as it was");
