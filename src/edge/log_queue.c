@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 /* What one read takes: all that a pipe holds by default. */
-enum { CHUNK_BYTES = 64 * 1024 };
+enum { CHUNK_BYTES = 64 * 1024, GATHER_NS = 1000000 };
 
 /* Queued like a line: the last one. No line holds it. */
 static const char end_mark = '\0';
@@ -96,12 +96,23 @@ static size_t write_chunk(size_t len, bool *ended)
     return len - done;
 }
 
+/* Waits for a line, and for those that come along with it: they go out together, and
+ * whoever has more to say is not made to stand aside after each. */
+static void gather(void)
+{
+    const struct timespec moment = {.tv_nsec = GATHER_NS};
+    struct pollfd lines = {.fd = queue.out, .events = POLLIN};
+    poll(&lines, 1, -1);
+    nanosleep(&moment, NULL);
+}
+
 static void *run(void *unused)
 {
     size_t len = 0;
     (void)unused;
     thread_name("log");
     for (bool ended = false; !ended;) {
+        gather();
         ssize_t got = read(queue.out, queue.chunk + len, sizeof queue.chunk - len);
         uint64_t lost = log_queue_lost();
         if (got <= 0)
@@ -190,8 +201,11 @@ void log_queue_end(void)
 {
     if (queue.out < 0)
         return;
-    if (!queue.is_started)
+    if (!queue.is_started) {
         write_unstarted();
-    else if (can_write(queue.in, LOG_END_MS) && write(queue.in, &end_mark, 1) == 1 && await_end())
+        return;
+    }
+    can_write(queue.in, LOG_END_MS); /* for the queue to have room; the write tells */
+    if (write(queue.in, &end_mark, 1) == 1 && await_end())
         pthread_join(queue.thread, NULL);
 }

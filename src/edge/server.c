@@ -443,7 +443,7 @@ static enum exit_status run_fronts(struct server *server)
     enum exit_status status = EXIT_STATUS_FAILURE;
     unsigned limits = server->config->limits->count, max_keys = server->config->max_keys;
     warn_of_token(server->config);
-    if (open_listeners(server) && start_fronts(server)) {
+    if (open_listeners(server) && start_log() && start_fronts(server)) {
         log_info("version " PACKAGE_VERSION " ready: %u limit%s, room for %u key%s",
                  limits, limits == 1 ? "" : "s", max_keys, max_keys == 1 ? "" : "s");
         server->limits_count = server->config->limits->count;
@@ -473,8 +473,7 @@ enum exit_status server_run(struct config *config, const char *config_path, bool
     log_set(&config->log);
     notify_open(&server->notify, ready_fd);
     if (open_signals(server) && open_log() && open_desk(server) && start_state(server)) {
-        if (start_log())
-            status = run_fronts(server);
+        status = run_fronts(server);
         state_stop(&server->state);
         watchdog_release(&server->watchdog);
         batch_release(&server->control);
