@@ -7,6 +7,7 @@
 #include "http/http_fields.h"
 #include "http/http_response.h"
 #include "http/leaving.h"
+#include "http/list_queue.h"
 #include "http/reply_health.h"
 #include "http/reply_reload.h"
 #include "http/request.h"
@@ -77,6 +78,8 @@ struct http {
     bool adding_admin;  /* the connection that is being added came in on such a listener */
     bool check_places; /* see gate.h */
     struct batch batch;
+    struct list_queue lists;
+    bool lists_have_turn;
     struct tally *tally;    /* of what has been counted since the last batch went */
     struct tally tallies[2]; /* that, and one that may be away with the batch */
 };
@@ -219,6 +222,8 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
         client->is_orphan = true;
         return;
     }
+    if (client->request.stage == REQUEST_QUEUED)
+        list_queue_remove(&http->lists, &client->request);
     if (client->request.stage == REQUEST_ASKED)
         withdraw(&http->batch, &client->request);
     release_request(http, &client->request);
@@ -445,6 +450,32 @@ static enum MHD_Result on_whole(struct http *http, struct MHD_Connection *connec
     return ask(http, request);
 }
 
+/* A list has to wait for its turn. */
+static bool is_long_list(const struct request *request)
+{
+    return request->route != NULL && request->route->takes_list &&
+           request->body_len > LIST_QUEUE_SHORT_BYTES;
+}
+
+static enum MHD_Result queue(struct http *http, struct request *request)
+{
+    request->stage = REQUEST_QUEUED;
+    list_queue_add(&http->lists, request);
+    http->lists_have_turn = true;
+    return MHD_YES; /* called again in the run that it has its turn in */
+}
+
+/* Says which lists have their turn in the coming run. */
+static void choose_lists(struct http *http)
+{
+    http->lists_have_turn = false;
+    list_queue_begin(&http->lists);
+    for (struct request *request; (request = list_queue_next(&http->lists)) != NULL;) {
+        request->stage = REQUEST_TURN;
+        http->lists_have_turn = true;
+    }
+}
+
 /* What only a front-end can tell of itself goes along. */
 static void reply_to(const struct http *http, struct request *request)
 {
@@ -465,10 +496,15 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         return on_header(http, connection, client, url, method, version);
     case REQUEST_READING:
         if (*upload_len == 0)
-            return on_whole(http, connection, client);
+            return is_long_list(request) ? queue(http, request)
+                                         : on_whole(http, connection, client);
         request_add_body(request, upload, *upload_len);
         *upload_len = 0;
         return MHD_YES;
+    case REQUEST_QUEUED:
+        return MHD_YES;
+    case REQUEST_TURN:
+        return on_whole(http, connection, client);
     case REQUEST_ASKED:
         return http->asked_ns != 0 && request_is_health(request)
                    ? send_stalled(http, connection, client)
@@ -626,6 +662,7 @@ struct http *http_new(unsigned connections_max, struct contract *contract, bool 
         return NULL;
     http->connections_max = connections_max;
     http->tally = &http->tallies[0];
+    list_queue_init(&http->lists);
     http->contract = contract_retain(contract);
     atomic_init(&http->next_contract, NULL);
     http->admin_apart = admin_apart;
@@ -688,6 +725,8 @@ void http_heed(struct http *http, int descriptor)
 int http_timeout_ms(const struct http *http)
 {
     unsigned long long timeout_ms = INT32_MAX;
+    if (http->lists.first != NULL || http->lists_have_turn)
+        return 0;
     if (http->reloads > 0)
         return RELOAD_LOOK_MS;
     bool has_timeout = MHD_get_timeout(http->daemon, &timeout_ms) == MHD_YES;
@@ -709,6 +748,8 @@ void http_run(struct http *http)
 {
     http->now_ns = clock_now_ns(&clock_system);
     deadlines_look(&http->deadlines, http->now_ns, end_overdue, http);
+    if (http->asked_ns == 0)
+        choose_lists(http);
     MHD_run(http->daemon);
     if (http->leaving.count > 0)
         leaving_run(&http->leaving, http->now_ns);

@@ -6,6 +6,8 @@ import threading
 import unittest
 
 from harness import FORM, JSON, Case, Connection, request_bytes, wait_until
+from metrics import Metrics
+from stall import stalled
 
 DAY_MS = 24 * 3600 * 1000
 BODY_MAX = 1 << 20
@@ -476,6 +478,35 @@ class BadInput(BatchCase):
         self.refused(b'{"requests":[{"key":"k","forged\\n":1}]}', 400)
         self.refused(b'{"requests":[{"key":"k"}],"mode":"forged\\n"}', 400)
         self.assertEqual(self.daemon.log()[mark:], [])
+
+
+class Turns(Case):
+    """What lists take of a turn is bounded, for everybody waits for all of it."""
+
+    config = "tick: 10s\nlimits:\n  - {name: default, burst: 10000, rate: 1/d}\n"
+
+    def test_many_long_lists_at_once(self):
+        body = json.dumps({"requests": [{"key": "many"}] * 1000}).encode()
+        with stalled(self.daemon, "front"):  # so that it finds them all at once
+            lists = []
+            for _ in range(20):
+                connection = self.connect()
+                connection.send(request_bytes("POST", "/allow", [JSON], body))
+                lists.append(connection)
+            for connection in lists[10:13]:
+                connection.reset()
+            single = self.connect()
+            single.send(request_bytes("GET", "/allow?key=single"))
+        self.assertEqual(single.receive().status, 200)
+        told = [sum(result["allowed"] for result in connection.receive().json()["results"])
+                for connection in lists[:10] + lists[13:]]
+        # Those who left may have been in time to be charged.
+        self.assertIn(sum(told), range(7000, 10001, 1000))
+        self.assertEqual(self.call("GET", "/status?key=many").json()["remaining"], 0)
+        # Four lists and what is none go with one batch: see list_queue.h.
+        metrics = Metrics(self.call("GET", "/metrics").body.decode("utf-8"))
+        self.assertEqual(metrics.value("allowd_batch_size_bucket", le="8"),
+                         metrics.value("allowd_batch_size_count"))
 
 
 class Sizes(BatchCase):

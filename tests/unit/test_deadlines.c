@@ -119,5 +119,5 @@ int main(void)
         cmocka_unit_test(it_does_not_look_again_at_once),
         cmocka_unit_test(none_is_early_or_more_than_a_look_late),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests_name("deadlines", tests, NULL, NULL);
 }
