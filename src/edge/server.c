@@ -296,7 +296,8 @@ static bool put_into_force(struct server *server, const struct config *next)
     log_set(&next->log);
     for (unsigned i = 0; i < server->fronts_count; i++)
         front_set_contract(&server->fronts[i], next->contract);
-    log_info("reloaded %s: %u limits", server->config_path, next->limits->count);
+    log_info("reloaded %s: %u limit%s", server->config_path, next->limits->count,
+             next->limits->count == 1 ? "" : "s");
     return true;
 }
 

@@ -452,7 +452,7 @@ class Reload(unittest.TestCase):
                 self.assertEqual(take(daemon, "a", 60).json()["remaining"], 40)
                 daemon.reload(limits(burst))
                 self.assertTrue(daemon.log()[-1].endswith(
-                    f"reloaded {daemon.config_path}: 1 limits"), daemon.log())
+                    f"reloaded {daemon.config_path}: 1 limit"), daemon.log())
                 self.assertEqual(remaining(daemon, "a"), left)
                 self.assertEqual(remaining(daemon, "unseen"), burst)
                 self.assertEqual(take(daemon, "a", left).status, 200)
