@@ -56,40 +56,113 @@ static uint32_t slot_cell(uint64_t slot)
     return (uint32_t)slot;
 }
 
+/* What changes and is not in the index or a cell: the last cache line before the cells. */
+struct table_header {
+    uint64_t identity; /* the hash of the table's sizes under its seed */
+    uint64_t keys, cells_used, free_cell;
+};
+
+static_assert((uint64_t)(TABLE_KEYS_MAX + 1) * CELLS_PER_KEY_MAX + 1 < TABLE_NONE,
+              "cell numbers are 32 bits");
+
+enum { HEADER_BYTES = 64 };
+static_assert(sizeof(struct table_header) <= HEADER_BYTES, "the header is one cache line");
+
+/* At two thirds full a miss looks at 5 slots on average (Knuth, TAOCP 3, 6.4). */
+static uint32_t slots_for(uint32_t max_keys)
+{
+    return max_keys + max_keys / 2 + 8;
+}
+
+static size_t index_bytes(uint32_t max_keys)
+{
+    return (slots_for(max_keys) * sizeof(uint64_t) + 63) & ~(size_t)63;
+}
+
+/* Cell 0, and one entry more than there are keys: table_replace has both for a moment. */
+static uint32_t cells_for(uint32_t max_keys)
+{
+    return (max_keys + 1) * CELLS_PER_KEY_MAX + 1;
+}
+
+size_t table_arena_bytes(uint32_t max_keys)
+{
+    return index_bytes(max_keys) + HEADER_BYTES +
+           cells_for(max_keys) * sizeof(struct table_cell);
+}
+
+static struct table table_at(void *arena, uint32_t max_keys, const uint8_t seed[TABLE_SEED_BYTES],
+                             const uint16_t *owners)
+{
+    assert(max_keys >= 1 && max_keys <= TABLE_KEYS_MAX);
+    char *header = (char *)arena + index_bytes(max_keys);
+    struct table table = {
+        .max_keys = max_keys,
+        .slots = slots_for(max_keys),
+        .cells_max = cells_for(max_keys),
+        .owners = owners,
+        .index = arena,
+        .header = (struct table_header *)header,
+        .cells = (struct table_cell *)(header + HEADER_BYTES),
+        .arena_bytes = table_arena_bytes(max_keys),
+    };
+    memcpy(table.seed, seed, TABLE_SEED_BYTES);
+    return table;
+}
+
+static uint64_t identity_of(const struct table *table)
+{
+    struct {
+        char magic[8];
+        uint32_t max_keys, slots, cells_max, cell_bytes;
+    } sizes = {"table 1", table->max_keys, table->slots, table->cells_max,
+               sizeof(struct table_cell)};
+    return table_hash(table, (const char *)&sizes, sizeof sizes);
+}
+
+void table_create(struct table *table, void *arena, uint32_t max_keys,
+                  const uint8_t seed[TABLE_SEED_BYTES], const uint16_t *owners)
+{
+    *table = table_at(arena, max_keys, seed, owners);
+    table->cells_used = 1;
+    table->header->cells_used = 1;
+    table->header->identity = identity_of(table);
+}
+
+enum table_adoption table_adopt(struct table *table, void *arena, uint32_t max_keys,
+                                const uint8_t seed[TABLE_SEED_BYTES], const uint16_t *owners,
+                                const struct table_user *user)
+{
+    struct table left = table_at(arena, max_keys, seed, owners);
+    const struct table_header *header = left.header;
+    if (header->identity != identity_of(&left) || header->keys > max_keys ||
+        header->cells_used == 0 || header->cells_used > left.cells_max ||
+        header->free_cell >= header->cells_used)
+        return TABLE_UNSOUND;
+    left.keys = (uint32_t)header->keys;
+    left.cells_used = (uint32_t)header->cells_used;
+    left.free_cell = (uint32_t)header->free_cell;
+    left.user = user;
+    *table = left;
+    return TABLE_ADOPTED;
+}
+
 bool table_init(struct table *table, uint32_t max_keys, const uint8_t seed[TABLE_SEED_BYTES],
                 const uint16_t *owners)
 {
-    assert(max_keys >= 1 && max_keys <= TABLE_KEYS_MAX);
-    static_assert((uint64_t)(TABLE_KEYS_MAX + 1) * CELLS_PER_KEY_MAX + 1 < TABLE_NONE,
-                  "cell numbers are 32 bits");
-
-    /* At two thirds full a miss looks at 5 slots on average (Knuth, TAOCP 3, 6.4). */
-    uint32_t slots = max_keys + max_keys / 2 + 8;
-    size_t index_bytes = (slots * sizeof(uint64_t) + 63) & ~(size_t)63;
-    /* Cell 0, and one entry more than there are keys: table_replace has both for a moment. */
-    size_t cells = ((size_t)max_keys + 1) * CELLS_PER_KEY_MAX + 1;
-    size_t cells_bytes = cells * sizeof(struct table_cell);
-    void *arena = mmap(NULL, index_bytes + cells_bytes, PROT_READ | PROT_WRITE,
+    void *arena = mmap(NULL, table_arena_bytes(max_keys), PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (arena == MAP_FAILED)
         return false;
-
-    *table = (struct table){
-        .max_keys = max_keys,
-        .slots = slots,
-        .cells_used = 1,
-        .owners = owners,
-        .index = arena,
-        .cells = (struct table_cell *)((char *)arena + index_bytes),
-        .arena_bytes = index_bytes + cells_bytes,
-    };
-    memcpy(table->seed, seed, TABLE_SEED_BYTES);
+    table_create(table, arena, max_keys, seed, owners);
+    table->has_own_arena = true;
     return true;
 }
 
 void table_release(struct table *table)
 {
-    munmap(table->index, table->arena_bytes);
+    if (table->has_own_arena)
+        munmap(table->index, table->arena_bytes);
 }
 
 uint64_t table_hash(const struct table *table, const char *bytes, size_t len)
@@ -185,12 +258,21 @@ uint32_t table_find(const struct table *table, uint64_t hash, const char *key, s
     return TABLE_NONE;
 }
 
+void table_settle(struct table *table, uint64_t hash, const char *key, size_t key_len,
+                  uint16_t line)
+{
+    (void)table, (void)hash, (void)key, (void)key_len, (void)line;
+}
+
 static uint32_t cell_take(struct table *table)
 {
     uint32_t cell = table->free_cell;
-    if (cell == 0)
+    if (cell == 0) {
+        table->header->cells_used = table->cells_used + 1;
         return table->cells_used++;
+    }
     table->free_cell = table->cells[cell].link.next;
+    table->header->free_cell = table->free_cell;
     return cell;
 }
 
@@ -198,6 +280,7 @@ static void cell_give(struct table *table, uint32_t cell)
 {
     table->cells[cell].link.next = table->free_cell;
     table->free_cell = cell;
+    table->header->free_cell = cell;
 }
 
 /* Appends a cell to a chain that ends with this one. */
@@ -238,7 +321,7 @@ static void publish(struct table *table, uint32_t slot, uint32_t tag, uint32_t f
     __atomic_store_n(&table->index[slot], (uint64_t)tag << 32 | first, __ATOMIC_RELEASE);
 }
 
-void table_insert(struct table *table, uint64_t hash, const char *key, size_t key_len,
+bool table_insert(struct table *table, uint64_t hash, const char *key, size_t key_len,
                   uint16_t line, const uint64_t *spent_marks, unsigned marks)
 {
     assert(table->keys < table->max_keys && key_len >= 1 && key_len <= KEY_MAX);
@@ -249,7 +332,8 @@ void table_insert(struct table *table, uint64_t hash, const char *key, size_t ke
     while (table->index[at] != 0)
         at = after(table, at);
     publish(table, at, tag, first);
-    table->keys++;
+    table->header->keys = ++table->keys;
+    return true;
 }
 
 static void entry_free(struct table *table, uint32_t first)
@@ -286,12 +370,14 @@ void table_remove(struct table *table, uint32_t slot)
     for (uint32_t at = after(table, slot); table->index[at] != 0; at = after(table, at)) {
         if (may_move(table, home_of(table, slot_tag(table->index[at])), hole, at)) {
             __atomic_store_n(&table->index[hole], table->index[at], __ATOMIC_RELEASE);
+            if (hole < table->hand && table->hand <= at)
+                table->hand = hole; /* the hand has not met this one */
             hole = at;
         }
     }
     __atomic_store_n(&table->index[hole], 0, __ATOMIC_RELEASE);
     entry_free(table, first);
-    table->keys--;
+    table->header->keys = --table->keys;
 }
 
 static struct table_cell *entry(const struct table *table, uint32_t slot)
@@ -341,7 +427,7 @@ size_t table_key(const struct table *table, uint32_t slot, char key[KEY_MAX + 1]
     return key_len;
 }
 
-void table_replace(struct table *table, uint32_t slot, uint16_t line, const uint64_t *spent_marks,
+bool table_replace(struct table *table, uint32_t slot, uint16_t line, const uint64_t *spent_marks,
                    unsigned marks)
 {
     char key[KEY_MAX + 1];
@@ -350,9 +436,10 @@ void table_replace(struct table *table, uint32_t slot, uint16_t line, const uint
     uint32_t first = entry_make(table, key, key_len, line, spent_marks, marks);
     publish(table, slot, slot_tag(table->index[slot]), first);
     entry_free(table, before);
+    return true;
 }
 
-uint32_t table_next_occupied(const struct table *table, uint32_t slot)
+uint32_t table_next_occupied(struct table *table, uint32_t slot)
 {
     if (table->keys == 0)
         return TABLE_NONE;
@@ -388,4 +475,5 @@ uint32_t table_sweep_look(struct table *table)
 void table_sweep_keep(struct table *table)
 {
     table->hand = after(table, table->hand);
+    table->laps += table->hand == 0;
 }
