@@ -82,3 +82,24 @@ uint64_t credit_ticks_until(const struct credit_line *line, uint64_t level, uint
  * it must fare like one that was dropped. `from` no longer advances. */
 uint64_t credit_carry(const struct credit_line *from, uint64_t spent_mark,
                       const struct credit_line *to, uint64_t to_start_units);
+
+/*
+ * Marks as they are kept where bits may flip: a mark has 63 bits, and the one that
+ * is left makes the number of ones odd. One flipped bit is noticed, and so is
+ * a word of zeros. To mend it would take six bits more, and leave a line a 64th of
+ * its lifetime.
+ */
+static inline uint64_t credit_seal(uint64_t spent_mark)
+{
+    return spent_mark | (uint64_t)!__builtin_parityll(spent_mark) << 63;
+}
+
+static inline bool credit_is_sealed(uint64_t sealed_mark)
+{
+    return __builtin_parityll(sealed_mark) != 0;
+}
+
+static inline uint64_t credit_unseal(uint64_t sealed_mark)
+{
+    return sealed_mark & INT64_MAX;
+}

@@ -1,72 +1,9 @@
-#include "pure/table.h"
+#include "pure/table_parts.h"
 
-#include <assert.h>
 #include <sodium/crypto_shorthash_siphash24.h>
-#include <string.h>
 #include <sys/mman.h>
 
-/*
- * A cell is the head of an entry, a part of its chain, or free. A chain begins
- * where the key has no room in the head, or there is more than one mark: the
- * last four bytes of the head are then `next`. First in the chain is a cell of
- * marks, if there is more than one, then come cells of 28 bytes of the key each,
- * all with `next` in the same place.
- */
-enum { HEAD_CHAINED_KEY = 16, CONTINUATION_KEY = 28 };
-
-struct table_cell {
-    union {
-        struct {
-            uint64_t spent_mark;
-            uint16_t line;
-            uint8_t key_len;
-            uint8_t marks;
-            char key[TABLE_KEY_INLINE];
-        } head;
-        struct {
-            uint64_t spent_marks[BUCKETS_MAX - 1];
-            uint32_t reserved, next;
-        } more;
-        struct {
-            char key[CONTINUATION_KEY];
-            uint32_t next;
-        } link;
-    };
-};
-static_assert(sizeof(struct table_cell) == 32, "a cell is half a cache line");
-static_assert(offsetof(struct table_cell, more.next) == offsetof(struct table_cell, link.next) &&
-                  offsetof(struct table_cell, head.key) + HEAD_CHAINED_KEY ==
-                      offsetof(struct table_cell, link.next),
-              "next is in the same place in all cells of a chain");
-static_assert(KEY_MAX <= UINT8_MAX, "key_len is one byte");
-
-enum {
-    CELLS_PER_KEY_MAX = 2 + (KEY_MAX - HEAD_CHAINED_KEY + CONTINUATION_KEY - 1) / CONTINUATION_KEY
-};
-
-/* A slot is the tag in its upper half and the entry's first cell in its lower;
- * cell 0 is never used, so that an empty slot is 0. */
-static uint32_t slot_tag(uint64_t slot)
-{
-    return (uint32_t)(slot >> 32);
-}
-
-static uint32_t slot_cell(uint64_t slot)
-{
-    return (uint32_t)slot;
-}
-
-/* What changes and is not in the index or a cell: the last cache line before the cells. */
-struct table_header {
-    uint64_t identity; /* the hash of the table's sizes under its seed */
-    uint64_t keys, cells_used, free_cell;
-};
-
-static_assert((uint64_t)(TABLE_KEYS_MAX + 1) * CELLS_PER_KEY_MAX + 1 < TABLE_NONE,
-              "cell numbers are 32 bits");
-
-enum { HEADER_BYTES = 64 };
-static_assert(sizeof(struct table_header) <= HEADER_BYTES, "the header is one cache line");
+/* ---- the arena ---- */
 
 /* At two thirds full a miss looks at 5 slots on average (Knuth, TAOCP 3, 6.4). */
 static uint32_t slots_for(uint32_t max_keys)
@@ -87,7 +24,7 @@ static uint32_t cells_for(uint32_t max_keys)
 
 size_t table_arena_bytes(uint32_t max_keys)
 {
-    return index_bytes(max_keys) + HEADER_BYTES +
+    return index_bytes(max_keys) + sizeof(struct table_header) +
            cells_for(max_keys) * sizeof(struct table_cell);
 }
 
@@ -95,15 +32,15 @@ static struct table table_at(void *arena, uint32_t max_keys, const uint8_t seed[
                              const uint16_t *owners)
 {
     assert(max_keys >= 1 && max_keys <= TABLE_KEYS_MAX);
-    char *header = (char *)arena + index_bytes(max_keys);
+    struct table_header *header = (struct table_header *)((char *)arena + index_bytes(max_keys));
     struct table table = {
         .max_keys = max_keys,
         .slots = slots_for(max_keys),
         .cells_max = cells_for(max_keys),
         .owners = owners,
         .index = arena,
-        .header = (struct table_header *)header,
-        .cells = (struct table_cell *)(header + HEADER_BYTES),
+        .header = header,
+        .cells = (struct table_cell *)(header + 1),
         .arena_bytes = table_arena_bytes(max_keys),
     };
     memcpy(table.seed, seed, TABLE_SEED_BYTES);
@@ -113,7 +50,7 @@ static struct table table_at(void *arena, uint32_t max_keys, const uint8_t seed[
 static uint64_t identity_of(const struct table *table)
 {
     struct {
-        char magic[8];
+        char layout[8];
         uint32_t max_keys, slots, cells_max, cell_bytes;
     } sizes = {"table 1", table->max_keys, table->slots, table->cells_max,
                sizeof(struct table_cell)};
@@ -124,9 +61,9 @@ void table_create(struct table *table, void *arena, uint32_t max_keys,
                   const uint8_t seed[TABLE_SEED_BYTES], const uint16_t *owners)
 {
     *table = table_at(arena, max_keys, seed, owners);
-    table->cells_used = 1;
-    table->header->cells_used = 1;
-    table->header->identity = identity_of(table);
+    cells_forget(table);
+    journal_state(table, 0, OP_NONE);
+    store(&table->header->identity, identity_of(table));
 }
 
 enum table_adoption table_adopt(struct table *table, void *arena, uint32_t max_keys,
@@ -134,15 +71,11 @@ enum table_adoption table_adopt(struct table *table, void *arena, uint32_t max_k
                                 const struct table_user *user)
 {
     struct table left = table_at(arena, max_keys, seed, owners);
-    const struct table_header *header = left.header;
-    if (header->identity != identity_of(&left) || header->keys > max_keys ||
-        header->cells_used == 0 || header->cells_used > left.cells_max ||
-        header->free_cell >= header->cells_used)
+    if (!journal_read(&left, identity_of(&left)) || !journal_recover(&left))
         return TABLE_UNSOUND;
-    left.keys = (uint32_t)header->keys;
-    left.cells_used = (uint32_t)header->cells_used;
-    left.free_cell = (uint32_t)header->free_cell;
     left.user = user;
+    if (!doubt_begin(&left))
+        return TABLE_NO_MEMORY;
     *table = left;
     return TABLE_ADOPTED;
 }
@@ -161,9 +94,12 @@ bool table_init(struct table *table, uint32_t max_keys, const uint8_t seed[TABLE
 
 void table_release(struct table *table)
 {
+    doubt_end(table);
     if (table->has_own_arena)
         munmap(table->index, table->arena_bytes);
 }
+
+/* ---- finding ---- */
 
 uint64_t table_hash(const struct table *table, const char *bytes, size_t len)
 {
@@ -173,23 +109,6 @@ uint64_t table_hash(const struct table *table, const char *bytes, size_t len)
     crypto_shorthash_siphash24((unsigned char *)&hash, (const unsigned char *)bytes, len,
                                table->seed);
     return hash;
-}
-
-/* The tag alone decides the home, so that a removal can move entries without
- * hashing their keys (Lemire's multiply-shift range reduction). */
-static uint32_t home_of(const struct table *table, uint32_t tag)
-{
-    return (uint32_t)((uint64_t)tag * table->slots >> 32);
-}
-
-static uint32_t after(const struct table *table, uint32_t slot)
-{
-    return slot + 1 == table->slots ? 0 : slot + 1;
-}
-
-static uint32_t tag_of(uint64_t hash)
-{
-    return (uint32_t)(hash >> 32);
 }
 
 uint32_t table_home(const struct table *table, uint64_t hash)
@@ -207,149 +126,26 @@ void table_prefetch_entry(const struct table *table, uint64_t hash)
     __builtin_prefetch(&table->cells[slot_cell(table->index[table_home(table, hash)])]);
 }
 
-/* How much of a key the head holds. */
-static size_t head_part(size_t key_len, unsigned marks)
-{
-    return key_len <= TABLE_KEY_INLINE && marks == 1 ? key_len
-           : key_len < HEAD_CHAINED_KEY              ? key_len
-                                                     : HEAD_CHAINED_KEY;
-}
-
-static size_t link_part(size_t rest)
-{
-    return rest < CONTINUATION_KEY ? rest : CONTINUATION_KEY;
-}
-
-static struct table_cell *next_cell(const struct table *table, const struct table_cell *cell)
-{
-    return &table->cells[cell->link.next];
-}
-
-static bool key_equals(const struct table *table, const struct table_cell *cell, const char *key,
-                       size_t key_len)
-{
-    size_t part = head_part(key_len, cell->head.marks);
-    if (cell->head.key_len != key_len || memcmp(cell->head.key, key, part) != 0)
-        return false;
-    if (part == key_len)
-        return true;
-    if (cell->head.marks > 1)
-        cell = next_cell(table, cell);
-    for (size_t done = part; done < key_len; done += part) {
-        cell = next_cell(table, cell);
-        part = link_part(key_len - done);
-        if (memcmp(cell->link.key, key + done, part) != 0)
-            return false;
-    }
-    return true;
-}
-
 uint32_t table_find(const struct table *table, uint64_t hash, const char *key, size_t key_len,
                     uint16_t owner)
 {
-    uint32_t tag = tag_of(hash);
-    for (uint32_t at = home_of(table, tag); table->index[at] != 0; at = after(table, at)) {
-        if (slot_tag(table->index[at]) != tag)
-            continue;
-        const struct table_cell *cell = &table->cells[slot_cell(table->index[at])];
-        if (table->owners[cell->head.line] == owner && key_equals(table, cell, key, key_len))
-            return at;
-    }
+    uint32_t tag = tag_of(hash), home = home_of(table, tag), at = home;
+    do {
+        uint64_t slot = table->index[at];
+        if (slot == 0)
+            return TABLE_NONE;
+        if (slot_tag(slot) == tag) {
+            const struct table_cell *head = &table->cells[slot_cell(slot)];
+            if (table->owners[head->head.line] == owner &&
+                cells_hold_key(table, head, key, key_len))
+                return at;
+        }
+        at = slot_after(table, at);
+    } while (at != home);
     return TABLE_NONE;
 }
 
-void table_settle(struct table *table, uint64_t hash, const char *key, size_t key_len,
-                  uint16_t line)
-{
-    (void)table, (void)hash, (void)key, (void)key_len, (void)line;
-}
-
-static uint32_t cell_take(struct table *table)
-{
-    uint32_t cell = table->free_cell;
-    if (cell == 0) {
-        table->header->cells_used = table->cells_used + 1;
-        return table->cells_used++;
-    }
-    table->free_cell = table->cells[cell].link.next;
-    table->header->free_cell = table->free_cell;
-    return cell;
-}
-
-static void cell_give(struct table *table, uint32_t cell)
-{
-    table->cells[cell].link.next = table->free_cell;
-    table->free_cell = cell;
-    table->header->free_cell = cell;
-}
-
-/* Appends a cell to a chain that ends with this one. */
-static struct table_cell *chain(struct table *table, struct table_cell *cell)
-{
-    uint32_t next = cell_take(table);
-    cell->link.next = next;
-    return &table->cells[next];
-}
-
-/* Makes an entry that is not in the index yet; its first cell. */
-static uint32_t entry_make(struct table *table, const char *key, size_t key_len, uint16_t line,
-                           const uint64_t *spent_marks, unsigned marks)
-{
-    uint32_t first = cell_take(table);
-    struct table_cell *cell = &table->cells[first];
-    cell->head.spent_mark = spent_marks[0];
-    cell->head.line = line;
-    cell->head.key_len = (uint8_t)key_len;
-    cell->head.marks = (uint8_t)marks;
-    size_t part = head_part(key_len, marks);
-    memcpy(cell->head.key, key, part);
-    if (marks > 1) {
-        cell = chain(table, cell);
-        memcpy(cell->more.spent_marks, spent_marks + 1, (marks - 1) * sizeof spent_marks[0]);
-    }
-    for (size_t done = part; done < key_len; done += part) {
-        cell = chain(table, cell);
-        part = link_part(key_len - done);
-        memcpy(cell->link.key, key + done, part);
-    }
-    return first;
-}
-
-/* Puts an entry into the index, where it is found from then on. */
-static void publish(struct table *table, uint32_t slot, uint32_t tag, uint32_t first)
-{
-    __atomic_store_n(&table->index[slot], (uint64_t)tag << 32 | first, __ATOMIC_RELEASE);
-}
-
-bool table_insert(struct table *table, uint64_t hash, const char *key, size_t key_len,
-                  uint16_t line, const uint64_t *spent_marks, unsigned marks)
-{
-    assert(table->keys < table->max_keys && key_len >= 1 && key_len <= KEY_MAX);
-    assert(marks >= 1 && marks <= BUCKETS_MAX);
-
-    uint32_t first = entry_make(table, key, key_len, line, spent_marks, marks);
-    uint32_t tag = tag_of(hash), at = home_of(table, tag);
-    while (table->index[at] != 0)
-        at = after(table, at);
-    publish(table, at, tag, first);
-    table->header->keys = ++table->keys;
-    return true;
-}
-
-static void entry_free(struct table *table, uint32_t first)
-{
-    size_t key_len = table->cells[first].head.key_len;
-    unsigned marks = table->cells[first].head.marks;
-    size_t rest = key_len - head_part(key_len, marks);
-    size_t chained = (marks > 1) + (rest + CONTINUATION_KEY - 1) / CONTINUATION_KEY;
-    uint32_t cell = first;
-    for (size_t i = 0; i < chained; i++) {
-        uint32_t next = table->cells[cell].link.next;
-        cell_give(table, cell);
-        cell = next;
-    }
-    cell_give(table, cell);
-}
+/* ---- the index ---- */
 
 /* Whether an entry at `at` whose home is `home` may move back to the hole: the
  * hole is not before its home, counting round the end. */
@@ -360,29 +156,94 @@ static bool may_move(const struct table *table, uint32_t home, uint32_t hole, ui
     return to_hole < to_at;
 }
 
+/* What is at a slot goes with it; the hand goes back to one that it has not met. */
+static void carry_along(struct table *table, uint32_t hole, uint32_t at)
+{
+    if (table->checked != NULL)
+        slot_set_checked(table, hole, slot_is_checked(table, at));
+    if (hole < table->hand && table->hand <= at)
+        table->hand = hole;
+}
+
 /* Removal without tombstones: entries after the hole move back into it (Knuth,
  * TAOCP 3, 6.4, algorithm R). Each is written to its new slot before its old
- * one is given up, so that at no instant an entry is missing. */
-void table_remove(struct table *table, uint32_t slot)
+ * one is given up, so that at no instant an entry is missing. Begun again at the
+ * hole, it does the same. */
+void index_close(struct table *table, uint32_t hole)
 {
-    uint32_t first = slot_cell(table->index[slot]);
-    uint32_t hole = slot;
-    for (uint32_t at = after(table, slot); table->index[at] != 0; at = after(table, at)) {
-        if (may_move(table, home_of(table, slot_tag(table->index[at])), hole, at)) {
-            __atomic_store_n(&table->index[hole], table->index[at], __ATOMIC_RELEASE);
-            if (hole < table->hand && table->hand <= at)
-                table->hand = hole; /* the hand has not met this one */
-            hole = at;
-        }
+    for (uint32_t begin = hole, at = slot_after(table, hole);
+         at != begin && table->index[at] != 0; at = slot_after(table, at)) {
+        if (!may_move(table, home_of(table, slot_tag(table->index[at])), hole, at))
+            continue;
+        carry_along(table, hole, at);
+        store(&table->index[hole], table->index[at]);
+        store(&table->header->hole, seal(at));
+        hole = at;
     }
-    __atomic_store_n(&table->index[hole], 0, __ATOMIC_RELEASE);
-    entry_free(table, first);
-    table->header->keys = --table->keys;
+    store(&table->index[hole], 0);
 }
+
+void index_remove(struct table *table, uint32_t slot, uint32_t first)
+{
+    store(&table->header->hole, seal(slot));
+    store(&table->header->first, first);
+    journal_state(table, table->keys, OP_REMOVE);
+    index_close(table, slot);
+    journal_state(table, table->keys - (table->keys > 0), OP_FREE);
+    cells_free(table, first);
+    journal_state(table, table->keys, OP_NONE);
+    if (table->keys == 0 && table->damage.leaks > 0)
+        cells_forget(table);
+}
+
+void index_replace(struct table *table, enum table_op op, uint32_t slot, uint64_t entry,
+                   const struct cells_plan *plan)
+{
+    store(&table->index[slot], entry);
+    cells_take(table, plan);
+    if (op == OP_REPLACE) {
+        journal_state(table, table->keys, OP_FREE);
+        cells_free(table, (uint32_t)table->header->first);
+    }
+    journal_state(table, table->keys, OP_NONE);
+}
+
+bool table_insert(struct table *table, uint64_t hash, const char *key, size_t key_len,
+                  uint16_t line, const uint64_t *spent_marks, unsigned marks)
+{
+    assert(table->keys < table->max_keys && key_len >= 1 && key_len <= KEY_MAX);
+    assert(marks >= 1 && marks <= BUCKETS_MAX);
+
+    struct cells_plan plan;
+    uint32_t tag = tag_of(hash), home = home_of(table, tag), at = home;
+    while (table->index[at] != 0)
+        if ((at = slot_after(table, at)) == home)
+            return false;
+    if (!cells_plan(table, cells_needed(key_len, marks), &plan))
+        return false;
+    journal_entry(table, OP_INSERT, at, &plan, 0);
+    cells_fill(table, &plan, key, key_len, line, spent_marks, marks);
+    if (table->checked != NULL)
+        slot_set_checked(table, at, true);
+    store(&table->index[at], slot_of(tag, plan.cell[0]));
+    cells_take(table, &plan);
+    journal_state(table, table->keys + 1, OP_NONE);
+    return true;
+}
+
+/* ---- entries ---- */
 
 static struct table_cell *entry(const struct table *table, uint32_t slot)
 {
     return &table->cells[slot_cell(table->index[slot])];
+}
+
+void table_remove(struct table *table, uint32_t slot)
+{
+    if (table->checked != NULL)
+        doubt_settle(table, slot_after(table, slot));
+    uint32_t first = slot_cell(table->index[slot]);
+    index_remove(table, slot, cell_is_free(&table->cells[first], first) ? 0 : first);
 }
 
 uint16_t table_line(const struct table *table, uint32_t slot)
@@ -392,7 +253,7 @@ uint16_t table_line(const struct table *table, uint32_t slot)
 
 unsigned table_marks(const struct table *table, uint32_t slot)
 {
-    return entry(table, slot)->head.marks;
+    return marks_of(entry(table, slot));
 }
 
 static uint64_t *place_of_mark(const struct table *table, uint32_t slot, unsigned mark)
@@ -408,15 +269,16 @@ uint64_t table_spent(const struct table *table, uint32_t slot, unsigned mark)
 
 void table_set_spent(struct table *table, uint32_t slot, unsigned mark, uint64_t spent_mark)
 {
-    __atomic_store_n(place_of_mark(table, slot, mark), spent_mark, __ATOMIC_RELAXED);
+    store(place_of_mark(table, slot, mark), spent_mark);
 }
 
 size_t table_key(const struct table *table, uint32_t slot, char key[KEY_MAX + 1])
 {
     const struct table_cell *cell = entry(table, slot);
-    size_t key_len = cell->head.key_len, part = head_part(key_len, cell->head.marks);
+    unsigned marks = marks_of(cell);
+    size_t key_len = cell->head.key_len, part = head_part(key_len, marks);
     memcpy(key, cell->head.key, part);
-    if (part < key_len && cell->head.marks > 1)
+    if (part < key_len && marks > 1)
         cell = next_cell(table, cell);
     for (size_t done = part; done < key_len; done += part) {
         cell = next_cell(table, cell);
@@ -432,20 +294,28 @@ bool table_replace(struct table *table, uint32_t slot, uint16_t line, const uint
 {
     char key[KEY_MAX + 1];
     size_t key_len = table_key(table, slot, key);
-    uint32_t before = slot_cell(table->index[slot]);
-    uint32_t first = entry_make(table, key, key_len, line, spent_marks, marks);
-    publish(table, slot, slot_tag(table->index[slot]), first);
-    entry_free(table, before);
+    uint64_t before = table->index[slot];
+    struct cells_plan plan;
+    if (!cells_plan(table, cells_needed(key_len, marks), &plan))
+        return false;
+    journal_entry(table, OP_REPLACE, slot, &plan, slot_cell(before));
+    cells_fill(table, &plan, key, key_len, line, spent_marks, marks);
+    index_replace(table, OP_REPLACE, slot, slot_of(slot_tag(before), plan.cell[0]), &plan);
     return true;
 }
 
+/* ---- going through ---- */
+
 uint32_t table_next_occupied(struct table *table, uint32_t slot)
 {
-    if (table->keys == 0)
-        return TABLE_NONE;
-    while (table->index[slot] == 0)
-        slot = after(table, slot);
-    return slot;
+    for (uint32_t left = table->slots; left > 0 && table->keys > 0; left--) {
+        if (table->checked != NULL && !slot_is_checked(table, slot))
+            doubt_settle(table, slot);
+        if (table->index[slot] != 0)
+            return slot;
+        slot = slot_after(table, slot);
+    }
+    return TABLE_NONE;
 }
 
 /* Asks for the entry of a slot that will be looked at soon. */
@@ -466,6 +336,8 @@ bool table_look(const struct table *table, uint32_t slot, uint32_t *tag)
 uint32_t table_sweep_look(struct table *table)
 {
     prefetch_ahead(table, table->hand);
+    if (table->checked != NULL && !slot_is_checked(table, table->hand))
+        doubt_settle(table, table->hand);
     if (table->index[table->hand] != 0)
         return table->hand;
     table_sweep_keep(table);
@@ -474,6 +346,9 @@ uint32_t table_sweep_look(struct table *table)
 
 void table_sweep_keep(struct table *table)
 {
-    table->hand = after(table, table->hand);
-    table->laps += table->hand == 0;
+    table->hand = slot_after(table, table->hand);
+    if (table->hand != 0)
+        return;
+    table->laps++;
+    doubt_end(table);
 }

@@ -63,6 +63,7 @@ struct table_damage {
     uint64_t mended;  /* entries, or places of the index, that are as they were */
     uint64_t emptied; /* entries with a bucket taken to be empty */
     uint64_t dropped; /* entries past mending */
+    uint64_t leaks;   /* times that cells were lost; they are back when there are no keys */
 };
 
 struct table {
@@ -100,8 +101,8 @@ enum table_adoption {
 
 /* Takes up the table that another process left in an arena, whatever bytes it
  * has. Ends what that process was about; looks at no more of the table than
- * that. The user is asked nothing before the first use of an entry. What is
- * not adopted has not changed, and nothing of it must be released. */
+ * that. The user is asked nothing before the first use of an entry, and must
+ * outlive the table. Of what is not adopted nothing is to be released. */
 enum table_adoption table_adopt(struct table *table, void *arena, uint32_t max_keys,
                                 const uint8_t seed[TABLE_SEED_BYTES], const uint16_t *owners,
                                 const struct table_user *user);

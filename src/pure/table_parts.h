@@ -1,0 +1,299 @@
+/*
+ * The parts of the table: its arena, byte by byte, for table*.c and nobody else.
+ *
+ * The arena is the index, the header and the cells. Everything in it changes by
+ * single aligned stores, in the order in which they are written down, for the
+ * process may be killed between any two.
+ *
+ * Owns nothing. One thread. Never blocks.
+ */
+#pragma once
+
+#include "pure/table.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* ---- stores ---- */
+
+/* Release keeps the compiler from exchanging them; the page cache is as the
+ * processor sees memory itself, so that a kill needs no more. */
+static inline void store(uint64_t *place, uint64_t value)
+{
+    __atomic_store_n(place, value, __ATOMIC_RELEASE);
+}
+
+static inline void store_32(uint32_t *place, uint32_t value)
+{
+    __atomic_store_n(place, value, __ATOMIC_RELEASE);
+}
+
+/* ---- check words ---- */
+
+#define TABLE_GOLDEN 0x9e3779b97f4a7c15u /* 2^64 / the golden ratio, odd: mixes well (Knuth 6.4) */
+
+/* A word of the header: a value, and above it what depends on it and on others. */
+static inline uint64_t seal_with(uint32_t value, uint64_t a, uint64_t b, uint64_t c)
+{
+    uint64_t mix = (value ^ a) * TABLE_GOLDEN;
+    mix = (mix ^ mix >> 32 ^ b) * TABLE_GOLDEN;
+    mix = (mix ^ mix >> 32 ^ c ^ TABLE_GOLDEN) * TABLE_GOLDEN;
+    return (mix >> 32) << 32 | value;
+}
+
+static inline uint64_t seal(uint32_t value)
+{
+    return seal_with(value, 0, 0, 0);
+}
+
+/* ---- the header ---- */
+
+/* What is under way, and what the header's other words then mean. */
+enum table_op {
+    OP_NONE,
+    OP_INSERT,  /* place, after */
+    OP_REPLACE, /* place, after, first: of the entry that goes */
+    OP_CLAIM,   /* place, after, first: that stood there, nobody knows whose it was */
+    OP_REMOVE,  /* hole, first: of the entry that goes, or 0 */
+    OP_FREE,    /* first: of the entry whose cells go, or 0 */
+};
+enum { OP_SHIFT = 29 };
+static_assert(TABLE_KEYS_MAX < 1u << OP_SHIFT && OP_FREE < 1 << (32 - OP_SHIFT),
+              "keys and what is under way share 32 bits");
+
+struct table_header {
+    uint64_t identity; /* the hash of the table's sizes under its seed */
+    uint64_t state;    /* sealed with what the operation's other words say: op << OP_SHIFT | keys */
+    uint64_t place;    /* the slot, and above it how many cells come from the free list */
+    uint64_t after;    /* cells_used and above it free_cell, when they are taken */
+    uint64_t first;    /* a cell */
+    uint64_t hole;     /* sealed: the slot that is to be filled */
+    uint64_t free_cell, cells_used; /* sealed */
+};
+static_assert(sizeof(struct table_header) == 64, "the header is one cache line");
+
+/* ---- slots ---- */
+
+/* A slot is the tag in its upper half and the entry's first cell in its lower,
+ * with a bit that is always set: with cell 0 never used, no flip of one bit makes
+ * an entry of an empty slot, nor empties one. */
+#define SLOT_OCCUPIED 0x80000000u
+
+static inline uint64_t slot_of(uint32_t tag, uint32_t cell)
+{
+    return (uint64_t)tag << 32 | SLOT_OCCUPIED | cell;
+}
+
+static inline uint32_t slot_tag(uint64_t slot)
+{
+    return (uint32_t)(slot >> 32);
+}
+
+static inline uint32_t slot_cell(uint64_t slot)
+{
+    return (uint32_t)slot & ~SLOT_OCCUPIED;
+}
+
+static inline uint32_t tag_of(uint64_t hash)
+{
+    return (uint32_t)(hash >> 32);
+}
+
+/* The tag alone decides the home, so that a removal can move entries without
+ * hashing their keys (Lemire's multiply-shift range reduction). */
+static inline uint32_t home_of(const struct table *table, uint32_t tag)
+{
+    return (uint32_t)((uint64_t)tag * table->slots >> 32);
+}
+
+static inline uint32_t slot_after(const struct table *table, uint32_t slot)
+{
+    return slot + 1 == table->slots ? 0 : slot + 1;
+}
+
+/* ---- cells ---- */
+
+/*
+ * A cell is the head of an entry, a part of its chain, or free. A chain begins
+ * where the key has no room in the head, or there is more than one mark: the
+ * last four bytes of the head are then `next`. First in the chain is a cell of
+ * marks, if there is more than one, then come cells of 28 bytes of the key each,
+ * all with `next` in the same place. The last one's refers back to the head, so
+ * that no chain can end in another's.
+ *
+ * A free cell keeps `next`, and in the place of its first word what depends on
+ * that and on the cell's own number. The free list takes a chain as it is.
+ */
+enum { HEAD_CHAINED_KEY = 16, CONTINUATION_KEY = 28 };
+#define CELL_LAST 0x80000000u /* in `next`: the rest of it is the head's number */
+
+struct table_cell {
+    union {
+        struct {
+            uint64_t spent_mark;
+            uint16_t line;
+            uint8_t key_len;
+            uint8_t shape; /* see shape_of */
+            char key[TABLE_KEY_INLINE];
+        } head;
+        struct {
+            uint64_t spent_marks[BUCKETS_MAX - 1];
+            uint32_t unused, next;
+        } more;
+        struct {
+            char key[CONTINUATION_KEY];
+            uint32_t next;
+        } link;
+        struct {
+            uint64_t check;
+            char unused[20];
+            uint32_t next;
+        } free;
+        uint64_t words[4];
+    };
+};
+static_assert(sizeof(struct table_cell) == 32, "a cell is half a cache line");
+static_assert(offsetof(struct table_cell, more.next) == offsetof(struct table_cell, link.next) &&
+                  offsetof(struct table_cell, free.next) == offsetof(struct table_cell, link.next) &&
+                  offsetof(struct table_cell, head.key) + HEAD_CHAINED_KEY ==
+                      offsetof(struct table_cell, link.next),
+              "next is in the same place in all cells");
+static_assert(offsetof(struct table_cell, head.line) >= sizeof(uint64_t),
+              "a free cell that was a head still tells how long its chain was");
+static_assert(KEY_MAX <= UINT8_MAX, "key_len is one byte");
+
+enum {
+    CELLS_PER_KEY_MAX = 2 + (KEY_MAX - HEAD_CHAINED_KEY + CONTINUATION_KEY - 1) / CONTINUATION_KEY
+};
+static_assert((uint64_t)(TABLE_KEYS_MAX + 1) * CELLS_PER_KEY_MAX + 1 < CELL_LAST,
+              "cell numbers are 31 bits");
+
+/*
+ * The count of marks, 1 to 4, and above it six bits that check it, the line and
+ * the length of the key. Each bit's share of the check is a different one of the
+ * 26 that have three or five ones (Hsiao's code): one flipped bit can be mended,
+ * two are noticed. Not all zeros for zeros.
+ */
+static inline uint8_t shape_of(uint16_t line, uint8_t key_len, unsigned marks)
+{
+    static const uint32_t masks[] = {0x1a65cb7, 0x2aaad5b, 0x333366d,
+                                     0x3c3c78e, 0x3fc07f0, 0x3fff800};
+    uint32_t bits = (uint32_t)line << 10 | (uint32_t)key_len << 2 | (marks - 1);
+    unsigned shape = marks - 1;
+    for (unsigned i = 0; i < sizeof masks / sizeof masks[0]; i++)
+        shape |= (unsigned)__builtin_parity(bits & masks[i]) << (2 + i);
+    return (uint8_t)(shape ^ 0xfc);
+}
+static_assert(BUCKETS_MAX == 4, "a count of marks is two bits");
+
+static inline unsigned marks_of(const struct table_cell *head)
+{
+    return 1 + (head->head.shape & 3);
+}
+
+/* How much of a key the head holds. */
+static inline size_t head_part(size_t key_len, unsigned marks)
+{
+    return key_len <= TABLE_KEY_INLINE && marks == 1 ? key_len
+           : key_len < HEAD_CHAINED_KEY              ? key_len
+                                                     : HEAD_CHAINED_KEY;
+}
+
+static inline size_t link_part(size_t rest)
+{
+    return rest < CONTINUATION_KEY ? rest : CONTINUATION_KEY;
+}
+
+static inline unsigned cells_needed(size_t key_len, unsigned marks)
+{
+    size_t rest = key_len - head_part(key_len, marks);
+    return 1u + (marks > 1) + (unsigned)((rest + CONTINUATION_KEY - 1) / CONTINUATION_KEY);
+}
+
+/* Cell 0 for a number that is none: whatever the arena holds, nothing else is touched. */
+static inline struct table_cell *next_cell(const struct table *table, const struct table_cell *cell)
+{
+    uint32_t next = cell->link.next;
+    return &table->cells[next < table->cells_max ? next : 0];
+}
+
+/* Whether a cell that is used is the head of the entry of a key. */
+bool cells_hold_key(const struct table *table, const struct table_cell *head, const char *key,
+                    size_t key_len);
+
+/* Cells for a new entry: of the free list, then such as were never used. Taken
+ * only when `free_cell` and `cells_used` are set to those after. */
+struct cells_plan {
+    unsigned count, listed;
+    uint32_t free_after, used_after;
+    uint32_t cell[CELLS_PER_KEY_MAX];
+};
+
+/* false: too few are left. A free list that is past mending is given up. */
+bool cells_plan(struct table *table, unsigned count, struct cells_plan *plan);
+void cells_take(struct table *table, const struct cells_plan *plan);
+
+/* Makes an entry of cells that are planned for it. */
+void cells_fill(struct table *table, const struct cells_plan *plan, const char *key, size_t key_len,
+                uint16_t line, const uint64_t *spent_marks, unsigned marks);
+
+/* Makes the first so many cells of the free list free again, the last one
+ * followed by `after`. */
+void cells_unfill(struct table *table, unsigned listed, uint32_t after);
+
+/* Puts the cells of an entry, by its first, into the free list: once, and
+ * again after a kill. 0: none. */
+void cells_free(struct table *table, uint32_t first);
+
+/* All cells were never used: for a table without keys. */
+void cells_forget(struct table *table);
+
+bool cell_is_free(const struct table_cell *cell, uint32_t number);
+
+/* ---- the journal ---- */
+
+/* Sets how many keys there are, and what is under way with the header's other words. */
+void journal_state(struct table *table, uint32_t keys, enum table_op op);
+
+/* Notes an entry that is about to be made of planned cells for a slot. */
+void journal_entry(struct table *table, enum table_op op, uint32_t slot,
+                   const struct cells_plan *plan, uint32_t first);
+
+/* Reads the header, one flipped bit mended. false: it does not check. */
+bool journal_read(struct table *table, uint64_t identity);
+
+/* Ends what was under way. false: what it was makes no sense. */
+bool journal_recover(struct table *table);
+
+/* ---- the index ---- */
+
+/* Fills the journal's hole with the entries after it, until one is left empty. */
+void index_close(struct table *table, uint32_t hole);
+
+/* Puts an entry made of planned cells in the place of the one in the journal; of
+ * OP_CLAIM nobody knows whose that one's cells are. */
+void index_replace(struct table *table, enum table_op op, uint32_t slot, uint64_t entry,
+                   const struct cells_plan *plan);
+
+/* Takes out an entry; first: of its cells, or 0 if nobody knows whose they are. */
+void index_remove(struct table *table, uint32_t slot, uint32_t first);
+
+/* ---- doubt ---- */
+
+static inline bool slot_is_checked(const struct table *table, uint32_t slot)
+{
+    return (table->checked[slot / 64] >> slot % 64 & 1) != 0;
+}
+
+static inline void slot_set_checked(struct table *table, uint32_t slot, bool is_checked)
+{
+    uint64_t bit = 1ull << slot % 64, *word = &table->checked[slot / 64];
+    *word = is_checked ? *word | bit : *word & ~bit;
+}
+
+/* false: no memory. */
+bool doubt_begin(struct table *table);
+void doubt_end(struct table *table);
+
+/* Checks the entries from a slot up to the next empty one; those past mending go. */
+void doubt_settle(struct table *table, uint32_t slot);
