@@ -160,7 +160,7 @@ static bool may_move(const struct table *table, uint32_t home, uint32_t hole, ui
 static void carry_along(struct table *table, uint32_t hole, uint32_t at)
 {
     if (table->checked != NULL)
-        slot_set_checked(table, hole, slot_is_checked(table, at));
+        bit_set(table->checked, hole, bit_is_set(table->checked, at));
     if (hole < table->hand && table->hand <= at)
         table->hand = hole;
 }
@@ -177,7 +177,7 @@ void index_close(struct table *table, uint32_t hole)
             continue;
         carry_along(table, hole, at);
         store(&table->index[hole], table->index[at]);
-        store(&table->header->hole, seal(at));
+        store(&table->header->hole, seal(SEAL_HOLE, at));
         hole = at;
     }
     store(&table->index[hole], 0);
@@ -185,14 +185,14 @@ void index_close(struct table *table, uint32_t hole)
 
 void index_remove(struct table *table, uint32_t slot, uint32_t first)
 {
-    store(&table->header->hole, seal(slot));
+    store(&table->header->hole, seal(SEAL_HOLE, slot));
     store(&table->header->first, first);
     journal_state(table, table->keys, OP_REMOVE);
     index_close(table, slot);
     journal_state(table, table->keys - (table->keys > 0), OP_FREE);
     cells_free(table, first);
     journal_state(table, table->keys, OP_NONE);
-    if (table->keys == 0 && table->damage.leaks > 0)
+    if (table->keys == 0 && table->damage.leaks > 0 && table->checked == NULL)
         cells_forget(table);
 }
 
@@ -223,9 +223,9 @@ bool table_insert(struct table *table, uint64_t hash, const char *key, size_t ke
         return false;
     journal_entry(table, OP_INSERT, at, &plan, 0);
     cells_fill(table, &plan, key, key_len, line, spent_marks, marks);
-    if (table->checked != NULL)
-        slot_set_checked(table, at, true);
     store(&table->index[at], slot_of(tag, plan.cell[0]));
+    if (table->checked != NULL)
+        doubt_over(table, at);
     cells_take(table, &plan);
     journal_state(table, table->keys + 1, OP_NONE);
     return true;
@@ -240,8 +240,10 @@ static struct table_cell *entry(const struct table *table, uint32_t slot)
 
 void table_remove(struct table *table, uint32_t slot)
 {
-    if (table->checked != NULL)
+    if (table->checked != NULL) {
         doubt_settle(table, slot_after(table, slot));
+        table->sure--;
+    }
     uint32_t first = slot_cell(table->index[slot]);
     index_remove(table, slot, cell_is_free(&table->cells[first], first) ? 0 : first);
 }
@@ -301,6 +303,8 @@ bool table_replace(struct table *table, uint32_t slot, uint16_t line, const uint
     journal_entry(table, OP_REPLACE, slot, &plan, slot_cell(before));
     cells_fill(table, &plan, key, key_len, line, spent_marks, marks);
     index_replace(table, OP_REPLACE, slot, slot_of(slot_tag(before), plan.cell[0]), &plan);
+    if (table->checked != NULL)
+        doubt_own(table, slot);
     return true;
 }
 
@@ -309,12 +313,14 @@ bool table_replace(struct table *table, uint32_t slot, uint16_t line, const uint
 uint32_t table_next_occupied(struct table *table, uint32_t slot)
 {
     for (uint32_t left = table->slots; left > 0 && table->keys > 0; left--) {
-        if (table->checked != NULL && !slot_is_checked(table, slot))
+        if (table->checked != NULL && !bit_is_set(table->checked, slot))
             doubt_settle(table, slot);
         if (table->index[slot] != 0)
             return slot;
         slot = slot_after(table, slot);
     }
+    if (table->keys > 0)
+        journal_state(table, 0, OP_NONE);
     return TABLE_NONE;
 }
 
@@ -336,7 +342,7 @@ bool table_look(const struct table *table, uint32_t slot, uint32_t *tag)
 uint32_t table_sweep_look(struct table *table)
 {
     prefetch_ahead(table, table->hand);
-    if (table->checked != NULL && !slot_is_checked(table, table->hand))
+    if (table->checked != NULL && !bit_is_set(table->checked, table->hand))
         doubt_settle(table, table->hand);
     if (table->index[table->hand] != 0)
         return table->hand;
@@ -350,5 +356,9 @@ void table_sweep_keep(struct table *table)
     if (table->hand != 0)
         return;
     table->laps++;
+    if (table->checked == NULL)
+        return;
+    if (table->keys != table->sure)
+        journal_state(table, table->sure, OP_NONE);
     doubt_end(table);
 }

@@ -80,7 +80,9 @@ struct table {
     struct table_cell *cells;
     size_t arena_bytes;
     bool has_own_arena;
-    uint64_t *checked; /* a bit for each slot while the table is in doubt, else NULL */
+    uint64_t *checked; /* while in doubt a bit for each slot: it is sure; else NULL */
+    uint64_t *owned;   /* likewise a bit for each cell: an entry that is sure has it */
+    uint32_t sure;     /* so many entries are */
     struct table_damage damage;
     uint8_t seed[TABLE_SEED_BYTES];
 };
@@ -116,7 +118,7 @@ bool table_init(struct table *table, uint32_t max_keys, const uint8_t seed[TABLE
 void table_release(struct table *table);
 
 /* Whether some of what another process left is still to be checked. Over after
- * the first lap of the sweep. */
+ * the first lap of the sweep, when `keys` is exact whatever the arena had said. */
 static inline bool table_is_in_doubt(const struct table *table)
 {
     return table->checked != NULL;

@@ -42,7 +42,8 @@ static bool is_listed(struct table *table, uint32_t number)
 {
     if (number == 0)
         return false;
-    if (number < table->cells_used) {
+    if (number < table->cells_used &&
+        !(table->owned != NULL && bit_is_set(table->owned, number))) {
         const struct table_cell *cell = &table->cells[number];
         if (cell_is_free(cell, number) && cell->free.next < table->cells_used)
             return true;
@@ -78,13 +79,13 @@ bool cells_plan(struct table *table, unsigned count, struct cells_plan *plan)
 static void set_free(struct table *table, uint32_t number)
 {
     table->free_cell = number;
-    store(&table->header->free_cell, seal(number));
+    store(&table->header->free_cell, seal(SEAL_FREE, number));
 }
 
 static void set_used(struct table *table, uint32_t used)
 {
     table->cells_used = used;
-    store(&table->header->cells_used, seal(used));
+    store(&table->header->cells_used, seal(SEAL_USED, used));
 }
 
 void cells_take(struct table *table, const struct cells_plan *plan)
@@ -113,12 +114,14 @@ void cells_free(struct table *table, uint32_t first)
     const struct table_cell *head = &table->cells[first];
     uint32_t number = first;
     for (unsigned left = cells_needed(head->head.key_len, marks_of(head)); left > 0; left--) {
-        uint32_t next = left == 1 ? table->free_cell : table->cells[number].link.next;
         if (number == 0 || number >= table->cells_used) {
             table->damage.leaks++;
             return;
         }
+        uint32_t next = left == 1 ? table->free_cell : table->cells[number].link.next;
         make_free(table, number, next);
+        if (table->owned != NULL)
+            bit_set(table->owned, number, false);
         number = next;
     }
     set_free(table, first);
@@ -154,6 +157,7 @@ void cells_fill(struct table *table, const struct cells_plan *plan, const char *
         cell = (struct table_cell){.words = {0}};
         if (i == 0 && marks > 1) {
             memcpy(cell.more.spent_marks, spent_marks + 1, (marks - 1) * sizeof spent_marks[0]);
+            cell.more.head = back_to(plan->cell[0]);
             continue;
         }
         size_t part = link_part(key_len - done);
@@ -161,7 +165,7 @@ void cells_fill(struct table *table, const struct cells_plan *plan, const char *
         done += part;
     }
     if (plan->count > 1)
-        cell.link.next = CELL_LAST | plan->cell[0];
+        cell.link.next = back_to(plan->cell[0]);
     cell_write(table, plan->cell[plan->count - 1], &cell);
 }
 

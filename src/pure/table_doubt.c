@@ -13,13 +13,35 @@ enum {
 bool doubt_begin(struct table *table)
 {
     table->checked = calloc(table->slots / 64 + 1, sizeof table->checked[0]);
-    return table->checked != NULL;
+    table->owned = calloc(table->cells_max / 64 + 1, sizeof table->owned[0]);
+    if (table->checked != NULL && table->owned != NULL)
+        return true;
+    doubt_end(table);
+    return false;
 }
 
 void doubt_end(struct table *table)
 {
     free(table->checked);
-    table->checked = NULL;
+    free(table->owned);
+    table->checked = table->owned = NULL;
+}
+
+void doubt_own(struct table *table, uint32_t slot)
+{
+    uint32_t cell = slot_cell(table->index[slot]);
+    const struct table_cell *head = &table->cells[cell];
+    for (unsigned left = cells_needed(head->head.key_len, marks_of(head)); left > 0; left--) {
+        bit_set(table->owned, cell, true);
+        cell = table->cells[cell].link.next;
+    }
+}
+
+void doubt_over(struct table *table, uint32_t slot)
+{
+    bit_set(table->checked, slot, true);
+    table->sure++;
+    doubt_own(table, slot);
 }
 
 /* ---- reading what may be anything ---- */
@@ -39,9 +61,10 @@ static struct table_cell cell_seen(const struct view *view, uint32_t number)
     return cell;
 }
 
+/* Whether a number is that of a cell which no entry that was checked has. */
 static bool is_cell(const struct table *table, uint32_t number)
 {
-    return number > 0 && number < table->cells_used;
+    return number > 0 && number < table->cells_used && !bit_is_set(table->owned, number);
 }
 
 /* The key of an entry, whose head this is. false: its chain is not one. */
@@ -56,17 +79,32 @@ static bool read_key(const struct view *view, uint32_t first, struct table_cell 
         if (!is_cell(view->table, cell.link.next))
             return false;
         cell = cell_seen(view, cell.link.next);
-        if (i == 0 && marks > 1)
+        if (i == 0 && marks > 1) {
+            if (cell.more.head != back_to(first))
+                return false;
             continue;
+        }
         size_t part = link_part(key_len - done);
         memcpy(key + done, cell.link.key, part);
         done += part;
     }
-    return links == 0 || cell.link.next == (CELL_LAST | first);
+    return links == 0 || cell.link.next == back_to(first);
+}
+
+/* Whether a search for a tag comes to a slot. */
+static bool is_reached(const struct table *table, uint32_t at, uint32_t tag)
+{
+    uint32_t step = home_of(table, tag);
+    for (unsigned count = 0; step != at && count < CLUSTER_MAX; count++) {
+        if (table->index[step] == 0)
+            return false;
+        step = slot_after(table, step);
+    }
+    return step == at;
 }
 
 /* Whether all checks of the entry that a slot would be of, but its marks. */
-static bool checks(const struct view *view, uint64_t slot)
+static bool checks(const struct view *view, uint32_t at, uint64_t slot)
 {
     const struct table *table = view->table;
     uint32_t first = slot_cell(slot);
@@ -82,61 +120,66 @@ static bool checks(const struct view *view, uint64_t slot)
            !cell_is_free(&head, first) &&
            table->user->line(table->user->context, line, &marks_of_line, &salt) &&
            marks == marks_of_line && read_key(view, first, head, key) &&
-           tag_of(table_hash(table, key, key_len) ^ salt) == slot_tag(slot);
+           tag_of(table_hash(table, key, key_len) ^ salt) == slot_tag(slot) &&
+           is_reached(table, at, slot_tag(slot));
 }
 
 /* ---- mending ---- */
 
-/* What one flipped bit would make of a slot that does not check. */
-struct remedy {
-    unsigned found; /* how many there are; of the last: */
-    uint64_t slot;
-    uint32_t cell; /* 0: it is the slot's bit */
-    unsigned bit;
-};
-
-static void try_slot(const struct table *table, uint64_t slot, struct remedy *remedy)
+/* Whether a slot checks with one of its bits flipped, which then is. */
+static bool mend_slot(struct table *table, uint32_t at)
 {
     struct view as_it_is = {.table = table};
     for (unsigned bit = 0; bit < 64; bit++) {
-        if (!checks(&as_it_is, slot ^ 1ull << bit))
-            continue;
-        *remedy = (struct remedy){remedy->found + 1, slot ^ 1ull << bit, 0, 0};
+        uint64_t slot = table->index[at] ^ 1ull << bit;
+        if (checks(&as_it_is, at, slot)) {
+            store(&table->index[at], slot);
+            return true;
+        }
     }
+    return false;
 }
 
-/* The cells to try are those that the chain leads through as it is. */
-static void try_cells(const struct table *table, uint64_t slot, struct remedy *remedy)
+/* The cells that the chain of a slot leads through as it is, each once. */
+static unsigned cells_of_chain(const struct table *table, uint64_t slot,
+                               uint32_t cells[CELLS_PER_KEY_MAX])
 {
+    unsigned count = 0;
     uint32_t cell = slot_cell(slot);
-    for (unsigned i = 0; i < CELLS_PER_KEY_MAX && is_cell(table, cell); i++) {
-        struct view view = {.table = table, .cell = cell};
-        for (view.bit = 0; view.bit < 8 * sizeof(struct table_cell); view.bit++)
-            if (checks(&view, slot))
-                *remedy = (struct remedy){remedy->found + 1, slot, cell, view.bit};
+    while (count < CELLS_PER_KEY_MAX && is_cell(table, cell)) {
+        for (unsigned i = 0; i < count; i++)
+            if (cells[i] == cell)
+                return count;
+        cells[count++] = cell;
         cell = table->cells[cell].link.next;
     }
+    return count;
 }
 
-/* Mends a slot that does not check, or its entry, if one bit does it and no other would. */
+/* The same with a bit of its cells. The first that does it is the one: after a
+ * link that leads astray come cells of other entries, which may be alike. */
+static bool mend_cells(struct table *table, uint32_t at)
+{
+    uint64_t slot = table->index[at];
+    uint32_t cells[CELLS_PER_KEY_MAX];
+    unsigned count = cells_of_chain(table, slot, cells);
+    for (unsigned i = 0; i < count; i++) {
+        struct view view = {.table = table, .cell = cells[i]};
+        for (view.bit = 0; view.bit < 8 * sizeof(struct table_cell); view.bit++) {
+            if (!checks(&view, at, slot))
+                continue;
+            uint64_t *word = &table->cells[cells[i]].words[view.bit / 64];
+            store(word, *word ^ 1ull << view.bit % 64);
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool mend(struct table *table, uint32_t at)
 {
-    struct remedy remedy = {0};
-    uint64_t slot = table->index[at];
-    if (table->damage.leaks < FAILURES_MAX) {
-        try_slot(table, slot, &remedy);
-        try_cells(table, slot, &remedy);
-    }
-    if (remedy.found == 0 && __builtin_popcountll(slot) == 1) {
-        store(&table->index[at], 0); /* it was empty */
-    } else if (remedy.found != 1) {
+    if (table->damage.leaks >= FAILURES_MAX || (!mend_slot(table, at) && !mend_cells(table, at)))
         return false;
-    } else if (remedy.cell == 0) {
-        store(&table->index[at], remedy.slot);
-    } else {
-        uint64_t *word = &table->cells[remedy.cell].words[remedy.bit / 64];
-        store(word, *word ^ 1ull << remedy.bit % 64);
-    }
     table->damage.mended++;
     return true;
 }
@@ -159,11 +202,10 @@ static void empty_unbelievable(struct table *table, uint32_t at)
 static void check(struct table *table, uint32_t at)
 {
     struct view as_it_is = {.table = table};
-    if (!checks(&as_it_is, table->index[at]) && !mend(table, at))
+    if (!checks(&as_it_is, at, table->index[at]) && !mend(table, at))
         return;
-    if (table->index[at] != 0)
-        empty_unbelievable(table, at);
-    slot_set_checked(table, at, true);
+    empty_unbelievable(table, at);
+    doubt_over(table, at);
 }
 
 /* ---- settling ---- */
@@ -186,7 +228,7 @@ static bool is_there(const struct table *table, const struct claim *claim)
         if (slot == 0)
             return false;
         const struct table_cell *head = &table->cells[slot_cell(slot)];
-        if (slot_is_checked(table, at) && slot_tag(slot) == claim->tag &&
+        if (bit_is_set(table->checked, at) && slot_tag(slot) == claim->tag &&
             table->owners[head->head.line] == owner &&
             cells_hold_key(table, head, claim->key, claim->key_len))
             return true;
@@ -211,7 +253,7 @@ static bool take_for(struct table *table, uint32_t at, const struct claim *claim
     journal_entry(table, OP_CLAIM, at, &plan, slot_cell(slot));
     cells_fill(table, &plan, claim->key, claim->key_len, claim->line, empty, marks);
     index_replace(table, OP_CLAIM, at, slot_of(claim->tag, plan.cell[0]), &plan);
-    slot_set_checked(table, at, true);
+    doubt_over(table, at);
     table->damage.emptied++;
     table->damage.leaks++;
     return true;
@@ -219,16 +261,24 @@ static bool take_for(struct table *table, uint32_t at, const struct claim *claim
 
 static void drop(struct table *table, uint32_t at)
 {
-    table->damage.dropped++;
-    table->damage.leaks++;
+    /* Of an entry there are always two: an empty slot with one bit flipped, which is
+     * counted as long as it takes to go. */
+    if (__builtin_popcountll(table->index[at]) == 1) {
+        table->damage.mended++;
+        table->keys++;
+    } else {
+        table->damage.dropped++;
+        table->damage.leaks++;
+    }
     index_remove(table, at, 0);
 }
 
-/* Ends what is no cluster; what comes after may then be met by the sweep alone. */
+/* Ends what is no cluster. What comes after is met by the sweep. */
 static void cut(struct table *table, uint32_t at)
 {
     table->damage.dropped++;
     table->damage.leaks++;
+    table->sure -= bit_is_set(table->checked, at);
     store(&table->index[at], 0);
     journal_state(table, table->keys - (table->keys > 0), OP_NONE);
 }
@@ -243,10 +293,8 @@ static uint32_t check_cluster(struct table *table, uint32_t slot)
             cut(table, at);
             break;
         }
-        if (!slot_is_checked(table, at))
+        if (!bit_is_set(table->checked, at))
             check(table, at);
-        if (table->index[at] == 0)
-            break;
         count++;
     }
     return count;
@@ -257,7 +305,7 @@ static void settle(struct table *table, uint32_t slot, const struct claim *claim
 {
     for (uint32_t count = check_cluster(table, slot); count > 0; count--) {
         uint32_t at = (uint32_t)(((uint64_t)slot + count - 1) % table->slots);
-        if (table->index[at] == 0 || slot_is_checked(table, at))
+        if (table->index[at] == 0 || bit_is_set(table->checked, at))
             continue;
         if (claim == NULL || !take_for(table, at, claim))
             drop(table, at);

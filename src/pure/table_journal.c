@@ -15,7 +15,7 @@ static uint64_t seal_state(const struct table_header *header, uint32_t value)
     case OP_FREE:
         return seal_with(value, 0, 0, header->first);
     }
-    return seal(value);
+    return seal(SEAL_STATE, value);
 }
 
 void journal_state(struct table *table, uint32_t keys, enum table_op op)
@@ -53,9 +53,9 @@ static uint32_t keys_of(const struct table_header *header)
     return value_of(header->state) & ((1u << OP_SHIFT) - 1);
 }
 
-static bool is_sealed(uint64_t word)
+static bool is_sealed(enum seal_place place, uint64_t word)
 {
-    return word == seal(value_of(word));
+    return word == seal(place, value_of(word));
 }
 
 static bool header_checks(const struct table *table, const struct table_header *header,
@@ -64,10 +64,10 @@ static bool header_checks(const struct table *table, const struct table_header *
     uint32_t used = value_of(header->cells_used);
     return header->identity == identity &&
            header->state == seal_state(header, value_of(header->state)) &&
-           (op_of(header) != OP_REMOVE || is_sealed(header->hole)) &&
-           is_sealed(header->free_cell) && is_sealed(header->cells_used) && op_of(header) <= OP_FREE &&
-           keys_of(header) <= table->max_keys && used >= 1 && used <= table->cells_max &&
-           value_of(header->free_cell) < used;
+           (op_of(header) != OP_REMOVE || is_sealed(SEAL_HOLE, header->hole)) &&
+           is_sealed(SEAL_FREE, header->free_cell) && is_sealed(SEAL_USED, header->cells_used) &&
+           op_of(header) <= OP_FREE && keys_of(header) < table->slots && used >= 1 &&
+           used <= table->cells_max && value_of(header->free_cell) < used;
 }
 
 /* Finds the one bit of the header that, flipped back, makes it check; false: there is none, or more. */
@@ -135,8 +135,7 @@ static bool entry_makes_sense(const struct table *table)
     const struct table_header *header = table->header;
     uint32_t used = (uint32_t)header->after, next = (uint32_t)(header->after >> 32);
     return (uint32_t)header->place < table->slots && header->place >> 32 <= CELLS_PER_KEY_MAX &&
-           used >= table->cells_used && used <= table->cells_max && next < used &&
-           (op_of(header) != OP_INSERT || table->keys < table->max_keys);
+           used >= table->cells_used && used <= table->cells_max && next < used;
 }
 
 bool journal_recover(struct table *table)

@@ -41,9 +41,12 @@ static inline uint64_t seal_with(uint32_t value, uint64_t a, uint64_t b, uint64_
     return (mix >> 32) << 32 | value;
 }
 
-static inline uint64_t seal(uint32_t value)
+/* Which word it is goes in too, so that none is good in another's place. */
+enum seal_place { SEAL_STATE, SEAL_HOLE, SEAL_FREE, SEAL_USED };
+
+static inline uint64_t seal(enum seal_place place, uint32_t value)
 {
-    return seal_with(value, 0, 0, 0);
+    return seal_with(value, (uint64_t)place << 32, 0, 0);
 }
 
 /* ---- the header ---- */
@@ -118,14 +121,14 @@ static inline uint32_t slot_after(const struct table *table, uint32_t slot)
  * where the key has no room in the head, or there is more than one mark: the
  * last four bytes of the head are then `next`. First in the chain is a cell of
  * marks, if there is more than one, then come cells of 28 bytes of the key each,
- * all with `next` in the same place. The last one's refers back to the head, so
- * that no chain can end in another's.
+ * all with `next` in the same place. The last one's refers back to the head, and so
+ * does the cell of marks, so that no chain can lead into another.
  *
  * A free cell keeps `next`, and in the place of its first word what depends on
  * that and on the cell's own number. The free list takes a chain as it is.
  */
 enum { HEAD_CHAINED_KEY = 16, CONTINUATION_KEY = 28 };
-#define CELL_LAST 0x80000000u /* in `next`: the rest of it is the head's number */
+#define CELL_LAST 0x80000000u /* no number of a cell */
 
 struct table_cell {
     union {
@@ -138,7 +141,7 @@ struct table_cell {
         } head;
         struct {
             uint64_t spent_marks[BUCKETS_MAX - 1];
-            uint32_t unused, next;
+            uint32_t head, next; /* head: as `next` of the last one */
         } more;
         struct {
             char key[CONTINUATION_KEY];
@@ -161,6 +164,13 @@ static_assert(offsetof(struct table_cell, more.next) == offsetof(struct table_ce
 static_assert(offsetof(struct table_cell, head.line) >= sizeof(uint64_t),
               "a free cell that was a head still tells how long its chain was");
 static_assert(KEY_MAX <= UINT8_MAX, "key_len is one byte");
+
+/* What refers back to a head: far from that of any other head's, so that
+ * no flipped bit makes one of the other. */
+static inline uint32_t back_to(uint32_t head)
+{
+    return head * 0x9e3779b1u | CELL_LAST;
+}
 
 enum {
     CELLS_PER_KEY_MAX = 2 + (KEY_MAX - HEAD_CHAINED_KEY + CONTINUATION_KEY - 1) / CONTINUATION_KEY
@@ -245,7 +255,7 @@ void cells_unfill(struct table *table, unsigned listed, uint32_t after);
  * again after a kill. 0: none. */
 void cells_free(struct table *table, uint32_t first);
 
-/* All cells were never used: for a table without keys. */
+/* As if no cell had ever been used: for a table that has no entry. */
 void cells_forget(struct table *table);
 
 bool cell_is_free(const struct table_cell *cell, uint32_t number);
@@ -280,20 +290,24 @@ void index_remove(struct table *table, uint32_t slot, uint32_t first);
 
 /* ---- doubt ---- */
 
-static inline bool slot_is_checked(const struct table *table, uint32_t slot)
+static inline bool bit_is_set(const uint64_t *bits, uint32_t at)
 {
-    return (table->checked[slot / 64] >> slot % 64 & 1) != 0;
+    return (bits[at / 64] >> at % 64 & 1) != 0;
 }
 
-static inline void slot_set_checked(struct table *table, uint32_t slot, bool is_checked)
+static inline void bit_set(uint64_t *bits, uint32_t at, bool is_set)
 {
-    uint64_t bit = 1ull << slot % 64, *word = &table->checked[slot / 64];
-    *word = is_checked ? *word | bit : *word & ~bit;
+    uint64_t bit = 1ull << at % 64;
+    bits[at / 64] = is_set ? bits[at / 64] | bit : bits[at / 64] & ~bit;
 }
 
 /* false: no memory. */
 bool doubt_begin(struct table *table);
 void doubt_end(struct table *table);
+
+/* The entry in a slot is one to believe, and its cells are no other's. */
+void doubt_over(struct table *table, uint32_t slot);
+void doubt_own(struct table *table, uint32_t slot);
 
 /* Checks the entries from a slot up to the next empty one; those past mending go. */
 void doubt_settle(struct table *table, uint32_t slot);

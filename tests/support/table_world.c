@@ -158,8 +158,9 @@ void world_do(struct table *table, struct world_step step, const struct world *n
 
 /* ---- comparing ---- */
 
+/* Whether an entry is as it should be, buckets that are empty instead counted. */
 static bool entry_is(struct table *table, unsigned index, uint16_t owner,
-                     const struct world_entry *entry)
+                     const struct world_entry *entry, unsigned *emptied)
 {
     uint32_t slot = world_find(table, index, owner);
     if (slot == TABLE_NONE || !entry->is_there)
@@ -169,23 +170,38 @@ static bool entry_is(struct table *table, unsigned index, uint16_t owner,
         table_line(table, slot) != entry->line ||
         table_marks(table, slot) != world_marks(entry->line))
         return false;
-    for (unsigned i = 0; i < world_marks(entry->line); i++)
-        if (table_spent(table, slot, i) != entry->marks[i])
+    for (unsigned i = 0; i < world_marks(entry->line); i++) {
+        uint64_t mark = table_spent(table, slot, i);
+        if (mark != entry->marks[i] && mark != world_empty_mark())
             return false;
+        *emptied += mark != entry->marks[i];
+    }
     return true;
+}
+
+bool world_is_but_for(struct table *table, const struct world *world, unsigned emptied)
+{
+    unsigned found_emptied = 0;
+    for (unsigned index = 0; index < WORLD_KEYS; index++)
+        for (uint16_t owner = 0; owner < WORLD_OWNERS; owner++)
+            if (!entry_is(table, index, owner, &world->entry[index][owner], &found_emptied))
+                return false;
+    /* All are there, and nothing else is, but for flipped bits that nobody has met. */
+    uint32_t slots_taken = 0;
+    for (uint32_t slot = 0; slot < table->slots; slot++)
+        slots_taken += table->index[slot] != 0;
+    return found_emptied == emptied && table->keys == world->keys &&
+           (slots_taken == world->keys || table_is_in_doubt(table));
 }
 
 bool world_is(struct table *table, const struct world *world)
 {
-    for (unsigned index = 0; index < WORLD_KEYS; index++)
-        for (uint16_t owner = 0; owner < WORLD_OWNERS; owner++)
-            if (!entry_is(table, index, owner, &world->entry[index][owner]))
-                return false;
-    /* All are there, and nothing else is. */
-    uint32_t slots_taken = 0;
-    for (uint32_t slot = 0; slot < table->slots; slot++)
-        slots_taken += table->index[slot] != 0;
-    return table->keys == world->keys && slots_taken == world->keys;
+    return world_is_but_for(table, world, 0);
+}
+
+size_t world_arena_used(const struct table *table)
+{
+    return (size_t)((const char *)(table->cells + table->cells_used) - (const char *)table->index);
 }
 
 static bool see(const struct table *table, uint32_t cell, bool seen[])

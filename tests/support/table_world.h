@@ -60,8 +60,12 @@ struct world_step world_roll(struct dice *dice, const struct world *world, uint3
                              struct world *next);
 void world_do(struct table *table, struct world_step step, const struct world *next);
 
-/* Whether the table holds just this. */
+/* Whether the table holds just this; with some buckets of it empty, that many. */
 bool world_is(struct table *table, const struct world *world);
+bool world_is_but_for(struct table *table, const struct world *world, unsigned emptied);
+
+/* The bytes of the arena that say something: not those of cells never used. */
+size_t world_arena_used(const struct table *table);
 
 /* Whether every cell is an entry's or free, and none is both or twice. */
 bool world_cells_add_up(const struct table *table);
