@@ -168,23 +168,3 @@ void cells_fill(struct table *table, const struct cells_plan *plan, const char *
         cell.link.next = back_to(plan->cell[0]);
     cell_write(table, plan->cell[plan->count - 1], &cell);
 }
-
-bool cells_hold_key(const struct table *table, const struct table_cell *head, const char *key,
-                    size_t key_len)
-{
-    const struct table_cell *cell = head;
-    size_t part = head_part(key_len, marks_of(head));
-    if (head->head.key_len != key_len || memcmp(head->head.key, key, part) != 0)
-        return false;
-    if (part == key_len)
-        return true;
-    if (marks_of(head) > 1)
-        cell = next_cell(table, cell);
-    for (size_t done = part; done < key_len; done += part) {
-        cell = next_cell(table, cell);
-        part = link_part(key_len - done);
-        if (memcmp(cell->link.key, key + done, part) != 0)
-            return false;
-    }
-    return true;
-}

@@ -70,7 +70,8 @@ static bool header_checks(const struct table *table, const struct table_header *
            used <= table->cells_max && value_of(header->free_cell) < used;
 }
 
-/* Finds the one bit of the header that, flipped back, makes it check; false: there is none, or more. */
+/* Finds the one bit of the header that, flipped back, makes it check; false: there
+ * is none, or more than one. */
 static bool mend_header(struct table *table, uint64_t identity)
 {
     enum { BITS = 8 * sizeof(struct table_header) };

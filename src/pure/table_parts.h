@@ -156,10 +156,10 @@ struct table_cell {
     };
 };
 static_assert(sizeof(struct table_cell) == 32, "a cell is half a cache line");
-static_assert(offsetof(struct table_cell, more.next) == offsetof(struct table_cell, link.next) &&
-                  offsetof(struct table_cell, free.next) == offsetof(struct table_cell, link.next) &&
-                  offsetof(struct table_cell, head.key) + HEAD_CHAINED_KEY ==
-                      offsetof(struct table_cell, link.next),
+enum { NEXT_AT = offsetof(struct table_cell, link.next) };
+static_assert(offsetof(struct table_cell, more.next) == NEXT_AT &&
+                  offsetof(struct table_cell, free.next) == NEXT_AT &&
+                  offsetof(struct table_cell, head.key) + HEAD_CHAINED_KEY == NEXT_AT,
               "next is in the same place in all cells");
 static_assert(offsetof(struct table_cell, head.line) >= sizeof(uint64_t),
               "a free cell that was a head still tells how long its chain was");
@@ -180,19 +180,20 @@ static_assert((uint64_t)(TABLE_KEYS_MAX + 1) * CELLS_PER_KEY_MAX + 1 < CELL_LAST
 
 /*
  * The count of marks, 1 to 4, and above it six bits that check it, the line and
- * the length of the key. Each bit's share of the check is a different one of the
- * 26 that have three or five ones (Hsiao's code): one flipped bit can be mended,
- * two are noticed. Not all zeros for zeros.
+ * the length of the key: the remainder of all of them by the polynomial x^6 + x + 1.
+ * That being primitive, each bit that flips changes it in a way of its own. Not
+ * all zeros for zeros.
  */
 static inline uint8_t shape_of(uint16_t line, uint8_t key_len, unsigned marks)
 {
-    static const uint32_t masks[] = {0x1a65cb7, 0x2aaad5b, 0x333366d,
-                                     0x3c3c78e, 0x3fc07f0, 0x3fff800};
-    uint32_t bits = (uint32_t)line << 10 | (uint32_t)key_len << 2 | (marks - 1);
-    unsigned shape = marks - 1;
-    for (unsigned i = 0; i < sizeof masks / sizeof masks[0]; i++)
-        shape |= (unsigned)__builtin_parity(bits & masks[i]) << (2 + i);
-    return (uint8_t)(shape ^ 0xfc);
+    uint32_t rest = (uint32_t)line << 16 | (uint32_t)key_len << 8 | (marks - 1) << 6;
+    /* x^24 is x^4 + 1, x^12 is x^2 + 1, x^6 is x + 1. */
+    rest = (rest & 0xffffff) ^ (rest >> 24) ^ (rest >> 24) << 4;
+    rest = (rest & 0xfff) ^ (rest >> 12) ^ (rest >> 12) << 2;
+    rest = (rest & 0xfff) ^ (rest >> 12) ^ (rest >> 12) << 2;
+    rest = (rest & 0x3f) ^ (rest >> 6) ^ (rest >> 6) << 1;
+    rest = (rest & 0x3f) ^ (rest >> 6) ^ (rest >> 6) << 1;
+    return (uint8_t)((rest ^ 0x3f) << 2 | (marks - 1));
 }
 static_assert(BUCKETS_MAX == 4, "a count of marks is two bits");
 
@@ -227,9 +228,27 @@ static inline struct table_cell *next_cell(const struct table *table, const stru
     return &table->cells[next < table->cells_max ? next : 0];
 }
 
-/* Whether a cell that is used is the head of the entry of a key. */
-bool cells_hold_key(const struct table *table, const struct table_cell *head, const char *key,
-                    size_t key_len);
+/* Whether a cell is the head of the entry of a key. */
+static inline bool cells_hold_key(const struct table *table, const struct table_cell *head,
+                                  const char *key, size_t key_len)
+{
+    const struct table_cell *cell = head;
+    unsigned marks = marks_of(head);
+    size_t part = head_part(key_len, marks);
+    if (head->head.key_len != key_len || memcmp(head->head.key, key, part) != 0)
+        return false;
+    if (part == key_len)
+        return true;
+    if (marks > 1)
+        cell = next_cell(table, cell);
+    for (size_t done = part; done < key_len; done += part) {
+        cell = next_cell(table, cell);
+        part = link_part(key_len - done);
+        if (memcmp(cell->link.key, key + done, part) != 0)
+            return false;
+    }
+    return true;
+}
 
 /* Cells for a new entry: of the free list, then such as were never used. Taken
  * only when `free_cell` and `cells_used` are set to those after. */

@@ -70,7 +70,8 @@ static bool is_of_a_mark(const struct table *table, size_t byte)
         const char *more = (const char *)next_cell(table, (const struct table_cell *)head);
         const char *at = (const char *)table->index + byte;
         size_t marks = table_marks(table, slot);
-        if ((at >= head && at < head + 8) || (marks > 1 && at >= more && at < more + 8 * (marks - 1)))
+        if ((at >= head && at < head + 8) ||
+            (marks > 1 && at >= more && at < more + 8 * (marks - 1)))
             return true;
     }
     return false;
@@ -257,8 +258,9 @@ static void another_table_is_not_adopted(void **state)
     struct table table = busy_table(&dice, arena, &world);
     memcpy(before, arena, table_arena_bytes(MAX_KEYS));
     table_release(&table);
-    assert_int_equal(table_adopt(&table, arena, MAX_KEYS - 1, world_seed, world_owners, &world_user),
-                     TABLE_UNSOUND);
+    assert_int_equal(
+        table_adopt(&table, arena, MAX_KEYS - 1, world_seed, world_owners, &world_user),
+        TABLE_UNSOUND);
     assert_int_equal(table_adopt(&table, arena, MAX_KEYS, other_seed, world_owners, &world_user),
                      TABLE_UNSOUND);
     assert_memory_equal(arena, before, table_arena_bytes(MAX_KEYS));
@@ -289,28 +291,6 @@ static void spoil(struct dice *dice, uint8_t *bytes, size_t size)
     default: /* what checks in one place, in another */
         memcpy(bytes + (at & ~(size_t)7), bytes + from, 8);
     }
-}
-
-/* Whether no two entries that are sure have a cell in common, whatever was in the arena. */
-static bool what_is_sure_is_whole(const struct table *table)
-{
-    bool seen[(MAX_KEYS + 1) * CELLS_PER_KEY_MAX + 1] = {false};
-    for (uint32_t slot = 0; slot < table->slots; slot++) {
-        if (table->index[slot] == 0 ||
-            (table->checked != NULL && !bit_is_set(table->checked, slot)))
-            continue;
-        uint32_t cell = slot_cell(table->index[slot]);
-        const struct table_cell *head = &table->cells[cell];
-        if (head->head.shape != shape_of(head->head.line, head->head.key_len, marks_of(head)))
-            return false;
-        for (unsigned left = cells_needed(head->head.key_len, marks_of(head)); left > 0; left--) {
-            if (cell == 0 || cell >= table->cells_used || seen[cell])
-                return false;
-            seen[cell] = true;
-            cell = table->cells[cell].link.next;
-        }
-    }
-    return true;
 }
 
 /* What a user does, who believes what he is told. */
@@ -372,11 +352,11 @@ static void no_bytes_end_the_process(void **state)
         adopted++;
         for (int step = 0; step < 60; step++)
             use(&dice, &next);
-        assert_true(what_is_sure_is_whole(&next));
+        assert_true(world_sure_is_whole(&next));
         sweep_round(&next);
         for (int step = 0; step < 20; step++)
             use(&dice, &next);
-        assert_true(what_is_sure_is_whole(&next));
+        assert_true(world_sure_is_whole(&next));
         table_release(&next);
     }
     printf("%llu of %llu adopted\n", (unsigned long long)adopted, (unsigned long long)corruptions);

@@ -84,8 +84,9 @@ static void killed_while_mending(void)
     mending.is_under_way = false;
     mending.kills++;
     memcpy(arenas[2], arenas[1], sizeof arenas[1]);
-    assert_int_equal(table_adopt(&table, arenas[2], MAX_KEYS, world_seed, world_owners, &world_user),
-                     TABLE_ADOPTED);
+    assert_int_equal(
+        table_adopt(&table, arenas[2], MAX_KEYS, world_seed, world_owners, &world_user),
+        TABLE_ADOPTED);
     assert_true(world_is(&table, mending.world) || world_is_but_for(&table, mending.world, 1));
     table_release(&table);
     mending.is_under_way = true;

@@ -90,7 +90,8 @@ unsigned world_which(const struct table *table, uint32_t slot, uint16_t *owner)
     if (index >= WORLD_KEYS || table_line(table, slot) >= WORLD_LINES)
         return WORLD_KEYS;
     *owner = world_owners[table_line(table, slot)];
-    return world_key(index, expected) == len && memcmp(key, expected, len) == 0 ? index : WORLD_KEYS;
+    bool is_it = world_key(index, expected) == len && memcmp(key, expected, len) == 0;
+    return is_it ? index : WORLD_KEYS;
 }
 
 /* ---- changes ---- */
@@ -204,6 +205,8 @@ size_t world_arena_used(const struct table *table)
     return (size_t)((const char *)(table->cells + table->cells_used) - (const char *)table->index);
 }
 
+enum { CELLS_SEEN = (2 * WORLD_KEYS + 2) * CELLS_PER_KEY_MAX }; /* of the largest table */
+
 static bool see(const struct table *table, uint32_t cell, bool seen[])
 {
     if (cell == 0 || cell >= table->cells_used || seen[cell])
@@ -212,26 +215,45 @@ static bool see(const struct table *table, uint32_t cell, bool seen[])
     return true;
 }
 
+/* Counts the cells of the entry in a slot, none of which may have been seen. */
+static bool see_entry(const struct table *table, uint32_t slot, bool seen[], uint32_t *count)
+{
+    uint32_t cell = slot_cell(table->index[slot]);
+    const struct table_cell *head = &table->cells[cell];
+    if (head->head.shape != shape_of(head->head.line, head->head.key_len, marks_of(head)))
+        return false;
+    for (unsigned left = cells_needed(head->head.key_len, marks_of(head)); left > 0; left--) {
+        if (!see(table, cell, seen))
+            return false;
+        ++*count;
+        cell = table->cells[cell].link.next;
+    }
+    return true;
+}
+
 bool world_cells_add_up(const struct table *table)
 {
-    bool seen[(2 * WORLD_KEYS + 2) * CELLS_PER_KEY_MAX] = {true};
+    bool seen[CELLS_SEEN] = {true};
     uint32_t count = 1;
-    for (uint32_t slot = 0; slot < table->slots; slot++) {
-        if (table->index[slot] == 0)
-            continue;
-        uint32_t cell = slot_cell(table->index[slot]);
-        const struct table_cell *head = &table->cells[cell];
-        for (unsigned left = cells_needed(head->head.key_len, marks_of(head)); left > 0; left--) {
-            if (!see(table, cell, seen))
-                return false;
-            count++;
-            cell = table->cells[cell].link.next;
-        }
-    }
+    for (uint32_t slot = 0; slot < table->slots; slot++)
+        if (table->index[slot] != 0 && !see_entry(table, slot, seen, &count))
+            return false;
     for (uint32_t cell = table->free_cell; cell != 0; cell = table->cells[cell].free.next) {
         if (!see(table, cell, seen) || !cell_is_free(&table->cells[cell], cell))
             return false;
         count++;
     }
     return count == table->cells_used;
+}
+
+bool world_sure_is_whole(const struct table *table)
+{
+    bool seen[CELLS_SEEN] = {true};
+    uint32_t count = 0;
+    for (uint32_t slot = 0; slot < table->slots; slot++) {
+        bool is_sure = table->checked == NULL || bit_is_set(table->checked, slot);
+        if (table->index[slot] != 0 && is_sure && !see_entry(table, slot, seen, &count))
+            return false;
+    }
+    return true;
 }
