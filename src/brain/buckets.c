@@ -35,6 +35,8 @@ bool buckets_install(struct buckets *buckets, const struct limits *prior, struct
         return false;
     for (uint32_t i = 0; i < next->count; i++)
         buckets->name_hash[i] = hash_name(&buckets->table, next->limit[i].name);
+    if (buckets->table.keys == 0)
+        lines_emptied(&buckets->lines);
     return true;
 }
 
@@ -93,8 +95,6 @@ static void bring_up_to_date(struct buckets *buckets, uint32_t slot)
     uint64_t marks[BUCKETS_MAX];
     uint16_t now = carried_marks(buckets, slot, marks);
     table_replace(&buckets->table, slot, now, marks, buckets->lines.line[now].count);
-    lines_enter(&buckets->lines, now);
-    lines_leave(&buckets->lines, before);
 }
 
 uint32_t buckets_find(struct buckets *buckets, const struct place *place,
@@ -138,14 +138,11 @@ void buckets_store(struct buckets *buckets, const struct place *place,
         return;
     }
     table_insert(&buckets->table, place->hash, ask->key, ask->key_len, place->line, marks, count);
-    lines_enter(&buckets->lines, place->line);
 }
 
 void buckets_drop(struct buckets *buckets, uint32_t slot)
 {
-    uint16_t line = table_line(&buckets->table, slot);
     table_remove(&buckets->table, slot);
-    lines_leave(&buckets->lines, line);
 }
 
 static bool is_idle(const struct buckets *buckets, uint32_t slot)
@@ -174,11 +171,17 @@ bool buckets_drop_if_idle(struct buckets *buckets, uint32_t slot)
 
 void buckets_sweep(struct buckets *buckets, uint32_t slots)
 {
-    for (uint32_t left = slots; left > 0 && buckets->table.keys > 0; left--) {
-        uint32_t slot = table_sweep_look(&buckets->table);
+    struct table *table = &buckets->table;
+    for (uint32_t left = slots; left > 0 && table->keys > 0; left--) {
+        uint64_t laps = table->laps;
+        uint32_t slot = table_sweep_look(table);
         if (slot != TABLE_NONE && !buckets_drop_if_idle(buckets, slot))
-            table_sweep_keep(&buckets->table);
+            table_sweep_keep(table);
+        if (table->laps > laps)
+            lines_swept(&buckets->lines);
     }
+    if (table->keys == 0)
+        lines_emptied(&buckets->lines);
 }
 
 /* ---- making room ---- */

@@ -52,7 +52,6 @@ static void line_free(struct lines *lines, uint16_t line)
     lines->lines_free++;
 }
 
-/* Gives up what an edition holds, but not what it refers to. */
 static void edition_free(struct lines *lines, struct edition *edition)
 {
     for (uint32_t i = 0; i < lines_count(edition); i++)
@@ -63,16 +62,6 @@ static void edition_free(struct lines *lines, struct edition *edition)
     edition->limits = NULL;
 }
 
-/* The last reference to an edition gives up the edition's own on its successor. */
-static void release(struct lines *lines, uint16_t number)
-{
-    while (number != EDITION_NONE && --lines->edition[number].references == 0) {
-        uint16_t successor = lines->edition[number].successor;
-        edition_free(lines, &lines->edition[number]);
-        number = successor;
-    }
-}
-
 void lines_release(struct lines *lines)
 {
     for (uint32_t i = 0; i < EDITIONS_MAX; i++)
@@ -80,14 +69,29 @@ void lines_release(struct lines *lines)
             edition_free(lines, &lines->edition[i]);
 }
 
-void lines_enter(struct lines *lines, uint16_t line)
+/* Frees the replaced editions of which the hand has passed every slot since. They
+ * go in the order in which they were replaced, so none is a successor. */
+static void let_go(struct lines *lines, uint64_t laps)
 {
-    lines->edition[lines->line[line].edition].references++;
+    for (uint32_t i = 0; i < EDITIONS_MAX && lines->replaced_count > 0; i++) {
+        struct edition *edition = &lines->edition[i];
+        if (!is_in_use(edition) || edition->successor == i || edition->replaced_lap > laps)
+            continue;
+        edition_free(lines, edition);
+        lines->replaced_count--;
+    }
 }
 
-void lines_leave(struct lines *lines, uint16_t line)
+void lines_swept(struct lines *lines)
 {
-    release(lines, lines->line[line].edition);
+    lines->laps++;
+    if (lines->laps >= 2)
+        let_go(lines, lines->laps - 2);
+}
+
+void lines_emptied(struct lines *lines)
+{
+    let_go(lines, lines->laps);
 }
 
 /* ---- installing ---- */
@@ -191,7 +195,7 @@ static uint16_t line_make(struct lines *lines, uint16_t edition, uint32_t index,
     return number;
 }
 
-/* A new edition, with the one reference of being in force; EDITION_NONE: no memory. */
+/* A new edition; EDITION_NONE: no memory. */
 static uint16_t edition_make(struct lines *lines, struct limits *limits, uint32_t index,
                              int64_t date_s)
 {
@@ -211,7 +215,6 @@ static uint16_t edition_make(struct lines *lines, struct limits *limits, uint32_
         .limits = limits_retain(limits),
         .limit = index,
         .successor = number,
-        .references = 1,
         .began_s = date_s,
         .as_of_s = date_s,
         .lines = numbers,
@@ -244,8 +247,8 @@ static void replace(struct lines *lines, uint16_t number, uint16_t successor)
         line_end(lines, edition->lines[i], OVERRIDE_FOR_EVER);
     edition->successor = successor;
     edition->replaced = lines->installs;
-    if (successor != EDITION_NONE)
-        lines->edition[successor].references++;
+    edition->replaced_lap = lines->laps;
+    lines->replaced_count++;
 }
 
 static void find_next_end(struct lines *lines)
@@ -273,7 +276,7 @@ static bool make_editions(struct lines *lines, const struct limits *prior, struc
             continue;
         while (i-- > 0)
             if (of_limit[i] != edition_of_name(lines, prior, next->limit[i].name))
-                release(lines, of_limit[i]);
+                edition_free(lines, &lines->edition[of_limit[i]]);
         return false;
     }
     return true;
@@ -309,9 +312,6 @@ bool lines_install(struct lines *lines, const struct limits *prior, struct limit
     for (uint32_t i = 0; i < lines->lines_used; i++)
         if (lines->owners[i] != EDITION_NONE)
             lines->owners[i] = became[lines->owners[i]];
-    for (uint32_t i = 0; i < lines->count; i++)
-        if (!stays[lines->of_limit[i]])
-            release(lines, lines->of_limit[i]);
     memcpy(lines->of_limit, of_limit, next->count * sizeof of_limit[0]);
     lines->count = next->count;
     find_next_end(lines);

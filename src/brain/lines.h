@@ -8,7 +8,9 @@
  * reaches its end ends its line. Ended lines stay as they are, and entries that
  * still carry their number are carried over when they are next touched or
  * swept: step by step, each with the credit that the next line had at the time.
- * An edition goes when nothing refers to it any more, its lines with it.
+ * A replaced edition goes, its lines with it, once the sweep has been round the
+ * whole table since: no entry is on it any more. Entries are not counted, for
+ * a count would not survive a kill.
  *
  * Owns its editions, and a reference to the limits of each. One thread, the
  * brain's. Never blocks. Errors: lines_install, for want of memory.
@@ -42,7 +44,7 @@ struct edition {
     uint32_t limit;        /* its index in them */
     uint16_t successor;    /* what replaced it, itself while in force, or EDITION_NONE */
     uint32_t replaced;     /* by which install */
-    uint64_t references;   /* entries on its lines, editions it replaced, 1 while in force */
+    uint64_t replaced_lap; /* and in which lap of the sweep */
     int64_t began_s, as_of_s; /* dates: of its begin, and of the last look for overrides that end */
     uint16_t *lines;       /* that of the limit itself, then those of its overrides */
 };
@@ -51,6 +53,8 @@ struct lines {
     uint64_t tick;         /* counted since the start */
     uint32_t count;        /* of limits in force */
     uint32_t installs;
+    uint32_t replaced_count; /* of editions in use that are not in force */
+    uint64_t laps;           /* of the sweep, round the whole table */
     int64_t date_s;        /* the last one told */
     int64_t next_end_s;    /* when the next override ends, or OVERRIDE_FOR_EVER */
     uint16_t of_limit[LIMITS_MAX]; /* the edition in force of each limit, by its index */
@@ -67,7 +71,7 @@ void lines_release(struct lines *lines);
 
 /* Whether there is room to install these limits: editions and lines enough, and
  * none so old that its entries would have many steps to go. There always is when
- * no entry is on a replaced edition; a sweep of the whole table makes room. */
+ * no edition is a replaced one; two laps of the sweep make room. */
 bool lines_have_room(const struct lines *lines, const struct limits *next);
 
 /* Puts `next` into force, as of a date (Unix time), in place of `prior` (NULL:
@@ -101,6 +105,9 @@ static inline bool lines_is_in_force(const struct lines *lines, uint16_t line)
 uint16_t lines_carry(const struct lines *lines, uint16_t line, const char *key,
                      uint64_t marks[BUCKETS_MAX]);
 
-/* Count an entry in and out. The last one out ends an edition no longer in force. */
-void lines_enter(struct lines *lines, uint16_t line);
-void lines_leave(struct lines *lines, uint16_t line);
+/* The sweep has been round the table once more: no entry is on an edition that was
+ * replaced before that lap began. */
+void lines_swept(struct lines *lines);
+
+/* The table is empty: no entry is on any edition. */
+void lines_emptied(struct lines *lines);
