@@ -13,23 +13,9 @@ void lines_init(struct lines *lines)
     lines->free_line = LINE_NONE;
     lines->lines_free = LINES_MAX;
     lines->next_end_s = OVERRIDE_FOR_EVER;
+    memset(lines->owners, 0xff, sizeof lines->owners);
 }
-
-static bool is_in_use(const struct edition *edition)
-{
-    return edition->limits != NULL;
-}
-
-static const struct limit *limit_of(const struct edition *edition)
-{
-    return &edition->limits->limit[edition->limit];
-}
-
-/* Lines of an edition: overrides that had ended when it began share the first. */
-static uint32_t lines_count(const struct edition *edition)
-{
-    return 1 + limit_of(edition)->overrides_count;
-}
+static_assert(EDITION_NONE == 0xffff, "owners begin as none");
 
 /* ---- lines and editions come and go ---- */
 
@@ -47,6 +33,7 @@ static uint16_t line_take(struct lines *lines)
 static void line_free(struct lines *lines, uint16_t line)
 {
     lines->owners[line] = EDITION_NONE;
+    lines->line[line].count = 0;
     lines->line[line].next_free = lines->free_line;
     lines->free_line = line;
     lines->lines_free++;
@@ -54,8 +41,8 @@ static void line_free(struct lines *lines, uint16_t line)
 
 static void edition_free(struct lines *lines, struct edition *edition)
 {
-    for (uint32_t i = 0; i < lines_count(edition); i++)
-        if (i == 0 || edition->lines[i] != edition->lines[0])
+    for (uint32_t i = 0; i < edition_lines_count(edition); i++)
+        if (edition_has_line(edition, i))
             line_free(lines, edition->lines[i]);
     free(edition->lines);
     limits_release(edition->limits);
@@ -65,7 +52,7 @@ static void edition_free(struct lines *lines, struct edition *edition)
 void lines_release(struct lines *lines)
 {
     for (uint32_t i = 0; i < EDITIONS_MAX; i++)
-        if (is_in_use(&lines->edition[i]))
+        if (edition_is_in_use(&lines->edition[i]))
             edition_free(lines, &lines->edition[i]);
 }
 
@@ -75,7 +62,7 @@ static void let_go(struct lines *lines, uint64_t laps)
 {
     for (uint32_t i = 0; i < EDITIONS_MAX && lines->replaced_count > 0; i++) {
         struct edition *edition = &lines->edition[i];
-        if (!is_in_use(edition) || edition->successor == i || edition->replaced_lap > laps)
+        if (!edition_is_in_use(edition) || edition->successor == i || edition->replaced_lap > laps)
             continue;
         edition_free(lines, edition);
         lines->replaced_count--;
@@ -101,8 +88,8 @@ bool lines_have_room(const struct lines *lines, const struct limits *next)
     uint32_t unused = 0, wanted = 0;
     for (uint16_t i = 0; i < EDITIONS_MAX; i++) {
         const struct edition *edition = &lines->edition[i];
-        unused += !is_in_use(edition);
-        if (is_in_use(edition) && edition->successor != i &&
+        unused += !edition_is_in_use(edition);
+        if (edition_is_in_use(edition) && edition->successor != i &&
             lines->installs - edition->replaced > LINE_AGE_MAX)
             return false;
     }
@@ -111,9 +98,7 @@ bool lines_have_room(const struct lines *lines, const struct limits *next)
     return unused >= next->count && lines->lines_free >= wanted;
 }
 
-/* What holds under a limit: its own terms, or from 1 those of its overrides; one
- * that allows or denies leaves the limit's own buckets to refill meanwhile. */
-static const struct allowance *allowance_of(const struct limit *limit, uint32_t index)
+const struct allowance *limit_allowance(const struct limit *limit, uint32_t index)
 {
     if (index == 0 || limit->overrides[index - 1].action != OVERRIDE_TERMS)
         return &limit->allowance;
@@ -135,6 +120,13 @@ static bool same_credit(const struct credit_line *a, const struct credit_line *b
            a->cap_units == b->cap_units;
 }
 
+/* State outlives the process, and so a credit line: one that has come half the way to the end of
+ * its 63 bits, ten years at least, is replaced when there is an occasion. */
+static bool is_worn(const struct credit_line *credit)
+{
+    return credit->credit_units - credit->cap_units > (INT64_MAX - credit->cap_units) / 2;
+}
+
 /* Whether the buckets of two allowances are called the same and a line fits the second as well. */
 static bool same_allowance(const struct allowance *a, const struct line *line,
                            const struct allowance *b, uint64_t tick_ms)
@@ -144,7 +136,7 @@ static bool same_allowance(const struct allowance *a, const struct line *line,
     for (uint32_t i = 0; i < a->count; i++) {
         struct credit_line credit = fresh_credit(&b->bucket[i], tick_ms);
         if (strcmp(a->bucket[i].name, b->bucket[i].name) != 0 ||
-            !same_credit(&line->credit[i], &credit))
+            !same_credit(&line->credit[i], &credit) || is_worn(&line->credit[i]))
             return false;
     }
     return true;
@@ -154,7 +146,7 @@ static bool same_allowance(const struct allowance *a, const struct line *line,
 static bool fits(const struct lines *lines, const struct edition *edition, const struct limit *next,
                  uint64_t tick_ms)
 {
-    const struct limit *limit = limit_of(edition);
+    const struct limit *limit = edition_limit(edition);
     if (limit->overrides_count != next->overrides_count)
         return false;
     for (uint32_t i = 0; i < limit->overrides_count; i++) {
@@ -162,10 +154,10 @@ static bool fits(const struct lines *lines, const struct edition *edition, const
         if (strcmp(a->key, b->key) != 0 || a->action != b->action || a->until_s != b->until_s)
             return false;
     }
-    for (uint32_t i = 0; i < lines_count(edition); i++) {
-        bool has_line = i == 0 || edition->lines[i] != edition->lines[0];
-        if (has_line && !same_allowance(allowance_of(limit, i), &lines->line[edition->lines[i]],
-                                        allowance_of(next, i), tick_ms))
+    for (uint32_t i = 0; i < edition_lines_count(edition); i++) {
+        if (edition_has_line(edition, i) &&
+            !same_allowance(limit_allowance(limit, i), &lines->line[edition->lines[i]],
+                                        limit_allowance(next, i), tick_ms))
             return false;
     }
     return true;
@@ -204,12 +196,12 @@ static uint16_t edition_make(struct lines *lines, struct limits *limits, uint32_
     if (numbers == NULL)
         return EDITION_NONE;
     uint16_t number = 0;
-    while (is_in_use(&lines->edition[number]))
+    while (edition_is_in_use(&lines->edition[number]))
         number++;
     for (uint32_t i = 0; i <= limit->overrides_count; i++) {
         bool had_ended = i > 0 && limit->overrides[i - 1].until_s <= date_s;
         numbers[i] = had_ended ? numbers[0]
-                               : line_make(lines, number, i, allowance_of(limit, i), limits->tick_ms);
+                               : line_make(lines, number, i, limit_allowance(limit, i), limits->tick_ms);
     }
     lines->edition[number] = (struct edition){
         .limits = limits_retain(limits),
@@ -243,7 +235,7 @@ static void line_end(struct lines *lines, uint16_t number, int64_t date_s)
 static void replace(struct lines *lines, uint16_t number, uint16_t successor)
 {
     struct edition *edition = &lines->edition[number];
-    for (uint32_t i = 0; i < lines_count(edition); i++)
+    for (uint32_t i = 0; i < edition_lines_count(edition); i++)
         line_end(lines, edition->lines[i], OVERRIDE_FOR_EVER);
     edition->successor = successor;
     edition->replaced = lines->installs;
@@ -256,7 +248,7 @@ static void find_next_end(struct lines *lines)
     lines->next_end_s = OVERRIDE_FOR_EVER;
     for (uint32_t i = 0; i < lines->count; i++) {
         const struct edition *edition = &lines->edition[lines->of_limit[i]];
-        int64_t end_s = limit_next_end_s(limit_of(edition), edition->as_of_s);
+        int64_t end_s = limit_next_end_s(edition_limit(edition), edition->as_of_s);
         if (end_s < lines->next_end_s)
             lines->next_end_s = end_s;
     }
@@ -318,6 +310,34 @@ bool lines_install(struct lines *lines, const struct limits *prior, struct limit
     return true;
 }
 
+/* The edition in force that an edition's successors lead to, or EDITION_NONE. */
+static uint16_t heir_of(const struct lines *lines, uint16_t number)
+{
+    while (number != EDITION_NONE && lines->edition[number].successor != number)
+        number = lines->edition[number].successor;
+    return number;
+}
+
+void lines_settle(struct lines *lines)
+{
+    memset(lines->owners, 0xff, sizeof lines->owners);
+    for (uint16_t i = 0; i < EDITIONS_MAX; i++) {
+        const struct edition *edition = &lines->edition[i];
+        if (!edition_is_in_use(edition))
+            continue;
+        for (uint32_t j = 0; j < edition_lines_count(edition); j++) {
+            lines->owners[edition->lines[j]] = heir_of(lines, i);
+            if (edition->lines[j] >= lines->lines_used)
+                lines->lines_used = edition->lines[j] + 1u;
+        }
+    }
+    lines->lines_free = LINES_MAX - lines->lines_used;
+    for (uint32_t i = lines->lines_used; i-- > 0;)
+        if (lines->line[i].count == 0)
+            line_free(lines, (uint16_t)i);
+    find_next_end(lines);
+}
+
 /* ---- time ---- */
 
 void lines_advance(struct lines *lines, uint64_t ticks)
@@ -325,9 +345,9 @@ void lines_advance(struct lines *lines, uint64_t ticks)
     lines->tick += ticks;
     for (uint32_t i = 0; i < lines->count; i++) {
         const struct edition *edition = &lines->edition[lines->of_limit[i]];
-        for (uint32_t j = 0; j < lines_count(edition); j++) {
+        for (uint32_t j = 0; j < edition_lines_count(edition); j++) {
             struct line *line = &lines->line[edition->lines[j]];
-            if (line->ended || (j > 0 && edition->lines[j] == edition->lines[0]))
+            if (line->ended || !edition_has_line(edition, j))
                 continue;
             for (uint32_t k = 0; k < line->count; k++)
                 credit_line_advance(&line->credit[k], ticks);
@@ -337,7 +357,7 @@ void lines_advance(struct lines *lines, uint64_t ticks)
 
 static unsigned end_overrides_of(struct lines *lines, struct edition *edition, int64_t date_s)
 {
-    const struct limit *limit = limit_of(edition);
+    const struct limit *limit = edition_limit(edition);
     unsigned ended = 0;
     for (uint32_t i = 0; i < limit->overrides_count; i++) {
         int64_t until_s = limit->overrides[i].until_s;
@@ -371,7 +391,7 @@ unsigned lines_end_overrides(struct lines *lines, int64_t date_s)
 int lines_override(const struct lines *lines, uint32_t limit, const char *key)
 {
     const struct edition *edition = &lines->edition[lines->of_limit[limit]];
-    return limit_override(limit_of(edition), key, edition->as_of_s);
+    return limit_override(edition_limit(edition), key, edition->as_of_s);
 }
 
 uint16_t lines_line(const struct lines *lines, uint32_t limit, int override)
@@ -382,7 +402,7 @@ uint16_t lines_line(const struct lines *lines, uint32_t limit, int override)
 int64_t lines_denied_until_s(const struct lines *lines, uint32_t limit, const char *key)
 {
     const struct edition *edition = &lines->edition[lines->of_limit[limit]];
-    return limit_denied_until_s(limit_of(edition), key, edition->as_of_s);
+    return limit_denied_until_s(edition_limit(edition), key, edition->as_of_s);
 }
 
 /* The line that came after an ended one for a key. */
@@ -394,13 +414,13 @@ static uint16_t next_line(const struct lines *lines, const struct line *line, co
         edition = &lines->edition[edition->successor];
         as_of_s = edition->began_s;
     }
-    return edition->lines[1 + limit_override(limit_of(edition), key, as_of_s)];
+    return edition->lines[1 + limit_override(edition_limit(edition), key, as_of_s)];
 }
 
 /* The buckets that a line's marks are of, in order. */
 static const struct allowance *allowance_of_line(const struct lines *lines, const struct line *line)
 {
-    return allowance_of(limit_of(&lines->edition[line->edition]), line->index);
+    return limit_allowance(edition_limit(&lines->edition[line->edition]), line->index);
 }
 
 /* The bucket of a line, not full, that holds the fewest tokens, compared as

@@ -32,7 +32,7 @@
 struct line {
     uint16_t edition, index; /* its place among the edition's lines */
     uint16_t next_free;      /* while in no edition */
-    uint8_t count;           /* of buckets */
+    uint8_t count;           /* of buckets; 0: in no edition */
     bool ended;
     uint64_t ended_tick; /* since when it advances no more */
     int64_t ended_s;     /* the date by which its override ended, or OVERRIDE_FOR_EVER: its edition did */
@@ -60,7 +60,8 @@ struct lines {
     uint16_t of_limit[LIMITS_MAX]; /* the edition in force of each limit, by its index */
     uint32_t lines_used, lines_free;
     uint16_t free_line; /* the first of a list; LINE_NONE: take one never used */
-    uint16_t owners[LINES_MAX]; /* of each line: the edition in force of its limit, or EDITION_NONE */
+    uint16_t owners[LINE_NONE + 1]; /* of each number that could be a line's: the edition in force of
+                                     * its limit, or EDITION_NONE */
     struct edition edition[EDITIONS_MAX];
     struct line line[LINES_MAX];
 };
@@ -93,6 +94,37 @@ uint16_t lines_line(const struct lines *lines, uint32_t limit, int override);
 
 /* The date until which overrides deny the key: see limit_denied_until_s. */
 int64_t lines_denied_until_s(const struct lines *lines, uint32_t limit, const char *key);
+
+/* Of an edition: whether there is one of this number, its limit, and how many lines it names: the
+ * limit's, then those of its overrides, of which one that had ended when it began
+ * has none and names the limit's. */
+static inline bool edition_is_in_use(const struct edition *edition)
+{
+    return edition->limits != NULL;
+}
+
+static inline const struct limit *edition_limit(const struct edition *edition)
+{
+    return &edition->limits->limit[edition->limit];
+}
+
+static inline uint32_t edition_lines_count(const struct edition *edition)
+{
+    return 1 + edition_limit(edition)->overrides_count;
+}
+
+static inline bool edition_has_line(const struct edition *edition, uint32_t index)
+{
+    return index == 0 || edition->lines[index] != edition->lines[0];
+}
+
+/* What holds under a limit: its own terms, or from 1 those of its overrides; one
+ * that allows or denies leaves the limit's own buckets to refill meanwhile. */
+const struct allowance *limit_allowance(const struct limit *limit, uint32_t index);
+
+/* Works out what follows from editions and lines that were filled in: owners, what is free, and
+ * the next end. */
+void lines_settle(struct lines *lines);
 
 /* Whether a line is in force: not ended, and so not to be carried over. */
 static inline bool lines_is_in_force(const struct lines *lines, uint16_t line)

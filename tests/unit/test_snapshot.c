@@ -1,0 +1,260 @@
+/* Snapshots: what is written is read back the same, and nothing that is not is believed. */
+#include "brain/snapshot.h"
+#include "support/dice.h"
+#include "support/plain_limit.h"
+#include "support/unit.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROOM = 1 << 20 };
+
+static const struct rate one_per_second = {1, 1000};
+static unsigned char bytes[ROOM], others[ROOM];
+
+struct fixture {
+    struct lines *lines;
+    struct limits *limits;
+};
+
+static struct fixture fixture_new(void)
+{
+    struct fixture fixture = {calloc(1, sizeof *fixture.lines), NULL};
+    assert_non_null(fixture.lines);
+    lines_init(fixture.lines);
+    return fixture;
+}
+
+static void fixture_free(struct fixture *fixture)
+{
+    limits_release(fixture->limits);
+    lines_release(fixture->lines);
+    free(fixture->lines);
+}
+
+static void install(struct fixture *fixture, struct limits *next, int64_t date_s)
+{
+    assert_true(lines_have_room(fixture->lines, next));
+    assert_true(lines_install(fixture->lines, fixture->limits, next, date_s));
+    limits_release(fixture->limits);
+    fixture->limits = next;
+}
+
+static enum snapshot_result read_into(struct fixture *fixture, const unsigned char *from, size_t len)
+{
+    return snapshot_read(from, len, fixture->lines, &fixture->limits);
+}
+
+static size_t write_of(const struct fixture *fixture)
+{
+    size_t len = snapshot_write(fixture->lines, bytes, sizeof bytes);
+    assert_true(len > 0);
+    return len;
+}
+
+/* Two limits, one with two buckets and three overrides. */
+static struct limits *some_limits(uint64_t burst, uint64_t tick_ms)
+{
+    static const struct bucket_terms two[] = {
+        {.name = "second", .burst = 20, .rate = {20, 1000}},
+        {.name = "hour", .burst = 500, .rate = {500, 3600000}},
+    };
+    const struct override_terms overrides[] = {
+        {.key = "vip", .until_s = 100, .buckets_count = 1, .buckets = {{.burst = burst + 7, .rate = {3, 1000}}}},
+        {.key = "v*", .action = OVERRIDE_DENY, .until_s = 200},
+        {.key = "w?", .action = OVERRIDE_ALLOW, .until_s = OVERRIDE_FOR_EVER},
+    };
+    struct limit_terms api = {
+        .name = "api",
+        .match = "api:*",
+        .buckets_count = 2,
+        .buckets = {two[0], two[1]},
+        .overrides_count = LENGTH(overrides),
+        .overrides = overrides,
+    };
+    struct limits *limits = limits_new(2, tick_ms);
+    assert_non_null(limits);
+    assert_true(limits_add(limits, &api));
+    add_plain_limit(limits, LIMIT_DEFAULT_NAME, NULL, burst, one_per_second);
+    return limits;
+}
+
+/* Lines with a bit of everything: overrides that had ended and that end, editions replaced. */
+static struct fixture eventful(void)
+{
+    struct fixture fixture = fixture_new();
+    install(&fixture, some_limits(10, 100), 50);
+    lines_advance(fixture.lines, 1234);
+    assert_int_equal(lines_end_overrides(fixture.lines, 120), 1);
+    lines_advance(fixture.lines, 6);
+    install(&fixture, some_limits(12, 100), 120);
+    lines_advance(fixture.lines, 77);
+    install(&fixture, some_limits(13, 250), 150);
+    lines_advance(fixture.lines, 5);
+    assert_int_equal(lines_end_overrides(fixture.lines, 210), 1);
+    lines_advance(fixture.lines, 1);
+    return fixture;
+}
+
+static void expect_same_line(const struct lines *lines, const struct lines *read, uint16_t number)
+{
+    const struct line *a = &lines->line[number], *b = &read->line[number];
+    assert_int_equal(a->edition, b->edition);
+    assert_int_equal(a->index, b->index);
+    assert_int_equal(a->count, b->count);
+    assert_int_equal(a->ended, b->ended);
+    assert_true(a->ended_tick == b->ended_tick && a->ended_s == b->ended_s);
+    assert_memory_equal(a->credit, b->credit, a->count * sizeof a->credit[0]);
+}
+
+static void expect_same(const struct lines *lines, const struct lines *read)
+{
+    assert_true(lines->tick == read->tick && lines->date_s == read->date_s);
+    assert_true(lines->next_end_s == read->next_end_s);
+    assert_int_equal(lines->installs, read->installs);
+    assert_int_equal(lines->count, read->count);
+    assert_int_equal(lines->replaced_count, read->replaced_count);
+    assert_int_equal(lines->lines_free, read->lines_free);
+    assert_memory_equal(lines->of_limit, read->of_limit, lines->count * sizeof lines->of_limit[0]);
+    for (uint32_t i = 0; i < EDITIONS_MAX; i++) {
+        const struct edition *a = &lines->edition[i], *b = &read->edition[i];
+        assert_int_equal(edition_is_in_use(a), edition_is_in_use(b));
+        if (!edition_is_in_use(a))
+            continue;
+        assert_int_equal(a->successor, b->successor);
+        assert_int_equal(a->replaced, b->replaced);
+        assert_true(a->began_s == b->began_s && a->as_of_s == b->as_of_s);
+        assert_int_equal(edition_lines_count(a), edition_lines_count(b));
+        for (uint32_t j = 0; j < edition_lines_count(a); j++) {
+            assert_int_equal(a->lines[j], b->lines[j]);
+            expect_same_line(lines, read, a->lines[j]);
+            assert_int_equal(lines->owners[a->lines[j]], read->owners[b->lines[j]]);
+        }
+    }
+}
+
+static void what_is_written_is_read_back(void **state)
+{
+    (void)state;
+    struct fixture before = eventful(), after = fixture_new();
+    size_t len = write_of(&before);
+    assert_int_equal(read_into(&after, bytes, len), SNAPSHOT_OK);
+    expect_same(before.lines, after.lines);
+    assert_int_equal(after.limits->count, 2);
+    assert_string_equal(after.limits->limit[0].name, "api");
+    assert_string_equal(after.limits->limit[0].overrides[0].key, "vip");
+    assert_int_equal(snapshot_write(after.lines, others, sizeof others), len);
+    assert_memory_equal(bytes, others, len);
+    fixture_free(&before);
+    fixture_free(&after);
+}
+
+/* What was read lives on: the same limits keep their editions, others replace them. */
+static void lines_that_were_read_go_on(void **state)
+{
+    (void)state;
+    struct fixture before = eventful(), after = fixture_new();
+    assert_int_equal(read_into(&after, bytes, write_of(&before)), SNAPSHOT_OK);
+    uint16_t api = after.lines->of_limit[0], other = after.lines->of_limit[1];
+    install(&after, some_limits(13, 250), 210);
+    assert_int_equal(after.lines->of_limit[0], api);
+    assert_int_equal(after.lines->of_limit[1], other);
+    install(&after, some_limits(14, 250), 210);
+    assert_int_not_equal(after.lines->of_limit[1], other);
+    assert_int_equal(after.lines->owners[after.lines->edition[other].lines[0]],
+                     after.lines->of_limit[1]);
+    lines_emptied(after.lines);
+    /* Each limit, the override that holds, and the one that has ended since its edition began. */
+    assert_int_equal(LINES_MAX - after.lines->lines_free, 4);
+    fixture_free(&before);
+    fixture_free(&after);
+}
+
+static void without_room_nothing_is_written(void **state)
+{
+    (void)state;
+    struct fixture fixture = eventful();
+    size_t len = write_of(&fixture);
+    for (size_t room = 0; room < len; room++)
+        assert_int_equal(snapshot_write(fixture.lines, others, room), 0);
+    assert_int_equal(snapshot_write(fixture.lines, others, len), len);
+    fixture_free(&fixture);
+}
+
+static void a_snapshot_cut_short_or_too_long_is_damaged(void **state)
+{
+    (void)state;
+    struct fixture fixture = eventful(), read = fixture_new();
+    size_t len = write_of(&fixture);
+    for (size_t part = 0; part < len; part++) {
+        assert_int_equal(read_into(&read, bytes, part), SNAPSHOT_DAMAGED);
+        lines_init(read.lines);
+    }
+    assert_int_equal(read_into(&read, bytes, len + 1), SNAPSHOT_DAMAGED);
+    lines_init(read.lines);
+    fixture_free(&fixture);
+    fixture_free(&read);
+}
+
+/* Walks wherever entries could: each line to the line in force, for keys that overrides are for. */
+static void walk(const struct lines *lines)
+{
+    static const char *const keys[] = {"vip", "vi", "w1", "else"};
+    for (uint32_t i = 0; i < LINES_MAX; i++) {
+        if (lines->owners[i] == EDITION_NONE)
+            continue;
+        for (size_t j = 0; j < LENGTH(keys); j++) {
+            uint64_t marks[BUCKETS_MAX] = {0};
+            uint16_t now = lines_carry(lines, (uint16_t)i, keys[j], marks);
+            assert_true(lines_is_in_force(lines, now));
+            for (uint32_t k = 0; k < lines->line[now].count; k++)
+                assert_true(lines->line[now].credit[k].credit_units >=
+                            lines->line[now].credit[k].cap_units);
+        }
+    }
+}
+
+/* Bytes that nobody wrote, as a checksum that was made to fit would let through: refused, or lines
+ * that hold together. */
+static void no_bytes_do_harm(void **state)
+{
+    (void)state;
+    struct fixture fixture = eventful(), read = fixture_new();
+    struct dice dice = dice_new(1);
+    size_t len = write_of(&fixture);
+    unsigned accepted = 0;
+    for (size_t bit = 0; bit < 8 * len; bit++) {
+        memcpy(others, bytes, len);
+        others[bit / 8] ^= (unsigned char)(1u << bit % 8);
+        for (uint64_t more = dice_roll(&dice, 3); more > 0; more--)
+            others[dice_roll(&dice, len)] = (unsigned char)dice_bits(&dice);
+        lines_init(read.lines);
+        if (read_into(&read, others, len) != SNAPSHOT_OK)
+            continue;
+        accepted++;
+        walk(read.lines);
+        lines_advance(read.lines, 1000000);
+        lines_end_overrides(read.lines, 1000000);
+        lines_emptied(read.lines);
+        install(&read, some_limits(99, 100), 1000000);
+        walk(read.lines);
+        fixture_free(&read);
+        read = fixture_new();
+    }
+    assert_in_range(accepted, 1, 8 * len);
+    fixture_free(&fixture);
+    fixture_free(&read);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_written_is_read_back),
+        cmocka_unit_test(lines_that_were_read_go_on),
+        cmocka_unit_test(without_room_nothing_is_written),
+        cmocka_unit_test(a_snapshot_cut_short_or_too_long_is_damaged),
+        cmocka_unit_test(no_bytes_do_harm),
+    };
+    return cmocka_run_group_tests_name("snapshot", tests, NULL, NULL);
+}
