@@ -30,7 +30,7 @@ plain='<(assert|fnmatch|inttypes|limits|stdatomic|stdbool|stddef|stdint|stdio|st
 
 allow pure "\"pure/|$plain|<sodium/crypto_shorthash|<sys/mman\.h>"
 allow brain "\"(pure|brain)/|$plain"
-allow machine "\"(pure|brain|machine)/|$plain|<(errno|pthread|semaphore|signal|time)\.h>"
+allow machine "\"(pure|brain|machine)/|$plain|<(errno|fcntl|pthread|semaphore|signal|time|unistd|sys/(eventfd|file|mman|stat))\.h>"
 allow check "\"(pure|check)/|$plain|<(arpa/inet|netinet/in|stdarg|strings|sys/(socket|types))\.h>|<sodium/(crypto_hash_sha256|utils)"
 allow http "\"(pure|brain|machine|check|http)/|<"
 allow config "\"(pure|brain|check|config)/|<"
@@ -42,7 +42,7 @@ only 'jansson\.h' 'http/batch_json\.c'
 only 'yaml\.h' 'config/config[a-z_]*\.[ch]'
 only 'sodium/crypto_shorthash' 'pure/table\.c'
 only 'sodium/crypto_hash_sha256' 'check/(key_maker|secret)\.h'
-only 'sodium' 'pure/table\.c|edge/server\.c|check/(key_maker\.h|secret\.[ch])'
+only 'sodium' 'pure/table\.c|edge/keeper\.c|check/(key_maker\.h|secret\.[ch])'
 only 'pthread\.h' 'machine/.*|edge/front\.[ch]'
 
 # main.c wires: it includes the edge and the system, nothing deeper.

@@ -36,8 +36,7 @@ static void carry_denied(struct brain *brain, const struct limits *next)
     hitters_relabel(&brain->denied, label_of);
 }
 
-/* false: no memory, and all is as it was. */
-static bool install(struct brain *brain, const struct limits_question *ask)
+bool brain_install(struct brain *brain, const struct limits_question *ask)
 {
     if (!buckets_install(&brain->buckets, brain->limits, ask->limits, ask->date_s))
         return false;
@@ -50,22 +49,32 @@ static bool install(struct brain *brain, const struct limits_question *ask)
     brain->when_full = ask->when_full;
     sampler_set(&brain->denials, ask->limits->shown_denials, brain->now_ns);
     set_tick(brain, ask->limits->tick_ms * NS_PER_MS);
+    brain_keep_time(brain);
+    brain_keep_lines(brain);
     return true;
+}
+
+struct brain *brain_begin(uint64_t now_ns, int64_t date_s)
+{
+    struct brain *brain = calloc(1, sizeof *brain);
+    if (brain == NULL)
+        return NULL;
+    brain->started_ns = brain->now_ns = brain->last_tick_ns = now_ns;
+    brain->denied.began_ns = now_ns;
+    brain->meters.started_s = date_s;
+    brain->meters.tick_lag_ns.began_ns = now_ns;
+    return brain;
 }
 
 struct brain *brain_new(const struct limits_question *limits, uint32_t max_keys,
                         const uint8_t seed[TABLE_SEED_BYTES], uint64_t now_ns)
 {
-    struct brain *brain = calloc(1, sizeof *brain);
+    struct brain *brain = brain_begin(now_ns, limits->date_s);
     if (brain == NULL || !buckets_init(&brain->buckets, max_keys, seed, &brain->counters)) {
         free(brain);
         return NULL;
     }
-    brain->started_ns = brain->now_ns = brain->last_tick_ns = now_ns;
-    brain->denied.began_ns = now_ns;
-    brain->meters.started_s = limits->date_s;
-    brain->meters.tick_lag_ns.began_ns = now_ns;
-    if (install(brain, limits))
+    if (brain_install(brain, limits))
         return brain;
     brain_free(brain);
     return NULL;
@@ -108,17 +117,21 @@ void brain_tick(struct brain *brain, uint64_t now_ns)
         meters_tick_late(&brain->meters, now_ns, now_ns - brain->last_tick_ns - brain->tick_ns);
     brain->last_tick_ns += ticks * brain->tick_ns;
     lines_advance(&brain->buckets.lines, ticks);
+    brain_keep_time(brain);
     brain_sweep(brain);
 }
 
 uint64_t brain_next_tick_ns(const struct brain *brain)
 {
-    return brain->buckets.table.keys == 0 ? BRAIN_NEVER : brain->last_tick_ns + brain->tick_ns;
+    return buckets_are_none(&brain->buckets) ? BRAIN_NEVER : brain->last_tick_ns + brain->tick_ns;
 }
 
 void brain_date(struct brain *brain, int64_t date_s)
 {
-    brain->counters.overrides_ended += lines_end_overrides(&brain->buckets.lines, date_s);
+    unsigned ended = lines_end_overrides(&brain->buckets.lines, date_s);
+    brain->counters.overrides_ended += ended;
+    if (ended > 0)
+        brain_keep_lines(brain);
 }
 
 bool brain_needs_date(const struct brain *brain)
@@ -137,6 +150,7 @@ static void answer_daemon(const struct brain *brain, struct daemon_answer *answe
         .when_full = brain->when_full,
         .limits = brain->limits,
         .counters = brain->counters,
+        .lost_state = brain->lost_state,
     };
 }
 
@@ -145,6 +159,7 @@ static void answer_metrics(const struct brain *brain, struct metrics_answer *ans
     answer_daemon(brain, &answer->daemon);
     answer->ticks = brain->buckets.lines.tick;
     answer->tick_lag_ns = meters_peak(&brain->meters.tick_lag_ns, brain->now_ns);
+    answer->state = brain_state_meters(brain);
     answer->meters = brain->meters;
 }
 
@@ -154,7 +169,7 @@ static bool answer_limits(struct brain *brain, struct message *message)
     if (!lines_have_room(&brain->buckets.lines, message->ask.limits.limits))
         return false;
     message->answer.limits = LIMITS_NO_MEMORY;
-    if (!install(brain, &message->ask.limits))
+    if (!brain_install(brain, &message->ask.limits))
         return true;
     message->answer.limits = LIMITS_IN_FORCE;
     brain->counters.reloads++;

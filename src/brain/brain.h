@@ -12,6 +12,7 @@
 
 #include "brain/message.h"
 #include "brain/news.h"
+#include "brain/store.h"
 #include "brain/tally.h"
 #include "pure/table.h"
 
@@ -23,6 +24,44 @@ struct brain;
 struct brain *brain_new(const struct limits_question *limits, uint32_t max_keys,
                         const uint8_t seed[TABLE_SEED_BYTES], uint64_t now_ns);
 void brain_free(struct brain *brain);
+
+/* The same in a store that was just begun, for another brain to go on from. It must outlive
+ * the brain. */
+struct brain *brain_new_stored(const struct limits_question *limits, struct store *store,
+                               const struct moment *moment);
+
+enum brain_restored { BRAIN_RESTORED, BRAIN_DAMAGED, BRAIN_NO_MEMORY };
+
+/* A brain that goes on from what another one left in a store: its buckets have
+ * refilled meanwhile, by the clock that both know, and the limits are put into force
+ * as by a reload. BRAIN_DAMAGED: the store holds no such thing, *why says what is
+ * wrong, and it is as it was. */
+enum brain_restored brain_restore(struct brain **brain, const struct limits_question *limits,
+                                  struct store *store, const struct moment *moment,
+                                  const char **why);
+
+/* Moves all that a brain with a store has into another store that was just begun, for another
+ * number of keys: this walks the table. */
+void brain_move(struct brain *brain, struct store *store);
+
+/* Whether the brain has a store. If so it must be told, before each brain_tick, what time
+ * the wall clock has then. */
+bool brain_is_stored(const struct brain *brain);
+void brain_tell_wall(struct brain *brain, uint64_t now_ns, uint64_t wall_ns);
+
+/* The state will not outlive the process, though it should: says why, to whoever asks.
+ * What was said first holds. */
+void brain_lose_state(struct brain *brain, const char *why);
+
+/* The same, and pages of the store have turned to zeros: all of it is in doubt again. */
+void brain_lose_pages(struct brain *brain, const char *why);
+
+/* What is counted of state that is to outlive the process: of each brain for which
+ * it was asked, also of one that got no store. */
+void brain_count_state(struct brain *brain, uint64_t refused);
+
+/* Keys that the brain tracks. */
+uint32_t brain_keys(const struct brain *brain);
 
 /* Brings time forward: all ticks up to now are credited and, if there was one,
  * a slice of the table is swept. Whoever calls this late, twice or not at all

@@ -12,6 +12,14 @@ bool buckets_init(struct buckets *buckets, uint32_t max_keys, const uint8_t seed
     return table_init(&buckets->table, max_keys, seed, buckets->lines.owners);
 }
 
+void buckets_create(struct buckets *buckets, void *arena, uint32_t max_keys,
+                    const uint8_t seed[TABLE_SEED_BYTES], struct brain_counters *counters)
+{
+    lines_init(&buckets->lines);
+    buckets->counters = counters;
+    table_create(&buckets->table, arena, max_keys, seed, buckets->lines.owners);
+}
+
 void buckets_release(struct buckets *buckets)
 {
     table_release(&buckets->table);
@@ -28,6 +36,66 @@ static uint64_t hash_name(const struct table *table, const char *name)
     return table_hash(table, bytes, 1 + len);
 }
 
+/* ---- what the table may believe of an entry that another process left ---- */
+
+static bool can_be_on(const void *context, uint16_t number, unsigned *marks, uint64_t *salt)
+{
+    const struct buckets *buckets = context;
+    const struct lines *lines = &buckets->lines;
+    if (number >= LINES_MAX || lines->line[number].count == 0)
+        return false;
+    *marks = lines->line[number].count;
+    *salt = hash_name(&buckets->table, edition_limit(&lines->edition[lines->line[number].edition])->name);
+    return true;
+}
+
+/* No mark is ahead of the credit that it was made from. */
+static bool can_have_mark(const void *context, uint16_t number, unsigned mark, uint64_t spent_mark)
+{
+    const struct buckets *buckets = context;
+    return credit_is_sealed(spent_mark) &&
+           credit_unseal(spent_mark) <= buckets->lines.line[number].credit[mark].credit_units;
+}
+
+static uint64_t empty_mark(const void *context, uint16_t number, unsigned mark)
+{
+    const struct buckets *buckets = context;
+    return credit_seal(buckets->lines.line[number].credit[mark].credit_units);
+}
+
+static enum table_adoption adopt(struct buckets *buckets, void *arena, uint32_t max_keys,
+                                 const uint8_t seed[TABLE_SEED_BYTES])
+{
+    buckets->user = (struct table_user){
+        .context = buckets,
+        .line = can_be_on,
+        .believes = can_have_mark,
+        .empty_mark = empty_mark,
+    };
+    return table_adopt(&buckets->table, arena, max_keys, seed, buckets->lines.owners,
+                       &buckets->user);
+}
+
+enum table_adoption buckets_adopt(struct buckets *buckets, void *arena, uint32_t max_keys,
+                                  const uint8_t seed[TABLE_SEED_BYTES],
+                                  struct brain_counters *counters)
+{
+    buckets->counters = counters;
+    return adopt(buckets, arena, max_keys, seed);
+}
+
+void buckets_doubt(struct buckets *buckets)
+{
+    struct table before = buckets->table;
+    if (before.has_own_arena)
+        return; /* it has not been in the damaged one since the last time */
+    if (adopt(buckets, before.index, before.max_keys, before.seed) != TABLE_ADOPTED &&
+        !table_init(&buckets->table, before.max_keys, before.seed, before.owners))
+        return; /* no memory: as it was */
+    buckets->table.damage = before.damage;
+    table_release(&before);
+}
+
 bool buckets_install(struct buckets *buckets, const struct limits *prior, struct limits *next,
                      int64_t date_s)
 {
@@ -35,7 +103,7 @@ bool buckets_install(struct buckets *buckets, const struct limits *prior, struct
         return false;
     for (uint32_t i = 0; i < next->count; i++)
         buckets->name_hash[i] = hash_name(&buckets->table, next->limit[i].name);
-    if (buckets->table.keys == 0)
+    if (buckets_are_none(buckets))
         lines_emptied(&buckets->lines);
     return true;
 }
@@ -75,6 +143,18 @@ static const struct line *line_of(const struct buckets *buckets, uint32_t slot)
     return &buckets->lines.line[table_line(&buckets->table, slot)];
 }
 
+static uint64_t mark_of(const struct buckets *buckets, uint32_t slot, unsigned mark)
+{
+    return credit_unseal(table_spent(&buckets->table, slot, mark));
+}
+
+static void seal_marks(const uint64_t marks[BUCKETS_MAX], unsigned count,
+                       uint64_t sealed[BUCKETS_MAX])
+{
+    for (unsigned i = 0; i < count; i++)
+        sealed[i] = credit_seal(marks[i]);
+}
+
 /* The marks of an entry, carried over to the line in force, whose number is returned. */
 static uint16_t carried_marks(const struct buckets *buckets, uint32_t slot,
                               uint64_t marks[BUCKETS_MAX])
@@ -83,28 +163,42 @@ static uint16_t carried_marks(const struct buckets *buckets, uint32_t slot,
     uint16_t line = table_line(&buckets->table, slot);
     table_key(&buckets->table, slot, key);
     for (unsigned i = 0; i < buckets->lines.line[line].count; i++)
-        marks[i] = table_spent(&buckets->table, slot, i);
+        marks[i] = mark_of(buckets, slot, i);
     return lines_carry(&buckets->lines, line, key, marks);
 }
 
-static void bring_up_to_date(struct buckets *buckets, uint32_t slot)
+/* false: damage has left no cell for that, and the entry is given away. */
+static bool bring_up_to_date(struct buckets *buckets, uint32_t slot)
 {
     uint16_t before = table_line(&buckets->table, slot);
     if (lines_is_in_force(&buckets->lines, before))
-        return;
-    uint64_t marks[BUCKETS_MAX];
+        return true;
+    uint64_t marks[BUCKETS_MAX], sealed[BUCKETS_MAX];
     uint16_t now = carried_marks(buckets, slot, marks);
-    table_replace(&buckets->table, slot, now, marks, buckets->lines.line[now].count);
+    unsigned count = buckets->lines.line[now].count;
+    seal_marks(marks, count, sealed);
+    if (table_replace(&buckets->table, slot, now, sealed, count))
+        return true;
+    buckets_drop(buckets, slot);
+    buckets->counters->evicted++;
+    return false;
+}
+
+/* What another process left is checked before it is looked at. */
+static void settle(struct buckets *buckets, const struct place *place,
+                   const struct bucket_question *ask)
+{
+    if (table_is_in_doubt(&buckets->table))
+        table_settle(&buckets->table, place->hash, ask->key, ask->key_len, place->line);
 }
 
 uint32_t buckets_find(struct buckets *buckets, const struct place *place,
                       const struct bucket_question *ask)
 {
+    settle(buckets, place, ask);
     uint32_t slot =
         table_find(&buckets->table, place->hash, ask->key, ask->key_len, place->owner);
-    if (slot != TABLE_NONE)
-        bring_up_to_date(buckets, slot);
-    return slot;
+    return slot != TABLE_NONE && bring_up_to_date(buckets, slot) ? slot : TABLE_NONE;
 }
 
 void buckets_marks(const struct buckets *buckets, const struct place *place, uint32_t slot,
@@ -112,7 +206,7 @@ void buckets_marks(const struct buckets *buckets, const struct place *place, uin
 {
     const struct line *line = buckets_line(buckets, place);
     for (unsigned i = 0; i < line->count; i++)
-        marks[i] = slot != TABLE_NONE ? table_spent(&buckets->table, slot, i)
+        marks[i] = slot != TABLE_NONE ? mark_of(buckets, slot, i)
                                       : credit_full_mark(&line->credit[i]);
 }
 
@@ -134,10 +228,20 @@ void buckets_store(struct buckets *buckets, const struct place *place,
     unsigned count = buckets_line(buckets, place)->count;
     if (slot != TABLE_NONE) {
         for (unsigned i = 0; i < count; i++)
-            table_set_spent(&buckets->table, slot, i, marks[i]);
+            table_set_spent(&buckets->table, slot, i, credit_seal(marks[i]));
         return;
     }
-    table_insert(&buckets->table, place->hash, ask->key, ask->key_len, place->line, marks, count);
+    uint64_t sealed[BUCKETS_MAX];
+    seal_marks(marks, count, sealed);
+    settle(buckets, place, ask);
+    while (!table_insert(&buckets->table, place->hash, ask->key, ask->key_len, place->line, sealed,
+                         count)) {
+        slot = table_next_occupied(&buckets->table, table_home(&buckets->table, place->hash));
+        if (slot == TABLE_NONE)
+            return; /* damage has robbed the table of all its cells */
+        buckets_drop(buckets, slot);
+        buckets->counters->evicted++;
+    }
 }
 
 void buckets_drop(struct buckets *buckets, uint32_t slot)
@@ -149,7 +253,7 @@ static bool is_idle(const struct buckets *buckets, uint32_t slot)
 {
     const struct line *line = line_of(buckets, slot);
     for (unsigned i = 0; i < line->count; i++)
-        if (!credit_is_full(&line->credit[i], table_spent(&buckets->table, slot, i)))
+        if (!credit_is_full(&line->credit[i], mark_of(buckets, slot, i)))
             return false;
     return true;
 }
@@ -161,7 +265,8 @@ bool buckets_drop_if_idle(struct buckets *buckets, uint32_t slot)
         buckets->counters->dropped_unlimited++;
         return true;
     }
-    bring_up_to_date(buckets, slot);
+    if (!bring_up_to_date(buckets, slot))
+        return true;
     if (!is_idle(buckets, slot))
         return false;
     buckets_drop(buckets, slot);
@@ -172,7 +277,7 @@ bool buckets_drop_if_idle(struct buckets *buckets, uint32_t slot)
 void buckets_sweep(struct buckets *buckets, uint32_t slots)
 {
     struct table *table = &buckets->table;
-    for (uint32_t left = slots; left > 0 && table->keys > 0; left--) {
+    for (uint32_t left = slots; left > 0 && !buckets_are_none(buckets); left--) {
         uint64_t laps = table->laps;
         uint32_t slot = table_sweep_look(table);
         if (slot != TABLE_NONE && !buckets_drop_if_idle(buckets, slot))
@@ -180,7 +285,7 @@ void buckets_sweep(struct buckets *buckets, uint32_t slots)
         if (table->laps > laps)
             lines_swept(&buckets->lines);
     }
-    if (table->keys == 0)
+    if (buckets_are_none(buckets))
         lines_emptied(&buckets->lines);
 }
 
@@ -203,7 +308,7 @@ static struct lack lack_of(const struct buckets *buckets, uint32_t slot)
     struct lack most = {0, 1};
     for (unsigned i = 0; i < line->count; i++) {
         const struct credit_line *credit = &line->credit[i];
-        uint64_t level = credit_level(credit, table_spent(&buckets->table, slot, i));
+        uint64_t level = credit_level(credit, mark_of(buckets, slot, i));
         struct lack lack = {credit->cap_units - level, credit->token_units};
         if (lacks_less(most, lack))
             most = lack;
@@ -225,6 +330,10 @@ bool buckets_make_room(struct buckets *buckets, uint64_t hash, uint32_t reserved
         probes = EVICTION_PROBES;
     for (uint32_t slot = table_home(table, hash); probes > 0; probes--) {
         slot = table_next_occupied(table, slot);
+        if (slot == TABLE_NONE) { /* there were fewer than damage had made it seem */
+            table->keys = 0;
+            return reserved < table->max_keys;
+        }
         if (buckets_drop_if_idle(buckets, slot))
             return true;
         struct lack lack = lack_of(buckets, slot);
@@ -239,4 +348,41 @@ bool buckets_make_room(struct buckets *buckets, uint64_t hash, uint32_t reserved
     buckets_drop(buckets, best);
     buckets->counters->evicted++;
     return true;
+}
+
+/* ---- another table ---- */
+
+static void put(struct buckets *buckets, const struct table *from, uint32_t slot)
+{
+    char key[KEY_MAX + 1];
+    uint64_t marks[BUCKETS_MAX];
+    size_t key_len = table_key(from, slot, key);
+    uint16_t number = table_line(from, slot);
+    const struct line *line = &buckets->lines.line[number];
+    const char *name = edition_limit(&buckets->lines.edition[line->edition])->name;
+    uint64_t hash = table_hash(from, key, key_len) ^ hash_name(from, name);
+    for (unsigned i = 0; i < line->count; i++)
+        marks[i] = table_spent(from, slot, i);
+    if (buckets_make_room(buckets, hash, 0, true))
+        table_insert(&buckets->table, hash, key, key_len, number, marks, line->count);
+}
+
+void buckets_move(struct buckets *buckets, void *arena, uint32_t max_keys)
+{
+    for (uint64_t laps = buckets->table.laps; buckets->table.laps == laps;) {
+        buckets_sweep(buckets, buckets->table.slots);
+        if (buckets_are_none(buckets))
+            break;
+    }
+    struct table from = buckets->table;
+    table_create(&buckets->table, arena, max_keys, from.seed, buckets->lines.owners);
+    buckets->table.damage = from.damage;
+    for (uint32_t at = 0, slot; (slot = table_next_occupied(&from, at)) >= at; at = slot + 1) {
+        if (slot == TABLE_NONE)
+            break;
+        put(buckets, &from, slot);
+        if (slot + 1 == from.slots)
+            break;
+    }
+    table_release(&from);
 }

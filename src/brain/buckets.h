@@ -6,7 +6,7 @@
  * nothing depends on it, and it may go at any time.
  *
  * Owns the table and the lines. One thread, the brain's. Never blocks. Errors:
- * buckets_init and buckets_install, for want of memory.
+ * buckets_init, buckets_adopt and buckets_install, as they say.
  */
 #pragma once
 
@@ -17,9 +17,16 @@
 struct buckets {
     struct lines lines;
     struct table table;
+    struct table_user user; /* of a table that was adopted */
     struct brain_counters *counters; /* its user's: drops and evictions */
     uint64_t name_hash[LIMITS_MAX];  /* of each limit: one key under two limits has two places */
 };
+
+/* Whether all buckets are full, for sure: a table in doubt may have more keys than it says. */
+static inline bool buckets_are_none(const struct buckets *buckets)
+{
+    return buckets->table.keys == 0 && !table_is_in_doubt(&buckets->table);
+}
 
 /* Where the buckets of a key under a limit are. Holds until limits are installed
  * or an override ends. */
@@ -36,6 +43,23 @@ struct place {
 bool buckets_init(struct buckets *buckets, uint32_t max_keys, const uint8_t seed[TABLE_SEED_BYTES],
                   struct brain_counters *counters);
 void buckets_release(struct buckets *buckets);
+
+/* The same in an arena that outlives the process: an empty one; or one that another
+ * process left, and the lines that go with it, which are in place already. Not
+ * adopted, only the lines are to be released. */
+void buckets_create(struct buckets *buckets, void *arena, uint32_t max_keys,
+                    const uint8_t seed[TABLE_SEED_BYTES], struct brain_counters *counters);
+enum table_adoption buckets_adopt(struct buckets *buckets, void *arena, uint32_t max_keys,
+                                  const uint8_t seed[TABLE_SEED_BYTES],
+                                  struct brain_counters *counters);
+
+/* Takes the table up again as if another process had left it, since its arena has been
+ * damaged. If there is no going on with it, an empty one takes its place. */
+void buckets_doubt(struct buckets *buckets);
+
+/* Moves every entry into an arena that is all zeros, of another size: this walks the
+ * table. Where there is no room for all, those nearest to full are given away. */
+void buckets_move(struct buckets *buckets, void *arena, uint32_t max_keys);
 
 /* See lines_install. */
 bool buckets_install(struct buckets *buckets, const struct limits *prior, struct limits *next,

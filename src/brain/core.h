@@ -7,6 +7,7 @@
 #include "brain/buckets.h"
 #include "brain/meters.h"
 #include "brain/news.h"
+#include "brain/store.h"
 #include "pure/hitters.h"
 
 /* What is worked out of a list's calls, by their index. */
@@ -30,5 +31,21 @@ struct brain {
     struct hitters denied; /* keys that were, labelled with their limit's index */
     struct sampler denials; /* for the log */
     struct news_told told;
+    struct store *store;    /* where the state outlives the process, or NULL */
+    struct moment moment;   /* the last one told, of a brain that has a store */
+    const char *lost_state; /* why the state will not outlive the process, or NULL */
+    struct state_meters state;
     struct list_scratch list; /* while one is being answered */
 };
+
+/* A brain without buckets and limits; NULL: no memory. */
+struct brain *brain_begin(uint64_t now_ns, int64_t date_s);
+
+/* Puts limits into force. false: no memory, and all is as it was. */
+bool brain_install(struct brain *brain, const struct limits_question *ask);
+
+/* Puts what the marks mean into the store, if there is one. */
+void brain_keep_lines(struct brain *brain);
+void brain_keep_time(struct brain *brain);
+
+struct state_meters brain_state_meters(const struct brain *brain);

@@ -183,7 +183,7 @@ static void look_at_entry(const struct search *search, uint32_t slot)
         return;
     uint64_t marks[BUCKETS_MAX];
     for (unsigned i = 0; i < lines->line[line].count; i++)
-        marks[i] = table_spent(table, slot, i);
+        marks[i] = credit_unseal(table_spent(table, slot, i));
     if (!lines_is_in_force(lines, line))
         line = lines_carry(lines, line, key, marks);
     struct place place = place_of(brain, owner, line);
@@ -197,14 +197,24 @@ struct tagged {
     uint32_t tag, slot;
 };
 
+/* What another process left is checked before any of it is looked at, for that may move others. */
+static void settle_all(struct table *table, uint32_t home)
+{
+    uint32_t tag, slot = home;
+    for (uint32_t left = table->slots; left > 0 && table_look(table, slot, &tag); left--)
+        slot = slot + 1 == table->slots ? 0 : slot + 1;
+}
+
 /* The entries that belong to a slot, from a tag on, sorted by tag. In a table that is two
  * thirds full, and by a keyed hash, a slot has more than KEYS_PLACE_MAX with a
  * probability of 10^-41. */
-static unsigned collect(const struct table *table, uint32_t home, uint32_t from_tag,
+static unsigned collect(struct table *table, uint32_t home, uint32_t from_tag,
                         struct tagged found[KEYS_PLACE_MAX], uint32_t *slots)
 {
     unsigned count = 0;
     uint32_t tag;
+    if (table_is_in_doubt(table))
+        settle_all(table, home);
     for (uint32_t slot = home; table_look(table, slot, &tag);
          slot = slot + 1 == table->slots ? 0 : slot + 1) {
         ++*slots;

@@ -144,6 +144,7 @@ struct daemon_answer {
     enum when_full when_full;
     const struct limits *limits; /* lives as long as the batch's limits */
     struct brain_counters counters;
+    const char *lost_state; /* why the state will not outlive the process though it should, or NULL */
 };
 
 /* Of LIMITS. */

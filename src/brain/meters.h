@@ -71,11 +71,20 @@ void meters_took(struct meters *meters, uint64_t decisions, uint64_t took_ns);
 void meters_tick_late(struct meters *meters, uint64_t now_ns, uint64_t late_ns);
 uint64_t meters_peak(const struct meters_peak *peak, uint64_t now_ns);
 
+/* Of a brain whose state is to outlive the process. */
+struct state_meters {
+    bool is_kept;                     /* it is such a brain; else all are zeros */
+    uint64_t restored_keys;           /* at the start */
+    uint64_t refused;                 /* states that could not be used at the start */
+    uint64_t mended, emptied, dropped; /* entries that were damaged: see struct table_damage */
+};
+
 /* To METRICS. What is borrowed lives as long as the batch's limits. */
 struct metrics_answer {
     struct daemon_answer daemon;
     uint64_t ticks;
     uint64_t tick_lag_ns; /* see meters_peak */
     uint64_t log_lines_lost; /* the asker's to fill in */
+    struct state_meters state;
     struct meters meters;
 };

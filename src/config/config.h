@@ -41,6 +41,7 @@ struct config {
     bool admin_token_is_shared;                 /* its group can read it */
     uint32_t threads;  /* front-end threads, 1 to CONFIG_THREADS_MAX */
     uint32_t max_keys; /* 1 to TABLE_KEYS_MAX */
+    char state[CONFIG_PATH_MAX + 1]; /* where the state outlives the process; empty: nowhere */
     enum when_full when_full;
     struct log_settings log;
     struct limits *limits;     /* a reference of its own; holds the tick too */

@@ -5,6 +5,7 @@
 #include "config/config_listen.h"
 #include "config/config_log.h"
 #include "config/config_scalar.h"
+#include "config/config_state.h"
 #include "config/config_token.h"
 #include "pure/table.h"
 
@@ -26,6 +27,7 @@ bool config_check(const struct raw_config *raw, struct config *config, struct fa
         checked.limits->shown_denials = denials;
     checked.contract = config_contract_check(raw, faults);
     config_token_check(raw, faults, &checked);
+    config_state_check(raw, faults, &checked);
     if (faults->count > 0) {
         config_release(&checked);
         return false;

@@ -129,10 +129,11 @@ void config_print(const struct config *config, FILE *out)
         print_named(out, "admin_token_file: ", config->admin_token_file);
     print_sockets(&config->sockets, out);
     quantity_print_duration(config->limits->tick_ms, tick);
-    fprintf(out,
-            "threads: %" PRIu32 "\ntick: %s\nmax_keys: %" PRIu32
-            "\nwhen_full: %s\nheaders: %s\n",
-            config->threads, tick, config->max_keys, when_full_names[config->when_full],
+    fprintf(out, "threads: %" PRIu32 "\ntick: %s\nmax_keys: %" PRIu32 "\n", config->threads, tick,
+            config->max_keys);
+    if (config->state[0] != '\0')
+        print_named(out, "state: ", config->state);
+    fprintf(out, "when_full: %s\nheaders: %s\n", when_full_names[config->when_full],
             headers_dialect_names[contract->headers]);
     print_log(&config->log, &config->limits->shown_denials, out);
     fputs("limits:\n", out);

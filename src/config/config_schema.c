@@ -107,6 +107,7 @@ static const cyaml_schema_field_t config_fields[] = {
     OPTIONAL_STRING(struct raw_config, threads),
     OPTIONAL_STRING(struct raw_config, tick),
     OPTIONAL_STRING(struct raw_config, max_keys),
+    OPTIONAL_STRING(struct raw_config, state),
     OPTIONAL_STRING(struct raw_config, when_full),
     OPTIONAL_STRING(struct raw_config, headers),
     CYAML_FIELD_MAPPING_PTR("log", CYAML_FLAG_OPTIONAL, struct raw_config, log, log_fields),

@@ -66,7 +66,7 @@ struct raw_config {
     uint32_t admin_listen_count;
     char *admin_token_file;
     char *socket_mode, *socket_group;
-    char *threads, *tick, *max_keys, *when_full, *headers;
+    char *threads, *tick, *max_keys, *state, *when_full, *headers;
     struct raw_log *log; /* or NULL */
     struct raw_limit *limits;
     uint32_t limits_count;

@@ -2,6 +2,7 @@
 
 #include "edge/front.h"
 #include "edge/inherited.h"
+#include "edge/keeper.h"
 #include "edge/log.h"
 #include "edge/watchdog.h"
 
@@ -9,8 +10,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <sodium/core.h>
-#include <sodium/randombytes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +31,8 @@ struct server {
     int signals; /* a signalfd */
     int done;    /* an eventfd: front-ends that have ended */
     struct reload_desk desk; /* where front-ends ask for reloads */
+    struct keeper keeper;
+    struct brain *brain; /* until the state thread has it */
     struct state state;
     struct batch control; /* what this thread asks of the state thread */
     struct watchdog watchdog;
@@ -92,27 +93,25 @@ static struct limits_question question_of(const struct config *config)
     };
 }
 
+/* Before the log has a thread, for whoever waits for a state wants to be told. */
+static bool open_state(struct server *server)
+{
+    const struct limits_question limits = question_of(server->config);
+    server->brain = keeper_open(&server->keeper, server->config, &limits, server->signals);
+    return server->brain != NULL;
+}
+
 static bool start_state(struct server *server)
 {
-    const struct config *config = server->config;
-    uint8_t seed[TABLE_SEED_BYTES];
-    if (sodium_init() < 0)
-        return fail("get random bytes", ENOSYS);
-    randombytes_buf(seed, sizeof seed);
-    const struct limits_question limits = question_of(config);
-    struct brain *brain = brain_new(&limits, config->max_keys, seed, clock_now_ns(&clock_system));
-    if (brain == NULL)
-        return fail("map memory for max_keys", errno);
     int error = batch_init(&server->control);
     if (error == 0)
         error = watchdog_init(&server->watchdog, &server->state.mailbox,
                               server->notify.watchdog_ns, clock_now_ns(&clock_system));
     if (error == 0)
-        error = state_start(&server->state, brain, clock_system);
-    if (error != 0) {
-        brain_free(brain);
+        error = state_start(&server->state, server->brain, clock_system);
+    if (error != 0)
         return fail("start the state thread", error);
-    }
+    server->brain = NULL;
     return true;
 }
 
@@ -262,6 +261,8 @@ static void warn_of_restart(const struct server *server, const struct config *ne
         log_warning("threads has changed; it takes effect at the next start");
     if (now->max_keys != next->max_keys)
         log_warning("max_keys has changed; it takes effect at the next start");
+    if (strcmp(now->state, next->state) != 0)
+        log_warning("state has changed; it takes effect at the next start");
 }
 
 static void warn_of_token(const struct config *config)
@@ -380,9 +381,14 @@ static void serve(struct server *server)
     struct pollfd events[] = {
         {.fd = server->signals, .events = POLLIN},
         {.fd = server->desk.out, .events = POLLIN},
+        {.fd = state_file_failure(), .events = POLLIN},
     };
     for (;;) {
-        wait_for(server, events, 2);
+        wait_for(server, events, 3);
+        if (events[2].revents != 0) {
+            keeper_tell_failure(&server->keeper);
+            events[2].fd = -1;
+        }
         if (events[1].revents != 0)
             reload_for_fronts(server);
         int signal = events[0].revents != 0 ? next_signal(server) : 0;
@@ -471,9 +477,11 @@ enum exit_status server_run(struct config *config, const char *config_path, bool
     server->config_path = config_path;
     server->listen_fixed = listen_fixed;
     server->desk = (struct reload_desk){-1, -1};
+    server->keeper.file.descriptor = -1;
     log_set(&config->log);
     notify_open(&server->notify, ready_fd);
-    if (open_signals(server) && open_log() && open_desk(server) && start_state(server)) {
+    if (open_signals(server) && open_state(server) && open_log() && open_desk(server) &&
+        start_state(server)) {
         status = run_fronts(server);
         state_stop(&server->state);
         watchdog_release(&server->watchdog);
@@ -482,6 +490,9 @@ enum exit_status server_run(struct config *config, const char *config_path, bool
             log_info("stopped");
     }
     notify_close(&server->notify);
+    if (server->brain != NULL)
+        brain_free(server->brain);
+    keeper_close(&server->keeper);
     close(server->signals);
     close(server->done);
     reload_desk_close(&server->desk);

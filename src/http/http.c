@@ -514,7 +514,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
             return http->asked_ns != 0 ? MHD_YES : ask(http, request);
         if (request_is_health(request))
             reply_health(&request->reply, request->route->purpose, http->draining,
-                         http->waited_ns / NS_PER_MS);
+                         request->daemon_answer.lost_state, http->waited_ns / NS_PER_MS);
         else
             reply_to(http, request);
         count_held(http, request);

@@ -5,11 +5,23 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+/* It goes on serving, and whoever needs what it was asked to keep can go elsewhere. */
+static void reply_degraded(struct reply *reply, const char *why)
+{
+    char detail[REPLY_DETAIL_MAX];
+    snprintf(detail, sizeof detail, "degraded: serving, but from memory alone: %s", why);
+    reply_problem(reply, 503, detail);
+}
+
 void reply_health(struct reply *reply, enum route_purpose purpose, bool draining,
-                  uint64_t waited_ms)
+                  const char *lost_state, uint64_t waited_ms)
 {
     if (purpose == ROUTE_READYZ && draining) {
         reply_problem(reply, 503, "draining: allowd is about to end; send requests elsewhere");
+        return;
+    }
+    if (purpose == ROUTE_READYZ && lost_state != NULL) {
+        reply_degraded(reply, lost_state);
         return;
     }
     reply_begin(reply, 200, reply_type_json);

@@ -8,9 +8,10 @@
 #include "http/reply.h"
 #include "http/route.h"
 
-/* The state thread has answered, after so long. draining: allowd is about to end. */
+/* The state thread has answered, after so long. draining: allowd is about to end.
+ * lost_state: see struct daemon_answer. */
 void reply_health(struct reply *reply, enum route_purpose purpose, bool draining,
-                  uint64_t waited_ms);
+                  const char *lost_state, uint64_t waited_ms);
 
 /* It has not, so long after it was asked. */
 void reply_health_stalled(struct reply *reply, uint64_t waited_ms);

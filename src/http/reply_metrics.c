@@ -126,6 +126,29 @@ static void print_state(FILE *out, const struct metrics_answer *answer)
               "The longest that a tick was late in the last minute or two.", answer->tick_lag_ns);
 }
 
+/* Left out where no state is to outlive the process. */
+static void print_kept_state(FILE *out, const struct metrics_answer *answer)
+{
+    const struct state_meters *state = &answer->state;
+    if (!state->is_kept)
+        return;
+    single(out, "allowd_state_degraded", "gauge",
+           "Whether the state will not outlive the process, though it should: 1, else 0.",
+           answer->daemon.lost_state != NULL);
+    single(out, "allowd_state_restored_keys", "gauge", "Keys taken up from the state at the start.",
+           state->restored_keys);
+    single(out, "allowd_state_refused_total", "counter",
+           "State files that were refused and put aside.", state->refused);
+    family(out, "allowd_state_damaged_total", "counter",
+           "Entries of the state that were found damaged: mended, or believed to be empty, or "
+           "dropped.");
+    fprintf(out,
+            "allowd_state_damaged_total{result=\"mended\"} %" PRIu64 "\n"
+            "allowd_state_damaged_total{result=\"emptied\"} %" PRIu64 "\n"
+            "allowd_state_damaged_total{result=\"dropped\"} %" PRIu64 "\n",
+            state->mended, state->emptied, state->dropped);
+}
+
 static void print_process(FILE *out, const struct meters *meters)
 {
     struct process process = process_look();
@@ -160,6 +183,7 @@ void reply_metrics(struct reply *reply, const struct metrics_answer *answer)
             "allowd_connections_shed_total{reason=\"slow\"} %" PRIu64 "\n",
             answer->meters.turned_away, answer->meters.overdue);
     print_state(out, answer);
+    print_kept_state(out, answer);
     print_reloads(out, answer);
     single(out, "allowd_log_lines_lost_total", "counter",
            "Log lines that standard error had no room for, or did not take.",

@@ -1,5 +1,6 @@
 #include "machine/state.h"
 
+#include "machine/state_file.h"
 #include "machine/thread.h"
 
 /* Lets the answers of a batch point into the limits that decided them. A batch
@@ -64,6 +65,17 @@ static struct batch *serve(struct state *state, struct batch *batches, bool *sto
     return unanswered;
 }
 
+/* What a brain with a store must know beside the time. */
+static void look_after_store(struct state *state)
+{
+    brain_tell_wall(state->brain, state->began_ns, clock_wall_ns(&state->clock));
+    unsigned failures = state_file_failures();
+    if (failures == state->failures)
+        return;
+    state->failures = failures;
+    brain_lose_pages(state->brain, "the state file has failed; the log says what to do");
+}
+
 static void *run(void *argument)
 {
     struct state *state = argument;
@@ -74,6 +86,8 @@ static void *run(void *argument)
         uint64_t deadline_ns = unanswered != NULL ? 0 : brain_next_tick_ns(state->brain);
         struct batch *batches = mailbox_take(&state->mailbox, deadline_ns);
         state->began_ns = clock_now_ns(&state->clock);
+        if (brain_is_stored(state->brain))
+            look_after_store(state);
         brain_tick(state->brain, state->began_ns);
         if (brain_needs_date(state->brain))
             brain_date(state->brain, clock_date_s(&state->clock));
@@ -95,6 +109,7 @@ int state_start(struct state *state, struct brain *brain, struct clock clock)
 {
     state->brain = brain;
     state->clock = clock;
+    state->failures = 0;
     int error = batch_init(&state->stop);
     if (error != 0)
         return error;

@@ -15,6 +15,7 @@ struct state {
     struct brain *brain;
     struct clock clock;
     uint64_t began_ns; /* to answer the batch at hand */
+    unsigned failures; /* of the state file, that the brain knows of */
     struct mailbox mailbox;
     struct batch stop; /* for the last message: to stop needs nothing that could fail */
     pthread_t thread;

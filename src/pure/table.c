@@ -332,9 +332,11 @@ static void prefetch_ahead(const struct table *table, uint32_t slot)
         __builtin_prefetch(&table->cells[slot_cell(table->index[slot + AHEAD])]);
 }
 
-bool table_look(const struct table *table, uint32_t slot, uint32_t *tag)
+bool table_look(struct table *table, uint32_t slot, uint32_t *tag)
 {
     prefetch_ahead(table, slot);
+    if (table->checked != NULL && !bit_is_set(table->checked, slot))
+        doubt_settle(table, slot);
     *tag = slot_tag(table->index[slot]);
     return table->index[slot] != 0;
 }

@@ -173,7 +173,7 @@ uint32_t table_home(const struct table *table, uint64_t hash);
 /* Whether a slot holds an entry; and its tag, which says where it belongs, for as long as
  * the table lives: table_home of tag << 32. It is found from there on, before the
  * next empty slot. Made for looking at slot after slot. */
-bool table_look(const struct table *table, uint32_t slot, uint32_t *tag);
+bool table_look(struct table *table, uint32_t slot, uint32_t *tag);
 
 /* Looks at the slot under the hand; TABLE_NONE if it is empty, and then the
  * hand has moved on. table_sweep_keep moves it past an entry that stays; after

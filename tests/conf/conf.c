@@ -26,7 +26,7 @@
 
 #define NAMES                                                                                      \
     "listen, admin_listen, admin_token_file, socket_mode, socket_group, threads, tick, max_keys, "     \
-    "when_full, headers, log, limits, checks"
+    "state, when_full, headers, log, limits, checks"
 #define DEFAULT_LIMIT "  - name: default\n    burst: 10\n    rate: 1/s\n"
 
 static const char *top = ".";

@@ -1,0 +1,304 @@
+#include "edge/keeper.h"
+
+#include "edge/log.h"
+#include "machine/clock.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sodium/core.h>
+#include <sodium/randombytes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum {
+    WAIT_MS = 10000, /* for the other process: a drain takes 5 s at most */
+    LOOK_MS = 20,
+};
+
+static_assert((int)STORE_BOOT_ID_BYTES == (int)CLOCK_BOOT_ID_BYTES, "both mean the kernel's");
+
+/* What the beginning of a brain needs, and what has been found out so far. */
+struct opening {
+    struct keeper *keeper;
+    const struct config *config;
+    const struct limits_question *limits;
+    struct moment moment;
+    uint64_t refused; /* files put aside */
+};
+
+static struct moment moment_now(void)
+{
+    struct moment moment = {clock_now_ns(&clock_system), clock_wall_ns(&clock_system), {0}};
+    clock_boot_id(moment.boot_id);
+    return moment;
+}
+
+/* ---- without a file ---- */
+
+static bool make_seed(uint8_t seed[TABLE_SEED_BYTES])
+{
+    if (sodium_init() < 0) {
+        log_error("cannot get random bytes");
+        return false;
+    }
+    randombytes_buf(seed, TABLE_SEED_BYTES);
+    return true;
+}
+
+static struct brain *begin_in_memory(const struct opening *opening)
+{
+    uint8_t seed[TABLE_SEED_BYTES];
+    if (!make_seed(seed))
+        return NULL;
+    struct brain *brain =
+        brain_new(opening->limits, opening->config->max_keys, seed, opening->moment.now_ns);
+    if (brain == NULL)
+        log_error("cannot map memory for max_keys: %s", strerror(errno));
+    return brain;
+}
+
+static const char *name_of(int error)
+{
+    switch (error) {
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return "the state file cannot be written; the log says which";
+    case EDQUOT:
+    case EFBIG:
+    case ENOSPC:
+        return "there is no room for the state file; the log says which";
+    default:
+        return "the state file cannot be used; the log says which";
+    }
+}
+
+static struct brain *do_without(struct opening *opening, const char *doing, int error)
+{
+    log_error("cannot %s %s: %s; serving without it: at the end of this process all is forgotten",
+              doing, opening->keeper->path, strerror(error));
+    state_file_close(&opening->keeper->file);
+    struct brain *brain = begin_in_memory(opening);
+    if (brain != NULL)
+        brain_lose_state(brain, name_of(error));
+    return brain;
+}
+
+/* ---- with one ---- */
+
+static struct brain *no_memory(void)
+{
+    log_error("out of memory");
+    return NULL;
+}
+
+static struct brain *begin(struct opening *opening)
+{
+    struct keeper *keeper = opening->keeper;
+    uint8_t seed[TABLE_SEED_BYTES];
+    size_t bytes = store_bytes(opening->config->max_keys);
+    int error = state_file_clear(&keeper->file, bytes);
+    if (error == 0)
+        error = state_file_map(&keeper->file, bytes);
+    if (error != 0)
+        return do_without(opening, "begin the state in", error);
+    if (!make_seed(seed))
+        return NULL;
+    store_begin(&keeper->stores[0], keeper->file.memory, opening->config->max_keys, seed);
+    struct brain *brain =
+        brain_new_stored(opening->limits, &keeper->stores[0], &opening->moment);
+    if (brain == NULL)
+        return no_memory();
+    log_info("state %s is new", keeper->path);
+    return brain;
+}
+
+/* One file more, named by the path and some more letters. */
+static bool beside(const struct keeper *keeper, const char *more, char path[CONFIG_PATH_MAX + 16])
+{
+    int len = snprintf(path, CONFIG_PATH_MAX + 16, "%s.%s", keeper->path, more);
+    return len > 0 && len < CONFIG_PATH_MAX + 16;
+}
+
+static struct brain *refuse(struct opening *opening, const char *why)
+{
+    struct keeper *keeper = opening->keeper;
+    char aside[CONFIG_PATH_MAX + 16];
+    opening->refused++;
+    state_file_close(&keeper->file);
+    if (!beside(keeper, "refused", aside) || rename(keeper->path, aside) != 0)
+        return do_without(opening, "put aside the refused state", errno);
+    log_error("state %s is refused: %s; it is kept as %s, and a new one is begun", keeper->path, why,
+              aside);
+    int error = state_file_open(&keeper->file, keeper->path);
+    return error == 0 ? begin(opening) : do_without(opening, "open the state", error);
+}
+
+/* For another max_keys than the file was made for: all goes over into one that takes its place
+ * when it is whole. */
+static void move(struct opening *opening, struct brain *brain)
+{
+    struct keeper *keeper = opening->keeper;
+    const struct store *from = &keeper->stores[0];
+    struct state_file next = {.descriptor = -1};
+    char path[CONFIG_PATH_MAX + 16];
+    size_t bytes = store_bytes(opening->config->max_keys);
+    beside(keeper, "new", path);
+    int error = state_file_open(&next, path);
+    if (error == 0)
+        error = state_file_clear(&next, bytes);
+    if (error == 0)
+        error = state_file_map(&next, bytes);
+    if (error != 0) {
+        log_error("cannot make %s: %s; max_keys stays %u", path, strerror(error), from->max_keys);
+        state_file_close(&next);
+        unlink(path);
+        return;
+    }
+    store_begin(&keeper->stores[1], next.memory, opening->config->max_keys, from->seed);
+    brain_move(brain, &keeper->stores[1]);
+    log_info("state %s: moved from max_keys %u to %u", keeper->path, from->max_keys,
+             opening->config->max_keys);
+    state_file_close(&keeper->file);
+    keeper->file = next;
+    if (state_file_failures() > 0)
+        error = ENOSPC;
+    else if (fsync(next.descriptor) != 0 || rename(path, keeper->path) != 0)
+        error = errno;
+    if (error == 0)
+        return;
+    log_error("cannot put %s in place: %s; serving without it: at the end of this process what "
+              "was taken in it is forgotten",
+              path, strerror(error));
+    unlink(path);
+    brain_lose_state(brain, name_of(error));
+}
+
+static struct brain *go_on(struct opening *opening)
+{
+    struct keeper *keeper = opening->keeper;
+    struct brain *brain = NULL;
+    const char *why = "";
+    switch (brain_restore(&brain, opening->limits, &keeper->stores[0], &opening->moment, &why)) {
+    case BRAIN_RESTORED:
+        log_info("state %s: %u keys restored", keeper->path, brain_keys(brain));
+        if (keeper->stores[0].max_keys != opening->config->max_keys)
+            move(opening, brain);
+        return brain;
+    case BRAIN_DAMAGED:
+        return refuse(opening, why);
+    case BRAIN_NO_MEMORY:
+        break;
+    }
+    return no_memory();
+}
+
+static struct brain *take_up(struct opening *opening)
+{
+    struct keeper *keeper = opening->keeper;
+    const char *why = "";
+    size_t bytes;
+    int error = state_file_length(&keeper->file, &bytes);
+    if (error != 0)
+        return do_without(opening, "look at the state", error);
+    if (bytes == 0)
+        return begin(opening);
+    error = state_file_map(&keeper->file, bytes);
+    if (error != 0)
+        return do_without(opening, "map the state", error);
+    switch (store_find(&keeper->stores[0], keeper->file.memory, bytes, &why)) {
+    case STORE_FOUND:
+        return go_on(opening);
+    case STORE_REFUSED:
+        return refuse(opening, why);
+    case STORE_BLANK:
+        break;
+    }
+    munmap(keeper->file.memory, keeper->file.bytes);
+    keeper->file.memory = NULL;
+    return begin(opening);
+}
+
+/* ---- opening ---- */
+
+static int open_in_turn(struct keeper *keeper, int signals)
+{
+    struct pollfd signal = {.fd = signals, .events = POLLIN};
+    int error = state_file_open(&keeper->file, keeper->path);
+    if (error == EWOULDBLOCK)
+        log_info("waiting for the process that still has the state %s", keeper->path);
+    for (int waited_ms = 0; error == EWOULDBLOCK && waited_ms < WAIT_MS; waited_ms += LOOK_MS) {
+        if (poll(&signal, 1, LOOK_MS) > 0)
+            return EINTR;
+        error = state_file_open(&keeper->file, keeper->path);
+    }
+    return error;
+}
+
+/* What no waiting and no other disk would help with: what to do, or NULL. */
+static const char *remedy_of(int error)
+{
+    switch (error) {
+    case EWOULDBLOCK:
+        return "another process has it; end that one, or give each a file of its own";
+    case EINTR:
+        return "a signal came while another process had it";
+    case ENOENT:
+        return "its directory does not exist; make one that belongs to allowd's user alone";
+    case EINVAL:
+    case EISDIR:
+    case ELOOP:
+    case ENOTDIR:
+    case ENXIO:
+        return "that is something else; write the path of a file that is allowd's alone";
+    default:
+        return NULL;
+    }
+}
+
+struct brain *keeper_open(struct keeper *keeper, const struct config *config,
+                          const struct limits_question *limits, int signals)
+{
+    struct opening opening = {
+        .keeper = keeper,
+        .config = config,
+        .limits = limits,
+        .moment = moment_now(),
+    };
+    *keeper = (struct keeper){.path = config->state, .file = {.descriptor = -1}};
+    if (keeper->path[0] == '\0')
+        return begin_in_memory(&opening);
+    signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is an error like others */
+    int error = open_in_turn(keeper, signals);
+    const char *remedy = remedy_of(error);
+    if (remedy != NULL) {
+        log_error("cannot use the state %s: %s", keeper->path, remedy);
+        return NULL;
+    }
+    opening.moment = moment_now();
+    struct brain *brain =
+        error == 0 ? take_up(&opening) : do_without(&opening, "open the state", error);
+    if (brain != NULL)
+        brain_count_state(brain, opening.refused);
+    return brain;
+}
+
+void keeper_tell_failure(const struct keeper *keeper)
+{
+    eventfd_t count;
+    eventfd_read(state_file_failure(), &count);
+    log_error("state %s has failed: its disk is full or failing, or the file was cut short; serving "
+              "goes on from memory, and what is taken from now on may be forgotten at the end; make "
+              "room, then restart",
+              keeper->path);
+}
+
+void keeper_close(struct keeper *keeper)
+{
+    state_file_close(&keeper->file);
+}

@@ -1,0 +1,424 @@
+#!/usr/bin/python3 -B
+"""
+State that outlives the process: kills under load, restarts, and files that fail.
+
+ALLOWD_KILLS sets how many kills a run makes; a number that is said in the
+log of a failure, ALLOWD_SEED, which.
+"""
+import contextlib
+import json
+import os
+import random
+import re
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+
+from harness import JSON, Connection, Daemon, request_bytes, wait_until
+from metrics import Metrics
+
+SEED = int(os.environ.get("ALLOWD_SEED") or random.randrange(10**9))
+NOBODY = 65534
+
+
+class StateCase(unittest.TestCase):
+    """With a directory of its own for the state, and daemons that use it."""
+
+    def setUp(self):
+        self.directory = tempfile.mkdtemp(prefix="allowd-e2e-")
+        self.addCleanup(shutil.rmtree, self.directory, True)
+        self.path = os.path.join(self.directory, "state")
+
+    def config(self, more="", state=None):
+        return (f"state: {state or self.path}\n{more}limits:\n"
+                "  - {name: default, burst: 10, rate: 1/h}\n")
+
+    def start(self, config=None, **options):
+        daemon = Daemon(config or self.config(), **options)
+        self.addCleanup(daemon.kill)
+        return daemon
+
+    def call(self, daemon, method, target):
+        with Connection(daemon.address) as connection:
+            connection.send(request_bytes(method, target))
+            return connection.receive()
+
+    def fill(self, daemon, count, start=0):
+        """Takes a token of each of so many keys; all are answered."""
+        with Connection(daemon.address) as connection:
+            for first in range(start, start + count, 1000):
+                keys = range(first, min(first + 1000, start + count))
+                body = json.dumps({"requests": [{"key": f"k{i}"} for i in keys]})
+                connection.send(request_bytes("POST", "/allow", [JSON], body.encode("ascii")))
+                self.assertEqual(connection.receive().status, 200)
+
+    def remaining(self, daemon, key):
+        return self.call(daemon, "GET", f"/status?key={key}").json()["remaining"]
+
+    def take(self, daemon, key, tokens=1):
+        response = self.call(daemon, "GET", f"/allow?key={key}&tokens={tokens}")
+        self.assertEqual(response.status, 200)
+
+    def metric(self, daemon, name, **labels):
+        text = self.call(daemon, "GET", "/metrics").body.decode("utf-8")
+        return Metrics(text).value(name, **labels)
+
+    def readiness(self, daemon):
+        response = self.call(daemon, "GET", "/readyz")
+        return response.status, response.json().get("detail", "")
+
+    def assert_degraded(self, daemon, why):
+        status, detail = self.readiness(daemon)
+        self.assertEqual(status, 503)
+        self.assertIn("degraded", detail)
+        self.assertIn(why, detail)
+        self.assertEqual(self.metric(daemon, "allowd_state_degraded"), 1)
+        self.assertEqual(self.call(daemon, "GET", "/healthz").status, 200)
+
+    def assert_sound(self, daemon):
+        self.assertEqual(self.readiness(daemon)[0], 200)
+        self.assertEqual(self.metric(daemon, "allowd_state_degraded"), 0)
+
+
+class Restarts(StateCase):
+    def test_what_was_taken_stays_taken(self):
+        daemon = self.start()
+        self.assertTrue(daemon.wait_for_line(r"state \S+ is new"))
+        self.take(daemon, "stopped", 4)
+        daemon.stop()
+        daemon = self.start()
+        self.assertEqual(self.remaining(daemon, "stopped"), 6)
+        self.take(daemon, "killed", 7)
+        daemon.kill()
+        daemon = self.start()
+        self.assertTrue(daemon.wait_for_line(r"state \S+: 2 keys restored"))
+        self.assertEqual(self.remaining(daemon, "stopped"), 6)
+        self.assertEqual(self.remaining(daemon, "killed"), 3)
+        self.assertEqual(self.metric(daemon, "allowd_state_restored_keys"), 2)
+        self.assert_sound(daemon)
+        self.assertEqual(os.stat(self.path).st_mode & 0o7777, 0o600)
+        daemon.stop()
+
+    def test_time_goes_on_meanwhile(self):
+        config = self.config().replace("1/h", "10/s")
+        daemon = self.start(config)
+        self.take(daemon, "key", 10)
+        daemon.kill()
+        daemon = self.start(config)
+        wait_until(lambda: self.remaining(daemon, "key") == 10, "the bucket is full again", 5)
+        daemon.stop()
+
+    def test_other_limits(self):
+        daemon = self.start()
+        self.take(daemon, "key", 4)
+        daemon.kill()
+        daemon = self.start(self.config().replace("burst: 10", "burst: 5"))
+        self.assertEqual(self.remaining(daemon, "key"), 5)
+        self.take(daemon, "key", 2)  # a full bucket would stay full
+        daemon.kill()
+        daemon = self.start(self.config().replace("burst: 10", "burst: 50"))
+        self.assertEqual(self.remaining(daemon, "key"), 3)
+        daemon.stop()
+
+    def test_a_reload_is_kept_too(self):
+        daemon = self.start()
+        self.take(daemon, "key", 4)
+        daemon.reload(self.config().replace("burst: 10", "burst: 5"))
+        self.take(daemon, "key", 3)
+        daemon.reload(self.config().replace("burst: 10", "burst: 7"))
+        daemon.kill()
+        daemon = self.start()
+        self.assertEqual(self.remaining(daemon, "key"), 2)
+        daemon.stop()
+
+    def test_another_number_of_keys(self):
+        daemon = self.start(self.config("max_keys: 100\n"))
+        for i in range(50):
+            self.take(daemon, f"key-{i}", i % 10 + 1)
+        before = os.stat(self.path).st_size
+        daemon.kill()
+        for max_keys in (20000, 60):
+            daemon = self.start(self.config(f"max_keys: {max_keys}\n"))
+            self.assertTrue(daemon.wait_for_line(f"moved from max_keys [0-9]+ to {max_keys}"))
+            for i in range(50):
+                self.assertEqual(self.remaining(daemon, f"key-{i}"), 10 - (i % 10 + 1))
+            self.assertEqual(self.metric(daemon, "allowd_keys_max"), max_keys)
+            daemon.kill()
+        self.assertLess(os.stat(self.path).st_size, before)
+        self.assertEqual(os.listdir(self.directory), ["state"])
+
+    def test_a_state_that_is_none_is_put_aside(self):
+        with open(self.path, "wb") as file:
+            file.write(b"precious" * 1000)
+        daemon = self.start()
+        daemon.wait_for_line(r"state \S+ is refused: it is no state of allowd's.*kept as \S+\.refused")
+        self.assertEqual(self.metric(daemon, "allowd_state_refused_total"), 1)
+        self.assert_sound(daemon)
+        self.take(daemon, "key", 4)
+        daemon.kill()
+        with open(self.path + ".refused", "rb") as file:
+            self.assertEqual(file.read(), b"precious" * 1000)
+        daemon = self.start()
+        self.assertEqual(self.remaining(daemon, "key"), 6)
+        self.assertEqual(self.metric(daemon, "allowd_state_refused_total"), 0)
+        daemon.stop()
+
+    def test_a_change_of_path_waits_for_the_next_start(self):
+        daemon = self.start()
+        daemon.reload(self.config(state=self.path + "2"))
+        daemon.wait_for_line("state has changed; it takes effect at the next start")
+        self.assertEqual(os.listdir(self.directory), ["state"])
+        daemon.stop()
+
+
+class Lock(StateCase):
+    def test_one_process_takes_over_from_another(self):
+        before = self.start()
+        self.take(before, "key", 4)
+        after = self.start(wait=False)
+        after.wait_for_line("waiting for the process that still has the state")
+        before.stop()
+        after.wait_for_line(" ready: ")
+        self.assertEqual(self.remaining(after, "key"), 6)
+        after.stop()
+
+    def test_two_at_a_time_are_one_too_many(self):
+        first = self.start()
+        second = self.start(wait=False)
+        self.assertEqual(second.wait(), 1)
+        self.assertRegex(second.log()[-1], "cannot use the state .*another process has it")
+        self.take(first, "key")
+        first.stop()
+
+    def test_a_signal_ends_the_waiting(self):
+        first = self.start()
+        second = self.start(wait=False)
+        second.wait_for_line("waiting for the process")
+        second.signal(signal.SIGTERM)
+        self.assertEqual(second.wait(), 1)
+        first.stop()
+
+
+class Unusable(StateCase):
+    """What no state can be kept in."""
+
+    def refusal(self, path):
+        daemon = self.start(self.config(state=path), wait=False)
+        self.assertEqual(daemon.wait(), 1)
+        return daemon.log()[-1]
+
+    def test_paths_that_never_work(self):
+        os.symlink("elsewhere", self.path)
+        os.mkfifo(self.path + ".fifo")
+        self.assertIn("its directory does not exist", self.refusal(self.directory + "/no/state"))
+        for path in (self.directory, self.path, self.path + ".fifo", "/dev/null",
+                     self.path + ".fifo/state"):
+            with self.subTest(path):
+                self.assertIn("write the path of a file", self.refusal(path))
+
+    @unittest.skipUnless(os.getuid() == 0, "takes root, to become somebody else")
+    def test_a_directory_that_cannot_be_written(self):
+        os.chmod(self.directory, 0o755)
+        path = os.path.join(self.directory, "allowd.yaml")
+        with open(path, "w", encoding="ascii") as file:
+            file.write(self.config())
+
+        def become_nobody():
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+        daemon = self.start_plain(["-c", path], prepare=become_nobody)
+        daemon.wait_for_line("cannot open the state .*Permission denied; serving without it")
+        self.assert_degraded(daemon, "cannot be written")
+        self.take(daemon, "key", 4)
+        self.assertEqual(self.remaining(daemon, "key"), 6)
+        daemon.stop()
+
+    def start_plain(self, arguments, **options):
+        daemon = Daemon(None, arguments=arguments, **options)
+        self.addCleanup(daemon.kill)
+        return daemon
+
+    def test_a_limit_on_the_size_of_files(self):
+        daemon = self.start(prepare=lambda: resource.setrlimit(resource.RLIMIT_FSIZE,
+                                                               (1 << 20, 1 << 20)))
+        daemon.wait_for_line("cannot begin the state in .*File too large; serving without it")
+        self.assert_degraded(daemon, "no room")
+        self.take(daemon, "key", 4)
+        daemon.stop()
+
+
+class Failing(StateCase):
+    """Files that fail under a running daemon."""
+
+    def test_cut_short(self):
+        daemon = self.start(self.config("max_keys: 5000\n"))
+        self.fill(daemon, 5000)
+        os.truncate(self.path, 0)
+        for start in (0, 5000, 10000):
+            self.fill(daemon, 5000, start)
+        daemon.wait_for_line(r"state \S+ has failed")
+        self.assert_degraded(daemon, "has failed")
+        self.take(daemon, "key", 4)
+        self.assertEqual(self.remaining(daemon, "key"), 6)
+        daemon.reload(self.config("max_keys: 5000\n").replace("burst: 10", "burst: 5"))
+        self.assertEqual(self.remaining(daemon, "key"), 5)
+        os.remove(self.path)
+        daemon.stop()
+
+    def test_cut_short_in_the_table(self):
+        daemon = self.start(self.config("max_keys: 5000\n"))
+        self.fill(daemon, 5000)
+        for size in (os.stat(self.path).st_size // 8 * 7, 70 << 20, (64 << 20) + 9000, 8192):
+            if size < os.stat(self.path).st_size:
+                os.truncate(self.path, size)
+            self.fill(daemon, 3000)
+            self.fill(daemon, 3000, 10**6)
+        daemon.wait_for_line(r"state \S+ has failed")
+        self.assert_degraded(daemon, "has failed")
+        daemon.stop()
+
+    @contextlib.contextmanager
+    def small_disk(self, size):
+        place = os.path.join(self.directory, "disk")
+        os.mkdir(place)
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place],
+                                 stderr=subprocess.DEVNULL, check=False).returncode == 0
+        if not mounted:
+            self.skipTest("cannot mount a small disk here")
+        try:
+            yield place
+        finally:
+            subprocess.run(["umount", "-l", place], check=True)
+
+    def test_a_full_disk(self):
+        with self.small_disk("256k") as place:
+            config = self.config("max_keys: 20000\n", state=place + "/state")
+            daemon = self.start(config)
+            self.assert_sound(daemon)
+            self.fill(daemon, 15000)
+            daemon.wait_for_line(r"state \S+ has failed")
+            self.assert_degraded(daemon, "has failed")
+            for i in range(0, 15000, 500):
+                self.assertEqual(self.remaining(daemon, f"k{i}"), 9, "nothing is lost")
+            daemon.kill()
+            subprocess.run(["mount", "-o", "remount,size=64m", place], check=True)
+            daemon = self.start(config)
+            self.assert_sound(daemon)
+            self.fill(daemon, 15000)
+            self.assert_sound(daemon)
+            daemon.stop()
+
+
+class Kills(StateCase):
+    """Kills at random moments under load: over the whole run no key is given more than its due."""
+
+    # Of each limit: its text at one start and at another, and burst and rate that bound both.
+    LIMITS = [
+        ("burst: 20, rate: 50/s", "burst: 20, rate: 50/s", 20, 50),
+        ("burst: 15, rate: 30/s", "burst: 25, rate: 30/s", 25, 30),
+        ("buckets: [{name: s, burst: 9, rate: 40/s}, {name: m, burst: 100, rate: 20/s}]",
+         "buckets: [{name: s, burst: 9, rate: 40/s}, {name: m, burst: 100, rate: 20/s}]", 9, 40),
+    ]
+    KEYS = [f"l{limit}:{'x' * length}" for limit in range(3) for length in (1, 30)]
+    CONNECTIONS, REQUESTS, TICK_S = 4, 48, 0.02
+
+    def text(self, dice):
+        limits = "".join(f'  - {{name: l{i}, match: "l{i}:*", {dice.choice(limit[:2])}}}\n'
+                         for i, limit in enumerate(self.LIMITS))
+        return (f"state: {self.path}\nmax_keys: 1000\ntick: 20ms\nlimits:\n{limits}"
+                "  - {name: default, burst: 1, rate: 1/s}\n")
+
+    def round(self, daemon, dice, admitted):
+        """Asks on some connections, kills, and counts the answers that came."""
+        asked = []
+        for _ in range(self.CONNECTIONS):
+            client = socket.create_connection(daemon.address)
+            keys = [dice.choice(self.KEYS) for _ in range(self.REQUESTS)]
+            client.sendall(b"".join(request_bytes("GET", f"/allow?key={key}") for key in keys))
+            asked.append((client, keys))
+        time.sleep(dice.random() * 0.006)
+        daemon.kill()
+        answers = 0
+        for client, keys in asked:
+            received = b""
+            with contextlib.suppress(ConnectionResetError):
+                while data := client.recv(1 << 16):
+                    received += data
+            client.close()
+            statuses = re.findall(rb"HTTP/1\.1 (\d+)", received)
+            answers += len(statuses)
+            for key, status in zip(keys, statuses):
+                self.assertIn(status, (b"200", b"429"))
+                admitted[key] += status == b"200"
+        return answers
+
+    def test_no_key_gets_more_than_its_due(self):
+        dice = random.Random(SEED)
+        kills = int(os.environ.get("ALLOWD_KILLS") or 500)
+        admitted = dict.fromkeys(self.KEYS, 0)
+        answers = 0
+        began = time.monotonic()
+        for _ in range(kills):
+            daemon = Daemon(self.text(dice))
+            try:
+                answers += self.round(daemon, dice, admitted)
+            finally:
+                daemon.kill()
+        daemon = self.start(self.text(dice))
+        damaged = {result: self.metric(daemon, "allowd_state_damaged_total", result=result)
+                   for result in ("mended", "emptied", "dropped")}
+        daemon.stop()
+        took_s = time.monotonic() - began
+        print(f"ALLOWD_SEED={SEED}: {kills} kills, {answers} answers, "
+              f"{sum(admitted.values())} tokens in {took_s:.1f} s")
+        self.assertEqual(damaged, {"mended": 0, "emptied": 0, "dropped": 0})
+        for key, count in admitted.items():
+            _, _, burst, rate = self.LIMITS[int(key[1])]
+            most = burst + rate * (took_s + self.TICK_S)
+            self.assertLessEqual(count, most, f"{key}, ALLOWD_SEED={SEED}")
+        # The load was such that limits were what held it.
+        self.assertGreater(admitted[self.KEYS[2]], 0.5 * 30 * took_s)
+
+
+class Speed(StateCase):
+    """A start takes as long with many keys as with none."""
+
+    KEYS = 1000000
+
+    def first_answer_s(self, config):
+        began = time.monotonic()
+        daemon = self.start(config)
+        self.call(daemon, "GET", "/allow?key=first")
+        took_s = time.monotonic() - began
+        daemon.kill()
+        return took_s
+
+    def test_a_start_does_not_walk_the_table(self):
+        config = self.config(f"max_keys: {self.KEYS + 10}\n")
+        empty = self.config(f"max_keys: {self.KEYS + 10}\n", state=self.path + ".empty")
+        daemon = self.start(config)
+        if daemon.is_sanitized():
+            self.skipTest("the sanitizer's own time is most of a start's")
+        self.fill(daemon, self.KEYS)
+        daemon.kill()
+        full_s, empty_s = [], []
+        for _ in range(7):
+            full_s.append(self.first_answer_s(config))
+            empty_s.append(self.first_answer_s(empty))
+        ratio = min(full_s) / min(empty_s)
+        print(f"first answer with {self.KEYS} keys: {1000 * min(full_s):.1f} ms, with none: "
+              f"{1000 * min(empty_s):.1f} ms, {ratio:.2f} times")
+        daemon = self.start(config)
+        self.assertGreaterEqual(self.metric(daemon, "allowd_state_restored_keys"), self.KEYS)
+        daemon.stop()
+        self.assertLess(ratio, 3)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,616 @@
+/* Keeping: what another process goes on from, in virtual time, whatever clocks and limits do meanwhile. */
+#include "support/brain_fixture.h"
+#include "support/dice.h"
+#include "support/plain_limit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum { SMALL = 4 /* keys, in a table of which every bit is flipped */ };
+
+static const struct rate one_per_second = {1, 1000};
+static const uint8_t seed[TABLE_SEED_BYTES] = "not so random";
+
+/* A machine: its clocks, and the file that stays when a process is gone. */
+struct machine {
+    struct fixture fixture; /* the process */
+    struct store store;
+    unsigned char *memory;
+    size_t bytes;
+    uint64_t wall_ns;
+    uint8_t boot_id[STORE_BOOT_ID_BYTES];
+};
+
+static unsigned char *map(size_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    assert_true(memory != MAP_FAILED);
+    return memory;
+}
+
+static struct moment moment_of(const struct machine *machine)
+{
+    struct moment moment = {machine->fixture.now_ns, machine->wall_ns, {0}};
+    memcpy(moment.boot_id, machine->boot_id, sizeof moment.boot_id);
+    return moment;
+}
+
+static struct limits_question question_of(const struct machine *machine, struct limits *limits)
+{
+    return (struct limits_question){limits, WHEN_FULL_EVICT,
+                                    (int64_t)(machine->wall_ns / NS_PER_S)};
+}
+
+static void machine_init(struct machine *machine, struct limits *limits, uint32_t max_keys)
+{
+    *machine = (struct machine){
+        .fixture = {.now_ns = FIXTURE_START_NS},
+        .wall_ns = (uint64_t)FIXTURE_START_DATE_S * NS_PER_S + 5,
+        .boot_id = "the first boot",
+        .bytes = store_bytes(max_keys),
+    };
+    machine->memory = map(machine->bytes);
+    store_begin(&machine->store, machine->memory, max_keys, seed);
+    const struct limits_question question = question_of(machine, limits);
+    const struct moment moment = moment_of(machine);
+    machine->fixture.brain = brain_new_stored(&question, &machine->store, &moment);
+    assert_non_null(machine->fixture.brain);
+    limits_release(limits);
+}
+
+/* Nothing of what a process does at its end is needed: its memory goes, the file stays. */
+static void machine_kill(struct machine *machine)
+{
+    fixture_release(&machine->fixture);
+    machine->fixture.brain = NULL;
+}
+
+static void machine_release(struct machine *machine)
+{
+    if (machine->fixture.brain != NULL)
+        machine_kill(machine);
+    munmap(machine->memory, machine->bytes);
+}
+
+static void machine_start(struct machine *machine, struct limits *limits)
+{
+    const char *why = NULL;
+    const struct limits_question question = question_of(machine, limits);
+    const struct moment moment = moment_of(machine);
+    machine->fixture.date_s = question.date_s;
+    assert_int_equal(store_find(&machine->store, machine->memory, machine->bytes, &why),
+                     STORE_FOUND);
+    assert_int_equal(brain_restore(&machine->fixture.brain, &question, &machine->store, &moment, &why),
+                     BRAIN_RESTORED);
+    limits_release(limits);
+}
+
+/* Both clocks go on, and a process that runs notices. */
+static void machine_pass(struct machine *machine, uint64_t ms)
+{
+    machine->fixture.now_ns += ms * NS_PER_MS;
+    machine->wall_ns += ms * NS_PER_MS;
+    if (machine->fixture.brain == NULL)
+        return;
+    brain_tell_wall(machine->fixture.brain, machine->fixture.now_ns, machine->wall_ns);
+    brain_tick(machine->fixture.brain, machine->fixture.now_ns);
+    brain_date(machine->fixture.brain, (int64_t)(machine->wall_ns / NS_PER_S));
+}
+
+static void machine_reboot(struct machine *machine)
+{
+    machine->fixture.now_ns = 1234567; /* since then */
+    machine->boot_id[0]++;
+}
+
+static struct limits *one_limit(uint64_t tick_ms, uint64_t burst, struct rate rate)
+{
+    struct rule rule = {LIMIT_DEFAULT_NAME, NULL, burst, rate};
+    return fixture_limits(tick_ms, &rule, 1);
+}
+
+static struct limits *plain(void)
+{
+    return one_limit(100, 10, one_per_second);
+}
+
+static void machine_of(struct machine *machine)
+{
+    machine_init(machine, plain(), FIXTURE_MAX_KEYS);
+}
+
+/* In tenths of a token, of which each is a unit under plain limits. */
+static uint64_t level(const struct machine *machine, const char *key)
+{
+    uint64_t token_units;
+    uint64_t units = brain_level_units(machine->fixture.brain, key, NULL, 0, &token_units);
+    return units * 10 / token_units;
+}
+
+/* ---- restarts ---- */
+
+static void a_restart_goes_on_as_if_there_had_been_none(void **state)
+{
+    (void)state;
+    struct machine machine, other;
+    machine_of(&machine);
+    machine_of(&other);
+    struct dice dice = dice_new(1);
+    for (int i = 0; i < 3000; i++) {
+        char key[2] = {(char)('a' + dice_roll(&dice, 6)), '\0'};
+        uint64_t tokens = dice_roll(&dice, 5);
+        struct bucket_answer a = fixture_allow(&machine.fixture, key, tokens);
+        struct bucket_answer b = fixture_allow(&other.fixture, key, tokens);
+        assert_int_equal(a.result, b.result);
+        assert_int_equal(a.remaining_tokens, b.remaining_tokens);
+        assert_int_equal(a.full_after_ms, b.full_after_ms);
+        uint64_t ms = dice_once_in(&dice, 20) ? 3000 : dice_roll(&dice, 300);
+        bool is_killed = dice_once_in(&dice, 3);
+        if (is_killed)
+            machine_kill(&machine);
+        machine_pass(&machine, ms);
+        machine_pass(&other, ms);
+        if (is_killed)
+            machine_start(&machine, plain());
+    }
+    machine_release(&machine);
+    machine_release(&other);
+}
+
+static void the_wall_clock_is_nothing_to_a_restart(void **state)
+{
+    (void)state;
+    struct machine machine;
+    machine_of(&machine);
+    fixture_drain(&machine.fixture, "key", NULL);
+    machine_kill(&machine);
+    machine_pass(&machine, 2000);
+    machine.wall_ns += 3600 * (uint64_t)NS_PER_S;
+    machine_start(&machine, plain());
+    assert_int_equal(level(&machine, "key"), 20);
+    machine_kill(&machine);
+    machine.wall_ns = 0;
+    machine_pass(&machine, 1000);
+    machine_start(&machine, plain());
+    assert_int_equal(level(&machine, "key"), 30);
+    machine_release(&machine);
+}
+
+static void after_a_reboot_the_wall_clock_tells(void **state)
+{
+    (void)state;
+    struct machine machine;
+    machine_of(&machine);
+    machine_pass(&machine, 12340);
+    fixture_drain(&machine.fixture, "key", NULL);
+    machine_kill(&machine);
+    machine_reboot(&machine);
+    machine.wall_ns += 4260 * (uint64_t)NS_PER_MS; /* 40 ms of a tick were over before */
+    machine_start(&machine, plain());
+    assert_int_equal(level(&machine, "key"), 43);
+    machine_pass(&machine, 1000);
+    assert_int_equal(level(&machine, "key"), 53);
+    machine_release(&machine);
+}
+
+static void a_clock_set_back_over_a_reboot_gives_nothing(void **state)
+{
+    (void)state;
+    struct machine machine;
+    machine_of(&machine);
+    machine_pass(&machine, 12340);
+    fixture_drain(&machine.fixture, "key", NULL);
+    machine_pass(&machine, 700);
+    machine_kill(&machine);
+    machine_reboot(&machine);
+    machine.wall_ns -= 3600 * (uint64_t)NS_PER_S;
+    machine_start(&machine, plain());
+    assert_int_equal(level(&machine, "key"), 7);
+    machine_pass(&machine, 1000);
+    assert_int_equal(level(&machine, "key"), 17);
+    machine_release(&machine);
+}
+
+/* As on a machine whose clock starts in 1970: what is full stays so, and refills ever after. */
+static void a_clock_far_ahead_gives_full_buckets_and_no_more(void **state)
+{
+    (void)state;
+    struct machine machine;
+    machine_of(&machine);
+    for (int i = 0; i < 20; i++) {
+        fixture_drain(&machine.fixture, "key", NULL);
+        machine_kill(&machine);
+        machine_reboot(&machine);
+        machine.wall_ns += 10ull * 365 * MS_PER_DAY * NS_PER_MS;
+        machine_start(&machine, plain());
+        assert_int_equal(level(&machine, "key"), 100);
+        fixture_drain(&machine.fixture, "key", NULL);
+        machine_pass(&machine, 3000);
+        assert_int_equal(level(&machine, "key"), 30);
+        machine_pass(&machine, 60000);
+    }
+    machine_release(&machine);
+}
+
+static void a_boot_that_is_not_known_is_another_one(void **state)
+{
+    (void)state;
+    struct machine machine;
+    machine_of(&machine);
+    memset(machine.boot_id, 0, sizeof machine.boot_id);
+    machine_pass(&machine, 1000);
+    fixture_drain(&machine.fixture, "key", NULL);
+    machine_kill(&machine);
+    machine.fixture.now_ns += 5000 * (uint64_t)NS_PER_MS;
+    machine.wall_ns += 2000 * (uint64_t)NS_PER_MS;
+    machine_start(&machine, plain());
+    assert_int_equal(level(&machine, "key"), 20);
+    machine_release(&machine);
+}
+
+/* A crash of the system may lose what was written last of some pages and not of others: marks may
+ * be ahead of the credit that is known. */
+static void a_time_that_is_older_than_the_marks_mints_nothing(void **state)
+{
+    (void)state;
+    struct machine machine;
+    machine_of(&machine);
+    machine_pass(&machine, 1000);
+    unsigned char page[4096];
+    memcpy(page, machine.memory, sizeof page);
+    fixture_drain(&machine.fixture, "before", NULL);
+    machine_pass(&machine, 5000);
+    fixture_drain(&machine.fixture, "after", NULL);
+    machine_kill(&machine);
+    memcpy(machine.memory, page, sizeof page);
+    machine_reboot(&machine);
+    machine.wall_ns -= 4000 * (uint64_t)NS_PER_MS; /* 1 s after the time that is known */
+    machine_start(&machine, plain());
+    assert_int_equal(fixture_status(&machine.fixture, "before").remaining_tokens, 1);
+    assert_int_equal(fixture_status(&machine.fixture, "after").remaining_tokens, 0);
+    machine_pass(&machine, 2000);
+    assert_int_equal(level(&machine, "before"), 30);
+    assert_int_equal(level(&machine, "after"), 20);
+    machine_release(&machine);
+}
+
+static void keys_that_were_full_are_forgotten_and_others_counted(void **state)
+{
+    (void)state;
+    struct machine machine;
+    machine_of(&machine);
+    fixture_drain(&machine.fixture, "one", NULL);
+    fixture_drain(&machine.fixture, "two", NULL);
+    machine_kill(&machine);
+    machine_start(&machine, plain());
+    assert_int_equal(fixture_daemon(&machine.fixture).keys, 2);
+    machine_pass(&machine, 10000);
+    fixture_sweep_all(&machine.fixture);
+    assert_int_equal(fixture_daemon(&machine.fixture).keys, 0);
+    machine_release(&machine);
+}
+
+/* ---- restarts with other limits ---- */
+
+static void a_restart_with_other_limits_is_a_reload(void **state)
+{
+    (void)state;
+    static const struct rule two[] = {
+        {"api", "api:*", 20, {1, 1000}}, {LIMIT_DEFAULT_NAME, NULL, 10, {1, 1000}},
+    };
+    static const struct rule changed[] = {
+        {"api", "api:*", 5, {1, 1000}}, {LIMIT_DEFAULT_NAME, NULL, 10, {1, 1000}},
+    };
+    struct machine machine;
+    machine_init(&machine, fixture_limits(100, two, 2), FIXTURE_MAX_KEYS);
+    assert_true(fixture_allows(&machine.fixture, "api:a", 3));  /* 17 left, more than 5 */
+    assert_true(fixture_allows(&machine.fixture, "api:b", 18)); /* 2 left */
+    assert_true(fixture_allows(&machine.fixture, "other", 4));  /* 6 left */
+    machine_kill(&machine);
+    machine_start(&machine, fixture_limits(100, changed, 2));
+    assert_int_equal(level(&machine, "api:a"), 50);
+    assert_int_equal(level(&machine, "api:b"), 20);
+    assert_int_equal(level(&machine, "other"), 60);
+    machine_kill(&machine);
+    machine_start(&machine, plain()); /* api is gone, its keys are the default's, and new there */
+    assert_int_equal(level(&machine, "api:b"), 100);
+    assert_int_equal(level(&machine, "other"), 60);
+    machine_release(&machine);
+}
+
+/* As with a reload, what is left of a long tick is not many short ones. */
+static void a_restart_with_another_tick_goes_on_from_the_last_one(void **state)
+{
+    (void)state;
+    struct machine machine;
+    machine_init(&machine, one_limit(10000, 10, one_per_second), FIXTURE_MAX_KEYS);
+    fixture_drain(&machine.fixture, "key", NULL);
+    machine_pass(&machine, 9990);
+    machine_kill(&machine);
+    machine_start(&machine, one_limit(100, 10, one_per_second));
+    assert_int_equal(level(&machine, "key"), 0);
+    machine_kill(&machine);
+    machine_pass(&machine, 310);
+    machine_start(&machine, one_limit(100, 10, one_per_second));
+    assert_int_equal(level(&machine, "key"), 4); /* 90 ms were over before */
+    machine_release(&machine);
+}
+
+static void restarts_with_ever_other_limits_mint_nothing(void **state)
+{
+    (void)state;
+    struct machine machine;
+    machine_init(&machine, one_limit(100, 100, one_per_second), FIXTURE_MAX_KEYS);
+    fixture_drain(&machine.fixture, "key", NULL);
+    for (uint64_t i = 0; i < 3 * LINE_AGE_MAX; i++) {
+        machine_kill(&machine);
+        machine_start(&machine, one_limit(100, 100 + i % 7, one_per_second));
+        assert_int_equal(level(&machine, "key"), 0);
+    }
+    machine_release(&machine);
+}
+
+static struct limits *overridden(int64_t until_s)
+{
+    const struct override_terms override = {
+        .key = "vip",
+        .until_s = until_s,
+        .buckets_count = 1,
+        .buckets = {{.burst = 1000, .rate = {10, 1000}}},
+    };
+    const struct limit_terms terms = {
+        .name = LIMIT_DEFAULT_NAME,
+        .buckets_count = 1,
+        .buckets = {{.burst = 500, .rate = one_per_second}},
+        .overrides_count = 1,
+        .overrides = &override,
+    };
+    struct limits *limits = limits_new(1, 100);
+    assert_non_null(limits);
+    assert_true(limits_add(limits, &terms));
+    return limits;
+}
+
+static void an_override_that_ends_meanwhile_does_so_at_its_time(void **state)
+{
+    (void)state;
+    struct machine machine;
+    int64_t until_s = FIXTURE_START_DATE_S + 30;
+    machine_init(&machine, overridden(until_s), FIXTURE_MAX_KEYS);
+    fixture_drain(&machine.fixture, "vip", NULL);
+    machine_kill(&machine);
+    machine_pass(&machine, 50000); /* 30 s at 10/s, then 20 s at 1/s */
+    machine_start(&machine, overridden(until_s));
+    uint64_t tenths = level(&machine, "vip");
+    assert_in_range(tenths, 3180, 3200); /* a date is whole seconds, a tick 100 ms */
+    machine_kill(&machine);
+    machine_start(&machine, overridden(until_s));
+    assert_int_equal(level(&machine, "vip"), tenths);
+    machine_release(&machine);
+}
+
+static void an_override_that_has_ended_stays_so(void **state)
+{
+    (void)state;
+    struct machine machine;
+    int64_t until_s = FIXTURE_START_DATE_S + 30;
+    machine_init(&machine, overridden(until_s), FIXTURE_MAX_KEYS);
+    fixture_drain(&machine.fixture, "vip", NULL);
+    machine_pass(&machine, 40000);
+    uint64_t tenths = level(&machine, "vip");
+    machine_kill(&machine);
+    machine.wall_ns -= 20 * (uint64_t)NS_PER_S;
+    machine_start(&machine, overridden(until_s));
+    assert_int_equal(level(&machine, "vip"), tenths);
+    machine_release(&machine);
+}
+
+/* ---- another number of keys ---- */
+
+static void move(struct machine *machine, uint32_t max_keys)
+{
+    struct store store;
+    size_t bytes = store_bytes(max_keys);
+    unsigned char *memory = map(bytes);
+    store_begin(&store, memory, max_keys, machine->store.seed);
+    brain_move(machine->fixture.brain, &store);
+    machine_kill(machine);
+    munmap(machine->memory, machine->bytes);
+    machine->memory = memory;
+    machine->bytes = bytes;
+}
+
+static void another_number_of_keys_keeps_all_that_fits(void **state)
+{
+    (void)state;
+    enum { KEYS = 300 };
+    struct machine machine;
+    machine_init(&machine, one_limit(100, 1000, one_per_second), KEYS);
+    for (unsigned i = 0; i < KEYS; i++) {
+        char key[64];
+        snprintf(key, sizeof key, "key %u%*s", i, (int)(i % 40), "");
+        assert_true(fixture_allows(&machine.fixture, key, i + 1));
+    }
+    move(&machine, 5000);
+    machine_start(&machine, one_limit(100, 1000, one_per_second));
+    assert_int_equal(fixture_daemon(&machine.fixture).keys, KEYS);
+    assert_int_equal(fixture_daemon(&machine.fixture).max_keys, 5000);
+    for (unsigned i = 0; i < KEYS; i++) {
+        char key[64];
+        snprintf(key, sizeof key, "key %u%*s", i, (int)(i % 40), "");
+        assert_int_equal(level(&machine, key), 10 * (1000 - i - 1));
+    }
+    move(&machine, 100);
+    machine_start(&machine, one_limit(100, 1000, one_per_second));
+    assert_int_equal(fixture_daemon(&machine.fixture).keys, 100);
+    machine_release(&machine);
+}
+
+/* ---- damage ---- */
+
+/* What a small store has touched, put back before each damage. */
+struct part {
+    size_t at, len;
+};
+
+struct image {
+    struct machine machine;
+    struct part parts[4];
+    unsigned char *copies[4];
+};
+
+static const char *const image_keys[] = {"a", "b", "a key that is longer than a cell has room for"};
+static uint64_t image_levels[LENGTH(image_keys)];
+
+static struct limits *image_limits(void)
+{
+    struct limit_terms terms = {
+        .name = LIMIT_DEFAULT_NAME,
+        .buckets_count = 2,
+        .buckets = {{"second", 10, {1, 1000}}, {"minute", 50, {1, 60000}}},
+    };
+    struct limits *limits = limits_new(1, 100);
+    assert_non_null(limits);
+    assert_true(limits_add(limits, &terms));
+    return limits;
+}
+
+static void image_init(struct image *image)
+{
+    struct machine *machine = &image->machine;
+    machine_init(machine, image_limits(), SMALL);
+    machine_pass(machine, 1000);
+    for (size_t i = 0; i < LENGTH(image_keys); i++) {
+        assert_true(fixture_allows(&machine->fixture, image_keys[i], 10 - i));
+        image_levels[i] = level(machine, image_keys[i]);
+    }
+    machine_kill(machine);
+    size_t half = (machine->bytes - 4096 - table_arena_bytes(SMALL)) / 2 & ~(size_t)4095;
+    image->parts[0] = (struct part){0, 512};
+    image->parts[1] = (struct part){4096, 512};
+    image->parts[2] = (struct part){4096 + half, 512};
+    image->parts[3] = (struct part){4096 + 2 * half, table_arena_bytes(SMALL)};
+    for (size_t i = 0; i < LENGTH(image->parts); i++) {
+        image->copies[i] = malloc(image->parts[i].len);
+        memcpy(image->copies[i], machine->memory + image->parts[i].at, image->parts[i].len);
+    }
+}
+
+static void image_put_back(struct image *image)
+{
+    for (size_t i = 0; i < LENGTH(image->parts); i++)
+        memcpy(image->machine.memory + image->parts[i].at, image->copies[i], image->parts[i].len);
+}
+
+static void image_release(struct image *image)
+{
+    for (size_t i = 0; i < LENGTH(image->parts); i++)
+        free(image->copies[i]);
+    machine_release(&image->machine);
+}
+
+/* Whether what is there is refused; else no key may have more than it had. */
+static bool is_refused(struct image *image, size_t bytes)
+{
+    struct machine *machine = &image->machine;
+    const char *why = NULL;
+    struct limits *limits = image_limits();
+    const struct limits_question question = question_of(machine, limits);
+    const struct moment moment = moment_of(machine);
+    bool is_found = store_find(&machine->store, machine->memory, bytes, &why) == STORE_FOUND &&
+                    brain_restore(&machine->fixture.brain, &question, &machine->store, &moment,
+                                  &why) == BRAIN_RESTORED;
+    limits_release(limits);
+    if (!is_found) {
+        assert_non_null(why);
+        return true;
+    }
+    for (size_t i = 0; i < LENGTH(image_keys); i++) {
+        uint64_t left = fixture_status(&machine->fixture, image_keys[i]).remaining_tokens;
+        if (left > image_levels[i] / 10)
+            fail_msg("key %zu has %u tokens of %u tenths", i, (unsigned)left, (unsigned)image_levels[i]);
+        fixture_allow(&machine->fixture, image_keys[i], 1);
+    }
+    fixture_allow(&machine->fixture, "another", 1);
+    machine_pass(machine, 1000000);
+    fixture_sweep_all(&machine->fixture);
+    machine_kill(machine);
+    machine->fixture.now_ns = moment.now_ns;
+    machine->wall_ns = moment.wall_ns;
+    return false;
+}
+
+static void each_bit_flip_is_refused_or_mended(void **state)
+{
+    (void)state;
+    static struct image image;
+    image_init(&image);
+    assert_false(is_refused(&image, image.machine.bytes));
+    unsigned refused = 0, mended = 0;
+    for (size_t i = 0; i < LENGTH(image.parts) - 1; i++) /* the table has tests of its own */
+        for (size_t bit = 0; bit < 8 * image.parts[i].len; bit++) {
+            image_put_back(&image);
+            image.machine.memory[image.parts[i].at + bit / 8] ^= (unsigned char)(1u << bit % 8);
+            if (is_refused(&image, image.machine.bytes))
+                refused++;
+            else
+                mended++;
+        }
+    print_message("%u flips refused, %u mended or of no effect\n", refused, mended);
+    assert_true(refused > 0 && mended > 0);
+    image_release(&image);
+}
+
+static void each_truncation_is_refused(void **state)
+{
+    (void)state;
+    static struct image image;
+    image_init(&image);
+    for (size_t bytes = 0; bytes < 20000; bytes++)
+        assert_true(is_refused(&image, bytes));
+    for (size_t bytes = 20000; bytes < image.machine.bytes; bytes += 4001)
+        assert_true(is_refused(&image, bytes));
+    assert_true(is_refused(&image, image.machine.bytes - 1));
+    assert_true(is_refused(&image, image.machine.bytes + 4096));
+    image_release(&image);
+}
+
+static void what_nobody_began_is_blank(void **state)
+{
+    (void)state;
+    struct store store;
+    const char *why = NULL;
+    size_t bytes = store_bytes(SMALL);
+    unsigned char *memory = map(bytes);
+    assert_int_equal(store_find(&store, memory, bytes, &why), STORE_BLANK);
+    store_begin(&store, memory, SMALL, seed);
+    assert_int_equal(store_find(&store, memory, bytes, &why), STORE_BLANK);
+    munmap(memory, bytes);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_restart_goes_on_as_if_there_had_been_none),
+        cmocka_unit_test(the_wall_clock_is_nothing_to_a_restart),
+        cmocka_unit_test(after_a_reboot_the_wall_clock_tells),
+        cmocka_unit_test(a_clock_set_back_over_a_reboot_gives_nothing),
+        cmocka_unit_test(a_clock_far_ahead_gives_full_buckets_and_no_more),
+        cmocka_unit_test(a_boot_that_is_not_known_is_another_one),
+        cmocka_unit_test(a_time_that_is_older_than_the_marks_mints_nothing),
+        cmocka_unit_test(keys_that_were_full_are_forgotten_and_others_counted),
+        cmocka_unit_test(a_restart_with_other_limits_is_a_reload),
+        cmocka_unit_test(a_restart_with_another_tick_goes_on_from_the_last_one),
+        cmocka_unit_test(restarts_with_ever_other_limits_mint_nothing),
+        cmocka_unit_test(an_override_that_ends_meanwhile_does_so_at_its_time),
+        cmocka_unit_test(an_override_that_has_ended_stays_so),
+        cmocka_unit_test(another_number_of_keys_keeps_all_that_fits),
+        cmocka_unit_test(each_bit_flip_is_refused_or_mended),
+        cmocka_unit_test(each_truncation_is_refused),
+        cmocka_unit_test(what_nobody_began_is_blank),
+    };
+    return cmocka_run_group_tests_name("keep", tests, NULL, NULL);
+}
