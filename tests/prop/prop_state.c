@@ -1,0 +1,311 @@
+/*
+ * The brain with a store, killed between any two stores, restarted and rebooted: it
+ * goes on as the model in exact rational numbers says, bit for bit.
+ *
+ * The worlds are those of prop_decisions. While a message is answered, or time
+ * passes, the store is copied after each store into it, and another brain goes on from
+ * the copy: each bucket is as it was before or as it will be, and all others are
+ * untouched. Between messages the process is killed for good, and the next one lives on.
+ *
+ * ALLOWD_KILLS is how many copies a run goes on from, ALLOWD_SEED which.
+ */
+#define main decisions_main
+int decisions_main(void);
+#include "prop/prop_decisions.c"
+#undef main
+
+#include "brain/core.h"
+#include "prop/told_stores.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+
+enum {
+    STATE_KEYS_MAX = 40,
+    PAGE_BYTES = 4096,
+    USED_MAX = 64 << 10, /* bytes of each snapshot that are copied */
+};
+
+/* A level of each bucket of each key under each rule, by the model. */
+struct levels {
+    unsigned rules, buckets[MODEL_NAMES][MODEL_KEYS];
+    mpq_t level[MODEL_NAMES][MODEL_KEYS][BUCKETS_MAX];
+};
+
+static struct {
+    struct world *world;
+    unsigned char *memory, *copy;
+    struct store store, copied;
+    struct moment moment;
+    struct levels before, after;
+    bool is_under_way;
+    uint64_t kills, restarts;
+} run;
+
+static uint8_t run_seed[TABLE_SEED_BYTES] = "any will do";
+
+/* ---- levels ---- */
+
+static void levels_init(struct levels *levels)
+{
+    for (unsigned i = 0; i < MODEL_NAMES; i++)
+        for (unsigned j = 0; j < MODEL_KEYS; j++)
+            for (unsigned k = 0; k < BUCKETS_MAX; k++)
+                mpq_init(levels->level[i][j][k]);
+}
+
+static void levels_take(struct levels *levels, struct model *model)
+{
+    levels->rules = model->count;
+    for (unsigned i = 0; i < model->count; i++)
+        for (unsigned j = 0; j < MODEL_KEYS; j++) {
+            levels->buckets[i][j] = model_terms(model, &model->rule[i], j)->count;
+            for (unsigned k = 0; k < levels->buckets[i][j]; k++)
+                model_level(model, &model->rule[i], j, k, levels->level[i][j][k]);
+        }
+}
+
+static void check_kept_level(const struct brain *brain, unsigned rule, unsigned key, unsigned bucket)
+{
+    static mpq_t found;
+    static bool is_ready;
+    if (!is_ready)
+        mpq_init(found);
+    is_ready = true;
+    uint64_t token_units;
+    uint64_t units =
+        brain_level_units(brain, model_keys[key], model_names[run.world->model.rule[rule].name],
+                          bucket, &token_units);
+    mpz_set_ui(mpq_numref(found), units);
+    mpz_set_ui(mpq_denref(found), token_units);
+    mpq_canonicalize(found);
+    mpq_t *before = &run.before.level[rule][key][bucket], *after = &run.after.level[rule][key][bucket];
+    bool falls = mpq_cmp(*before, *after) >= 0;
+    if (mpq_cmp(found, falls ? *after : *before) < 0 || mpq_cmp(found, falls ? *before : *after) > 0)
+        fail_msg("ALLOWD_SEED=%" PRIu64 " world %" PRIu64 " decision %u: rule %u key %u bucket %u "
+                 "has %f, before %f, after %f",
+                 dice_seed(), run.world->number, run.world->decisions, rule, key, bucket,
+                 mpq_get_d(found), mpq_get_d(*before), mpq_get_d(*after));
+}
+
+static void check_kept_levels(const struct brain *brain)
+{
+    for (unsigned i = 0; i < run.after.rules; i++)
+        for (unsigned j = 0; j < MODEL_KEYS; j++)
+            for (unsigned k = 0; k < run.after.buckets[i][j]; k++)
+                check_kept_level(brain, i, j, k);
+}
+
+/* ---- processes ---- */
+
+static struct limits_question question_of(const struct world *world, struct limits *limits)
+{
+    return (struct limits_question){limits, world->model.when_full, world->model.date_s};
+}
+
+/* The limits are those of the model, as the configuration has them by now. */
+static struct brain *start(const struct world *world, struct store *store, unsigned char *memory)
+{
+    const char *why = "";
+    struct brain *brain = NULL;
+    struct limits *limits = make_limits(&world->model);
+    const struct limits_question question = question_of(world, limits);
+    assert_int_equal(store_find(store, memory, store_bytes(STATE_KEYS_MAX), &why), STORE_FOUND);
+    assert_int_equal(brain_restore(&brain, &question, store, &run.moment, &why), BRAIN_RESTORED);
+    limits_release(limits);
+    return brain;
+}
+
+static void copy_part(size_t at, size_t len)
+{
+    memcpy(run.copy + at, run.memory + at, len);
+}
+
+/* Killed here: what the next process makes of it. Then the one that was killed goes on. */
+static void on_store(void)
+{
+    if (!run.is_under_way || !dice_once_in(&run.world->dice, 3))
+        return;
+    run.is_under_way = false;
+    run.kills++;
+    size_t arena = (size_t)((unsigned char *)run.store.arena - run.memory);
+    copy_part(0, PAGE_BYTES + USED_MAX);
+    copy_part(PAGE_BYTES + (arena - PAGE_BYTES) / 2, USED_MAX);
+    copy_part(arena, table_arena_bytes(STATE_KEYS_MAX));
+    struct brain *brain = start(run.world, &run.copied, run.copy);
+    check_kept_levels(brain);
+    const struct state_meters found = brain_state_meters(brain);
+    assert_int_equal(found.mended + found.emptied + found.dropped, 0);
+    brain_free(brain);
+    run.is_under_way = true;
+}
+
+static void run_init(struct world *world)
+{
+    size_t bytes = store_bytes(STATE_KEYS_MAX);
+    run.world = world;
+    run.memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(run.memory != MAP_FAILED);
+    run.moment = (struct moment){.now_ns = world->model.now_ns, .wall_ns = 1ull << 60, .boot_id = "1"};
+    store_begin(&run.store, run.memory, STATE_KEYS_MAX, run_seed);
+    struct limits *limits = limits_retain(brain_limits(world->brain));
+    const struct limits_question question = question_of(world, limits);
+    brain_free(world->brain);
+    world->brain = brain_new_stored(&question, &run.store, &run.moment);
+    assert_non_null(world->brain);
+    limits_release(limits);
+}
+
+static void run_release(void)
+{
+    munmap(run.memory, store_bytes(STATE_KEYS_MAX));
+}
+
+/* ---- a life with kills ---- */
+
+static void tell_moment(struct world *world)
+{
+    run.moment.wall_ns += world->model.now_ns - run.moment.now_ns;
+    run.moment.now_ns = world->model.now_ns;
+}
+
+/* One message, killed while it is answered. */
+static void ask_one(struct world *world)
+{
+    struct model *model = &world->model;
+    struct message message = {.kind = random_kind(&world->dice)}, *batch[] = {&message};
+    unsigned key;
+    message.ask.bucket = random_question(world, &key, false);
+    levels_take(&run.before, model);
+    struct expected expected = model_answer(model, message.kind, &message.ask.bucket, key);
+    levels_take(&run.after, model);
+    run.is_under_way = true;
+    assert_int_equal(brain_answer(world->brain, batch, 1), 1);
+    run.is_under_way = false;
+    check_answer(world, &message.answer.bucket, &expected, key);
+    world->decisions++;
+}
+
+static void reload_killed(struct world *world)
+{
+    struct model *model = &world->model;
+    struct model_rule rules[MODEL_NAMES];
+    unsigned count = choose_rules(world, model->tick_ms, rules);
+    model_change(model, rules, count, model->tick_ms);
+    levels_take(&run.before, model);
+    levels_take(&run.after, model);
+    struct limits *limits = make_limits(model);
+    struct message message = {.kind = MESSAGE_LIMITS, .ask.limits = question_of(world, limits)};
+    struct message *batch[] = {&message};
+    run.is_under_way = true;
+    while (brain_answer(world->brain, batch, 1) == 0)
+        brain_sweep(world->brain);
+    run.is_under_way = false;
+    check(world, "the answer to limits", message.answer.limits, LIMITS_IN_FORCE);
+    limits_release(limits);
+}
+
+static void pass_killed(struct world *world)
+{
+    struct model *model = &world->model;
+    unsigned __int128 then_ns = (unsigned __int128)model->now_ns + random_pass_ns(world);
+    if (then_ns - world->start_ns >= WORLD_YEARS_NS / 4)
+        return;
+    model_advance(model, (uint64_t)then_ns);
+    tell_moment(world);
+    brain_tell_wall(world->brain, run.moment.now_ns, run.moment.wall_ns);
+    levels_take(&run.before, model);
+    levels_take(&run.after, model);
+    run.is_under_way = true;
+    brain_tick(world->brain, model->now_ns);
+    if (dice_once_in(&world->dice, 3))
+        brain_sweep(world->brain);
+    run.is_under_way = false;
+    if (dice_once_in(&world->dice, 3))
+        pass_date(world);
+}
+
+/* Time that passes while nobody counts. After a reboot the wall clock tells, and no part of a tick
+ * counts; one that was set back tells nothing. */
+static void pass_while_down(struct world *world)
+{
+    struct model *model = &world->model;
+    uint64_t down_ns = dice_roll(&world->dice, 30) * model->tick_ms * NS_PER_MS / 4;
+    bool is_reboot = dice_once_in(&world->dice, 3), is_set_back = dice_once_in(&world->dice, 2);
+    if (is_reboot)
+        run.moment.boot_id[0]++;
+    if (!is_reboot || !is_set_back) {
+        model_advance(model, model->now_ns + down_ns);
+        tell_moment(world);
+    } else {
+        model->now_ns += down_ns;
+        run.moment.now_ns = model->now_ns;
+        run.moment.wall_ns -= 2 * model->tick_ms * NS_PER_MS;
+    }
+    if (is_reboot)
+        model->last_tick_ns = model->now_ns;
+}
+
+static void restart(struct world *world)
+{
+    struct model *model = &world->model;
+    struct model_rule rules[MODEL_NAMES];
+    brain_free(world->brain);
+    pass_while_down(world);
+    if (dice_once_in(&world->dice, 2)) {
+        unsigned count = choose_rules(world, model->tick_ms, rules);
+        model_change(model, rules, count, model->tick_ms);
+    }
+    world->brain = start(world, &run.store, run.memory);
+    run.restarts++;
+    levels_take(&run.before, model);
+    levels_take(&run.after, model);
+    check_kept_levels(world->brain);
+}
+
+static void live_and_die(struct world *world)
+{
+    while (world->decisions < WORLD_DECISIONS) {
+        pass_killed(world);
+        if (dice_once_in(&world->dice, 15))
+            reload_killed(world);
+        if (dice_once_in(&world->dice, 15))
+            restart(world);
+        for (uint64_t messages = dice_between(&world->dice, 1, 5); messages > 0; messages--)
+            ask_one(world);
+    }
+}
+
+static void kills_and_restarts_lose_nothing_and_mint_nothing(void **state)
+{
+    (void)state;
+    static const struct recipe recipe = {
+        .stream = 20, .rules_max = 3, .buckets_max = BUCKETS_MAX, .overrides_max = MODEL_OVERRIDES,
+        .trials = true,
+    };
+    uint64_t kills = environment_number("ALLOWD_KILLS", 20000);
+    run.copy = mmap(NULL, store_bytes(STATE_KEYS_MAX), PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(run.copy != MAP_FAILED);
+    levels_init(&run.before);
+    levels_init(&run.after);
+    told_store = on_store;
+    for (uint64_t number = 0; run.kills < kills; number++) {
+        static struct world world;
+        world_init(&world, &recipe, number);
+        run_init(&world);
+        live_and_die(&world);
+        world_release(&world);
+        run_release();
+    }
+    printf("%" PRIu64 " kills between two stores, %" PRIu64 " restarts\n", run.kills, run.restarts);
+    assert_true(run.restarts > 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(kills_and_restarts_lose_nothing_and_mint_nothing),
+    };
+    return cmocka_run_group_tests_name("state", tests, setup, NULL);
+}
