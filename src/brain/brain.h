@@ -56,9 +56,8 @@ void brain_lose_state(struct brain *brain, const char *why);
 /* The same, and pages of the store have turned to zeros: all of it is in doubt again. */
 void brain_lose_pages(struct brain *brain, const char *why);
 
-/* What is counted of state that is to outlive the process: of each brain for which
- * it was asked, also of one that got no store. */
-void brain_count_state(struct brain *brain, uint64_t refused);
+/* So many states that were there could not be used. */
+void brain_count_refused(struct brain *brain, uint64_t refused);
 
 /* Keys that the brain tracks. */
 uint32_t brain_keys(const struct brain *brain);

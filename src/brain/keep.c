@@ -50,9 +50,8 @@ void brain_lose_pages(struct brain *brain, const char *why)
     buckets_doubt(&brain->buckets);
 }
 
-void brain_count_state(struct brain *brain, uint64_t refused)
+void brain_count_refused(struct brain *brain, uint64_t refused)
 {
-    brain->state.is_kept = true;
     brain->state.refused = refused;
 }
 

@@ -71,9 +71,8 @@ void meters_took(struct meters *meters, uint64_t decisions, uint64_t took_ns);
 void meters_tick_late(struct meters *meters, uint64_t now_ns, uint64_t late_ns);
 uint64_t meters_peak(const struct meters_peak *peak, uint64_t now_ns);
 
-/* Of a brain whose state is to outlive the process. */
+/* Of state that is to outlive the process; zeros where none is. */
 struct state_meters {
-    bool is_kept;                     /* it is such a brain; else all are zeros */
     uint64_t restored_keys;           /* at the start */
     uint64_t refused;                 /* states that could not be used at the start */
     uint64_t mended, emptied, dropped; /* entries that were damaged: see struct table_damage */

@@ -284,7 +284,7 @@ struct brain *keeper_open(struct keeper *keeper, const struct config *config,
     struct brain *brain =
         error == 0 ? take_up(&opening) : do_without(&opening, "open the state", error);
     if (brain != NULL)
-        brain_count_state(brain, opening.refused);
+        brain_count_refused(brain, opening.refused);
     return brain;
 }
 

@@ -126,12 +126,9 @@ static void print_state(FILE *out, const struct metrics_answer *answer)
               "The longest that a tick was late in the last minute or two.", answer->tick_lag_ns);
 }
 
-/* Left out where no state is to outlive the process. */
 static void print_kept_state(FILE *out, const struct metrics_answer *answer)
 {
     const struct state_meters *state = &answer->state;
-    if (!state->is_kept)
-        return;
     single(out, "allowd_state_degraded", "gauge",
            "Whether the state will not outlive the process, though it should: 1, else 0.",
            answer->daemon.lost_state != NULL);
