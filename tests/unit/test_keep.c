@@ -543,6 +543,15 @@ static bool is_refused(struct image *image, size_t bytes)
     return false;
 }
 
+/* Each bit of what was ever written, and some of what was not. */
+static size_t next_bit(const struct image *image, size_t part, size_t bit)
+{
+    size_t used = image->parts[part].len;
+    while (used > 0 && image->copies[part][used - 1] == 0)
+        used--;
+    return bit + (bit < 8 * used ? 1 : 37);
+}
+
 static void each_bit_flip_is_refused_or_mended(void **state)
 {
     (void)state;
@@ -550,8 +559,8 @@ static void each_bit_flip_is_refused_or_mended(void **state)
     image_init(&image);
     assert_false(is_refused(&image, image.machine.bytes));
     unsigned refused = 0, mended = 0;
-    for (size_t i = 0; i < LENGTH(image.parts) - 1; i++) /* the table has tests of its own */
-        for (size_t bit = 0; bit < 8 * image.parts[i].len; bit++) {
+    for (size_t i = 0; i < LENGTH(image.parts); i++)
+        for (size_t bit = 0; bit < 8 * image.parts[i].len; bit = next_bit(&image, i, bit)) {
             image_put_back(&image);
             image.machine.memory[image.parts[i].at + bit / 8] ^= (unsigned char)(1u << bit % 8);
             if (is_refused(&image, image.machine.bytes))
