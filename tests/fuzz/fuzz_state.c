@@ -1,0 +1,206 @@
+/*
+ * State files: whatever bytes one has, it is refused or a brain goes on from it.
+ *
+ * An input is a byte of flags, then what it makes of a small state that is sound:
+ * with RAW_LINES the limits in it, with RAW_TABLE the table, else changes of four
+ * bytes: which part, where in it (two bytes), and what is flipped there. FIX has the
+ * checksums fit what is there then, as those of a forger would.
+ */
+#include "brain/brain.h"
+#include "fuzz/fuzz.h"
+#include "pure/bytes.h"
+
+#include <assert.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* The store's own source, to know where its checksums are. */
+#include "brain/store.c"
+
+const struct fuzz_target fuzz_target = {.name = "state", .size_max = 2048, .runs = 10000};
+
+enum { MAX_KEYS = 6, LINES_BYTES = 4096, PARTS = 4 };
+enum flag { FIX = 1, RAW_LINES = 2, RAW_TABLE = 4 };
+
+static const char *const keys[] = {"a", "vip", "w1", "a key that is longer than a cell has room for"};
+#define KEYS_COUNT (sizeof keys / sizeof keys[0])
+
+static struct {
+    unsigned char *memory;
+    struct {
+        unsigned char *at, *sound;
+        size_t len;
+    } part[PARTS];
+} base;
+
+static const struct moment moment = {5000000000, 1000000000000000000, "some boot"};
+
+static struct limits *limits_of(uint64_t burst)
+{
+    const struct override_terms overrides[] = {
+        {.key = "vip", .until_s = 1500000000, .buckets_count = 1, .buckets = {{.burst = burst, .rate = {3, 1000}}}},
+        {.key = "w?", .action = OVERRIDE_ALLOW, .until_s = OVERRIDE_FOR_EVER},
+    };
+    const struct limit_terms terms = {
+        .name = LIMIT_DEFAULT_NAME,
+        .buckets_count = 2,
+        .buckets = {{"s", burst, {1, 1000}}, {"m", 2 * burst, {1, 60000}}},
+        .overrides_count = 2,
+        .overrides = overrides,
+    };
+    struct limits *limits = limits_new(1, 100);
+    if (limits == NULL || !limits_add(limits, &terms))
+        abort();
+    return limits;
+}
+
+static struct bucket_answer ask(struct brain *brain, enum message_kind kind, const char *key,
+                                uint64_t tokens)
+{
+    struct message message = {
+        .kind = kind,
+        .ask.bucket = {.key = key, .key_len = strlen(key), .tokens = tokens},
+    };
+    struct message *messages[] = {&message};
+    FUZZ_REQUIRE(brain_answer(brain, messages, 1) == 1);
+    return message.answer.bucket;
+}
+
+static void reload(struct brain *brain, uint64_t burst)
+{
+    struct limits *limits = limits_of(burst);
+    struct message message = {
+        .kind = MESSAGE_LIMITS,
+        .ask.limits = {limits, WHEN_FULL_EVICT, 1000000001},
+    };
+    struct message *messages[] = {&message};
+    for (unsigned sweeps = 0; brain_answer(brain, messages, 1) == 0; sweeps++) {
+        FUZZ_REQUIRE(sweeps < 1000);
+        brain_sweep(brain);
+    }
+    limits_release(limits);
+}
+
+/* A brain has lived here: two sets of limits, and keys on both. */
+static void base_make(void)
+{
+    size_t bytes = store_bytes(MAX_KEYS);
+    struct store store;
+    base.memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (base.memory == MAP_FAILED)
+        abort();
+    store_begin(&store, base.memory, MAX_KEYS, (const uint8_t *)"seed of a fuzzer");
+    struct limits *limits = limits_of(10);
+    const struct limits_question question = {limits, WHEN_FULL_EVICT, 1000000000};
+    struct brain *brain = brain_new_stored(&question, &store, &moment);
+    for (size_t i = 0; i < KEYS_COUNT; i++)
+        ask(brain, MESSAGE_ALLOW, keys[i], 3 + i);
+    brain_tick(brain, moment.now_ns + 250000000);
+    reload(brain, 12);
+    ask(brain, MESSAGE_ALLOW, keys[0], 1);
+    brain_free(brain);
+    limits_release(limits);
+    base.part[0].at = base.memory;
+    base.part[0].len = sizeof(struct store_page);
+    base.part[1].at = half(&store, 0);
+    base.part[2].at = half(&store, 1);
+    base.part[1].len = base.part[2].len = LINES_BYTES;
+    base.part[3].at = store.arena;
+    base.part[3].len = table_arena_bytes(MAX_KEYS);
+    for (int i = 0; i < PARTS; i++) {
+        base.part[i].sound = malloc(base.part[i].len);
+        if (base.part[i].sound == NULL)
+            abort();
+        memcpy(base.part[i].sound, base.part[i].at, base.part[i].len);
+    }
+}
+
+static unsigned char *snapshot_in_force(void)
+{
+    const struct store_page *page = (const struct store_page *)base.part[0].sound;
+    return base.part[1 + (uint32_t)page->published % 2].at;
+}
+
+static void fix_checksums(void)
+{
+    struct store_page *page = (struct store_page *)base.memory;
+    page->what_checksum = bytes_checksum(&page->what, sizeof page->what);
+    for (int i = 0; i < 2; i++)
+        page->times[i].checksum = bytes_checksum(&page->times[i].when, sizeof page->times[i].when);
+    struct snapshot_head head;
+    unsigned char *snapshot = snapshot_in_force();
+    memcpy(&head, snapshot, sizeof head);
+    if (head.len > LINES_BYTES - sizeof head)
+        return;
+    head.checksum = bytes_checksum(snapshot + sizeof head, head.len);
+    memcpy(snapshot, &head, sizeof head);
+}
+
+static void damage(unsigned flags, const uint8_t *data, size_t size)
+{
+    for (int i = 0; i < PARTS; i++)
+        memcpy(base.part[i].at, base.part[i].sound, base.part[i].len);
+    if (flags & RAW_LINES) {
+        unsigned char *snapshot = snapshot_in_force();
+        struct snapshot_head head;
+        memcpy(&head, snapshot, sizeof head);
+        head.len = size;
+        memcpy(snapshot, &head, sizeof head);
+        memcpy(snapshot + sizeof head, data, size);
+    } else if (flags & RAW_TABLE) {
+        memcpy(base.part[3].at, data, size < base.part[3].len ? size : base.part[3].len);
+    } else {
+        for (; size >= 4; data += 4, size -= 4) {
+            int part = data[0] % PARTS;
+            size_t place = (size_t)data[1] << 8 | data[2];
+            base.part[part].at[place % base.part[part].len] ^= data[3];
+        }
+    }
+    if (flags & FIX)
+        fix_checksums();
+}
+
+/* A life after: nobody has more than a burst, and every walk ends. */
+static void live(struct brain *brain)
+{
+    struct daemon_answer daemon;
+    struct message message = {.kind = MESSAGE_DAEMON, .answer.daemon = &daemon};
+    struct message *messages[] = {&message};
+    for (int round = 0; round < 3; round++) {
+        for (size_t i = 0; i < KEYS_COUNT; i++) {
+            FUZZ_REQUIRE(ask(brain, MESSAGE_STATUS, keys[i], 0).remaining_tokens <= 12);
+            FUZZ_REQUIRE(ask(brain, MESSAGE_ALLOW, keys[i], 2).remaining_tokens <= 12);
+        }
+        ask(brain, MESSAGE_ALLOW, round == 0 ? "x" : "y", 1);
+        ask(brain, MESSAGE_RESET, "x", 0);
+        ask(brain, MESSAGE_REFUND, "a", 1);
+        brain_tick(brain, moment.now_ns + 1000000000ull * (unsigned)(1 + round));
+        brain_date(brain, 1400000000 + 100000000 * round);
+        brain_sweep(brain);
+        reload(brain, (uint64_t)(12 - round));
+    }
+    FUZZ_REQUIRE(brain_answer(brain, messages, 1) == 1 && daemon.keys <= MAX_KEYS);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size < 1 || size > fuzz_target.size_max)
+        return 0;
+    if (base.memory == NULL)
+        base_make();
+    damage(data[0], data + 1, size - 1);
+    struct store store;
+    struct brain *brain = NULL;
+    const char *why = NULL;
+    struct limits *limits = limits_of(12);
+    const struct limits_question question = {limits, WHEN_FULL_EVICT, 1000000002};
+    if (store_find(&store, base.memory, store_bytes(MAX_KEYS), &why) == STORE_FOUND &&
+        brain_restore(&brain, &question, &store, &moment, &why) == BRAIN_RESTORED) {
+        live(brain);
+        brain_free(brain);
+    } else {
+        FUZZ_REQUIRE(brain == NULL);
+    }
+    limits_release(limits);
+    return 0;
+}
