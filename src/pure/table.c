@@ -159,8 +159,10 @@ static bool may_move(const struct table *table, uint32_t home, uint32_t hole, ui
 /* What is at a slot goes with it; the hand goes back to one that it has not met. */
 static void carry_along(struct table *table, uint32_t hole, uint32_t at)
 {
-    if (table->checked != NULL)
+    if (table->checked != NULL) {
         bit_set(table->checked, hole, bit_is_set(table->checked, at));
+        bit_set(table->past_mending, hole, bit_is_set(table->past_mending, at));
+    }
     if (hole < table->hand && table->hand <= at)
         table->hand = hole;
 }
@@ -189,7 +191,7 @@ void index_remove(struct table *table, uint32_t slot, uint32_t first)
     store(&table->header->first, first);
     journal_state(table, table->keys, OP_REMOVE);
     index_close(table, slot);
-    journal_state(table, table->keys - (table->keys > 0), OP_FREE);
+    journal_state(table, table->keys - (table->keys > table->sure), OP_FREE);
     cells_free(table, first);
     journal_state(table, table->keys, OP_NONE);
     if (table->keys == 0 && table->damage.leaks > 0 && table->checked == NULL)
@@ -241,7 +243,7 @@ static struct table_cell *entry(const struct table *table, uint32_t slot)
 void table_remove(struct table *table, uint32_t slot)
 {
     if (table->checked != NULL) {
-        doubt_settle(table, slot_after(table, slot));
+        doubt_check(table, slot_after(table, slot));
         table->sure--;
     }
     uint32_t first = slot_cell(table->index[slot]);
@@ -313,8 +315,8 @@ bool table_replace(struct table *table, uint32_t slot, uint16_t line, const uint
 uint32_t table_next_occupied(struct table *table, uint32_t slot)
 {
     for (uint32_t left = table->slots; left > 0 && table->keys > 0; left--) {
-        if (table->checked != NULL && !bit_is_set(table->checked, slot))
-            doubt_settle(table, slot);
+        if (table->checked != NULL && table->index[slot] != 0 && !slot_is_sure(table, slot))
+            doubt_clear(table, slot);
         if (table->index[slot] != 0)
             return slot;
         slot = slot_after(table, slot);
@@ -335,8 +337,8 @@ static void prefetch_ahead(const struct table *table, uint32_t slot)
 bool table_look(struct table *table, uint32_t slot, uint32_t *tag)
 {
     prefetch_ahead(table, slot);
-    if (table->checked != NULL && !bit_is_set(table->checked, slot))
-        doubt_settle(table, slot);
+    if (table->checked != NULL && table->index[slot] != 0 && !slot_is_sure(table, slot))
+        doubt_clear(table, slot);
     *tag = slot_tag(table->index[slot]);
     return table->index[slot] != 0;
 }
@@ -344,8 +346,10 @@ bool table_look(struct table *table, uint32_t slot, uint32_t *tag)
 uint32_t table_sweep_look(struct table *table)
 {
     prefetch_ahead(table, table->hand);
-    if (table->checked != NULL && !bit_is_set(table->checked, table->hand))
-        doubt_settle(table, table->hand);
+    /* Clearing can take the hand along. */
+    while (table->checked != NULL && table->index[table->hand] != 0 &&
+           !slot_is_sure(table, table->hand))
+        doubt_clear(table, table->hand);
     if (table->index[table->hand] != 0)
         return table->hand;
     table_sweep_keep(table);

@@ -80,9 +80,10 @@ struct table {
     struct table_cell *cells;
     size_t arena_bytes;
     bool has_own_arena;
-    uint64_t *checked; /* while in doubt a bit for each slot: it is sure; else NULL */
-    uint64_t *owned;   /* likewise a bit for each cell: an entry that is sure has it */
-    uint32_t sure;     /* so many entries are */
+    uint64_t *checked; /* while in doubt a bit for each slot, else NULL */
+    uint64_t *past_mending; /* likewise, of those checked; the rest of them are sure */
+    uint64_t *owned;        /* likewise for each cell: an entry that is sure has it */
+    uint32_t sure;          /* so many entries are; `keys` is at least that */
     struct table_damage damage;
     uint8_t seed[TABLE_SEED_BYTES];
 };

@@ -13,8 +13,9 @@ enum {
 bool doubt_begin(struct table *table)
 {
     table->checked = calloc(table->slots / 64 + 1, sizeof table->checked[0]);
+    table->past_mending = calloc(table->slots / 64 + 1, sizeof table->past_mending[0]);
     table->owned = calloc(table->cells_max / 64 + 1, sizeof table->owned[0]);
-    if (table->checked != NULL && table->owned != NULL)
+    if (table->checked != NULL && table->past_mending != NULL && table->owned != NULL)
         return true;
     doubt_end(table);
     return false;
@@ -23,8 +24,10 @@ bool doubt_begin(struct table *table)
 void doubt_end(struct table *table)
 {
     free(table->checked);
+    free(table->past_mending);
     free(table->owned);
-    table->checked = table->owned = NULL;
+    table->checked = table->past_mending = table->owned = NULL;
+    table->sure = 0;
 }
 
 void doubt_own(struct table *table, uint32_t slot)
@@ -40,6 +43,7 @@ void doubt_own(struct table *table, uint32_t slot)
 void doubt_over(struct table *table, uint32_t slot)
 {
     bit_set(table->checked, slot, true);
+    bit_set(table->past_mending, slot, false);
     table->sure++;
     doubt_own(table, slot);
 }
@@ -199,13 +203,24 @@ static void empty_unbelievable(struct table *table, uint32_t at)
     table->damage.emptied += emptied;
 }
 
+/* An entry is sure, and so there are at least as many keys, whatever the arena had said. */
+static void count_in(struct table *table, uint32_t at)
+{
+    doubt_over(table, at);
+    if (table->keys < table->sure)
+        journal_state(table, table->sure, OP_NONE);
+}
+
 static void check(struct table *table, uint32_t at)
 {
     struct view as_it_is = {.table = table};
-    if (!checks(&as_it_is, at, table->index[at]) && !mend(table, at))
-        return;
-    empty_unbelievable(table, at);
-    doubt_over(table, at);
+    if (checks(&as_it_is, at, table->index[at]) || mend(table, at)) {
+        empty_unbelievable(table, at);
+        count_in(table, at);
+    } else {
+        bit_set(table->checked, at, true);
+        bit_set(table->past_mending, at, true);
+    }
 }
 
 /* ---- settling ---- */
@@ -218,7 +233,7 @@ struct claim {
     uint16_t line;
 };
 
-/* Whether the key has an entry that checked. */
+/* Whether the key has an entry that is sure. */
 static bool is_there(const struct table *table, const struct claim *claim)
 {
     uint16_t owner = table->owners[claim->line];
@@ -228,13 +243,19 @@ static bool is_there(const struct table *table, const struct claim *claim)
         if (slot == 0)
             return false;
         const struct table_cell *head = &table->cells[slot_cell(slot)];
-        if (bit_is_set(table->checked, at) && slot_tag(slot) == claim->tag &&
+        if (slot_is_sure(table, at) && slot_tag(slot) == claim->tag &&
             table->owners[head->head.line] == owner &&
             cells_hold_key(table, head, claim->key, claim->key_len))
             return true;
         at = slot_after(table, at);
     } while (at != home);
     return false;
+}
+
+/* Of an entry there are always two bits; this is an empty slot with one flipped. */
+static bool was_empty(uint64_t slot)
+{
+    return __builtin_popcountll(slot) == 1;
 }
 
 /* Makes the key's entry, all buckets empty, of a slot past mending. */
@@ -244,7 +265,7 @@ static bool take_for(struct table *table, uint32_t at, const struct claim *claim
     uint64_t slot = table->index[at], empty[BUCKETS_MAX], salt;
     unsigned marks;
     struct cells_plan plan;
-    if (slot_tag(slot) != claim->tag || is_there(table, claim) ||
+    if (was_empty(slot) || is_there(table, claim) ||
         !user->line(user->context, claim->line, &marks, &salt) ||
         !cells_plan(table, cells_needed(claim->key_len, marks), &plan))
         return false;
@@ -253,7 +274,7 @@ static bool take_for(struct table *table, uint32_t at, const struct claim *claim
     journal_entry(table, OP_CLAIM, at, &plan, slot_cell(slot));
     cells_fill(table, &plan, claim->key, claim->key_len, claim->line, empty, marks);
     index_replace(table, OP_CLAIM, at, slot_of(claim->tag, plan.cell[0]), &plan);
-    doubt_over(table, at);
+    count_in(table, at);
     table->damage.emptied++;
     table->damage.leaks++;
     return true;
@@ -261,11 +282,9 @@ static bool take_for(struct table *table, uint32_t at, const struct claim *claim
 
 static void drop(struct table *table, uint32_t at)
 {
-    /* Of an entry there are always two: an empty slot with one bit flipped, which is
-     * counted as long as it takes to go. */
-    if (__builtin_popcountll(table->index[at]) == 1) {
+    if (was_empty(table->index[at])) {
         table->damage.mended++;
-        table->keys++;
+        table->keys++; /* it counts as long as it takes to go */
     } else {
         table->damage.dropped++;
         table->damage.leaks++;
@@ -278,9 +297,9 @@ static void cut(struct table *table, uint32_t at)
 {
     table->damage.dropped++;
     table->damage.leaks++;
-    table->sure -= bit_is_set(table->checked, at);
+    table->sure -= slot_is_sure(table, at);
     store(&table->index[at], 0);
-    journal_state(table, table->keys - (table->keys > 0), OP_NONE);
+    journal_state(table, table->keys - (table->keys > table->sure), OP_NONE);
 }
 
 /* Checks from a slot up to the next empty one; how many slots those are. */
@@ -300,28 +319,44 @@ static uint32_t check_cluster(struct table *table, uint32_t slot)
     return count;
 }
 
-/* From the end on, so that what moves back when one goes has been checked. */
-static void settle(struct table *table, uint32_t slot, const struct claim *claim)
+void doubt_check(struct table *table, uint32_t slot)
 {
-    for (uint32_t count = check_cluster(table, slot); count > 0; count--) {
-        uint32_t at = (uint32_t)(((uint64_t)slot + count - 1) % table->slots);
-        if (table->index[at] == 0 || bit_is_set(table->checked, at))
-            continue;
-        if (claim == NULL || !take_for(table, at, claim))
-            drop(table, at);
-    }
+    check_cluster(table, slot);
 }
 
-void doubt_settle(struct table *table, uint32_t slot)
+/* Gets rid of what is past mending from a slot up to the next empty one: all of it, or
+ * that of a claim's tag. From the end on, so that what moves back when one goes has
+ * been looked at; but in an index without an empty slot there is no end, so again
+ * until there is none. */
+static void clear(struct table *table, uint32_t slot, const struct claim *claim)
 {
-    settle(table, slot, NULL);
+    bool is_done;
+    do {
+        is_done = true;
+        for (uint32_t count = check_cluster(table, slot); count > 0; count--) {
+            uint32_t at = (uint32_t)(((uint64_t)slot + count - 1) % table->slots);
+            if (table->index[at] == 0 || slot_is_sure(table, at) ||
+                (claim != NULL && slot_tag(table->index[at]) != claim->tag))
+                continue;
+            if (claim == NULL || !take_for(table, at, claim))
+                drop(table, at);
+            is_done = false;
+        }
+    } while (!is_done);
 }
 
+void doubt_clear(struct table *table, uint32_t slot)
+{
+    clear(table, slot, NULL);
+}
+
+/* What is past mending and of another tag stays until the sweep comes, for those
+ * whose it is may ask. */
 void table_settle(struct table *table, uint64_t hash, const char *key, size_t key_len,
                   uint16_t line)
 {
     if (table->checked == NULL)
         return;
     struct claim claim = {tag_of(hash), key, key_len, line};
-    settle(table, table_home(table, hash), &claim);
+    clear(table, table_home(table, hash), &claim);
 }

@@ -324,9 +324,18 @@ static inline void bit_set(uint64_t *bits, uint32_t at, bool is_set)
 bool doubt_begin(struct table *table);
 void doubt_end(struct table *table);
 
+/* Whether what is in a slot was checked, and is an entry to believe. */
+static inline bool slot_is_sure(const struct table *table, uint32_t slot)
+{
+    return bit_is_set(table->checked, slot) && !bit_is_set(table->past_mending, slot);
+}
+
 /* The entry in a slot is one to believe, and its cells are no other's. */
 void doubt_over(struct table *table, uint32_t slot);
 void doubt_own(struct table *table, uint32_t slot);
 
-/* Checks the entries from a slot up to the next empty one; those past mending go. */
-void doubt_settle(struct table *table, uint32_t slot);
+/* Checks the entries from a slot up to the next empty one. */
+void doubt_check(struct table *table, uint32_t slot);
+
+/* The same, and those past mending go. */
+void doubt_clear(struct table *table, uint32_t slot);

@@ -139,39 +139,72 @@ static void a_kill_between_any_two_stores_loses_nothing(void **state)
     assert_true(run.in_recovery > 0);
 }
 
-/* One flipped bit, met by asking for every key, and a kill at each store that mends it:
- * the next process finds all that was there, or with a bucket that is empty. */
+/* Changes of a new table in arenas[0]. */
+static void begin_world(struct dice *dice, struct table *table, struct world *world)
+{
+    memset(arenas[0], 0, sizeof arenas[0]);
+    *world = (struct world){0};
+    table_create(table, arenas[0], MAX_KEYS, world_seed, world_owners);
+    for (int i = 0; i < 200; i++) {
+        struct world next;
+        struct world_step step = world_roll(dice, world, MAX_KEYS, &next);
+        world_do(table, step, &next);
+        *world = next;
+    }
+}
+
+/* Asks for every key of what is in arenas[1], with a kill at each store. */
+static void ask_and_be_killed(const struct world *world)
+{
+    struct table table;
+    mending.is_under_way = true;
+    mending.world = world;
+    assert_int_equal(
+        table_adopt(&table, arenas[1], MAX_KEYS, world_seed, world_owners, &world_user),
+        TABLE_ADOPTED);
+    assert_true(world_is(&table, world) || world_is_but_for(&table, world, 1));
+    mending.is_under_way = false;
+    table_release(&table);
+}
+
+/* The next process finds all that was there, or with a bucket that is empty. */
 static void a_kill_while_a_bit_is_mended_loses_nothing(void **state)
 {
     (void)state;
     struct dice dice = dice_new(2);
-    uint64_t kills = 0;
+    struct table table;
+    struct world world;
+    mending.kills = 0;
     for (int round = 0; round < 4000; round++) {
-        struct table table;
-        static struct world world;
-        if (round % 100 == 0) {
-            memset(arenas[0], 0, sizeof arenas[0]);
-            world = (struct world){0};
-            table_create(&table, arenas[0], MAX_KEYS, world_seed, world_owners);
-            for (int i = 0; i < 200; i++) {
-                struct world next;
-                struct world_step step = world_roll(&dice, &world, MAX_KEYS, &next);
-                world_do(&table, step, &next);
-                world = next;
-            }
-        }
+        if (round % 100 == 0)
+            begin_world(&dice, &table, &world);
         memcpy(arenas[1], arenas[0], sizeof arenas[0]);
         arenas[1][dice_roll(&dice, world_arena_used(&table) / 8)] ^= 1ull << dice_roll(&dice, 64);
-        mending = (struct mending){.is_under_way = true, .world = &world};
-        assert_int_equal(
-            table_adopt(&table, arenas[1], MAX_KEYS, world_seed, world_owners, &world_user),
-            TABLE_ADOPTED);
-        assert_true(world_is(&table, &world) || world_is_but_for(&table, &world, 1));
-        mending.is_under_way = false;
-        kills += mending.kills;
-        table_release(&table);
+        ask_and_be_killed(&world);
     }
-    assert_true(kills > 100);
+    assert_true(mending.kills > 100);
+}
+
+/* An entry with one mark whose head is wiped out: the one who asks gets it, empty. */
+static void a_kill_while_what_is_lost_is_claimed_leaves_it_empty(void **state)
+{
+    (void)state;
+    struct dice dice = dice_new(3);
+    mending.kills = 0;
+    for (int round = 0; round < 200; round++) {
+        struct table table;
+        struct world world;
+        begin_world(&dice, &table, &world);
+        for (uint32_t slot = 0; slot < table.slots; slot++) {
+            if (table.index[slot] == 0 || table_line(&table, slot) % BUCKETS_MAX != 0)
+                continue;
+            memcpy(arenas[1], arenas[0], sizeof arenas[0]);
+            const struct table_cell *head = &table.cells[slot_cell(table.index[slot])];
+            memset(&arenas[1][head->words - arenas[0]], 0, sizeof *head);
+            ask_and_be_killed(&world);
+        }
+    }
+    assert_true(mending.kills > 1000);
 }
 
 int main(void)
@@ -179,6 +212,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_kill_between_any_two_stores_loses_nothing),
         cmocka_unit_test(a_kill_while_a_bit_is_mended_loses_nothing),
+        cmocka_unit_test(a_kill_while_what_is_lost_is_claimed_leaves_it_empty),
     };
     return cmocka_run_group_tests_name("table kills", tests, NULL, NULL);
 }

@@ -249,11 +249,15 @@ bool world_cells_add_up(const struct table *table)
 bool world_sure_is_whole(const struct table *table)
 {
     bool seen[CELLS_SEEN] = {true};
-    uint32_t count = 0;
+    uint32_t cells = 0, sure = 0;
     for (uint32_t slot = 0; slot < table->slots; slot++) {
-        bool is_sure = table->checked == NULL || bit_is_set(table->checked, slot);
-        if (table->index[slot] != 0 && is_sure && !see_entry(table, slot, seen, &count))
+        bool is_sure = table->checked == NULL || slot_is_sure(table, slot);
+        if (table->index[slot] == 0 || !is_sure)
+            continue;
+        sure++;
+        if (!see_entry(table, slot, seen, &cells))
             return false;
     }
-    return true;
+    return table_is_in_doubt(table) ? sure == table->sure && sure <= table->keys
+                                    : sure == table->keys;
 }

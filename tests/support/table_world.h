@@ -70,5 +70,6 @@ size_t world_arena_used(const struct table *table);
 /* Whether every cell is an entry's or free, and none is both or twice. */
 bool world_cells_add_up(const struct table *table);
 
-/* Whether no two entries that are sure have a cell in common, whatever was in the arena. */
+/* Whether no two entries that are sure have a cell in common, and as many are as
+ * the table says, whatever was in the arena. */
 bool world_sure_is_whole(const struct table *table);
