@@ -128,7 +128,6 @@ static inline uint32_t slot_after(const struct table *table, uint32_t slot)
  * that and on the cell's own number. The free list takes a chain as it is.
  */
 enum { HEAD_CHAINED_KEY = 16, CONTINUATION_KEY = 28 };
-#define CELL_LAST 0x80000000u /* no number of a cell */
 
 struct table_cell {
     union {
@@ -141,7 +140,7 @@ struct table_cell {
         } head;
         struct {
             uint64_t spent_marks[BUCKETS_MAX - 1];
-            uint32_t head, next; /* head: as `next` of the last one */
+            uint32_t head, next; /* head: see back_to */
         } more;
         struct {
             char key[CONTINUATION_KEY];
@@ -165,17 +164,19 @@ static_assert(offsetof(struct table_cell, head.line) >= sizeof(uint64_t),
               "a free cell that was a head still tells how long its chain was");
 static_assert(KEY_MAX <= UINT8_MAX, "key_len is one byte");
 
-/* What refers back to a head: far from that of any other head's, so that
- * no flipped bit makes one of the other. */
+/* What refers back to a head: no number of a cell, and far from what refers to any
+ * other, so that no flipped bit makes one of the other. */
+#define CELL_NONE 0x80000000u
+
 static inline uint32_t back_to(uint32_t head)
 {
-    return head * 0x9e3779b1u | CELL_LAST;
+    return head * 0x9e3779b1u | CELL_NONE;
 }
 
 enum {
     CELLS_PER_KEY_MAX = 2 + (KEY_MAX - HEAD_CHAINED_KEY + CONTINUATION_KEY - 1) / CONTINUATION_KEY
 };
-static_assert((uint64_t)(TABLE_KEYS_MAX + 1) * CELLS_PER_KEY_MAX + 1 < CELL_LAST,
+static_assert((uint64_t)(TABLE_KEYS_MAX + 1) * CELLS_PER_KEY_MAX + 1 < CELL_NONE,
               "cell numbers are 31 bits");
 
 /*

@@ -133,6 +133,27 @@ static void each_flipped_bit_is_mended_or_a_bucket_is_empty(void **state)
     free(arena);
 }
 
+/* No head is two flipped bits from another, so that of one there is but one remedy. */
+static void heads_are_three_bits_apart(void **state)
+{
+    (void)state;
+    struct dice dice = dice_new(10);
+    for (int i = 0; i < 10000; i++) {
+        uint16_t line = (uint16_t)dice_bits(&dice);
+        uint8_t key_len = (uint8_t)dice_bits(&dice);
+        uint8_t shape = shape_of(line, key_len, (unsigned)dice_between(&dice, 1, BUCKETS_MAX));
+        uint32_t head = (uint32_t)line << 16 | (uint32_t)key_len << 8 | shape;
+        for (unsigned a = 0; a < 32; a++) {
+            for (unsigned b = a; b < 32; b++) {
+                uint32_t near = head ^ 1u << a ^ (b == a ? 0 : 1u << b);
+                assert_int_not_equal(shape_of((uint16_t)(near >> 16), (uint8_t)(near >> 8),
+                                              1 + (near & 3)),
+                                     near & 0xff);
+            }
+        }
+    }
+}
+
 /* ---- more than that ---- */
 
 static void a_mark_above_the_credit_is_of_an_empty_bucket(void **state)
@@ -398,6 +419,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_flipped_bit_is_mended_or_a_bucket_is_empty),
+        cmocka_unit_test(heads_are_three_bits_apart),
         cmocka_unit_test(a_mark_above_the_credit_is_of_an_empty_bucket),
         cmocka_unit_test(what_is_past_mending_is_his_who_asks_and_empty),
         cmocka_unit_test(what_is_past_mending_is_dropped_if_nobody_asks),
