@@ -1,7 +1,8 @@
 #!/usr/bin/python3 -B
 """
 Every allocation and every system call fails once, from the start through requests and a
-reload to the stop: allowd does not start and says why, or goes on as if nothing had been.
+reload to the stop: allowd does not start and says why, or goes on as if nothing had been;
+what it has kept in its state file holds after a restart, unless it said that it could not.
 And no allocation succeeds from one on: it ends, or does without.
 
 ALLOWD_FAILPOINTS=N: only every Nth point, for a quick look.
@@ -28,6 +29,7 @@ STRIDE = int(os.environ.get("ALLOWD_FAILPOINTS", "1"))
 BURST, NEXT_BURST = 10000, 9000
 CONFIG = """\
 tick: 10s
+state: %s
 limits:
   - {name: default, burst: %d, rate: 1/d}
 checks:
@@ -48,6 +50,7 @@ CALLS = (
     (("GET", "/metrics"), ""),
     (("GET", "/healthz"), ""),
 )
+WITHOUT = ("serving without it", "is refused", "has failed")  # what it says of a state it cannot keep
 SHORT = {None, 503}  # what else one may be told that is short of something
 
 
@@ -62,19 +65,25 @@ class Run:
         self.told.write_bytes(bytes(mmap.PAGESIZE))
         self.configure(BURST)
         self.log = open(self.directory / "log", "w+b")
-        variables = {"LD_PRELOAD": FAILPOINT, "FAILPOINT_KIND": kind, "FAILPOINT_AT": str(at),
-                     "FAILPOINT_FILE": str(self.told)} | ({"FAILPOINT_ON": "1"} if on else {})
+        self.launch({"LD_PRELOAD": FAILPOINT, "FAILPOINT_KIND": kind, "FAILPOINT_AT": str(at),
+                     "FAILPOINT_FILE": str(self.told)} | ({"FAILPOINT_ON": "1"} if on else {}))
+        self.begin_accounts()
+
+    def begin_accounts(self):
+        self.taken = dict.fromkeys("abcde", 0)     # told so
+        self.uncertain = dict.fromkeys("abcde", 0) # not told anything of it
+
+    def launch(self, variables):
         self.process = subprocess.Popen(
             [ALLOWD, "-c", self.directory / "allowd.yaml", "-l", "unix:" + self.socket],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log,
             env=os.environ | variables,
             preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL))
-        self.taken = dict.fromkeys("abcde", 0)     # told so
-        self.uncertain = dict.fromkeys("abcde", 0) # not told anything of it
 
     def configure(self, burst):
         path = self.directory / "allowd.yaml"
-        path.with_suffix(".new").write_text(CONFIG % burst, encoding="utf-8")
+        path.with_suffix(".new").write_text(CONFIG % (self.directory / "state", burst),
+                                            encoding="utf-8")
         path.with_suffix(".new").rename(path)
 
     def close(self):
@@ -118,7 +127,7 @@ class Run:
             time.sleep(0.002)
 
     def is_served(self):
-        response = self.ask_alone(("GET", "/readyz"))
+        response = self.ask_alone(("GET", "/healthz"))
         return response is not None and response.status == 200
 
     # -- a life --
@@ -184,6 +193,7 @@ class Run:
                     break
                 time.sleep(0.002)
             else:
+                self.begin_accounts() # the new burst is less than what any key had left
                 return
             assert self.status("other")["burst"] == BURST, self.said()
         raise AssertionError(f"two reloads failed: {self.said()}")
@@ -203,6 +213,16 @@ class Run:
         assert self.process.returncode == EXIT_OK, self.ending()
 
 
+    def check_what_was_kept(self):
+        said = self.said()
+        self.launch({})
+        self.wait(self.is_served, "the next process serves")
+        if not any(without in said for without in WITHOUT):
+            assert "keys restored" in self.said(), self.said()
+            self.check_accounts()
+        self.stop()
+
+
 def live(kind, at):
     """A whole life with one failure; how many calls there were, and the name of the one that failed."""
     run = Run(kind, at)
@@ -213,6 +233,7 @@ def live(kind, at):
             run.reload()
             run.call_all()
             run.stop()
+            run.check_what_was_kept()
         return run.told_count(), run.told_name()
     except AssertionError as error:
         raise AssertionError(f"{kind} {at}, {run.told_name()}: {error}") from None
