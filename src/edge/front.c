@@ -48,11 +48,13 @@ static bool look_for_room(struct front *front)
     return has_room;
 }
 
-/* Each new connection wakes one of the threads that wait for it. */
+/* Each new connection wakes all threads that wait for one, and whoever comes first takes it:
+ * were it one alone (EPOLLEXCLUSIVE), it could be one that has just got full, and leaves it
+ * to others who know of nothing. */
 static int start_accepting(struct front *front)
 {
     for (unsigned i = 0; i < front->listeners_count; i++)
-        if (watch(front, front->listeners[i].socket, EPOLLIN | EPOLLEXCLUSIVE) != 0 &&
+        if (watch(front, front->listeners[i].socket, EPOLLIN) != 0 &&
             errno != EEXIST)
             return errno;
     front->accepting = true;
@@ -101,7 +103,7 @@ static void accept_from(struct front *front, const struct listener *listener, in
         struct sockaddr_storage peer;
         socklen_t peer_len = sizeof peer;
         bool has_room = look_for_room(front);
-        if (!has_room && atomic_load(front->with_room) > 0) {
+        if (!has_room && atomic_load(front->with_room) > 0 && !atomic_load(&front->draining)) {
             pause_accepting(front, 0); /* for the others to take it */
             return;
         }

@@ -7,10 +7,10 @@
 #include "http/http_fields.h"
 #include "http/http_response.h"
 #include "http/leaving.h"
-#include "http/list_queue.h"
 #include "http/reply_health.h"
 #include "http/reply_reload.h"
 #include "http/request.h"
+#include "http/turns.h"
 #include "machine/clock.h"
 
 #include <assert.h>
@@ -78,14 +78,15 @@ struct http {
     bool adding_admin;  /* the connection that is being added came in on such a listener */
     bool check_places; /* see gate.h */
     struct batch batch;
-    struct list_queue lists;
-    bool lists_have_turn;
+    struct turns turns;
+    bool some_have_turn;
     struct tally *tally;    /* of what has been counted since the last batch went */
     struct tally tallies[2]; /* that, and one that may be away with the batch */
 };
 
 #define NO_MEMORY_FOR_BATCH                                                                        \
     "no memory for another large batch now; try again, or send a smaller one"
+#define NO_MEMORY_FOR_ANSWER "no memory for another large answer now; try again"
 
 static struct client *client_of(const struct message *message)
 {
@@ -223,7 +224,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
         return;
     }
     if (client->request.stage == REQUEST_QUEUED)
-        list_queue_remove(&http->lists, &client->request);
+        turns_remove(&http->turns, &client->request);
     if (client->request.stage == REQUEST_ASKED)
         withdraw(&http->batch, &client->request);
     release_request(http, &client->request);
@@ -435,10 +436,10 @@ static enum MHD_Result on_whole(struct http *http, struct MHD_Connection *connec
         content_type = http_fields_content_type(connection);
     bool asks = request_finish(request, content_type);
     count_held(http, request);
-    bool is_large = request->is_list || request->metrics != NULL || request->keys != NULL;
-    if (asks && is_large && http->held > HELD_MAX) {
+    if (asks && turns_cost(request) > 0 && http->held > HELD_MAX) {
+        const char *detail = request->is_list ? NO_MEMORY_FOR_BATCH : NO_MEMORY_FOR_ANSWER;
         release_request(http, request);
-        reply_problem(&request->reply, 503, NO_MEMORY_FOR_BATCH);
+        reply_problem(&request->reply, 503, detail);
         asks = false;
     }
     if (!asks)
@@ -450,29 +451,23 @@ static enum MHD_Result on_whole(struct http *http, struct MHD_Connection *connec
     return ask(http, request);
 }
 
-/* A list has to wait for its turn. */
-static bool is_long_list(const struct request *request)
+static enum MHD_Result await_turn(struct http *http, struct client *client)
 {
-    return request->route != NULL && request->route->takes_list &&
-           request->body_len > LIST_QUEUE_SHORT_BYTES;
-}
-
-static enum MHD_Result queue(struct http *http, struct request *request)
-{
-    request->stage = REQUEST_QUEUED;
-    list_queue_add(&http->lists, request);
-    http->lists_have_turn = true;
+    give_time(http, client, 0);
+    client->request.stage = REQUEST_QUEUED;
+    turns_add(&http->turns, &client->request);
+    http->some_have_turn = true;
     return MHD_YES; /* called again in the run that it has its turn in */
 }
 
-/* Says which lists have their turn in the coming run. */
-static void choose_lists(struct http *http)
+/* Says which requests have their turn in the coming run. */
+static void give_turns(struct http *http)
 {
-    http->lists_have_turn = false;
-    list_queue_begin(&http->lists);
-    for (struct request *request; (request = list_queue_next(&http->lists)) != NULL;) {
+    http->some_have_turn = false;
+    turns_begin(&http->turns);
+    for (struct request *request; (request = turns_next(&http->turns)) != NULL;) {
         request->stage = REQUEST_TURN;
-        http->lists_have_turn = true;
+        http->some_have_turn = true;
     }
 }
 
@@ -496,22 +491,24 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         return on_header(http, connection, client, url, method, version);
     case REQUEST_READING:
         if (*upload_len == 0)
-            return is_long_list(request) ? queue(http, request)
-                                         : on_whole(http, connection, client);
+            return turns_cost(request) > 0 ? await_turn(http, client)
+                                           : on_whole(http, connection, client);
         request_add_body(request, upload, *upload_len);
         *upload_len = 0;
         return MHD_YES;
     case REQUEST_QUEUED:
         return MHD_YES;
     case REQUEST_TURN:
-        return on_whole(http, connection, client);
+        if (!request_asks_again(request))
+            return on_whole(http, connection, client);
+        return http->asked_ns != 0 ? MHD_YES : ask(http, request);
     case REQUEST_ASKED:
         return http->asked_ns != 0 && request_is_health(request)
                    ? send_stalled(http, connection, client)
                    : MHD_YES;
     case REQUEST_ANSWERED:
-        if (request_asks_again(request)) /* of a batch that is away nothing may be touched */
-            return http->asked_ns != 0 ? MHD_YES : ask(http, request);
+        if (!http->draining && request_asks_again(request))
+            return await_turn(http, client);
         if (request_is_health(request))
             reply_health(&request->reply, request->route->purpose, http->draining,
                          request->daemon_answer.lost_state, http->waited_ns / NS_PER_MS);
@@ -662,7 +659,7 @@ struct http *http_new(unsigned connections_max, struct contract *contract, bool 
         return NULL;
     http->connections_max = connections_max;
     http->tally = &http->tallies[0];
-    list_queue_init(&http->lists);
+    turns_init(&http->turns);
     http->contract = contract_retain(contract);
     atomic_init(&http->next_contract, NULL);
     http->admin_apart = admin_apart;
@@ -725,7 +722,7 @@ void http_heed(struct http *http, int descriptor)
 int http_timeout_ms(const struct http *http)
 {
     unsigned long long timeout_ms = INT32_MAX;
-    if (http->lists.first != NULL || http->lists_have_turn)
+    if (http->turns.first != NULL || http->some_have_turn)
         return 0;
     if (http->reloads > 0)
         return RELOAD_LOOK_MS;
@@ -749,7 +746,7 @@ void http_run(struct http *http)
     http->now_ns = clock_now_ns(&clock_system);
     deadlines_look(&http->deadlines, http->now_ns, end_overdue, http);
     if (http->asked_ns == 0)
-        choose_lists(http);
+        give_turns(http);
     MHD_run(http->daemon);
     if (http->leaving.count > 0)
         leaving_run(&http->leaving, http->now_ns);

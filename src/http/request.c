@@ -210,6 +210,7 @@ void request_reply(struct request *request, enum headers_dialect dialect)
         reply_to_list(request);
     } else if (message->kind == MESSAGE_DAEMON) {
         reply_daemon(&request->reply, message->answer.daemon);
+        request->reply_size = request->reply.large_body != NULL ? request->reply.body_len : 0;
     } else if (message->kind == MESSAGE_KEYS) {
         request_reply_keys(request);
     } else if (message->kind == MESSAGE_METRICS) {

@@ -27,8 +27,8 @@
 enum request_stage {
     REQUEST_BEGUN,    /* its target is parsed */
     REQUEST_READING,  /* its header passed the gate; a body may be on the way */
-    REQUEST_QUEUED,   /* a list that is whole, and waits for its turn */
-    REQUEST_TURN,     /* a list whose turn it is */
+    REQUEST_QUEUED,   /* it waits for its turn: see turns.h */
+    REQUEST_TURN,     /* it has its turn */
     REQUEST_ASKED,    /* its message is in the batch */
     REQUEST_ANSWERED, /* and has come back */
     REQUEST_RELOADS,  /* the main thread has it */
@@ -58,7 +58,7 @@ struct request {
     size_t counted;        /* of request_held, by whoever counts it for all */
     bool is_list;
     struct batch_json list; /* if it is one */
-    struct request *next_list; /* while QUEUED: see list_queue.h */
+    struct request *next_in_turn; /* while QUEUED */
     char *list_room;        /* for the reply to it, until that is written */
     struct {
         unsigned deny_status;

@@ -503,7 +503,7 @@ class Turns(Case):
         # Those who left may have been in time to be charged.
         self.assertIn(sum(told), range(7000, 10001, 1000))
         self.assertEqual(self.call("GET", "/status?key=many").json()["remaining"], 0)
-        # Four lists and what is none go with one batch: see list_queue.h.
+        # Four lists and what is none go with one batch: see turns.h.
         metrics = Metrics(self.call("GET", "/metrics").body.decode("utf-8"))
         self.assertEqual(metrics.value("allowd_batch_size_bucket", le="8"),
                          metrics.value("allowd_batch_size_count"))
