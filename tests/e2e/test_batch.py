@@ -504,9 +504,31 @@ class Turns(Case):
         self.assertIn(sum(told), range(7000, 10001, 1000))
         self.assertEqual(self.call("GET", "/status?key=many").json()["remaining"], 0)
         # Four lists and what is none go with one batch: see turns.h.
+        self.assertEqual(self.batches()[0], 0)
+
+    def test_many_walks_and_scrapes_at_once(self):
+        """They look at a table in pieces, and print long answers: a few of them in a turn."""
+        before = self.batches()
+        with stalled(self.daemon, "front"):
+            many = []
+            for target in ("/keys?prefix=none", "/metrics", "/status") * 10:
+                connection = self.connect()
+                connection.send(request_bytes("GET", target))
+                many.append(connection)
+            many[0].reset()
+            single = self.connect()
+            single.send(request_bytes("GET", "/allow?key=other"))
+        for connection in many[1:] + [single]:
+            self.assertEqual(connection.receive().status, 200)
+        large, count = self.batches()
+        self.assertGreater(count, before[1] + 10)
+        self.assertEqual(large, before[0])
+
+    def batches(self):
+        """Those of more than eight messages, and all."""
         metrics = Metrics(self.call("GET", "/metrics").body.decode("utf-8"))
-        self.assertEqual(metrics.value("allowd_batch_size_bucket", le="8"),
-                         metrics.value("allowd_batch_size_count"))
+        count = metrics.value("allowd_batch_size_count")
+        return count - metrics.value("allowd_batch_size_bucket", le="8"), count
 
 
 class Sizes(BatchCase):
