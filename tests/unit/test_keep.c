@@ -1,4 +1,5 @@
 /* Keeping: what another process goes on from, in virtual time, whatever clocks and limits do meanwhile. */
+#include "pure/bytes.h"
 #include "support/brain_fixture.h"
 #include "support/dice.h"
 #include "support/plain_limit.h"
@@ -176,6 +177,31 @@ static void the_wall_clock_is_nothing_to_a_restart(void **state)
     machine_pass(&machine, 1000);
     machine_start(&machine, plain());
     assert_int_equal(level(&machine, "key"), 30);
+    machine_release(&machine);
+}
+
+/* Somebody sets the wall clock, by as much as a year, while the process goes on. */
+static void the_wall_clock_is_nothing_to_a_running_process(void **state)
+{
+    (void)state;
+    const uint64_t year_ns = 365 * (uint64_t)86400 * NS_PER_S;
+    struct dice dice = dice_new(9);
+    struct machine machine, other;
+    machine_of(&machine);
+    machine_of(&other);
+    const uint64_t right_ns = machine.wall_ns += 2 * year_ns;
+    uint64_t passed_ms = 0;
+    for (int i = 0; i < 2000; i++) {
+        uint64_t ms = dice_roll(&dice, 700), tokens = dice_roll(&dice, 4);
+        machine.wall_ns = right_ns + passed_ms * NS_PER_MS - year_ns + dice_roll(&dice, 3) * year_ns;
+        passed_ms += ms;
+        machine_pass(&machine, ms);
+        machine_pass(&other, ms);
+        assert_int_equal(fixture_allows(&machine.fixture, "key", tokens),
+                         fixture_allows(&other.fixture, "key", tokens));
+        assert_int_equal(level(&machine, "key"), level(&other, "key"));
+    }
+    machine_release(&other);
     machine_release(&machine);
 }
 
@@ -587,6 +613,31 @@ static void each_truncation_is_refused(void **state)
     image_release(&image);
 }
 
+/* Whole in every other way: what an older or a later version of allowd, or another machine, wrote. */
+static void other_layouts_are_refused(void **state)
+{
+    (void)state;
+    enum { LAYOUT_AT = 8, CHECKED_BYTES = 40 }; /* store.c; the checksum comes after */
+    struct store store;
+    const char *why = NULL;
+    struct machine machine;
+    machine_of(&machine);
+    machine_kill(&machine);
+    uint32_t own, layout;
+    uint64_t checksum = bytes_checksum(machine.memory, CHECKED_BYTES);
+    assert_memory_equal(&checksum, machine.memory + CHECKED_BYTES, sizeof checksum);
+    memcpy(&own, machine.memory + LAYOUT_AT, sizeof own);
+    for (unsigned bit = 0; bit < 8 * sizeof layout; bit++) {
+        layout = own ^ 1u << bit;
+        memcpy(machine.memory + LAYOUT_AT, &layout, sizeof layout);
+        checksum = bytes_checksum(machine.memory, CHECKED_BYTES);
+        memcpy(machine.memory + CHECKED_BYTES, &checksum, sizeof checksum);
+        assert_int_equal(store_find(&store, machine.memory, machine.bytes, &why), STORE_REFUSED);
+        assert_non_null(strstr(why, "another layout"));
+    }
+    machine_release(&machine);
+}
+
 static void what_nobody_began_is_blank(void **state)
 {
     (void)state;
@@ -605,6 +656,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_restart_goes_on_as_if_there_had_been_none),
         cmocka_unit_test(the_wall_clock_is_nothing_to_a_restart),
+        cmocka_unit_test(the_wall_clock_is_nothing_to_a_running_process),
         cmocka_unit_test(after_a_reboot_the_wall_clock_tells),
         cmocka_unit_test(a_clock_set_back_over_a_reboot_gives_nothing),
         cmocka_unit_test(a_clock_far_ahead_gives_full_buckets_and_no_more),
@@ -619,6 +671,7 @@ int main(void)
         cmocka_unit_test(another_number_of_keys_keeps_all_that_fits),
         cmocka_unit_test(each_bit_flip_is_refused_or_mended),
         cmocka_unit_test(each_truncation_is_refused),
+        cmocka_unit_test(other_layouts_are_refused),
         cmocka_unit_test(what_nobody_began_is_blank),
     };
     return cmocka_run_group_tests_name("keep", tests, NULL, NULL);
