@@ -2,8 +2,13 @@
 """
 More than there is room or time for: slow clients are ended by a deadline, those without
 room are told so, and whoever has room is served all the while.
+
+ALLOWD_FLOOD_KEYS sets how many keys are asked for, of which few have room.
 """
 import contextlib
+import json
+import os
+import re
 import resource
 import select
 import socket
@@ -11,7 +16,7 @@ import threading
 import time
 import unittest
 
-from harness import Case, Connection, Daemon, request_bytes, wait_until
+from harness import JSON, Case, Connection, Daemon, request_bytes, wait_until
 from metrics import Metrics
 
 FROZEN = "tick: 10s\nlimits:\n  - {name: default, burst: 10000, rate: 1/d}\n"
@@ -175,6 +180,41 @@ class Crowd(unittest.TestCase):
         probe = admitted[0]
         probe.send(request_bytes("GET", "/status"))
         self.assertEqual(probe.receive().json()["counters"]["allowed"], len(admitted))
+
+
+class Flood(Case):
+    """More keys than there is room for."""
+
+    ROOM, KEYS, LIST = 10_000, int(os.environ.get("ALLOWD_FLOOD_KEYS", "300000")), 1000
+    config = f"max_keys: {ROOM}\n{FROZEN}"
+
+    def resident_kib(self):
+        with open(f"/proc/{self.daemon.process.pid}/status", encoding="ascii") as status:
+            return int(re.search(r"VmRSS:\s*(\d+) kB", status.read())[1])
+
+    def ask_for(self, connection, first, last):
+        """Keys never seen before, each of them allowed."""
+        for start in range(first, last, self.LIST):
+            keys = range(start, min(start + self.LIST, last))
+            body = json.dumps({"requests": [{"key": f"flood:{i}"} for i in keys]}).encode("ascii")
+            connection.send(request_bytes("POST", "/allow", [JSON], body))
+            response = connection.receive()
+            self.assertEqual(response.status, 200)
+            self.assertEqual(response.body.count(b'"allowed":true'), len(keys))
+
+    def test_memory_has_a_bound_however_many_keys_come(self):
+        with Connection(self.daemon.address) as connection:
+            self.ask_for(connection, 0, 2 * self.ROOM)
+            full_kib = self.resident_kib()
+            self.ask_for(connection, 2 * self.ROOM, self.KEYS)
+            grown_kib = self.resident_kib() - full_kib
+            connection.send(request_bytes("GET", "/status"))
+            status = connection.receive().json()
+        print(f"{self.KEYS} keys, {self.ROOM} at a time: from {full_kib} KiB up by {grown_kib}")
+        self.assertEqual(status["keys"], self.ROOM)
+        self.assertEqual(status["counters"]["evicted"], self.KEYS - self.ROOM)
+        if not self.daemon.is_sanitized():
+            self.assertLess(grown_kib, 1024)
 
 
 if __name__ == "__main__":
