@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import threading
 import time
 import unittest
 
@@ -92,6 +93,54 @@ class Reload(Case):
         problem = self.reload().json()
         self.assertEqual(len(problem["faults"]), 100)
         self.assertIn("has 500 faults", problem["detail"])
+
+    def many_limits(self, burst):
+        """Some pages of a file; without its last line it is none."""
+        return HEAD + "limits:\n" + "".join(
+            f"  - {{name: {name}, burst: {burst}, rate: 1/d}}\n"
+            for name in [f"limit-{i}" for i in range(900)] + ["default"])
+
+    def bursts_while(self, write, statuses):
+        """Reloads while somebody writes this and that in turn: how many limits there were after each,
+        and of which bursts."""
+        texts = [self.many_limits(burst) for burst in (11, 12)]
+        over = threading.Event()
+
+        def go_on():
+            while not over.is_set():
+                for text in texts:
+                    write(text)
+
+        write(texts[0])
+        writer = threading.Thread(target=go_on)
+        writer.start()
+        seen = set()
+        try:
+            for _ in range(50):
+                reloaded, status = ask(self.admin, RELOAD, request_bytes("GET", "/status"))
+                self.assertIn(reloaded.status, statuses)
+                limits_now = status.json()["limits"]
+                seen.add((len(limits_now), frozenset(limit["burst"] for limit in limits_now)))
+        finally:
+            over.set()
+            writer.join()
+        return seen
+
+    def test_a_file_replaced_meanwhile_is_read_whole(self):
+        seen = self.bursts_while(self.daemon.write_config, (200,))
+        self.assertLessEqual(seen, {(901, frozenset({11})), (901, frozenset({12}))})
+
+    def test_a_file_written_over_meanwhile_is_refused_if_it_was_cut_short(self):
+        """What was read may be of both, as by anybody else who reads such a file."""
+        def write(text):
+            with open(self.daemon.config_path, "w", encoding="ascii", buffering=1000) as file:
+                file.write(text)
+
+        before = len(ask(self.admin, request_bytes("GET", "/status"))[0].json()["limits"])
+        for count, bursts in self.bursts_while(write, (200, 422)):
+            self.assertIn(count, (before, 901))
+            self.assertTrue(count == before or bursts <= {11, 12})
+        self.assertEqual(self.reload().status, 200)
 
     def test_usage(self):
         for method in ("GET", "HEAD", "PUT", "DELETE"):
