@@ -51,9 +51,11 @@ class Access(Case):
 
 
 def write_token(path, text, mode=0o600):
-    with open(path, "w", encoding="utf-8") as file:
+    """In place of the one before, which need not be one that its owner can write to."""
+    with open(path + ".new", "w", encoding="utf-8") as file:
         file.write(text)
-    os.chmod(path, mode)
+    os.chmod(path + ".new", mode)
+    os.rename(path + ".new", path)
 
 
 class AdminListen(Access):
