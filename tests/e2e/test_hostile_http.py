@@ -589,12 +589,5 @@ limits:
         self.assertGreater(seen, 0)
 
 
-# Not yet covered, of the paragraphs HTTP, Keys and Numbers:
-# - one header byte a second: closed at a deadline from the connection's start
-# - 10^5 keys that collide under an unkeyed hash; 10^7 distinct keys
-# - a request too large by little is sometimes closed on without an answer, see
-#   test_the_edge_of_too_large
-# - idle for ten years: the unit tests do that, in virtual time
-
 if __name__ == "__main__":
     unittest.main()
