@@ -56,13 +56,23 @@ static bool is_listed(struct table *table, uint32_t number)
     return false;
 }
 
+/* Whether a plan has a cell already. Damage may have the list lead round in a circle;
+ * cells that were handed out before end it, for they are free no more. */
+static bool is_planned(const struct cells_plan *plan, uint32_t number)
+{
+    for (unsigned i = 0; i < plan->listed; i++)
+        if (plan->cell[i] == number)
+            return true;
+    return false;
+}
+
 bool cells_plan(struct table *table, unsigned count, struct cells_plan *plan)
 {
     uint32_t next = table->free_cell, used = table->cells_used;
     plan->count = count;
     plan->listed = 0;
     for (unsigned i = 0; i < count; i++) {
-        if (is_listed(table, next)) {
+        if (!is_planned(plan, next) && is_listed(table, next)) {
             plan->cell[i] = next;
             plan->listed++;
             next = table->cells[next].free.next;

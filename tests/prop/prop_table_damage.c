@@ -250,6 +250,55 @@ static void a_free_list_past_mending_is_given_up(void **state)
     free(arena);
 }
 
+/* Has a key inserted with empty buckets, as many as the line has, or removed. */
+static void toggle(struct table *table, struct world *world, unsigned index, uint16_t line)
+{
+    struct world_entry *entry = &world->entry[index][0];
+    enum world_change change = entry->is_there ? WORLD_REMOVE : WORLD_INSERT;
+    *entry = (struct world_entry){.is_there = !entry->is_there, .line = line};
+    for (unsigned i = 0; i < world_marks(line); i++)
+        entry->marks[i] = world_empty_mark();
+    world->keys += entry->is_there ? 1 : -1u;
+    world_do(table, (struct world_step){change, index, 0, 0}, world);
+}
+
+/* Each cell of the circle checks: what one of them said was true at another time. */
+static void a_free_list_that_leads_round_gives_no_cell_twice(void **state)
+{
+    (void)state;
+    enum { ONE = 1, OTHER = 2, LONGEST = 15 }; /* keys; the first two have a cell each */
+    void *arena = arena_new();
+    for (int adopts = 0; adopts <= 1; adopts++) {
+        struct world world = {0};
+        struct table table;
+        memset(arena, 0, table_arena_bytes(MAX_KEYS));
+        table_create(&table, arena, MAX_KEYS, world_seed, world_owners);
+        toggle(&table, &world, ONE, 0);
+        toggle(&table, &world, OTHER, 0);
+        toggle(&table, &world, OTHER, 0);
+        toggle(&table, &world, ONE, 0);
+        uint32_t one = table.free_cell;
+        struct table_cell leads_to_other = table.cells[one];
+        toggle(&table, &world, ONE, 0);
+        toggle(&table, &world, OTHER, 0);
+        toggle(&table, &world, ONE, 0);
+        toggle(&table, &world, OTHER, 0);
+        assert_int_equal(table.cells[table.free_cell].free.next, one);
+        assert_int_equal(leads_to_other.free.next, table.free_cell);
+        table.cells[one] = leads_to_other;
+        if (adopts) {
+            table_release(&table);
+            assert_int_equal(adopt(&table, arena), TABLE_ADOPTED);
+        }
+        toggle(&table, &world, LONGEST, 3);
+        toggle(&table, &world, ONE, 0);
+        assert_true(world_is(&table, &world));
+        assert_true(world_cells_add_up(&table));
+        table_release(&table);
+    }
+    free(arena);
+}
+
 static void a_wiped_index_is_an_empty_table(void **state)
 {
     (void)state;
@@ -424,6 +473,7 @@ int main(void)
         cmocka_unit_test(what_is_past_mending_is_his_who_asks_and_empty),
         cmocka_unit_test(what_is_past_mending_is_dropped_if_nobody_asks),
         cmocka_unit_test(a_free_list_past_mending_is_given_up),
+        cmocka_unit_test(a_free_list_that_leads_round_gives_no_cell_twice),
         cmocka_unit_test(a_wiped_index_is_an_empty_table),
         cmocka_unit_test(another_table_is_not_adopted),
         cmocka_unit_test(no_bytes_end_the_process),
