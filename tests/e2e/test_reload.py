@@ -153,6 +153,11 @@ class Reload(Case):
             self.assert_problem(ask(self.admin, request)[0], 400, "takes no parameters")
 
     def test_not_for_everybody(self):
+        # What was said of reloads before this one, which has a number of limits of its own, is there.
+        self.daemon.write_config(limits(10, "".join(
+            f"  - {{name: more-{i}, burst: 1, rate: 1/d}}\n" for i in range(4))))
+        self.reload()
+        self.daemon.wait_for_line("reloaded .*: 5 limits")
         mark = self.daemon.mark()
         self.assert_problem(self.call("POST", "/reload"), 403, "admin_listen")
         for field in (("Origin", "http://evil.example"), ("Sec-Fetch-Site", "cross-site")):
