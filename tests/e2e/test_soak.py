@@ -21,6 +21,7 @@ from metrics import Metrics
 SEED = int(os.environ.get("ALLOWD_SEED") or random.randrange(10**9))
 SOAK_S = float(os.environ.get("ALLOWD_SOAK_S") or 60)
 SANITIZED_S = 10
+LEAVING_S = 1.5        # more than LEAVING_MS of leaving.h
 CLIENTS = 4
 KEYS = 100             # of each kind
 EXACT_BURST = 10000    # and nothing to speak of refilled
@@ -151,16 +152,20 @@ class Soak(unittest.TestCase):
     def config(self):
         return CONFIG % (os.path.join(self.directory, "state"), 10 + self.reloads % 3)
 
-    def scrape(self, daemon):
-        with Connection(daemon.address) as connection:
-            connection.send(request_bytes("GET", "/metrics"))
-            return Metrics(connection.receive().body.decode("utf-8"))
-
     def use(self, daemon):
         """Descriptors and memory, with nobody there but who asks."""
-        wait_until(lambda: self.scrape(daemon).value("allowd_connections") == 1, "all have gone")
-        metrics = self.scrape(daemon)
-        return (metrics.value("process_open_fds"), metrics.value("process_resident_memory_bytes"))
+        with Connection(daemon.address) as connection:
+            def scrape():
+                connection.send(request_bytes("GET", "/metrics"))
+                return Metrics(connection.receive().body.decode("utf-8"))
+
+            wait_until(lambda: scrape().value("allowd_connections") == 1, "all have gone")
+            descriptors, until = [], time.monotonic() + LEAVING_S
+            while time.monotonic() < until: # the sockets of those who left may still be open
+                metrics = scrape()
+                descriptors.append(metrics.value("process_open_fds"))
+                time.sleep(0.05)
+            return min(descriptors), metrics.value("process_resident_memory_bytes")
 
     def load(self, daemon, seconds, end):
         """Clients and reloads for so long; then `end`, with the clients still there."""
