@@ -167,7 +167,18 @@ static uint16_t carried_marks(const struct buckets *buckets, uint32_t slot,
     return lines_carry(&buckets->lines, line, key, marks);
 }
 
-/* false: damage has left no cell for that, and the entry is given away. */
+/* Puts an entry on another line. false: damage has left no cell for that, and the entry is
+ * given away. */
+static bool put_on(struct buckets *buckets, uint32_t slot, uint16_t line,
+                   const uint64_t sealed[BUCKETS_MAX])
+{
+    if (table_replace(&buckets->table, slot, line, sealed, buckets->lines.line[line].count))
+        return true;
+    buckets_drop(buckets, slot);
+    buckets->counters->evicted++;
+    return false;
+}
+
 static bool bring_up_to_date(struct buckets *buckets, uint32_t slot)
 {
     uint16_t before = table_line(&buckets->table, slot);
@@ -175,13 +186,21 @@ static bool bring_up_to_date(struct buckets *buckets, uint32_t slot)
         return true;
     uint64_t marks[BUCKETS_MAX], sealed[BUCKETS_MAX];
     uint16_t now = carried_marks(buckets, slot, marks);
-    unsigned count = buckets->lines.line[now].count;
-    seal_marks(marks, count, sealed);
-    if (table_replace(&buckets->table, slot, now, sealed, count))
+    seal_marks(marks, buckets->lines.line[now].count, sealed);
+    return put_on(buckets, slot, now, sealed);
+}
+
+/* An entry on a line that is another key's is one that damage has put there: its buckets are
+ * believed to be empty. */
+static bool put_where_it_belongs(struct buckets *buckets, uint32_t slot, const struct place *place)
+{
+    if (table_line(&buckets->table, slot) == place->line)
         return true;
-    buckets_drop(buckets, slot);
-    buckets->counters->evicted++;
-    return false;
+    uint64_t sealed[BUCKETS_MAX];
+    for (unsigned i = 0; i < buckets->lines.line[place->line].count; i++)
+        sealed[i] = empty_mark(buckets, place->line, i);
+    buckets->table.damage.emptied++;
+    return put_on(buckets, slot, place->line, sealed);
 }
 
 /* What another process left is checked before it is looked at. */
@@ -198,7 +217,10 @@ uint32_t buckets_find(struct buckets *buckets, const struct place *place,
     settle(buckets, place, ask);
     uint32_t slot =
         table_find(&buckets->table, place->hash, ask->key, ask->key_len, place->owner);
-    return slot != TABLE_NONE && bring_up_to_date(buckets, slot) ? slot : TABLE_NONE;
+    return slot != TABLE_NONE && bring_up_to_date(buckets, slot) &&
+                   put_where_it_belongs(buckets, slot, place)
+               ? slot
+               : TABLE_NONE;
 }
 
 void buckets_marks(const struct buckets *buckets, const struct place *place, uint32_t slot,

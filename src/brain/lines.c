@@ -454,7 +454,9 @@ static void carry_step(const struct lines *lines, const struct line *from, const
 {
     const struct allowance *before = allowance_of_line(lines, from);
     const struct allowance *after = allowance_of_line(lines, to);
-    uint64_t ticks_ago = (to->ended ? to->ended_tick : lines->tick) - from->ended_tick;
+    /* Only in a damaged store may the next have ended before. */
+    uint64_t until = to->ended ? to->ended_tick : lines->tick;
+    uint64_t ticks_ago = until > from->ended_tick ? until - from->ended_tick : 0;
     int source[BUCKETS_MAX] = {-1, -1, -1, -1};
     bool some_stay = false;
     for (uint32_t i = 0; i < after->count; i++)

@@ -64,6 +64,18 @@ static void put_edition(struct bytes_writer *writer, const struct lines *lines, 
     }
 }
 
+/* What one snapshot may hold: each override that is read takes memory, whoever wrote it. */
+enum { SNAPSHOT_OVERRIDES_MAX = 16 * OVERRIDES_MAX };
+
+static size_t count_overrides(const struct lines *lines)
+{
+    size_t count = 0;
+    for (uint16_t i = 0; i < EDITIONS_MAX; i++)
+        if (edition_is_in_use(&lines->edition[i]))
+            count += edition_limit(&lines->edition[i])->overrides_count;
+    return count;
+}
+
 size_t snapshot_write(const struct lines *lines, unsigned char *bytes, size_t room)
 {
     struct bytes_writer writer = {.at = bytes, .end = bytes + room};
@@ -77,7 +89,9 @@ size_t snapshot_write(const struct lines *lines, unsigned char *bytes, size_t ro
     for (uint16_t i = 0; i < EDITIONS_MAX; i++)
         if (edition_is_in_use(&lines->edition[i]) && lines->edition[i].successor != i)
             put_edition(&writer, lines, i);
-    return writer.is_full ? 0 : (size_t)(writer.at - bytes);
+    return writer.is_full || count_overrides(lines) > SNAPSHOT_OVERRIDES_MAX
+               ? 0
+               : (size_t)(writer.at - bytes);
 }
 
 /* ---- reading ---- */
@@ -85,6 +99,7 @@ size_t snapshot_write(const struct lines *lines, unsigned char *bytes, size_t ro
 struct reading {
     struct bytes_reader bytes;
     struct lines *lines;
+    size_t overrides; /* of all editions so far */
     bool is_short_of_memory;
 };
 
@@ -159,6 +174,9 @@ static void get_limit(struct reading *reading, struct limits *limits)
     expect(reading, limit_name_is_valid(terms.name, strlen(terms.name)));
     terms.buckets_count = get_buckets(reading, limits->tick_ms, terms.buckets);
     terms.overrides_count = bytes_get_32(&reading->bytes);
+    expect(reading, terms.overrides_count <= OVERRIDES_MAX);
+    reading->overrides += terms.overrides_count;
+    expect(reading, reading->overrides <= SNAPSHOT_OVERRIDES_MAX);
     struct override_terms *overrides =
         room_for(reading, terms.overrides_count, sizeof overrides[0]);
     for (uint32_t i = 0; i < terms.overrides_count && goes_on(reading); i++)

@@ -121,19 +121,24 @@ static uint64_t publication(uint32_t number)
     return (uint64_t)~number << 32 | number;
 }
 
-static const char *refuse_lines(struct store *store)
+static bool is_snapshot(const struct store *store, uint32_t number)
 {
     struct snapshot_head head;
+    const unsigned char *snapshot = half(store, number);
+    memcpy(&head, snapshot, sizeof head);
+    return number != 0 && head.number == number && head.len <= SNAPSHOT_ROOM - sizeof head &&
+           head.checksum == bytes_checksum(snapshot + sizeof head, head.len);
+}
+
+/* The one before will do: marks that came after it are on lines that it does not know, and
+ * those are taken to be empty, while without any snapshot all buckets are full. */
+static const char *refuse_lines(struct store *store)
+{
     uint32_t number = (uint32_t)store->page->published;
     if (number == 0 || store->page->published != publication(number))
         return "it does not say which limits it is for";
-    const unsigned char *snapshot = half(store, number);
-    memcpy(&head, snapshot, sizeof head);
-    if (head.number != number || head.len > SNAPSHOT_ROOM - sizeof head ||
-        head.checksum != bytes_checksum(snapshot + sizeof head, head.len))
-        return "the limits in it are damaged";
-    store->snapshots = number;
-    return NULL;
+    store->snapshots = is_snapshot(store, number) ? number : number - 1;
+    return is_snapshot(store, store->snapshots) ? NULL : "the limits in it are damaged";
 }
 
 enum store_found store_find(struct store *store, void *memory, size_t bytes, const char **why)
@@ -151,7 +156,7 @@ enum store_found store_find(struct store *store, void *memory, size_t bytes, con
         return STORE_REFUSED;
     struct store found = store_at(memory, page->what.max_keys, page->what.seed);
     if (page->published == 0)
-        return STORE_BLANK;
+        return STORE_BEGUN;
     *why = refuse_times(&found);
     if (*why == NULL)
         *why = refuse_lines(&found);
@@ -188,6 +193,18 @@ const unsigned char *store_lines(const struct store *store, size_t *len)
     return snapshot + sizeof head;
 }
 
+/* Has the file take its room now, in both halves, for a snapshot of twice that length, which
+ * the next one is when all limits are replaced: a reload while the disk is full is kept then. */
+static void reserve(const struct store *store, size_t len)
+{
+    size_t room = 2 * len < SNAPSHOT_ROOM ? 2 * len : SNAPSHOT_ROOM;
+    for (uint32_t i = 0; i < 2; i++)
+        for (size_t at = 0; at < room; at += PAGE_BYTES) {
+            volatile unsigned char *byte = half(store, i) + at;
+            *byte = *byte;
+        }
+}
+
 bool store_put_lines(struct store *store, const struct lines *lines)
 {
     uint32_t number = store->snapshots + 1;
@@ -202,5 +219,6 @@ bool store_put_lines(struct store *store, const struct lines *lines)
     memcpy(snapshot, &head, sizeof head);
     store->snapshots = number;
     __atomic_store_n(&store->page->published, publication(number), __ATOMIC_RELEASE);
+    reserve(store, sizeof head + head.len);
     return true;
 }

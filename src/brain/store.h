@@ -6,6 +6,7 @@
  * changed in place: of the time and of the snapshots there are two each, one is
  * written while the other stands, and a store says which. So a process killed at any
  * instant leaves one that is whole. What bits of it are damaged is found by checksums.
+ * If the last snapshot did not reach the file, for its disk was full, the one before holds.
  *
  * Owns nothing: the memory is the caller's and must outlive the store. One thread.
  * Never blocks. Errors: a store that is refused, with the reason.
@@ -48,7 +49,8 @@ void store_begin(struct store *store, void *memory, uint32_t max_keys,
 
 enum store_found {
     STORE_FOUND,
-    STORE_BLANK,   /* nobody came as far as to begin one */
+    STORE_BLANK,   /* its first page is all zeros: a store, if there is nothing behind that */
+    STORE_BEGUN,   /* nobody came as far as to put something into it */
     STORE_REFUSED, /* *why says what is wrong */
 };
 

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 enum {
@@ -130,12 +129,15 @@ static struct brain *refuse(struct opening *opening, const char *why)
     struct keeper *keeper = opening->keeper;
     char aside[CONFIG_PATH_MAX + 16];
     opening->refused++;
-    state_file_close(&keeper->file);
     if (!beside(keeper, "refused", aside) || rename(keeper->path, aside) != 0)
         return do_without(opening, "put aside the refused state", errno);
     log_error("state %s is refused: %s; it is kept as %s, and a new one is begun", keeper->path, why,
               aside);
+    /* Who waits for its lock finds then that another one has taken its place. */
+    struct state_file refused = keeper->file;
+    keeper->file = (struct state_file){.descriptor = -1};
     int error = state_file_open(&keeper->file, keeper->path);
+    state_file_close(&refused);
     return error == 0 ? begin(opening) : do_without(opening, "open the state", error);
 }
 
@@ -164,12 +166,12 @@ static void move(struct opening *opening, struct brain *brain)
     brain_move(brain, &keeper->stores[1]);
     log_info("state %s: moved from max_keys %u to %u", keeper->path, from->max_keys,
              opening->config->max_keys);
-    state_file_close(&keeper->file);
-    keeper->file = next;
     if (state_file_failures() > 0)
         error = ENOSPC;
     else if (fsync(next.descriptor) != 0 || rename(path, keeper->path) != 0)
         error = errno;
+    state_file_close(&keeper->file); /* nobody has the file of that path in between */
+    keeper->file = next;
     if (error == 0)
         return;
     log_error("cannot put %s in place: %s; serving without it: at the end of this process what "
@@ -217,10 +219,13 @@ static struct brain *take_up(struct opening *opening)
     case STORE_REFUSED:
         return refuse(opening, why);
     case STORE_BLANK:
+        if (!state_file_is_blank(&keeper->file))
+            return refuse(opening, "it is no state of allowd's");
+        break;
+    case STORE_BEGUN:
         break;
     }
-    munmap(keeper->file.memory, keeper->file.bytes);
-    keeper->file.memory = NULL;
+    state_file_unmap(&keeper->file);
     return begin(opening);
 }
 

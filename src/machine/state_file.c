@@ -1,5 +1,6 @@
 #include "machine/state_file.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -14,11 +15,18 @@
 
 /* ---- the guard ---- */
 
-/* Written before the handler is in place, read by it. */
-static struct {
-    char *memory;
+/* A mapping, and the file behind it. */
+struct range {
+    char *memory; /* NULL: none */
     size_t bytes;
-    int descriptor, failure;
+    int descriptor;
+};
+
+/* Two: a file, and the one that takes its place. Written while nobody else uses them, read by
+ * the handler. */
+static struct {
+    struct range range[2];
+    int failure;
     size_t page_bytes;
 } guarded = {.failure = -1};
 
@@ -34,14 +42,33 @@ int state_file_failure(void)
     return guarded.failure;
 }
 
+/* The guarded range that begins there (NULL: one that is free), or else NULL. */
+static struct range *range_that_begins(const char *memory)
+{
+    for (int i = 0; i < 2; i++)
+        if (guarded.range[i].memory == memory)
+            return &guarded.range[i];
+    return NULL;
+}
+
+static const struct range *range_around(const char *at)
+{
+    for (int i = 0; i < 2; i++) {
+        const struct range *range = &guarded.range[i];
+        if (range->memory != NULL && at >= range->memory && at < range->memory + range->bytes)
+            return range;
+    }
+    return NULL;
+}
+
 /* Puts zeros where a page is gone; beyond the end of the file, where all are, in place of all. */
-static bool replace_page(char *at)
+static bool replace_page(const struct range *range, char *at)
 {
     struct stat status;
-    char *page = guarded.memory + (size_t)(at - guarded.memory) / guarded.page_bytes * guarded.page_bytes;
-    size_t bytes = guarded.page_bytes, offset = (size_t)(page - guarded.memory);
-    if (fstat(guarded.descriptor, &status) == 0 && (uint64_t)status.st_size <= offset)
-        bytes = guarded.bytes - offset;
+    char *page = range->memory + (size_t)(at - range->memory) / guarded.page_bytes * guarded.page_bytes;
+    size_t bytes = guarded.page_bytes, offset = (size_t)(page - range->memory);
+    if (fstat(range->descriptor, &status) == 0 && (uint64_t)status.st_size <= offset)
+        bytes = range->bytes - offset;
     return mmap(page, bytes, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1,
                 0) != MAP_FAILED;
 }
@@ -52,8 +79,8 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
 {
     (void)context;
     int error = errno;
-    char *at = info->si_addr;
-    if (at >= guarded.memory && at < guarded.memory + guarded.bytes && replace_page(at)) {
+    const struct range *range = range_around(info->si_addr);
+    if (range != NULL && replace_page(range, info->si_addr)) {
         atomic_fetch_add_explicit(&failures, 1, memory_order_relaxed);
         eventfd_write(guarded.failure, 1);
     } else {
@@ -62,20 +89,31 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
     errno = error;
 }
 
-static int guard(const struct state_file *file)
+/* Failures are counted from when nothing else was guarded. */
+static int begin_counting(void)
 {
     struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
-    guarded.memory = file->memory;
-    guarded.bytes = file->bytes;
-    guarded.descriptor = file->descriptor;
-    guarded.page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+    eventfd_t told;
     atomic_store_explicit(&failures, 0, memory_order_relaxed);
+    guarded.page_bytes = (size_t)sysconf(_SC_PAGESIZE);
     if (guarded.failure < 0)
         guarded.failure = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (guarded.failure < 0)
         return errno;
+    eventfd_read(guarded.failure, &told);
     sigemptyset(&action.sa_mask);
     return sigaction(SIGBUS, &action, NULL) == 0 ? 0 : errno;
+}
+
+static int guard(const struct state_file *file)
+{
+    struct range *range = range_that_begins(NULL);
+    bool is_first = guarded.range[0].memory == NULL && guarded.range[1].memory == NULL;
+    int error = is_first ? begin_counting() : 0;
+    assert(range != NULL);
+    if (error == 0)
+        *range = (struct range){file->memory, file->bytes, file->descriptor};
+    return error;
 }
 
 /* ---- the file ---- */
@@ -126,6 +164,11 @@ int state_file_length(const struct state_file *file, size_t *bytes)
     return 0;
 }
 
+bool state_file_is_blank(const struct state_file *file)
+{
+    return lseek(file->descriptor, 0, SEEK_DATA) < 0 && errno == ENXIO;
+}
+
 int state_file_clear(struct state_file *file, size_t bytes)
 {
     if (ftruncate(file->descriptor, 0) != 0 || ftruncate(file->descriptor, (off_t)bytes) != 0)
@@ -144,10 +187,20 @@ int state_file_map(struct state_file *file, size_t bytes)
     return guard(file);
 }
 
+void state_file_unmap(struct state_file *file)
+{
+    if (file->memory == NULL)
+        return;
+    struct range *range = range_that_begins(file->memory);
+    munmap(file->memory, file->bytes);
+    if (range != NULL)
+        range->memory = NULL;
+    file->memory = NULL;
+}
+
 void state_file_close(struct state_file *file)
 {
-    if (file->memory != NULL)
-        munmap(file->memory, file->bytes);
+    state_file_unmap(file);
     if (file->descriptor >= 0)
         close(file->descriptor);
     *file = (struct state_file){.descriptor = -1};

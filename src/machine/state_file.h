@@ -7,14 +7,16 @@
  *
  * Where the file fails under it (the disk is full, a read fails, somebody cut the
  * file) a page of zeros takes the place of the page that is gone, once and for all,
- * and the process goes on; state_file_failures then says so. There is one guarded
- * file in a process, for a signal handler has no other way to find it.
+ * and the process goes on; state_file_failures then says so. A process guards two
+ * files at most, one and the one that takes its place: a signal handler has no other
+ * way to find them.
  *
  * Owns the descriptor and the mapping. Threads: one, but state_file_failures and
  * what is mapped from any. Blocks on the disk. Errors: errno values.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct state_file {
@@ -30,16 +32,22 @@ int state_file_open(struct state_file *file, const char *path);
 /* How long the file is. */
 int state_file_length(const struct state_file *file, size_t *bytes);
 
+/* Whether nothing was ever written to it. */
+bool state_file_is_blank(const struct state_file *file);
+
 /* Makes it that long, all zeros. */
 int state_file_clear(struct state_file *file, size_t bytes);
 
 /* Maps the whole file, of that length, and guards it. */
 int state_file_map(struct state_file *file, size_t bytes);
 
+/* Gives up the mapping, and keeps the lock. */
+void state_file_unmap(struct state_file *file);
+
 /* Gives up the mapping and the lock. The file stays. */
 void state_file_close(struct state_file *file);
 
-/* How often pages of the guarded file have been lost since it was mapped; and an eventfd
- * that can be read from then on, or -1 while nothing is guarded. */
+/* How often pages of guarded files have been lost since one was mapped while no other was;
+ * and an eventfd that can be read from then on, or -1 before anything is guarded. */
 unsigned state_file_failures(void);
 int state_file_failure(void);

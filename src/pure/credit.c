@@ -164,7 +164,8 @@ uint64_t credit_units_ago(const struct credit_line *line, uint64_t ticks)
 {
     if (line->credit_units == CREDIT_MAX)
         return CREDIT_MAX;
-    return line->credit_units - ticks * line->step_units;
+    uint64_t most = (line->credit_units - line->cap_units) / line->step_units;
+    return ticks > most ? line->cap_units : line->credit_units - ticks * line->step_units;
 }
 
 uint64_t credit_ticks_until(const struct credit_line *line, uint64_t level, uint64_t need_units)

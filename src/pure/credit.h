@@ -70,7 +70,8 @@ bool credit_take(const struct credit_line *line, uint64_t tokens, uint64_t *spen
 void credit_give(const struct credit_line *line, uint64_t tokens, uint64_t *spent_mark);
 
 /* The credit that the line had so many ticks ago, since when it has been in
- * force. One at the end of its 63 bits has had no more than that: it mints nothing. */
+ * force; never less than cap_units, which it begins with. One at the end of its 63 bits has
+ * had no more than that: it mints nothing. */
 uint64_t credit_units_ago(const struct credit_line *line, uint64_t ticks);
 
 /* Ticks until a bucket at `level` units holds `need_units`, at most cap_units; 0 if it does. */

@@ -168,6 +168,17 @@ class Restarts(StateCase):
         self.assertEqual(self.metric(daemon, "allowd_state_refused_total"), 0)
         daemon.stop()
 
+    def test_what_only_begins_with_zeros_is_put_aside_too(self):
+        precious = bytes(32768) + b"precious" * 1000  # as a CD's image does
+        with open(self.path, "wb") as file:
+            file.write(precious)
+        daemon = self.start()
+        daemon.wait_for_line(r"state \S+ is refused: it is no state of allowd's")
+        self.assert_sound(daemon)
+        daemon.stop()
+        with open(self.path + ".refused", "rb") as file:
+            self.assertEqual(file.read(), precious)
+
     def test_a_change_of_path_waits_for_the_next_start(self):
         daemon = self.start()
         daemon.reload(self.config(state=self.path + "2"))
@@ -312,6 +323,28 @@ class Failing(StateCase):
             self.assert_sound(daemon)
             self.fill(daemon, 15000)
             self.assert_sound(daemon)
+            daemon.stop()
+
+    def use_up(self, place):
+        """Takes what room is left on a disk."""
+        with open(place + "/more", "wb", 0) as file, contextlib.suppress(OSError):
+            while file.write(bytes(4096)):
+                pass
+
+    def test_a_reload_while_the_disk_is_full(self):
+        with self.small_disk("2m") as place:
+            config = self.config("max_keys: 10000\n", state=place + "/state")
+            daemon = self.start(config)
+            self.take(daemon, "key", 10)
+            self.use_up(place)
+            config = config.replace("burst: 10", "burst: 20")
+            daemon.reload(config)
+            self.assert_sound(daemon)
+            self.assertEqual(self.remaining(daemon, "key"), 0)
+            daemon.kill()
+            daemon = self.start(config)
+            self.assertEqual(self.remaining(daemon, "key"), 0)
+            self.assertEqual(self.metric(daemon, "allowd_state_refused_total"), 0)
             daemon.stop()
 
 

@@ -436,9 +436,24 @@ static void giving_never_fills_above_the_burst(void **state)
     assert_int_equal(mark, credit_full_mark(&line));
 }
 
+/* However long ago a damaged store says that it was. */
+static void a_line_began_with_its_burst(void **state)
+{
+    (void)state;
+    struct credit_line line;
+    assert_int_equal(credit_line_init(&line, 10, (struct rate){1, 1000}, 100), CREDIT_OK);
+    credit_line_advance(&line, 1000);
+    assert_int_equal(credit_units_ago(&line, 0), line.credit_units);
+    assert_int_equal(credit_units_ago(&line, 999), line.cap_units + line.step_units);
+    assert_int_equal(credit_units_ago(&line, 1000), line.cap_units);
+    assert_int_equal(credit_units_ago(&line, 1001), line.cap_units);
+    assert_int_equal(credit_units_ago(&line, UINT64_MAX), line.cap_units);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_line_began_with_its_burst),
         cmocka_unit_test(a_token_is_the_period_over_the_common_divisor),
         cmocka_unit_test(a_new_line_is_full),
         cmocka_unit_test(giving_never_fills_above_the_burst),
