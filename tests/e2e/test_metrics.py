@@ -235,10 +235,16 @@ class Counted(unittest.TestCase):
         for connection in held:
             connection.send(request_bytes("GET", "/x"))
             connection.receive()
-        wait_until(lambda: scrape(daemon).value("allowd_connections") == 31, "30 and the scrape's")
-        for connection in held:
-            connection.close()
-        wait_until(lambda: scrape(daemon).value("allowd_connections") == 1, "only the scrape's")
+        # By one connection: what other threads have seen come and go is told a second later.
+        with Connection(daemon.address) as probe:
+            def count():
+                probe.send(request_bytes("GET", "/metrics"))
+                return Metrics(probe.receive().body.decode("utf-8")).value("allowd_connections")
+
+            wait_until(lambda: count() == 31, "30 and the probe's")
+            for connection in held:
+                connection.close()
+            wait_until(lambda: count() == 1, "only the probe's")
         daemon.stop()
 
     def test_reloads(self):
