@@ -136,6 +136,7 @@ class Sysvinit(InitCase):
         pid = self.pid()
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: self.run_script("status")[0] != 0, "it is dead")
+        wait_until(lambda: self.burst() is None, "its socket has gone with it")
         self.assertEqual(self.expect(1, "status"), f"allowd: dead, but {self.pid_file} is there\n")
         self.expect(7, "reload")
         self.expect(0, "start")
