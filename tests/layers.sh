@@ -30,7 +30,7 @@ plain='<(assert|fnmatch|inttypes|limits|stdatomic|stdbool|stddef|stdint|stdio|st
 
 allow pure "\"pure/|$plain|<sodium/crypto_shorthash|<sys/mman\.h>"
 allow brain "\"(pure|brain)/|$plain"
-allow machine "\"(pure|brain|machine)/|$plain|<(errno|fcntl|pthread|semaphore|signal|time|unistd|sys/(eventfd|file|mman|stat))\.h>"
+allow machine "\"(pure|brain|machine)/|$plain|<(errno|fcntl|pthread|sched|semaphore|signal|time|unistd|sys/(eventfd|file|mman|stat))\.h>"
 allow check "\"(pure|check)/|$plain|<(arpa/inet|netinet/in|stdarg|strings|sys/(socket|types))\.h>|<sodium/(crypto_hash_sha256|utils)"
 allow http "\"(pure|brain|machine|check|http)/|<"
 allow config "\"(pure|brain|check|config)/|<"

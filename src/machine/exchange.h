@@ -1,12 +1,16 @@
 /*
  * The exchange: batches of messages go over to the state thread, and the same batches come back answered.
  *
- * Each asker has one batch and at most one of its batches is away, so the
- * mailbox is bounded by the number of askers: nothing is ever refused, lost or
- * queued without end, and a busy state thread makes its askers wait.
+ * A mailbox is one word: what is in it, or that nothing is and its taker sleeps. So
+ * to fill it is one atomic step, which also tells whether there is someone to wake, and while
+ * both sides are awake nothing goes to the kernel. The state thread has a mailbox, and
+ * each batch brings along the one that it goes home to. Each asker has one
+ * batch, which is at one place at a time, so a mailbox is bounded by the number of
+ * askers: nothing is ever refused, lost or queued without end, and a busy state
+ * thread makes its askers wait.
  *
- * Owns: a batch is its asker's, the mailbox its state thread's. Threads: one
- * taker, any number of askers. Blocks: exchange_ask until the answers are
+ * Owns: a batch is its asker's, the mailbox its taker's. Threads: a mailbox has one
+ * taker, and any number who fill it. Blocks: exchange_ask until the answers are
  * there, exchange_await too or until its deadline, mailbox_take until a batch is
  * or the deadline passes.
  */
@@ -15,8 +19,8 @@
 #include "brain/message.h"
 #include "brain/news.h"
 #include "brain/tally.h"
+#include "machine/patience.h"
 
-#include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -24,6 +28,14 @@
 #include <stdint.h>
 
 #define BATCH_MAX 4096 /* messages: one of each connection that a front-end can have */
+
+struct batch;
+
+struct mailbox {
+    _Atomic(struct batch *) newest; /* linked to those before it; NULL, or that the taker sleeps */
+    sem_t wake;
+    struct patience patience;
+};
 
 struct batch {
     size_t count;
@@ -35,14 +47,7 @@ struct batch {
     /* The exchange's own. */
     struct batch *next;
     size_t answered;
-    atomic_bool is_back;
-    sem_t done;
-};
-
-struct mailbox {
-    pthread_mutex_t lock;
-    pthread_cond_t filled;
-    struct batch *first, **last;
+    struct mailbox home;
 };
 
 /* 0 or an errno value. */

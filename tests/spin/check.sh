@@ -11,7 +11,7 @@ cd "$work"
 prove() {
     rm -f pan.* ./*.trail
     spin "$@" -a "$model" >spin.log || { cat spin.log; exit 1; }
-    ${CC:-cc} -O2 -DSAFETY -o pan pan.c
+    ${CC:-cc} -w -O2 -DSAFETY -o pan pan.c
     ./pan -m1000000 >pan.log
 }
 
@@ -25,8 +25,10 @@ for options in -DIDLE=0 -DIDLE=1; do
         failed=1
     fi
 done
-for broken in 1 2 3 4 5; do
-    prove -DIDLE=1 -DBROKEN=$broken
+for broken in 1 2 3 4 5 6; do
+    idle=1
+    [ $broken != 3 ] || idle=0 # it takes a deadline
+    prove -DIDLE=$idle -DBROKEN=$broken
     if grep -q 'errors: 0$' pan.log; then
         echo "BROKEN=$broken: spin finds nothing wrong with a broken model"
         failed=1

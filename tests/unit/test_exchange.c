@@ -64,10 +64,9 @@ static void start(struct asker *asker, void *(*run)(void *))
 static size_t waiting_batches(struct mailbox *mailbox)
 {
     size_t count = 0;
-    pthread_mutex_lock(&mailbox->lock);
-    for (const struct batch *batch = mailbox->first; batch != NULL; batch = batch->next)
+    for (const struct batch *batch = atomic_load(&mailbox->newest); batch != NULL;
+         batch = batch->next)
         count++;
-    pthread_mutex_unlock(&mailbox->lock);
     return count;
 }
 
@@ -227,14 +226,15 @@ static void answer(struct batch *batch)
     batch_give_back(batch);
 }
 
-/* Were a wake-up lost, this test would hang. */
-static void every_message_of_many_askers_comes_back_once(void **state)
+/* Were a wake-up lost, this would hang. watching: before going to sleep, if there are processors. */
+static void ask_and_answer(bool watching)
 {
-    (void)state;
     static struct asker askers[ASKERS];
     struct mailbox *mailbox = mailbox_new();
+    mailbox->patience.has_processors &= watching;
     for (size_t i = 0; i < ASKERS; i++) {
         asker_init(&askers[i], mailbox);
+        askers[i].batch.home.patience.has_processors &= watching;
         askers[i].dice = dice_new(i);
         start(&askers[i], ask_again_and_again);
     }
@@ -264,6 +264,47 @@ static void every_message_of_many_askers_comes_back_once(void **state)
     mailbox_free(mailbox);
 }
 
+static void every_message_of_many_askers_comes_back_once(void **state)
+{
+    (void)state;
+    ask_and_answer(true);
+}
+
+static void and_so_it_does_when_nobody_watches(void **state)
+{
+    (void)state;
+    ask_and_answer(false);
+}
+
+/* The taker's deadline passes at any moment: before, while and after a batch comes. */
+static void no_deadline_loses_a_batch_or_a_wake_up(void **state)
+{
+    (void)state;
+    static struct asker asker;
+    struct mailbox *mailbox = mailbox_new();
+    mailbox->patience.has_processors = false;
+    asker_init(&asker, mailbox);
+    asker.dice = dice_new(1);
+    start(&asker, ask_again_and_again);
+    struct dice dice = dice_new(2);
+    for (unsigned answered = 0; answered < ROUNDS;) {
+        uint64_t deadline_ns = clock_now_ns(&clock_system) + dice_between(&dice, 0, 20000);
+        struct batch *batch = mailbox_take(mailbox, deadline_ns);
+        if (batch == NULL)
+            continue;
+        assert_null(batch->next);
+        answer(batch);
+        answered++;
+    }
+    pthread_join(asker.thread, NULL);
+    assert_int_equal(asker.wrong, 0);
+    int wake_ups;
+    assert_int_equal(sem_getvalue(&mailbox->wake, &wake_ups), 0);
+    assert_int_equal(wake_ups, 0);
+    batch_release(&asker.batch);
+    mailbox_free(mailbox);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -274,6 +315,8 @@ int main(void)
         cmocka_unit_test(a_signal_does_not_end_the_wait),
         cmocka_unit_test(a_released_batch_gives_up_its_limits),
         cmocka_unit_test(every_message_of_many_askers_comes_back_once),
+        cmocka_unit_test(and_so_it_does_when_nobody_watches),
+        cmocka_unit_test(no_deadline_loses_a_batch_or_a_wake_up),
     };
     return cmocka_run_group_tests_name("exchange", tests, NULL, NULL);
 }
