@@ -192,7 +192,7 @@ static bool is_due_to_tell(const struct front *front)
 /* Collect, exchange, reply. */
 static void run_http(struct front *front)
 {
-    http_run(front->http);
+    http_collect(front->http);
     struct batch *batch = http_batch(front->http);
     if (batch->count == 0 && !is_due_to_tell(front))
         return;

@@ -31,6 +31,7 @@ static_assert(MHD_VERSION >= 0x00097500, "the batch exchange is proven against 0
 enum {
     CONNECTION_MEMORY = 13 * 1024 + 512,
     TARGET_MAX = 8000,
+    COLLECT_PASSES = 8, /* before a batch goes */
     RELOAD_LOOK_MS = 1, /* how often to see whether a reload is done */
     REPLY_HEADER_MAX = 2560, /* of which this is kept for the reply */
     ENTRY_BYTES = 64,        /* a field, parameter or cookie takes so much besides its text */
@@ -741,15 +742,34 @@ int http_timeout_ms(const struct http *http)
     return timeout_ms > INT32_MAX ? INT32_MAX : (int)timeout_ms;
 }
 
-void http_run(struct http *http)
+static void pass(struct http *http)
 {
     http->now_ns = clock_now_ns(&clock_system);
     deadlines_look(&http->deadlines, http->now_ns, end_overdue, http);
-    if (http->asked_ns == 0)
-        give_turns(http);
     MHD_run(http->daemon);
     if (http->leaving.count > 0)
         leaving_run(&http->leaving, http->now_ns);
+}
+
+void http_run(struct http *http)
+{
+    if (http->asked_ns == 0)
+        give_turns(http);
+    pass(http);
+}
+
+/* An exchange costs the same for many as for one, so what has come while others were read
+ * goes along, unless everybody's request is in already. */
+void http_collect(struct http *http)
+{
+    size_t before = http->batch.count;
+    http_run(http);
+    for (int passes = 1; passes < COLLECT_PASSES && http->batch.count > before &&
+                         http->batch.count < http->connections;
+         passes++) {
+        before = http->batch.count;
+        pass(http);
+    }
 }
 
 struct batch *http_batch(struct http *http)

@@ -70,6 +70,9 @@ void http_turn_away(struct http *http, int socket);
 /* Reads, parses, replies and writes as far as that goes without waiting. */
 void http_run(struct http *http);
 
+/* The same before a batch goes: again while more and more comes in, a few times at most. */
+void http_collect(struct http *http);
+
 /* The questions collected; when there are any, hand over, exchange the batch, call
  * http_answered with the time that took, and run again. */
 struct batch *http_batch(struct http *http);

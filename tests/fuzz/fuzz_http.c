@@ -289,7 +289,7 @@ static bool turn(int client, uint8_t flags)
     for (int i = 0; i < HTTP_DESCRIPTORS; i++)
         if (polled[i].revents != 0)
             http_heed(http, descriptors[i]);
-    http_run(http);
+    http_collect(http);
     struct batch *batch = http_batch(http);
     if (batch->count > 0) {
         FUZZ_REQUIRE(batch->count == 1); /* there is one connection */
