@@ -123,7 +123,11 @@ void table_prefetch_slot(const struct table *table, uint64_t hash)
 
 void table_prefetch_entry(const struct table *table, uint64_t hash)
 {
-    __builtin_prefetch(&table->cells[slot_cell(table->index[table_home(table, hash)])]);
+    uint32_t tag = tag_of(hash), home = home_of(table, tag), at = home;
+    while (table->index[at] != 0 && slot_tag(table->index[at]) != tag)
+        if ((at = slot_after(table, at)) == home)
+            return;
+    __builtin_prefetch(&table->cells[slot_cell(table->index[at])]);
 }
 
 uint32_t table_find(const struct table *table, uint64_t hash, const char *key, size_t key_len,

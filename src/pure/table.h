@@ -135,7 +135,8 @@ void table_settle(struct table *table, uint64_t hash, const char *key, size_t ke
 /* SipHash-2-4 of the bytes under the table's seed. */
 uint64_t table_hash(const struct table *table, const char *bytes, size_t len);
 
-/* Bring the index slot, then the entry, that table_find will look at into the cache. */
+/* Bring the index slots that table_find will look at into the cache; then, going by what is in
+ * them, the entry. */
 void table_prefetch_slot(const struct table *table, uint64_t hash);
 void table_prefetch_entry(const struct table *table, uint64_t hash);
 
