@@ -2,6 +2,15 @@
 
 #include "pure/utf8.h"
 
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Visible ASCII and the space, of which most keys are: no need to decode it. */
+static bool is_plain(char byte)
+{
+    return byte >= ' ' && byte <= '~';
+}
+
 enum key_fault key_check(const char *key, size_t len)
 {
     if (len == 0)
@@ -9,6 +18,10 @@ enum key_fault key_check(const char *key, size_t len)
     if (len > KEY_MAX)
         return KEY_TOO_LONG;
     for (size_t i = 0; i < len;) {
+        if (is_plain(key[i])) {
+            i++;
+            continue;
+        }
         uint32_t c = 0;
         size_t size = utf8_decode(key + i, len - i, &c);
         if (size == 0)

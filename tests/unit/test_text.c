@@ -2,6 +2,8 @@
 #include "pure/text.h"
 #include "support/unit.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 static void expect_number(uint64_t number, const char *expected)
@@ -20,6 +22,12 @@ static void numbers_are_decimal(void **state)
     expect_number(9, "9");
     expect_number(10, "10");
     expect_number(UINT64_MAX, "18446744073709551615");
+    for (uint64_t power = 10; power <= UINT64_MAX / 10; power *= 10)
+        for (uint64_t number = power - 1; number <= power + 11; number++) {
+            char expected[32];
+            snprintf(expected, sizeof expected, "%" PRIu64, number);
+            expect_number(number, expected);
+        }
 }
 
 static void expect_json(const char *string, size_t len, const char *expected)
