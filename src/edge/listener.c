@@ -1,5 +1,8 @@
 #include "edge/listener.h"
 
+#include "machine/clock.h"
+#include "pure/quantity.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -114,8 +117,8 @@ static int lock_directory(const struct address *address)
     return directory;
 }
 
-int listener_open(struct listener *listener, const struct address *address,
-                  const struct socket_access *sockets, const char **doing)
+static int try_to_open(struct listener *listener, const struct address *address,
+                       const struct socket_access *sockets, const char **doing)
 {
     *listener = (struct listener){.socket = -1};
     int lock = lock_directory(address);
@@ -131,6 +134,30 @@ int listener_open(struct listener *listener, const struct address *address,
         listener->socket = -1;
     }
     return error;
+}
+
+/* Another kind of file in the place of a Unix socket does not go by itself. */
+static bool may_be_let_go(const struct address *address)
+{
+    const char *path = address_unix_path(address);
+    struct stat file;
+    return path == NULL || lstat(path, &file) != 0 || S_ISSOCK(file.st_mode);
+}
+
+enum { IN_USE_MS = 1000, IN_USE_TRY_MS = 20 };
+
+/* The lock is given back between the tries, for whoever else begins in that directory. */
+int listener_open(struct listener *listener, const struct address *address,
+                  const struct socket_access *sockets, const char **doing)
+{
+    uint64_t end_ns = clock_now_ns(&clock_system) + (uint64_t)IN_USE_MS * NS_PER_MS;
+    for (;;) {
+        int error = try_to_open(listener, address, sockets, doing);
+        if (error != EADDRINUSE || !may_be_let_go(address) ||
+            clock_now_ns(&clock_system) >= end_ns)
+            return error;
+        poll(NULL, 0, IN_USE_TRY_MS);
+    }
 }
 
 static int socket_option(int socket, int option)

@@ -3,8 +3,9 @@
  *
  * Owns its descriptor, and the file of a Unix socket that it made; what lies
  * behind an inherited descriptor is others' too, and stays as it is. One thread.
- * Blocks for a second at most, where another holds the lock on a Unix socket's
- * directory; a stale file then stays. Errors: an errno value, and what was being done.
+ * Blocks for a second at most where an address is in use, and for one where another
+ * holds the lock on a Unix socket's directory; a stale file then stays. Errors: an
+ * errno value, and what was being done.
  */
 #pragma once
 
@@ -22,7 +23,8 @@ struct listener {
     bool is_inherited;
 };
 
-/* Binds and listens. 0, or an errno value and *doing, a verb ("bind"), for the log.
+/* Binds and listens; an address in use may be that of a process that was killed and is not
+ * quite gone, so it is tried again for a second. 0, or an errno value and *doing, a verb ("bind"), for the log.
  * A Unix socket's file that nobody listens on any more is replaced, a live one never;
  * a new one has its mode and group before anybody can connect. While no other thread
  * makes files: the process's umask is changed and put back. */

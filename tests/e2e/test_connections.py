@@ -408,6 +408,31 @@ class Listeners(unittest.TestCase):
                 self.assertIn(f"allowd: error: cannot bind {text}:{port}: Address already in use\n",
                               error)
 
+    def test_an_address_that_is_let_go_meanwhile(self):
+        """As that of a process that was killed, whose sockets the kernel is still closing."""
+        others = (socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX))
+        others[1].bind(self.path)
+        others[1].listen()
+        for other, address in zip(others, ("127.0.0.1:%d" % others[0].getsockname()[1],
+                                           "unix:" + self.path)):
+            with self.subTest(address), Daemon(FROZEN, (address,), wait=False) as daemon:
+                time.sleep(0.2)  # it has tried by then, or tries later still
+                other.close()
+                daemon.wait_for_line(" ready: ")
+                self.assert_serves(daemon.address)
+
+    def test_an_address_that_stays_in_use_is_an_error_in_a_second(self):
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            began = time.monotonic()
+            status, _, error = run_allowd("-l", "127.0.0.1:%d" % other.getsockname()[1])
+            took_s = time.monotonic() - began
+            self.assertEqual(status, 1)
+            self.assertEqual(error.count("Address already in use"), 1)
+            self.assertGreater(took_s, 0.9)
+            self.assertLess(took_s, 5)
+            status, _, _ = run_allowd("-t", "-l", "127.0.0.1:%d" % other.getsockname()[1])
+            self.assertEqual(status, 0)
+
     def test_the_same_address_twice(self):
         status, _, error = run_allowd("-l", "unix:" + self.path, "-l", "unix:" + self.path)
         self.assertEqual(status, 1)
