@@ -209,6 +209,9 @@ static bool answer_whole(struct brain *brain, struct message *message)
         brain->meters.reloads_failed++;
         brain->meters.last_reload_failed = true;
         return true;
+    case MESSAGE_STATE_LOST:
+        brain_lose_state(brain, message->ask.lost_state);
+        return true;
     case MESSAGE_LIMITS:
         return answer_limits(brain, message);
     case MESSAGE_STOP:

@@ -59,8 +59,9 @@ void brain_lose_pages(struct brain *brain, const char *why);
 /* So many states that were there could not be used. */
 void brain_count_refused(struct brain *brain, uint64_t refused);
 
-/* Keys that the brain tracks. */
+/* Keys that the brain tracks, and has room for. */
 uint32_t brain_keys(const struct brain *brain);
+uint32_t brain_max_keys(const struct brain *brain);
 
 /* Brings time forward: all ticks up to now are credited and, if there was one,
  * a slice of the table is swept. Whoever calls this late, twice or not at all

@@ -70,6 +70,11 @@ uint32_t brain_keys(const struct brain *brain)
     return brain->buckets.table.keys;
 }
 
+uint32_t brain_max_keys(const struct brain *brain)
+{
+    return brain->buckets.table.max_keys;
+}
+
 /* ---- beginning ---- */
 
 static struct brain *begin(struct store *store, const struct moment *moment, int64_t date_s)

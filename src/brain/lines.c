@@ -238,7 +238,7 @@ static void replace(struct lines *lines, uint16_t number, uint16_t successor)
     for (uint32_t i = 0; i < edition_lines_count(edition); i++)
         line_end(lines, edition->lines[i], OVERRIDE_FOR_EVER);
     edition->successor = successor;
-    edition->replaced = lines->installs;
+    edition->replaced = lines->installs + 1;
     edition->replaced_lap = lines->laps;
     lines->replaced_count++;
 }
@@ -284,7 +284,6 @@ bool lines_install(struct lines *lines, const struct limits *prior, struct limit
     if (!make_editions(lines, prior, next, date_s, of_limit))
         return false;
 
-    lines->installs++;
     lines->date_s = date_s;
     for (uint16_t i = 0; i < EDITIONS_MAX; i++)
         became[i] = i;
@@ -298,9 +297,11 @@ bool lines_install(struct lines *lines, const struct limits *prior, struct limit
         if (before != EDITION_NONE)
             became[before] = of_limit[i];
     }
+    uint32_t replaced_before = lines->replaced_count;
     for (uint32_t i = 0; i < lines->count; i++)
         if (!stays[lines->of_limit[i]])
             replace(lines, lines->of_limit[i], became[lines->of_limit[i]]);
+    lines->installs += lines->replaced_count > replaced_before;
     for (uint32_t i = 0; i < lines->lines_used; i++)
         if (lines->owners[i] != EDITION_NONE)
             lines->owners[i] = became[lines->owners[i]];

@@ -25,7 +25,7 @@
 
 #define LINES_MAX 40000u
 #define EDITIONS_MAX 4096u
-#define LINE_AGE_MAX 32 /* installs that a replaced edition may still have entries after */
+#define LINE_AGE_MAX 32 /* installs that replace some, after which an edition may still have entries */
 #define LINE_NONE UINT16_MAX
 #define EDITION_NONE UINT16_MAX
 
@@ -52,7 +52,7 @@ struct edition {
 struct lines {
     uint64_t tick;         /* counted since the start */
     uint32_t count;        /* of limits in force */
-    uint32_t installs;
+    uint32_t installs;       /* that replaced an edition: others add no step for an entry to go */
     uint32_t replaced_count; /* of editions in use that are not in force */
     uint64_t laps;           /* of the sweep, round the whole table */
     int64_t date_s;        /* the last one told */

@@ -27,6 +27,7 @@ enum message_kind {
     MESSAGE_METRICS, /* the same, with all that is measured */
     MESSAGE_KEYS,    /* which keys are tracked, or denied most? */
     MESSAGE_RELOAD_FAILED, /* a reload changed nothing: nothing but count it */
+    MESSAGE_STATE_LOST, /* the state will not outlive the process: see brain_lose_state */
     MESSAGE_LIMITS,  /* from now on decide by these limits; alone in its batch */
     MESSAGE_STOP,    /* the last message: the state thread ends; alone in its batch */
 };
@@ -164,6 +165,7 @@ struct message {
         struct list_question list;
         bool missing_allows; /* of MISSING: what the check then does */
         const struct keys_question *keys; /* of KEYS: the asker's, see keys.h */
+        const char *lost_state; /* of STATE_LOST: why; outlives the brain */
         struct limits_question limits;
     } ask;
     union {

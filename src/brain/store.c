@@ -141,6 +141,11 @@ static const char *refuse_lines(struct store *store)
     return is_snapshot(store, store->snapshots) ? NULL : "the limits in it are damaged";
 }
 
+bool store_has_begun(const void *memory, size_t bytes)
+{
+    return bytes >= sizeof magic && memcmp(memory, magic, sizeof magic) == 0;
+}
+
 enum store_found store_find(struct store *store, void *memory, size_t bytes, const char **why)
 {
     static const struct store_page blank;

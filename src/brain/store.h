@@ -54,6 +54,9 @@ enum store_found {
     STORE_REFUSED, /* *why says what is wrong */
 };
 
+/* Whether what a file begins with is a store's beginning, sound or not. */
+bool store_has_begun(const void *memory, size_t bytes);
+
 /* Looks at a store that another process left, whatever bytes it has. Refused, it is untouched. */
 enum store_found store_find(struct store *store, void *memory, size_t bytes, const char **why);
 

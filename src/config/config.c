@@ -4,6 +4,7 @@
 #include "config/config_file.h"
 #include "config/config_schema.h"
 #include "config/config_shape.h"
+#include "config/config_state.h"
 
 #include <stdlib.h>
 
@@ -21,8 +22,10 @@ static bool load_file(const char *path, struct config *config, struct faults *fa
     bool is_loaded = false;
     struct raw_config *raw = config_raw_load(copy.yaml, copy.len, faults);
     free(copy.yaml);
-    if (raw != NULL)
+    if (raw != NULL) {
+        config_state_check_apart(raw, path, faults);
         is_loaded = config_check(raw, config, faults);
+    }
     config_raw_free(raw);
     return is_loaded;
 }

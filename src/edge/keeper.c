@@ -5,18 +5,19 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <sodium/core.h>
 #include <sodium/randombytes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
     WAIT_MS = 10000, /* for the other process: a drain takes 5 s at most */
     LOOK_MS = 20,
+    WATCH_MS = 5000, /* for the file to be removed */
 };
 
 static_assert((int)STORE_BOOT_ID_BYTES == (int)CLOCK_BOOT_ID_BYTES, "both mean the kernel's");
@@ -90,6 +91,19 @@ static struct brain *do_without(struct opening *opening, const char *doing, int 
 
 /* ---- with one ---- */
 
+static void make_private(const char *path, const struct state_file *file)
+{
+    bool was_shared = false;
+    int error = state_file_make_private(file, &was_shared);
+    if (error != 0)
+        log_warning("cannot take %s away from others: %s; chown it, and chmod 0600", path,
+                    strerror(error));
+    else if (was_shared)
+        log_warning("%s could be read or written by others, who may have given tokens away; it is "
+                    "0600 now",
+                    path);
+}
+
 static struct brain *no_memory(void)
 {
     log_error("out of memory");
@@ -101,6 +115,7 @@ static struct brain *begin(struct opening *opening)
     struct keeper *keeper = opening->keeper;
     uint8_t seed[TABLE_SEED_BYTES];
     size_t bytes = store_bytes(opening->config->max_keys);
+    make_private(keeper->path, &keeper->file);
     int error = state_file_clear(&keeper->file, bytes);
     if (error == 0)
         error = state_file_map(&keeper->file, bytes);
@@ -141,6 +156,66 @@ static struct brain *refuse(struct opening *opening, const char *why)
     return error == 0 ? begin(opening) : do_without(opening, "open the state", error);
 }
 
+/* ---- another number of keys ---- */
+
+/* Whether it is nothing, or what a move that was cut short has left. EEXIST: it is neither. */
+static int check_is_ours(struct state_file *file)
+{
+    size_t bytes;
+    int error = state_file_length(file, &bytes);
+    if (error != 0 || state_file_is_blank(file))
+        return error;
+    error = state_file_map(file, bytes);
+    if (error != 0)
+        return error;
+    bool is_ours = store_has_begun(file->memory, bytes);
+    state_file_unmap(file);
+    return is_ours ? 0 : EEXIST;
+}
+
+static int open_ours(struct state_file *file, const char *path)
+{
+    int error = state_file_open(file, path);
+    if (error != 0)
+        return error;
+    error = check_is_ours(file);
+    if (error != 0)
+        state_file_close(file);
+    return error;
+}
+
+/* Why there can be no file of a path beside the state, and what to do. */
+static const char *obstacle_of(int error)
+{
+    switch (error) {
+    case EEXIST:
+    case EINVAL:
+    case EISDIR:
+    case ELOOP:
+    case ENXIO:
+        return "something else is there; move it away, then restart";
+    default:
+        return strerror(error);
+    }
+}
+
+/* One that is open, all zeros and mapped; what was there of somebody else's stays. */
+static int make_next(struct state_file *file, const char *path, size_t bytes)
+{
+    int error = open_ours(file, path);
+    if (error != 0)
+        return error;
+    make_private(path, file);
+    error = state_file_clear(file, bytes);
+    if (error == 0)
+        error = state_file_map(file, bytes);
+    if (error == 0)
+        return 0;
+    state_file_close(file);
+    unlink(path);
+    return error;
+}
+
 /* For another max_keys than the file was made for: all goes over into one that takes its place
  * when it is whole. */
 static void move(struct opening *opening, struct brain *brain)
@@ -149,17 +224,11 @@ static void move(struct opening *opening, struct brain *brain)
     const struct store *from = &keeper->stores[0];
     struct state_file next = {.descriptor = -1};
     char path[CONFIG_PATH_MAX + 16];
-    size_t bytes = store_bytes(opening->config->max_keys);
     beside(keeper, "new", path);
-    int error = state_file_open(&next, path);
-    if (error == 0)
-        error = state_file_clear(&next, bytes);
-    if (error == 0)
-        error = state_file_map(&next, bytes);
+    int error = make_next(&next, path, store_bytes(opening->config->max_keys));
     if (error != 0) {
-        log_error("cannot make %s: %s; max_keys stays %u", path, strerror(error), from->max_keys);
-        state_file_close(&next);
-        unlink(path);
+        log_error("cannot make %s: %s; max_keys stays %u", path, obstacle_of(error),
+                  from->max_keys);
         return;
     }
     store_begin(&keeper->stores[1], next.memory, opening->config->max_keys, from->seed);
@@ -178,6 +247,7 @@ static void move(struct opening *opening, struct brain *brain)
               "was taken in it is forgotten",
               path, strerror(error));
     unlink(path);
+    keeper->is_lost = true;
     brain_lose_state(brain, name_of(error));
 }
 
@@ -186,9 +256,12 @@ static struct brain *go_on(struct opening *opening)
     struct keeper *keeper = opening->keeper;
     struct brain *brain = NULL;
     const char *why = "";
+    uint32_t keys;
     switch (brain_restore(&brain, opening->limits, &keeper->stores[0], &opening->moment, &why)) {
     case BRAIN_RESTORED:
-        log_info("state %s: %u keys restored", keeper->path, brain_keys(brain));
+        make_private(keeper->path, &keeper->file);
+        keys = brain_keys(brain);
+        log_info("state %s: %u key%s restored", keeper->path, keys, keys == 1 ? "" : "s");
         if (keeper->stores[0].max_keys != opening->config->max_keys)
             move(opening, brain);
         return brain;
@@ -231,14 +304,27 @@ static struct brain *take_up(struct opening *opening)
 
 /* ---- opening ---- */
 
-static int open_in_turn(struct keeper *keeper, int signals)
+/* SIGTERM or SIGINT if one comes within LOOK_MS, else 0. A SIGHUP goes on waiting, for a reload
+ * when there is something to reload. */
+static int next_end(void)
 {
-    struct pollfd signal = {.fd = signals, .events = POLLIN};
+    const struct timespec timeout = {.tv_nsec = LOOK_MS * (long)NS_PER_MS};
+    sigset_t ends;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    int number = sigtimedwait(&ends, NULL, &timeout);
+    return number > 0 ? number : 0;
+}
+
+static int open_in_turn(struct keeper *keeper)
+{
     int error = state_file_open(&keeper->file, keeper->path);
     if (error == EWOULDBLOCK)
         log_info("waiting for the process that still has the state %s", keeper->path);
     for (int waited_ms = 0; error == EWOULDBLOCK && waited_ms < WAIT_MS; waited_ms += LOOK_MS) {
-        if (poll(&signal, 1, LOOK_MS) > 0)
+        keeper->ended_by = next_end();
+        if (keeper->ended_by != 0)
             return EINTR;
         error = state_file_open(&keeper->file, keeper->path);
     }
@@ -251,8 +337,6 @@ static const char *remedy_of(int error)
     switch (error) {
     case EWOULDBLOCK:
         return "another process has it; end that one, or give each a file of its own";
-    case EINTR:
-        return "a signal came while another process had it";
     case ENOENT:
         return "its directory does not exist; make one that belongs to allowd's user alone";
     case EINVAL:
@@ -267,7 +351,7 @@ static const char *remedy_of(int error)
 }
 
 struct brain *keeper_open(struct keeper *keeper, const struct config *config,
-                          const struct limits_question *limits, int signals)
+                          const struct limits_question *limits)
 {
     struct opening opening = {
         .keeper = keeper,
@@ -279,7 +363,12 @@ struct brain *keeper_open(struct keeper *keeper, const struct config *config,
     if (keeper->path[0] == '\0')
         return begin_in_memory(&opening);
     signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is an error like others */
-    int error = open_in_turn(keeper, signals);
+    int error = open_in_turn(keeper);
+    if (keeper->ended_by != 0) {
+        log_info("%s: no longer waiting for the state %s", strsignal(keeper->ended_by),
+                 keeper->path);
+        return NULL;
+    }
     const char *remedy = remedy_of(error);
     if (remedy != NULL) {
         log_error("cannot use the state %s: %s", keeper->path, remedy);
@@ -293,9 +382,36 @@ struct brain *keeper_open(struct keeper *keeper, const struct config *config,
     return brain;
 }
 
-void keeper_tell_failure(const struct keeper *keeper)
+/* ---- while it serves ---- */
+
+int keeper_timeout_ms(const struct keeper *keeper, uint64_t now_ns)
+{
+    if (keeper->file.descriptor < 0 || keeper->is_lost)
+        return -1;
+    if (keeper->look_due_ns <= now_ns)
+        return 0;
+    return (int)((keeper->look_due_ns - now_ns - 1) / NS_PER_MS + 1);
+}
+
+const char *keeper_look(struct keeper *keeper, uint64_t now_ns)
+{
+    if (keeper->file.descriptor < 0 || keeper->is_lost)
+        return NULL;
+    keeper->look_due_ns = now_ns + (uint64_t)WATCH_MS * NS_PER_MS;
+    if (!state_file_has_left(&keeper->file, keeper->path))
+        return NULL;
+    keeper->is_lost = true;
+    log_error("state %s is no longer there: it, or its directory, was removed or replaced; serving "
+              "goes on from memory, and at the end of this process all is forgotten; restart to "
+              "take up what is there",
+              keeper->path);
+    return "the state file was removed or replaced; the log says which";
+}
+
+void keeper_tell_failure(struct keeper *keeper)
 {
     eventfd_t count;
+    keeper->is_lost = true;
     eventfd_read(state_file_failure(), &count);
     log_error("state %s has failed: its disk is full or failing, or the file was cut short; serving "
               "goes on from memory, and what is taken from now on may be forgotten at the end; make "

@@ -38,6 +38,7 @@ struct server {
     struct watchdog watchdog;
     struct notify notify;
     unsigned limits_count; /* in force */
+    uint32_t max_keys;     /* there is room for: not what is configured if a state cannot be moved */
     unsigned listeners_count, fronts_count;
     atomic_uint fronts_with_room;
     struct listener listeners[INHERITED_MAX + 2 * CONFIG_LISTEN_MAX];
@@ -97,8 +98,11 @@ static struct limits_question question_of(const struct config *config)
 static bool open_state(struct server *server)
 {
     const struct limits_question limits = question_of(server->config);
-    server->brain = keeper_open(&server->keeper, server->config, &limits, server->signals);
-    return server->brain != NULL;
+    server->brain = keeper_open(&server->keeper, server->config, &limits);
+    if (server->brain == NULL)
+        return false;
+    server->max_keys = brain_max_keys(server->brain);
+    return true;
 }
 
 static bool start_state(struct server *server)
@@ -217,15 +221,42 @@ static void tell_serving(struct server *server, const char *but)
     notify_ready(&server->notify, status);
 }
 
-/* Waits for an event, and meanwhile feeds the watchdog. */
+/* ---- waiting ---- */
+
+static void ask(struct server *server, struct message *message)
+{
+    server->control.messages[0] = message;
+    server->control.count = 1;
+    state_ask(&server->state, &server->control);
+}
+
+static void look_after_state(struct server *server, uint64_t now_ns)
+{
+    const char *why = keeper_look(&server->keeper, now_ns);
+    struct message lost = {.kind = MESSAGE_STATE_LOST, .ask.lost_state = why};
+    if (why != NULL)
+        ask(server, &lost);
+}
+
+/* The sooner of two timeouts, of which -1 is never. */
+static int sooner(int a_ms, int b_ms)
+{
+    return (unsigned)a_ms < (unsigned)b_ms ? a_ms : b_ms;
+}
+
+/* Waits for an event, and meanwhile feeds the watchdog and looks after the state's file. */
 static void wait_for(struct server *server, struct pollfd *events, nfds_t count)
 {
-    uint64_t now_ns;
+    int timeout_ms;
     do {
-        now_ns = clock_now_ns(&clock_system);
+        uint64_t now_ns = clock_now_ns(&clock_system);
         if (watchdog_look(&server->watchdog, now_ns))
             notify_alive(&server->notify);
-    } while (poll(events, count, watchdog_timeout_ms(&server->watchdog, now_ns)) <= 0);
+        if (keeper_timeout_ms(&server->keeper, now_ns) == 0)
+            look_after_state(server, now_ns);
+        timeout_ms = sooner(watchdog_timeout_ms(&server->watchdog, now_ns),
+                            keeper_timeout_ms(&server->keeper, now_ns));
+    } while (poll(events, count, timeout_ms) <= 0);
 }
 
 /* ---- reload ---- */
@@ -270,13 +301,6 @@ static void warn_of_token(const struct config *config)
     if (config->admin_token_is_shared)
         log_warning("%s can be read by its group; if that is not on purpose: chmod 0600",
                     config->admin_token_file);
-}
-
-static void ask(struct server *server, struct message *message)
-{
-    server->control.messages[0] = message;
-    server->control.count = 1;
-    state_ask(&server->state, &server->control);
 }
 
 static enum limits_result ask_limits(struct server *server, const struct config *config)
@@ -341,7 +365,9 @@ static void count_failed_reload(struct server *server)
 
 static void reload(struct server *server, struct reload_report *report)
 {
-    notify_reloading(&server->notify, clock_now_ns(&clock_system));
+    uint64_t now_ns = clock_now_ns(&clock_system);
+    notify_reloading(&server->notify, now_ns);
+    look_after_state(server, now_ns);
     reload_file(server, report);
     bool has_failed = report->outcome == RELOAD_FAULTY || report->outcome == RELOAD_NO_MEMORY;
     if (has_failed)
@@ -448,7 +474,7 @@ static void close_listeners(struct server *server)
 static enum exit_status run_fronts(struct server *server)
 {
     enum exit_status status = EXIT_STATUS_FAILURE;
-    unsigned limits = server->config->limits->count, max_keys = server->config->max_keys;
+    unsigned limits = server->config->limits->count, max_keys = server->max_keys;
     warn_of_token(server->config);
     if (open_listeners(server) && start_log() && start_fronts(server)) {
         log_info("version " PACKAGE_VERSION " ready: %u limit%s, room for %u key%s",
@@ -488,6 +514,9 @@ enum exit_status server_run(struct config *config, const char *config_path, bool
         batch_release(&server->control);
         if (status == EXIT_STATUS_OK)
             log_info("stopped");
+    } else if (server->keeper.ended_by != 0) {
+        log_info("stopped");
+        status = EXIT_STATUS_OK;
     }
     notify_close(&server->notify);
     if (server->brain != NULL)

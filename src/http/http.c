@@ -254,6 +254,7 @@ static enum http_terse terse_of(const struct request *request)
     case MESSAGE_METRICS:
     case MESSAGE_KEYS:
     case MESSAGE_RELOAD_FAILED:
+    case MESSAGE_STATE_LOST:
     case MESSAGE_LIMITS:
     case MESSAGE_STOP:
         break;

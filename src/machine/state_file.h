@@ -7,7 +7,8 @@
  *
  * Where the file fails under it (the disk is full, a read fails, somebody cut the
  * file) a page of zeros takes the place of the page that is gone, once and for all,
- * and the process goes on; state_file_failures then says so. A process guards two
+ * and the process goes on; state_file_failures then says so. Where many are gone, pages
+ * around them that are not are taken out of the file too, as they are. A process guards two
  * files at most, one and the one that takes its place: a signal handler has no other
  * way to find them.
  *
@@ -34,6 +35,12 @@ int state_file_length(const struct state_file *file, size_t *bytes);
 
 /* Whether nothing was ever written to it. */
 bool state_file_is_blank(const struct state_file *file);
+
+/* Whether the file that is open is no longer the one at its path. Not if that cannot be told. */
+bool state_file_has_left(const struct state_file *file, const char *path);
+
+/* Takes it from everybody but its owner. *was_shared: others could have read or written it. */
+int state_file_make_private(const struct state_file *file, bool *was_shared);
 
 /* Makes it that long, all zeros. */
 int state_file_clear(struct state_file *file, size_t bytes);

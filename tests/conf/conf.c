@@ -12,6 +12,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -646,6 +647,45 @@ static void test_file_of_empty_mappings(void **state)
     free(text);
 }
 
+/* That a configuration whose state is that path, with that file for the token, is refused for it. */
+static void check_state(const char *state, const char *token, const char *what)
+{
+    char *text = NULL, *wanted = NULL;
+    assert_true(asprintf(&text, "state: %s\nadmin_token_file: %s\nlimits:\n" DEFAULT_LIMIT, state,
+                         token) > 0);
+    assert_true(asprintf(&wanted,
+                         "f:1:8: state \"%s\" is %s; write the path of a file that is for the "
+                         "state alone, such as /var/lib/allowd/state\n",
+                         state, what) > 0);
+    check_text(text, false, wanted);
+    free(text);
+    free(wanted);
+}
+
+/* By whatever name: what is no state is put aside at the start. */
+static void test_state_in_a_file_of_another_use(void **state)
+{
+    (void)state;
+    static const char secret[] = "0123456789abcdef";
+    char *token = write_file("token", secret, sizeof secret - 1), *link = joined(scratch, "link", "");
+    char *self = joined(scratch, "f", ""), *round = joined(scratch, ".", "/token");
+    assert_int_equal(chmod(token, 0600), 0);
+    check_state(self, token, "this configuration");
+    check_state(token, token, "the admin_token_file");
+    check_state(round, token, "the admin_token_file");
+    assert_int_equal(linkat(AT_FDCWD, token, AT_FDCWD, link, 0), 0);
+    check_state(link, token, "the admin_token_file");
+    unlink(link);
+    assert_int_equal(symlink(self, link), 0);
+    check_state(link, token, "this configuration");
+    unlink(link);
+    unlink(token);
+    free(token);
+    free(link);
+    free(self);
+    free(round);
+}
+
 /* A file of so many checks, the first of them with so many proxies. */
 static char *many_checks(unsigned count, unsigned proxies)
 {
@@ -864,6 +904,7 @@ static const struct CMUnitTest functions[] = {
     cmocka_unit_test(test_many_overrides),
     cmocka_unit_test(test_many_overrides_together),
     cmocka_unit_test(test_file_of_empty_mappings),
+    cmocka_unit_test(test_state_in_a_file_of_another_use),
     cmocka_unit_test(test_many_checks),
     cmocka_unit_test(test_many_addresses),
     cmocka_unit_test(test_long_texts_are_shortened),

@@ -26,6 +26,12 @@ SEED = int(os.environ.get("ALLOWD_SEED") or random.randrange(10**9))
 NOBODY = 65534
 
 
+def become_nobody():
+    os.setgroups([])
+    os.setgid(NOBODY)
+    os.setuid(NOBODY)
+
+
 class StateCase(unittest.TestCase):
     """With a directory of its own for the state, and daemons that use it."""
 
@@ -152,6 +158,85 @@ class Restarts(StateCase):
         self.assertLess(os.stat(self.path).st_size, before)
         self.assertEqual(os.listdir(self.directory), ["state"])
 
+    def test_what_is_in_the_way_of_another_number_of_keys_stays(self):
+        daemon = self.start(self.config("max_keys: 100\n"))
+        self.take(daemon, "key", 4)
+        daemon.kill()
+        new = self.path + ".new"
+        for precious in (b"precious", bytes(8192) + b"precious" * 1000):
+            with self.subTest(len(precious)):
+                with open(new, "wb") as file:
+                    file.write(precious)
+                os.chmod(new, 0o644)
+                self.serves_with_the_old_number(200)
+                with open(new, "rb") as file:
+                    self.assertEqual(file.read(), precious)
+                self.assertEqual(os.stat(new).st_mode & 0o7777, 0o644)
+                os.remove(new)
+        for put in (os.mkdir, os.mkfifo, lambda path: os.symlink(self.path + "2", path)):
+            put(new)
+            self.serves_with_the_old_number(200)
+            self.assertTrue(os.path.lexists(new))
+            (os.rmdir if os.path.isdir(new) else os.remove)(new)
+        self.assertEqual(os.listdir(self.directory), ["state"])
+        daemon = self.start(self.config("max_keys: 200\n"))
+        daemon.wait_for_line(r"state \S+: 1 key restored$")
+        daemon.wait_for_line(" ready: 1 limit, room for 200 keys$")
+        self.assertEqual(self.metric(daemon, "allowd_keys_max"), 200)
+        self.assertEqual(self.remaining(daemon, "key"), 6)
+        daemon.stop()
+
+    def serves_with_the_old_number(self, max_keys):
+        daemon = self.start(self.config(f"max_keys: {max_keys}\n"))
+        daemon.wait_for_line(r"cannot make \S+\.new: something else is there; move it away, "
+                             "then restart; max_keys stays 100$")
+        daemon.wait_for_line(" ready: 1 limit, room for 100 keys$")
+        self.assertEqual(self.metric(daemon, "allowd_keys_max"), 100)
+        self.assertEqual(self.remaining(daemon, "key"), 6)
+        self.assert_sound(daemon)
+        daemon.stop()
+
+    def test_what_a_move_that_was_cut_short_has_left_is_no_hindrance(self):
+        daemon = self.start(self.config("max_keys: 100\n"))
+        self.take(daemon, "key", 4)
+        daemon.kill()
+        new = self.path + ".new"
+        for left, size, max_keys in ((b"", 0, 200), (b"", 10000, 300), (b"allowd\r\n", 10000, 400)):
+            with open(new, "wb") as file:
+                file.write(left)
+            os.truncate(new, size)
+            os.chmod(new, 0o666)
+            daemon = self.start(self.config(f"max_keys: {max_keys}\n"))
+            daemon.wait_for_line(f"moved from max_keys [0-9]+ to {max_keys}")
+            self.assertEqual(self.remaining(daemon, "key"), 6)
+            self.assertEqual(os.stat(self.path).st_mode & 0o7777, 0o600)
+            daemon.kill()
+        self.assertEqual(os.listdir(self.directory), ["state"])
+
+    def test_a_file_that_others_may_use_is_taken_from_them(self):
+        for mode in (0o640, 0o606, 0o666, 0o620):
+            with self.subTest(oct(mode)):
+                daemon = self.start()
+                self.take(daemon, "key")
+                daemon.kill()
+                os.chmod(self.path, mode)
+                daemon = self.start()
+                daemon.wait_for_line(r"warning: \S+/state could be read or written by others, .*; "
+                                     "it is 0600 now$")
+                self.assertEqual(os.stat(self.path).st_mode & 0o7777, 0o600)
+                self.assert_sound(daemon)
+                daemon.kill()
+
+    def test_the_mode_of_a_file_that_is_none_stays(self):
+        with open(self.path, "wb") as file:
+            file.write(b"precious" * 1000)
+        os.chmod(self.path, 0o644)
+        daemon = self.start()
+        daemon.stop()
+        self.assertEqual(os.stat(self.path + ".refused").st_mode & 0o7777, 0o644)
+        self.assertEqual(os.stat(self.path).st_mode & 0o7777, 0o600)
+        self.assertNotIn("by others", "".join(daemon.log()))
+
     def test_a_state_that_is_none_is_put_aside(self):
         with open(self.path, "wb") as file:
             file.write(b"precious" * 1000)
@@ -208,11 +293,28 @@ class Lock(StateCase):
 
     def test_a_signal_ends_the_waiting(self):
         first = self.start()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            second = self.start(wait=False)
+            second.wait_for_line("waiting for the process")
+            second.signal(number)
+            self.assertEqual(second.wait(), 0)
+            self.assertRegex(second.log()[-2], ": no longer waiting for the state /")
+            self.assertEqual(second.log()[-1], "allowd: stopped")
+        self.take(first, "key")
+        first.stop()
+
+    def test_a_reload_waits_as_well(self):
+        first = self.start()
+        self.take(first, "key", 4)
         second = self.start(wait=False)
         second.wait_for_line("waiting for the process")
-        second.signal(signal.SIGTERM)
-        self.assertEqual(second.wait(), 1)
+        second.write_config(self.config().replace("burst: 10", "burst: 5"))
+        second.signal(signal.SIGHUP)
         first.stop()
+        second.wait_for_line("Hangup: reloading")
+        second.wait_for_line("reloaded ")
+        self.assertEqual(self.remaining(second, "key"), 5)
+        second.stop()
 
 
 class Unusable(StateCase):
@@ -238,16 +340,26 @@ class Unusable(StateCase):
         path = os.path.join(self.directory, "allowd.yaml")
         with open(path, "w", encoding="ascii") as file:
             file.write(self.config())
-
-        def become_nobody():
-            os.setgroups([])
-            os.setgid(NOBODY)
-            os.setuid(NOBODY)
         daemon = self.start_plain(["-c", path], prepare=become_nobody)
         daemon.wait_for_line("cannot open the state .*Permission denied; serving without it")
         self.assert_degraded(daemon, "cannot be written")
         self.take(daemon, "key", 4)
         self.assertEqual(self.remaining(daemon, "key"), 6)
+        daemon.stop()
+
+    @unittest.skipUnless(os.getuid() == 0, "takes root, to become somebody else")
+    def test_a_file_of_somebody_elses_that_others_may_use(self):
+        os.chmod(self.directory, 0o755)
+        daemon = self.start()
+        daemon.stop()
+        os.chmod(self.path, 0o666)
+        path = os.path.join(self.directory, "allowd.yaml")
+        with open(path, "w", encoding="ascii") as file:
+            file.write(self.config())
+        daemon = self.start_plain(["-c", path], prepare=become_nobody)
+        daemon.wait_for_line(r"warning: cannot take \S+/state away from others: Operation not "
+                             "permitted; chown it, and chmod 0600$")
+        self.assert_sound(daemon)
         daemon.stop()
 
     def start_plain(self, arguments, **options):
@@ -346,6 +458,62 @@ class Failing(StateCase):
             self.assertEqual(self.remaining(daemon, "key"), 0)
             self.assertEqual(self.metric(daemon, "allowd_state_refused_total"), 0)
             daemon.stop()
+
+
+class Gone(StateCase):
+    """Files that are no longer where the next process looks for them."""
+
+    GONE = r"error: state \S+/state is no longer there: "
+
+    def assert_noticed(self, daemon):
+        daemon.wait_for_line(self.GONE)
+        wait_until(lambda: self.readiness(daemon)[0] == 503, "it says that it is not ready")
+        self.assert_degraded(daemon, "removed or replaced")
+        self.assertEqual(self.remaining(daemon, "key"), 6)
+        self.take(daemon, "key", 2)
+        self.assertEqual(self.remaining(daemon, "key"), 4)
+
+    def test_removed(self):
+        daemon = self.start()
+        self.take(daemon, "key", 4)
+        self.assert_sound(daemon)
+        os.remove(self.path)
+        self.assert_noticed(daemon)  # without any occasion
+        daemon.reload(self.config())
+        daemon.reload(self.config())
+        self.assertEqual(len(re.findall(self.GONE, "\n".join(daemon.log()))), 1)
+        daemon.stop()
+        daemon = self.start()
+        self.assert_sound(daemon)
+        self.assertEqual(self.remaining(daemon, "key"), 10)
+        daemon.stop()
+
+    def test_each_way_to_be_gone(self):
+        directory = os.path.join(self.directory, "more")
+        path = os.path.join(directory, "state")
+
+        def replace():
+            shutil.copy(path, path + "2")
+            os.rename(path + "2", path)
+
+        def replace_directory():
+            os.remove(path)
+            os.rmdir(directory)
+            with open(directory, "wb"):
+                pass
+        for way in (replace, replace_directory, lambda: os.rename(path, path + "2"),
+                    lambda: os.rename(directory, directory + "2"),
+                    lambda: (os.remove(path), os.symlink("elsewhere", path))):
+            os.mkdir(directory)
+            daemon = self.start(self.config(state=path))
+            self.take(daemon, "key", 4)
+            daemon.reload(self.config(state=path))
+            self.assert_sound(daemon)
+            way()
+            daemon.reload(self.config(state=path))
+            self.assert_noticed(daemon)
+            daemon.stop()
+            subprocess.run(["rm", "-rf", directory, directory + "2"], check=True)
 
 
 class Kills(StateCase):

@@ -202,6 +202,7 @@ static void answer(struct message *message)
         ask_brain(message);
         return;
     case MESSAGE_RELOAD_FAILED:
+    case MESSAGE_STATE_LOST:
     case MESSAGE_LIMITS:
     case MESSAGE_STOP:
         fuzz_fail(__FILE__, __LINE__, "no client stops or reloads the brain");

@@ -1,4 +1,5 @@
 /* Keeping: what another process goes on from, in virtual time, whatever clocks and limits do meanwhile. */
+#include "brain/core.h"
 #include "pure/bytes.h"
 #include "support/brain_fixture.h"
 #include "support/dice.h"
@@ -379,6 +380,24 @@ static void restarts_with_ever_other_limits_mint_nothing(void **state)
     machine_release(&machine);
 }
 
+/* A start that swept the whole table would take seconds where there are millions of keys. */
+static void restarts_with_the_same_limits_sweep_nothing(void **state)
+{
+    (void)state;
+    struct machine machine;
+    machine_init(&machine, one_limit(100, 20, one_per_second), FIXTURE_MAX_KEYS);
+    fixture_drain(&machine.fixture, "key", NULL);
+    for (int i = 0; i < 100; i++) {
+        machine_kill(&machine);
+        machine_start(&machine, plain());
+        const struct table *table = &machine.fixture.brain->buckets.table;
+        assert_int_equal(table->laps, 0);
+        assert_int_equal(table->hand, 0);
+    }
+    assert_int_equal(level(&machine, "key"), 0);
+    machine_release(&machine);
+}
+
 static struct limits *overridden(int64_t until_s)
 {
     const struct override_terms override = {
@@ -431,6 +450,27 @@ static void an_override_that_has_ended_stays_so(void **state)
     machine.wall_ns -= 20 * (uint64_t)NS_PER_S;
     machine_start(&machine, overridden(until_s));
     assert_int_equal(level(&machine, "vip"), tenths);
+    machine_release(&machine);
+}
+
+/* ---- a file that is gone ---- */
+
+static void what_is_told_first_of_a_lost_state_holds(void **state)
+{
+    (void)state;
+    static const char first[] = "one reason", second[] = "another";
+    struct machine machine;
+    machine_of(&machine);
+    fixture_drain(&machine.fixture, "key", NULL);
+    assert_null(fixture_daemon(&machine.fixture).lost_state);
+    struct message lost[] = {
+        {.kind = MESSAGE_STATE_LOST, .ask.lost_state = first},
+        {.kind = MESSAGE_STATE_LOST, .ask.lost_state = second},
+    };
+    struct message *messages[] = {&lost[0], &lost[1]};
+    assert_int_equal(brain_answer(machine.fixture.brain, messages, 2), 2);
+    assert_ptr_equal(fixture_daemon(&machine.fixture).lost_state, first);
+    assert_int_equal(level(&machine, "key"), 0);
     machine_release(&machine);
 }
 
@@ -619,6 +659,75 @@ static void of_limits_that_were_lost_those_before_hold(void **state)
     machine_release(&machine);
 }
 
+/* A limit of one bucket, and of two for one key. */
+static struct limits *two_for_a_vip(void)
+{
+    const struct override_terms override = {
+        .key = "vip",
+        .until_s = OVERRIDE_FOR_EVER,
+        .buckets_count = 2,
+        .buckets = {{"s", 1000, {1, 1000}}, {"m", 5000, {1, 60000}}},
+    };
+    const struct limit_terms terms = {
+        .name = LIMIT_DEFAULT_NAME,
+        .buckets_count = 1,
+        .buckets = {{.burst = 10, .rate = one_per_second}},
+        .overrides_count = 1,
+        .overrides = &override,
+    };
+    struct limits *limits = limits_new(1, 100);
+    assert_non_null(limits);
+    assert_true(limits_add(limits, &terms));
+    return limits;
+}
+
+static struct place place_of(struct machine *machine, const char *key)
+{
+    const struct bucket_question ask = {.key = key, .key_len = strlen(key)};
+    return buckets_place(&machine->fixture.brain->buckets, brain_limits(machine->fixture.brain), &ask);
+}
+
+/* What somebody could write who has the file: the entry of a key with full buckets of another's. */
+static void put_on_the_line_of(struct machine *machine, const char *key, const char *other)
+{
+    struct buckets *buckets = &machine->fixture.brain->buckets;
+    struct place own = place_of(machine, key), place = place_of(machine, other);
+    const struct line *line = buckets_line(buckets, &place);
+    uint64_t marks[BUCKETS_MAX];
+    for (unsigned i = 0; i < line->count; i++)
+        marks[i] = credit_seal(credit_full_mark(&line->credit[i]));
+    uint32_t slot = table_find(&buckets->table, own.hash, key, strlen(key), own.owner);
+    assert_int_not_equal(slot, TABLE_NONE);
+    assert_int_not_equal(own.line, place.line);
+    assert_true(table_replace(&buckets->table, slot, place.line, marks, line->count));
+}
+
+static void an_entry_on_the_line_of_another_key_is_emptied(void **state)
+{
+    (void)state;
+    for (int is_restarted = 0; is_restarted < 2; is_restarted++) {
+        struct machine machine;
+        machine_init(&machine, two_for_a_vip(), FIXTURE_MAX_KEYS);
+        assert_true(fixture_allows(&machine.fixture, "vip", 1));
+        assert_true(fixture_allows(&machine.fixture, "other", 1));
+        put_on_the_line_of(&machine, "vip", "other");
+        put_on_the_line_of(&machine, "other", "vip");
+        if (is_restarted) {
+            machine_kill(&machine);
+            machine_start(&machine, two_for_a_vip());
+        }
+        assert_false(fixture_allows(&machine.fixture, "vip", 1));
+        assert_false(fixture_allows(&machine.fixture, "other", 1));
+        assert_int_equal(machine.fixture.brain->buckets.table.damage.emptied, 2);
+        machine_pass(&machine, 3000);
+        assert_int_equal(fixture_status(&machine.fixture, "vip").buckets[0].remaining_tokens, 3);
+        assert_int_equal(fixture_status(&machine.fixture, "vip").buckets[1].remaining_tokens, 0);
+        assert_int_equal(fixture_status(&machine.fixture, "other").remaining_tokens, 3);
+        assert_int_equal(machine.fixture.brain->buckets.table.damage.emptied, 2);
+        machine_release(&machine);
+    }
+}
+
 static void each_truncation_is_refused(void **state)
 {
     (void)state;
@@ -686,11 +795,14 @@ int main(void)
         cmocka_unit_test(a_restart_with_other_limits_is_a_reload),
         cmocka_unit_test(a_restart_with_another_tick_goes_on_from_the_last_one),
         cmocka_unit_test(restarts_with_ever_other_limits_mint_nothing),
+        cmocka_unit_test(restarts_with_the_same_limits_sweep_nothing),
         cmocka_unit_test(an_override_that_ends_meanwhile_does_so_at_its_time),
         cmocka_unit_test(an_override_that_has_ended_stays_so),
+        cmocka_unit_test(what_is_told_first_of_a_lost_state_holds),
         cmocka_unit_test(another_number_of_keys_keeps_all_that_fits),
         cmocka_unit_test(each_bit_flip_is_refused_or_mended),
         cmocka_unit_test(of_limits_that_were_lost_those_before_hold),
+        cmocka_unit_test(an_entry_on_the_line_of_another_key_is_emptied),
         cmocka_unit_test(each_truncation_is_refused),
         cmocka_unit_test(other_layouts_are_refused),
         cmocka_unit_test(what_nobody_began_is_blank),

@@ -5,6 +5,7 @@
 #include "support/unit.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -182,6 +183,70 @@ static void without_room_nothing_is_written(void **state)
     fixture_free(&fixture);
 }
 
+/* A limit with so many overrides, which hold until then. */
+static struct limits *overridden(uint32_t count, int64_t until_s, uint64_t burst)
+{
+    struct override_terms *overrides = calloc(count, sizeof overrides[0]);
+    char (*keys)[16] = calloc(count, sizeof keys[0]);
+    assert_true(overrides != NULL && keys != NULL);
+    for (uint32_t i = 0; i < count; i++) {
+        snprintf(keys[i], sizeof keys[i], "%" PRIu32, i);
+        overrides[i] = (struct override_terms){
+            .key = keys[i],
+            .action = OVERRIDE_DENY,
+            .until_s = until_s,
+        };
+    }
+    struct limit_terms terms = {
+        .name = LIMIT_DEFAULT_NAME,
+        .buckets_count = 1,
+        .buckets = {{.burst = burst, .rate = one_per_second}},
+        .overrides_count = count,
+        .overrides = overrides,
+    };
+    struct limits *limits = limits_new(1, 100);
+    assert_non_null(limits);
+    assert_true(limits_add(limits, &terms));
+    free(overrides);
+    free(keys);
+    return limits;
+}
+
+/* The number of a line's override has 16 bits, and each takes memory. */
+static void more_overrides_than_a_limit_may_have_are_damage(void **state)
+{
+    (void)state;
+    static const uint32_t counts[] = {OVERRIDES_MAX, OVERRIDES_MAX + 1};
+    for (size_t i = 0; i < LENGTH(counts); i++) {
+        struct fixture fixture = fixture_new(), read = fixture_new();
+        install(&fixture, overridden(counts[i], OVERRIDE_FOR_EVER, 10), 0);
+        assert_int_equal(read_into(&read, bytes, write_of(&fixture)),
+                         counts[i] > OVERRIDES_MAX ? SNAPSHOT_DAMAGED : SNAPSHOT_OK);
+        fixture_free(&fixture);
+        fixture_free(&read);
+    }
+}
+
+/* Overrides that had ended before take no lines, so that there may be ever more of them. */
+static void as_many_overrides_are_written_as_are_read(void **state)
+{
+    (void)state;
+    enum { EDITIONS = 16, LONG_ROOM = 8 << 20 };
+    struct fixture fixture = fixture_new(), read = fixture_new();
+    unsigned char *room = malloc(LONG_ROOM);
+    assert_non_null(room);
+    for (uint64_t i = 0; i < EDITIONS; i++)
+        install(&fixture, overridden(OVERRIDES_MAX, 100, 10 + i), 200);
+    size_t len = snapshot_write(fixture.lines, room, LONG_ROOM);
+    assert_in_range(len, 1, LONG_ROOM);
+    assert_int_equal(read_into(&read, room, len), SNAPSHOT_OK);
+    install(&fixture, overridden(1, 100, 10), 200);
+    assert_int_equal(snapshot_write(fixture.lines, room, LONG_ROOM), 0);
+    free(room);
+    fixture_free(&fixture);
+    fixture_free(&read);
+}
+
 static void a_snapshot_cut_short_or_too_long_is_damaged(void **state)
 {
     (void)state;
@@ -253,6 +318,8 @@ int main(void)
         cmocka_unit_test(what_is_written_is_read_back),
         cmocka_unit_test(lines_that_were_read_go_on),
         cmocka_unit_test(without_room_nothing_is_written),
+        cmocka_unit_test(more_overrides_than_a_limit_may_have_are_damage),
+        cmocka_unit_test(as_many_overrides_are_written_as_are_read),
         cmocka_unit_test(a_snapshot_cut_short_or_too_long_is_damaged),
         cmocka_unit_test(no_bytes_do_harm),
     };

@@ -1,0 +1,156 @@
+/* The state file: what a process goes on with where the file fails under its mapping. */
+#include "support/unit.h"
+
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/mount.h>
+
+/* Its own source, to know when it replaces more than pages, and to have any page lost. */
+#include "machine/state_file.c"
+
+enum { PAGE_BYTES = 4096 };
+
+struct fixture {
+    char directory[PATH_MAX], path[PATH_MAX + 8];
+    struct state_file file;
+};
+
+static void fixture_init(struct fixture *fixture)
+{
+    const char *directory = getenv("TMPDIR");
+    *fixture = (struct fixture){.file = {.descriptor = -1}};
+    snprintf(fixture->directory, sizeof fixture->directory, "%s/allowd-unit-XXXXXX",
+             directory != NULL ? directory : "/tmp");
+    assert_non_null(mkdtemp(fixture->directory));
+    snprintf(fixture->path, sizeof fixture->path, "%s/state", fixture->directory);
+}
+
+static void fixture_map(struct fixture *fixture, size_t pages)
+{
+    assert_int_equal(state_file_open(&fixture->file, fixture->path), 0);
+    assert_int_equal(state_file_clear(&fixture->file, pages * PAGE_BYTES), 0);
+    assert_int_equal(state_file_map(&fixture->file, pages * PAGE_BYTES), 0);
+    assert_int_equal(guarded.page_bytes, PAGE_BYTES);
+}
+
+static void fixture_release(struct fixture *fixture)
+{
+    state_file_close(&fixture->file);
+    unlink(fixture->path);
+    rmdir(fixture->directory);
+}
+
+static uint64_t *number_in(const struct fixture *fixture, size_t page)
+{
+    return (uint64_t *)((char *)fixture->file.memory + page * PAGE_BYTES) + page % 500;
+}
+
+static void lose(const struct fixture *fixture, size_t page)
+{
+    const char *at = (const char *)number_in(fixture, page);
+    assert_true(replace_page(range_around(at), at));
+}
+
+/* How many mappings the process has. */
+static unsigned mappings(void)
+{
+    unsigned count = 0;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    assert_non_null(maps);
+    for (int c; (c = fgetc(maps)) != EOF;)
+        count += c == '\n';
+    fclose(maps);
+    return count;
+}
+
+/* Odd pages reach the file, and every eighth of them holds something; even ones are lost. */
+static bool holds(size_t page)
+{
+    return page % 2 == 0 || page % 16 == 5;
+}
+
+static void blocks_that_take_the_place_of_too_many_pages_hold_what_was_in_them(void **state)
+{
+    (void)state;
+    enum { BLOCK_PAGES = BLOCK_BYTES / PAGE_BYTES, PAGES = 2 * SINGLES_MAX + 5 * BLOCK_PAGES + 7 };
+    struct fixture fixture;
+    fixture_init(&fixture);
+    fixture_map(&fixture, PAGES);
+    for (size_t page = 1; page < PAGES; page += 2)
+        if (holds(page))
+            *number_in(&fixture, page) = page;
+    unsigned before = mappings();
+    for (size_t page = 0; page < PAGES; page += 2) {
+        lose(&fixture, page);
+        assert_int_equal(*number_in(&fixture, page), 0);
+        *number_in(&fixture, page) = page;
+    }
+    assert_in_range(mappings() - before, SINGLES_MAX, 2 * SINGLES_MAX + 12);
+    lose(&fixture, 1); /* a block all of single pages */
+    lose(&fixture, PAGES - 1);
+    for (size_t page = 0; page < PAGES; page++)
+        assert_int_equal(*number_in(&fixture, page), holds(page) ? page : 0);
+    fixture_release(&fixture);
+}
+
+static void beyond_the_end_of_the_file_all_is_zeros(void **state)
+{
+    (void)state;
+    enum { PAGES = 100, LEFT = 30 };
+    struct fixture fixture;
+    fixture_init(&fixture);
+    fixture_map(&fixture, PAGES);
+    for (size_t page = 0; page < PAGES; page++)
+        *number_in(&fixture, page) = page + 1;
+    assert_int_equal(truncate(fixture.path, (off_t)LEFT * PAGE_BYTES), 0);
+    assert_int_equal(state_file_failures(), 0);
+    for (size_t page = 0; page < PAGES; page++)
+        assert_int_equal(*number_in(&fixture, page), page < LEFT ? page + 1 : 0);
+    assert_int_equal(state_file_failures(), 1);
+    fixture_release(&fixture);
+}
+
+/* A disk of that size, which this process alone sees. */
+static bool mount_small_disk(const char *path)
+{
+    return unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount("tmpfs", path, "tmpfs", 0, "size=64k") == 0;
+}
+
+/* More places by far than there may be mappings. */
+static void a_disk_full_under_a_large_file_ends_nothing(void **state)
+{
+    (void)state;
+    enum { LOST = 70000, APART = 3, WRITTEN = 16 };
+    struct fixture fixture;
+    fixture_init(&fixture);
+    if (!mount_small_disk(fixture.directory)) {
+        rmdir(fixture.directory);
+        skip();
+    }
+    fixture_map(&fixture, (size_t)APART * LOST);
+    for (size_t i = 0; i < LOST; i++) {
+        volatile uint64_t *number = number_in(&fixture, APART * i);
+        assert_int_equal(*number, 0);
+        if (i % WRITTEN == 0)
+            *number = i + 1;
+    }
+    assert_in_range(state_file_failures(), SINGLES_MAX, LOST);
+    assert_in_range(mappings(), SINGLES_MAX, 40000);
+    for (size_t i = 0; i < LOST; i += WRITTEN)
+        assert_int_equal(*number_in(&fixture, APART * i), i + 1);
+    state_file_close(&fixture.file);
+    umount2(fixture.directory, MNT_DETACH);
+    rmdir(fixture.directory);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(blocks_that_take_the_place_of_too_many_pages_hold_what_was_in_them),
+        cmocka_unit_test(beyond_the_end_of_the_file_all_is_zeros),
+        cmocka_unit_test(a_disk_full_under_a_large_file_ends_nothing),
+    };
+    return cmocka_run_group_tests_name("state_file", tests, NULL, NULL);
+}
