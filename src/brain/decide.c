@@ -18,7 +18,8 @@ static const struct override *override_at(const struct brain *brain, const struc
 
 static enum override_action action_at(const struct brain *brain, const struct place *place)
 {
-    return place->override < 0 ? OVERRIDE_TERMS : override_at(brain, place)->action;
+    const struct override *override = override_at(brain, place);
+    return override == NULL ? OVERRIDE_TERMS : override->action;
 }
 
 static const struct allowance *allowance_at(const struct brain *brain, const struct place *place)

@@ -323,7 +323,7 @@ static void list_denied(const struct search *search)
 static uint64_t denied_over_ms(const struct brain *brain)
 {
     uint64_t over_ns = brain->now_ns - brain->denied.began_ns +
-                       (HITTERS_WINDOWS - 1) * HITTERS_WINDOW_S * (uint64_t)NS_PER_S;
+                       (HITTERS_WINDOWS - 1) * (HITTERS_WINDOW_S * NS_PER_S);
     uint64_t uptime_ns = brain->now_ns - brain->started_ns;
     return (over_ns < uptime_ns ? over_ns : uptime_ns) / NS_PER_MS;
 }

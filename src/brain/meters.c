@@ -4,7 +4,7 @@
 #include <string.h>
 
 const char *const decision_names[DECISION_COUNT] = {
-#define X(name, label) [DECISION_##name] = label,
+#define X(name, label) [DECISION_##name] = (label),
     DECISIONS(X)
 #undef X
 };

@@ -103,9 +103,10 @@ bool client_ip_find(const struct trusted *trusted, const struct check_request *r
 
     struct ip found;
     bool is_decided = false;
-    while (fields > 0 && !is_decided)
+    do {
         if (!walk(trusted, forwarded_field(request, FORWARDED_FOR, --fields), &found, &is_decided))
             return false;
+    } while (fields > 0 && !is_decided);
     *ip = found;
     return true;
 }

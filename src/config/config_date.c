@@ -33,7 +33,7 @@ static enum date parse_offset(const char *text, int64_t *offset_s)
     int hours = two_digits(text + 1), minutes = two_digits(text + 4);
     if (hours > 23 || minutes > 59)
         return DATE_NONEXISTENT;
-    *offset_s = (text[0] == '-' ? -1 : 1) * (hours * 60 + minutes) * 60;
+    *offset_s = (text[0] == '-' ? INT64_C(-60) : 60) * (hours * 60 + minutes);
     return DATE_OK;
 }
 

@@ -36,6 +36,7 @@ static size_t character_size(const char *bytes, size_t len, const char **wrong)
         size = 1;
         while (size < len && is_continuation(bytes[size]))
             size++;
+        /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): NUL is a control character too */
     } else if (fault == KEY_HAS_CONTROL && memchr("\t\n\r", bytes[0], 3) == NULL) {
         *wrong = "a control character";
     } else if (size == 3 && memcmp(bytes, "\xef\xbf\xbe", 3) >= 0) {
@@ -77,6 +78,7 @@ const char *config_shorten(const char *text, char shortened[CONFIG_SHORT_MAX])
     len = CONFIG_SHORT_MAX - sizeof rest;
     while (len > 0 && is_continuation(text[len]))
         len--;
+    /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): the next one brings the NUL */
     memcpy(shortened, text, len);
     memcpy(shortened + len, rest, sizeof rest);
     return shortened;

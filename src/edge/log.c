@@ -75,7 +75,7 @@ static void append_time(struct log_text *line)
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &date);
     size_t len = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &date);
-    snprintf(text + len, sizeof text - len, ".%03dZ", (int)(now.tv_nsec / NS_PER_MS));
+    snprintf(text + len, sizeof text - len, ".%03dZ", (int)(now.tv_nsec / (long)NS_PER_MS));
     log_text_own(line, text);
 }
 

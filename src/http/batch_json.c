@@ -16,7 +16,7 @@
 
 /* The largest batch there can be takes 1 MiB, and the longest string four times
  * its length: what wants more is no batch. */
-#define ARENA_MAX_BYTES (8 * BATCH_JSON_BODY_MAX)
+#define ARENA_MAX_BYTES ((size_t)8 * BATCH_JSON_BODY_MAX)
 
 /* A typical batch takes 13 times its length. */
 #define ARENA_FIRST_BYTES(len) (14 * (len) + 4096)

@@ -54,6 +54,7 @@ struct reload *reload_ask(const struct reload_desk *desk)
         return NULL;
     atomic_init(&reload->is_done, false);
     atomic_init(&reload->is_left_by_one, false);
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): it is the pointer that goes over */
     if (write(desk->in, &reload, sizeof reload) == sizeof reload)
         return reload;
     free(reload);
@@ -76,6 +77,7 @@ void reload_leave(struct reload *reload)
 struct reload *reload_next(const struct reload_desk *desk)
 {
     struct reload *reload;
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): as above */
     return read(desk->out, &reload, sizeof reload) == sizeof reload ? reload : NULL;
 }
 

@@ -19,7 +19,7 @@
 #define REPLY_VALUES_MAX 1280 /* bytes, NULs included */
 
 /* The most that RateLimit-Policy takes, which is the limits' and not in `values`. */
-#define REPLY_POLICY_MAX (BUCKETS_MAX * (POLICY_NAME_MAX + sizeof ", ;q=;w=" + 2 * 20))
+#define REPLY_POLICY_MAX (BUCKETS_MAX * (POLICY_NAME_MAX + sizeof ", ;q=;w=" + (size_t)2 * 20))
 
 /* A header field with a number that tells how the key stands. */
 struct reply_field {

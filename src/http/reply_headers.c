@@ -4,7 +4,7 @@
 
 #include <assert.h>
 
-#define NUMBER_MAX 20 /* digits */
+#define NUMBER_MAX ((size_t)20) /* digits */
 
 static uint64_t ceil_seconds(uint64_t ms)
 {

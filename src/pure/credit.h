@@ -31,8 +31,8 @@ enum credit_fault {
     CREDIT_OVERFLOWS,        /* the credit would pass its 63 bits within CREDIT_LIFETIME_MIN_MS */
 };
 
-#define CREDIT_FILL_MAX_MS (100ull * 365 * MS_PER_DAY)
-#define CREDIT_LIFETIME_MIN_MS (20ull * 365 * MS_PER_DAY)
+#define CREDIT_FILL_MAX_MS ((uint64_t)(UINT64_C(100) * 365 * MS_PER_DAY))
+#define CREDIT_LIFETIME_MIN_MS ((uint64_t)(UINT64_C(20) * 365 * MS_PER_DAY))
 
 /* Sets up a full line. burst: 1 to TOKENS_MAX tokens; tick_ms: at least 1.
  * The line is untouched unless the result is CREDIT_OK. */

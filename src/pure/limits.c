@@ -44,7 +44,7 @@ static char *quote(const char *first, const char *second, const char *third)
     return quoted;
 }
 
-#define POLICY_ITEM_MAX (POLICY_NAME_MAX + sizeof ", ;q=;w=" + 2 * 20)
+#define POLICY_ITEM_MAX (POLICY_NAME_MAX + sizeof ", ;q=;w=" + (size_t)2 * 20)
 
 static char *policy_of(const struct allowance *allowance)
 {

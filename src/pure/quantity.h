@@ -22,11 +22,11 @@ enum quantity {
 /* The largest integer that an HTTP structured field can carry (RFC 9651, 3.3.1). */
 #define TOKENS_MAX 999999999999999u
 
-#define MS_PER_S 1000u
-#define MS_PER_DAY (24u * 3600u * MS_PER_S)
-#define PERIOD_MAX_MS (366ull * MS_PER_DAY)
-#define NS_PER_MS 1000000u
-#define NS_PER_S 1000000000u
+#define MS_PER_S UINT64_C(1000)
+#define MS_PER_DAY (MS_PER_S * 24 * 3600)
+#define PERIOD_MAX_MS (366 * MS_PER_DAY)
+#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_S UINT64_C(1000000000)
 
 /* A refill of `tokens` tokens every `period_ms` milliseconds, evenly spread. */
 struct rate {
