@@ -1,7 +1,7 @@
 /*
  * failpoint: preloaded into allowd, makes the call of number FAILPOINT_AT fail, or every
- * one from there on (FAILPOINT_ON=1). Calls are counted from the start of the process,
- * over all threads: those that allocate (FAILPOINT_KIND=allocation), or those that ask the
+ * one from there on (FAILPOINT_ON=1). Calls are counted from the start of the process to the end
+ * of main, for what comes after is the C library's and gcov's, over all threads: those that allocate (FAILPOINT_KIND=allocation), or those that ask the
  * system for something (FAILPOINT_KIND=call).
  *
  * FAILPOINT_FILE, of at least sizeof(struct told), hears how many calls there were and
@@ -36,6 +36,8 @@
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *block, size_t size);
+int __libc_start_main(int (*main)(int, char **, char **), int count, char **arguments,
+                      void (*init)(void), void (*fini)(void), void (*unload)(void), void *stack);
 
 struct told {
     atomic_ulong count;
@@ -75,6 +77,25 @@ static bool fails(bool is_call, const char *name, int error)
         strncpy(told->failed, name, sizeof told->failed - 1);
     errno = error;
     return true;
+}
+
+static int (*main_itself)(int, char **, char **);
+
+static int main_and_no_further(int count, char **arguments, char **variables)
+{
+    int status = main_itself(count, arguments, variables);
+    fail_at = 0;
+    return status;
+}
+
+/* What calls main. */
+int __libc_start_main(int (*main)(int, char **, char **), int count, char **arguments,
+                      void (*init)(void), void (*fini)(void), void (*unload)(void), void *stack)
+{
+    __typeof__(__libc_start_main) *real =
+        (__typeof__(__libc_start_main) *)dlsym(RTLD_NEXT, "__libc_start_main");
+    main_itself = main;
+    return real(main_and_no_further, count, arguments, init, fini, unload, stack);
 }
 
 void *malloc(size_t size)
