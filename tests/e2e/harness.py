@@ -69,15 +69,15 @@ class Daemon:
     _running = set()
 
     def __init__(self, config=None, listen=("127.0.0.1:0",), arguments=(), prepare=None,
-                 wait=True, descriptors=()):
+                 wait=True, descriptors=(), under=()):
         """config: the file's text, or None for no file. prepare: called in the child before
         it becomes allowd. wait: return only when it is ready. descriptors: of this process,
-        which it has as 3, 4, ..."""
+        which it has as 3, 4, ... under: a command that runs it, such as valgrind."""
         self.directory = tempfile.mkdtemp(prefix="allowd-e2e-")
         self.config_path = os.path.join(self.directory, "allowd.yaml")
         self.lines = []
         self._changed = threading.Condition()
-        command = [ALLOWD]
+        command = [*under, ALLOWD]
         if config is not None:
             self.write_config(config)
             command += ["-c", self.config_path]
