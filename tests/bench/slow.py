@@ -6,31 +6,30 @@ and while it does that to the caller's own. slowhttptest takes a good part of a 
 with few cores the second of these, not the first, is what the third is to be held against.
 Prints the medians of the 50th and 99th percentiles, and those of the ratios of each round.
 
-usage: slow.py ALLOWD [ROUNDS [SECONDS]]
+usage: slow.py BUILD-DIRECTORY [ROUNDS [SECONDS]]
 """
 
-import os
 import shutil
 import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 
-from bench import CONFIG, TARGET, Server
+import peers
+import run
 
 SLOW = 1000
 CONNECT_S = 4 # and 10 s after it connected the daemon ends each
 PACE_S = 0.002
-PORT, OTHER_PORT = 18431, 18432
+TARGET = "/allow?key=alice"
 REQUEST = f"GET {TARGET} HTTP/1.1\r\nHost: a\r\n\r\n".encode("ascii")
 
 
-def percentiles_us(seconds):
+def percentiles_us(port, seconds):
     """The 50th and the 99th of the time to an answer."""
     took = []
-    with socket.create_connection(("127.0.0.1", PORT)) as caller:
+    with socket.create_connection(("127.0.0.1", port)) as caller:
         caller.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         due = time.monotonic()
         while len(took) < seconds / PACE_S:
@@ -46,6 +45,7 @@ def percentiles_us(seconds):
 
 
 def slow_clients(port, seconds):
+    """slowhttptest, while it runs."""
     return subprocess.Popen(
         ["slowhttptest", "-H", "-c", str(SLOW), "-r", str(SLOW // CONNECT_S), "-i", "1", "-x", "24", "-p", "3",
          "-l", str(CONNECT_S + seconds + 2), "-u", f"http://127.0.0.1:{port}{TARGET}"],
@@ -59,17 +59,18 @@ def established(port):
     return len(listed.stdout.splitlines())
 
 
-def beside(port, seconds):
+def beside(slow_port, port, seconds):
     """The percentiles beside slow clients of a daemon, and how many those are."""
-    with slow_clients(port, seconds) as slow:
+    with slow_clients(slow_port, seconds) as slow:
         time.sleep(CONNECT_S + 0.5)
-        count = established(port)
-        percentiles = percentiles_us(seconds)
+        count = established(slow_port)
+        percentiles = percentiles_us(port, seconds)
         slow.terminate()
     return percentiles, count
 
 
 def show(name, which, rows):
+    """A line for a percentile."""
     none, other, own = (statistics.median(row[i][which] for row in rows) for i in range(3))
     to_none, to_other = (statistics.median(row[2][which] / row[i][which] for row in rows)
                          for i in (0, 1))
@@ -78,34 +79,23 @@ def show(name, which, rows):
 
 
 def main():
-    allowd = sys.argv[1]
+    """Three turns a round."""
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 5
     seconds = int(sys.argv[3]) if len(sys.argv) > 3 else 4
     for program, package in (("slowhttptest", "slowhttptest"), ("ss", "iproute2")):
         if shutil.which(program) is None:
             sys.exit(f"slow: {program} is missing; apt-get install {package}")
-    core = sorted(os.sched_getaffinity(0))[0]
     rows, counts = [], []
-    with tempfile.TemporaryDirectory() as folder:
-        config = os.path.join(folder, "bench.yaml")
-        with open(config, "w", encoding="ascii") as out:
-            out.write(CONFIG)
-        servers = [Server("allowd", [allowd, "-c", config, "-l", f"127.0.0.1:{port}"], port, core)
-                   for port in (PORT, OTHER_PORT)]
-        try:
-            for server in servers:
-                server.wait_until_it_answers()
-            for done in range(rounds):
-                quiet = percentiles_us(seconds)
-                (elsewhere, other_count), (here, count) = (
-                    beside(port, seconds) for port in (OTHER_PORT, PORT))
-                rows.append((quiet, elsewhere, here))
-                counts += [other_count, count]
-                print(f"\rslow clients: round {done + 1} of {rounds}", end="", file=sys.stderr)
-        finally:
-            for server in servers:
-                server.stop()
-    print(file=sys.stderr)
+    with run.new_run(sys.argv[1], rounds, seconds) as this_run, \
+            peers.started(this_run, ["allowd", "allowd"]) as (own, other):
+        for done in range(rounds):
+            quiet = percentiles_us(own.port, seconds)
+            (elsewhere, other_count), (here, count) = (
+                beside(port, own.port, seconds) for port in (other.port, own.port))
+            rows.append((quiet, elsewhere, here))
+            counts += [other_count, count]
+            this_run.progress(f"slow clients: round {done + 1} of {rounds}")
+        this_run.end_progress()
     print(f"{min(counts)} to {max(counts)} slow connections")
     show("p50", 0, rows)
     show("p99", 1, rows)
