@@ -114,7 +114,7 @@ static void beyond_the_end_of_the_file_all_is_zeros(void **state)
 /* A disk of that size, which this process alone sees. */
 static bool mount_small_disk(const char *path)
 {
-    return unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+    return unshare(CLONE_NEWNS) == 0 && mount("none", "/", "", MS_REC | MS_PRIVATE, "") == 0 &&
            mount("tmpfs", path, "tmpfs", 0, "size=64k") == 0;
 }
 
