@@ -429,15 +429,15 @@ class Status(ContractCase):
         self.assertEqual(grown, {"allowed": 11, "denied": 3, "resets": 1, "statuses": 1})
 
     def test_uptime_is_in_seconds(self):
+        started = time.monotonic()
         with Daemon() as daemon, Connection(daemon.address) as connection:
-            started = time.monotonic()
             uptimes = []
             while not uptimes or uptimes[-1] < 2:
                 connection.send(request_bytes("GET", "/status"))
                 uptimes.append(connection.receive().json()["uptime_s"])
                 self.assertLess(time.monotonic() - started, PATIENCE_S)
             self.assertEqual(uptimes, sorted(uptimes))
-            self.assertGreater(time.monotonic() - started, 0.9)
+            self.assertGreater(time.monotonic() - started, 2)
 
     def test_a_limit_needs_a_key(self):
         self.assert_problem(self.call("GET", "/status?limit=default"), 400, "key")
