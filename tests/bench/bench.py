@@ -12,6 +12,7 @@ import os
 import sys
 
 import figures
+import fill
 import goals
 import load
 import machine
@@ -86,7 +87,7 @@ def main():
     try:
         bench(sys.argv[1])
     except (ValueError, tools.ToolError, load.LoadError, servers.ServerError, peers_check.CheckError,
-            OSError) as fault:
+            fill.FillError, OSError) as fault:
         sys.exit(f"bench: {fault}")
     except KeyboardInterrupt:
         sys.exit(130)

@@ -12,8 +12,11 @@ from typing import Callable, NamedTuple
 
 import batches
 import core
+import idle
 import latency
 import loads
+import many_keys
+import memory
 import sockets
 import threads
 import throughput
@@ -71,6 +74,14 @@ GOALS = (
          threads.two),
     Goal("brain", "brain: a decision, 1 million keys, batches of 64", "one dependent memory miss", "<=", 1.0, "",
          core.decision_to_miss),
+    Goal("memory", "memory a key, 17-byte keys, 10 million, all told", "half of Redis hash and string, nginx zone",
+         "<=", 56, "bytes", memory.a_key),
+    Goal("p99-keys", "p99 with 10 million half-drained keys", "1,000 keys", "<=", 1.25, "", many_keys.p99),
+    Goal("p999-reload", "p99.9 during a reload that changes the limit of 10 million keys", "without", "<=", 1.5, "",
+         many_keys.p999_reload),
+    Goal("idle-cpu", "processor, idle, 1 million keys to refill", "a core", "<=", 0.5, "%", idle.processor_percent),
+    Goal("idle-memory", "resident memory, idle", "nginx and one worker", "<=", 1.0, "", idle.resident),
+    Goal("start", "start to first answer", "nginx", "<=", 1.0, "", idle.start),
 )
 # What only fills tables of the report: name -> measure(run).
 TABLES = {"loads": loads.measure}

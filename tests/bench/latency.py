@@ -29,11 +29,12 @@ class Paced(NamedTuple):
     longest_us: float
 
 
-def paced(run, server, rate, seconds):
-    """A turn at a constant rate."""
+def paced(run, server, rate, seconds, target=None, keys=1):
+    """A turn at a constant rate. target: ends in the number of a key, any of so many."""
     said = load.run_pinned(
-        [os.path.join(run.build, "pace"), str(server.port), server.paths["allow"] + "alice", f"{rate:.0f}",
-         str(seconds), str(CONNECTIONS), "spin" if run.has_two_cores else "sleep"], [run.client_core], seconds)
+        [os.path.join(run.build, "pace"), str(server.port), target or server.paths["allow"] + "alice", f"{rate:.0f}",
+         str(seconds), str(CONNECTIONS), "spin" if run.has_two_cores else "sleep", str(keys)],
+        [run.client_core], seconds)
     return Paced(*map(float, said.split()))
 
 

@@ -21,7 +21,8 @@
  * then it cannot notice and counts everything.
  * Errors: any answer but 200, or a connection that ends, is fatal.
  *
- * usage: pace PORT TARGET RATE SECONDS CONNECTIONS spin|sleep
+ * usage: pace PORT TARGET RATE SECONDS CONNECTIONS spin|sleep [KEYS]
+ * With KEYS above 1 the target ends in a number of 12 digits, and each request has another one below KEYS.
  * prints: requests counted, those not, p99_us of tenths, p50_us, p90_us, p99_us, p99.9_us, longest_us
  */
 #include <arpa/inet.h>
@@ -42,6 +43,7 @@
 enum {
     ANSWER_MAX = 4096,
     EVENTS = 64,
+    NUMBER_LEN = 12,
 };
 static const uint64_t second_ns = 1000000000;
 /* Before what is counted: caches and queues become what they will be. */
@@ -66,6 +68,8 @@ struct connection {
 static struct {
     char request[512];
     size_t request_len;
+    char *number;       /* in the request: 12 digits */
+    uint64_t keys, dice;
     struct connection *connections;
     size_t count;
     size_t *idle;       /* a ring of those without a request, longest first */
@@ -148,11 +152,30 @@ static void count(uint64_t due_ns, uint64_t now)
                             took_ns < UINT32_MAX ? (uint32_t)took_ns : UINT32_MAX};
 }
 
+/* splitmix64 (Steele, Lea and Flood, 2014). */
+static uint64_t roll(void)
+{
+    uint64_t mixed = pace.dice += 0x9e3779b97f4a7c15;
+    mixed = (mixed ^ mixed >> 30) * 0xbf58476d1ce4e5b9;
+    mixed = (mixed ^ mixed >> 27) * 0x94d049bb133111eb;
+    return mixed ^ mixed >> 31;
+}
+
+/* The request is about another key. */
+static void choose_key(void)
+{
+    uint64_t number = roll() % pace.keys;
+    for (int at = NUMBER_LEN - 1; at >= 0; at--, number /= 10)
+        pace.number[at] = (char)('0' + number % 10);
+}
+
 /* Sends all that is due, as far as connections are free; gives when the next will be due. */
 static uint64_t send_due(uint64_t due_ns, double interval_ns, uint64_t begun_ns, uint64_t *sent)
 {
     while (pace.idle_count > 0 && now_ns() >= due_ns) {
         struct connection *connection = &pace.connections[idle_pop()];
+        if (pace.keys > 1)
+            choose_key();
         ssize_t written = send(connection->fd, pace.request, pace.request_len, MSG_NOSIGNAL);
         if (written != (ssize_t)pace.request_len)
             die("cannot send");
@@ -253,6 +276,7 @@ static void run(double rate, double seconds, int epoll)
     uint64_t begun_ns = now_ns(), due_ns = begun_ns, sent = 0;
     uint64_t end_ns = begun_ns + warm_up_ns + (uint64_t)(seconds * (double)second_ns);
     pace.count_from_ns = begun_ns + warm_up_ns;
+    pace.dice = begun_ns;
     while (due_ns < end_ns) {
         due_ns = send_due(due_ns, interval_ns, begun_ns, &sent);
         wait_for_events(epoll, due_ns);
@@ -263,8 +287,8 @@ static void run(double rate, double seconds, int epoll)
 
 int main(int argc, char **argv)
 {
-    if (argc != 7) {
-        fprintf(stderr, "usage: pace PORT TARGET RATE SECONDS CONNECTIONS spin|sleep\n");
+    if (argc != 7 && argc != 8) {
+        fprintf(stderr, "usage: pace PORT TARGET RATE SECONDS CONNECTIONS spin|sleep [KEYS]\n");
         return 2;
     }
     double rate = atof(argv[3]), seconds = atof(argv[4]);
@@ -272,8 +296,13 @@ int main(int argc, char **argv)
     pace.count = strtoul(argv[5], NULL, 10);
     if (rate <= 0 || seconds <= 0 || pace.count == 0 || epoll < 0)
         die("rate, seconds and connections have to be above 0");
+    pace.keys = argc == 8 ? strtoull(argv[7], NULL, 10) : 1;
+    if (pace.keys > 1 && (strlen(argv[2]) < NUMBER_LEN ||
+                          strspn(argv[2] + strlen(argv[2]) - NUMBER_LEN, "0123456789") != NUMBER_LEN))
+        die("the target does not end in 12 digits");
     pace.request_len = (size_t)snprintf(pace.request, sizeof pace.request,
                                         "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", argv[2]);
+    pace.number = pace.request + strlen("GET ") + strlen(argv[2]) - NUMBER_LEN;
     pace.room = (size_t)(rate * seconds) + 1;
     pace.figures = allocate(pace.room, sizeof *pace.figures);
     pace.idle = allocate(pace.count, sizeof *pace.idle);

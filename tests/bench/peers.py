@@ -10,6 +10,8 @@ import contextlib
 import http.client
 import json
 import os
+import signal
+import socket
 import subprocess
 from typing import NamedTuple
 
@@ -114,6 +116,18 @@ class BarePeer(HttpPeer):
     limits = counts = False
 
 
+def resp_reply(answer):
+    """One reply of RESP 2, as far as it is used here."""
+    kind, text = answer.read(1), answer.readline().strip().decode()
+    if kind == b"-":
+        raise servers.ServerError(f"Redis: {text}")
+    if kind == b"*":
+        return [resp_reply(answer) for _ in range(int(text))]
+    if kind == b"$":
+        return None if text == "-1" else answer.read(int(text) + 2)[:-2].decode()
+    return int(text) if kind == b":" else text
+
+
 class RedisPeer(servers.Server):
     """Redis with bucket.lua, over its own protocol."""
 
@@ -122,15 +136,18 @@ class RedisPeer(servers.Server):
     RANGE_OF = {"one": 1, "thousand": 1000, "million": 1_000_000}
     digest = ""     # bucket.lua's, once it is loaded
 
-    def cli(self, *arguments, stdin=None):
-        """What redis-cli says, by words."""
-        return subprocess.run([tools.find("redis-cli"), "-p", str(self.port), *arguments], text=True,
-                              capture_output=True, check=True, stdin=stdin).stdout.split()
+    def command(self, *words):
+        """What Redis says to a command, over a connection of its own: a number, a text, a list of those, or None."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=servers.PATIENCE_S) as connection:
+            request = b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in map(str.encode, map(str, words)))
+            connection.sendall(b"*%d\r\n%s" % (len(words), request))
+            with connection.makefile("rb") as answer:
+                return resp_reply(answer)
 
     def wait(self):
         super().wait()
         with open(os.path.join(FOLDER, "bucket.lua"), encoding="ascii") as script:
-            self.digest = self.cli("-x", "SCRIPT", "LOAD", stdin=script)[0]
+            self.digest = self.command("SCRIPT", "LOAD", script.read())
         return self
 
     def call(self, key, limit, tokens=1):
@@ -141,8 +158,8 @@ class RedisPeer(servers.Server):
 
     def decide(self, key, limit, tokens):
         """Whether it is allowed, and what remains."""
-        allowed, remaining = self.cli(*self.call(key, limit, tokens))[:2]
-        return allowed == "1", int(remaining)
+        allowed, remaining = self.command(*self.call(key, limit, tokens))[:2]
+        return allowed == 1, remaining
 
     def ask(self, questions, loop):
         """The same as for HTTP, as far as redis-benchmark can: one kind, no skew, no seed."""
@@ -155,23 +172,31 @@ class RedisPeer(servers.Server):
         self.ask(load.Questions([kind], "million"), loop)
 
 
-def allowd_config(run, threads):
-    """The daemon's file."""
-    path = os.path.join(run.folder, f"allowd-{threads}.yaml")
-    with open(path, "w", encoding="ascii") as out:
-        out.write(f"threads: {threads}\nmax_keys: 2000000\nlimits:\n")
-        for name, limit in LIMITS.items():
-            out.write(f"  - {{name: {name}, burst: {limit.burst}, rate: {limit.rate}/{limit.period}}}\n")
-    return path
+class AllowdPeer(HttpPeer):
+    """The daemon itself."""
 
+    def __init__(self, run, threads=1, cores=None, unix=None, max_keys=2_000_000):
+        """unix: the path of a socket besides."""
+        port = servers.free_port()
+        self.threads, self.max_keys = threads, max_keys
+        self.config_path = os.path.join(run.folder, f"allowd-{port}.yaml")
+        self.write_config(LIMITS)
+        command = [run.allowd, "-c", self.config_path, "-l", f"127.0.0.1:{port}"]
+        if unix:
+            command += ["-l", f"unix:{unix}"]
+        super().__init__("allowd", command, port, cores or [run.server_core], run.folder)
 
-def allowd(run, threads=1, cores=None, unix=None):
-    """The daemon itself. unix: the path of a socket besides."""
-    port = servers.free_port()
-    command = [run.allowd, "-c", allowd_config(run, threads), "-l", f"127.0.0.1:{port}"]
-    if unix:
-        command += ["-l", f"unix:{unix}"]
-    return HttpPeer("allowd", command, port, cores or [run.server_core], run.folder)
+    def write_config(self, limits):
+        """Its file, which it reads at the start and when it is told to."""
+        with open(self.config_path, "w", encoding="ascii") as out:
+            out.write(f"threads: {self.threads}\nmax_keys: {self.max_keys}\nlimits:\n")
+            for name, limit in limits.items():
+                out.write(f"  - {{name: {name}, burst: {limit.burst}, rate: {limit.rate}/{limit.period}}}\n")
+
+    def reload(self, limits):
+        """From now on these limits."""
+        self.write_config(limits)
+        self.process.send_signal(signal.SIGHUP)
 
 
 def bare(run):
@@ -181,10 +206,10 @@ def bare(run):
                     [run.server_core], run.folder)
 
 
-def nginx(run):
-    """limit_req."""
+def nginx(run, zone="256m"):
+    """limit_req. zone: the room for the keys of a limit."""
     port = servers.free_port()
-    config = filled_in(run, "nginx.conf", PORT=port, ALLOWED=ALLOWED_BODY, DENIED=DENIED_BODY)
+    config = filled_in(run, "nginx.conf", PORT=port, ZONE=zone, ALLOWED=ALLOWED_BODY, DENIED=DENIED_BODY)
     return StaticPeer("nginx", [tools.find("nginx"), "-e", "stderr", "-c", config], port,
                       [run.server_core], run.folder)
 
@@ -241,7 +266,7 @@ def redis(run):
                      [run.server_core], run.folder)
 
 
-ALL = {"allowd": allowd, "bare libmicrohttpd": bare, "nginx": nginx, "HAProxy": haproxy, "Go": golimit,
+ALL = {"allowd": AllowdPeer, "bare libmicrohttpd": bare, "nginx": nginx, "HAProxy": haproxy, "Go": golimit,
        "Redis": redis}
 LIMITING = [name for name in ALL if name != "bare libmicrohttpd"]
 

@@ -19,6 +19,10 @@ Latency at a constant rate is counted from when a request was due, not from when
 tenths" is the median of the p99 of each tenth of a second, which what else the machine does seldom hits; "not
 counted" is what was under way while the generator itself was off its core.
 
+Memory is what is resident of a whole server, its processes' shared pages once (PSS). Ten million keys come to Redis
+by a script of its own, a bucket as bucket.lua keeps it or as a hash of two fields, and to nginx by pipelined requests.
+A server has answered from when its process was started, to when the first connection that it took had its answer.
+
 Where 512 connections come at once, libmicrohttpd's own thread, as bare libmicrohttpd has it, all but stands still now
 and then; allowd has a loop of its own. Redis is asked over RESP, a simpler protocol than HTTP, by redis-benchmark,
 which sends one kind of question about keys that are evenly spread, so some of its cells are empty. What the peers are

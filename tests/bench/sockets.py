@@ -18,7 +18,7 @@ def unix(run):
     bases = {"Unix": f"unix:{path}"}
     rates = {"Unix": [], "TCP": []}
     loop = load.Loop(CONNECTIONS, run.seconds, [run.client_core])
-    with peers.prepared(run, peers.allowd(run, unix=path)) as server:
+    with peers.prepared(run, peers.AllowdPeer(run, unix=path)) as server:
         bases["TCP"] = f"http://127.0.0.1:{server.port}"
         for done in range(run.rounds):
             for name, base in bases.items():

@@ -13,8 +13,8 @@ def two(run):
     """The row."""
     cores = sorted({run.server_core, run.client_core})
     rates = {1: [], 2: []}
-    with peers.prepared(run, peers.allowd(run, threads=1, cores=cores)) as one, \
-            peers.prepared(run, peers.allowd(run, threads=2, cores=cores)) as other:
+    with peers.prepared(run, peers.AllowdPeer(run, threads=1, cores=cores)) as one, \
+            peers.prepared(run, peers.AllowdPeer(run, threads=2, cores=cores)) as other:
         for done in range(run.rounds):
             for threads, server in ((1, one), (2, other)):
                 run.progress(f"threads: round {done + 1} of {run.rounds}, {threads}")

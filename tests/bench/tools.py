@@ -14,7 +14,6 @@ TOOLS = {
     "haproxy": ("haproxy", ["-v"]),
     "redis-server": ("redis-server", ["--version"]),
     "redis-benchmark": ("redis-tools", ["--version"]),
-    "redis-cli": ("redis-tools", ["--version"]),
     "go": ("golang-go", ["version"]),
     "gnuplot": ("gnuplot-nox", ["--version"]),
 }
