@@ -583,8 +583,8 @@ class Kills(StateCase):
             _, _, burst, rate = self.LIMITS[int(key[1])]
             most = burst + rate * (took_s + self.TICK_S)
             self.assertLessEqual(count, most, f"{key}, ALLOWD_SEED={SEED}")
-        # The load was such that limits were what held it.
-        self.assertGreater(admitted[self.KEYS[2]], 0.5 * 30 * took_s)
+        # The load was such that limits held it.
+        self.assertGreater(answers, sum(admitted.values()))
 
 
 class Speed(StateCase):
