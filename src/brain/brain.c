@@ -184,9 +184,18 @@ static void count_missing(struct brain *brain, bool allows)
         brain->counters.missing_denied++;
 }
 
+static bool is_about_one_key(const struct message *message)
+{
+    return message->kind <= MESSAGE_STATUS;
+}
+static_assert(MESSAGE_ALLOW < MESSAGE_STATUS && MESSAGE_RESET < MESSAGE_STATUS &&
+                  MESSAGE_REFUND < MESSAGE_STATUS && MESSAGE_STATUS < MESSAGE_EACH,
+              "the kinds about one key come first");
+
 /* Answers a message that is not about one key; false: not now. */
 static bool answer_whole(struct brain *brain, struct message *message)
 {
+    assert(!is_about_one_key(message));
     switch (message->kind) {
     case MESSAGE_EACH:
     case MESSAGE_ALL:
@@ -215,24 +224,14 @@ static bool answer_whole(struct brain *brain, struct message *message)
     case MESSAGE_LIMITS:
         return answer_limits(brain, message);
     case MESSAGE_STOP:
-        return true;
     case MESSAGE_ALLOW:
     case MESSAGE_RESET:
     case MESSAGE_REFUND:
     case MESSAGE_STATUS:
         break;
     }
-    assert(!"a message of no known kind");
     return true;
 }
-
-static bool is_about_one_key(const struct message *message)
-{
-    return message->kind <= MESSAGE_STATUS;
-}
-static_assert(MESSAGE_ALLOW < MESSAGE_STATUS && MESSAGE_RESET < MESSAGE_STATUS &&
-                  MESSAGE_REFUND < MESSAGE_STATUS && MESSAGE_STATUS < MESSAGE_EACH,
-              "the kinds about one key come first");
 
 /* Answers the run of up to GROUP_MAX messages about one key each that starts
  * here: each step asks for the memory that the next one reads. */

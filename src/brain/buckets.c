@@ -391,20 +391,18 @@ static void put(struct buckets *buckets, const struct table *from, uint32_t slot
 
 void buckets_move(struct buckets *buckets, void *arena, uint32_t max_keys)
 {
-    for (uint64_t laps = buckets->table.laps; buckets->table.laps == laps;) {
+    uint64_t laps = buckets->table.laps;
+    do
         buckets_sweep(buckets, buckets->table.slots);
-        if (buckets_are_none(buckets))
-            break;
-    }
+    while (buckets->table.laps == laps && !buckets_are_none(buckets));
     struct table from = buckets->table;
     table_create(&buckets->table, arena, max_keys, from.seed, buckets->lines.owners);
     buckets->table.damage = from.damage;
-    for (uint32_t at = 0, slot; (slot = table_next_occupied(&from, at)) >= at; at = slot + 1) {
-        if (slot == TABLE_NONE)
-            break;
+    for (uint32_t at = 0, slot; at < from.slots; at = slot + 1) {
+        slot = table_next_occupied(&from, at);
+        if (slot == TABLE_NONE || slot < at)
+            break; /* there is none from here to the end */
         put(buckets, &from, slot);
-        if (slot + 1 == from.slots)
-            break;
     }
     table_release(&from);
 }

@@ -60,9 +60,8 @@ static int compare_buckets(const struct by_bucket *by, uint16_t a, uint16_t b)
     const struct place *place_a = &by->place[a], *place_b = &by->place[b];
     if (place_a->hash != place_b->hash)
         return place_a->hash < place_b->hash ? -1 : 1;
-    if (place_a->limit != place_b->limit)
-        return place_a->limit < place_b->limit ? -1 : 1;
-    return strcmp(by->calls[a].ask.key, by->calls[b].ask.key);
+    int limits = place_a->limit - place_b->limit;
+    return limits != 0 ? limits : strcmp(by->calls[a].ask.key, by->calls[b].ask.key);
 }
 
 static int compare_calls(const void *left, const void *right, void *by)
