@@ -177,9 +177,9 @@ static bool add_part(struct making *making, const struct part *part)
     case PART_METHOD:
         return add_method(making);
     case PART_PATH:
-        return add_path(making);
+        break;
     }
-    return false;
+    return add_path(making);
 }
 
 bool check_key_is_private(const struct check *check)

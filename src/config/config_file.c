@@ -17,8 +17,6 @@ static const char *kind_of(mode_t mode)
         return "a directory";
     case S_IFIFO:
         return "a FIFO";
-    case S_IFSOCK:
-        return "a socket";
     default:
         return "a device";
     }

@@ -91,9 +91,9 @@ static const char *type_name(const json_t *value)
     case JSON_FALSE:
         return "a boolean";
     case JSON_NULL:
-        return "null";
+        break;
     }
-    return "";
+    return "null";
 }
 
 /* ---- one request ---- */

@@ -9,6 +9,8 @@
  * take too large a one, is a test function here.
  */
 #include "config/config.h"
+#include "config/config_schema.h"
+#include "support/failing.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -757,9 +759,18 @@ static void test_long_texts_are_shortened(void **state)
                 "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9...\" is not a "
                 "number; write 1 to 64, in digits only\n");
     free(text);
+
+    /* Before a character, not within it. */
+    text = repeated("threads: x", "ab\xc3\xa9", 17, &len);
+    check_bytes(text, len, false,
+                "f:1:10: threads \"xab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9"
+                "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9"
+                "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9" "ab...\" is not a "
+                "number; write 1 to 64, in digits only\n");
+    free(text);
 }
 
-/* The last limit of test_values. */
+/* The last limit of `rich`. */
 static void check_rich_limit(const struct limit *limit)
 {
     const struct bucket_terms *bucket = limit->allowance.bucket;
@@ -800,33 +811,35 @@ static void check_contract(const struct contract *contract)
     assert_string_equal(terms->trusted[1], "::1");
 }
 
+/* With a bit of everything. */
+static const char rich[] = "listen: ['[::1]:7', '127.0.0.1:8']\n"
+                           "threads: 3\n"
+                           "tick: 2s\n"
+                           "max_keys: 77\n"
+                           "when_full: allow\n"
+                           "headers: none\n"
+                           "checks:\n"
+                           "  - {name: edge, limit: c, key: '{path}', deny_status: 429,\n"
+                           "     missing: allow, trusted_proxies: [unix, '::1']}\n"
+                           "limits:\n"
+                           "  - {name: default, burst: 20, rate: 5/2s}\n"
+                           "  - {name: b, match: 'b*', burst: 30, rate: 6/m}\n"
+                           "  - name: c\n"
+                           "    buckets: [{name: x, burst: 40, rate: 7/h},\n"
+                           "              {name: y, burst: 35, rate: 8/d}]\n"
+                           "    shadow: true\n"
+                           "    overrides: [{key: k, burst: 9, rate: 9/9s,\n"
+                           "                 until: 2001-09-09T03:46:40+02:00},\n"
+                           "                {key: 'a*', action: allow},\n"
+                           "                {key: d, action: deny}]\n";
+
 /* An expected file shows what a file may be made of; this one, that every value arrives. */
 static void test_values(void **state)
 {
     (void)state;
-    static const char text[] = "listen: ['[::1]:7', '127.0.0.1:8']\n"
-                               "threads: 3\n"
-                               "tick: 2s\n"
-                               "max_keys: 77\n"
-                               "when_full: allow\n"
-                               "headers: none\n"
-                               "checks:\n"
-                               "  - {name: edge, limit: c, key: '{path}', deny_status: 429,\n"
-                               "     missing: allow, trusted_proxies: [unix, '::1']}\n"
-                               "limits:\n"
-                               "  - {name: default, burst: 20, rate: 5/2s}\n"
-                               "  - {name: b, match: 'b*', burst: 30, rate: 6/m}\n"
-                               "  - name: c\n"
-                               "    buckets: [{name: x, burst: 40, rate: 7/h},\n"
-                               "              {name: y, burst: 35, rate: 8/d}]\n"
-                               "    shadow: true\n"
-                               "    overrides: [{key: k, burst: 9, rate: 9/9s,\n"
-                               "                 until: 2001-09-09T03:46:40+02:00},\n"
-                               "                {key: 'a*', action: allow},\n"
-                               "                {key: d, action: deny}]\n";
     struct faults faults = {0};
     struct config config;
-    char *path = write_file("f", text, sizeof text - 1), address[ADDRESS_TEXT_MAX];
+    char *path = write_file("f", rich, sizeof rich - 1), address[ADDRESS_TEXT_MAX];
     assert_true(config_load(path, &config, &faults));
     assert_int_equal(config.listen_count, 2);
     address_print(&config.listen[0], address);
@@ -877,6 +890,84 @@ static void test_defaults(void **state)
     config_release(&config);
 }
 
+/* ---- what fails ---- */
+
+static void test_no_status(void **state)
+{
+    (void)state;
+    char *path = write_file("f", "threads: 1\n", 11);
+    failing_at(FAILING_FSTAT, 1);
+    check_path(path, "f: cannot be opened: Input/output error\n");
+    assert_true(failing_end());
+    unlink(path);
+    free(path);
+}
+
+/* There is a regular file that cannot be read, whoever asks: nothing is mapped at 0. */
+#define UNREADABLE "/proc/self/mem"
+
+static void test_failing_reads(void **state)
+{
+    (void)state;
+    check_path(UNREADABLE, "f: cannot be read: Input/output error\n");
+    check_text("admin_token_file: " UNREADABLE "\n", false,
+               "f:1:19: admin_token_file \"" UNREADABLE "\" cannot be read: Input/output error\n");
+}
+
+/* Each allocation fails once: the file is refused for that alone, and nothing is left behind. */
+static void check_shortages(const char *text, unsigned least)
+{
+    struct config config, before;
+    char *path = write_file("f", text, strlen(text)), *wanted, *dump;
+    bool is_loaded = false;
+    unsigned shortages = 0;
+    wanted = outcome(path, "f", &is_loaded);
+    assert_true(is_loaded);
+    memset(&before, 0x5a, sizeof before);
+    for (;; shortages++) {
+        struct faults faults = {0};
+        config = before;
+        failing_at(FAILING_ALLOCATION, shortages + 1);
+        is_loaded = config_load(path, &config, &faults);
+        if (!failing_end())
+            break;
+        assert_false(is_loaded);
+        assert_memory_equal(&config, &before, sizeof config);
+        assert_int_equal(faults.count, 1);
+        assert_int_equal(faults.fault[0].line, 0);
+        assert_string_equal(faults.fault[0].text, "out of memory");
+        faults_release(&faults);
+    }
+    assert_true(is_loaded);
+    config_release(&config);
+    assert_in_range(shortages, least, 100);
+    dump = outcome(path, "f", &is_loaded);
+    assert_string_equal(dump, wanted);
+    unlink(path);
+    free(dump);
+    free(wanted);
+    free(path);
+}
+
+static void test_no_memory(void **state)
+{
+    (void)state;
+    check_shortages("threads: 1\n", 5);
+    check_shortages(rich, 20);
+}
+
+/* The check of its shape lets nothing pass that the library would refuse; if it did, this is said. */
+static void test_what_the_library_refuses(void **state)
+{
+    (void)state;
+    static const char text[] = "threads: [1]\n";
+    struct faults faults = {0};
+    assert_null(config_raw_load(text, sizeof text - 1, &faults));
+    assert_int_equal(faults.count, 1);
+    assert_string_equal(faults.fault[0].text, "cannot be loaded: Invalid value");
+    faults_release(&faults);
+}
+
 /* ---- the program ---- */
 
 static const struct CMUnitTest functions[] = {
@@ -908,6 +999,10 @@ static const struct CMUnitTest functions[] = {
     cmocka_unit_test(test_many_checks),
     cmocka_unit_test(test_many_addresses),
     cmocka_unit_test(test_long_texts_are_shortened),
+    cmocka_unit_test(test_no_status),
+    cmocka_unit_test(test_failing_reads),
+    cmocka_unit_test(test_no_memory),
+    cmocka_unit_test(test_what_the_library_refuses),
 };
 enum { FUNCTIONS = sizeof functions / sizeof functions[0] };
 
