@@ -1,4 +1,5 @@
 /* Batches in JSON: good ones become calls, bad ones say what is wrong and where. */
+#include "http/arena.h"
 #include "http/batch_json.h"
 #include "pure/key.h"
 #include "support/dice.h"
@@ -457,6 +458,18 @@ static void expect_fit_to_ask(void)
     }
 }
 
+/* Not even where it would be nothing when made round. */
+static void no_piece_is_larger_than_memory(void **state)
+{
+    (void)state;
+    struct arena arena;
+    arena_init(&arena, 100, 1000);
+    for (size_t less = 0; less < 100; less++)
+        assert_null(arena_take(&arena, SIZE_MAX - less));
+    assert_non_null(arena_take(&arena, 1));
+    arena_release(&arena);
+}
+
 static void mutated_batches_are_fit_to_ask_or_refused(void **state)
 {
     (void)state;
@@ -504,6 +517,7 @@ int main(void)
         cmocka_unit_test(deep_bodies_are_refused),
         cmocka_unit_test(a_body_cut_short_anywhere_is_refused),
         cmocka_unit_test(every_piece_of_memory_can_be_refused),
+        cmocka_unit_test(no_piece_is_larger_than_memory),
         cmocka_unit_test(mutated_batches_are_fit_to_ask_or_refused),
     };
     return cmocka_run_group_tests_name("batch_json", tests, NULL, NULL);

@@ -448,6 +448,8 @@ static void a_line_began_with_its_burst(void **state)
     assert_int_equal(credit_units_ago(&line, 1000), line.cap_units);
     assert_int_equal(credit_units_ago(&line, 1001), line.cap_units);
     assert_int_equal(credit_units_ago(&line, UINT64_MAX), line.cap_units);
+    credit_line_advance(&line, UINT64_MAX); /* to its end, whenever that was */
+    assert_int_equal(credit_units_ago(&line, 5), line.credit_units);
 }
 
 int main(void)

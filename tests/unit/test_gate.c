@@ -112,6 +112,17 @@ static void folded_lines_are_refused(void **state)
     gate_begin(&gate, block, true);
     gate_field(&gate, glued, strlen(glued), block + 16, 1);
     assert_non_null(gate.fault);
+
+    /* Where they are in place, but not all between the colon and the value is blank. */
+    char gap[] = "HTTP/1.1\0\0Host\0 b a";
+    const char *name = gap + 10, *value = gap + 18;
+    gate_begin(&gate, gap, true);
+    gate_field(&gate, name, 4, value, 1);
+    assert_non_null(gate.fault);
+    gap[16] = '\t';
+    gate_begin(&gate, gap, true);
+    gate_field(&gate, name, 4, value, 1);
+    assert_null(gate.fault);
 }
 
 static void bodies_have_a_bound(void **state)

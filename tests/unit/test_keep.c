@@ -515,6 +515,70 @@ static void another_number_of_keys_keeps_all_that_fits(void **state)
     machine_release(&machine);
 }
 
+static void a_move_takes_nobody_along_whose_buckets_are_full(void **state)
+{
+    (void)state;
+    struct machine machine;
+    machine_of(&machine);
+    assert_true(fixture_allows(&machine.fixture, "key", 4));
+    machine_pass(&machine, 500); /* too little for any sweep to come by */
+    assert_int_equal(fixture_daemon(&machine.fixture).keys, 1);
+    machine.fixture.now_ns += 10000 * NS_PER_MS;
+    lines_advance(&machine.fixture.brain->buckets.lines, 100);
+    move(&machine, 5000);
+    machine_start(&machine, plain());
+    assert_int_equal(fixture_daemon(&machine.fixture).keys, 0);
+    assert_int_equal(level(&machine, "key"), 100);
+    machine_release(&machine);
+}
+
+/* ---- more than there is room for ---- */
+
+/* One limit, with as many overrides as there may be, all of which have ended: they take no lines. */
+static struct limits *with_ended_overrides(uint64_t burst)
+{
+    static struct override_terms ended[OVERRIDES_MAX];
+    static char keys[OVERRIDES_MAX][8];
+    for (unsigned i = 0; i < OVERRIDES_MAX; i++) {
+        snprintf(keys[i], sizeof keys[i], "k%u", i);
+        ended[i] = (struct override_terms){.key = keys[i], .action = OVERRIDE_ALLOW, .until_s = 1};
+    }
+    const struct limit_terms terms = {
+        .name = LIMIT_DEFAULT_NAME,
+        .buckets_count = 1,
+        .buckets = {{.burst = burst, .rate = one_per_second}},
+        .overrides_count = OVERRIDES_MAX,
+        .overrides = ended,
+    };
+    struct limits *limits = limits_new(1, 100);
+    assert_non_null(limits);
+    assert_true(limits_add(limits, &terms));
+    return limits;
+}
+
+static void more_limits_than_can_be_kept_are_said_to_be_lost(void **state)
+{
+    (void)state;
+    enum { MOST = 16 }; /* editions of so many overrides that a snapshot has */
+    struct machine machine;
+    const char *why = NULL;
+    machine_of(&machine);
+    machine.fixture.date_s = FIXTURE_START_DATE_S;
+    fixture_drain(&machine.fixture, "key", NULL);
+    for (unsigned i = 0; i <= MOST; i++) {
+        assert_null(fixture_daemon(&machine.fixture).lost_state);
+        fixture_reload_limits(&machine.fixture, with_ended_overrides(20 + i));
+    }
+    assert_string_equal(fixture_daemon(&machine.fixture).lost_state,
+                        "too many limits were replaced in too short a time");
+    assert_int_equal(level(&machine, "key"), 0);
+    machine_kill(&machine);
+    assert_int_equal(store_find(&machine.store, machine.memory, machine.bytes, &why),
+                     STORE_REFUSED);
+    assert_string_equal(why, "it does not say which limits it is for");
+    machine_release(&machine);
+}
+
 /* ---- damage ---- */
 
 /* What a small store has touched, put back before each damage. */
@@ -800,6 +864,8 @@ int main(void)
         cmocka_unit_test(an_override_that_has_ended_stays_so),
         cmocka_unit_test(what_is_told_first_of_a_lost_state_holds),
         cmocka_unit_test(another_number_of_keys_keeps_all_that_fits),
+        cmocka_unit_test(a_move_takes_nobody_along_whose_buckets_are_full),
+        cmocka_unit_test(more_limits_than_can_be_kept_are_said_to_be_lost),
         cmocka_unit_test(each_bit_flip_is_refused_or_mended),
         cmocka_unit_test(of_limits_that_were_lost_those_before_hold),
         cmocka_unit_test(an_entry_on_the_line_of_another_key_is_emptied),

@@ -1,4 +1,5 @@
 /* Keys: walks over a table that changes under them, and who is denied, in virtual time. */
+#include "brain/core.h"
 #include "brain/keys.h"
 #include "support/brain_fixture.h"
 #include "support/dice.h"
@@ -258,6 +259,65 @@ static void a_call_is_a_bounded_number_of_messages(void **unused)
 }
 
 /* ---- what a walk shows ---- */
+
+struct tagged_key {
+    uint32_t tag, number;
+};
+
+static int by_tag(const void *left, const void *right)
+{
+    const struct tagged_key *a = left, *b = right;
+    return a->tag != b->tag ? (a->tag < b->tag ? -1 : 1) : 0;
+}
+
+/* No cursor comes between keys of one tag, so a page takes all of them, or goes on with them. */
+static void keys_of_one_tag_are_shown_together(void **unused)
+{
+    (void)unused;
+    enum { TRIED = 400000, OTHERS = 5 };
+    static struct tagged_key tried[TRIED];
+    char name[16];
+    begin(two_rules, LENGTH(two_rules), 1000);
+    for (uint32_t i = 0; i < TRIED; i++) {
+        uint64_t hash = table_hash(&fixture.brain->buckets.table, name,
+                                   (size_t)snprintf(name, sizeof name, "%u", (unsigned)i));
+        tried[i] = (struct tagged_key){(uint32_t)(hash >> 32), i};
+    }
+    qsort(tried, TRIED, sizeof tried[0], by_tag);
+    uint32_t pair = 1;
+    while (pair < TRIED && tried[pair].tag != tried[pair - 1].tag)
+        pair++;
+    assert_in_range(pair, 1, TRIED - 1);
+    const uint32_t numbers[] = {tried[pair - 1].number, tried[pair].number};
+    for (uint32_t i = 0; i < LENGTH(numbers) + OTHERS; i++) {
+        snprintf(name, sizeof name, "%u", (unsigned)(i < 2 ? numbers[i] : TRIED + i));
+        assert_true(fixture_allows(&fixture, name, 1));
+    }
+    for (uint32_t count = 1; count <= OTHERS + 2; count++) {
+        const struct keys_question ask = {.prefix = "", .count = count};
+        uint64_t cursor = KEYS_CURSOR_BEGIN;
+        unsigned shown = 0, looked_at = 0, together = 0;
+        enum keys_result result;
+        do {
+            result = call(&ask, cursor);
+            unsigned of_pair = 0;
+            for (uint32_t i = 0; i < answer->found; i++)
+                for (uint32_t j = 0; j < 2; j++)
+                    of_pair += strtoul(memcpy((char[16]){0}, entry(i)->key, entry(i)->key_len),
+                                       NULL, 10) == numbers[j];
+            assert_true(of_pair == 0 || of_pair == 2);
+            assert_true(answer->found <= (of_pair == 2 && count == 1 ? 2 : count));
+            together += of_pair / 2;
+            shown += answer->found;
+            looked_at += (unsigned)answer->looked_at;
+            cursor = answer->cursor;
+        } while (result != KEYS_ENDED);
+        assert_int_equal(together, 1);
+        assert_int_equal(shown, OTHERS + 2);
+        assert_int_equal(looked_at, OTHERS + 2);
+    }
+    end();
+}
 
 static void names_begin_as_asked(void **unused)
 {
@@ -602,6 +662,7 @@ int main(void)
         cmocka_unit_test(a_walk_shows_each_key_once_in_a_large_table),
         cmocka_unit_test(a_message_looks_at_no_more_than_it_may),
         cmocka_unit_test(a_call_is_a_bounded_number_of_messages),
+        cmocka_unit_test(keys_of_one_tag_are_shown_together),
         cmocka_unit_test(names_begin_as_asked),
         cmocka_unit_test(the_emptiest_come_first),
         cmocka_unit_test(a_full_bucket_is_not_shown),

@@ -254,6 +254,33 @@ static void copies_what_it_is_given(void **state)
     limits_release(limits);
 }
 
+static void a_denial_ends_where_an_override_for_just_that_key_begins_to_hold(void **state)
+{
+    (void)state;
+    static const struct override_terms overrides[] = {
+        {.key = "k*", .action = OVERRIDE_DENY, .until_s = 300},
+        {.key = "kay", .action = OVERRIDE_ALLOW, .until_s = 200},
+        {.key = "kid", .action = OVERRIDE_DENY, .until_s = 200},
+    };
+    const struct limit_terms terms = {
+        .name = LIMIT_DEFAULT_NAME,
+        .buckets_count = 1,
+        .buckets = {{"", 1, {1, 1000}}},
+        .overrides_count = LENGTH(overrides),
+        .overrides = overrides,
+    };
+    struct limits *limits = limits_new(1, 100);
+    assert_non_null(limits);
+    assert_true(limits_add(limits, &terms));
+    const struct limit *limit = &limits->limit[0];
+    assert_int_equal(limit_denied_until_s(limit, "kay", 100), 100); /* it is allowed then */
+    assert_int_equal(limit_denied_until_s(limit, "kay", 200), 300);
+    assert_int_equal(limit_denied_until_s(limit, "kid", 100), 300);
+    assert_int_equal(limit_denied_until_s(limit, "key", 100), 300);
+    assert_int_equal(limit_denied_until_s(limit, "key", 300), 300);
+    limits_release(limits);
+}
+
 static void releasing_nothing_is_fine(void **state)
 {
     (void)state;
@@ -307,6 +334,7 @@ int main(void)
         cmocka_unit_test(the_longest_name_and_numbers_fit_the_policy),
         cmocka_unit_test(the_window_is_rounded_up_and_at_least_a_second),
         cmocka_unit_test(copies_what_it_is_given),
+        cmocka_unit_test(a_denial_ends_where_an_override_for_just_that_key_begins_to_hold),
         cmocka_unit_test(releasing_nothing_is_fine),
         cmocka_unit_test(references_are_counted_across_threads),
     };

@@ -1,5 +1,7 @@
 /* Requests: targets and forms become messages, or errors that say what to do. */
-#include "http/request.h"
+#include "http/fault_text.h"
+#include "http/request_parts.h"
+#include "support/failing.h"
 #include "support/unit.h"
 
 #include <string.h>
@@ -170,6 +172,73 @@ static void nothing_is_left_of_the_request_before(void **state)
     assert_false(parse("GET", "/allow", NULL, NULL));
 }
 
+static void what_is_no_fault_has_no_text(void **state)
+{
+    (void)state;
+    assert_string_equal(fault_text_key(KEY_OK), "");
+    assert_string_equal(fault_text_prefix(KEY_OK), "");
+    assert_string_equal(fault_text_prefix(KEY_EMPTY), ""); /* that of all keys */
+}
+
+static void expect_refusal(unsigned status, const char *says)
+{
+    assert_int_equal(request.reply.status, status);
+    assert_non_null(strstr(request.detail, says));
+    assert_non_null(strstr(request.reply.body, says));
+}
+
+/* What was asked is decided under other limits than those that the check was made for. */
+static void a_check_whose_limit_is_gone_is_to_be_tried_again(void **state)
+{
+    (void)state;
+    request_begin(&request, "/check/edge");
+    assert_ptr_equal(request.route, &route_check);
+    request.message.kind = MESSAGE_ALLOW;
+    request.message.answer.bucket.result = BUCKET_NO_SUCH_LIMIT;
+    request_reply(&request, HEADERS_IETF);
+    expect_refusal(503, "the check's limit is being taken away by a reload; try again");
+}
+
+static void a_request_that_finds_no_memory_is_to_be_tried_again(void **state)
+{
+    (void)state;
+    static const char batch[] = "{\"requests\": [{\"key\": \"a\"}]}";
+    static const char *const targets[] = {"/keys", "/metrics"};
+    for (size_t i = 0; i < LENGTH(targets); i++) {
+        failing_at(FAILING_ALLOCATION, 1);
+        assert_false(parse("GET", targets[i], NULL, NULL));
+        assert_true(failing_end());
+        expect_refusal(503, "out of memory; try again");
+    }
+    unsigned shortages = 0;
+    for (bool failed = true; failed; shortages += failed) {
+        failing_at(FAILING_ALLOCATION, shortages + 1);
+        bool is_taken = parse("POST", "/allow", batch, "application/json");
+        failed = failing_end();
+        assert_int_equal(is_taken, !failed);
+        if (failed)
+            expect_refusal(503, "out of memory; try again, or send a smaller batch");
+        request_release(&request);
+    }
+    assert_in_range(shortages, 2, 10);
+}
+
+static void a_long_body_has_room_of_its_own(void **state)
+{
+    (void)state;
+    request_begin(&request, "/allow");
+    assert_true(request_expect_body(&request, REQUEST_BODY_MAX));
+    assert_null(request.long_body);
+    failing_at(FAILING_MMAP, 1);
+    assert_false(request_expect_body(&request, REQUEST_BODY_MAX + 1));
+    assert_true(failing_end());
+    assert_null(request.long_body);
+    assert_true(request_expect_body(&request, REQUEST_BODY_MAX + 1));
+    assert_non_null(request.long_body);
+    request_release(&request);
+    assert_null(request.long_body);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -179,6 +248,10 @@ int main(void)
         cmocka_unit_test(form_types_are_known_in_any_case_and_with_parameters),
         cmocka_unit_test(keys_have_255_bytes_at_most),
         cmocka_unit_test(nothing_is_left_of_the_request_before),
+        cmocka_unit_test(what_is_no_fault_has_no_text),
+        cmocka_unit_test(a_check_whose_limit_is_gone_is_to_be_tried_again),
+        cmocka_unit_test(a_request_that_finds_no_memory_is_to_be_tried_again),
+        cmocka_unit_test(a_long_body_has_room_of_its_own),
     };
     return cmocka_run_group_tests_name("request", tests, NULL, NULL);
 }

@@ -345,6 +345,50 @@ static void an_override_that_had_ended_at_a_reload_does_not_hold(void **state)
     fixture_release(&fixture);
 }
 
+/* Two limits, each with an override for a while. */
+static struct limits *two_with_overrides(uint64_t burst_of_default)
+{
+    static const struct override_terms for_a_while[] = {
+        {"vip", OVERRIDE_ALLOW, START_S + 60, 0, {{"", 0, {0, 0}}}},
+        {"v*", OVERRIDE_ALLOW, START_S + 200, 0, {{"", 0, {0, 0}}}},
+    };
+    struct limit_terms terms = {
+        .name = "api",
+        .buckets_count = 1,
+        .buckets = {{"", 50, {1, 1000}}},
+        .overrides_count = LENGTH(for_a_while),
+        .overrides = for_a_while,
+    };
+    struct limits *limits = limits_new(2, 100);
+    assert_non_null(limits);
+    assert_true(limits_add(limits, &terms));
+    terms.name = LIMIT_DEFAULT_NAME;
+    terms.buckets[0].burst = burst_of_default;
+    assert_true(limits_add(limits, &terms));
+    return limits;
+}
+
+/* Nobody has looked at the date of the unchanged limit meanwhile, and that of the other one is
+ * later than the one that is told: what had ended for that stays so. */
+static void a_date_that_goes_back_over_a_reload_brings_no_override_back(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_init_limits(&fixture, two_with_overrides(50), FIXTURE_MAX_KEYS, WHEN_FULL_EVICT);
+    fixture.date_s = START_S + 100;
+    fixture_reload_limits(&fixture, two_with_overrides(40));
+    fixture_date(&fixture, START_S + 90);
+    assert_int_equal(fixture_daemon(&fixture).counters.overrides_ended, 1);
+    assert_string_equal(fixture_ask(&fixture, MESSAGE_STATUS, "vip", "api", 0).override->key, "v*");
+    assert_string_equal(fixture_status(&fixture, "vip").override->key, "v*");
+    fixture_date(&fixture, START_S + 199);
+    assert_int_equal(fixture_daemon(&fixture).counters.overrides_ended, 1);
+    fixture_date(&fixture, START_S + 200);
+    assert_int_equal(fixture_daemon(&fixture).counters.overrides_ended, 3);
+    assert_null(fixture_status(&fixture, "vip").override);
+    fixture_release(&fixture);
+}
+
 /* ---- on trial ---- */
 
 static void a_limit_on_trial_denies_in_its_result_alone(void **state)
@@ -526,6 +570,7 @@ int main(void)
         cmocka_unit_test(a_denial_ends_where_no_override_denies_any_more),
         cmocka_unit_test(overrides_that_come_and_go_with_reloads_mint_nothing),
         cmocka_unit_test(an_override_that_had_ended_at_a_reload_does_not_hold),
+        cmocka_unit_test(a_date_that_goes_back_over_a_reload_brings_no_override_back),
         cmocka_unit_test(a_limit_on_trial_denies_in_its_result_alone),
         cmocka_unit_test(all_or_none_of_a_list_is_charged),
         cmocka_unit_test(a_list_that_adds_up_to_more_than_the_burst_never_goes),

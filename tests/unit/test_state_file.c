@@ -1,4 +1,5 @@
 /* The state file: what a process goes on with where the file fails under its mapping. */
+#include "support/failing.h"
 #include "support/unit.h"
 
 #include <limits.h>
@@ -145,12 +146,141 @@ static void a_disk_full_under_a_large_file_ends_nothing(void **state)
     rmdir(fixture.directory);
 }
 
+/* ---- what fails beside the file ---- */
+
+static void a_page_that_cannot_be_replaced_goes_with_its_block(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_init(&fixture);
+    fixture_map(&fixture, 8);
+    *number_in(&fixture, 3) = 3;
+    failing_at(FAILING_MMAP, 1);
+    lose(&fixture, 2);
+    assert_true(failing_end());
+    assert_int_equal(guarded.singles, 0);
+    assert_true(is_replaced(&guarded.range[0], 7));
+    assert_int_equal(*number_in(&fixture, 3), 3);
+    fixture_release(&fixture);
+}
+
+static siginfo_t access_to(const void *at)
+{
+    siginfo_t info = {.si_signo = SIGBUS};
+    info.si_addr = (void *)at;
+    return info;
+}
+
+/* Has the handler told of an access that nothing can be done about: the next one ends the process. */
+static void expect_the_end(const void *at)
+{
+    struct sigaction before, after;
+    siginfo_t info = access_to(at);
+    unsigned failed = state_file_failures();
+    assert_int_equal(sigaction(SIGBUS, NULL, &before), 0);
+    errno = ENOLCK;
+    on_bus_error(SIGBUS, &info, NULL);
+    assert_int_equal(errno, ENOLCK);
+    assert_int_equal(sigaction(SIGBUS, &before, &after), 0);
+    assert_true(before.sa_sigaction == on_bus_error);
+    assert_ptr_equal(after.sa_handler, SIG_DFL);
+    assert_int_equal(state_file_failures(), failed);
+}
+
+static void what_is_not_the_files_fault_ends_the_process(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_init(&fixture);
+    fixture_map(&fixture, 8);
+    expect_the_end((const char *)fixture.file.memory - 1);
+    expect_the_end((const char *)fixture.file.memory + fixture.file.bytes);
+    guarded.singles = SINGLES_MAX; /* so that there is but one attempt */
+    failing_at(FAILING_MMAP, 1);
+    expect_the_end(fixture.file.memory);
+    assert_true(failing_end());
+    fixture_release(&fixture);
+}
+
+static void what_cannot_be_guarded_is_not_mapped_for_long(void **state)
+{
+    (void)state;
+    static const struct {
+        enum failing call;
+        int error;
+    } calls[] = {
+        {FAILING_MMAP, ENOMEM},
+        {FAILING_EVENTFD, EMFILE},
+        {FAILING_SIGACTION, EINVAL},
+        {FAILING_ALLOCATION, ENOMEM},
+    };
+    for (size_t i = 0; i < LENGTH(calls); i++) {
+        struct fixture fixture;
+        fixture_init(&fixture);
+        if (guarded.failure >= 0)
+            close(guarded.failure);
+        guarded.failure = -1; /* as before the first file */
+        assert_int_equal(state_file_open(&fixture.file, fixture.path), 0);
+        assert_int_equal(state_file_clear(&fixture.file, PAGE_BYTES), 0);
+        failing_at(calls[i].call, 1);
+        assert_int_equal(state_file_map(&fixture.file, PAGE_BYTES), calls[i].error);
+        assert_true(failing_end());
+        assert_null(range_around(fixture.file.memory));
+        state_file_unmap(&fixture.file);
+        assert_null(fixture.file.memory);
+        assert_int_equal(state_file_map(&fixture.file, PAGE_BYTES), 0);
+        assert_non_null(range_around(fixture.file.memory));
+        fixture_release(&fixture);
+    }
+}
+
+/* Errors arrive as they are, and what is told of a file stays untold. */
+static void errors_of_the_system_are_handed_on(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct state_file other = {.descriptor = -1};
+    size_t bytes = 7;
+    bool was_shared = true;
+    fixture_init(&fixture);
+    fixture_map(&fixture, 1);
+    failing_at(FAILING_FSTAT, 1);
+    assert_int_equal(state_file_open(&other, fixture.path), EIO);
+    assert_int_equal(other.descriptor, -1);
+    failing_at(FAILING_FSTAT, 1);
+    assert_int_equal(state_file_length(&fixture.file, &bytes), EIO);
+    assert_int_equal(bytes, 7);
+    failing_at(FAILING_FSTAT, 1);
+    assert_int_equal(state_file_make_private(&fixture.file, &was_shared), EIO);
+    failing_at(FAILING_FSTAT, 1);
+    assert_false(state_file_has_left(&fixture.file, "/nowhere"));
+    assert_int_equal(chmod(fixture.path, 0644), 0);
+    failing_at(FAILING_FCHMOD, 1);
+    assert_int_equal(state_file_make_private(&fixture.file, &was_shared), EPERM);
+    assert_true(failing_end());
+    assert_true(was_shared);
+    assert_int_equal(state_file_make_private(&fixture.file, &was_shared), 0);
+    assert_true(was_shared);
+    assert_int_equal(state_file_make_private(&fixture.file, &was_shared), 0);
+    assert_false(was_shared);
+    for (unsigned nth = 1; nth <= 2; nth++) {
+        failing_at(FAILING_FTRUNCATE, nth);
+        assert_int_equal(state_file_clear(&fixture.file, PAGE_BYTES), ENOSPC);
+        assert_true(failing_end());
+    }
+    fixture_release(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_that_take_the_place_of_too_many_pages_hold_what_was_in_them),
         cmocka_unit_test(beyond_the_end_of_the_file_all_is_zeros),
         cmocka_unit_test(a_disk_full_under_a_large_file_ends_nothing),
+        cmocka_unit_test(a_page_that_cannot_be_replaced_goes_with_its_block),
+        cmocka_unit_test(what_is_not_the_files_fault_ends_the_process),
+        cmocka_unit_test(what_cannot_be_guarded_is_not_mapped_for_long),
+        cmocka_unit_test(errors_of_the_system_are_handed_on),
     };
     return cmocka_run_group_tests_name("state_file", tests, NULL, NULL);
 }
