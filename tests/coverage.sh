@@ -1,0 +1,26 @@
+#!/bin/sh
+# Line coverage, part by part. Fails where a part has less than its goal, and shows what is not run there.
+#
+#   coverage.sh SOURCE-TREE
+#
+# In a build directory of --enable-coverage, after "make check". Needs gcovr. What no test can bring about is
+# marked GCOVR_EXCL_LINE in the sources, with the reason.
+set -eu
+top=$1
+failed=
+
+# part NAME GOAL FILES: a regular expression, below src/
+part() {
+    gcovr --root "$top" --add-tracefile coverage.json --filter "$top/src/$3" --output coverage.txt --print-summary \
+        --fail-under-line "$2" >coverage.summary 2>&1 || failed="$failed $1,"
+    sed -n "s/^lines: \(.*\)/$1: \1, the goal is $2%/p" coverage.summary
+    case $failed in *" $1,") cat coverage.txt coverage.summary ;; esac
+}
+
+gcovr --root "$top" --filter "$top/src/" --object-directory . --json coverage.json
+part 'core, exchange and state' 100 '(pure|brain|machine)/'
+part 'parser of the configuration' 100 'config/'
+part 'parsers of requests' 100 'http/(request.*|batch_json|arena|gate|access|route|fault_text)\.[ch]'
+part 'checks' 100 'check/'
+part 'everything' 95 ''
+[ -z "$failed" ] || { echo "coverage: below the goal:${failed%,}" >&2; exit 1; }
