@@ -839,7 +839,10 @@ static void what_nobody_began_is_blank(void **state)
     size_t bytes = store_bytes(SMALL);
     unsigned char *memory = map(bytes);
     assert_int_equal(store_find(&store, memory, bytes, &why), STORE_BLANK);
+    assert_false(store_has_begun(memory, bytes));
     store_begin(&store, memory, SMALL, seed);
+    assert_true(store_has_begun(memory, bytes));
+    assert_false(store_has_begun(memory, 7));
     assert_int_equal(store_find(&store, memory, bytes, &why), STORE_BEGUN);
     munmap(memory, bytes);
 }

@@ -234,6 +234,17 @@ static void what_cannot_be_guarded_is_not_mapped_for_long(void **state)
     }
 }
 
+static void what_is_no_regular_file_is_not_opened(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_init(&fixture);
+    assert_int_equal(mkfifo(fixture.path, 0600), 0);
+    assert_int_equal(state_file_open(&fixture.file, fixture.path), EINVAL);
+    assert_int_equal(fixture.file.descriptor, -1);
+    fixture_release(&fixture);
+}
+
 /* Errors arrive as they are, and what is told of a file stays untold. */
 static void errors_of_the_system_are_handed_on(void **state)
 {
@@ -280,6 +291,7 @@ int main(void)
         cmocka_unit_test(a_page_that_cannot_be_replaced_goes_with_its_block),
         cmocka_unit_test(what_is_not_the_files_fault_ends_the_process),
         cmocka_unit_test(what_cannot_be_guarded_is_not_mapped_for_long),
+        cmocka_unit_test(what_is_no_regular_file_is_not_opened),
         cmocka_unit_test(errors_of_the_system_are_handed_on),
     };
     return cmocka_run_group_tests_name("state_file", tests, NULL, NULL);

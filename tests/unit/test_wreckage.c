@@ -1,6 +1,7 @@
 /* Wreckage: a table of which damage has left little, and headers that check but make no sense. */
 #include "brain/core.h"
 #include "brain/keys.h"
+#include "pure/credit.h"
 #include "pure/table_parts.h"
 #include "support/brain_fixture.h"
 #include "support/table_world.h"
@@ -207,6 +208,67 @@ static void a_key_that_finds_no_cell_for_another_line_is_given_away(void **state
     }
 }
 
+/* ---- claims ---- */
+
+/* A table with a key of the world, left by another process. */
+static void *arena_with(unsigned index, uint64_t mark, struct table *table)
+{
+    char key[KEY_MAX + 1];
+    size_t len = world_key(index, key);
+    void *arena = arena_new();
+    table_create(table, arena, MAX_KEYS, world_seed, world_owners);
+    assert_true(table_insert(table, world_hash(table, index, 0), key, len, 0, &mark, 1));
+    return arena;
+}
+
+static void adopt(struct table *table, void *arena)
+{
+    assert_int_equal(table_adopt(table, arena, MAX_KEYS, world_seed, world_owners, &world_user),
+                     TABLE_ADOPTED);
+}
+
+static void what_has_the_tag_of_a_key_that_is_there_is_dropped(void **state)
+{
+    (void)state;
+    const uint64_t mark = credit_seal(7);
+    struct table table;
+    void *arena = arena_with(1, mark, &table);
+    uint32_t slot = world_find(&table, 1, 0);
+    table.index[slot_after(&table, slot)] = table.index[slot];
+    adopt(&table, arena);
+    assert_int_equal(world_find(&table, 1, 0), slot);
+    assert_true(table_spent(&table, slot, 0) == mark);
+    assert_true(table.index[slot_after(&table, slot)] == 0);
+    assert_int_equal(table.damage.dropped, 1);
+    assert_int_equal(table.damage.emptied, 0);
+    assert_int_equal(table.keys, 1);
+    table_release(&table);
+    free(arena);
+}
+
+/* Nor does a search end then, for there is no empty slot. */
+static void of_an_index_full_of_wreckage_a_key_gets_one_entry(void **state)
+{
+    (void)state;
+    struct table table;
+    void *arena = arena_with(1, credit_seal(7), &table);
+    uint32_t tag = slot_tag(table.index[world_find(&table, 1, 0)]);
+    memset(table.cells, 0, 2 * sizeof table.cells[0]);
+    for (uint32_t slot = 0; slot < table.slots; slot++)
+        table.index[slot] = slot_of(tag, 1);
+    adopt(&table, arena);
+    uint32_t found = world_find(&table, 1, 0);
+    assert_int_not_equal(found, TABLE_NONE);
+    assert_true(table_spent(&table, found, 0) == world_empty_mark());
+    assert_int_equal(table.damage.emptied, 1);
+    assert_int_equal(table.damage.dropped, table.slots - 1);
+    assert_int_equal(table.keys, 1);
+    for (uint32_t slot = 0; slot < table.slots; slot++)
+        assert_true(slot == found || table.index[slot] == 0);
+    table_release(&table);
+    free(arena);
+}
+
 /* ---- a list of keys ---- */
 
 /* An entry that is past mending is not shown, and what it had pushed out of its place is. */
@@ -269,6 +331,8 @@ int main(void)
         cmocka_unit_test(a_key_that_finds_no_cell_takes_those_of_another),
         cmocka_unit_test(a_table_without_any_cell_keeps_nothing),
         cmocka_unit_test(a_key_that_finds_no_cell_for_another_line_is_given_away),
+        cmocka_unit_test(what_has_the_tag_of_a_key_that_is_there_is_dropped),
+        cmocka_unit_test(of_an_index_full_of_wreckage_a_key_gets_one_entry),
         cmocka_unit_test(a_list_of_keys_is_of_what_is_sure),
     };
     return cmocka_run_group_tests_name("wreckage", tests, NULL, NULL);
