@@ -174,11 +174,12 @@ static void carry_along(struct table *table, uint32_t hole, uint32_t at)
 /* Removal without tombstones: entries after the hole move back into it (Knuth,
  * TAOCP 3, 6.4, algorithm R). Each is written to its new slot before its old
  * one is given up, so that at no instant an entry is missing. Begun again at the
- * hole, it does the same. */
+ * hole, it does the same. In an index that wreckage has filled there is no empty slot, and
+ * it ends when there is nothing all the way round that may move into the last hole. */
 void index_close(struct table *table, uint32_t hole)
 {
-    for (uint32_t begin = hole, at = slot_after(table, hole);
-         at != begin && table->index[at] != 0; at = slot_after(table, at)) {
+    for (uint32_t at = slot_after(table, hole); at != hole && table->index[at] != 0;
+         at = slot_after(table, at)) {
         if (!may_move(table, home_of(table, slot_tag(table->index[at])), hole, at))
             continue;
         carry_along(table, hole, at);
