@@ -1,3 +1,4 @@
+#!/usr/bin/python3 -B
 """Allocations that fail: what was decided is told, what could not be told was not charged."""
 
 import json
