@@ -184,12 +184,16 @@ class Run:
     def reload(self):
         """At most one fails, and changes nothing then."""
         self.configure(NEXT_BURST)
+        begins = " reloading\n"
         for _ in range(2):
-            mark = len(self.said())
+            begun = self.said().count(begins)
             self.process.send_signal(signal.SIGHUP)
-            deadline = time.monotonic() + 1
+            deadline = time.monotonic() + 5
             while self.status("other")["burst"] != NEXT_BURST:
-                if "error: " in self.said()[mark:] or time.monotonic() > deadline:
+                # What comes before it may still be about the one before.
+                said = self.said()
+                if (said.count(begins) > begun and "error: " in said.rpartition(begins)[2]
+                        or time.monotonic() > deadline):
                     break
                 time.sleep(0.002)
             else:
