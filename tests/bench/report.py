@@ -20,7 +20,8 @@ tenths" is the median of the p99 of each tenth of a second, which what else the 
 counted" is what was under way while the generator itself was off its core.
 
 Memory is what is resident of a whole server, its processes' shared pages once (PSS). Ten million keys come to Redis
-by a script of its own, a bucket as bucket.lua keeps it or as a hash of two fields, and to nginx by pipelined requests.
+by a script of its own, a bucket as bucket.lua keeps it or as a hash of two fields; two million to nginx by pipelined
+requests, for it forgets a key that owes nothing after a minute.
 A server has answered from when its process was started, to when the first connection that it took had its answer.
 
 Where 512 connections come at once, libmicrohttpd's own thread, as bare libmicrohttpd has it, all but stands still now
