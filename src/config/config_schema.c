@@ -3,6 +3,13 @@
 #include "config/config.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+
+/* Bytes. A file of nothing but the emptiest mappings, "{},", takes some 40 MB, and its
+ * faults are to be told; no valid file takes a quarter of that. */
+#define ALLOCATED_MAX (64u << 20)
 
 #define STRING(name, flags, structure, member)                                                     \
     CYAML_FIELD_STRING_PTR(name, flags, structure, member, 0, CYAML_UNLIMITED)
@@ -120,17 +127,42 @@ const cyaml_schema_value_t config_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct raw_config, config_fields),
 };
 
+/* libcyaml's allocator: `context` counts the bytes held, and ALLOCATED_MAX is the end of them. */
+static void *allocate(void *context, void *block, size_t size)
+{
+    size_t *allocated = context, held = malloc_usable_size(block);
+    if (size == 0) {
+        *allocated -= held;
+        free(block);
+        return NULL;
+    }
+    if (size > ALLOCATED_MAX || *allocated - held > ALLOCATED_MAX - size) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    void *moved = realloc(block, size);
+    if (moved != NULL)
+        *allocated += malloc_usable_size(moved) - held;
+    return moved;
+}
+
 /* No log: what it would say is in the faults, in words meant for the reader of the file. */
-static const cyaml_config_t library = {
-    .mem_fn = cyaml_mem,
-    .flags = CYAML_CFG_NO_ALIAS,
-};
+static cyaml_config_t library(size_t *allocated)
+{
+    return (cyaml_config_t){
+        .mem_fn = allocate,
+        .mem_ctx = allocated,
+        .flags = CYAML_CFG_NO_ALIAS,
+    };
+}
 
 struct raw_config *config_raw_load(const char *yaml, size_t len, struct faults *faults)
 {
+    size_t allocated = 0;
+    cyaml_config_t config = library(&allocated);
     cyaml_data_t *raw = NULL;
     cyaml_err_t error =
-        cyaml_load_data((const uint8_t *)yaml, len, &library, &config_schema, &raw, NULL);
+        cyaml_load_data((const uint8_t *)yaml, len, &config, &config_schema, &raw, NULL);
     if (error == CYAML_OK)
         return (struct raw_config *)raw;
     faults_add(faults, 0, 0, "cannot be loaded: %s", cyaml_strerror(error));
@@ -139,5 +171,8 @@ struct raw_config *config_raw_load(const char *yaml, size_t len, struct faults *
 
 void config_raw_free(struct raw_config *raw)
 {
-    cyaml_free(&library, &config_schema, raw, 0);
+    /* What is held was counted by the load; here the count may wrap, and nothing looks at it. */
+    size_t allocated = 0;
+    cyaml_config_t config = library(&allocated);
+    cyaml_free(&config, &config_schema, raw, 0);
 }
