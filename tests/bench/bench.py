@@ -12,7 +12,6 @@ import os
 import sys
 
 import figures
-import fill
 import goals
 import load
 import machine
@@ -87,7 +86,7 @@ def main():
     try:
         bench(sys.argv[1])
     except (ValueError, tools.ToolError, load.LoadError, servers.ServerError, peers_check.CheckError,
-            fill.FillError, OSError) as fault:
+            OSError) as fault:
         sys.exit(f"bench: {fault}")
     except KeyboardInterrupt:
         sys.exit(130)

@@ -3,25 +3,17 @@ Ten million keys, and each peer made to know them all, the quickest way it has.
 """
 import contextlib
 import http.client
-import json
 import socket
 
+import peers
 import servers
+from peers_check import CheckError, expect
 
 KEYS = 10_000_000
 KEY = "user:%012d"      # 17 bytes
 IN_A_BATCH = 1000
-KEPT_BURST = 1_000_000  # of the limit "kept" (peers.LIMITS)
-
-
-class FillError(Exception):
-    """A peer that does not know all that it was told."""
-
-
-def expect(server, seen, wanted):
-    """So many keys."""
-    if seen != wanted:
-        raise FillError(f"{server.name} has {seen} keys, not {wanted}")
+LIMIT = peers.LIMITS["kept"]
+LEFT = LIMIT.burst // 2
 
 
 def batches(keys):
@@ -31,7 +23,7 @@ def batches(keys):
 
 def batch_body(numbers):
     """Half of what each bucket holds is taken."""
-    items = ",".join(f'{{"key":"{KEY % number}","limit":"kept","tokens":{KEPT_BURST // 2}}}' for number in numbers)
+    items = ",".join(f'{{"key":"{KEY % number}","limit":"kept","tokens":{LIMIT.burst - LEFT}}}' for number in numbers)
     return f'{{"requests":[{items}]}}'
 
 
@@ -44,9 +36,8 @@ def allowd(server, keys=KEYS):
             response = connection.getresponse()
             answer = response.read()
             if response.status != 200 or answer.count(b'"allowed":true') != len(numbers):
-                raise FillError(f"{server.name} answers {response.status}: {answer[:200]!r}")
-    expect(server, json.loads(server.get("/status?key=" + KEY % (keys - 1) + "&limit=kept")[1])["remaining"],
-           KEPT_BURST - KEPT_BURST // 2)
+                raise CheckError(f"{server.name} answers {response.status}: {answer[:200]!r}")
+    expect(server, "what the last key has", server.decide(KEY % (keys - 1), "kept", 0), (True, LEFT))
 
 
 def receive(connection, size):
@@ -55,10 +46,10 @@ def receive(connection, size):
     while left > 0:
         got = connection.recv(1 << 20)
         if not got:
-            raise FillError("a connection ended")
+            raise CheckError("a connection ended")
         left -= len(got)
     if left < 0:
-        raise FillError("an answer is longer than the others")
+        raise CheckError("an answer is longer than the others")
 
 
 def nginx(server, keys=KEYS):
@@ -76,17 +67,19 @@ def nginx(server, keys=KEYS):
 
 # What buckets are kept as: bucket.lua's string, or a hash of two fields, as most have it.
 REDIS_BUCKET = {
-    "string": "redis.call('SET', key, struct.pack('<dd', 30000000000000, now), 'PX', 30000000000)",
-    "hash": "redis.call('HSET', key, 'tokens', 500000, 'time', now) redis.call('PEXPIRE', key, 30000000000)",
+    "string": "redis.call('SET', key, struct.pack('<dd', {units}, now), 'PX', {full_ms})",
+    "hash": "redis.call('HSET', key, 'tokens', {tokens}, 'time', now) redis.call('PEXPIRE', key, {full_ms})",
 }
 
 
 def redis(server, bucket, keys=KEYS):
     """By a script, for there is no other way to have that many in a minute."""
+    units = LEFT * LIMIT.period_us()
+    keep = REDIS_BUCKET[bucket].format(tokens=LEFT, units=units, full_ms=units // LIMIT.rate // 1000)
     script = ("local clock = redis.call('TIME') local now = clock[1] * 1000000 + clock[2] "
               "for number = ARGV[1], ARGV[2] do "
-              f"local key = string.format('{KEY}', number) {REDIS_BUCKET[bucket]} end")
+              f"local key = string.format('{KEY}', number) {keep} end")
     server.command("FLUSHALL")
     for numbers in batches(keys):
         server.command("EVAL", script, 0, numbers[0], numbers[-1])
-    expect(server, server.command("DBSIZE"), keys)
+    expect(server, "its keys", server.command("DBSIZE"), keys)

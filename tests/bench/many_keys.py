@@ -29,8 +29,7 @@ def filled(run, keys):
 
 def other_burst(done):
     """The limits, of which one is another from one round to the next."""
-    burst = peers.LIMITS["kept"].burst + 1 + done
-    return dict(peers.LIMITS, kept=peers.LIMITS["kept"]._replace(burst=burst))
+    return dict(peers.LIMITS, kept=fill.LIMIT._replace(burst=fill.LIMIT.burst + 1 + done))
 
 
 def reloaded(run, server, rate, done):
