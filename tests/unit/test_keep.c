@@ -398,6 +398,22 @@ static void restarts_with_the_same_limits_sweep_nothing(void **state)
     machine_release(&machine);
 }
 
+/* A limit of one bucket, and something else for some key. */
+static struct limits *limit_but(uint64_t burst, const struct override_terms *override)
+{
+    const struct limit_terms terms = {
+        .name = LIMIT_DEFAULT_NAME,
+        .buckets_count = 1,
+        .buckets = {{.burst = burst, .rate = one_per_second}},
+        .overrides_count = 1,
+        .overrides = override,
+    };
+    struct limits *limits = limits_new(1, 100);
+    assert_non_null(limits);
+    assert_true(limits_add(limits, &terms));
+    return limits;
+}
+
 static struct limits *overridden(int64_t until_s)
 {
     const struct override_terms override = {
@@ -406,17 +422,7 @@ static struct limits *overridden(int64_t until_s)
         .buckets_count = 1,
         .buckets = {{.burst = 1000, .rate = {10, 1000}}},
     };
-    const struct limit_terms terms = {
-        .name = LIMIT_DEFAULT_NAME,
-        .buckets_count = 1,
-        .buckets = {{.burst = 500, .rate = one_per_second}},
-        .overrides_count = 1,
-        .overrides = &override,
-    };
-    struct limits *limits = limits_new(1, 100);
-    assert_non_null(limits);
-    assert_true(limits_add(limits, &terms));
-    return limits;
+    return limit_but(500, &override);
 }
 
 static void an_override_that_ends_meanwhile_does_so_at_its_time(void **state)
@@ -723,7 +729,7 @@ static void of_limits_that_were_lost_those_before_hold(void **state)
     machine_release(&machine);
 }
 
-/* A limit of one bucket, and of two for one key. */
+/* Two buckets for one key. */
 static struct limits *two_for_a_vip(void)
 {
     const struct override_terms override = {
@@ -732,17 +738,7 @@ static struct limits *two_for_a_vip(void)
         .buckets_count = 2,
         .buckets = {{"s", 1000, {1, 1000}}, {"m", 5000, {1, 60000}}},
     };
-    const struct limit_terms terms = {
-        .name = LIMIT_DEFAULT_NAME,
-        .buckets_count = 1,
-        .buckets = {{.burst = 10, .rate = one_per_second}},
-        .overrides_count = 1,
-        .overrides = &override,
-    };
-    struct limits *limits = limits_new(1, 100);
-    assert_non_null(limits);
-    assert_true(limits_add(limits, &terms));
-    return limits;
+    return limit_but(10, &override);
 }
 
 static struct place place_of(struct machine *machine, const char *key)
