@@ -3,8 +3,8 @@
 #include "config/config.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <malloc.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 /* Bytes. A file of nothing but the emptiest mappings, "{},", takes some 40 MB, and its
@@ -136,11 +136,8 @@ static void *allocate(void *context, void *block, size_t size)
         free(block);
         return NULL;
     }
-    if (size > ALLOCATED_MAX || *allocated - held > ALLOCATED_MAX - size) {
-        errno = ENOMEM;
-        return NULL;
-    }
-    void *moved = realloc(block, size);
+    bool has_room = size <= ALLOCATED_MAX && *allocated - held <= ALLOCATED_MAX - size;
+    void *moved = has_room ? realloc(block, size) : NULL;
     if (moved != NULL)
         *allocated += malloc_usable_size(moved) - held;
     return moved;

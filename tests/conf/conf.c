@@ -962,30 +962,6 @@ static void test_no_memory(void **state)
     check_shortages(rich, 20);
 }
 
-/* However much there is: a text longer than a file may be, of what takes most. */
-static void test_more_memory_than_the_library_may_have(void **state)
-{
-    (void)state;
-    char *text = NULL;
-    size_t len;
-    struct faults faults = {0};
-    FILE *out = open_memstream(&text, &len);
-    assert_non_null(out);
-    fputs("limits:\n", out);
-    for (unsigned i = 0; i < LIMITS_MAX; i++) {
-        fputs("- {name: a, overrides: [", out);
-        for (unsigned j = 0; j < 900; j++)
-            fputs("{key: a},", out);
-        fputs("]}\n", out);
-    }
-    assert_int_equal(fclose(out), 0);
-    assert_null(config_raw_load(text, len, &faults));
-    assert_int_equal(faults.count, 1);
-    assert_string_equal(faults.fault[0].text, library_has_no_memory);
-    faults_release(&faults);
-    free(text);
-}
-
 /* The check of its shape lets nothing pass that the library would refuse; if it did, this is said. */
 static void test_what_the_library_refuses(void **state)
 {
@@ -1032,7 +1008,6 @@ static const struct CMUnitTest functions[] = {
     cmocka_unit_test(test_no_status),
     cmocka_unit_test(test_failing_reads),
     cmocka_unit_test(test_no_memory),
-    cmocka_unit_test(test_more_memory_than_the_library_may_have),
     cmocka_unit_test(test_what_the_library_refuses),
 };
 enum { FUNCTIONS = sizeof functions / sizeof functions[0] };
