@@ -127,7 +127,8 @@ const cyaml_schema_value_t config_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct raw_config, config_fields),
 };
 
-/* libcyaml's allocator: `context` counts the bytes held, and ALLOCATED_MAX is the end of them. */
+/* libcyaml's allocator: `context` counts the bytes held, and ALLOCATED_MAX is the end of them.
+ * libcyaml has a list grow by one entry at a time; an eighth more keeps it from moving each time. */
 static void *allocate(void *context, void *block, size_t size)
 {
     size_t *allocated = context, held = malloc_usable_size(block);
@@ -136,6 +137,10 @@ static void *allocate(void *context, void *block, size_t size)
         free(block);
         return NULL;
     }
+    if (block != NULL && size <= held)
+        return block;
+    if (block != NULL && size <= ALLOCATED_MAX)
+        size += size / 8;
     bool has_room = size <= ALLOCATED_MAX && *allocated - held <= ALLOCATED_MAX - size;
     void *moved = has_room ? realloc(block, size) : NULL;
     if (moved != NULL)
