@@ -29,7 +29,7 @@ only() {
 plain='<(assert|fnmatch|inttypes|limits|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string)\.h>'
 
 allow pure "\"pure/|$plain|<sodium/crypto_shorthash|<sys/mman\.h>"
-allow brain "\"(pure|brain)/|$plain"
+allow brain "\"(pure|brain)/|$plain|<sys/mman\.h>"
 allow machine "\"(pure|brain|machine)/|$plain|<(errno|fcntl|pthread|sched|semaphore|signal|time|unistd|sys/(eventfd|file|mman|stat))\.h>"
 allow check "\"(pure|check)/|$plain|<(arpa/inet|netinet/in|stdarg|strings|sys/(socket|types))\.h>|<sodium/(crypto_hash_sha256|utils)"
 allow http "\"(pure|brain|machine|check|http)/|<"

@@ -38,8 +38,10 @@ struct brain {
     struct list_scratch list; /* while one is being answered */
 };
 
-/* A brain without buckets and limits; NULL: no memory. */
+/* A brain without buckets and limits; NULL: no memory. brain_end gives back its memory,
+ * and nothing that it owns by then. */
 struct brain *brain_begin(uint64_t now_ns, int64_t date_s);
+void brain_end(struct brain *brain);
 
 /* Puts limits into force. false: no memory, and all is as it was. */
 bool brain_install(struct brain *brain, const struct limits_question *ask);

@@ -1,7 +1,6 @@
 #include "brain/core.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* No credit line is good for more than 20 years, and one that has come half the
@@ -158,7 +157,7 @@ static enum brain_restored give_up(struct brain *brain, enum brain_restored resu
 {
     lines_release(&brain->buckets.lines);
     limits_release(brain->limits);
-    free(brain);
+    brain_end(brain);
     return result;
 }
 

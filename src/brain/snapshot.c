@@ -334,6 +334,7 @@ static void drop_editions(struct lines *lines)
     for (uint16_t i = 0; i < EDITIONS_MAX; i++) {
         limits_release(lines->edition[i].limits);
         free(lines->edition[i].lines);
+        lines->edition[i].limits = NULL;
     }
 }
 
@@ -349,7 +350,6 @@ enum snapshot_result snapshot_read(const unsigned char *bytes, size_t len, struc
         return SNAPSHOT_OK;
     }
     drop_editions(lines);
-    memset(lines, 0, sizeof *lines);
     limits_release(limits);
     return reading.is_short_of_memory ? SNAPSHOT_NO_MEMORY : SNAPSHOT_DAMAGED;
 }

@@ -21,6 +21,6 @@ enum snapshot_result { SNAPSHOT_OK, SNAPSHOT_DAMAGED, SNAPSHOT_NO_MEMORY };
 
 /* Fills in lines that were just initialised, and the limits in force, which are
  * good for their names and terms alone: by them no key is matched. Unless it is OK,
- * nothing is kept and the lines are to be initialised again. */
+ * nothing is kept: the lines own nothing then, and their memory is of no further use. */
 enum snapshot_result snapshot_read(const unsigned char *bytes, size_t len, struct lines *lines,
                                    struct limits **in_force);
