@@ -1,11 +1,12 @@
 /*
  * failpoint: preloaded into allowd, makes the call of number FAILPOINT_AT fail, or every
- * one from there on (FAILPOINT_ON=1). Calls are counted from the start of the process to the end
- * of main, for what comes after is the C library's and gcov's, over all threads: those that allocate (FAILPOINT_KIND=allocation), or those that ask the
- * system for something (FAILPOINT_KIND=call).
+ * one from there on (FAILPOINT_ON=1). Calls are counted from the start of the process to the
+ * end of main, for what comes after is the C library's and gcov's, over all threads: those
+ * that allocate (FAILPOINT_KIND=allocation), or those that ask the system for something
+ * (FAILPOINT_KIND=call).
  *
  * FAILPOINT_FILE, of at least sizeof(struct told), hears how many calls there were and
- * which one failed.
+ * which one failed. The process ends with the thread that began it.
  */
 #include <dirent.h>
 #include <dlfcn.h>
@@ -13,6 +14,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -25,6 +27,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/poll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -54,6 +57,7 @@ __attribute__((constructor)) static void begin(void)
     const char *kind = getenv("FAILPOINT_KIND");
     if (at == NULL || file == NULL || kind == NULL)
         return;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     int descriptor = open(file, O_RDWR | O_CLOEXEC);
     void *mapped = mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
     if (mapped == MAP_FAILED)

@@ -38,6 +38,9 @@ SANITIZER_REPORT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|run
 
 libc = ctypes.CDLL(None, use_errno=True)
 PR_SET_PDEATHSIG = 1
+# Even a test that is killed outright leaves no daemon behind. To do the same in the child, before
+# it becomes the daemon, takes a copy of all that Python has in memory: several times as long.
+ENDS_WITH_US = ("setpriv", "--pdeathsig", "KILL")
 
 
 def wait_until(condition, what, patience_s=PATIENCE_S):
@@ -86,13 +89,15 @@ class Daemon:
         command += arguments
 
         def in_child():
-            # Even a test that is killed outright leaves no daemon behind.
             libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             if prepare is not None:
                 prepare()
             if descriptors:
                 execute(command, descriptors)
 
+        # Who does not wait may send a signal at once, and none to setpriv.
+        if wait and prepare is None and not descriptors:
+            command, in_child = [*ENDS_WITH_US, *command], None
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                         preexec_fn=in_child)

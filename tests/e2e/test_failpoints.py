@@ -21,8 +21,7 @@ import tempfile
 import time
 import unittest
 
-from harness import (ALLOWD, FORM, JSON, PATIENCE_S, PR_SET_PDEATHSIG, Connection, libc,
-                     request_bytes)
+from harness import ALLOWD, ENDS_WITH_US, FORM, JSON, PATIENCE_S, Connection, request_bytes
 
 FAILPOINT = os.environ.get("FAILPOINT", "")
 STRIDE = int(os.environ.get("ALLOWD_FAILPOINTS", "1"))
@@ -65,7 +64,7 @@ class Run:
         self.told.write_bytes(bytes(mmap.PAGESIZE))
         self.configure(BURST)
         self.log = open(self.directory / "log", "w+b")
-        self.launch({"LD_PRELOAD": FAILPOINT, "FAILPOINT_KIND": kind, "FAILPOINT_AT": str(at),
+        self.launch([], {"LD_PRELOAD": FAILPOINT, "FAILPOINT_KIND": kind, "FAILPOINT_AT": str(at),
                      "FAILPOINT_FILE": str(self.told)} | ({"FAILPOINT_ON": "1"} if on else {}))
         self.begin_accounts()
 
@@ -73,12 +72,11 @@ class Run:
         self.taken = dict.fromkeys("abcde", 0)     # told so
         self.uncertain = dict.fromkeys("abcde", 0) # not told anything of it
 
-    def launch(self, variables):
+    def launch(self, under, variables):
         self.process = subprocess.Popen(
-            [ALLOWD, "-c", self.directory / "allowd.yaml", "-l", "unix:" + self.socket],
+            [*under, ALLOWD, "-c", self.directory / "allowd.yaml", "-l", "unix:" + self.socket],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log,
-            env=os.environ | variables,
-            preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL))
+            env=os.environ | variables)
 
     def configure(self, burst):
         path = self.directory / "allowd.yaml"
@@ -219,7 +217,7 @@ class Run:
 
     def check_what_was_kept(self):
         said = self.said()
-        self.launch({})
+        self.launch(ENDS_WITH_US, {})
         self.wait(self.is_served, "the next process serves")
         if not any(without in said for without in WITHOUT):
             assert "keys restored" in self.said(), self.said()
