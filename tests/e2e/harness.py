@@ -34,6 +34,8 @@ ALLOWD = os.path.abspath(os.environ.get("ALLOWD") or TOP / "build" / "allowd")
 # No answer takes this long, however busy the machine; a test that waits so long has failed.
 PATIENCE_S = 30
 
+# Whether this is a build in which a daemon takes ten times as long to start, and reports what it does wrong.
+SANITIZED = "-fsanitize" in os.environ.get("BUILD_CFLAGS", "")
 SANITIZER_REPORT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:")
 
 libc = ctypes.CDLL(None, use_errno=True)

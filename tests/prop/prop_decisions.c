@@ -620,7 +620,7 @@ static void live(struct world *world, uint64_t decisions)
 static void for_each_world(const struct recipe *recipe, uint64_t percent,
                            void (*run)(struct world *, uint64_t decisions))
 {
-    uint64_t left = environment_number("ALLOWD_DECISIONS", 1000000) * percent / 100;
+    uint64_t left = dice_repeats("ALLOWD_DECISIONS", 1000000) * percent / 100;
     for (uint64_t number = 0; left > 0; number++) {
         static struct world world;
         uint64_t decisions = left < WORLD_DECISIONS ? left : WORLD_DECISIONS;

@@ -410,7 +410,7 @@ static void no_bytes_end_the_process(void **state)
     (void)state;
     struct dice dice = dice_new(8);
     uint8_t *arena = arena_new(), *spoilt = arena_new();
-    uint64_t corruptions = environment_number("ALLOWD_CORRUPTIONS", 20000), adopted = 0;
+    uint64_t corruptions = dice_repeats("ALLOWD_CORRUPTIONS", 20000), adopted = 0;
     struct world world;
     struct table table;
     for (uint64_t i = 0; i < corruptions; i++) {

@@ -114,7 +114,7 @@ static void a_kill_between_any_two_stores_loses_nothing(void **state)
 {
     (void)state;
     assert_true(table_arena_bytes(MAX_KEYS) <= ARENA_MAX);
-    uint64_t kills = environment_number("ALLOWD_KILLS", 1000000);
+    uint64_t kills = dice_repeats("ALLOWD_KILLS", 1000000);
     run.dice = dice_new(1);
     while (run.kills < kills) {
         struct table table;

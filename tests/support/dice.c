@@ -20,6 +20,14 @@ uint64_t environment_number(const char *name, uint64_t otherwise)
     return number;
 }
 
+uint64_t dice_repeats(const char *name, uint64_t otherwise)
+{
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+    otherwise /= 5;
+#endif
+    return environment_number(name, otherwise);
+}
+
 /* SplitMix64 (Steele, Lea, Flood 2014): any state will do. */
 uint64_t dice_bits(struct dice *dice)
 {

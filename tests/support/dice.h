@@ -31,3 +31,7 @@ bool dice_once_in(struct dice *dice, uint64_t times);
 
 /* A whole number of the environment, or what to take when it is not set. */
 uint64_t environment_number(const char *name, uint64_t otherwise);
+
+/* How often to repeat what dice choose: the same, but where a sanitizer makes each as dear as
+ * ten it is a fifth of `otherwise`. */
+uint64_t dice_repeats(const char *name, uint64_t otherwise);

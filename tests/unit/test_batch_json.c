@@ -474,7 +474,7 @@ static void mutated_batches_are_fit_to_ask_or_refused(void **state)
 {
     (void)state;
     struct dice dice = dice_new(1);
-    uint64_t rounds = environment_number("ALLOWD_BATCHES", 50000);
+    uint64_t rounds = dice_repeats("ALLOWD_BATCHES", 50000);
     unsigned long taken = 0, refused = 0;
     for (uint64_t i = 0; i < rounds; i++) {
         body_len = 0;

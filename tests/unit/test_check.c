@@ -683,7 +683,7 @@ static void random_requests_get_valid_keys_or_none(void **state)
     };
     struct dice dice = dice_new(1);
     unsigned templates = 0, keys = 0;
-    for (uint64_t i = environment_number("ALLOWD_KEYS", 100000); i > 0; i--) {
+    for (uint64_t i = dice_repeats("ALLOWD_KEYS", 100000); i > 0; i--) {
         char template[CHECK_TEMPLATE_MAX + 64], method[64], suffix[512], again[KEY_MAX + 1];
         char fault[CHECK_FAULT_MAX] = "";
         random_string(&dice, template, sizeof template - 1);
