@@ -283,7 +283,7 @@ static void kills_and_restarts_lose_nothing_and_mint_nothing(void **state)
         .stream = 20, .rules_max = 3, .buckets_max = BUCKETS_MAX, .overrides_max = MODEL_OVERRIDES,
         .trials = true,
     };
-    uint64_t kills = dice_repeats("ALLOWD_KILLS", 20000);
+    uint64_t kills = dice_repeats("ALLOWD_KILLS", 10000);
     run.copy = mmap(NULL, store_bytes(STATE_KEYS_MAX), PROT_READ | PROT_WRITE,
                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_true(run.copy != MAP_FAILED);
