@@ -51,7 +51,7 @@ static void edition_free(struct lines *lines, struct edition *edition)
 
 void lines_release(struct lines *lines)
 {
-    for (uint32_t i = 0; i < EDITIONS_MAX; i++)
+    for (uint32_t i = 0; i < lines->editions_used; i++)
         if (edition_is_in_use(&lines->edition[i]))
             edition_free(lines, &lines->edition[i]);
 }
@@ -60,7 +60,7 @@ void lines_release(struct lines *lines)
  * go in the order in which they were replaced, so none is a successor. */
 static void let_go(struct lines *lines, uint64_t laps)
 {
-    for (uint32_t i = 0; i < EDITIONS_MAX && lines->replaced_count > 0; i++) {
+    for (uint32_t i = 0; i < lines->editions_used && lines->replaced_count > 0; i++) {
         struct edition *edition = &lines->edition[i];
         if (!edition_is_in_use(edition) || edition->successor == i || edition->replaced_lap > laps)
             continue;
@@ -85,17 +85,17 @@ void lines_emptied(struct lines *lines)
 
 bool lines_have_room(const struct lines *lines, const struct limits *next)
 {
-    uint32_t unused = 0, wanted = 0;
-    for (uint16_t i = 0; i < EDITIONS_MAX; i++) {
+    uint32_t used = 0, wanted = 0;
+    for (uint16_t i = 0; i < lines->editions_used; i++) {
         const struct edition *edition = &lines->edition[i];
-        unused += !edition_is_in_use(edition);
+        used += edition_is_in_use(edition);
         if (edition_is_in_use(edition) && edition->successor != i &&
             lines->installs - edition->replaced > LINE_AGE_MAX)
             return false;
     }
     for (uint32_t i = 0; i < next->count; i++)
         wanted += 1 + next->limit[i].overrides_count;
-    return unused >= next->count && lines->lines_free >= wanted;
+    return EDITIONS_MAX - used >= next->count && lines->lines_free >= wanted;
 }
 
 const struct allowance *limit_allowance(const struct limit *limit, uint32_t index)
@@ -196,21 +196,21 @@ static uint16_t edition_make(struct lines *lines, struct limits *limits, uint32_
     if (numbers == NULL)
         return EDITION_NONE;
     uint16_t number = 0;
-    while (edition_is_in_use(&lines->edition[number]))
+    while (number < lines->editions_used && edition_is_in_use(&lines->edition[number]))
         number++;
     for (uint32_t i = 0; i <= limit->overrides_count; i++) {
         bool had_ended = i > 0 && limit->overrides[i - 1].until_s <= date_s;
         numbers[i] = had_ended ? numbers[0]
                                : line_make(lines, number, i, limit_allowance(limit, i), limits->tick_ms);
     }
-    lines->edition[number] = (struct edition){
-        .limits = limits_retain(limits),
-        .limit = index,
-        .successor = number,
-        .began_s = date_s,
-        .as_of_s = date_s,
-        .lines = numbers,
-    };
+    edition_put(lines, number, (struct edition){
+                                   .limits = limits_retain(limits),
+                                   .limit = index,
+                                   .successor = number,
+                                   .began_s = date_s,
+                                   .as_of_s = date_s,
+                                   .lines = numbers,
+                               });
     return number;
 }
 
@@ -322,7 +322,7 @@ static uint16_t heir_of(const struct lines *lines, uint16_t number)
 void lines_settle(struct lines *lines)
 {
     memset(lines->owners, 0xff, sizeof lines->owners);
-    for (uint16_t i = 0; i < EDITIONS_MAX; i++) {
+    for (uint16_t i = 0; i < lines->editions_used; i++) {
         const struct edition *edition = &lines->edition[i];
         if (!edition_is_in_use(edition))
             continue;

@@ -62,6 +62,7 @@ struct lines {
     uint16_t free_line; /* the first of a list; LINE_NONE: take one never used */
     uint16_t owners[LINE_NONE + 1]; /* of each number that could be a line's: the edition in force of
                                      * its limit, or EDITION_NONE */
+    uint32_t editions_used; /* those from this number on never were in use */
     struct edition edition[EDITIONS_MAX];
     struct line line[LINES_MAX];
 };
@@ -101,6 +102,13 @@ int64_t lines_denied_until_s(const struct lines *lines, uint32_t limit, const ch
 static inline bool edition_is_in_use(const struct edition *edition)
 {
     return edition->limits != NULL;
+}
+
+static inline void edition_put(struct lines *lines, uint16_t number, struct edition edition)
+{
+    lines->edition[number] = edition;
+    if (number >= lines->editions_used)
+        lines->editions_used = number + 1u;
 }
 
 static inline const struct limit *edition_limit(const struct edition *edition)

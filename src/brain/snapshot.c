@@ -70,7 +70,7 @@ enum { SNAPSHOT_OVERRIDES_MAX = 16 * OVERRIDES_MAX };
 static size_t count_overrides(const struct lines *lines)
 {
     size_t count = 0;
-    for (uint16_t i = 0; i < EDITIONS_MAX; i++)
+    for (uint16_t i = 0; i < lines->editions_used; i++)
         if (edition_is_in_use(&lines->edition[i]))
             count += edition_limit(&lines->edition[i])->overrides_count;
     return count;
@@ -86,7 +86,7 @@ size_t snapshot_write(const struct lines *lines, unsigned char *bytes, size_t ro
     bytes_put_32(&writer, lines->replaced_count);
     for (uint32_t i = 0; i < lines->count; i++)
         put_edition(&writer, lines, lines->of_limit[i]);
-    for (uint16_t i = 0; i < EDITIONS_MAX; i++)
+    for (uint16_t i = 0; i < lines->editions_used; i++)
         if (edition_is_in_use(&lines->edition[i]) && lines->edition[i].successor != i)
             put_edition(&writer, lines, i);
     return writer.is_full || count_overrides(lines) > SNAPSHOT_OVERRIDES_MAX
@@ -248,7 +248,7 @@ static void get_edition_of(struct reading *reading, uint16_t number, struct edit
     if (read->lines == NULL)
         return;
     read->limits = limits_retain(limits);
-    reading->lines->edition[number] = *read;
+    edition_put(reading->lines, number, *read);
     get_lines(reading, number);
 }
 
@@ -296,7 +296,7 @@ static void check_successors(struct reading *reading, const struct limits *in_fo
         const char *name = in_force->limit[i].name;
         expect(reading, limits_find(in_force, name, strlen(name)) == (int)i);
     }
-    for (uint16_t i = 0; i < EDITIONS_MAX && goes_on(reading); i++) {
+    for (uint16_t i = 0; i < lines->editions_used && goes_on(reading); i++) {
         uint16_t at = i;
         for (uint32_t steps = 0; edition_is_in_use(&lines->edition[i]) && goes_on(reading); steps++) {
             uint16_t successor = lines->edition[at].successor;
@@ -331,7 +331,7 @@ static void get_editions(struct reading *reading, struct limits **in_force)
 /* Not as lines_release does: the lines of an edition that was not read whole are nobody's. */
 static void drop_editions(struct lines *lines)
 {
-    for (uint16_t i = 0; i < EDITIONS_MAX; i++) {
+    for (uint16_t i = 0; i < lines->editions_used; i++) {
         limits_release(lines->edition[i].limits);
         free(lines->edition[i].lines);
         lines->edition[i].limits = NULL;
