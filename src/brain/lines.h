@@ -62,7 +62,7 @@ struct lines {
     uint16_t free_line; /* the first of a list; LINE_NONE: take one never used */
     uint16_t owners[LINE_NONE + 1]; /* of each number that could be a line's: the edition in force of
                                      * its limit, or EDITION_NONE */
-    uint32_t editions_used; /* those from this number on never were in use */
+    uint16_t editions_used; /* those from this number on never were in use */
     struct edition edition[EDITIONS_MAX];
     struct line line[LINES_MAX];
 };
@@ -108,7 +108,7 @@ static inline void edition_put(struct lines *lines, uint16_t number, struct edit
 {
     lines->edition[number] = edition;
     if (number >= lines->editions_used)
-        lines->editions_used = number + 1u;
+        lines->editions_used = (uint16_t)(number + 1);
 }
 
 static inline const struct limit *edition_limit(const struct edition *edition)
