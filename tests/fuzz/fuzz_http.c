@@ -75,6 +75,13 @@ static void add_limits(void)
     add_plain_limit(limits, LIMIT_DEFAULT_NAME, NULL, 10, (struct rate){10, 1000});
 }
 
+/* What a brain owns would be taken for lost: it is mapped, and mappings are not searched. */
+static void free_brains(void)
+{
+    for (unsigned i = 0; i < BRAINS; i++)
+        brain_free(brains[i]);
+}
+
 /* One with room, and of each policy one that has none soon. */
 static void make_brains(void)
 {
@@ -89,6 +96,7 @@ static void make_brains(void)
         brains[i] = brain_new(&question, kinds[i].max_keys, seed, 0);
         FUZZ_REQUIRE(brains[i] != NULL);
     }
+    atexit(free_brains);
 }
 
 static void add_check(struct contract *contract, const char *name, const char *key,
