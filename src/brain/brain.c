@@ -11,7 +11,7 @@ enum {
     GROUP_MAX = 32,     /* messages whose memory is fetched together */
     SWEEP_CYCLE_S = 60, /* the whole table, if a slice stays within: */
     SWEEP_SLOTS_MIN = 64,
-    SWEEP_SLOTS_MAX = 4096,
+    SWEEP_SLOTS_MAX = 2048,
 };
 
 /* Time since the last tick counts towards the next one, but not for more than
