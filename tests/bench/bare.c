@@ -5,23 +5,22 @@
  * the status, headers and body that allowd answers GET /allow?key=alice with.
  * Usage: bare PORT
  */
+#include "answer.h"
+
 #include <microhttpd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static char body[] =
-    "{\"allowed\":true,\"key\":\"alice\",\"limit\":\"default\",\"tokens\":1,\"remaining\":99999999,"
-    "\"burst\":100000000,\"retry_after_ms\":0,\"reset_after_ms\":100}\n";
+static char body[] = ANSWER_BODY;
 
 static const struct {
     const char *name, *value;
 } headers[] = {
-    {"Content-Type", "application/json"},
-    {"Cache-Control", "no-store"},
-    {"RateLimit-Policy", "\"default\";q=100000000;w=1"},
-    {"RateLimit", "\"default\";r=99999999;t=1"},
+#define FIELD(name, value) {name, value},
+    ANSWER_FIELDS(FIELD)
+#undef FIELD
 };
 
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,

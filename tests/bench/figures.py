@@ -33,6 +33,11 @@ def number(value):
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
+def others(values, against, names):
+    """The same ratio of others, for comparison. values, against: name -> a figure a round."""
+    return ", ".join(f"{name} {median(paired_ratios(values[name], against[name])):.2f}" for name in names)
+
+
 def versus(mine, others, unit, names, fault=""):
     """The finding of one against the other: the median ratio, how far the rounds were apart, and
     both medians, under these names."""

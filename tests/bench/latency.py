@@ -14,7 +14,7 @@ import load
 import peers
 
 CONNECTIONS = 64
-PEERS = ["allowd", "bare libmicrohttpd", "nginx", "HAProxy", "Go"]
+PEERS = ["allowd", "nginx", "HAProxy", "Go", *peers.FLOORS]
 
 
 class Paced(NamedTuple):
@@ -76,6 +76,7 @@ def at_half_peak(run):
 def p99_half(run):
     """The row."""
     rate, turns = run.once(at_half_peak)
-    mine, others = ([turn.p99_tenths_us for turn in turns[name]] for name in ("allowd", "nginx"))
-    finding = figures.versus(mine, others, "µs", ("allowd", "nginx"))
-    return finding._replace(details=f"at {figures.number(rate)} requests/s: {finding.details}")
+    values = {name: [turn.p99_tenths_us for turn in turns[name]] for name in PEERS}
+    finding = figures.versus(values["allowd"], values["nginx"], "µs", ("allowd", "nginx"))
+    return finding._replace(details=f"at {figures.number(rate)} requests/s: {finding.details}; "
+                                    + figures.others(values, dict.fromkeys(values, values["nginx"]), peers.FLOORS))

@@ -206,6 +206,13 @@ def bare(run):
                     [run.server_core], run.folder)
 
 
+def loop(run):
+    """The kernel, with nothing but a loop above it."""
+    port = servers.free_port()
+    return BarePeer("epoll loop", [os.path.join(run.build, "loop"), str(port)], port,
+                    [run.server_core], run.folder)
+
+
 def nginx(run, zone="256m"):
     """limit_req. zone: the room for the keys of a limit."""
     port = servers.free_port()
@@ -266,9 +273,10 @@ def redis(run):
                      [run.server_core], run.folder)
 
 
-ALL = {"allowd": AllowdPeer, "bare libmicrohttpd": bare, "nginx": nginx, "HAProxy": haproxy, "Go": golimit,
-       "Redis": redis}
-LIMITING = [name for name in ALL if name != "bare libmicrohttpd"]
+# Those that decide nothing: what is below allowd, and what is below that.
+FLOORS = {"bare libmicrohttpd": bare, "epoll loop": loop}
+LIMITING = {"allowd": AllowdPeer, "nginx": nginx, "HAProxy": haproxy, "Go": golimit, "Redis": redis}
+ALL = LIMITING | FLOORS
 
 
 def check(run, server):

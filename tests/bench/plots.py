@@ -25,8 +25,8 @@ set xtics noenhanced
 set key outside right top reverse Left noenhanced
 {more}
 """
-COLOURS = {"allowd": "#1b6ca8", "bare libmicrohttpd": "#9fc5e0", "nginx": "#3a9d5d", "HAProxy": "#e0a030",
-           "Go": "#8e6bbf", "Redis": "#c4473a"}
+COLOURS = {"allowd": "#1b6ca8", "nginx": "#3a9d5d", "HAProxy": "#e0a030", "Go": "#8e6bbf", "Redis": "#c4473a",
+           "bare libmicrohttpd": "#9fc5e0", "epoll loop": "#c8c8c8"}
 
 
 class Plot(NamedTuple):

@@ -15,6 +15,10 @@ generator on the other core. A ratio is of two turns in the same round; what is 
 the ratios, which need not be the ratio of the medians beside it. Processor time is user and system time of the whole
 server, workers included: where the load generator cannot keep a server's core busy, requests/s hide what that shows.
 
+Two that decide nothing show how far one could come: bare libmicrohttpd (bare.c) answers with the same bytes, and the
+epoll loop (loop.c) does no more than one recv(2) and one send(2) a request. The figure after their names is what they
+come to in the place of allowd.
+
 Latency at a constant rate is counted from when a request was due, not from when it could be sent (pace.c). "p99 of
 tenths" is the median of the p99 of each tenth of a second, which what else the machine does seldom hits; "not
 counted" is what was under way while the generator itself was off its core.

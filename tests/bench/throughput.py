@@ -1,6 +1,7 @@
 """
 Requests a second, and processor time a request: everybody, with one key that is always allowed.
 """
+import os
 from typing import NamedTuple
 
 import figures
@@ -39,12 +40,13 @@ def by_connections(run):
                         take_turn(server, load.Questions(["allow"]),
                                   load.Loop(connections, run.seconds, [run.client_core])))
     tabulate(run, turns)
+    tabulate_parts(run, turns)
     return turns
 
 
 def tabulate(run, turns):
     """The medians, for the report."""
-    for name, title, of in (("rate", "Requests/s by connections", lambda turn: turn.load.rate),
+    for name, title, of in (("rate", "Requests/s by connections", rate_of),
                             ("processor", "Processor time a request by connections, µs",
                              lambda turn: turn.processor_us),
                             ("p50", "Median latency by connections, µs", lambda turn: turn.load.p50_us)):
@@ -55,21 +57,60 @@ def tabulate(run, turns):
                   [[peer, *map(figures.number, values)] for peer, *values in rows])
 
 
+def handover_us(run):
+    """What a batch takes to the state thread and back, on one core."""
+    return figures.median(
+        float(load.run_pinned([os.path.join(run.build, "handover")], [run.server_core], 1))
+        for _ in range(run.rounds))
+
+
+def tabulate_parts(run, turns):
+    """What of a request's processor time is the kernel's, and what each server takes beyond that."""
+    def beyond_loop(name):
+        return [figures.number(figures.median(
+                    mine.processor_us - loop.processor_us for mine, loop in
+                    zip(turns[name, connections], turns["epoll loop", connections], strict=True)))
+                for connections in CONNECTIONS]
+
+    loop = [figures.number(figures.median(turn.processor_us for turn in turns["epoll loop", connections]))
+            for connections in CONNECTIONS]
+    run.table("Whose the processor time of a request is, µs", ["", *CONNECTIONS],
+              [["the kernel's: an epoll loop", *loop],
+               *([f"{name}'s, beyond that", *beyond_loop(name)] for name in peers.ALL if name != "epoll loop"),
+               ["of allowd's, for each batch: the hand-over", *[figures.number(handover_us(run))] * len(CONNECTIONS)]])
+
+
+def of_all(turns, figure, connections):
+    """Everybody's figures with so many connections, one a round."""
+    return {name: [figure(turn) for turn in turns[name, connections]] for name in peers.ALL}
+
+
+def rate_of(turn):
+    """Requests a second."""
+    return turn.load.rate
+
+
+def against(turns, figure, connections, peer, unit):
+    """A finding against a peer with so many connections, and how near to it one comes who decides nothing."""
+    values = of_all(turns, figure, connections)
+    finding = figures.versus(values["allowd"], values[peer], unit, ("allowd", peer))
+    if peer in peers.FLOORS:
+        return finding
+    theirs = figures.others(values, dict.fromkeys(values, values[peer]), peers.FLOORS)
+    return finding._replace(details=f"{finding.details}; {theirs}")
+
+
 def rate_against(peer):
     """The row of requests/s at 64 connections against a peer."""
     def how(run):
-        turns = run.once(by_connections)
-        mine, others = ([turn.load.rate for turn in turns[name, 64]] for name in ("allowd", peer))
-        return figures.versus(mine, others, "requests/s", ("allowd", peer))
+        return against(run.once(by_connections), rate_of, 64, peer, "requests/s")
     return how
 
 
 def processor_against(peer, connections):
     """The row of processor time a request against a peer."""
     def how(run):
-        turns = run.once(by_connections)
-        mine, others = ([turn.processor_us for turn in turns[name, connections]] for name in ("allowd", peer))
-        return figures.versus(mine, others, "µs a request", ("allowd", peer))
+        return against(run.once(by_connections), lambda turn: turn.processor_us, connections, peer, "µs a request")
     return how
 
 
@@ -77,18 +118,17 @@ def many(connections):
     """The row of requests/s with so many connections against the same with 64."""
     def how(run):
         turns = run.once(by_connections)
+        rates, usual = of_all(turns, rate_of, connections), of_all(turns, rate_of, 64)
         many_turns = turns["allowd", connections]
-        mine, others = ([turn.load.rate for turn in these] for these in (many_turns, turns["allowd", 64]))
         stalls = sum(turn.load.errors + (turn.load.longest_us > STALL_US) for turn in many_turns)
         longest_ms = max(turn.load.longest_us for turn in many_turns) / 1e3
-        finding = figures.versus(mine, others, "requests/s", (f"at {connections}", "at 64"),
+        finding = figures.versus(rates["allowd"], usual["allowd"], "requests/s", (f"at {connections}", "at 64"),
                                  f"{stalls} stalls" if stalls else "")
-        return finding._replace(details=f"{finding.details}; longest answer {figures.number(longest_ms)} ms")
+        theirs = figures.others(rates, usual, ["nginx", *peers.FLOORS])
+        return finding._replace(details=f"{finding.details}; longest answer {figures.number(longest_ms)} ms; {theirs}")
     return how
 
 
 def p50_one(run):
     """The row of the median latency of a single connection."""
-    turns = run.once(by_connections)
-    mine, others = ([turn.load.p50_us for turn in turns[name, 1]] for name in ("allowd", "nginx"))
-    return figures.versus(mine, others, "µs", ("allowd", "nginx"))
+    return against(run.once(by_connections), lambda turn: turn.load.p50_us, 1, "nginx", "µs")

@@ -1,0 +1,59 @@
+/*
+ * handover: what it takes to hand a batch over to another thread and have it back, where both
+ * have one processor: microseconds of that processor, on standard output.
+ */
+#include "machine/exchange.h"
+#include "machine/thread.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { ROUNDS = 20000 };
+
+static struct mailbox mailbox;
+static struct batch batch;
+
+static void *give_back(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < ROUNDS; i++)
+        batch_give_back(mailbox_take(&mailbox, UINT64_MAX));
+    return NULL;
+}
+
+static void need(bool is_so, const char *what)
+{
+    if (is_so)
+        return;
+    fprintf(stderr, "handover: %s\n", what);
+    exit(1);
+}
+
+static double processor_us(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return (double)time.tv_sec * 1e6 + (double)time.tv_nsec / 1e3;
+}
+
+int main(void)
+{
+    pthread_t thread;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET((size_t)sched_getcpu(), &one);
+    need(sched_setaffinity(0, sizeof one, &one) == 0, "cannot stay on one processor");
+    need(mailbox_init(&mailbox) == 0 && batch_init(&batch) == 0, "no memory");
+    need(thread_start(&thread, give_back, NULL) == 0, "cannot start a thread");
+    double began_us = processor_us();
+    for (int i = 0; i < ROUNDS; i++)
+        exchange_ask(&mailbox, &batch);
+    printf("%.2f\n", (processor_us() - began_us) / ROUNDS);
+    pthread_join(thread, NULL);
+    batch_release(&batch);
+    mailbox_release(&mailbox);
+    return 0;
+}
