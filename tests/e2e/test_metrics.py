@@ -11,8 +11,8 @@ import time
 import unittest
 import urllib.request
 
-from harness import (PATIENCE_S, PR_SET_PDEATHSIG, Case, Connection, Daemon, libc, parse_address,
-                     request_bytes, wait_until)
+from harness import (ENDS_WITH_US, PATIENCE_S, Case, Connection, Daemon, parse_address, request_bytes,
+                     wait_until)
 from metrics import CONTENT_TYPE, Metrics, need
 
 TELL_S = 1  # in which a front-end tells what it has counted
@@ -314,10 +314,9 @@ class RealPrometheus(unittest.TestCase):
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
         process = subprocess.Popen(
-            [program, f"--config.file={config}", f"--storage.tsdb.path={directory.name}/data",
+            [*ENDS_WITH_US, program, f"--config.file={config}", f"--storage.tsdb.path={directory.name}/data",
              f"--web.listen-address=127.0.0.1:{port}"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL))
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.addCleanup(process.wait)
         self.addCleanup(process.terminate)
         return f"http://127.0.0.1:{port}"

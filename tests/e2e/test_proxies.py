@@ -26,7 +26,7 @@ import threading
 import time
 import unittest
 
-from harness import PATIENCE_S, PR_SET_PDEATHSIG, TOP, Daemon, libc, wait_until
+from harness import ENDS_WITH_US, PATIENCE_S, TOP, Daemon, wait_until
 
 EXAMPLES = TOP / "etc" / "examples"
 BURST, REQUESTS = 20, 100
@@ -116,9 +116,8 @@ class Proxy:
         self.log_path = directory / "log"
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
-                command, cwd=directory, stdin=subprocess.DEVNULL, stdout=log,
-                stderr=subprocess.STDOUT, preexec_fn=lambda: libc.prctl(
-                    PR_SET_PDEATHSIG, signal.SIGKILL),
+                [*ENDS_WITH_US, *command], cwd=directory, stdin=subprocess.DEVNULL, stdout=log,
+                stderr=subprocess.STDOUT,
                 env={**os.environ, "HOME": str(directory), "XDG_DATA_HOME": str(directory),
                      "XDG_CONFIG_HOME": str(directory)})
 

@@ -605,7 +605,7 @@ class Speed(StateCase):
         config = self.config(f"max_keys: {self.KEYS + 10}\n")
         empty = self.config(f"max_keys: {self.KEYS + 10}\n", state=self.path + ".empty")
         daemon = self.start(config)
-        if daemon.is_sanitized():
+        if SANITIZED:
             self.skipTest("the sanitizer's own time is most of a start's")
         self.fill(daemon, self.KEYS)
         daemon.kill()
