@@ -33,11 +33,6 @@ def number(value):
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def others(values, against, names):
-    """The same ratio of others, for comparison. values, against: name -> a figure a round."""
-    return ", ".join(f"{name} {median(paired_ratios(values[name], against[name])):.2f}" for name in names)
-
-
 def versus(mine, others, unit, names, fault=""):
     """The finding of one against the other: the median ratio, how far the rounds were apart, and
     both medians, under these names."""
@@ -45,3 +40,16 @@ def versus(mine, others, unit, names, fault=""):
     return Finding(median(ratios),
                    f"{names[0]} {number(median(mine))}, {names[1]} {number(median(others))} {unit}; "
                    f"rounds {min(ratios):.2f} to {max(ratios):.2f}", fault)
+
+
+def beside(finding, values, wanted, names):
+    """A finding, and what others come to in the place of allowd. values, wanted: of each name a figure a round,
+    and what that is held against."""
+    theirs = ", ".join(f"{name} {median(paired_ratios(values[name], wanted[name])):.2f}" for name in names)
+    return finding._replace(details=f"{finding.details}; {theirs}")
+
+
+def against(values, peer, unit, names=()):
+    """The finding of allowd against a peer, beside others. values: of each name a figure a round."""
+    finding = versus(values["allowd"], values[peer], unit, ("allowd", peer))
+    return beside(finding, values, dict.fromkeys(values, values[peer]), names) if names else finding

@@ -76,7 +76,6 @@ def at_half_peak(run):
 def p99_half(run):
     """The row."""
     rate, turns = run.once(at_half_peak)
-    values = {name: [turn.p99_tenths_us for turn in turns[name]] for name in PEERS}
-    finding = figures.versus(values["allowd"], values["nginx"], "µs", ("allowd", "nginx"))
-    return finding._replace(details=f"at {figures.number(rate)} requests/s: {finding.details}; "
-                                    + figures.others(values, dict.fromkeys(values, values["nginx"]), peers.FLOORS))
+    finding = figures.against({name: [turn.p99_tenths_us for turn in turns[name]] for name in PEERS}, "nginx", "µs",
+                              peers.FLOORS)
+    return finding._replace(details=f"at {figures.number(rate)} requests/s: {finding.details}")

@@ -92,12 +92,8 @@ def rate_of(turn):
 
 def against(turns, figure, connections, peer, unit):
     """A finding against a peer with so many connections, and how near to it one comes who decides nothing."""
-    values = of_all(turns, figure, connections)
-    finding = figures.versus(values["allowd"], values[peer], unit, ("allowd", peer))
-    if peer in peers.FLOORS:
-        return finding
-    theirs = figures.others(values, dict.fromkeys(values, values[peer]), peers.FLOORS)
-    return finding._replace(details=f"{finding.details}; {theirs}")
+    return figures.against(of_all(turns, figure, connections), peer, unit,
+                           () if peer in peers.FLOORS else peers.FLOORS)
 
 
 def rate_against(peer):
@@ -124,8 +120,8 @@ def many(connections):
         longest_ms = max(turn.load.longest_us for turn in many_turns) / 1e3
         finding = figures.versus(rates["allowd"], usual["allowd"], "requests/s", (f"at {connections}", "at 64"),
                                  f"{stalls} stalls" if stalls else "")
-        theirs = figures.others(rates, usual, ["nginx", *peers.FLOORS])
-        return finding._replace(details=f"{finding.details}; longest answer {figures.number(longest_ms)} ms; {theirs}")
+        finding = finding._replace(details=f"{finding.details}; longest answer {figures.number(longest_ms)} ms")
+        return figures.beside(finding, rates, usual, ["nginx", *peers.FLOORS])
     return how
 
 
