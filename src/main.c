@@ -2,8 +2,8 @@
  * allowd: options, configuration, server.
  */
 #include "config/config.h"
-#include "edge/log.h"
-#include "edge/server.h"
+#include "daemon/server.h"
+#include "log/log.h"
 
 #include <fcntl.h>
 #include <getopt.h>
@@ -164,8 +164,8 @@ int main(int argc, char **argv)
     else if (options.check)
         log_info("the configuration is fine");
     else
-        status = server_run(&config, options.config_path, options.listen_count > 0,
-                            options.ready_fd);
+        status =
+            server_run(&config, options.config_path, options.listen_count > 0, options.ready_fd);
     config_release(&config);
     return (int)status;
 }

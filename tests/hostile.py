@@ -21,7 +21,7 @@ FAULTY = """\
 | in | out | `tests/e2e/test_load.py: test_burst_and` |
 | in | out | `tests/e2e/test_load.py`, `tests/unit/test_key.c: refuses_the_empty_key, refuses` |
 | in | out | `tests/conf: ok-full, ok-nothing` |
-| in | out | `tests/layers.sh: layers` |
+| in | out | `tests/layers.py: layers` |
 """
 
 

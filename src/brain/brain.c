@@ -57,8 +57,8 @@ bool brain_install(struct brain *brain, const struct limits_question *ask)
 struct brain *brain_begin(uint64_t now_ns, int64_t date_s)
 {
     /* Zeros, most of which nobody ever touches. */
-    struct brain *brain = mmap(NULL, sizeof *brain, PROT_READ | PROT_WRITE,
-                               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct brain *brain =
+        mmap(NULL, sizeof *brain, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (brain == MAP_FAILED)
         return NULL;
     brain->started_ns = brain->now_ns = brain->last_tick_ns = now_ns;

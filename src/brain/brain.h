@@ -12,9 +12,9 @@
 
 #include "brain/message.h"
 #include "brain/news.h"
-#include "brain/store.h"
 #include "brain/tally.h"
-#include "pure/table.h"
+#include "keep/store.h"
+#include "table/table.h"
 
 struct brain;
 

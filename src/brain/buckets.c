@@ -45,7 +45,8 @@ static bool can_be_on(const void *context, uint16_t number, unsigned *marks, uin
     if (number >= LINES_MAX || lines->line[number].count == 0)
         return false;
     *marks = lines->line[number].count;
-    *salt = hash_name(&buckets->table, edition_limit(&lines->edition[lines->line[number].edition])->name);
+    *salt = hash_name(&buckets->table,
+                      edition_limit(&lines->edition[lines->line[number].edition])->name);
     return true;
 }
 
@@ -215,8 +216,7 @@ uint32_t buckets_find(struct buckets *buckets, const struct place *place,
                       const struct bucket_question *ask)
 {
     settle(buckets, place, ask);
-    uint32_t slot =
-        table_find(&buckets->table, place->hash, ask->key, ask->key_len, place->owner);
+    uint32_t slot = table_find(&buckets->table, place->hash, ask->key, ask->key_len, place->owner);
     return slot != TABLE_NONE && bring_up_to_date(buckets, slot) &&
                    put_where_it_belongs(buckets, slot, place)
                ? slot
@@ -228,15 +228,14 @@ void buckets_marks(const struct buckets *buckets, const struct place *place, uin
 {
     const struct line *line = buckets_line(buckets, place);
     for (unsigned i = 0; i < line->count; i++)
-        marks[i] = slot != TABLE_NONE ? mark_of(buckets, slot, i)
-                                      : credit_full_mark(&line->credit[i]);
+        marks[i] =
+            slot != TABLE_NONE ? mark_of(buckets, slot, i) : credit_full_mark(&line->credit[i]);
 }
 
 void buckets_peek(const struct buckets *buckets, const struct place *place,
                   const struct bucket_question *ask, uint64_t marks[BUCKETS_MAX])
 {
-    uint32_t slot =
-        table_find(&buckets->table, place->hash, ask->key, ask->key_len, place->owner);
+    uint32_t slot = table_find(&buckets->table, place->hash, ask->key, ask->key_len, place->owner);
     if (slot == TABLE_NONE)
         buckets_marks(buckets, place, slot, marks);
     else

@@ -10,14 +10,14 @@
  */
 #pragma once
 
-#include "brain/lines.h"
 #include "brain/message.h"
-#include "pure/table.h"
+#include "limits/lines.h"
+#include "table/table.h"
 
 struct buckets {
     struct lines lines;
     struct table table;
-    struct table_user user; /* of a table that was adopted */
+    struct table_user user;          /* of a table that was adopted */
     struct brain_counters *counters; /* its user's: drops and evictions */
     uint64_t name_hash[LIMITS_MAX];  /* of each limit: one key under two limits has two places */
 };

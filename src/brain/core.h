@@ -5,18 +5,18 @@
 
 #include "brain/brain.h"
 #include "brain/buckets.h"
+#include "brain/hitters.h"
 #include "brain/meters.h"
 #include "brain/news.h"
-#include "brain/store.h"
-#include "pure/hitters.h"
+#include "keep/store.h"
 
 /* What is worked out of a list's calls, by their index. */
 struct list_scratch {
     struct place place[LIST_MAX];
-    uint16_t leader[LIST_MAX];            /* the first call about the same buckets */
-    uint64_t tokens[LIST_MAX];            /* of a leader: of all calls that it leads */
-    enum bucket_result result[LIST_MAX];  /* of a leader */
-    uint16_t order[LIST_MAX];             /* calls about the same buckets together */
+    uint16_t leader[LIST_MAX];           /* the first call about the same buckets */
+    uint64_t tokens[LIST_MAX];           /* of a leader: of all calls that it leads */
+    enum bucket_result result[LIST_MAX]; /* of a leader */
+    uint16_t order[LIST_MAX];            /* calls about the same buckets together */
 };
 
 struct brain {
@@ -28,7 +28,7 @@ struct brain {
     struct buckets buckets;
     struct brain_counters counters;
     struct meters meters;
-    struct hitters denied; /* keys that were, labelled with their limit's index */
+    struct hitters denied;  /* keys that were, labelled with their limit's index */
     struct sampler denials; /* for the log */
     struct news_told told;
     struct store *store;    /* where the state outlives the process, or NULL */

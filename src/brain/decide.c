@@ -71,8 +71,8 @@ static enum bucket_result take(struct brain *brain, const struct place *place,
     enum bucket_result result = decide_look(brain, place, ask->tokens, marks);
     if (result != BUCKET_ALLOWED || ask->tokens == 0)
         return result;
-    if (slot == TABLE_NONE && !buckets_make_room(&brain->buckets, place->hash, 0,
-                                                 brain->when_full == WHEN_FULL_EVICT))
+    if (slot == TABLE_NONE &&
+        !buckets_make_room(&brain->buckets, place->hash, 0, brain->when_full == WHEN_FULL_EVICT))
         return brain->when_full == WHEN_FULL_DENY ? BUCKET_TABLE_FULL : BUCKET_UNCOUNTED;
     decide_take(brain, place, ask, ask->tokens, slot, marks);
     return BUCKET_ALLOWED;

@@ -18,7 +18,8 @@ void decide(struct brain *brain, enum message_kind kind, const struct place *pla
 enum bucket_result decide_look(const struct brain *brain, const struct place *place,
                                uint64_t tokens, const uint64_t marks[BUCKETS_MAX]);
 
-/* Takes tokens, of which decide_look has said BUCKET_ALLOWED. There must be room if slot is TABLE_NONE. */
+/* Takes tokens, of which decide_look has said BUCKET_ALLOWED. There must be room if slot is
+ * TABLE_NONE. */
 void decide_take(struct brain *brain, const struct place *place, const struct bucket_question *ask,
                  uint64_t tokens, uint32_t slot, uint64_t marks[BUCKETS_MAX]);
 

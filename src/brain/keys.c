@@ -16,8 +16,10 @@
 static uint64_t cursor_of(const struct table *table, uint32_t tag)
 {
     return (uint64_t)tag << 32 |
-           (uint32_t)table_hash(table, (const char[4]){(char)(tag >> 24), (char)(tag >> 16),
-                                                       (char)(tag >> 8), (char)tag}, 4);
+           (uint32_t)table_hash(
+               table,
+               (const char[4]){(char)(tag >> 24), (char)(tag >> 16), (char)(tag >> 8), (char)tag},
+               4);
 }
 
 static uint32_t tag_of_cursor(uint64_t cursor)
@@ -74,8 +76,8 @@ static void fill_in(struct keys_entry *entry, const char *key, size_t key_len,
 static struct hitters_count denials_of(const struct brain *brain, uint32_t limit, const char *key,
                                        size_t key_len)
 {
-    uint64_t hash = table_hash(&brain->buckets.table, key, key_len) ^
-                    brain->buckets.name_hash[limit];
+    uint64_t hash =
+        table_hash(&brain->buckets.table, key, key_len) ^ brain->buckets.name_hash[limit];
     return hitters_look(&brain->denied, hash, key, key_len, (uint16_t)limit);
 }
 

@@ -14,16 +14,16 @@
 #pragma once
 
 #include "brain/message.h"
-#include "pure/key.h"
+#include "limits/key.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #define KEYS_COUNT_MAX 1000
-#define KEYS_LOOKS_MAX 16        /* messages to one answer */
-#define KEYS_LOOK_SLOTS 131072u  /* of the table a message looks at, at most, */
-#define KEYS_LOOK_ENTRIES 2048u  /* and keys in them */
-#define KEYS_PLACE_MAX 32        /* keys that belong to one slot: see keys.c */
+#define KEYS_LOOKS_MAX 16       /* messages to one answer */
+#define KEYS_LOOK_SLOTS 131072u /* of the table a message looks at, at most, */
+#define KEYS_LOOK_ENTRIES 2048u /* and keys in them */
+#define KEYS_PLACE_MAX 32       /* keys that belong to one slot: see keys.c */
 
 enum keys_sort {
     KEYS_IN_TABLE,     /* as the table has them */
@@ -43,9 +43,9 @@ struct keys_question {
 };
 
 enum keys_result {
-    KEYS_GOES_ON, /* there is more of the table to look at, and room for it in the answer */
-    KEYS_FULL,    /* there is no more room in the answer */
-    KEYS_ENDED,   /* all there is has been looked at */
+    KEYS_GOES_ON,       /* there is more of the table to look at, and room for it in the answer */
+    KEYS_FULL,          /* there is no more room in the answer */
+    KEYS_ENDED,         /* all there is has been looked at */
     KEYS_BAD_CURSOR,    /* it is none that was given out; nothing was done */
     KEYS_NO_SUCH_LIMIT, /* likewise */
 };
@@ -62,10 +62,10 @@ struct keys_entry {
 
 struct keys_answer {
     enum keys_result result;
-    uint32_t looks;    /* messages that have added to it */
-    uint64_t cursor;   /* where the next message looks: KEYS_CURSOR_BEGIN, or one given out */
-    uint64_t looked_at; /* keys */
-    uint32_t tracked;   /* keys, in the whole table */
+    uint32_t looks;          /* messages that have added to it */
+    uint64_t cursor;         /* where the next message looks: KEYS_CURSOR_BEGIN, or one given out */
+    uint64_t looked_at;      /* keys */
+    uint32_t tracked;        /* keys, in the whole table */
     uint64_t denied_over_ms; /* the time that denials were counted over, until now */
     uint32_t found;
     uint16_t order[KEYS_COUNT_MAX + KEYS_PLACE_MAX]; /* entries, by their index */

@@ -147,8 +147,8 @@ static bool look_at_all(struct brain *brain, const struct list_question *list)
     for (uint32_t i = 0; i < list->count; i++) {
         if (scratch->leader[i] != i)
             continue;
-        scratch->result[i] = look(brain, &scratch->place[i], &list->calls[i].ask,
-                                  scratch->tokens[i], &reserved);
+        scratch->result[i] =
+            look(brain, &scratch->place[i], &list->calls[i].ask, scratch->tokens[i], &reserved);
         allowed &= !is_refusal(brain, &scratch->place[i], scratch->result[i]);
     }
     return allowed;

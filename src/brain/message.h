@@ -7,29 +7,29 @@
  */
 #pragma once
 
-#include "pure/limits.h"
-#include "pure/sampler.h"
+#include "brain/sampler.h"
+#include "limits/limits.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 enum message_kind {
-    MESSAGE_ALLOW,   /* may this key take so many tokens? */
-    MESSAGE_RESET,   /* make this key's buckets full */
-    MESSAGE_REFUND,  /* give tokens back to this key */
-    MESSAGE_STATUS,  /* how full are this key's buckets? */
-    MESSAGE_EACH,    /* a list: ALLOW each, on its own */
-    MESSAGE_ALL,     /* a list: ALLOW all of it, or none */
-    MESSAGE_LIST,    /* a list: STATUS of each */
-    MESSAGE_MISSING, /* a check found no key: nothing but count it */
-    MESSAGE_DAEMON,  /* how is the whole? */
-    MESSAGE_METRICS, /* the same, with all that is measured */
-    MESSAGE_KEYS,    /* which keys are tracked, or denied most? */
+    MESSAGE_ALLOW,         /* may this key take so many tokens? */
+    MESSAGE_RESET,         /* make this key's buckets full */
+    MESSAGE_REFUND,        /* give tokens back to this key */
+    MESSAGE_STATUS,        /* how full are this key's buckets? */
+    MESSAGE_EACH,          /* a list: ALLOW each, on its own */
+    MESSAGE_ALL,           /* a list: ALLOW all of it, or none */
+    MESSAGE_LIST,          /* a list: STATUS of each */
+    MESSAGE_MISSING,       /* a check found no key: nothing but count it */
+    MESSAGE_DAEMON,        /* how is the whole? */
+    MESSAGE_METRICS,       /* the same, with all that is measured */
+    MESSAGE_KEYS,          /* which keys are tracked, or denied most? */
     MESSAGE_RELOAD_FAILED, /* a reload changed nothing: nothing but count it */
-    MESSAGE_STATE_LOST, /* the state will not outlive the process: see brain_lose_state */
-    MESSAGE_LIMITS,  /* from now on decide by these limits; alone in its batch */
-    MESSAGE_STOP,    /* the last message: the state thread ends; alone in its batch */
+    MESSAGE_STATE_LOST,    /* the state will not outlive the process: see brain_lose_state */
+    MESSAGE_LIMITS,        /* from now on decide by these limits; alone in its batch */
+    MESSAGE_STOP,          /* the last message: the state thread ends; alone in its batch */
 };
 
 /* About one key under one limit. The strings are borrowed until the answer. */
@@ -70,10 +70,11 @@ struct bucket_answer {
     const struct override *override;   /* which held for the key, or NULL */
     const struct allowance *allowance; /* the buckets: the override's, or the limit's */
     uint64_t remaining_tokens;         /* the fewest of all buckets */
-    uint64_t retry_after_ms;           /* until this very request would succeed; RETRY_NEVER; 0 if it did */
-    uint64_t full_after_ms;            /* until all are full */
-    bool active;                       /* not all are full */
-    struct sample sample;              /* if it denies: whether the log is to show it */
+    /* until this very request would succeed; RETRY_NEVER; 0 if it did */
+    uint64_t retry_after_ms;
+    uint64_t full_after_ms;                   /* until all are full */
+    bool active;                              /* not all are full */
+    struct sample sample;                     /* if it denies: whether the log is to show it */
     struct bucket_state buckets[BUCKETS_MAX]; /* allowance->count of them */
 };
 
@@ -104,8 +105,8 @@ struct list_question {
 /* To EACH, ALL and LIST, beside those of the calls. If some call names no limit
  * there is, nothing was done at all. */
 struct list_answer {
-    uint32_t no_such_limit; /* the first such call's index, or `count` */
-    bool allowed;           /* of ALL */
+    uint32_t no_such_limit;  /* the first such call's index, or `count` */
+    bool allowed;            /* of ALL */
     uint64_t retry_after_ms; /* of ALL: until all of it would succeed; RETRY_NEVER; 0 if it did */
 };
 
@@ -145,7 +146,8 @@ struct daemon_answer {
     enum when_full when_full;
     const struct limits *limits; /* lives as long as the batch's limits */
     struct brain_counters counters;
-    const char *lost_state; /* why the state will not outlive the process though it should, or NULL */
+    /* why the state will not outlive the process though it should, or NULL */
+    const char *lost_state;
 };
 
 /* Of LIMITS. */
@@ -163,17 +165,17 @@ struct message {
     union {
         struct bucket_question bucket;
         struct list_question list;
-        bool missing_allows; /* of MISSING: what the check then does */
+        bool missing_allows;              /* of MISSING: what the check then does */
         const struct keys_question *keys; /* of KEYS: the asker's, see keys.h */
-        const char *lost_state; /* of STATE_LOST: why; outlives the brain */
+        const char *lost_state;           /* of STATE_LOST: why; outlives the brain */
         struct limits_question limits;
     } ask;
     union {
         struct bucket_answer bucket;
         struct list_answer list;
-        struct daemon_answer *daemon; /* of DAEMON: the asker's, filled in by the brain */
+        struct daemon_answer *daemon;   /* of DAEMON: the asker's, filled in by the brain */
         struct metrics_answer *metrics; /* of METRICS, likewise: see meters.h */
-        struct keys_answer *keys; /* of KEYS, likewise: see keys.h */
+        struct keys_answer *keys;       /* of KEYS, likewise: see keys.h */
         enum limits_result limits;
     } answer;
 };

@@ -7,13 +7,13 @@
  */
 #pragma once
 
+#include "base/histogram.h"
 #include "brain/message.h"
 #include "brain/tally.h"
-#include "pure/histogram.h"
 
 /* What became of a question whether a key may go on; each is one of these. */
 #define DECISIONS(X)                                                                               \
-    X(ALLOWED, "allowed")             /* the tokens were taken, or none were asked for */          \
+    X(ALLOWED, "allowed") /* the tokens were taken, or none were asked for */                      \
     X(DENIED, "denied")                                                                            \
     X(SHADOW_DENIED, "shadow_denied") /* allowed, for the limit is on trial */                     \
     X(UNCOUNTED, "uncounted")         /* allowed, for the table has no room (when_full: allow) */  \
@@ -23,7 +23,7 @@ enum decision {
 #define X(name, label) DECISION_##name,
     DECISIONS(X)
 #undef X
-    DECISION_COUNT,
+        DECISION_COUNT,
 };
 
 extern const char *const decision_names[DECISION_COUNT];
@@ -45,7 +45,8 @@ struct meters {
     struct meters_peak tick_lag_ns;
     uint64_t reloads_failed;
     bool last_reload_failed;
-    int64_t started_s, reloaded_s; /* Unix time: of the start, and of the last limits put into force */
+    /* Unix time: of the start, and of the last limits put into force */
+    int64_t started_s, reloaded_s;
 };
 
 extern const struct histogram_bounds meters_batch_bounds, meters_decision_bounds_ns;
@@ -73,8 +74,8 @@ uint64_t meters_peak(const struct meters_peak *peak, uint64_t now_ns);
 
 /* Of state that is to outlive the process; zeros where none is. */
 struct state_meters {
-    uint64_t restored_keys;           /* at the start */
-    uint64_t refused;                 /* states that could not be used at the start */
+    uint64_t restored_keys;            /* at the start */
+    uint64_t refused;                  /* states that could not be used at the start */
     uint64_t mended, emptied, dropped; /* entries that were damaged: see struct table_damage */
 };
 
@@ -82,7 +83,7 @@ struct state_meters {
 struct metrics_answer {
     struct daemon_answer daemon;
     uint64_t ticks;
-    uint64_t tick_lag_ns; /* see meters_peak */
+    uint64_t tick_lag_ns;    /* see meters_peak */
     uint64_t log_lines_lost; /* the asker's to fill in */
     struct state_meters state;
     struct meters meters;

@@ -19,9 +19,9 @@
 
 /* All zeros: nothing has been counted. */
 struct tally {
-    int64_t connections;         /* opened, less those closed */
-    uint32_t turned_away;        /* connections that there was no room for */
-    uint32_t overdue;            /* connections ended for taking too long */
+    int64_t connections;  /* opened, less those closed */
+    uint32_t turned_away; /* connections that there was no room for */
+    uint32_t overdue;     /* connections ended for taking too long */
     uint32_t used_count;
     uint16_t used[TALLY_CELLS];  /* the cells that are not zero */
     uint32_t cells[TALLY_CELLS]; /* requests, by route and status: see tally_cell */

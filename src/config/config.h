@@ -6,11 +6,11 @@
  */
 #pragma once
 
+#include "ask/contract.h"
+#include "base/address.h"
 #include "brain/message.h"
-#include "check/contract.h"
-#include "config/address.h"
 #include "config/faults.h"
-#include "config/log_settings.h"
+#include "log/settings.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -33,14 +33,14 @@
 struct config {
     uint32_t listen_count; /* 1 to CONFIG_LISTEN_MAX */
     struct address listen[CONFIG_LISTEN_MAX];
-    bool listen_is_given; /* not the default */
+    bool listen_is_given;        /* not the default */
     uint32_t admin_listen_count; /* 0 to CONFIG_LISTEN_MAX */
     struct address admin_listen[CONFIG_LISTEN_MAX];
-    struct socket_access sockets; /* of all Unix sockets among them */
+    struct socket_access sockets;               /* of all Unix sockets among them */
     char admin_token_file[CONFIG_PATH_MAX + 1]; /* empty: none; the token is the contract's */
     bool admin_token_is_shared;                 /* its group can read it */
-    uint32_t threads;  /* front-end threads, 1 to CONFIG_THREADS_MAX */
-    uint32_t max_keys; /* 1 to TABLE_KEYS_MAX */
+    uint32_t threads;                           /* front-end threads, 1 to CONFIG_THREADS_MAX */
+    uint32_t max_keys;                          /* 1 to TABLE_KEYS_MAX */
     char state[CONFIG_PATH_MAX + 1]; /* where the state outlives the process; empty: nowhere */
     enum when_full when_full;
     struct log_settings log;

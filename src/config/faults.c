@@ -8,8 +8,8 @@
 #include <string.h>
 
 enum {
-    FORMATTED_MAX = 512,               /* bytes of a text before its control characters are shown */
-    SHOWN_MAX = FORMATTED_MAX * 4,     /* each byte can become \xNN */
+    FORMATTED_MAX = 512,           /* bytes of a text before its control characters are shown */
+    SHOWN_MAX = FORMATTED_MAX * 4, /* each byte can become \xNN */
     LINE_MAX_BYTES = PATH_MAX + SHOWN_MAX + 64,
 };
 

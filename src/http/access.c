@@ -42,7 +42,8 @@ static bool is_own_origin(const struct access *access)
 static bool is_own_site(const struct access_value *site)
 {
     return site->count == 1 &&
-           ((site->len == strlen("same-origin") && memcmp(site->text, "same-origin", site->len) == 0) ||
+           ((site->len == strlen("same-origin") &&
+             memcmp(site->text, "same-origin", site->len) == 0) ||
             (site->len == strlen("none") && memcmp(site->text, "none", site->len) == 0));
 }
 
@@ -103,7 +104,8 @@ static const struct {
                           "this is served only where the configuration has an admin_listen or an "
                           "admin_token_file; SIGHUP reloads too",
                           NULL},
-    [ACCESS_ADMIN_APART] = {403, "this is not served here; ask at an address of admin_listen", NULL},
+    [ACCESS_ADMIN_APART] = {403, "this is not served here; ask at an address of admin_listen",
+                            NULL},
     [ACCESS_OTHER_ORIGIN] = {403,
                              "a web page of another origin may not change anything here; call "
                              "without Origin and Sec-Fetch-Site, or from a page of this host",

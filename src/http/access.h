@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "check/contract.h"
+#include "ask/contract.h"
 #include "http/route.h"
 
 #include <stdbool.h>
@@ -40,8 +40,7 @@ void access_field(struct access *access, const char *name, size_t name_len, cons
 /* After the last field. is_admin: the connection came in on a listener for admins;
  * admin_apart: there are such listeners. */
 enum access_verdict access_judge(const struct access *access, const struct route *route,
-                                 bool is_admin, bool admin_apart,
-                                 const struct contract *contract);
+                                 bool is_admin, bool admin_apart, const struct contract *contract);
 
 /* Of a verdict other than GRANTED: the status, what to say, and of a 401 the
  * WWW-Authenticate field. */

@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "pure/key.h"
+#include "limits/key.h"
 
 #include <inttypes.h>
 #include <stddef.h>

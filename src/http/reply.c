@@ -1,10 +1,10 @@
 #include "http/reply.h"
 
-#include "http/reply_headers.h"
-#include "http/reply_json.h"
+#include "ask/answer_json.h"
+#include "base/text.h"
+#include "http/headers.h"
 #include "http/status.h"
-#include "pure/key.h"
-#include "pure/text.h"
+#include "limits/key.h"
 
 #include <assert.h>
 #include <string.h>

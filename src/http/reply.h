@@ -6,8 +6,8 @@
  */
 #pragma once
 
+#include "ask/contract.h"
 #include "brain/message.h"
-#include "check/contract.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -53,8 +53,7 @@ void reply_begin(struct reply *reply, unsigned status, const char *content_type)
 void reply_problem(struct reply *reply, unsigned status, const char *detail);
 
 /* An answer to ALLOW, RESET, REFUND or STATUS, but not BUCKET_NO_SUCH_LIMIT. */
-void reply_bucket(struct reply *reply, const struct message *message,
-                  enum headers_dialect dialect);
+void reply_bucket(struct reply *reply, const struct message *message, enum headers_dialect dialect);
 
 /* The same answer to a check's ALLOW: 200 without content, or `deny_status` and why,
  * which says nothing of the key: a proxy may pass it on to its client. */

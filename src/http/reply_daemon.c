@@ -1,6 +1,6 @@
 #include "http/reply.h"
 
-#include "pure/text.h"
+#include "base/text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -67,7 +67,8 @@ void reply_daemon(struct reply *reply, const struct daemon_answer *answer)
     }
     fprintf(out,
             "{\"version\":\"" PACKAGE_VERSION "\",\"uptime_s\":%" PRIu64
-            ",\"keys\":%u,\"max_keys\":%u,\"when_full\":\"%s\",\"tick_ms\":%" PRIu64 ",\"limits\":[",
+            ",\"keys\":%u,\"max_keys\":%u,\"when_full\":\"%s\",\"tick_ms\":%" PRIu64
+            ",\"limits\":[",
             answer->uptime_ms / MS_PER_S, answer->keys, answer->max_keys,
             when_full_names[answer->when_full], answer->limits->tick_ms);
     for (uint32_t i = 0; i < answer->limits->count; i++) {

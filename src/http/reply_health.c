@@ -1,6 +1,6 @@
 #include "http/reply_health.h"
 
-#include "pure/text.h"
+#include "base/text.h"
 
 #include <inttypes.h>
 #include <stdio.h>

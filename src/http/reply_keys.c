@@ -1,6 +1,6 @@
 #include "http/reply_keys.h"
 
-#include "pure/text.h"
+#include "base/text.h"
 
 #include <stdlib.h>
 #include <string.h>

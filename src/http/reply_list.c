@@ -1,8 +1,8 @@
 #include "http/reply.h"
 
-#include "http/reply_headers.h"
-#include "http/reply_json.h"
-#include "pure/text.h"
+#include "ask/answer_json.h"
+#include "base/text.h"
+#include "http/headers.h"
 
 #include <assert.h>
 #include <stdlib.h>

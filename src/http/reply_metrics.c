@@ -1,6 +1,6 @@
 #include "http/reply_metrics.h"
 
-#include "http/process.h"
+#include "base/process.h"
 #include "http/route.h"
 
 #include <inttypes.h>

@@ -1,7 +1,7 @@
 #include "http/reply_reload.h"
 
+#include "base/text.h"
 #include "http/status.h"
-#include "pure/text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -54,8 +54,9 @@ static void reply_faulty(struct reply *reply, const struct reload_report *report
         print_faulty(out, report);
     if (out == NULL || fclose(out) != 0 || body == NULL) {
         free(body);
-        reply_problem(reply, 422, "the configuration is faulty, and there is no memory to say "
-                                  "where; allowd -t says it, all is as it was");
+        reply_problem(reply, 422,
+                      "the configuration is faulty, and there is no memory to say "
+                      "where; allowd -t says it, all is as it was");
         return;
     }
     reply_begin(reply, 422, reply_type_problem);
@@ -79,8 +80,9 @@ void reply_reload(struct reply *reply, const struct reload_report *report)
         reply_faulty(reply, report);
         return;
     case RELOAD_NO_FILE:
-        reply_problem(reply, 409, "allowd runs without a configuration file, so there is none to "
-                                  "read again; start it with -c FILE");
+        reply_problem(reply, 409,
+                      "allowd runs without a configuration file, so there is none to "
+                      "read again; start it with -c FILE");
         return;
     case RELOAD_NO_MEMORY:
         reply_problem(reply, 503, "out of memory; all is as it was, try again");

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "http/reload.h"
+#include "actor/reload.h"
 #include "http/reply.h"
 
 void reply_reload(struct reply *reply, const struct reload_report *report);

@@ -1,26 +1,14 @@
 #include "http/request.h"
 
+#include "base/form.h"
 #include "brain/meters.h"
 #include "http/fault_text.h"
 #include "http/reply_metrics.h"
 #include "http/request_parts.h"
-#include "pure/form.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-void request_refuse(struct request *request, unsigned status, const char *format, ...)
-{
-    if (request->fault_status != 0)
-        return;
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(request->detail, sizeof request->detail, format, arguments);
-    va_end(arguments);
-    request->fault_status = status;
-}
 
 /* Finds the route of a path; a path that cannot be one is a fault of its own. */
 static void parse_path(struct request *request, const char *raw, size_t len)
@@ -124,9 +112,10 @@ static void make_message(struct request *request, const char *content_type)
 {
     const struct route *route = request->route;
     if (route == NULL) {
-        request_refuse(request, 404,
-                       "no such path; there are /allow, /reset, /refund and /status, /keys, /metrics, "
-                       "/healthz and /readyz, /reload, and the checks below /check/");
+        request_refuse(
+            request, 404,
+            "no such path; there are /allow, /reset, /refund and /status, /keys, /metrics, "
+            "/healthz and /readyz, /reload, and the checks below /check/");
     } else if (request->verdict != ACCESS_GRANTED) {
         request->fault_status = 0;
         request_refuse(request, access_status(request->verdict), "%s",
@@ -197,8 +186,8 @@ static void reply_to_check(struct request *request, enum headers_dialect dialect
 
 bool request_is_health(const struct request *request)
 {
-    return request->route != NULL && (request->route->purpose == ROUTE_HEALTHZ ||
-                                      request->route->purpose == ROUTE_READYZ);
+    return request->route != NULL &&
+           (request->route->purpose == ROUTE_HEALTHZ || request->route->purpose == ROUTE_READYZ);
 }
 
 void request_reply(struct request *request, enum headers_dialect dialect)

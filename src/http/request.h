@@ -9,19 +9,19 @@
  */
 #pragma once
 
+#include "ask/contract.h"
 #include "brain/keys.h"
 #include "brain/message.h"
-#include "check/contract.h"
 #include "http/access.h"
-#include "http/batch_json.h"
+#include "http/batch.h"
 #include "http/reply.h"
 #include "http/route.h"
-#include "pure/key.h"
+#include "limits/key.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#define REQUEST_BODY_MAX 4096                     /* bytes of form, or of anything that is ignored */
+#define REQUEST_BODY_MAX 4096 /* bytes of form, or of anything that is ignored */
 #define REQUEST_LONG_BODY_MAX BATCH_JSON_BODY_MAX /* of a list, or of what is sent to a check */
 
 enum request_stage {
@@ -46,25 +46,25 @@ struct request {
     struct metrics_answer *metrics; /* of METRICS, from malloc, or NULL */
     struct keys_question keys_ask;  /* of KEYS */
     uint64_t keys_cursor;
-    struct keys_answer *keys;       /* likewise, from malloc, or NULL */
+    struct keys_answer *keys;    /* likewise, from malloc, or NULL */
     enum access_verdict verdict; /* set when the header has arrived */
-    size_t batch_index; /* while ASKED */
-    size_t target_len;  /* bytes of the raw target */
-    size_t target_parameters; /* in its query */
+    size_t batch_index;          /* while ASKED */
+    size_t target_len;           /* bytes of the raw target */
+    size_t target_parameters;    /* in its query */
     size_t body_len;
-    char *long_body; /* room for a body that has none in `body`, or NULL */
+    char *long_body;       /* room for a body that has none in `body`, or NULL */
     size_t long_body_room; /* bytes; 0 without one */
     size_t reply_size;     /* of a large reply, until that has been sent */
     size_t counted;        /* of request_held, by whoever counts it for all */
     bool is_list;
-    struct batch_json list; /* if it is one */
+    struct batch_json list;       /* if it is one */
     struct request *next_in_turn; /* while QUEUED */
-    char *list_room;        /* for the reply to it, until that is written */
+    char *list_room;              /* for the reply to it, until that is written */
     struct {
         unsigned deny_status;
         bool is_missing, missing_allows;
         bool key_is_private; /* the log must not show it as it is */
-    } check; /* of route_check */
+    } check;                 /* of route_check */
     char key[KEY_MAX + 1];
     char limit_name[LIMIT_NAME_MAX + 1];
     union {

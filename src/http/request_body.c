@@ -19,8 +19,8 @@ static bool is_type(const char *content_type, const char *type)
 
 bool request_may_be_list(const struct request *request, const char *content_type)
 {
-    return request->route != NULL && request->route->takes_list &&
-           request->method == METHOD_POST && is_type(content_type, JSON_TYPE);
+    return request->route != NULL && request->route->takes_list && request->method == METHOD_POST &&
+           is_type(content_type, JSON_TYPE);
 }
 
 size_t request_body_max(const struct request *request, const char *content_type)
@@ -41,8 +41,7 @@ bool request_expect_body(struct request *request, size_t len)
     size_t room = request_body_room(request, len);
     if (room == 0)
         return true;
-    void *mapped =
-        mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *mapped = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (mapped == MAP_FAILED)
         return false;
     request->long_body = mapped;
@@ -75,8 +74,9 @@ void request_parse_body(struct request *request, const char *content_type)
     if (is_type(content_type, FORM_TYPE))
         request_parse_form(request, request->body, request->body_len);
     else
-        request_refuse(request, 415, "the body must be a form: send Content-Type: " FORM_TYPE
-                             ", or put the parameters into the query");
+        request_refuse(request, 415,
+                       "the body must be a form: send Content-Type: " FORM_TYPE
+                       ", or put the parameters into the query");
 }
 
 static void parse_list(struct request *request)

@@ -1,5 +1,5 @@
+#include "base/form.h"
 #include "http/request_parts.h"
-#include "pure/form.h"
 
 #include <string.h>
 
@@ -22,8 +22,9 @@ void request_check(struct request *request, const struct contract *contract, con
 {
     const struct check *check = find_check(contract, path, &asked.suffix);
     if (check == NULL) {
-        request_refuse(request, 404,
-               "there is no such check; the configuration lists under checks those there are");
+        request_refuse(
+            request, 404,
+            "there is no such check; the configuration lists under checks those there are");
         return;
     }
     const struct check_terms *terms = check_terms(check);

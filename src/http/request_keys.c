@@ -1,8 +1,8 @@
+#include "base/form.h"
+#include "base/quantity.h"
 #include "http/fault_text.h"
-#include "http/request_parts.h"
 #include "http/reply_keys.h"
-#include "pure/form.h"
-#include "pure/quantity.h"
+#include "http/request_parts.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
+#include "base/form.h"
 #include "http/fault_text.h"
 #include "http/request_parts.h"
-#include "pure/form.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -46,8 +46,8 @@ static void parse_tokens(struct request *request, const char *value, size_t len)
 static void parse_limit(struct request *request, const char *value, size_t len)
 {
     struct bucket_question *ask = &request->message.ask.bucket;
-    if (form_decode(value, len, true, request->limit_name, LIMIT_NAME_MAX,
-                    &ask->limit_name_len) == FORM_OK &&
+    if (form_decode(value, len, true, request->limit_name, LIMIT_NAME_MAX, &ask->limit_name_len) ==
+            FORM_OK &&
         limit_name_is_valid(request->limit_name, ask->limit_name_len))
         ask->limit_name = request->limit_name;
     else
@@ -56,7 +56,7 @@ static void parse_limit(struct request *request, const char *value, size_t len)
 
 /* By the number of the PARAMETER_ bit. */
 static void (*const parsers[])(struct request *, const char *value, size_t len) = {
-    parse_key,          parse_tokens,        parse_limit,         request_parse_prefix,
+    parse_key,          parse_tokens,        parse_limit,          request_parse_prefix,
     request_parse_sort, request_parse_count, request_parse_cursor,
 };
 static_assert(PARAMETER_KEY == 1 << 0 && PARAMETER_TOKENS == 1 << 1 && PARAMETER_LIMIT == 1 << 2 &&
@@ -73,7 +73,8 @@ static void parse_parameter(struct request *request, const struct form_pair *pai
         bit = parameter_parse(name, name_len);
     if ((bit & request->route->parameters) == 0) {
         request_refuse(request, 400, "unknown parameter \"%s\"; %s takes %s",
-               show(pair->name, pair->name_len).text, request->route->path, request->route->takes);
+                       show(pair->name, pair->name_len).text, request->route->path,
+                       request->route->takes);
         return;
     }
     if ((bit & request->seen) != 0) {

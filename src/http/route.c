@@ -109,19 +109,12 @@ static const struct {
     unsigned bit;
 } methods[] =
     {
-        {"GET", METHOD_GET},
-        {"HEAD", METHOD_HEAD},
-        {"POST", METHOD_POST},
-        {"DELETE", METHOD_DELETE},
-        {"CONNECT", METHOD_CONNECT},
+        {"GET", METHOD_GET},       {"HEAD", METHOD_HEAD},       {"POST", METHOD_POST},
+        {"DELETE", METHOD_DELETE}, {"CONNECT", METHOD_CONNECT},
 },
   parameters[] = {
-      {"key", PARAMETER_KEY},
-      {"tokens", PARAMETER_TOKENS},
-      {"limit", PARAMETER_LIMIT},
-      {"prefix", PARAMETER_PREFIX},
-      {"sort", PARAMETER_SORT},
-      {"count", PARAMETER_COUNT},
+      {"key", PARAMETER_KEY},       {"tokens", PARAMETER_TOKENS}, {"limit", PARAMETER_LIMIT},
+      {"prefix", PARAMETER_PREFIX}, {"sort", PARAMETER_SORT},     {"count", PARAMETER_COUNT},
       {"cursor", PARAMETER_CURSOR},
 };
 

@@ -3,7 +3,7 @@
 # time, for with several clang-tidy 14 takes every va_list after the first for uninitialized.
 set -eu
 cd "${TOP_SRCDIR:-.}"
-ls src/*.c src/*/*.c | xargs -P "$(nproc)" -n 1 sh -c '
+find src -name "*.c" | sort | xargs -P "$(nproc)" -n 1 sh -c '
     clang-tidy --quiet "$1" -- -std=c11 -D_GNU_SOURCE -DPACKAGE_VERSION=\"0\" \
         $ANALYZE_CFLAGS -Isrc 2>/dev/null' sh
-echo "clang-tidy: $(ls src/*.c src/*/*.c | wc -l) sources, nothing found"
+echo "clang-tidy: $(find src -name "*.c" | sort | wc -l) sources, nothing found"

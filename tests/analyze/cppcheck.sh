@@ -6,4 +6,4 @@ cd "${TOP_SRCDIR:-.}"
 cppcheck --quiet -j "$(nproc)" --std=c11 --enable=warning,performance,portability,style \
     --error-exitcode=1 --suppressions-list=tests/analyze/cppcheck.supp \
     -D_GNU_SOURCE -DPACKAGE_VERSION=\"0\" -Isrc src
-echo "cppcheck: $(ls src/*.c src/*/*.c | wc -l) sources, nothing found"
+echo "cppcheck: $(find src -name "*.c" | sort | wc -l) sources, nothing found"

@@ -10,17 +10,17 @@ except() {
 }
 # The strings of an allowance hang on an element of an array in a struct, where it loses them;
 # limits_release frees them, as valgrind and LeakSanitizer see (tests/unit/test_limits).
-except src/pure/limits.c malloc-leak
+except src/limits/limits.c malloc-leak
 # room_for gives NULL for some only with is_short_of_memory set, and goes_on then ends the loop
 # before its first turn.
-except src/brain/snapshot.c null-dereference
+except src/keep/snapshot.c null-dereference
 export exceptions
 
-ls src/*.c src/*/*.c | xargs -P "$(nproc)" -n 1 sh -c '
+find src -name "*.c" | sort | xargs -P "$(nproc)" -n 1 sh -c '
     flags=
     for exception in $exceptions; do
         [ "${exception%%:*}" != "$1" ] || flags="$flags ${exception#*:}"
     done
     gcc -fanalyzer $flags -Werror -O1 -std=c11 -D_GNU_SOURCE -DPACKAGE_VERSION=\"0\" \
         $ANALYZE_CFLAGS -Isrc -c "$1" -o /dev/null' sh
-echo "gcc -fanalyzer: $(ls src/*.c src/*/*.c | wc -l) sources, nothing found"
+echo "gcc -fanalyzer: $(find src -name "*.c" | sort | wc -l) sources, nothing found"

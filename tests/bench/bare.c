@@ -52,9 +52,9 @@ int main(int argc, char **argv)
         MHD_create_response_from_buffer(strlen(body), body, MHD_RESPMEM_PERSISTENT);
     for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++)
         MHD_add_response_header(response, headers[i].name, headers[i].value);
-    struct MHD_Daemon *daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD, (uint16_t)atoi(argv[1]), NULL, NULL, on_request, response,
-        MHD_OPTION_CONNECTION_LIMIT, 4096u, MHD_OPTION_END);
+    struct MHD_Daemon *daemon =
+        MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, (uint16_t)atoi(argv[1]), NULL, NULL,
+                         on_request, response, MHD_OPTION_CONNECTION_LIMIT, 4096u, MHD_OPTION_END);
     if (daemon == NULL) {
         fprintf(stderr, "bare: cannot listen on port %s\n", argv[1]);
         return 1;

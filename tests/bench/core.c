@@ -23,11 +23,11 @@
 enum {
     ROUNDS = 5,
     KEY_LEN = 17,
-    MESSAGES = 256,                      /* made together, between two looks at the clock */
-    DECISIONS = 1024 * MESSAGES,         /* of a turn */
-    NEWCOMERS_MAX = 65536,               /* keys that there is room for besides those there */
-    CHASE_STEPS = 1 << 20,               /* of a turn */
-    CHASE_BYTES_MIN = 48000000,          /* what a million keys take */
+    MESSAGES = 256,              /* made together, between two looks at the clock */
+    DECISIONS = 1024 * MESSAGES, /* of a turn */
+    NEWCOMERS_MAX = 65536,       /* keys that there is room for besides those there */
+    CHASE_STEPS = 1 << 20,       /* of a turn */
+    CHASE_BYTES_MIN = 48000000,  /* what a million keys take */
     STEP_BYTES = 64,
 };
 /* No bucket refills or runs dry while this runs. */
@@ -92,7 +92,8 @@ struct chase {
 static struct chase chase_new(size_t bytes, struct dice *dice)
 {
     size_t count = bytes / STEP_BYTES;
-    struct step *steps = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct step *steps =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (steps == MAP_FAILED)
         fail("no memory for the chase");
     for (size_t i = 0; i < count; i++)
@@ -148,7 +149,8 @@ static void prepare(struct world *world, unsigned at, enum message_kind kind, ui
 static void ask(struct world *world, unsigned count, unsigned batch)
 {
     for (unsigned done = 0; done < count; done += batch)
-        brain_answer(world->brain, world->batch + done, count - done < batch ? count - done : batch);
+        brain_answer(world->brain, world->batch + done,
+                     count - done < batch ? count - done : batch);
 }
 
 /* What became of the messages must be what was to be measured. */
@@ -182,8 +184,8 @@ static struct world *world_new(uint32_t keys)
     world->keys = keys;
     world->newcomers = keys < MESSAGES ? MESSAGES : keys > NEWCOMERS_MAX ? NEWCOMERS_MAX : keys;
     world->dice = (struct dice){keys};
-    world->brain = brain_new(&(struct limits_question){.limits = limits},
-                             keys + world->newcomers, seed, 1);
+    world->brain =
+        brain_new(&(struct limits_question){.limits = limits}, keys + world->newcomers, seed, 1);
     limits_release(limits);
     if (world->brain == NULL)
         fail("no memory for so many keys");
@@ -217,7 +219,8 @@ static double known_ns(struct world *world, unsigned batch, uint64_t tokens,
     uint64_t took = 0;
     for (unsigned done = 0; done < DECISIONS; done += MESSAGES) {
         for (unsigned i = 0; i < MESSAGES; i++)
-            prepare(world, i, MESSAGE_ALLOW, (uint32_t)dice_roll(&world->dice, world->keys), tokens);
+            prepare(world, i, MESSAGE_ALLOW, (uint32_t)dice_roll(&world->dice, world->keys),
+                    tokens);
         took += take_ns(world, batch, result);
     }
     return (double)took / DECISIONS;
@@ -290,8 +293,8 @@ static void bench(uint32_t keys)
     uint64_t before = resident_bytes();
     struct world *world = world_new(keys);
     size_t table_bytes = resident_bytes() - before;
-    struct chase chase = chase_new(table_bytes > CHASE_BYTES_MIN ? table_bytes : CHASE_BYTES_MIN,
-                                   &world->dice);
+    struct chase chase =
+        chase_new(table_bytes > CHASE_BYTES_MIN ? table_bytes : CHASE_BYTES_MIN, &world->dice);
     struct figures figures;
     measure(world, &chase, &figures);
     printf("# %u keys in %.1f MB; a dependent miss in %.1f MB: %.1f ns\n", keys,

@@ -2,8 +2,8 @@
  * handover: what it takes to hand a batch over to another thread and have it back, where both
  * have one processor: microseconds of that processor, on standard output.
  */
-#include "machine/exchange.h"
-#include "machine/thread.h"
+#include "actor/exchange.h"
+#include "base/thread.h"
 
 #include <pthread.h>
 #include <sched.h>

@@ -19,8 +19,7 @@
 
 #define FIELD(name, value) name ": " value "\r\n"
 static const char head[] = "HTTP/1.1 200 OK\r\n"
-                           "Date: Mon, 23 Nov 2026 19:42:35 GMT\r\n"
-                           ANSWER_FIELDS(FIELD);
+                           "Date: Mon, 23 Nov 2026 19:42:35 GMT\r\n" ANSWER_FIELDS(FIELD);
 #undef FIELD
 
 static int listen_on(uint16_t port)

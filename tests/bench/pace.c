@@ -54,13 +54,13 @@ static const uint64_t away_ns = 50000;
 static const uint64_t slice_ns = 100000000;
 
 struct figure {
-    uint32_t slice;     /* in which it was due */
+    uint32_t slice; /* in which it was due */
     uint32_t took_ns;
 };
 
 struct connection {
     int fd;
-    uint64_t due_ns;    /* when its request was */
+    uint64_t due_ns; /* when its request was */
     size_t filled;
     char answer[ANSWER_MAX];
 };
@@ -68,19 +68,19 @@ struct connection {
 static struct {
     char request[512];
     size_t request_len;
-    char *number;       /* in the request: 12 digits */
+    char *number; /* in the request: 12 digits */
     uint64_t keys, dice;
     struct connection *connections;
     size_t count;
-    size_t *idle;       /* a ring of those without a request, longest first */
+    size_t *idle; /* a ring of those without a request, longest first */
     size_t idle_first, idle_count;
     struct figure *figures;
     size_t figure_count, room;
     size_t spoilt_count;
     uint64_t count_from_ns;
     bool spins;
-    uint64_t looked_ns;      /* at the clock, last */
-    uint64_t spoilt_ns;      /* what was due before is not counted any more */
+    uint64_t looked_ns; /* at the clock, last */
+    uint64_t spoilt_ns; /* what was due before is not counted any more */
 } pace;
 
 static void die(const char *what)
@@ -95,7 +95,8 @@ static uint64_t now_ns(void)
     clock_gettime(CLOCK_MONOTONIC, &spec);
     uint64_t now = (uint64_t)spec.tv_sec * second_ns + (uint64_t)spec.tv_nsec;
     uint64_t since_ns = now - pace.looked_ns;
-    if (pace.spins && pace.looked_ns != 0 && since_ns > away_ns && now + 2 * since_ns > pace.spoilt_ns)
+    if (pace.spins && pace.looked_ns != 0 && since_ns > away_ns &&
+        now + 2 * since_ns > pace.spoilt_ns)
         pace.spoilt_ns = now + 2 * since_ns;
     pace.looked_ns = now;
     return now;
@@ -227,7 +228,8 @@ static void wait_for_events(int epoll, uint64_t until_ns)
     if (!pace.spins && pace.idle_count == 0)
         patience.tv_sec = 1;
     else if (!pace.spins && until_ns > now)
-        patience = (struct timespec){(time_t)((until_ns - now) / second_ns), (long)((until_ns - now) % second_ns)};
+        patience = (struct timespec){(time_t)((until_ns - now) / second_ns),
+                                     (long)((until_ns - now) % second_ns)};
     int ready = epoll_pwait2(epoll, events, EVENTS, &patience, NULL);
     if (ready < 0 && errno != EINTR)
         die("cannot wait");
@@ -260,7 +262,8 @@ static double p99_of_slices_us(void)
     size_t slices = 0;
     qsort(pace.figures, pace.figure_count, sizeof *pace.figures, by_slice);
     for (size_t from = 0, to; from < pace.figure_count; from = to) {
-        for (to = from; to < pace.figure_count && pace.figures[to].slice == pace.figures[from].slice;)
+        for (to = from;
+             to < pace.figure_count && pace.figures[to].slice == pace.figures[from].slice;)
             to++;
         p99[slices++] = pace.figures[from + (to - from - 1) * 99 / 100];
     }
@@ -297,8 +300,9 @@ int main(int argc, char **argv)
     if (rate <= 0 || seconds <= 0 || pace.count == 0 || epoll < 0)
         die("rate, seconds and connections have to be above 0");
     pace.keys = argc == 8 ? strtoull(argv[7], NULL, 10) : 1;
-    if (pace.keys > 1 && (strlen(argv[2]) < NUMBER_LEN ||
-                          strspn(argv[2] + strlen(argv[2]) - NUMBER_LEN, "0123456789") != NUMBER_LEN))
+    if (pace.keys > 1 &&
+        (strlen(argv[2]) < NUMBER_LEN ||
+         strspn(argv[2] + strlen(argv[2]) - NUMBER_LEN, "0123456789") != NUMBER_LEN))
         die("the target does not end in 12 digits");
     pace.request_len = (size_t)snprintf(pace.request, sizeof pace.request,
                                         "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", argv[2]);

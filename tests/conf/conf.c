@@ -9,7 +9,7 @@
  * take too large a one, is a test function here.
  */
 #include "config/config.h"
-#include "config/config_schema.h"
+#include "config/schema.h"
 #include "support/failing.h"
 
 #include <dirent.h>
@@ -28,7 +28,7 @@
 #include <cmocka.h>
 
 #define NAMES                                                                                      \
-    "listen, admin_listen, admin_token_file, socket_mode, socket_group, threads, tick, max_keys, "     \
+    "listen, admin_listen, admin_token_file, socket_mode, socket_group, threads, tick, max_keys, " \
     "state, when_full, headers, log, limits, checks"
 #define DEFAULT_LIMIT "  - name: default\n    burst: 10\n    rate: 1/s\n"
 
@@ -398,14 +398,16 @@ static void test_byte_order_marks(void **state)
 {
     (void)state;
     char *defaults = default_dump();
-    check_text("\xef\xbb\xbf" "threads: 1\n", true, defaults);
-    check_text("\xef\xbb\xbf" "tick: 5s5\n", false,
+    check_text("\xef\xbb\xbf"
+               "threads: 1\n",
+               true, defaults);
+    check_text("\xef\xbb\xbf"
+               "tick: 5s5\n",
+               false,
                "f:1:7: tick \"5s5\" is not a duration; write a number and ms or s, such as 100ms, "
                "from 1ms to 10s\n");
-    check_bytes("\xff\xfet\0:\0", 6, false,
-                "f: is UTF-16 text; the configuration must be UTF-8\n");
-    check_bytes("\xfe\xff\0t\0:", 6, false,
-                "f: is UTF-16 text; the configuration must be UTF-8\n");
+    check_bytes("\xff\xfet\0:\0", 6, false, "f: is UTF-16 text; the configuration must be UTF-8\n");
+    check_bytes("\xfe\xff\0t\0:", 6, false, "f: is UTF-16 text; the configuration must be UTF-8\n");
     check_text("\xef\xbb\xbf", false,
                "f:1:1: the configuration is empty; it takes names with values\n");
     free(defaults);
@@ -652,7 +654,8 @@ static void test_file_of_empty_mappings(void **state)
     free(text);
 }
 
-/* That a configuration whose state is that path, with that file for the token, is refused for it. */
+/* That a configuration whose state is that path, with that file for the token, is refused for
+ * it. */
 static void check_state(const char *state, const char *token, const char *what)
 {
     char *text = NULL, *wanted = NULL;
@@ -672,7 +675,8 @@ static void test_state_in_a_file_of_another_use(void **state)
 {
     (void)state;
     static const char secret[] = "0123456789abcdef";
-    char *token = write_file("token", secret, sizeof secret - 1), *link = joined(scratch, "link", "");
+    char *token = write_file("token", secret, sizeof secret - 1),
+         *link = joined(scratch, "link", "");
     char *self = joined(scratch, "f", ""), *round = joined(scratch, ".", "/token");
     assert_int_equal(chmod(token, 0600), 0);
     check_state(self, token, "this configuration");
@@ -757,18 +761,44 @@ static void test_long_texts_are_shortened(void **state)
     size_t len;
     char *text = repeated("threads: ", "ab\xc3\xa9", 250000, &len);
     check_bytes(text, len, false,
-                "f:1:10: threads \"ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9"
-                "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9"
-                "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9...\" is not a "
+                "f:1:10: threads \"ab\xc3\xa9"
+                "ab\xc3\xa9"
+                "ab\xc3\xa9"
+                "ab\xc3\xa9"
+                "ab\xc3\xa9"
+                "ab\xc3\xa9"
+                "ab\xc3\xa9"
+                "ab\xc3\xa9"
+                "ab\xc3\xa9"
+                "ab\xc3\xa9"
+                "ab\xc3\xa9"
+                "ab\xc3\xa9"
+                "ab\xc3\xa9"
+                "ab\xc3\xa9"
+                "ab\xc3\xa9"
+                "ab\xc3\xa9...\" is not a "
                 "number; write 1 to 64, in digits only\n");
     free(text);
 
     /* Before a character, not within it. */
     text = repeated("threads: x", "ab\xc3\xa9", 17, &len);
     check_bytes(text, len, false,
-                "f:1:10: threads \"xab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9"
-                "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9"
-                "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9" "ab\xc3\xa9" "ab...\" is not a "
+                "f:1:10: threads \"xab\xc3\xa9"
+                "ab\xc3\xa9"
+                "ab\xc3\xa9"
+                "ab\xc3\xa9"
+                "ab\xc3\xa9"
+                "ab\xc3\xa9"
+                "ab\xc3\xa9"
+                "ab\xc3\xa9"
+                "ab\xc3\xa9"
+                "ab\xc3\xa9"
+                "ab\xc3\xa9"
+                "ab\xc3\xa9"
+                "ab\xc3\xa9"
+                "ab\xc3\xa9"
+                "ab\xc3\xa9"
+                "ab...\" is not a "
                 "number; write 1 to 64, in digits only\n");
     free(text);
 }
@@ -965,7 +995,8 @@ static void test_no_memory(void **state)
     check_shortages(rich, 20);
 }
 
-/* The check of its shape lets nothing pass that the library would refuse; if it did, this is said. */
+/* The check of its shape lets nothing pass that the library would refuse; if it did, this is
+ * said. */
 static void test_what_the_library_refuses(void **state)
 {
     (void)state;

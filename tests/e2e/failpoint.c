@@ -153,19 +153,16 @@ CALL(void *, MAP_FAILED, ENOMEM, mmap,
      (void *at, size_t size, int access, int flags, int fd, off_t offset),
      (at, size, access, flags, fd, offset))
 CALL(int, -1, EMFILE, socket, (int domain, int type, int protocol), (domain, type, protocol))
-CALL(int, -1, EADDRINUSE, bind, (int fd, const struct sockaddr *to, socklen_t size),
-     (fd, to, size))
+CALL(int, -1, EADDRINUSE, bind, (int fd, const struct sockaddr *to, socklen_t size), (fd, to, size))
 CALL(int, -1, EADDRINUSE, listen, (int fd, int backlog), (fd, backlog))
 CALL(int, -1, ECONNREFUSED, connect, (int fd, const struct sockaddr *to, socklen_t size),
      (fd, to, size))
 CALL(int, -1, EMFILE, accept4, (int fd, struct sockaddr *from, socklen_t *size, int flags),
      (fd, from, size, flags))
-CALL(int, -1, ENOBUFS, getsockname, (int fd, struct sockaddr *to, socklen_t *size),
-     (fd, to, size))
+CALL(int, -1, ENOBUFS, getsockname, (int fd, struct sockaddr *to, socklen_t *size), (fd, to, size))
 CALL(int, -1, ENOBUFS, getsockopt, (int fd, int level, int name, void *to, socklen_t *size),
      (fd, level, name, to, size))
-CALL(int, -1, ENOBUFS, setsockopt,
-     (int fd, int level, int name, const void *from, socklen_t size),
+CALL(int, -1, ENOBUFS, setsockopt, (int fd, int level, int name, const void *from, socklen_t size),
      (fd, level, name, from, size))
 CALL(int, -1, ENOTCONN, shutdown, (int fd, int how), (fd, how))
 CALL(ssize_t, -1, ECONNRESET, recv, (int fd, void *to, size_t size, int flags),
@@ -179,8 +176,7 @@ CALL(ssize_t, -1, ECONNRESET, sendmsg, (int fd, const struct msghdr *message, in
      (fd, message, flags))
 CALL(ssize_t, -1, ENOSPC, writev, (int fd, const struct iovec *parts, int count),
      (fd, parts, count))
-CALL(int, -1, EINTR, poll, (struct pollfd *fds, nfds_t count, int timeout),
-     (fds, count, timeout))
+CALL(int, -1, EINTR, poll, (struct pollfd * fds, nfds_t count, int timeout), (fds, count, timeout))
 CALL(int, -1, EMFILE, epoll_create1, (int flags), (flags))
 CALL(int, -1, EINTR, epoll_wait, (int fd, struct epoll_event *events, int count, int timeout),
      (fd, events, count, timeout))
@@ -190,7 +186,7 @@ CALL(int, -1, EMFILE, pipe2, (int fds[2], int flags), (fds, flags))
 CALL(int, -1, EMFILE, dup, (int fd), (fd))
 CALL(int, -1, EPERM, getrlimit, (__rlimit_resource_t what, struct rlimit *to), (what, to))
 CALL(int, -1, EPERM, setrlimit, (__rlimit_resource_t what, const struct rlimit *to), (what, to))
-CALL(int, -1, ENOSPC, sem_init, (sem_t *sem, int shared, unsigned value), (sem, shared, value))
+CALL(int, -1, ENOSPC, sem_init, (sem_t * sem, int shared, unsigned value), (sem, shared, value))
 CALL_ERROR(EAGAIN, pthread_create,
            (pthread_t * thread, const pthread_attr_t *how, void *(*run)(void *), void *argument),
            (thread, how, run, argument))

@@ -24,8 +24,7 @@ extern const struct fuzz_target fuzz_target;
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* What must hold whatever the bytes are; an assertion that no build leaves out. */
-#define FUZZ_REQUIRE(condition)                                                                    \
-    ((condition) ? (void)0 : fuzz_fail(__FILE__, __LINE__, #condition))
+#define FUZZ_REQUIRE(condition) ((condition) ? (void)0 : fuzz_fail(__FILE__, __LINE__, #condition))
 
 _Noreturn static inline void fuzz_fail(const char *file, int line, const char *condition)
 {

@@ -64,8 +64,8 @@ static uint32_t look(struct left *left, const uint8_t op[4])
     FUZZ_REQUIRE(table_key(table, slot, key) >= 1);
     FUZZ_REQUIRE(table_marks(table, slot) == world_marks(table_line(table, slot)));
     for (unsigned i = 0; i < table_marks(table, slot); i++) {
-        FUZZ_REQUIRE(world_user.believes(NULL, table_line(table, slot), i,
-                                         table_spent(table, slot, i)));
+        FUZZ_REQUIRE(
+            world_user.believes(NULL, table_line(table, slot), i, table_spent(table, slot, i)));
         table_set_spent(table, slot, i, table_spent(table, slot, i));
     }
     return slot;

@@ -1,9 +1,9 @@
 /* Batches in JSON: what is taken is a list of sound questions, and says the same when it is
  * written again; what is refused is told in words fit to be shown. */
+#include "base/text.h"
 #include "fuzz/fuzz.h"
-#include "http/batch_json.h"
-#include "pure/key.h"
-#include "pure/text.h"
+#include "http/batch.h"
+#include "limits/key.h"
 
 #include <string.h>
 

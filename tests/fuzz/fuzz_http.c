@@ -10,7 +10,7 @@
 #include "brain/brain.h"
 #include "fuzz/fuzz.h"
 #include "fuzz/replies.h"
-#include "http/http.h"
+#include "http/wire/http.h"
 #include "support/plain_limit.h"
 
 #include <poll.h>

@@ -1,8 +1,8 @@
 /* Keys, forms and their escapes: what is decoded and what passes as a key, against plain models. */
+#include "base/form.h"
 #include "fuzz/fuzz.h"
-#include "pure/form.h"
-#include "pure/key.h"
-#include "pure/limits.h"
+#include "limits/key.h"
+#include "limits/limits.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -63,8 +63,8 @@ static int digit_of(uint8_t byte)
     return at == NULL ? -1 : (int)((at - digits) % 16);
 }
 
-static enum form model_decode(const uint8_t *text, size_t len, bool plus_is_space,
-                              uint8_t *decoded, size_t capacity, size_t *decoded_len)
+static enum form model_decode(const uint8_t *text, size_t len, bool plus_is_space, uint8_t *decoded,
+                              size_t capacity, size_t *decoded_len)
 {
     *decoded_len = 0;
     while (len > 0) {
@@ -106,8 +106,8 @@ static void check_decoding(const char *text, size_t len, bool plus_is_space)
     uint8_t expected[KEY_MAX];
     size_t decoded_len = UNTOUCHED, expected_len;
     enum form form = form_decode(text, len, plus_is_space, decoded, KEY_MAX, &decoded_len);
-    FUZZ_REQUIRE(form == model_decode((const uint8_t *)text, len, plus_is_space, expected,
-                                      KEY_MAX, &expected_len));
+    FUZZ_REQUIRE(form == model_decode((const uint8_t *)text, len, plus_is_space, expected, KEY_MAX,
+                                      &expected_len));
     if (form != FORM_OK) {
         FUZZ_REQUIRE(decoded_len == UNTOUCHED);
         return;

@@ -1,10 +1,10 @@
 /* Numbers, durations, rates, dates, addresses and networks: there is one way to read each, and
  * what was read is written in a form that reads the same. */
-#include "check/ip.h"
-#include "config/address.h"
-#include "config/config_date.h"
+#include "base/address.h"
+#include "base/date.h"
+#include "base/ip.h"
 #include "fuzz/fuzz.h"
-#include "pure/credit.h"
+#include "limits/credit.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -6,23 +6,24 @@
  * bytes: which part, where in it (two bytes), and what is flipped there. FIX has the
  * checksums fit what is there then, as those of a forger would.
  */
+#include "base/bytes.h"
 #include "brain/brain.h"
 #include "fuzz/fuzz.h"
-#include "pure/bytes.h"
 
 #include <assert.h>
 #include <string.h>
 #include <sys/mman.h>
 
 /* The store's own source, to know where its checksums are. */
-#include "brain/store.c"
+#include "keep/store.c"
 
 const struct fuzz_target fuzz_target = {.name = "state", .size_max = 2048, .runs = 10000};
 
 enum { MAX_KEYS = 6, LINES_BYTES = 4096, PARTS = 4 };
 enum flag { FIX = 1, RAW_LINES = 2, RAW_TABLE = 4 };
 
-static const char *const keys[] = {"a", "vip", "w1", "a key that is longer than a cell has room for"};
+static const char *const keys[] = {"a", "vip", "w1",
+                                   "a key that is longer than a cell has room for"};
 #define KEYS_COUNT (sizeof keys / sizeof keys[0])
 
 static struct {
@@ -38,7 +39,10 @@ static const struct moment moment = {5000000000, 1000000000000000000, "some boot
 static struct limits *limits_of(uint64_t burst)
 {
     const struct override_terms overrides[] = {
-        {.key = "vip", .until_s = 1500000000, .buckets_count = 1, .buckets = {{.burst = burst, .rate = {3, 1000}}}},
+        {.key = "vip",
+         .until_s = 1500000000,
+         .buckets_count = 1,
+         .buckets = {{.burst = burst, .rate = {3, 1000}}}},
         {.key = "w?", .action = OVERRIDE_ALLOW, .until_s = OVERRIDE_FOR_EVER},
     };
     const struct limit_terms terms = {

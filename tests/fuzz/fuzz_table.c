@@ -5,7 +5,7 @@
  * which key under which owner, and a number for it. Hashes collide on purpose.
  */
 #include "fuzz/fuzz.h"
-#include "pure/table.h"
+#include "table/table.h"
 
 #include <string.h>
 

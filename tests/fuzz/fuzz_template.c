@@ -5,9 +5,9 @@
  * An input is lines: a byte of flags and the template, the method, the path,
  * then "NAME:VALUE" fields.
  */
-#include "check/check.h"
-#include "check/client_ip.h"
-#include "check/template.h"
+#include "ask/check.h"
+#include "ask/client_ip.h"
+#include "ask/template.h"
 #include "fuzz/fuzz.h"
 
 #include <arpa/inet.h>
@@ -78,7 +78,8 @@ static union peer peer_of(uint8_t flags)
     if ((flags & PEER_MASK) == 1)
         peer.in = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr = {htonl(0x0a000001)}};
     else if ((flags & PEER_MASK) == 2)
-        peer.in6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+        peer.in6 =
+            (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
     return peer;
 }
 

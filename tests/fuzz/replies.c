@@ -1,9 +1,9 @@
 #include "fuzz/replies.h"
 
+#include "base/quantity.h"
+#include "base/token.h"
 #include "fuzz/fuzz.h"
-#include "pure/key.h"
-#include "pure/quantity.h"
-#include "pure/token.h"
+#include "limits/key.h"
 
 #include <string.h>
 #include <strings.h>
@@ -36,7 +36,8 @@ static void read_string(struct json *json)
     while (!accept(json, '"'))
         json->at += peek(json) == '\\' ? 2 : 1;
     /* Piece by piece, for a detail is longer than a key may be; a name may be empty. */
-    for (size_t len = (size_t)(json->at - 1 - start), piece; len > 0; start += piece, len -= piece) {
+    for (size_t len = (size_t)(json->at - 1 - start), piece; len > 0;
+         start += piece, len -= piece) {
         piece = len <= KEY_MAX ? len : KEY_MAX;
         while (piece < len && ((unsigned char)start[piece] & 0xc0) == 0x80)
             piece--;

@@ -13,7 +13,7 @@
 
 /* What all replies on a connection say together. */
 struct replies {
-    unsigned count;          /* final ones: not 100 Continue */
+    unsigned count; /* final ones: not 100 Continue */
     unsigned first_status;
     unsigned allowed;        /* of those in JSON, the keys that were told yes */
     uint64_t allowed_tokens; /* and how many tokens those asked for */

@@ -406,7 +406,8 @@ static uint64_t ends_after_ms(const struct model *model, const struct model_rule
 {
     int64_t until_s = model->date_s;
     int at = model_override(model, rule, key);
-    for (; at >= 0 && rule->override[at].action == OVERRIDE_DENY; at = override_at(rule, key, until_s))
+    for (; at >= 0 && rule->override[at].action == OVERRIDE_DENY;
+         at = override_at(rule, key, until_s))
         until_s = rule->override[at].until_s;
     return until_s == OVERRIDE_FOR_EVER ? RETRY_NEVER
                                         : (uint64_t)(until_s - model->date_s) * MS_PER_S;
@@ -557,7 +558,7 @@ bool model_answer_all(struct model *model, const struct bucket_question *const *
             *result = (int)without_room(model);
             reserved--;
         }
-        allowed &= says_yes((enum bucket_result)*result) || rule->shadow;
+        allowed &= says_yes((enum bucket_result) * result) || rule->shadow;
     }
     *retry_after = 0;
     for (unsigned i = 0; i < count; i++) {

@@ -17,7 +17,7 @@
 #pragma once
 
 #include "brain/message.h"
-#include "pure/key.h"
+#include "limits/key.h"
 #include "support/unit.h"
 
 #include <gmp.h>

@@ -4,7 +4,7 @@
  * ALLOWD_DECISIONS sets how many decisions a run makes, ALLOWD_SEED which.
  */
 #include "brain/brain.h"
-#include "pure/credit.h"
+#include "limits/credit.h"
 #include "prop/model.h"
 #include "support/dice.h"
 
@@ -171,8 +171,8 @@ static void random_overrides(struct world *world, uint64_t tick_ms, struct model
             override.key = (int)dice_roll(dice, MODEL_KEYS);
         else
             override.glob = (unsigned)dice_between(dice, 1, MODEL_GLOBS - 1);
-        override.action = dice_once_in(dice, 3) ? (enum override_action)dice_roll(dice, 3)
-                                                : OVERRIDE_TERMS;
+        override.action =
+            dice_once_in(dice, 3) ? (enum override_action)dice_roll(dice, 3) : OVERRIDE_TERMS;
         random_terms(world, tick_ms, &override.terms);
         if (override.key < 0 || !key_is_overridden(rule, override.key))
             rule->override[rule->overrides_count++] = override;
@@ -643,7 +643,10 @@ static void one_limit_and_its_reloads_decide_as_the_model(void **state)
 {
     (void)state;
     static const struct recipe recipe = {
-        .stream = 2, .rules_max = 1, .buckets_max = 1, .reloads = true,
+        .stream = 2,
+        .rules_max = 1,
+        .buckets_max = 1,
+        .reloads = true,
     };
     for_each_world(&recipe, 15, live);
 }
@@ -652,7 +655,10 @@ static void several_limits_and_their_reloads_decide_as_the_model(void **state)
 {
     (void)state;
     static const struct recipe recipe = {
-        .stream = 4, .rules_max = MODEL_NAMES, .buckets_max = 1, .reloads = true,
+        .stream = 4,
+        .rules_max = MODEL_NAMES,
+        .buckets_max = 1,
+        .reloads = true,
     };
     for_each_world(&recipe, 15, live);
 }
@@ -661,7 +667,10 @@ static void several_buckets_decide_as_the_model(void **state)
 {
     (void)state;
     static const struct recipe recipe = {
-        .stream = 6, .rules_max = 2, .buckets_max = BUCKETS_MAX, .reloads = true,
+        .stream = 6,
+        .rules_max = 2,
+        .buckets_max = BUCKETS_MAX,
+        .reloads = true,
     };
     for_each_world(&recipe, 15, live);
 }
@@ -670,7 +679,10 @@ static void overrides_decide_as_the_model(void **state)
 {
     (void)state;
     static const struct recipe recipe = {
-        .stream = 7, .rules_max = 2, .buckets_max = 1, .overrides_max = MODEL_OVERRIDES,
+        .stream = 7,
+        .rules_max = 2,
+        .buckets_max = 1,
+        .overrides_max = MODEL_OVERRIDES,
         .reloads = true,
     };
     for_each_world(&recipe, 10, live);
@@ -680,8 +692,13 @@ static void everything_at_once_decides_as_the_model(void **state)
 {
     (void)state;
     static const struct recipe recipe = {
-        .stream = 8, .rules_max = MODEL_NAMES, .buckets_max = BUCKETS_MAX,
-        .overrides_max = MODEL_OVERRIDES, .reloads = true, .trials = true, .lists = true,
+        .stream = 8,
+        .rules_max = MODEL_NAMES,
+        .buckets_max = BUCKETS_MAX,
+        .overrides_max = MODEL_OVERRIDES,
+        .reloads = true,
+        .trials = true,
+        .lists = true,
     };
     for_each_world(&recipe, 15, live);
 }
@@ -778,8 +795,14 @@ static void a_tiny_table_evicts_denies_and_allows_as_the_model(void **state)
 {
     (void)state;
     static const struct recipe recipe = {
-        .stream = 5, .rules_max = 3, .buckets_max = 2, .overrides_max = 1, .reloads = true,
-        .trials = true, .lists = true, .tiny = true,
+        .stream = 5,
+        .rules_max = 3,
+        .buckets_max = 2,
+        .overrides_max = 1,
+        .reloads = true,
+        .trials = true,
+        .lists = true,
+        .tiny = true,
     };
     for_each_world(&recipe, 10, live_crowded);
 }

@@ -65,7 +65,8 @@ static void levels_take(struct levels *levels, struct model *model)
         }
 }
 
-static void check_kept_level(const struct brain *brain, unsigned rule, unsigned key, unsigned bucket)
+static void check_kept_level(const struct brain *brain, unsigned rule, unsigned key,
+                             unsigned bucket)
 {
     static mpq_t found;
     static bool is_ready;
@@ -79,9 +80,11 @@ static void check_kept_level(const struct brain *brain, unsigned rule, unsigned 
     mpz_set_ui(mpq_numref(found), units);
     mpz_set_ui(mpq_denref(found), token_units);
     mpq_canonicalize(found);
-    mpq_t *before = &run.before.level[rule][key][bucket], *after = &run.after.level[rule][key][bucket];
+    mpq_t *before = &run.before.level[rule][key][bucket],
+          *after = &run.after.level[rule][key][bucket];
     bool falls = mpq_cmp(*before, *after) >= 0;
-    if (mpq_cmp(found, falls ? *after : *before) < 0 || mpq_cmp(found, falls ? *before : *after) > 0)
+    if (mpq_cmp(found, falls ? *after : *before) < 0 ||
+        mpq_cmp(found, falls ? *before : *after) > 0)
         fail_msg("ALLOWD_SEED=%" PRIu64 " world %" PRIu64 " decision %u: rule %u key %u bucket %u "
                  "has %f, before %f, after %f",
                  dice_seed(), run.world->number, run.world->decisions, rule, key, bucket,
@@ -146,7 +149,8 @@ static void run_init(struct world *world)
     run.world = world;
     run.memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_true(run.memory != MAP_FAILED);
-    run.moment = (struct moment){.now_ns = world->model.now_ns, .wall_ns = 1ull << 60, .boot_id = "1"};
+    run.moment =
+        (struct moment){.now_ns = world->model.now_ns, .wall_ns = 1ull << 60, .boot_id = "1"};
     store_begin(&run.store, run.memory, STATE_KEYS_MAX, run_seed);
     struct limits *limits = limits_retain(brain_limits(world->brain));
     const struct limits_question question = question_of(world, limits);
@@ -280,7 +284,10 @@ static void kills_and_restarts_lose_nothing_and_mint_nothing(void **state)
 {
     (void)state;
     static const struct recipe recipe = {
-        .stream = 20, .rules_max = 3, .buckets_max = BUCKETS_MAX, .overrides_max = MODEL_OVERRIDES,
+        .stream = 20,
+        .rules_max = 3,
+        .buckets_max = BUCKETS_MAX,
+        .overrides_max = MODEL_OVERRIDES,
         .trials = true,
     };
     uint64_t kills = dice_repeats("ALLOWD_KILLS", 10000);

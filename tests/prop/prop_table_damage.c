@@ -4,10 +4,10 @@
  *
  * ALLOWD_CORRUPTIONS is how many arenas are spoilt at random, ALLOWD_SEED repeats a run.
  */
-#include "pure/credit.h"
-#include "pure/table_parts.h"
+#include "limits/credit.h"
 #include "support/table_world.h"
 #include "support/unit.h"
+#include "table/layout.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -146,9 +146,9 @@ static void heads_are_three_bits_apart(void **state)
         for (unsigned a = 0; a < 32; a++) {
             for (unsigned b = a; b < 32; b++) {
                 uint32_t near = head ^ 1u << a ^ (b == a ? 0 : 1u << b);
-                assert_int_not_equal(shape_of((uint16_t)(near >> 16), (uint8_t)(near >> 8),
-                                              1 + (near & 3)),
-                                     near & 0xff);
+                assert_int_not_equal(
+                    shape_of((uint16_t)(near >> 16), (uint8_t)(near >> 8), 1 + (near & 3)),
+                    near & 0xff);
             }
         }
     }

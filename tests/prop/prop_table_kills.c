@@ -4,7 +4,7 @@
  *
  * ALLOWD_KILLS is how many times, ALLOWD_SEED repeats a run.
  */
-#include "pure/credit.h"
+#include "limits/credit.h"
 #include "support/table_world.h"
 #include "support/unit.h"
 
@@ -18,10 +18,10 @@
 /* The table's own source, with every store told. */
 static void stored(void);
 #define __atomic_store_n(place, value, order) (*(place) = (value), stored())
-#include "pure/table.c"
-#include "pure/table_cells.c"
-#include "pure/table_doubt.c"
-#include "pure/table_journal.c"
+#include "table/cells.c"
+#include "table/doubt.c"
+#include "table/journal.c"
+#include "table/table.c"
 #undef __atomic_store_n
 
 enum { MAX_KEYS = 14, ARENA_MAX = 8192, DEPTH_MAX = 2 };
@@ -64,8 +64,8 @@ static void recover(void *arena)
     assert_true(world_cells_add_up(&table));
     const struct world *found = world_is(&table, run.before) ? run.before : run.after;
     assert_true(world_is(&table, found));
-    assert_int_equal(table.damage.mended + table.damage.emptied + table.damage.dropped +
-                         table.damage.leaks, 0);
+    assert_int_equal(
+        table.damage.mended + table.damage.emptied + table.damage.dropped + table.damage.leaks, 0);
     if (dice_once_in(&run.dice, 16))
         go_on(&table, found);
     table_release(&table);

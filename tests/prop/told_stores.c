@@ -11,8 +11,8 @@ static void stored(void)
 }
 
 #define __atomic_store_n(place, value, order) (*(place) = (value), stored())
-#include "brain/store.c"
-#include "pure/table.c"
-#include "pure/table_cells.c"
-#include "pure/table_doubt.c"
-#include "pure/table_journal.c"
+#include "keep/store.c"
+#include "table/cells.c"
+#include "table/doubt.c"
+#include "table/journal.c"
+#include "table/table.c"

@@ -1,7 +1,7 @@
 /*
  * The exchange as a model for spin: two front-ends, the main thread with its watchdog, and the state thread.
  *
- * One statement here is one step of src/machine/exchange.c and state.c between
+ * One statement here is one step of src/actor/exchange.c and state.c between
  * which another thread may run. A mailbox is the one word that it is there, changed in one
  * step: what is in it, or that its taker sleeps; and a POSIX semaphore. Whether the taker watches
  * for a while before it sleeps changes nothing but the time.

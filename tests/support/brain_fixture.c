@@ -70,13 +70,14 @@ struct bucket_answer fixture_ask(struct fixture *fixture, enum message_kind kind
 {
     struct message message = {
         .kind = kind,
-        .ask.bucket = {
-            .key = key,
-            .key_len = strlen(key),
-            .limit_name = limit,
-            .limit_name_len = limit == NULL ? 0 : strlen(limit),
-            .tokens = tokens,
-        },
+        .ask.bucket =
+            {
+                .key = key,
+                .key_len = strlen(key),
+                .limit_name = limit,
+                .limit_name_len = limit == NULL ? 0 : strlen(limit),
+                .tokens = tokens,
+            },
     };
     /* So that what the brain does not fill in is seen. */
     memset(&message.answer, 0xa5, sizeof message.answer);

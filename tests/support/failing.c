@@ -48,7 +48,8 @@ WRAP(void *, NULL, ENOMEM, FAILING_ALLOCATION, malloc, (size_t size), (size))
 WRAP(void *, NULL, ENOMEM, FAILING_ALLOCATION, calloc, (size_t count, size_t size), (count, size))
 WRAP(void *, NULL, ENOMEM, FAILING_ALLOCATION, realloc, (void *block, size_t size), (block, size))
 WRAP(char *, NULL, ENOMEM, FAILING_ALLOCATION, strdup, (const char *text), (text))
-WRAP(FILE *, NULL, ENOMEM, FAILING_ALLOCATION, open_memstream, (char **to, size_t *size), (to, size))
+WRAP(FILE *, NULL, ENOMEM, FAILING_ALLOCATION, open_memstream, (char **to, size_t *size),
+     (to, size))
 WRAP(void *, MAP_FAILED, ENOMEM, FAILING_MMAP, mmap,
      (void *at, size_t size, int access, int flags, int fd, off_t offset),
      (at, size, access, flags, fd, offset))

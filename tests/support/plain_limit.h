@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include "pure/limits.h"
+#include "limits/limits.h"
 
 #include <stdlib.h>
 

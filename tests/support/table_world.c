@@ -1,7 +1,7 @@
 #include "support/table_world.h"
 
-#include "pure/credit.h"
-#include "pure/table_parts.h"
+#include "limits/credit.h"
+#include "table/layout.h"
 
 const uint16_t world_owners[WORLD_LINES] = {0, 0, 0, 0, 1, 1, 1, 1};
 const uint8_t world_seed[TABLE_SEED_BYTES] = "seed of a world";

@@ -6,13 +6,13 @@
  */
 #pragma once
 
-#include "pure/table.h"
 #include "support/dice.h"
+#include "table/table.h"
 
 enum {
     WORLD_KEYS = 16,
     WORLD_OWNERS = 2,
-    WORLD_LINES = 8, /* 0 to 3 of the owner 0, of 1 to 4 marks, then those of the owner 1 */
+    WORLD_LINES = 8,        /* 0 to 3 of the owner 0, of 1 to 4 marks, then those of the owner 1 */
     WORLD_CREDIT = 1000000, /* of every bucket: marks are up to here */
 };
 

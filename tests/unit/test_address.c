@@ -1,5 +1,5 @@
 /* Tests of addresses: every form, what is refused, printing and comparing. */
-#include "config/address.h"
+#include "base/address.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -57,13 +57,33 @@ static void test_ipv4_refused(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "",           ":",          ":80",          "127.0.0.1",   "127.0.0.1:",
-        "127.0.0.1:65536",          "127.0.0.1:080", "127.0.0.1:-1", "127.0.0.1:+1",
-        "127.0.0.1:8 ", " 127.0.0.1:80", "127.0.0.1 :80", "127.0.0.1: 80", "127.0.0.1:http",
-        "127.1:80",   "127.0.0.256:80", "127.0.0.01:80", "0x7f.0.0.1:80", "2130706433:80",
-        "127.0.0.1.1:80", "localhost:80", "*:80",     "80",
+        "",
+        ":",
+        ":80",
+        "127.0.0.1",
+        "127.0.0.1:",
+        "127.0.0.1:65536",
+        "127.0.0.1:080",
+        "127.0.0.1:-1",
+        "127.0.0.1:+1",
+        "127.0.0.1:8 ",
+        " 127.0.0.1:80",
+        "127.0.0.1 :80",
+        "127.0.0.1: 80",
+        "127.0.0.1:http",
+        "127.1:80",
+        "127.0.0.256:80",
+        "127.0.0.01:80",
+        "0x7f.0.0.1:80",
+        "2130706433:80",
+        "127.0.0.1.1:80",
+        "localhost:80",
+        "*:80",
+        "80",
         "127.0.0.1:99999999999999999999",
-        "127.0.0.1:80:80", "http://127.0.0.1:80", "[127.0.0.1]:80",
+        "127.0.0.1:80:80",
+        "http://127.0.0.1:80",
+        "[127.0.0.1]:80",
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         check_refused(texts[i]);
@@ -93,10 +113,24 @@ static void test_ipv6_refused(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "::1:80",    "[::1]",      "[::1]80",   "[::1:80",  "::1]:80",
-        "[]:80",     "[:80",       "]:80",      "[",        "[:",
-        "[::1]:",    "[::1]:65536", "[fe80::1%lo]:80",      "[::g]:80", "[1:2:3:4:5:6:7:8:9]:80",
-        "[[::1]]:80", "[::1] :80", "[:::1]:80",
+        "::1:80",
+        "[::1]",
+        "[::1]80",
+        "[::1:80",
+        "::1]:80",
+        "[]:80",
+        "[:80",
+        "]:80",
+        "[",
+        "[:",
+        "[::1]:",
+        "[::1]:65536",
+        "[fe80::1%lo]:80",
+        "[::g]:80",
+        "[1:2:3:4:5:6:7:8:9]:80",
+        "[[::1]]:80",
+        "[::1] :80",
+        "[:::1]:80",
         "[00000000000000000000000000000000000000000000000000000000000000000000001]:80",
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
@@ -132,8 +166,8 @@ static void test_unix_refused(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "unix:", "unix", "unix:run/a", "unix:./a", "unix:@abstract", "Unix:/a", " unix:/a",
-        "/run/allowd.sock", "unix /a",
+        "unix:",   "unix",     "unix:run/a",       "unix:./a", "unix:@abstract",
+        "Unix:/a", " unix:/a", "/run/allowd.sock", "unix /a",
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         check_refused(texts[i]);
@@ -143,8 +177,8 @@ static void test_equal(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "127.0.0.1:80", "127.0.0.1:81", "127.0.0.2:80", "0.0.0.0:80", "[::1]:80",
-        "[::]:80",      "[::ffff:127.0.0.1]:80",        "unix:/a",    "unix:/ab",
+        "127.0.0.1:80", "127.0.0.1:81",          "127.0.0.2:80", "0.0.0.0:80", "[::1]:80",
+        "[::]:80",      "[::ffff:127.0.0.1]:80", "unix:/a",      "unix:/ab",
     };
     enum { TEXTS = sizeof texts / sizeof texts[0] };
     struct address addresses[TEXTS];
@@ -158,9 +192,9 @@ static void test_equal(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ipv4),       cmocka_unit_test(test_ipv4_refused),
-        cmocka_unit_test(test_ipv6),       cmocka_unit_test(test_ipv6_refused),
-        cmocka_unit_test(test_unix),       cmocka_unit_test(test_unix_longest),
+        cmocka_unit_test(test_ipv4),         cmocka_unit_test(test_ipv4_refused),
+        cmocka_unit_test(test_ipv6),         cmocka_unit_test(test_ipv6_refused),
+        cmocka_unit_test(test_unix),         cmocka_unit_test(test_unix_longest),
         cmocka_unit_test(test_unix_refused), cmocka_unit_test(test_equal),
     };
     return cmocka_run_group_tests_name("address", tests, NULL, NULL);

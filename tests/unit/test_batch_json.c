@@ -1,7 +1,7 @@
 /* Batches in JSON: good ones become calls, bad ones say what is wrong and where. */
-#include "http/arena.h"
-#include "http/batch_json.h"
-#include "pure/key.h"
+#include "base/arena.h"
+#include "http/batch.h"
+#include "limits/key.h"
 #include "support/dice.h"
 #include "support/unit.h"
 
@@ -143,10 +143,25 @@ static void what_is_no_object_with_requests_is_no_batch(void **state)
 {
     (void)state;
     const char *const others[] = {
-        "",       " ",          "\n",    "null",  "true",         "17",
-        "\"a\"",  "[]",         "key=a", "[1,",   "[{\"a\":1}]",  "{}",
-        " { } ",  "{\"a\":1}",  "\xff",  "\xef\xbb\xbf{}",        "{\"Requests\":[]}",
-        "requests", "<a>{\"requests\":[{\"key\":\"a\"}]}</a>",
+        "",
+        " ",
+        "\n",
+        "null",
+        "true",
+        "17",
+        "\"a\"",
+        "[]",
+        "key=a",
+        "[1,",
+        "[{\"a\":1}]",
+        "{}",
+        " { } ",
+        "{\"a\":1}",
+        "\xff",
+        "\xef\xbb\xbf{}",
+        "{\"Requests\":[]}",
+        "requests",
+        "<a>{\"requests\":[{\"key\":\"a\"}]}</a>",
     };
     for (size_t i = 0; i < LENGTH(others); i++) {
         if (parse(others[i]) != BATCH_JSON_NO_BATCH)
@@ -171,14 +186,16 @@ static const struct {
      "unknown member \"Mode\"; a batch has requests and mode"},
     {"{\"requests\":[{\"key\":\"a\"}],\"\":1}", "unknown member \"\""},
     {"{\"requests\":[{\"key\":\"a\"}],\"\xc3\xa9\\n\":1}", "unknown member \"???\""},
-    {"{\"requests\":[],\"requests\":[{\"key\":\"a\"}]}", "duplicate object key near '\"requests\"'"},
+    {"{\"requests\":[],\"requests\":[{\"key\":\"a\"}]}",
+     "duplicate object key near '\"requests\"'"},
     /* a request */
     {"{\"requests\":[1]}", "requests[0]: is a number; give an object such as {\"key\":\"user:1\"}"},
     {"{\"requests\":[{\"key\":\"a\"},null]}", "requests[1]: is null"},
     {"{\"requests\":[[]]}", "requests[0]: is an array"},
     {REQUEST(""), "requests[0]: key is missing"},
     {REQUEST("\"limit\":\"api\""), "requests[0]: key is missing"},
-    {REQUEST("\"key\":\"a\",\"kez\":1"), "requests[0]: unknown member \"kez\"; a request has key, limit and tokens"},
+    {REQUEST("\"key\":\"a\",\"kez\":1"),
+     "requests[0]: unknown member \"kez\"; a request has key, limit and tokens"},
     {REQUEST("\"key\":\"a\",\"Key\":\"a\""), "requests[0]: unknown member \"Key\""},
     {REQUEST("\"key\":\"a\",\"token\":5"), "unknown member \"token\""},
     {REQUEST("\"key\":\"a\",\"key\":\"a\""), "duplicate object key near '\"key\"'"},
@@ -210,7 +227,8 @@ static const struct {
     {REQUEST("\"key\":\"a\",\"limit\":null"), "limit is null; give a limit's name"},
     {REQUEST("\"key\":\"a\",\"limit\":7"), "limit is a number"},
     /* tokens */
-    {REQUEST("\"key\":\"a\",\"tokens\":-1"), "requests[0]: tokens is -1; give a whole number from 0 to 999999999999999, in digits only"},
+    {REQUEST("\"key\":\"a\",\"tokens\":-1"),
+     "requests[0]: tokens is -1; give a whole number from 0 to 999999999999999, in digits only"},
     {REQUEST("\"key\":\"a\",\"tokens\":1.0"), "tokens is a number with a fraction or an exponent"},
     {REQUEST("\"key\":\"a\",\"tokens\":1e3"), "tokens is a number with a fraction or an exponent"},
     {REQUEST("\"key\":\"a\",\"tokens\":\"1\""), "tokens is a string"},

@@ -1,8 +1,8 @@
 /* The brain: every decision, in virtual time, against vectors and the design's invariants. */
-#include "brain/lines.h"
+#include "limits/lines.h"
 #include "support/brain_fixture.h"
-#include "support/plain_limit.h"
 #include "support/dice.h"
+#include "support/plain_limit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -322,11 +322,15 @@ static void a_key_that_is_its_limits_name_is_a_key_like_others(void **state)
     struct fixture fixture;
     fixture_init(&fixture, 100, rules, 3, FIXTURE_MAX_KEYS, WHEN_FULL_EVICT);
     for (uint64_t i = 0; i < 9; i++)
-        assert_int_equal(fixture_ask(&fixture, MESSAGE_ALLOW, rules[i / 3].name, rules[i % 3].name,
-                                     i + 1).remaining_tokens, 9 - i);
+        assert_int_equal(
+            fixture_ask(&fixture, MESSAGE_ALLOW, rules[i / 3].name, rules[i % 3].name, i + 1)
+                .remaining_tokens,
+            9 - i);
     for (uint64_t i = 0; i < 9; i++)
-        assert_int_equal(fixture_ask(&fixture, MESSAGE_STATUS, rules[i / 3].name, rules[i % 3].name,
-                                     0).remaining_tokens, 9 - i);
+        assert_int_equal(
+            fixture_ask(&fixture, MESSAGE_STATUS, rules[i / 3].name, rules[i % 3].name, 0)
+                .remaining_tokens,
+            9 - i);
     fixture_release(&fixture);
 }
 
@@ -487,7 +491,8 @@ static void the_level_stays_between_nothing_and_the_cap(void **state)
     for (int i = 0; i < 20000; i++) {
         fixture_pass(&fixture, dice_roll(&dice, dice_once_in(&dice, 20) ? 1000 : 10));
         fixture_allow(&fixture, "foo", dice_roll(&dice, 15));
-        uint64_t token_units, level = brain_level_units(fixture.brain, "foo", NULL, 0, &token_units);
+        uint64_t token_units,
+            level = brain_level_units(fixture.brain, "foo", NULL, 0, &token_units);
         assert_true(level <= 13 * token_units);
         assert_true(fixture_status(&fixture, "foo").remaining_tokens == level / token_units);
     }
@@ -1181,7 +1186,10 @@ static void a_reload_that_must_wait_gets_in_after_sweeping(void **state)
 
     struct limits *limits = many_limits(LIMITS_MAX, 7);
     struct bucket_question ask = {
-        .key = "foo", .key_len = 3, .limit_name = "n1", .limit_name_len = 2,
+        .key = "foo",
+        .key_len = 3,
+        .limit_name = "n1",
+        .limit_name_len = 2,
     };
     struct message before = {.kind = MESSAGE_STATUS, .ask.bucket = ask}, after = before;
     struct message reload = {.kind = MESSAGE_LIMITS, .ask.limits = {limits, WHEN_FULL_EVICT}};
@@ -1308,7 +1316,8 @@ static void a_large_mixed_batch_is_answered_in_order(void **state)
     for (size_t i = 0; i < LARGE_BATCH; i++) {
         messages[i] = (struct message){
             .kind = MESSAGE_ALLOW,
-            .ask.bucket = {.key = i % 2 == 0 ? "even" : "odd", .key_len = i % 2 == 0 ? 4 : 3,
+            .ask.bucket = {.key = i % 2 == 0 ? "even" : "odd",
+                           .key_len = i % 2 == 0 ? 4 : 3,
                            .tokens = 1},
         };
         batch[i] = &messages[i];

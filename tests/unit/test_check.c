@@ -1,5 +1,5 @@
 /* Checks: templates, and the keys that hostile requests get. */
-#include "check/check.h"
+#include "ask/check.h"
 #include "support/dice.h"
 #include "support/unit.h"
 
@@ -246,16 +246,45 @@ static void trusted_proxies_are_checked(void **state)
 {
     (void)state;
     static const char *const good[] = {
-        "unix", "127.0.0.1", "::1", "::", "0.0.0.0/0", "::/0", "10.0.0.0/8", "192.0.2.1/32",
-        "192.0.2.128/25", "2001:db8::/32", "2001:DB8::1/128", "::ffff:10.0.0.0/104",
+        "unix",
+        "127.0.0.1",
+        "::1",
+        "::",
+        "0.0.0.0/0",
+        "::/0",
+        "10.0.0.0/8",
+        "192.0.2.1/32",
+        "192.0.2.128/25",
+        "2001:db8::/32",
+        "2001:DB8::1/128",
+        "::ffff:10.0.0.0/104",
         "::ffff:10.0.0.1",
     };
     static const char *const bad[] = {
-        "", "Unix", "unix ", "localhost", "127.0.0.1:80", "[::1]", "127.1", "/8",
-        "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/08", "10.0.0.0/-1", "10.0.0.0/8 ", "10.0.0.0 /8",
-        "10.0.0.0/8/8", "10.0.0.1/8", "192.0.2.129/25", "2001:db8::1/64", "::/129",
-        "::ffff:10.0.0.0/8", "::ffff:0.0.0.0/95",
-        "fe80::1%lo", "10.0.0.0/255.0.0.0", "10.0.0.0/18446744073709551624",
+        "",
+        "Unix",
+        "unix ",
+        "localhost",
+        "127.0.0.1:80",
+        "[::1]",
+        "127.1",
+        "/8",
+        "10.0.0.0/",
+        "10.0.0.0/33",
+        "10.0.0.0/08",
+        "10.0.0.0/-1",
+        "10.0.0.0/8 ",
+        "10.0.0.0 /8",
+        "10.0.0.0/8/8",
+        "10.0.0.1/8",
+        "192.0.2.129/25",
+        "2001:db8::1/64",
+        "::/129",
+        "::ffff:10.0.0.0/8",
+        "::ffff:0.0.0.0/95",
+        "fe80::1%lo",
+        "10.0.0.0/255.0.0.0",
+        "10.0.0.0/18446744073709551624",
         "0000000000000000000000000000000000000000000000000000000000000001::",
     };
     for (size_t i = 0; i < LENGTH(good); i++)
@@ -379,14 +408,49 @@ static void unreadable_clients_are_missing(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "", " ", ",", "unknown", "unix:", "localhost", "198.51.100.7,", "198.51.100.7, ,10.0.0.1",
-        "198.51.100.7, x", "x, 10.0.0.1", "198.51.100", "198.51.100.7.1", "198.51.100.256",
-        "198.51.100.07", "0xc6.51.100.7", "198.51.100.7:", "198.51.100.7:x", "198.51.100.7:65536",
-        "198.51.100.7 :1", "198.51.100.7:1:1", "198.51.100.7 198.51.100.8", "[198.51.100.7]",
-        "[::1", "::1]", "[]", "[", "]", "[::1]x", "[::1]:", "[::1]1", "[::1]:-1", "[[::1]]",
-        "[::1]]", "[ ::1]", ":::", "1::2::3", "12345::", ":", "::g", "fe80::1%eth0",
+        "",
+        " ",
+        ",",
+        "unknown",
+        "unix:",
+        "localhost",
+        "198.51.100.7,",
+        "198.51.100.7, ,10.0.0.1",
+        "198.51.100.7, x",
+        "x, 10.0.0.1",
+        "198.51.100",
+        "198.51.100.7.1",
+        "198.51.100.256",
+        "198.51.100.07",
+        "0xc6.51.100.7",
+        "198.51.100.7:",
+        "198.51.100.7:x",
+        "198.51.100.7:65536",
+        "198.51.100.7 :1",
+        "198.51.100.7:1:1",
+        "198.51.100.7 198.51.100.8",
+        "[198.51.100.7]",
+        "[::1",
+        "::1]",
+        "[]",
+        "[",
+        "]",
+        "[::1]x",
+        "[::1]:",
+        "[::1]1",
+        "[::1]:-1",
+        "[[::1]]",
+        "[::1]]",
+        "[ ::1]",
+        ":::",
+        "1::2::3",
+        "12345::",
+        ":",
+        "::g",
+        "fe80::1%eth0",
         "\"198.51.100.7\"",
-        "for=198.51.100.7", "198.51.100.7;198.51.100.8",
+        "for=198.51.100.7",
+        "198.51.100.7;198.51.100.8",
         "0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000",
     };
     for (size_t i = 0; i < LENGTH(bad); i++) {
@@ -565,8 +629,8 @@ static void what_is_no_key_is_hashed(void **state)
     assert_string_equal(key_of("a{path}", &none, "GET", "%00b", "unix"), DIGEST_OF_A_NUL_B);
 
     static const char *const bad[] = {
-        "\n", "a\r\nb", "\x7f", "\xc2\x85", "\xff", "\xc0\x80", "\xed\xa0\x80",
-        "\xf4\x90\x80\x80", "a\xc3",
+        "\n",           "a\r\nb",           "\x7f",  "\xc2\x85", "\xff", "\xc0\x80",
+        "\xed\xa0\x80", "\xf4\x90\x80\x80", "a\xc3",
     };
     for (size_t i = 0; i < LENGTH(bad); i++) {
         struct fields fields = {0};
@@ -623,10 +687,41 @@ static void long_lists_of_proxies_are_walked(void **state)
 static size_t random_text(struct dice *dice, char *text, size_t capacity)
 {
     static const char *const fragments[] = {
-        "{", "}", "{{", "}}", "{host}", "{path}", "{method}", "{client_ip}", "{client_ip/", "64",
-        "{header:", "A", "B", "127.0.0.1", "10.0.0.1", "198.51.100.7", "::1", "::ffff:", "[", "]",
-        ":", ",", ", ", " ", "\t", "/", "%", "%2f", "%00", "?", "#", "http://", "\xc3\xa9",
-        "\xf0\x9f", "aaaaaaaaaaaaaaaa",
+        "{",
+        "}",
+        "{{",
+        "}}",
+        "{host}",
+        "{path}",
+        "{method}",
+        "{client_ip}",
+        "{client_ip/",
+        "64",
+        "{header:",
+        "A",
+        "B",
+        "127.0.0.1",
+        "10.0.0.1",
+        "198.51.100.7",
+        "::1",
+        "::ffff:",
+        "[",
+        "]",
+        ":",
+        ",",
+        ", ",
+        " ",
+        "\t",
+        "/",
+        "%",
+        "%2f",
+        "%00",
+        "?",
+        "#",
+        "http://",
+        "\xc3\xa9",
+        "\xf0\x9f",
+        "aaaaaaaaaaaaaaaa",
     };
     size_t len = 0, pieces = dice_roll(dice, dice_once_in(dice, 10) ? 100 : 8);
     for (; pieces > 0; pieces--) {
@@ -655,8 +750,14 @@ static void random_string(struct dice *dice, char *text, size_t capacity)
 /* Fields in blocks of just their size, so that a sanitizer sees each byte too far. */
 static void random_fields(struct dice *dice, struct fields *fields)
 {
-    static const char *const names[] = {"A", "B", "Host", "X-Forwarded-For", "X-Forwarded-Host",
-                                        "X-Forwarded-Uri", "X-Original-URI", "X-Forwarded-Method"};
+    static const char *const names[] = {"A",
+                                        "B",
+                                        "Host",
+                                        "X-Forwarded-For",
+                                        "X-Forwarded-Host",
+                                        "X-Forwarded-Uri",
+                                        "X-Original-URI",
+                                        "X-Forwarded-Method"};
     char text[2048];
     fields->count = 0;
     for (uint64_t count = dice_roll(dice, 12); count > 0; count--) {

@@ -1,5 +1,5 @@
 /* Credit lines: exact refill, exact charge, exact waiting times, and what cannot work refused. */
-#include "pure/credit.h"
+#include "limits/credit.h"
 #include "support/dice.h"
 #include "support/unit.h"
 
@@ -42,12 +42,12 @@ static void a_token_is_the_period_over_the_common_divisor(void **state)
         struct rate rate;
         uint64_t tick_ms, token_units, step_units;
     } cases[] = {
-        {10, {1, 1000}, 100, 10, 1},       {10, {1, 1000}, 1, 1000, 1},
-        {10, {1, 1000}, 1000, 1, 1},       {10, {3, 1000}, 100, 10, 3},
-        {10, {7, 1000}, 3, 1000, 21},      {5, {50, 1000}, 100, 1, 5},
-        {10, {2, 3000}, 1, 1500, 1},       {1000000, {1000000000, 1000}, 1, 1, 1000000},
+        {10, {1, 1000}, 100, 10, 1},         {10, {1, 1000}, 1, 1000, 1},
+        {10, {1, 1000}, 1000, 1, 1},         {10, {3, 1000}, 100, 10, 3},
+        {10, {7, 1000}, 3, 1000, 21},        {5, {50, 1000}, 100, 1, 5},
+        {10, {2, 3000}, 1, 1500, 1},         {1000000, {1000000000, 1000}, 1, 1, 1000000},
         {10, {1, 86400000}, 100, 864000, 1}, {10, {1, 86400000}, 7, 86400000, 7},
-        {10, {1, 1000}, 7000, 1, 7},       {10, {6, 4}, 6, 1, 9},
+        {10, {1, 1000}, 7000, 1, 7},         {10, {6, 4}, 6, 1, 9},
     };
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct credit_line line = line_of(cases[i].burst, cases[i].rate, cases[i].tick_ms);
@@ -152,9 +152,9 @@ static void what_the_explanation_advises_works(void **state)
         if (longest == NULL)
             continue;
         longest += 16;
-        assert_int_equal(quantity_parse_duration(longest, strlen(longest), 1, PERIOD_MAX_MS,
-                                                 &longest_ms),
-                         QUANTITY_OK);
+        assert_int_equal(
+            quantity_parse_duration(longest, strlen(longest), 1, PERIOD_MAX_MS, &longest_ms),
+            QUANTITY_OK);
         assert_true(credit_line_init(&line, burst, rate, longest_ms) != CREDIT_BURST_TOO_SMALL);
         assert_int_equal(credit_line_init(&line, burst, rate, longest_ms + 1),
                          CREDIT_BURST_TOO_SMALL);
@@ -176,8 +176,7 @@ static void explanations_fit_whatever_the_numbers(void **state)
                 for (size_t t = 0; t < LENGTH(ticks); t++) {
                     struct rate rate = {extremes[r], periods[p]};
                     struct credit_line line;
-                    enum credit_fault fault =
-                        credit_line_init(&line, extremes[b], rate, ticks[t]);
+                    enum credit_fault fault = credit_line_init(&line, extremes[b], rate, ticks[t]);
                     credit_explain(fault, extremes[b], rate, ticks[t], text);
                     assert_int_equal(fault == CREDIT_OK, text[0] == '\0');
                     assert_true(strlen(text) < CREDIT_EXPLAIN_MAX - 1); /* nothing was cut off */
@@ -342,8 +341,8 @@ static uint64_t carried_level(const struct credit_line *from, uint64_t mark,
 static void carries_tokens_and_not_units(void **state)
 {
     (void)state;
-    struct credit_line from = line_of(100, one_per_second, 100);          /* 10 units a token */
-    struct credit_line to = line_of(200, (struct rate){7, 60000}, 1000);  /* 60 units a token */
+    struct credit_line from = line_of(100, one_per_second, 100);         /* 10 units a token */
+    struct credit_line to = line_of(200, (struct rate){7, 60000}, 1000); /* 60 units a token */
     uint64_t mark = credit_full_mark(&from);
     assert_true(credit_take(&from, 60, &mark));
     assert_int_equal(carried_level(&from, mark, &to), 40 * to.token_units);

@@ -1,10 +1,10 @@
 /* Deadlines: each connection is ended once, when it is due, and a second later at most. */
-#include "http/deadlines.h"
-#include "pure/quantity.h"
+#include "base/quantity.h"
+#include "http/wire/deadlines.h"
 #include "support/dice.h"
 #include "support/unit.h"
 
-#define MS(n) ((uint64_t)(n) * NS_PER_MS)
+#define MS(n) ((uint64_t)(n)*NS_PER_MS)
 
 enum { COUNT = 8 };
 

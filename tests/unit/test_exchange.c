@@ -1,5 +1,5 @@
 /* The exchange: every batch goes over and comes back once, in order, and no wake-up is lost. */
-#include "machine/exchange.h"
+#include "actor/exchange.h"
 #include "support/dice.h"
 #include "support/unit.h"
 
@@ -226,7 +226,8 @@ static void answer(struct batch *batch)
     batch_give_back(batch);
 }
 
-/* Were a wake-up lost, this would hang. watching: before going to sleep, if there are processors. */
+/* Were a wake-up lost, this would hang. watching: before going to sleep, if there are
+ * processors. */
 static void ask_and_answer(bool watching)
 {
     static struct asker askers[ASKERS];

@@ -154,14 +154,10 @@ static void test_longest_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_none),
-        cmocka_unit_test(test_places),
-        cmocka_unit_test(test_sort),
-        cmocka_unit_test(test_control_characters),
-        cmocka_unit_test(test_long),
-        cmocka_unit_test(test_more_than_are_kept),
-        cmocka_unit_test(test_texts_lost),
-        cmocka_unit_test(test_longest_name),
+        cmocka_unit_test(test_none),       cmocka_unit_test(test_places),
+        cmocka_unit_test(test_sort),       cmocka_unit_test(test_control_characters),
+        cmocka_unit_test(test_long),       cmocka_unit_test(test_more_than_are_kept),
+        cmocka_unit_test(test_texts_lost), cmocka_unit_test(test_longest_name),
     };
     return cmocka_run_group_tests_name("faults", tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* Forms: decoding and splitting. */
-#include "pure/form.h"
+#include "base/form.h"
 #include "support/unit.h"
 
 #include <string.h>
@@ -8,9 +8,9 @@ static void expect_decoded(const char *text, bool plus_is_space, const char *exp
 {
     char decoded[64];
     size_t decoded_len = 99;
-    assert_int_equal(form_decode(text, strlen(text), plus_is_space, decoded, sizeof decoded - 1,
-                                 &decoded_len),
-                     FORM_OK);
+    assert_int_equal(
+        form_decode(text, strlen(text), plus_is_space, decoded, sizeof decoded - 1, &decoded_len),
+        FORM_OK);
     assert_int_equal(decoded_len, len);
     assert_memory_equal(decoded, expected, len + 1);
 }
@@ -30,7 +30,8 @@ static void escapes_and_plus_are_decoded(void **state)
 static void bad_escapes_are_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"%", "a%", "%z", "%zz", "%2", "%2g", "%g2", "%%41", "% 1", "%+1"};
+    static const char *const bad[] = {"%",   "a%",  "%z",   "%zz", "%2",
+                                      "%2g", "%g2", "%%41", "% 1", "%+1"};
     for (size_t i = 0; i < LENGTH(bad); i++) {
         char decoded[16];
         size_t len = 99;

@@ -1,5 +1,5 @@
 /* The gate: fields as libmicrohttpd leaves them in the raw header block. */
-#include "http/gate.h"
+#include "http/wire/gate.h"
 #include "support/unit.h"
 
 #include <stdio.h>
@@ -74,7 +74,8 @@ static void what_two_parsers_could_read_differently_is_refused(void **state)
         {V "\r\n", "exactly one Host"},
         {V "X: a\r\n\r\n", "exactly one Host"},
         {V "Host: a\r\nHost: a\r\n\r\n", "exactly one Host"},
-        {V "Host: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", "at most one Content-Length"},
+        {V "Host: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
+         "at most one Content-Length"},
         {V "Host: a\r\nTransfer-Encoding: chunked\r\n\r\n", "Transfer-Encoding"},
         {V "Host: a\r\nTRANSFER-ENCODING: identity\r\n\r\n", "Transfer-Encoding"},
         {V "Host: a\r\nContent-Length: 1\r\nTransfer-Encoding: x\r\n\r\n", "Transfer-Encoding"},

@@ -1,6 +1,6 @@
 /* Hitters: held against an exact count of the same events, in streams kind and hostile. */
-#include "pure/hitters.h"
-#include "pure/quantity.h"
+#include "base/quantity.h"
+#include "brain/hitters.h"
 #include "support/dice.h"
 #include "support/unit.h"
 

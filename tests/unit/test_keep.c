@@ -1,6 +1,7 @@
-/* Keeping: what another process goes on from, in virtual time, whatever clocks and limits do meanwhile. */
+/* Keeping: what another process goes on from, in virtual time, whatever clocks and limits do
+ * meanwhile. */
+#include "base/bytes.h"
 #include "brain/core.h"
-#include "pure/bytes.h"
 #include "support/brain_fixture.h"
 #include "support/dice.h"
 #include "support/plain_limit.h"
@@ -85,8 +86,9 @@ static void machine_start(struct machine *machine, struct limits *limits)
     machine->fixture.date_s = question.date_s;
     assert_int_equal(store_find(&machine->store, machine->memory, machine->bytes, &why),
                      STORE_FOUND);
-    assert_int_equal(brain_restore(&machine->fixture.brain, &question, &machine->store, &moment, &why),
-                     BRAIN_RESTORED);
+    assert_int_equal(
+        brain_restore(&machine->fixture.brain, &question, &machine->store, &moment, &why),
+        BRAIN_RESTORED);
     limits_release(limits);
 }
 
@@ -194,7 +196,8 @@ static void the_wall_clock_is_nothing_to_a_running_process(void **state)
     uint64_t passed_ms = 0;
     for (int i = 0; i < 2000; i++) {
         uint64_t ms = dice_roll(&dice, 700), tokens = dice_roll(&dice, 4);
-        machine.wall_ns = right_ns + passed_ms * NS_PER_MS - year_ns + dice_roll(&dice, 3) * year_ns;
+        machine.wall_ns =
+            right_ns + passed_ms * NS_PER_MS - year_ns + dice_roll(&dice, 3) * year_ns;
         passed_ms += ms;
         machine_pass(&machine, ms);
         machine_pass(&other, ms);
@@ -326,10 +329,12 @@ static void a_restart_with_other_limits_is_a_reload(void **state)
 {
     (void)state;
     static const struct rule two[] = {
-        {"api", "api:*", 20, {1, 1000}}, {LIMIT_DEFAULT_NAME, NULL, 10, {1, 1000}},
+        {"api", "api:*", 20, {1, 1000}},
+        {LIMIT_DEFAULT_NAME, NULL, 10, {1, 1000}},
     };
     static const struct rule changed[] = {
-        {"api", "api:*", 5, {1, 1000}}, {LIMIT_DEFAULT_NAME, NULL, 10, {1, 1000}},
+        {"api", "api:*", 5, {1, 1000}},
+        {LIMIT_DEFAULT_NAME, NULL, 10, {1, 1000}},
     };
     struct machine machine;
     machine_init(&machine, fixture_limits(100, two, 2), FIXTURE_MAX_KEYS);
@@ -540,7 +545,8 @@ static void a_move_takes_nobody_along_whose_buckets_are_full(void **state)
 
 /* ---- more than there is room for ---- */
 
-/* One limit, with as many overrides as there may be, all of which have ended: they take no lines. */
+/* One limit, with as many overrides as there may be, all of which have ended: they take no
+ * lines. */
 static struct limits *with_ended_overrides(uint64_t burst)
 {
     static struct override_terms ended[OVERRIDES_MAX];
@@ -667,7 +673,8 @@ static bool is_refused(struct image *image, size_t bytes)
     for (size_t i = 0; i < LENGTH(image_keys); i++) {
         uint64_t left = fixture_status(&machine->fixture, image_keys[i]).remaining_tokens;
         if (left > image_levels[i] / 10)
-            fail_msg("key %zu has %u tokens of %u tenths", i, (unsigned)left, (unsigned)image_levels[i]);
+            fail_msg("key %zu has %u tokens of %u tenths", i, (unsigned)left,
+                     (unsigned)image_levels[i]);
         fixture_allow(&machine->fixture, image_keys[i], 1);
     }
     fixture_allow(&machine->fixture, "another", 1);
@@ -744,7 +751,8 @@ static struct limits *two_for_a_vip(void)
 static struct place place_of(struct machine *machine, const char *key)
 {
     const struct bucket_question ask = {.key = key, .key_len = strlen(key)};
-    return buckets_place(&machine->fixture.brain->buckets, brain_limits(machine->fixture.brain), &ask);
+    return buckets_place(&machine->fixture.brain->buckets, brain_limits(machine->fixture.brain),
+                         &ask);
 }
 
 /* What somebody could write who has the file: the entry of a key with full buckets of another's. */
@@ -802,7 +810,8 @@ static void each_truncation_is_refused(void **state)
     image_release(&image);
 }
 
-/* Whole in every other way: what an older or a later version of allowd, or another machine, wrote. */
+/* Whole in every other way: what an older or a later version of allowd, or another machine,
+ * wrote. */
 static void other_layouts_are_refused(void **state)
 {
     (void)state;

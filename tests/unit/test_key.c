@@ -1,5 +1,5 @@
 /* Keys: exactly the well-formed UTF-8 of 1 to 255 bytes without control characters. */
-#include "pure/key.h"
+#include "limits/key.h"
 #include "support/unit.h"
 
 #include <stdio.h>

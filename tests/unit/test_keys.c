@@ -70,8 +70,7 @@ static void expect_status(const struct keys_entry *shown)
     char key[KEY_MAX + 1];
     memcpy(key, shown->key, shown->key_len);
     key[shown->key_len] = '\0';
-    struct bucket_answer status =
-        fixture_ask(&fixture, MESSAGE_STATUS, key, shown->limit_name, 0);
+    struct bucket_answer status = fixture_ask(&fixture, MESSAGE_STATUS, key, shown->limit_name, 0);
     assert_int_equal(shown->remaining_tokens, status.remaining_tokens);
     assert_int_equal(shown->full_after_ms, status.full_after_ms);
     assert_int_equal(shown->burst, status.allowance->burst);
@@ -101,8 +100,8 @@ static const char *limit_of(uint32_t bucket)
 static void observe(uint32_t bucket)
 {
     char name[16];
-    bool active = fixture_ask(&fixture, MESSAGE_STATUS, name_of(bucket, name), limit_of(bucket), 0)
-                      .active;
+    bool active =
+        fixture_ask(&fixture, MESSAGE_STATUS, name_of(bucket, name), limit_of(bucket), 0).active;
     seen[bucket].was_active |= active;
     seen[bucket].was_full |= !active;
 }
@@ -119,8 +118,8 @@ static void take_in_page(uint32_t count)
     for (uint32_t i = 0; i < answer->found; i++) {
         char key[KEY_MAX + 1] = "";
         memcpy(key, entry(i)->key, entry(i)->key_len);
-        uint32_t bucket = 2 * (uint32_t)strtoul(key + 1, NULL, 10) +
-                          (strcmp(entry(i)->limit_name, "other") == 0);
+        uint32_t bucket =
+            2 * (uint32_t)strtoul(key + 1, NULL, 10) + (strcmp(entry(i)->limit_name, "other") == 0);
         expect_status(entry(i));
         assert_true(bucket < BUCKETS);
         assert_int_equal(seen[bucket].shown++, 0);
@@ -146,8 +145,7 @@ static void stir(struct dice *dice, uint32_t buckets, bool ages)
     char name[16];
     uint32_t bucket = (uint32_t)dice_roll(dice, buckets);
     enum message_kind kind = dice_once_in(dice, 3) ? MESSAGE_RESET : MESSAGE_ALLOW;
-    fixture_ask(&fixture, kind, name_of(bucket, name), limit_of(bucket),
-                dice_between(dice, 1, 3));
+    fixture_ask(&fixture, kind, name_of(bucket, name), limit_of(bucket), dice_between(dice, 1, 3));
     observe(bucket);
     if (!ages)
         return;
@@ -201,7 +199,8 @@ static void a_walk_shows_each_key_once_in_a_large_table(void **unused)
         memset(seen, 0, sizeof seen);
         observe_all(BUCKETS);
         char prefix[] = {'k', (char)('1' + dice_roll(&dice, 9)), '\0'};
-        struct keys_question ask = {.prefix = prefix, .prefix_len = strlen(prefix),
+        struct keys_question ask = {.prefix = prefix,
+                                    .prefix_len = strlen(prefix),
                                     .count = (uint32_t)dice_between(&dice, 50, 1000)};
         while (true) {
             look(&ask);
@@ -357,9 +356,11 @@ static void the_emptiest_come_first(void **unused)
         for (uint32_t i = 0; i < keys; i++) {
             char name[16];
             left[i] = fixture_ask(&fixture, MESSAGE_ALLOW, name_of(2 * i, name), limit_of(i),
-                                  dice_between(&dice, 1, i % 2 == 0 ? 10 : 20)).remaining_tokens;
+                                  dice_between(&dice, 1, i % 2 == 0 ? 10 : 20))
+                          .remaining_tokens;
         }
-        struct keys_question ask = {.prefix = "", .sort = KEYS_BY_REMAINING,
+        struct keys_question ask = {.prefix = "",
+                                    .sort = KEYS_BY_REMAINING,
                                     .count = (uint32_t)dice_between(&dice, 1, 450)};
         assert_int_equal(call(&ask, 0), KEYS_ENDED);
         assert_int_equal(answer->found, keys < ask.count ? keys : ask.count);
@@ -371,8 +372,7 @@ static void the_emptiest_come_first(void **unused)
             assert_int_equal(entry(i)->remaining_tokens, left[fewest]);
             left[fewest] = UINT64_MAX;
             expect_status(entry(i));
-            assert_false(i > 0 &&
-                         entry(i)->remaining_tokens == entry(i - 1)->remaining_tokens &&
+            assert_false(i > 0 && entry(i)->remaining_tokens == entry(i - 1)->remaining_tokens &&
                          entry(i)->full_after_ms > entry(i - 1)->full_after_ms);
         }
         end();
@@ -426,7 +426,9 @@ static struct limits *limits_with_overrides(void)
     static const struct override_terms overrides[] = {
         {.key = "bad*", .action = OVERRIDE_DENY, .until_s = OVERRIDE_FOR_EVER},
         {.key = "good", .action = OVERRIDE_ALLOW, .until_s = OVERRIDE_FOR_EVER},
-        {.key = "big", .until_s = FIXTURE_START_DATE_S + 10, .buckets_count = 2,
+        {.key = "big",
+         .until_s = FIXTURE_START_DATE_S + 10,
+         .buckets_count = 2,
          .buckets = {{"s", 50, {1, 3600000}}, {"m", 60, {1, 3600000}}}},
     };
     const struct limit_terms terms = {

@@ -1,6 +1,6 @@
 /* Keys over HTTP: from a target to a question, and from an answer to JSON. */
-#include "http/request.h"
 #include "http/reply_keys.h"
+#include "http/request.h"
 #include "support/unit.h"
 
 #include <assert.h>

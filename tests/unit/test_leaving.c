@@ -1,6 +1,6 @@
 /* Leaving: sockets stay until their clients close, or for LEAVING_MS. */
-#include "http/leaving.h"
-#include "pure/quantity.h"
+#include "base/quantity.h"
+#include "http/wire/leaving.h"
 #include "support/unit.h"
 
 #include <fcntl.h>
@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define MS(n) ((uint64_t)(n) * NS_PER_MS)
+#define MS(n) ((uint64_t)(n)*NS_PER_MS)
 
 /* Hands one end of a pair over; the client's end. */
 static int leave(struct leaving *leaving, uint64_t now_ns)

@@ -1,6 +1,6 @@
 /* Limits: names, globs, first match wins, and the texts that answers carry. */
-#include "pure/limits.h"
-#include "pure/credit.h"
+#include "limits/credit.h"
+#include "limits/limits.h"
 #include "support/plain_limit.h"
 #include "support/unit.h"
 
@@ -28,7 +28,10 @@ static void the_first_match_wins(void **state)
 {
     (void)state;
     static const char *const rules[][2] = {
-        {"admin", "api:admin:*"}, {"api", "api:*"}, {"late", "api:late"}, {"default", NULL},
+        {"admin", "api:admin:*"},
+        {"api", "api:*"},
+        {"late", "api:late"},
+        {"default", NULL},
     };
     struct limits *limits = set_of(rules, LENGTH(rules));
     assert_string_equal(name_for(limits, "api:admin:1"), "admin");

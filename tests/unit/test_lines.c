@@ -1,5 +1,5 @@
 /* Lines: what a reload keeps, replaces and drops, and that no line is leaked or freed too soon. */
-#include "brain/lines.h"
+#include "limits/lines.h"
 #include "support/dice.h"
 #include "support/plain_limit.h"
 #include "support/unit.h"
@@ -122,7 +122,9 @@ static void the_same_name_elsewhere_in_the_list_keeps_its_line(void **state)
     (void)state;
     static const struct terms before[] = {{"a", 1, {1, 1000}}, {"b", 2, {1, 1000}}};
     static const struct terms after[] = {
-        {"c", 3, {1, 1000}}, {"b", 2, {1, 1000}}, {"a", 1, {1, 1000}},
+        {"c", 3, {1, 1000}},
+        {"b", 2, {1, 1000}},
+        {"a", 1, {1, 1000}},
     };
     struct fixture fixture = fixture_new();
     install_terms(&fixture, 100, before, 2);
@@ -164,7 +166,7 @@ static void each_changed_term_makes_a_new_line(void **state)
         struct fixture fixture = fixture_new();
         install_terms(&fixture, 100, &base, 1);
         uint16_t before = line_now(fixture.lines, 0);
-            install_terms(&fixture, changes[i].tick_ms, &changes[i].terms, 1);
+        install_terms(&fixture, changes[i].tick_ms, &changes[i].terms, 1);
         uint16_t now = line_now(fixture.lines, 0);
         assert_int_not_equal(now, before);
         assert_int_equal(heir(fixture.lines, before), now);
@@ -392,8 +394,7 @@ static void each_override_has_a_line(void **state)
         uint64_t burst;
     } wanted[] = {{"other", 10}, {"vip", 20}, {"vi", 30}};
     for (size_t i = 0; i < LENGTH(wanted); i++) {
-        const struct line *line =
-            &fixture.lines->line[line_of_key(fixture.lines, wanted[i].key)];
+        const struct line *line = &fixture.lines->line[line_of_key(fixture.lines, wanted[i].key)];
         assert_int_equal(line->credit[0].cap_units, wanted[i].burst * 10);
     }
     fixture_free(&fixture);
@@ -433,7 +434,7 @@ static void an_override_that_ends_hands_over_to_the_next(void **state)
     uint16_t vip = line_of_key(lines, "vip"), glob = line_of_key(lines, "vi");
     uint64_t marks[BUCKETS_MAX] = {credit_full_mark(&lines->line[vip].credit[0])};
     assert_true(credit_take(&lines->line[vip].credit[0], 20, &marks[0])); /* empty */
-    lines_advance(lines, 30);                                            /* 3 tokens */
+    lines_advance(lines, 30);                                             /* 3 tokens */
     assert_int_equal(lines_end_overrides(lines, 99), 0);
     assert_int_equal(line_of_key(lines, "vip"), vip);
     assert_int_equal(lines_end_overrides(lines, 100), 1);

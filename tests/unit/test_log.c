@@ -1,5 +1,6 @@
-/* The log: never waits, whatever standard error is; keeps lines whole; counts and tells what it loses. */
-#include "edge/log.h"
+/* The log: never waits, whatever standard error is; keeps lines whole; counts and tells what it
+ * loses. */
+#include "log/log.h"
 #include "support/unit.h"
 
 #include <fcntl.h>
@@ -48,19 +49,20 @@ static bool open_terminal(int *out, int *in)
 
 struct logger {
     pid_t process;
-    int out;           /* our end of its standard error */
-    int told;          /* what it says when its threads are through: how many lines were lost */
-    int go;            /* to be closed when it may end */
+    int out;  /* our end of its standard error */
+    int told; /* what it says when its threads are through: how many lines were lost */
+    int go;   /* to be closed when it may end */
 };
 
 static void *log_lines(void *argument)
 {
     unsigned thread = *(unsigned *)argument;
     for (unsigned i = 0; i < LINES; i++)
-        log_info("thread %u line %u [%.*s]", thread, i, (int)(i * 7 % 300),
-                 "...................................................................................................."
-                 "...................................................................................................."
-                 "....................................................................................................");
+        log_info(
+            "thread %u line %u [%.*s]", thread, i, (int)(i * 7 % 300),
+            "...................................................................................................."
+            "...................................................................................................."
+            "....................................................................................................");
     return NULL;
 }
 
@@ -155,7 +157,8 @@ static bool read_log(const struct logger *logger, size_t most, struct seen *seen
     static char text[8192];
     static size_t len; /* of what has no end yet; none at the end of a log */
     char *end;
-    ssize_t got = read(logger->out, text + len, most < sizeof text - len ? most : sizeof text - len);
+    ssize_t got =
+        read(logger->out, text + len, most < sizeof text - len ? most : sizeof text - len);
     if (got <= 0) /* of a terminal, the end is an error */
         return assert_int_equal(len, 0), false;
     len += (size_t)got;

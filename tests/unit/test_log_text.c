@@ -1,6 +1,6 @@
 /* Log text: whatever bytes go in, a line stays one, is UTF-8, and as JSON says what went in. */
-#include "edge/log_text.h"
-#include "pure/utf8.h"
+#include "base/utf8.h"
+#include "log/line.h"
 #include "support/dice.h"
 #include "support/unit.h"
 
@@ -122,9 +122,13 @@ static void what_could_forge_is_made_visible(void **unused)
     (void)unused;
     is_shown_as("a\r\nallowd: b", "a??allowd: b", "\"a\\u000d\\u000aallowd: b\"");
     is_shown_as("\x1b[2J\x7f", "?[2J?", "\"\\u001b[2J\\u007f\"");
-    is_shown_as("a\xc2\x85" "b", "a?b", "\"a\\u0085b\"");               /* next line */
+    is_shown_as("a\xc2\x85"
+                "b",
+                "a?b", "\"a\\u0085b\"");                                 /* next line */
     is_shown_as("\xe2\x80\xa8\xe2\x80\xa9", "??", "\"\\u2028\\u2029\""); /* line, paragraph */
-    is_shown_as("\xe2\x80\xae" "cba\xe2\x81\xa9", "?cba?", "\"\\u202ecba\\u2069\"");
+    is_shown_as("\xe2\x80\xae"
+                "cba\xe2\x81\xa9",
+                "?cba?", "\"\\u202ecba\\u2069\"");
     is_shown_as("\"\\", "\"\\", "\"\\\"\\\\\"");
     is_shown_as("\xff\xc0\x80", "???", "\"\\ufffd\\ufffd\\ufffd\"");
     is_shown_as("z\xc3\xbc\xe2\x82\xac\xf0\x9f\x98\x80", "z\xc3\xbc\xe2\x82\xac\xf0\x9f\x98\x80",

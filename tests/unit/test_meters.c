@@ -1,6 +1,6 @@
 /* Meters: what is counted by limit, by front-end and by batch, and what a reload leaves of it. */
+#include "actor/state.h"
 #include "brain/meters.h"
-#include "machine/state.h"
 #include "support/brain_fixture.h"
 #include "support/plain_limit.h"
 

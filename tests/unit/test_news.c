@@ -1,5 +1,5 @@
 /* News: each thing that happens is told once, by kind, and no kind more than once a minute. */
-#include "machine/state.h"
+#include "actor/state.h"
 #include "support/brain_fixture.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* Patience: watched for while that is worth it, and not beyond. */
-#include "machine/patience.h"
+#include "actor/patience.h"
 #include "support/unit.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* Quantities: what is read, what is refused, and that printing and reading agree. */
-#include "pure/quantity.h"
+#include "base/quantity.h"
 #include "support/dice.h"
 #include "support/unit.h"
 
@@ -61,10 +61,17 @@ static void refuses_what_is_not_a_plain_number(void **state)
 {
     (void)state;
     static const char *const malformed[] = {
-        "",    "-1",  "+1",  " 1",  "1 ",  "01",   "00",   "1e3", "1.0",  "0x3", "1_000",
-        "1,0", "a",   "1a",  "\t1", "1\n", "１",   "-",    "--1", "1-",   "/",   ":",
-        "0 ",  "000", "1\r", "NaN", "inf", "1e+3", "0b11", "0o7", "٣",    "²",
-        "99999999999999999999x",
+        "",     "-1",    "+1",
+        " 1",   "1 ",    "01",
+        "00",   "1e3",   "1.0",
+        "0x3",  "1_000", "1,0",
+        "a",    "1a",    "\t1",
+        "1\n",  "１",    "-",
+        "--1",  "1-",    "/",
+        ":",    "0 ",    "000",
+        "1\r",  "NaN",   "inf",
+        "1e+3", "0b11",  "0o7",
+        "٣",    "²",     "99999999999999999999x",
     };
     for (size_t i = 0; i < LENGTH(malformed); i++)
         expect_number(malformed[i], 0, UINT64_MAX, QUANTITY_MALFORMED, UNTOUCHED);
@@ -127,9 +134,9 @@ static void refuses_what_is_not_a_duration(void **state)
 {
     (void)state;
     static const char *const malformed[] = {
-        "",    "5",   "s",    "ms",   "-1s", "+1s", "1 s",  " 1s",  "1s ",
-        "1S",  "1sec", "1us", "1ns",  "1w",  "1.5s", "1e3s", "01s", "1ss",
-        "1sm", "1m5s", "1ms1", "0x1s", "1M", "1mS", "1\ts",
+        "",    "5",    "s",    "ms",   "-1s", "+1s",  "1 s",  " 1s", "1s ",
+        "1S",  "1sec", "1us",  "1ns",  "1w",  "1.5s", "1e3s", "01s", "1ss",
+        "1sm", "1m5s", "1ms1", "0x1s", "1M",  "1mS",  "1\ts",
     };
     for (size_t i = 0; i < LENGTH(malformed); i++)
         expect_duration(malformed[i], QUANTITY_MALFORMED, UNTOUCHED);
@@ -166,10 +173,9 @@ static void refuses_what_is_not_a_rate(void **state)
 {
     (void)state;
     static const char *const malformed[] = {
-        "",      "5",     "/",    "/s",    "5/",   "5s",    "5//s",   "5/s/s", "5/s ",
-        " 5/s",  "5 /s",  "5/ s", "-5/s",  "05/s", "5/01s", "5.5/s",  "1e3/s", "x/0s",
-        "5/-1s", "5/5",   "5/year", "5/S",
-        "5/w",  "0/x",  "1/s\n", "1/1 s", "∞/s",   "5\\s", "5/0x1s", "5 per s",
+        "",       "5",    "/",    "/s",   "5/",    "5s",    "5//s",  "5/s/s", "5/s ",   " 5/s",
+        "5 /s",   "5/ s", "-5/s", "05/s", "5/01s", "5.5/s", "1e3/s", "x/0s",  "5/-1s",  "5/5",
+        "5/year", "5/S",  "5/w",  "0/x",  "1/s\n", "1/1 s", "∞/s",   "5\\s",  "5/0x1s", "5 per s",
     };
     for (size_t i = 0; i < LENGTH(malformed); i++)
         expect_no_rate(malformed[i], QUANTITY_MALFORMED);
@@ -179,7 +185,13 @@ static void refuses_rates_that_are_nothing_or_too_much(void **state)
 {
     (void)state;
     static const char *const out_of_range[] = {
-        "0/s", "1/0s", "1/0ms", "0/0s", "1000000000000000/s", "1/367d", "18446744073709551617/s",
+        "0/s",
+        "1/0s",
+        "1/0ms",
+        "0/0s",
+        "1000000000000000/s",
+        "1/367d",
+        "18446744073709551617/s",
         "1/18446744073709551617ms",
     };
     for (size_t i = 0; i < LENGTH(out_of_range); i++)
@@ -193,9 +205,18 @@ static void prints_durations_in_the_largest_unit_that_divides(void **state)
         uint64_t ms;
         const char *text;
     } cases[] = {
-        {0, "0ms"},         {1, "1ms"},       {999, "999ms"},      {1000, "1s"},
-        {1001, "1001ms"},   {60000, "1m"},    {90000, "90s"},      {3600000, "1h"},
-        {5400000, "90m"},   {86400000, "1d"}, {90000000, "25h"},   {PERIOD_MAX_MS, "366d"},
+        {0, "0ms"},
+        {1, "1ms"},
+        {999, "999ms"},
+        {1000, "1s"},
+        {1001, "1001ms"},
+        {60000, "1m"},
+        {90000, "90s"},
+        {3600000, "1h"},
+        {5400000, "90m"},
+        {86400000, "1d"},
+        {90000000, "25h"},
+        {PERIOD_MAX_MS, "366d"},
         {UINT64_MAX, "18446744073709551615ms"},
     };
     char text[QUANTITY_TEXT_MAX];
@@ -212,9 +233,15 @@ static void prints_rates_as_people_write_them(void **state)
         struct rate rate;
         const char *text;
     } cases[] = {
-        {{1, 1000}, "1/s"},      {{50, 1000}, "50/s"},    {{5, 100}, "5/100ms"},
-        {{1, 10000}, "1/10s"},   {{7, 60000}, "7/m"},     {{1, 1}, "1/ms"},
-        {{1, 660000}, "1/11m"},  {{1, 86400000}, "1/d"},  {{2, 10 * 86400000ull}, "2/10d"},
+        {{1, 1000}, "1/s"},
+        {{50, 1000}, "50/s"},
+        {{5, 100}, "5/100ms"},
+        {{1, 10000}, "1/10s"},
+        {{7, 60000}, "7/m"},
+        {{1, 1}, "1/ms"},
+        {{1, 660000}, "1/11m"},
+        {{1, 86400000}, "1/d"},
+        {{2, 10 * 86400000ull}, "2/10d"},
         {{UINT64_MAX, UINT64_MAX}, "18446744073709551615/18446744073709551615ms"},
     };
     char text[QUANTITY_TEXT_MAX];

@@ -1,13 +1,16 @@
 /* Replies: what each answer says, to the byte, and that the longest fits. */
 #include "http/reply.h"
-#include "pure/key.h"
+#include "limits/key.h"
 #include "support/unit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PER_SECOND {1, MS_PER_S}
+#define PER_SECOND                                                                                 \
+    {                                                                                              \
+        1, MS_PER_S                                                                                \
+    }
 #define QUOTA_EXCEEDED                                                                             \
     "{\"type\":\"https://iana.org/assignments/http-problem-types#quota-exceeded\","                \
     "\"title\":\"Too Many Requests\",\"status\":"
@@ -324,9 +327,8 @@ static void a_limit_on_trial_allows_and_says_what_it_would_do(void **state)
                  "\"remaining\":10,\"burst\":10,\"retry_after_ms\":0,\"reset_after_ms\":0,"
                  "\"reason\":\"exceeds_burst\",\"shadow\":true,\"would_allow\":false,"
                  "\"violated-policies\":[\"trial\"]}\n");
-    expect_status(allowed(TRIAL),
-                  "{\"key\":\"k\",\"limit\":\"trial\",\"remaining\":9,\"burst\":10,"
-                  "\"reset_after_ms\":1000,\"active\":true,\"shadow\":true}\n");
+    expect_status(allowed(TRIAL), "{\"key\":\"k\",\"limit\":\"trial\",\"remaining\":9,\"burst\":10,"
+                                  "\"reset_after_ms\":1000,\"active\":true,\"shadow\":true}\n");
 }
 
 /* ---- dialects ---- */
@@ -419,9 +421,9 @@ static void retry_after_is_whole_seconds_at_least_one(void **state)
         uint64_t ms;
         const char *field;
     } rounded[] = {
-        {0, "Retry-After: 1\n"},    {1, "Retry-After: 1\n"},    {1000, "Retry-After: 1\n"},
-        {1001, "Retry-After: 2\n"}, {RETRY_NEVER, ""},
-        {RETRY_NEVER - 1, "Retry-After: 18446744073709552\n"},
+        {0, "Retry-After: 1\n"},    {1, "Retry-After: 1\n"},
+        {1000, "Retry-After: 1\n"}, {1001, "Retry-After: 2\n"},
+        {RETRY_NEVER, ""},          {RETRY_NEVER - 1, "Retry-After: 18446744073709552\n"},
     };
     for (size_t i = 0; i < LENGTH(rounded); i++) {
         struct bucket_answer answer = denied(PLAIN);
@@ -470,11 +472,9 @@ static void checks_without_a_key_say_so(void **state)
         unsigned status;
         const char *title;
     } titles[] = {
-        {400, "Bad Request"},       {401, "Unauthorized"},
-        {403, "Forbidden"},         {418, "Bad Request"},
-        {429, "Too Many Requests"}, {451, "Unavailable For Legal Reasons"},
-        {499, "Bad Request"},       {503, "Service Unavailable"},
-        {599, "Internal Server Error"},
+        {400, "Bad Request"}, {401, "Unauthorized"},        {403, "Forbidden"},
+        {418, "Bad Request"}, {429, "Too Many Requests"},   {451, "Unavailable For Legal Reasons"},
+        {499, "Bad Request"}, {503, "Service Unavailable"}, {599, "Internal Server Error"},
     };
     for (size_t i = 0; i < LENGTH(titles); i++) {
         char body[512];
@@ -567,25 +567,26 @@ static void all_of_a_list_is_denied(void **state)
     struct message message = list_of(MESSAGE_ALL, calls, 3);
     message.answer.list.allowed = false;
     message.answer.list.retry_after_ms = 2500;
-#define HELD_BACK_AND_TRIAL_ITEMS                                                                  \
-    "{\"allowed\":false,\"violated-policies\":[],\"key\":\"k\",\"limit\":\"default\",\"tokens\":1,"   \
-    "\"remaining\":9,\"burst\":10,\"retry_after_ms\":0,\"reset_after_ms\":1000,"                   \
-    "\"reason\":\"held_back\"},"                                                                   \
-    "{\"allowed\":false,\"violated-policies\":[\"trial\"],\"key\":\"k\",\"limit\":\"trial\","      \
-    "\"tokens\":1,\"remaining\":0,\"burst\":10,\"retry_after_ms\":1301,\"reset_after_ms\":9301,"   \
+#define HELD_BACK_AND_TRIAL_ITEMS                                                                   \
+    "{\"allowed\":false,\"violated-policies\":[],\"key\":\"k\",\"limit\":\"default\",\"tokens\":1," \
+    "\"remaining\":9,\"burst\":10,\"retry_after_ms\":0,\"reset_after_ms\":1000,"                    \
+    "\"reason\":\"held_back\"},"                                                                    \
+    "{\"allowed\":false,\"violated-policies\":[\"trial\"],\"key\":\"k\",\"limit\":\"trial\","       \
+    "\"tokens\":1,\"remaining\":0,\"burst\":10,\"retry_after_ms\":1301,\"reset_after_ms\":9301,"    \
     "\"shadow\":true,\"would_allow\":false},"
     expect_list(&message, 429,
-                QUOTA_EXCEEDED "429,\"violated-policies\":[\"default\"],\"allowed\":false,"
-                               "\"retry_after_ms\":2500,\"results\":[" HELD_BACK_AND_TRIAL_ITEMS
-                               DENIED_ITEM "]}\n");
+                QUOTA_EXCEEDED
+                "429,\"violated-policies\":[\"default\"],\"allowed\":false,"
+                "\"retry_after_ms\":2500,\"results\":[" HELD_BACK_AND_TRIAL_ITEMS DENIED_ITEM
+                "]}\n");
     expect_fields("Retry-After: 3\n");
 
     message.ask.list.count = 5;
     message.answer.list.retry_after_ms = RETRY_NEVER;
     write_list(&message);
-    static const char frame[] = QUOTA_EXCEEDED
-        "429,\"violated-policies\":[\"default\",\"api/hour\"],\"allowed\":false,"
-        "\"retry_after_ms\":null,\"results\":[";
+    static const char frame[] =
+        QUOTA_EXCEEDED "429,\"violated-policies\":[\"default\",\"api/hour\"],\"allowed\":false,"
+                       "\"retry_after_ms\":null,\"results\":[";
     assert_memory_equal(reply.large_body, frame, sizeof frame - 1);
     expect_fields("");
     free(reply.large_body);
@@ -594,13 +595,15 @@ static void all_of_a_list_is_denied(void **state)
 static void a_list_of_keys_has_their_status(void **state)
 {
     (void)state;
-    struct bucket_call calls[] = {{.answer = allowed(PLAIN)}, {.answer = of_several(BUCKET_ALLOWED)}};
+    struct bucket_call calls[] = {{.answer = allowed(PLAIN)},
+                                  {.answer = of_several(BUCKET_ALLOWED)}};
     struct message message = list_of(MESSAGE_LIST, calls, 2);
-    expect_list(&message, 200,
-                "{\"results\":[{\"key\":\"k\",\"limit\":\"default\",\"remaining\":9,\"burst\":10,"
-                "\"reset_after_ms\":1000,\"active\":true},{\"key\":\"k\",\"limit\":\"api\","
-                "\"remaining\":7,\"burst\":20,\"reset_after_ms\":3575001,\"active\":true,"
-                BUCKETS_OF_SEVERAL "}]}\n");
+    expect_list(
+        &message, 200,
+        "{\"results\":[{\"key\":\"k\",\"limit\":\"default\",\"remaining\":9,\"burst\":10,"
+        "\"reset_after_ms\":1000,\"active\":true},{\"key\":\"k\",\"limit\":\"api\","
+        "\"remaining\":7,\"burst\":20,\"reset_after_ms\":3575001,\"active\":true," BUCKETS_OF_SEVERAL
+        "}]}\n");
 }
 
 /* ---- the daemon ---- */
@@ -695,8 +698,8 @@ static void the_longest_answer_fits(void **state)
         for (enum headers_dialect dialect = 0; dialect < HEADERS_DIALECTS; dialect++) {
             longest->limit[0].shadow = shadow;
             struct bucket_answer answer = longest_answer(longest, BUCKET_TABLE_FULL);
-            struct message message = message_of(MESSAGE_ALLOW, so_many_quotes(KEY_MAX), UINT64_MAX,
-                                                answer);
+            struct message message =
+                message_of(MESSAGE_ALLOW, so_many_quotes(KEY_MAX), UINT64_MAX, answer);
             reply_bucket(&reply, &message, dialect);
             assert_in_range(reply.body_len, 2500, sizeof reply.body - 1);
             assert_int_equal(reply.body_len, strlen(reply.body));
@@ -717,8 +720,8 @@ static void the_longest_list_fits(void **state)
     longest->limit[0].shadow = false;
     for (int i = 0; i < LIST_MAX; i++) {
         calls[i].answer = longest_answer(longest, BUCKET_EXCEEDS_BURST);
-        calls[i].ask = (struct bucket_question){so_many_quotes(KEY_MAX), KEY_MAX, NULL, 0,
-                                                UINT64_MAX};
+        calls[i].ask =
+            (struct bucket_question){so_many_quotes(KEY_MAX), KEY_MAX, NULL, 0, UINT64_MAX};
     }
     for (uint32_t count = 1; count <= LIST_MAX; count += LIST_MAX - 1)
         for (size_t i = 0; i < LENGTH(kinds); i++) {

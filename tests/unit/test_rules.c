@@ -99,11 +99,12 @@ static void bucket4j_three_buckets_after_twelve_idle_hours(void **state)
     (void)state;
     static const struct limit_terms three = {
         .buckets_count = 3,
-        .buckets = {
-            {"hour", 700000, {700000, 3600000}},
-            {"minute", 14500, {14500, 60000}},
-            {"second", 300, {300, 1000}},
-        },
+        .buckets =
+            {
+                {"hour", 700000, {700000, 3600000}},
+                {"minute", 14500, {14500, 60000}},
+                {"second", 300, {300, 1000}},
+            },
     };
     struct fixture fixture;
     start(&fixture, &three);
@@ -380,7 +381,8 @@ static void a_date_that_goes_back_over_a_reload_brings_no_override_back(void **s
     fixture_reload_limits(&fixture, two_with_overrides(40));
     fixture_date(&fixture, START_S + 90);
     assert_int_equal(fixture_daemon(&fixture).counters.overrides_ended, 1);
-    assert_string_equal(fixture_ask(&fixture, MESSAGE_STATUS, "vip", "api", 0).override->key, "v?p");
+    assert_string_equal(fixture_ask(&fixture, MESSAGE_STATUS, "vip", "api", 0).override->key,
+                        "v?p");
     assert_string_equal(fixture_status(&fixture, "vip").override->key, "v*");
     fixture_date(&fixture, START_S + 199);
     assert_int_equal(fixture_daemon(&fixture).counters.overrides_ended, 2);
@@ -396,7 +398,9 @@ static void a_limit_on_trial_denies_in_its_result_alone(void **state)
 {
     (void)state;
     static const struct limit_terms trial = {
-        .shadow = true, .buckets_count = 1, .buckets = {{"", 3, {1, 3600000}}},
+        .shadow = true,
+        .buckets_count = 1,
+        .buckets = {{"", 3, {1, 3600000}}},
     };
     struct fixture fixture;
     start(&fixture, &trial);
@@ -520,8 +524,10 @@ static void a_list_without_room_for_all_denies_all(void **state)
 {
     (void)state;
     struct bucket_call calls[] = {
-        {.ask = {.key = "a", .tokens = 1}}, {.ask = {.key = "b", .tokens = 1}},
-        {.ask = {.key = "c", .tokens = 1}}, {.ask = {.key = "d", .tokens = 1}},
+        {.ask = {.key = "a", .tokens = 1}},
+        {.ask = {.key = "b", .tokens = 1}},
+        {.ask = {.key = "c", .tokens = 1}},
+        {.ask = {.key = "d", .tokens = 1}},
     };
     struct fixture fixture;
     fixture_init_limits(&fixture, limits_of(&one), 2, WHEN_FULL_DENY);
@@ -540,7 +546,8 @@ static void a_list_longer_than_the_table_evicts_its_way(void **state)
 {
     (void)state;
     struct bucket_call calls[] = {
-        {.ask = {.key = "a", .tokens = 1}}, {.ask = {.key = "b", .tokens = 1}},
+        {.ask = {.key = "a", .tokens = 1}},
+        {.ask = {.key = "b", .tokens = 1}},
         {.ask = {.key = "c", .tokens = 1}},
     };
     struct fixture fixture;

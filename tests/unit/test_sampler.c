@@ -1,5 +1,6 @@
-/* Samplers: never more than so many in a period, whatever comes when, and each one left out is told once. */
-#include "pure/sampler.h"
+/* Samplers: never more than so many in a period, whatever comes when, and each one left out is
+ * told once. */
+#include "brain/sampler.h"
 #include "support/brain_fixture.h"
 #include "support/dice.h"
 
@@ -47,7 +48,8 @@ static void takes_none_unless_it_is_set(void **unused)
     assert_int_equal(sample.left_out, 0); /* nobody asked for those */
 }
 
-/* A reload that leaves the rate as it is gives no new burst; one that changes it begins anew, and forgets none left out. */
+/* A reload that leaves the rate as it is gives no new burst; one that changes it begins anew,
+ * and forgets none left out. */
 static void is_set_again(void **unused)
 {
     (void)unused;
@@ -80,7 +82,8 @@ static void any_rate_any_time(void **unused)
         uint64_t asked = 0, told = 0;
         sampler_set(&sampler, rate, now_ns);
         for (int j = 0; j < 200; j++) {
-            now_ns += dice_roll(&dice, 2 * NS_PER_MS * (dice_once_in(&dice, 9) ? rate.period_ms : 1));
+            now_ns +=
+                dice_roll(&dice, 2 * NS_PER_MS * (dice_once_in(&dice, 9) ? rate.period_ms : 1));
             uint64_t now_period = (now_ns - began_ns) / (rate.period_ms * NS_PER_MS);
             taken = now_period == period ? taken : 0;
             period = now_period;

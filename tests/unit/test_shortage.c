@@ -16,7 +16,10 @@ static const uint8_t seed[TABLE_SEED_BYTES] = "not so random";
 /* ---- limits ---- */
 
 static const struct override_terms overrides[] = {
-    {.key = "vip", .until_s = OVERRIDE_FOR_EVER, .buckets_count = 1, .buckets = {{"", 70, {3, 1000}}}},
+    {.key = "vip",
+     .until_s = OVERRIDE_FOR_EVER,
+     .buckets_count = 1,
+     .buckets = {{"", 70, {3, 1000}}}},
     {.key = "v*", .action = OVERRIDE_DENY, .until_s = OVERRIDE_FOR_EVER},
 };
 
@@ -86,7 +89,7 @@ static void a_brain_without_memory_is_none(void **state)
         if (!failed)
             brain_free(brain);
     }
-    assert_int_equal(shortages, 3); /* the lines of each limit */
+    assert_int_equal(shortages, 3);           /* the lines of each limit */
     for (unsigned nth = 1; nth <= 2; nth++) { /* itself, and its table */
         failing_at(FAILING_MMAP, nth);
         assert_null(brain_new(&question, MAX_KEYS, seed, FIXTURE_START_NS));
@@ -144,7 +147,7 @@ static void a_reload_without_memory_changes_nothing(void **state)
 
 /* ---- a brain with a store ---- */
 
-static const struct moment moment = {FIXTURE_START_NS, FIXTURE_START_DATE_S * NS_PER_S, "boot"};
+static const struct moment moment = {FIXTURE_START_NS, FIXTURE_START_DATE_S *NS_PER_S, "boot"};
 
 struct stored {
     struct fixture fixture;

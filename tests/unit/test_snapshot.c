@@ -1,5 +1,5 @@
 /* Snapshots: what is written is read back the same, and nothing that is not is believed. */
-#include "brain/snapshot.h"
+#include "keep/snapshot.h"
 #include "support/dice.h"
 #include "support/plain_limit.h"
 #include "support/unit.h"
@@ -51,7 +51,8 @@ static void install(struct fixture *fixture, struct limits *next, int64_t date_s
     fixture->limits = next;
 }
 
-static enum snapshot_result read_into(struct fixture *fixture, const unsigned char *from, size_t len)
+static enum snapshot_result read_into(struct fixture *fixture, const unsigned char *from,
+                                      size_t len)
 {
     return snapshot_read(from, len, fixture->lines, &fixture->limits);
 }
@@ -71,7 +72,10 @@ static struct limits *some_limits(uint64_t burst, uint64_t tick_ms)
         {.name = "hour", .burst = 500, .rate = {500, 3600000}},
     };
     const struct override_terms overrides[] = {
-        {.key = "vip", .until_s = 100, .buckets_count = 1, .buckets = {{.burst = burst + 7, .rate = {3, 1000}}}},
+        {.key = "vip",
+         .until_s = 100,
+         .buckets_count = 1,
+         .buckets = {{.burst = burst + 7, .rate = {3, 1000}}}},
         {.key = "v*", .action = OVERRIDE_DENY, .until_s = 200},
         {.key = "w?", .action = OVERRIDE_ALLOW, .until_s = OVERRIDE_FOR_EVER},
     };
@@ -196,7 +200,7 @@ static void without_room_nothing_is_written(void **state)
 static struct limits *overridden(uint32_t count, int64_t until_s, uint64_t burst)
 {
     struct override_terms *overrides = calloc(count, sizeof overrides[0]);
-    char (*keys)[16] = calloc(count, sizeof keys[0]);
+    char(*keys)[16] = calloc(count, sizeof keys[0]);
     assert_true(overrides != NULL && keys != NULL);
     for (uint32_t i = 0; i < count; i++) {
         snprintf(keys[i], sizeof keys[i], "%" PRIu32, i);

@@ -1,8 +1,8 @@
 /* The state thread: many askers at once, on a clock that the test owns. */
-#include "machine/state.h"
+#include "actor/state.h"
 #include "support/brain_fixture.h"
-#include "support/plain_limit.h"
 #include "support/dice.h"
+#include "support/plain_limit.h"
 
 #include <dlfcn.h>
 #include <errno.h>

@@ -8,7 +8,7 @@
 #include <sys/mount.h>
 
 /* Its own source, to know when it replaces more than pages, and to have any page lost. */
-#include "machine/state_file.c"
+#include "keep/file.c"
 
 enum { PAGE_BYTES = 4096 };
 
@@ -171,7 +171,8 @@ static siginfo_t access_to(const void *at)
     return info;
 }
 
-/* Has the handler told of an access that nothing can be done about: the next one ends the process. */
+/* Has the handler told of an access that nothing can be done about: the next one ends the
+ * process. */
 static void expect_the_end(const void *at)
 {
     struct sigaction before, after;

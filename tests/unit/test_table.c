@@ -1,7 +1,7 @@
 /* The table: no entry is lost, mixed up or left behind, and the memory is bounded. */
-#include "pure/table.h"
 #include "support/dice.h"
 #include "support/unit.h"
+#include "table/table.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,7 +97,8 @@ static void an_entry_is_found_by_the_owner_of_its_line(void **state)
     table_release(&table);
 }
 
-/* Each count of marks, with keys that do and do not fit beside them, through every change of count. */
+/* Each count of marks, with keys that do and do not fit beside them, through every change of
+ * count. */
 static void an_entry_is_replaced_by_one_of_any_count_of_marks(void **state)
 {
     (void)state;
@@ -227,9 +228,10 @@ static void keys_chosen_to_collide_are_found_as_fast_as_others(void **state)
     }
     uint64_t sum_chosen = displacement(&chosen, &worst_chosen);
     uint64_t sum_plain = displacement(&plain, &worst_plain);
-    print_message("slots past home, of %d keys: %u at worst and %.2f on average, of others %u and %.2f\n",
-                  COLLIDING, (unsigned)worst_chosen, (double)sum_chosen / COLLIDING,
-                  (unsigned)worst_plain, (double)sum_plain / COLLIDING);
+    print_message(
+        "slots past home, of %d keys: %u at worst and %.2f on average, of others %u and %.2f\n",
+        COLLIDING, (unsigned)worst_chosen, (double)sum_chosen / COLLIDING, (unsigned)worst_plain,
+        (double)sum_plain / COLLIDING);
     assert_true(sum_chosen < sum_plain + sum_plain / 10);
     assert_true(worst_chosen < 2 * worst_plain);
     table_release(&plain);
@@ -399,8 +401,7 @@ static void sweeping_and_removing_empties_the_table(void **state)
     for (int round = 0; round < 300; round++) {
         struct table table = table_of(40);
         for (char k = 1; k <= 40; k++)
-            put(&table, dice_once_in(&dice, 3) ? UINT64_MAX : dice_bits(&dice), &k, 1, 1,
-                         0);
+            put(&table, dice_once_in(&dice, 3) ? UINT64_MAX : dice_bits(&dice), &k, 1, 1, 0);
         for (uint32_t step = 0; step < 2 * table.slots + 40; step++) {
             uint32_t slot = table_sweep_look(&table);
             if (slot != TABLE_NONE)
@@ -419,7 +420,7 @@ struct model_entry {
     char key[KEY_MAX];
     size_t len;
     uint64_t hash;
-    uint16_t line; /* as stored */
+    uint16_t line;  /* as stored */
     unsigned count; /* of marks */
     uint64_t marks[BUCKETS_MAX];
     bool present;
@@ -437,8 +438,8 @@ static void invent_entries(struct dice *dice, const struct table *table,
             entry->key[0] = (char)('!' + i);
         else
             memcpy(entry->key + (dice_once_in(dice, 2) ? 0 : entry->len - 4), &i, sizeof i);
-        entry->hash = crowded ? (dice_roll(dice, 6) - 3) << 32
-                              : table_hash(table, entry->key, entry->len);
+        entry->hash =
+            crowded ? (dice_roll(dice, 6) - 3) << 32 : table_hash(table, entry->key, entry->len);
         entry->line = (uint16_t)dice_roll(dice, LINES / 2);
         entry->present = false;
     }

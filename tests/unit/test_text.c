@@ -1,5 +1,5 @@
 /* Text: numbers and JSON strings. */
-#include "pure/text.h"
+#include "base/text.h"
 #include "support/unit.h"
 
 #include <inttypes.h>

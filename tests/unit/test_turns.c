@@ -1,5 +1,5 @@
 /* Turns: so much a turn, first come, first served. */
-#include "http/turns.h"
+#include "http/wire/turns.h"
 #include "support/unit.h"
 
 #include <string.h>

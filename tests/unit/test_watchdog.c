@@ -1,5 +1,5 @@
 /* The watchdog: fed by an answer, once each, and by nothing else. */
-#include "edge/watchdog.h"
+#include "actor/watchdog.h"
 
 #include "support/unit.h"
 

@@ -1,10 +1,10 @@
 /* Wreckage: a table of which damage has left little, and headers that check but make no sense. */
 #include "brain/core.h"
 #include "brain/keys.h"
-#include "pure/credit.h"
-#include "pure/table_parts.h"
+#include "limits/credit.h"
 #include "support/brain_fixture.h"
 #include "support/table_world.h"
+#include "table/layout.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -65,11 +65,13 @@ static void what_cannot_have_been_under_way_is_not_adopted(void **state)
         {OP_FREE, 0, 0, 0, 0},
     };
     const struct journal senseless[] = {
-        {OP_INSERT, slots, one_used, 0, 0},                               /* no such slot */
-        {OP_INSERT, (CELLS_PER_KEY_MAX + 1ull) << 32, one_used, 0, 0},    /* no key is so long */
-        {OP_INSERT, 0, 0, 0, 0},                                          /* fewer cells than before */
-        {OP_INSERT, 0, cells + 1, 0, 0},                                  /* more than there are */
-        {OP_INSERT, 0, one_used << 32 | one_used, 0, 0},                  /* a free one not yet used */
+        {OP_INSERT, slots, one_used, 0, 0},                            /* no such slot */
+        {OP_INSERT, (CELLS_PER_KEY_MAX + 1ull) << 32, one_used, 0, 0}, /* no key is so long */
+        /* fewer cells than before */
+        {OP_INSERT, 0, 0, 0, 0},
+        {OP_INSERT, 0, cells + 1, 0, 0}, /* more than there are */
+        /* a free one not yet used */
+        {OP_INSERT, 0, one_used << 32 | one_used, 0, 0},
         {OP_REPLACE, slots, one_used, 0, 0},
         {OP_CLAIM, slots, one_used, 0, 0},
         {OP_REMOVE, 0, 0, 0, slots},
@@ -257,7 +259,8 @@ static void of_an_index_full_of_wreckage_a_key_gets_what_has_its_tag(void **stat
     for (uint32_t slot = 0; slot < table.slots; slot++)
         table.index[slot] = slot_of(slot == 5 ? tag : ~tag, 1);
     adopt(&table, arena);
-    table_prefetch_entry(&table, world_hash(&table, 2, 0)); /* of neither tag: this has an end, too */
+    /* of neither tag: this has an end, too */
+    table_prefetch_entry(&table, world_hash(&table, 2, 0));
     assert_int_equal(world_find(&table, 1, 0), 5);
     assert_true(table_spent(&table, 5, 0) == world_empty_mark());
     assert_int_equal(table.damage.emptied, 1);

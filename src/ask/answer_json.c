@@ -1,0 +1,165 @@
+#include "ask/answer_json.h"
+
+#include <string.h>
+
+/* "key":...,"limit":... */
+static void write_names(struct text *body, const struct bucket_question *ask,
+                        const struct bucket_answer *answer)
+{
+    text_literal(body, "\"key\":");
+    text_json(body, ask->key, ask->key_len);
+    text_literal(body, ",\"limit\":");
+    text_string(body, answer->limit->quoted_name);
+}
+
+const char *reply_reason(enum bucket_result result)
+{
+    switch (result) {
+    case BUCKET_EXCEEDS_BURST:
+        return "exceeds_burst";
+    case BUCKET_TABLE_FULL:
+    case BUCKET_UNCOUNTED:
+        return "table_full";
+    case BUCKET_ALWAYS:
+    case BUCKET_NEVER:
+        return "override";
+    case BUCKET_HELD_BACK:
+        return "held_back";
+    case BUCKET_ALLOWED:
+    case BUCKET_DENIED:
+    case BUCKET_NO_SUCH_LIMIT:
+        break;
+    }
+    return "";
+}
+
+static void write_reason(struct text *body, enum bucket_result result)
+{
+    const char *reason = reply_reason(result);
+    if (reason[0] == '\0')
+        return;
+    text_literal(body, ",\"reason\":\"");
+    text_string(body, reason);
+    text_literal(body, "\"");
+}
+
+/* Each bucket on its own, where there are several or they have names. */
+static void write_buckets(struct text *body, const struct bucket_answer *answer)
+{
+    const struct allowance *allowance = answer->allowance;
+    if (allowance->count == 1 && allowance->bucket[0].name[0] == '\0')
+        return;
+    text_literal(body, ",\"buckets\":[");
+    for (uint32_t i = 0; i < allowance->count; i++) {
+        const struct bucket_terms *bucket = &allowance->bucket[i];
+        if (i > 0)
+            text_literal(body, ",");
+        text_literal(body, "{\"name\":");
+        text_json(body, bucket->name, strlen(bucket->name));
+        text_literal(body, ",\"remaining\":");
+        text_number(body, answer->buckets[i].remaining_tokens);
+        text_literal(body, ",\"burst\":");
+        text_number(body, bucket->burst);
+        text_literal(body, ",\"reset_after_ms\":");
+        text_number(body, answer->buckets[i].full_after_ms);
+        text_literal(body, "}");
+    }
+    text_literal(body, "]");
+}
+
+/* What is there only when it applies. */
+static void write_extras(struct text *body, const struct bucket_answer *answer)
+{
+    if (answer->override != NULL) {
+        text_literal(body, ",\"override\":");
+        text_string(body, answer->override->quoted_key);
+    }
+    write_buckets(body, answer);
+    if (answer->limit->shadow)
+        text_literal(body, ",\"shadow\":true");
+}
+
+/* What a limit on trial would have said, to a caller who is told `allowed`. */
+static void write_would_allow(struct text *body, const struct bucket_answer *answer, bool allowed)
+{
+    if (bucket_result_allows(answer->result) || answer->result == BUCKET_HELD_BACK) {
+        text_literal(body, ",\"would_allow\":true");
+        return;
+    }
+    text_literal(body, ",\"would_allow\":false");
+    if (allowed) {
+        text_literal(body, ",\"violated-policies\":");
+        reply_write_violated(body, answer);
+    }
+}
+
+/* Where none is marked all are meant: an override denies, or the table is full. But
+ * what was only held back has violated none. */
+uint32_t reply_violated(const struct bucket_answer *answer, const char *names[BUCKETS_MAX])
+{
+    const struct allowance *allowance = answer->allowance;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < allowance->count; i++)
+        if (answer->buckets[i].violated)
+            names[count++] = allowance->policy_name[i];
+    if (count > 0 || answer->result == BUCKET_HELD_BACK)
+        return count;
+    memcpy(names, allowance->policy_name, allowance->count * sizeof names[0]);
+    return allowance->count;
+}
+
+void reply_write_violated(struct text *body, const struct bucket_answer *answer)
+{
+    const char *names[BUCKETS_MAX];
+    uint32_t count = reply_violated(answer, names);
+    text_literal(body, "[");
+    for (uint32_t i = 0; i < count; i++) {
+        if (i > 0)
+            text_literal(body, ",");
+        text_string(body, names[i]);
+    }
+    text_literal(body, "]");
+}
+
+void reply_write_retry_after_ms(struct text *body, uint64_t retry_after_ms)
+{
+    if (retry_after_ms == RETRY_NEVER)
+        text_literal(body, "null");
+    else
+        text_number(body, retry_after_ms);
+}
+
+void reply_write_allow(struct text *body, const struct bucket_question *ask,
+                       const struct bucket_answer *answer, bool allowed)
+{
+    write_names(body, ask, answer);
+    text_literal(body, ",\"tokens\":");
+    text_number(body, ask->tokens);
+    text_literal(body, ",\"remaining\":");
+    text_number(body, answer->remaining_tokens);
+    text_literal(body, ",\"burst\":");
+    text_number(body, answer->allowance->burst);
+    text_literal(body, ",\"retry_after_ms\":");
+    reply_write_retry_after_ms(body, allowed ? 0 : answer->retry_after_ms);
+    text_literal(body, ",\"reset_after_ms\":");
+    text_number(body, answer->full_after_ms);
+    write_reason(body, answer->result);
+    write_extras(body, answer);
+    if (answer->limit->shadow)
+        write_would_allow(body, answer, allowed);
+}
+
+void reply_write_status(struct text *body, const struct bucket_question *ask,
+                        const struct bucket_answer *answer)
+{
+    write_names(body, ask, answer);
+    text_literal(body, ",\"remaining\":");
+    text_number(body, answer->remaining_tokens);
+    text_literal(body, ",\"burst\":");
+    text_number(body, answer->allowance->burst);
+    text_literal(body, ",\"reset_after_ms\":");
+    text_number(body, answer->full_after_ms);
+    text_literal(body, ",\"active\":");
+    text_string(body, answer->active ? "true" : "false");
+    write_extras(body, answer);
+}

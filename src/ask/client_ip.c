@@ -1,0 +1,111 @@
+#include "ask/client_ip.h"
+
+#include "ask/forwarded.h"
+#include "base/quantity.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define FORWARDED_FOR "X-Forwarded-For"
+#define UNIX_SOCKETS "unix"
+
+bool check_trusted_is_valid(const char *text)
+{
+    struct ip_network network;
+    return strcmp(text, UNIX_SOCKETS) == 0 || ip_network_parse(text, &network);
+}
+
+void trusted_add(struct trusted *trusted, const char *text)
+{
+    if (strcmp(text, UNIX_SOCKETS) == 0) {
+        trusted->unix_sockets = true;
+        return;
+    }
+    assert(trusted->networks_count < CHECK_TRUSTED_MAX);
+    bool is_network = ip_network_parse(text, &trusted->networks[trusted->networks_count++]);
+    assert(is_network);
+    (void)is_network;
+}
+
+static bool has_ip(const struct trusted *trusted, const struct ip *ip)
+{
+    for (uint32_t i = 0; i < trusted->networks_count; i++)
+        if (ip_network_has(&trusted->networks[i], ip))
+            return true;
+    return false;
+}
+
+bool trusted_has_peer(const struct trusted *trusted, const struct sockaddr *peer)
+{
+    struct ip ip;
+    if (peer->sa_family == AF_UNIX)
+        return trusted->unix_sockets;
+    return ip_of_socket(peer, &ip) && has_ip(trusted, &ip);
+}
+
+/* A colon and a number. */
+static bool is_port(const char *begin, const char *end)
+{
+    uint64_t port;
+    return begin[0] == ':' && quantity_parse_number(begin + 1, (size_t)(end - begin - 1), 0, 65535,
+                                                    &port) == QUANTITY_OK;
+}
+
+/* Reads one entry: an address, with or without a port; an IPv6 one with a port is in brackets. */
+static bool parse_entry(struct piece entry, struct ip *ip)
+{
+    const char *begin = entry.bytes, *end = entry.bytes + entry.len;
+    const char *close = memchr(begin, ']', entry.len);
+    if (close != NULL && begin[0] == '[')
+        return memchr(begin, ':', (size_t)(close - begin)) != NULL &&
+               (close + 1 == end || is_port(close + 1, end)) &&
+               ip_parse(begin + 1, (size_t)(close - begin - 1), ip);
+    const char *colon = memchr(begin, ':', entry.len);
+    bool has_port = colon != NULL && colon == memrchr(begin, ':', entry.len);
+    return (!has_port || is_port(colon, end)) &&
+           ip_parse(begin, (size_t)((has_port ? colon : end) - begin), ip);
+}
+
+/* Takes the last entry off a field, which is then that much shorter; *is_first:
+ * no other stood in front of it. false: it cannot be read. */
+static bool take_last(struct piece *field, bool *is_first, struct ip *ip)
+{
+    const char *comma = memrchr(field->bytes, ',', field->len);
+    struct piece entry =
+        piece_trimmed(comma == NULL ? field->bytes : comma + 1, field->bytes + field->len);
+    *is_first = comma == NULL;
+    field->len = comma == NULL ? 0 : (size_t)(comma - field->bytes);
+    return parse_entry(entry, ip);
+}
+
+/* Walks one field from the right, to the first address that is not trusted, which
+ * decides, or to the left end. false: an entry on the way cannot be read. */
+static bool walk(const struct trusted *trusted, struct piece field, struct ip *ip, bool *is_decided)
+{
+    for (bool is_first = false; !is_first && !*is_decided;) {
+        if (!take_last(&field, &is_first, ip))
+            return false;
+        *is_decided = !has_ip(trusted, ip);
+    }
+    return true;
+}
+
+bool client_ip_find(const struct trusted *trusted, const struct check_request *request,
+                    struct ip *ip)
+{
+    unsigned fields = 0;
+    if (trusted_has_peer(trusted, request->peer))
+        while (forwarded_field(request, FORWARDED_FOR, fields).bytes != NULL)
+            fields++;
+    if (fields == 0)
+        return ip_of_socket(request->peer, ip);
+
+    struct ip found;
+    bool is_decided = false;
+    do {
+        if (!walk(trusted, forwarded_field(request, FORWARDED_FOR, --fields), &found, &is_decided))
+            return false;
+    } while (fields > 0 && !is_decided);
+    *ip = found;
+    return true;
+}

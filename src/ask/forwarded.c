@@ -1,0 +1,112 @@
+#include "ask/forwarded.h"
+
+#include <string.h>
+
+static const struct piece nothing = {NULL, 0};
+
+static struct piece between(const char *begin, const char *end)
+{
+    return (struct piece){begin, (size_t)(end - begin)};
+}
+
+static struct piece of_string(const char *string)
+{
+    return (struct piece){string, strlen(string)};
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+struct piece piece_trimmed(const char *begin, const char *end)
+{
+    while (begin < end && is_blank(begin[0]))
+        begin++;
+    while (end > begin && is_blank(end[-1]))
+        end--;
+    return between(begin, end);
+}
+
+struct piece forwarded_field(const struct check_request *request, const char *name, unsigned index)
+{
+    size_t len = 0;
+    const char *value = request->field(request->context, name, index, &len);
+    return value == NULL ? nothing : piece_trimmed(value, value + len);
+}
+
+/* The last field of that name, from a proxy that is trusted; nothing if that is empty. */
+static struct piece find(const struct check_request *request, bool is_trusted, const char *name)
+{
+    struct piece last = nothing;
+    struct piece value = is_trusted ? forwarded_field(request, name, 0) : nothing;
+    for (unsigned i = 1; value.bytes != NULL; i++) {
+        last = value;
+        value = forwarded_field(request, name, i);
+    }
+    return last.len > 0 ? last : nothing;
+}
+
+struct piece forwarded_method(const struct check_request *request, bool is_trusted)
+{
+    struct piece method = find(request, is_trusted, "X-Forwarded-Method");
+    return method.bytes != NULL ? method : of_string(request->method);
+}
+
+/* Of a list, what the nearest proxy has added to it. */
+static struct piece last_of_list(struct piece list)
+{
+    const char *comma = memrchr(list.bytes, ',', list.len);
+    return comma == NULL ? list : piece_trimmed(comma + 1, list.bytes + list.len);
+}
+
+/* A colon within brackets is one of an IPv6 address. */
+static struct piece without_port(struct piece host)
+{
+    const char *end = host.bytes + host.len;
+    const char *bracket = memchr(host.bytes, ']', host.len);
+    const char *from = bracket != NULL && host.bytes[0] == '[' ? bracket : host.bytes;
+    const char *colon = memchr(from, ':', (size_t)(end - from));
+    return colon == NULL ? host : between(host.bytes, colon);
+}
+
+struct piece forwarded_host(const struct check_request *request, bool is_trusted)
+{
+    struct piece host = find(request, is_trusted, "X-Forwarded-Host");
+    if (host.bytes != NULL)
+        return without_port(last_of_list(host));
+    host = forwarded_field(request, "Host", 0);
+    return host.bytes == NULL ? nothing : without_port(host);
+}
+
+static struct piece find_target(const struct check_request *request, bool is_trusted)
+{
+    struct piece target = find(request, is_trusted, "X-Forwarded-Uri");
+    if (target.bytes == NULL)
+        target = find(request, is_trusted, "X-Original-URI");
+    return target.bytes != NULL ? target : of_string(request->suffix);
+}
+
+static struct piece without_query(struct piece target)
+{
+    size_t len = 0;
+    while (len < target.len && target.bytes[len] != '?' && target.bytes[len] != '#')
+        len++;
+    return (struct piece){target.bytes, len};
+}
+
+static struct piece without_authority(struct piece target)
+{
+    const char *end = target.bytes + target.len;
+    const char *authority = memmem(target.bytes, target.len, "://", 3);
+    if (authority == NULL || target.bytes[0] == '/')
+        return target;
+    const char *slash = memchr(authority + 3, '/', (size_t)(end - authority - 3));
+    return between(slash == NULL ? end : slash, end);
+}
+
+struct piece forwarded_path(const struct check_request *request, bool is_trusted)
+{
+    struct piece path = without_authority(without_query(find_target(request, is_trusted)));
+    return path.len > 0 ? path : of_string("/");
+}

@@ -1,0 +1,58 @@
+#include "base/form.h"
+
+#include <string.h>
+
+static int hex_value(char digit)
+{
+    if (digit >= '0' && digit <= '9')
+        return digit - '0';
+    if (digit >= 'A' && digit <= 'F')
+        return digit - 'A' + 10;
+    if (digit >= 'a' && digit <= 'f')
+        return digit - 'a' + 10;
+    return -1;
+}
+
+enum form form_decode(const char *text, size_t len, bool plus_is_space, char *decoded,
+                      size_t capacity, size_t *decoded_len)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < len; i++) {
+        char byte = text[i];
+        if (byte == '%') {
+            int high = i + 1 < len ? hex_value(text[i + 1]) : -1;
+            int low = i + 2 < len ? hex_value(text[i + 2]) : -1;
+            if (high < 0 || low < 0)
+                return FORM_BAD_ESCAPE;
+            byte = (char)(high << 4 | low);
+            i += 2;
+        } else if (byte == '+' && plus_is_space) {
+            byte = ' ';
+        }
+        if (used == capacity)
+            return FORM_TOO_LONG;
+        decoded[used++] = byte;
+    }
+    decoded[used] = '\0';
+    *decoded_len = used;
+    return FORM_OK;
+}
+
+bool form_next(const char **text, size_t *len, struct form_pair *pair)
+{
+    if (*len == 0)
+        return false;
+    const char *end = memchr(*text, '&', *len);
+    size_t pair_len = end == NULL ? *len : (size_t)(end - *text);
+    const char *equals = memchr(*text, '=', pair_len);
+
+    pair->name = *text;
+    pair->name_len = equals == NULL ? pair_len : (size_t)(equals - *text);
+    pair->value = equals == NULL ? *text + pair_len : equals + 1;
+    pair->value_len = pair_len - pair->name_len - (equals != NULL);
+
+    size_t taken = pair_len + (end != NULL);
+    *text += taken;
+    *len -= taken;
+    return true;
+}

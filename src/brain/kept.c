@@ -1,0 +1,67 @@
+#include "brain/core.h"
+
+bool brain_is_stored(const struct brain *brain)
+{
+    return brain->store != NULL;
+}
+
+void brain_tell_wall(struct brain *brain, uint64_t now_ns, uint64_t wall_ns)
+{
+    brain->moment.now_ns = now_ns;
+    brain->moment.wall_ns = wall_ns;
+}
+
+/* Comes before any decision with the credit of these ticks: no mark can be ahead of it. When the
+ * last tick was due by the wall clock is worked back from the moment. */
+void brain_keep_time(struct brain *brain)
+{
+    if (brain->store == NULL)
+        return;
+    struct store_time time = {.tick = brain->buckets.lines.tick, .due = brain->moment};
+    time.due.now_ns = brain->last_tick_ns;
+    time.due.wall_ns -= brain->moment.now_ns - brain->last_tick_ns;
+    store_put_time(brain->store, &time);
+}
+
+void brain_keep_lines(struct brain *brain)
+{
+    if (brain->store != NULL && !store_put_lines(brain->store, &brain->buckets.lines))
+        brain_lose_state(brain, "too many limits were replaced in too short a time");
+}
+
+void brain_lose_state(struct brain *brain, const char *why)
+{
+    if (brain->lost_state == NULL)
+        brain->lost_state = why;
+}
+
+void brain_lose_pages(struct brain *brain, const char *why)
+{
+    brain_lose_state(brain, why);
+    buckets_doubt(&brain->buckets);
+}
+
+void brain_count_refused(struct brain *brain, uint64_t refused)
+{
+    brain->state.refused = refused;
+}
+
+struct state_meters brain_state_meters(const struct brain *brain)
+{
+    const struct table_damage *damage = &brain->buckets.table.damage;
+    struct state_meters state = brain->state;
+    state.mended = damage->mended;
+    state.emptied = damage->emptied;
+    state.dropped = damage->dropped;
+    return state;
+}
+
+uint32_t brain_keys(const struct brain *brain)
+{
+    return brain->buckets.table.keys;
+}
+
+uint32_t brain_max_keys(const struct brain *brain)
+{
+    return brain->buckets.table.max_keys;
+}

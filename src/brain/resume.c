@@ -1,0 +1,156 @@
+#include "brain/core.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* No credit line is good for more than 20 years, and one that has come half the
+ * way is replaced when limits are put into force, which a restart does. */
+#define AWAY_MAX_NS (9ull * 365 * MS_PER_DAY * NS_PER_MS)
+
+/* ---- beginning ---- */
+
+static struct brain *begin(struct store *store, const struct moment *moment, int64_t date_s)
+{
+    struct brain *brain = brain_begin(moment->now_ns, date_s);
+    if (brain == NULL)
+        return NULL;
+    brain->store = store;
+    brain->moment = *moment;
+    return brain;
+}
+
+struct brain *brain_new_stored(const struct limits_question *limits, struct store *store,
+                               const struct moment *moment)
+{
+    struct brain *brain = begin(store, moment, limits->date_s);
+    if (brain == NULL)
+        return NULL;
+    buckets_create(&brain->buckets, store->arena, store->max_keys, store->seed, &brain->counters);
+    if (brain_install(brain, limits))
+        return brain;
+    brain_free(brain);
+    return NULL;
+}
+
+/* ---- going on ---- */
+
+static bool is_same_boot(const struct moment *a, const struct moment *b)
+{
+    static const uint8_t unknown[STORE_BOOT_ID_BYTES];
+    return memcmp(a->boot_id, unknown, sizeof unknown) != 0 &&
+           memcmp(a->boot_id, b->boot_id, sizeof unknown) == 0;
+}
+
+/* How long nobody counted, by the clock that cannot be set while it is the same. */
+static uint64_t away_ns(const struct moment *then, const struct moment *now, bool is_same_clock)
+{
+    if (is_same_clock)
+        return now->now_ns - then->now_ns;
+    return now->wall_ns > then->wall_ns ? now->wall_ns - then->wall_ns : 0;
+}
+
+/* How many of the ticks were over at a date. */
+static uint64_t ticks_until(const struct brain *brain, int64_t date_s, uint64_t then_wall_ns,
+                            uint64_t done, uint64_t ticks)
+{
+    uint64_t until_ns = (uint64_t)date_s * NS_PER_S;
+    uint64_t until = until_ns > then_wall_ns ? (until_ns - then_wall_ns) / brain->tick_ns : 0;
+    return until < done ? done : until > ticks ? ticks : until;
+}
+
+/* Credits the ticks since the lines were kept, as if there had been no end: an override that has
+ * ended meanwhile did so at its time. */
+static void catch_up(struct brain *brain, int64_t date_s)
+{
+    struct lines *lines = &brain->buckets.lines;
+    struct store_time kept;
+    store_time(brain->store, &kept);
+    bool is_same_clock =
+        is_same_boot(&kept.due, &brain->moment) && brain->now_ns >= kept.due.now_ns;
+    uint64_t ticks = away_ns(&kept.due, &brain->moment, is_same_clock);
+    ticks = (ticks < AWAY_MAX_NS ? ticks : AWAY_MAX_NS) / brain->tick_ns;
+    if (is_same_clock)
+        brain->last_tick_ns = kept.due.now_ns + ticks * brain->tick_ns;
+
+    /* The time may be older than the lines if a crash of the system lost some of what was
+     * written. */
+    uint64_t behind = lines->tick > kept.tick ? lines->tick - kept.tick : 0;
+    lines_advance(lines, kept.tick > lines->tick ? kept.tick - lines->tick : 0);
+    uint64_t done = behind < ticks ? behind : ticks;
+    while (lines->next_end_s <= date_s && lines->next_end_s < OVERRIDE_FOR_EVER) {
+        uint64_t until = ticks_until(brain, lines->next_end_s, kept.due.wall_ns, done, ticks);
+        lines_advance(lines, until - done);
+        brain->counters.overrides_ended += lines_end_overrides(lines, lines->next_end_s);
+        done = until;
+    }
+    lines_advance(lines, ticks - done);
+}
+
+/* Forgets what was taken over of a store that turns out to be damaged. */
+static enum brain_restored give_up(struct brain *brain, enum brain_restored result)
+{
+    lines_release(&brain->buckets.lines);
+    limits_release(brain->limits);
+    brain_end(brain);
+    return result;
+}
+
+static enum brain_restored take_over(struct brain *brain, const char **why)
+{
+    struct store *store = brain->store;
+    size_t len;
+    const unsigned char *bytes = store_lines(store, &len);
+    lines_init(&brain->buckets.lines);
+    switch (snapshot_read(bytes, len, &brain->buckets.lines, &brain->limits)) {
+    case SNAPSHOT_OK:
+        break;
+    case SNAPSHOT_DAMAGED:
+        *why = "the limits in it do not hold together";
+        return BRAIN_DAMAGED;
+    case SNAPSHOT_NO_MEMORY:
+        return BRAIN_NO_MEMORY;
+    }
+    switch (buckets_adopt(&brain->buckets, store->arena, store->max_keys, store->seed,
+                          &brain->counters)) {
+    case TABLE_ADOPTED:
+        return BRAIN_RESTORED;
+    case TABLE_UNSOUND:
+        *why = "the table of keys in it is damaged";
+        return BRAIN_DAMAGED;
+    case TABLE_NO_MEMORY:
+        break;
+    }
+    return BRAIN_NO_MEMORY;
+}
+
+enum brain_restored brain_restore(struct brain **restored, const struct limits_question *limits,
+                                  struct store *store, const struct moment *moment,
+                                  const char **why)
+{
+    struct brain *brain = begin(store, moment, limits->date_s);
+    if (brain == NULL)
+        return BRAIN_NO_MEMORY;
+    enum brain_restored result = take_over(brain, why);
+    if (result != BRAIN_RESTORED)
+        return give_up(brain, result);
+    brain->tick_ns = brain->limits->tick_ms * NS_PER_MS;
+    brain->state.restored_keys = brain->buckets.table.keys;
+    catch_up(brain, limits->date_s);
+    while (!lines_have_room(&brain->buckets.lines, limits->limits))
+        brain_sweep(brain);
+    if (!brain_install(brain, limits)) {
+        brain_free(brain);
+        return BRAIN_NO_MEMORY;
+    }
+    *restored = brain;
+    return BRAIN_RESTORED;
+}
+
+void brain_move(struct brain *brain, struct store *store)
+{
+    assert(memcmp(brain->store->seed, store->seed, sizeof store->seed) == 0);
+    buckets_move(&brain->buckets, store->arena, store->max_keys);
+    brain->store = store;
+    brain_keep_time(brain);
+    brain_keep_lines(brain);
+}

@@ -1,0 +1,114 @@
+#include "config/buckets.h"
+
+#include "config/scalar.h"
+#include "config/text.h"
+#include "limits/credit.h"
+
+#include <string.h>
+
+/* Whether burst, rate and tick work together, as far as they are known. */
+static bool check_credit(const struct bucket_terms *bucket, const char *raw_burst, uint64_t tick_ms,
+                         struct faults *faults)
+{
+    if (bucket->burst == 0 || bucket->rate.tokens == 0 || tick_ms == 0)
+        return false;
+    struct credit_line line;
+    enum credit_fault fault = credit_line_init(&line, bucket->burst, bucket->rate, tick_ms);
+    if (fault == CREDIT_OK)
+        return true;
+    char text[CREDIT_EXPLAIN_MAX];
+    struct placed value = scalar_placed(raw_burst);
+    credit_explain(fault, bucket->burst, bucket->rate, tick_ms, text);
+    faults_add(faults, value.line, value.column, "%s", text);
+    return false;
+}
+
+/* Reads a bucket, but for its name. */
+static bool check_bucket(const char *raw_burst, const char *raw_rate, uint64_t tick_ms,
+                         struct faults *faults, struct bucket_terms *bucket)
+{
+    bucket->burst = scalar_number(faults, "burst", raw_burst, 1, TOKENS_MAX, 0);
+    bucket->rate = scalar_rate(faults, "rate", "tokens", TOKENS_MAX, raw_rate);
+    return check_credit(bucket, raw_burst, tick_ms, faults);
+}
+
+/* Whether the name of a bucket is one, and not that of an earlier one in its list. */
+static bool check_name(const struct raw_bucket *list, uint32_t index, struct faults *faults)
+{
+    if (!scalar_is_usable(list[index].name))
+        return false;
+    struct placed name = scalar_placed(list[index].name);
+    char shortened[CONFIG_SHORT_MAX];
+    if (!bucket_name_is_valid(name.text, strlen(name.text))) {
+        faults_add(faults, name.line, name.column,
+                   "name \"%s\" is not a name for a bucket; write 1 to %d printable ASCII "
+                   "characters, without / and with no space at either end",
+                   config_shorten(name.text, shortened), BUCKET_NAME_MAX);
+        return false;
+    }
+    for (uint32_t i = 0; i < index; i++) {
+        if (!scalar_has_text(list[i].name, name.text))
+            continue;
+        faults_add(faults, name.line, name.column,
+                   "name \"%s\" is taken by the bucket on line %zu; give each bucket of a list "
+                   "its own",
+                   name.text, scalar_placed(list[i].name).line);
+        return false;
+    }
+    return true;
+}
+
+static uint32_t check_list(const struct raw_terms *raw, uint64_t tick_ms, struct faults *faults,
+                           struct bucket_terms buckets[BUCKETS_MAX])
+{
+    bool is_good = !mapping_lacks(raw->place, "buckets");
+    for (uint32_t i = 0; i < raw->buckets_count; i++) {
+        const struct raw_bucket *bucket = &raw->buckets[i];
+        bool has_name = check_name(raw->buckets, i, faults);
+        if (has_name)
+            strcpy(buckets[i].name, scalar_placed(bucket->name).text);
+        is_good &= has_name;
+        is_good &= check_bucket(bucket->burst, bucket->rate, tick_ms, faults, &buckets[i]);
+    }
+    return is_good ? raw->buckets_count : 0;
+}
+
+/* Reports what stands beside a list of buckets. */
+static bool refuse_beside(const struct raw_terms *raw, const char *name, const char *scalar,
+                          const char *takes, struct faults *faults)
+{
+    if (scalar == NULL)
+        return false;
+    struct placed place = scalar_placed(scalar_is_usable(scalar) ? scalar : raw->place);
+    faults_add(faults, place.line, place.column, "%s is given beside buckets; %s", name, takes);
+    return true;
+}
+
+/* Reports what there is too little of for a single bucket. */
+static void refuse_missing(const struct raw_terms *raw, const char *takes, struct faults *faults)
+{
+    bool lacks_burst = raw->burst == NULL && !mapping_lacks(raw->place, "burst");
+    bool lacks_rate = raw->rate == NULL && !mapping_lacks(raw->place, "rate");
+    if ((!lacks_burst && !lacks_rate) || mapping_lacks(raw->place, "buckets"))
+        return;
+    struct placed place = scalar_placed(raw->place);
+    faults_add(faults, place.line, place.column, "%s missing; %s",
+               !lacks_rate    ? "burst is"
+               : !lacks_burst ? "rate is"
+                              : "burst and rate are",
+               takes);
+}
+
+uint32_t config_buckets_check(const struct raw_terms *raw, const char *takes, uint64_t tick_ms,
+                              struct faults *faults, struct bucket_terms buckets[BUCKETS_MAX])
+{
+    memset(buckets, 0, BUCKETS_MAX * sizeof buckets[0]);
+    if (raw->buckets_count > 0) {
+        bool is_both = refuse_beside(raw, "burst", raw->burst, takes, faults);
+        is_both |= refuse_beside(raw, "rate", raw->rate, takes, faults);
+        uint32_t count = check_list(raw, tick_ms, faults, buckets);
+        return is_both ? 0 : count;
+    }
+    refuse_missing(raw, takes, faults);
+    return check_bucket(raw->burst, raw->rate, tick_ms, faults, &buckets[0]) ? 1 : 0;
+}

@@ -1,0 +1,116 @@
+#include "config/contract.h"
+
+#include "config/limits.h"
+#include "config/scalar.h"
+#include "config/text.h"
+
+/* Whether the name of a check is one, and not that of an earlier check. */
+static bool name_is_good(const struct raw_check *checks, uint32_t index, struct faults *faults)
+{
+    if (!scalar_is_usable(checks[index].name))
+        return false;
+    struct placed name = scalar_placed(checks[index].name);
+    char shortened[CONFIG_SHORT_MAX];
+    if (!check_name_is_valid(name.text)) {
+        faults_add(faults, name.line, name.column,
+                   "name \"%s\" is not a name for a check; write 1 to %d letters, digits, '-', "
+                   "'_' and '.', with no '.' in front",
+                   config_shorten(name.text, shortened), CHECK_NAME_MAX);
+        return false;
+    }
+    for (uint32_t i = 0; i < index; i++) {
+        if (!scalar_has_text(checks[i].name, name.text))
+            continue;
+        faults_add(faults, name.line, name.column,
+                   "name \"%s\" is taken by the check on line %zu; give each check its own",
+                   name.text, scalar_placed(checks[i].name).line);
+        return false;
+    }
+    return true;
+}
+
+/* Whether a check asks for no limit, or for one that is there. */
+static bool limit_is_good(const struct raw_config *raw, const char *limit, struct faults *faults)
+{
+    if (!scalar_is_usable(limit))
+        return limit == NULL;
+    struct placed value = scalar_placed(limit);
+    if (config_limits_may_name(raw, value.text))
+        return true;
+    char shortened[CONFIG_SHORT_MAX];
+    faults_add(faults, value.line, value.column,
+               "limit \"%s\" is the name of no limit here; write that of one, or leave it out for "
+               "the first that matches the key",
+               config_shorten(value.text, shortened));
+    return false;
+}
+
+static bool key_is_good(const char *raw, struct faults *faults)
+{
+    if (!scalar_is_usable(raw))
+        return false;
+    struct placed key = scalar_placed(raw);
+    char fault[CHECK_FAULT_MAX], shortened[CONFIG_SHORT_MAX];
+    if (check_template_is_valid(key.text, fault))
+        return true;
+    faults_add(faults, key.line, key.column, "key \"%s\" is not a template: %s",
+               config_shorten(key.text, shortened), fault);
+    return false;
+}
+
+static bool proxy_is_good(const char *raw, struct faults *faults)
+{
+    struct placed proxy = scalar_placed(raw);
+    char shortened[CONFIG_SHORT_MAX];
+    if (check_trusted_is_valid(proxy.text))
+        return true;
+    faults_add(faults, proxy.line, proxy.column,
+               "\"%s\" is not a proxy to trust; write unix, an address (127.0.0.1, ::1) or a "
+               "network with no bit set behind its prefix (10.0.0.0/8, fd00::/8)",
+               config_shorten(proxy.text, shortened));
+    return false;
+}
+
+static void add_check(const struct raw_config *raw, uint32_t index, struct faults *faults,
+                      struct contract *contract)
+{
+    static const char *const missing[] = {"deny", "allow"};
+    const struct raw_check *check = &raw->checks[index];
+    const char *trusted[CHECK_TRUSTED_MAX];
+    struct check_terms terms = {
+        .deny_status = (unsigned)scalar_number(faults, "deny_status", check->deny_status,
+                                               CHECK_DENY_STATUS_MIN, CHECK_DENY_STATUS_MAX,
+                                               CHECK_DENY_STATUS_DEFAULT),
+        .missing_allows = scalar_word(faults, "missing", check->missing, missing, 2, 0) == 1,
+        .trusted = trusted,
+        .trusted_count = check->trusted_proxies_count,
+    };
+    bool is_good = name_is_good(raw->checks, index, faults);
+    is_good &= limit_is_good(raw, check->limit, faults);
+    is_good &= key_is_good(check->key, faults);
+    for (uint32_t i = 0; i < terms.trusted_count; i++) {
+        is_good &= proxy_is_good(check->trusted_proxies[i], faults);
+        trusted[i] = scalar_placed(check->trusted_proxies[i]).text;
+    }
+    if (!is_good)
+        return;
+    terms.name = scalar_placed(check->name).text;
+    terms.limit = check->limit == NULL ? NULL : scalar_placed(check->limit).text;
+    terms.key = scalar_placed(check->key).text;
+    if (!contract_add_check(contract, &terms))
+        faults_add(faults, 0, 0, "out of memory");
+}
+
+struct contract *config_contract_check(const struct raw_config *raw, struct faults *faults)
+{
+    size_t headers = scalar_word(faults, "headers", raw->headers, headers_dialect_names,
+                                 HEADERS_DIALECTS, HEADERS_IETF);
+    struct contract *contract = contract_new((enum headers_dialect)headers);
+    if (contract == NULL) {
+        faults_add(faults, 0, 0, "out of memory");
+        return NULL;
+    }
+    for (uint32_t i = 0; i < raw->checks_count; i++)
+        add_check(raw, i, faults, contract);
+    return contract;
+}

@@ -1,0 +1,122 @@
+#include "config/events.h"
+
+#include <string.h>
+
+/* No valid file comes near; libyaml's time grows with the square of the depth. */
+#define NESTING_MAX 100
+
+bool events_init(struct events *events, const char *bytes, size_t len, struct faults *faults)
+{
+    *events = (struct events){.faults = faults};
+    if (!yaml_parser_initialize(&events->parser)) {
+        faults_add(faults, 0, 0, "out of memory");
+        return false;
+    }
+    yaml_parser_set_input_string(&events->parser, (const unsigned char *)bytes, len);
+    return true;
+}
+
+void events_release(struct events *events)
+{
+    yaml_event_delete(&events->event);
+    yaml_parser_delete(&events->parser);
+}
+
+static void report_problem(const yaml_parser_t *parser, struct faults *faults)
+{
+    if (parser->error == YAML_MEMORY_ERROR)
+        faults_add(faults, 0, 0, "out of memory");
+    else if (parser->context != NULL)
+        faults_add(faults, EVENTS_AT(parser->problem_mark),
+                   "not valid YAML: %s, %s (from line %zu)", parser->problem, parser->context,
+                   parser->context_mark.line + 1);
+    else
+        faults_add(faults, EVENTS_AT(parser->problem_mark), "not valid YAML: %s", parser->problem);
+}
+
+/* Anchors, aliases and tags give a value another meaning than the one it is read with. */
+static void check_properties(const yaml_event_t *event, struct faults *faults)
+{
+    const yaml_char_t *anchor = NULL, *tag = NULL;
+    if (event->type == YAML_ALIAS_EVENT) {
+        faults_add(faults, EVENTS_AT(event->start_mark),
+                   "an alias (*%s) is not accepted; write the value itself",
+                   (const char *)event->data.alias.anchor);
+    } else if (event->type == YAML_SCALAR_EVENT) {
+        anchor = event->data.scalar.anchor;
+        tag = event->data.scalar.tag;
+    } else if (event->type == YAML_SEQUENCE_START_EVENT) {
+        anchor = event->data.sequence_start.anchor;
+        tag = event->data.sequence_start.tag;
+    } else if (event->type == YAML_MAPPING_START_EVENT) {
+        anchor = event->data.mapping_start.anchor;
+        tag = event->data.mapping_start.tag;
+    }
+    if (anchor != NULL)
+        faults_add(faults, EVENTS_AT(event->start_mark),
+                   "an anchor (&%s) is not accepted; leave it out", (const char *)anchor);
+    if (tag != NULL)
+        faults_add(faults, EVENTS_AT(event->start_mark), "a tag (%s) is not accepted; leave it out",
+                   (const char *)tag);
+}
+
+bool events_next(struct events *events)
+{
+    if (events->is_stopped)
+        return false;
+    yaml_event_delete(&events->event);
+    if (yaml_parser_parse(&events->parser, &events->event)) {
+        check_properties(&events->event, events->faults);
+        return true;
+    }
+    report_problem(&events->parser, events->faults);
+    events->is_stopped = true;
+    return false;
+}
+
+/* How many levels further in the next event is. */
+static int depth_change(const yaml_event_t *event)
+{
+    switch ((int)event->type) {
+    case YAML_SEQUENCE_START_EVENT:
+    case YAML_MAPPING_START_EVENT:
+        return 1;
+    case YAML_SEQUENCE_END_EVENT:
+    case YAML_MAPPING_END_EVENT:
+        return -1;
+    default:
+        return 0;
+    }
+}
+
+bool events_skip(struct events *events)
+{
+    int depth = 0;
+    do {
+        depth += depth_change(&events->event);
+        if (depth > NESTING_MAX) {
+            faults_add(events->faults, EVENTS_AT(events->event.start_mark),
+                       "nested more than %d levels deep; what follows is not checked", NESTING_MAX);
+            events->is_stopped = true;
+            return false;
+        }
+    } while (depth > 0 && events_next(events));
+    return true;
+}
+
+bool event_is_empty(const yaml_event_t *event)
+{
+    static const char *const words[] = {"~", "null", "Null", "NULL"};
+    if (event->type != YAML_SCALAR_EVENT)
+        return false;
+    if (event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
+        for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+            if (strcmp((const char *)event->data.scalar.value, words[i]) == 0)
+                return true;
+    return event->data.scalar.length == 0;
+}
+
+bool event_has_nul(const yaml_event_t *scalar)
+{
+    return memchr(scalar->data.scalar.value, '\0', scalar->data.scalar.length) != NULL;
+}

@@ -1,0 +1,92 @@
+#include "config/file.h"
+
+#include "config/config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char *kind_of(mode_t mode)
+{
+    switch (mode & S_IFMT) {
+    case S_IFDIR:
+        return "a directory";
+    case S_IFIFO:
+        return "a FIFO";
+    default:
+        return "a device";
+    }
+}
+
+int config_file_open(const char *path, struct stat *status)
+{
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, status) == 0)
+        return fd;
+    int failure = errno;
+    close(fd);
+    errno = failure;
+    return -1;
+}
+
+/* -1: reported. */
+static int open_regular(const char *path, struct faults *faults)
+{
+    struct stat status;
+    int fd = config_file_open(path, &status);
+    if (fd < 0) {
+        faults_add(faults, 0, 0, "cannot be opened: %s", strerror(errno));
+    } else if (!S_ISREG(status.st_mode)) {
+        faults_add(faults, 0, 0, "is %s; the configuration must be a regular file",
+                   kind_of(status.st_mode));
+    } else {
+        return fd;
+    }
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+ssize_t config_file_fill(int fd, char *bytes, size_t room)
+{
+    size_t len = 0;
+    while (len < room) {
+        ssize_t got = read(fd, bytes + len, room - len);
+        if (got == 0)
+            break;
+        if (got > 0)
+            len += (size_t)got;
+        else if (errno != EINTR)
+            return -1;
+    }
+    return (ssize_t)len;
+}
+
+char *config_file_read(const char *path, size_t *len, struct faults *faults)
+{
+    int fd = open_regular(path, faults);
+    if (fd < 0)
+        return NULL;
+
+    /* One byte more than allowed tells a file that is too long, whatever fstat said of it. */
+    char *bytes = malloc(CONFIG_FILE_MAX + 1);
+    ssize_t got = bytes == NULL ? 0 : config_file_fill(fd, bytes, CONFIG_FILE_MAX + 1);
+    if (bytes == NULL)
+        faults_add(faults, 0, 0, "out of memory");
+    else if (got < 0)
+        faults_add(faults, 0, 0, "cannot be read: %s", strerror(errno));
+    else if (got > (ssize_t)CONFIG_FILE_MAX)
+        faults_add(faults, 0, 0, "is larger than %u bytes, the most that is read", CONFIG_FILE_MAX);
+    close(fd);
+
+    if (bytes != NULL && got >= 0 && got <= (ssize_t)CONFIG_FILE_MAX) {
+        *len = (size_t)got;
+        return bytes;
+    }
+    free(bytes);
+    return NULL;
+}

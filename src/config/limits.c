@@ -1,0 +1,158 @@
+#include "config/limits.h"
+
+#include "config/buckets.h"
+#include "config/config.h"
+#include "config/overrides.h"
+#include "config/scalar.h"
+#include "config/text.h"
+#include "limits/key.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What is read, and what comes of it. */
+struct reading {
+    const struct raw_config *raw;
+    struct faults *faults;
+    uint64_t tick_ms;
+    uint32_t overrides_seen; /* of all limits so far */
+    struct limits *limits;
+};
+
+/* Whether the name of a limit is one, and not that of an earlier limit. */
+static bool check_name(const struct reading *reading, uint32_t index)
+{
+    const struct raw_limit *limits = reading->raw->limits;
+    if (!scalar_is_usable(limits[index].name))
+        return false;
+    struct placed name = scalar_placed(limits[index].name);
+    char shortened[CONFIG_SHORT_MAX];
+    if (!limit_name_is_valid(name.text, strlen(name.text))) {
+        faults_add(reading->faults, name.line, name.column,
+                   "name \"%s\" is not a name; write 1 to %d printable ASCII characters, with no "
+                   "space at either end",
+                   config_shorten(name.text, shortened), LIMIT_NAME_MAX);
+        return false;
+    }
+    for (uint32_t i = 0; i < index; i++) {
+        if (!scalar_has_text(limits[i].name, name.text))
+            continue;
+        faults_add(reading->faults, name.line, name.column,
+                   "name \"%s\" is taken by the limit on line %zu; give each limit its own",
+                   config_shorten(name.text, shortened), scalar_placed(limits[i].name).line);
+        return false;
+    }
+    return true;
+}
+
+/* Whether a limit is without a glob, or has one that a key can match. */
+static bool check_match(const struct reading *reading, const struct raw_limit *limit)
+{
+    if (!scalar_is_usable(limit->match))
+        return limit->match == NULL;
+    struct placed match = scalar_placed(limit->match);
+    if (scalar_has_text(limit->name, LIMIT_DEFAULT_NAME)) {
+        faults_add(reading->faults, match.line, match.column,
+                   "the limit named " LIMIT_DEFAULT_NAME " takes every key that no other limit "
+                   "matches; leave its match out");
+        return false;
+    }
+    static_assert(LIMIT_MATCH_MAX == KEY_MAX, "key_check checks a glob's length too");
+    if (key_check(match.text, strlen(match.text)) != KEY_OK) {
+        char shortened[CONFIG_SHORT_MAX];
+        faults_add(reading->faults, match.line, match.column,
+                   "match \"%s\" is not a glob; write 1 to %d bytes without control characters, "
+                   "such as api:*",
+                   config_shorten(match.text, shortened), LIMIT_MATCH_MAX);
+        return false;
+    }
+    return scalar_check_glob(reading->faults, "match", match);
+}
+
+/* How many overrides of a limit there is room for; the first beyond is reported. */
+static uint32_t admit_overrides(struct reading *reading, const struct raw_limit *limit)
+{
+    uint32_t count = limit->overrides_count, before = reading->overrides_seen;
+    uint32_t room = before < OVERRIDES_MAX ? OVERRIDES_MAX - before : 0;
+    reading->overrides_seen += count;
+    if (count <= room)
+        return count;
+    struct placed place = scalar_placed(limit->overrides[room].terms.place);
+    if (before <= OVERRIDES_MAX)
+        faults_add(reading->faults, place.line, place.column,
+                   "the limits have more overrides than the %d they may have together",
+                   OVERRIDES_MAX);
+    return room;
+}
+
+static void check_limit(struct reading *reading, uint32_t index)
+{
+    const struct raw_limit *limit = &reading->raw->limits[index];
+    struct limit_terms terms = {.shadow = scalar_flag(reading->faults, "shadow", limit->shadow)};
+    struct override_terms *overrides;
+    bool is_good = check_name(reading, index);
+    is_good &= check_match(reading, limit);
+    terms.buckets_count =
+        config_buckets_check(&limit->terms, "a limit takes burst and rate, or buckets",
+                             reading->tick_ms, reading->faults, terms.buckets);
+    terms.overrides_count = admit_overrides(reading, limit);
+    is_good &= config_overrides_check(limit, terms.overrides_count, reading->tick_ms,
+                                      reading->faults, &overrides);
+    terms.overrides = overrides;
+    if (is_good && terms.buckets_count > 0) {
+        terms.name = scalar_placed(limit->name).text;
+        terms.match = limit->match == NULL ? NULL : scalar_placed(limit->match).text;
+        if (!limits_add(reading->limits, &terms))
+            faults_add(reading->faults, 0, 0, "out of memory");
+    }
+    free(overrides);
+}
+
+bool config_limits_may_name(const struct raw_config *raw, const char *name)
+{
+    if (mapping_lacks(raw->place, "limits"))
+        return true;
+    for (uint32_t i = 0; i < raw->limits_count; i++)
+        if (!scalar_is_usable(raw->limits[i].name) || scalar_has_text(raw->limits[i].name, name))
+            return true;
+    return raw->limits_count == 0 && strcmp(name, LIMIT_DEFAULT_NAME) == 0;
+}
+
+/* Reports a file without a default limit. */
+static void check_default(const struct reading *reading)
+{
+    if (config_limits_may_name(reading->raw, LIMIT_DEFAULT_NAME))
+        return;
+    struct placed first = scalar_placed(reading->raw->limits[0].name);
+    faults_add(reading->faults, first.line, first.column,
+               "no limit here is named " LIMIT_DEFAULT_NAME "; one is required, for the keys that "
+               "no other limit matches");
+}
+
+struct limits *config_limits_check(const struct raw_config *raw, uint64_t tick_ms,
+                                   struct faults *faults)
+{
+    /* At the longest tick this refills its burst and no more, so that it goes with any tick. */
+    static const struct limit_terms fallback = {
+        .name = LIMIT_DEFAULT_NAME,
+        .buckets_count = 1,
+        .buckets = {{.burst = CONFIG_DEFAULT_BURST, .rate = CONFIG_DEFAULT_RATE}},
+    };
+    struct reading reading = {
+        .raw = raw,
+        .faults = faults,
+        .tick_ms = tick_ms,
+        .limits = limits_new(raw->limits_count == 0 ? 1 : raw->limits_count, tick_ms),
+    };
+    if (reading.limits == NULL) {
+        faults_add(faults, 0, 0, "out of memory");
+        return NULL;
+    }
+    for (uint32_t i = 0; i < raw->limits_count; i++)
+        check_limit(&reading, i);
+    check_default(&reading);
+    if (raw->limits_count == 0 && !limits_add(reading.limits, &fallback))
+        faults_add(faults, 0, 0, "out of memory");
+    return reading.limits;
+}

@@ -1,0 +1,40 @@
+#include "config/config.h"
+
+#include "config/check.h"
+#include "config/file.h"
+#include "config/schema.h"
+#include "config/shape.h"
+#include "config/state.h"
+
+#include <stdlib.h>
+
+static bool load_file(const char *path, struct config *config, struct faults *faults)
+{
+    size_t len;
+    char *bytes = config_file_read(path, &len, faults);
+    if (bytes == NULL)
+        return false;
+    struct config_copy copy = config_shape_check(bytes, len, faults);
+    free(bytes);
+    if (copy.yaml == NULL)
+        return false;
+
+    bool is_loaded = false;
+    struct raw_config *raw = config_raw_load(copy.yaml, copy.len, faults);
+    free(copy.yaml);
+    if (raw != NULL) {
+        config_state_check_apart(raw, path, faults);
+        is_loaded = config_check(raw, config, faults);
+    }
+    config_raw_free(raw);
+    return is_loaded;
+}
+
+bool config_load(const char *path, struct config *config, struct faults *faults)
+{
+    static const struct raw_config defaults = {0};
+    bool is_loaded =
+        path == NULL ? config_check(&defaults, config, faults) : load_file(path, config, faults);
+    faults_sort(faults);
+    return is_loaded;
+}

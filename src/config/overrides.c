@@ -1,0 +1,122 @@
+#include "config/overrides.h"
+
+#include "config/buckets.h"
+#include "config/scalar.h"
+#include "config/text.h"
+#include "limits/key.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char takes[] = "an override takes burst and rate, or buckets, or action";
+
+/* Whether the key of an override is one, or a glob that a key can match. */
+static bool check_key(const char *raw, struct faults *faults)
+{
+    if (!scalar_is_usable(raw))
+        return false;
+    struct placed key = scalar_placed(raw);
+    if (key_check(key.text, strlen(key.text)) != KEY_OK) {
+        char shortened[CONFIG_SHORT_MAX];
+        faults_add(faults, key.line, key.column,
+                   "key \"%s\" is neither a key nor a glob; write 1 to %d bytes without control "
+                   "characters, such as api:partner or api:*",
+                   config_shorten(key.text, shortened), KEY_MAX);
+        return false;
+    }
+    return scalar_check_glob(faults, "key", key);
+}
+
+/* Reads what an override puts in place of the limit's own buckets. */
+static bool check_terms(const struct raw_override *raw, uint64_t tick_ms, struct faults *faults,
+                        struct override_terms *terms)
+{
+    static const char *const actions[] = {"allow", "deny"};
+    if (raw->action == NULL) {
+        terms->buckets_count =
+            config_buckets_check(&raw->terms, takes, tick_ms, faults, terms->buckets);
+        return terms->buckets_count > 0;
+    }
+    bool is_deny = scalar_word(faults, "action", raw->action, actions, 2, 0) == 1;
+    terms->action = is_deny ? OVERRIDE_DENY : OVERRIDE_ALLOW;
+    if (raw->terms.burst == NULL && raw->terms.rate == NULL && raw->terms.buckets_count == 0)
+        return scalar_is_usable(raw->action);
+    struct placed place =
+        scalar_placed(scalar_is_usable(raw->action) ? raw->action : raw->terms.place);
+    faults_add(faults, place.line, place.column, "action is given beside %s; %s",
+               raw->terms.burst != NULL  ? "burst"
+               : raw->terms.rate != NULL ? "rate"
+                                         : "buckets",
+               takes);
+    return false;
+}
+
+static bool check_override(const struct raw_override *raw, uint64_t tick_ms, struct faults *faults,
+                           struct override_terms *terms)
+{
+    bool has_key = check_key(raw->key, faults);
+    if (has_key)
+        terms->key = scalar_placed(raw->key).text;
+    terms->until_s = scalar_until(faults, raw->until);
+    return check_terms(raw, tick_ms, faults, terms) && has_key;
+}
+
+/* By text, then in the order of the file. */
+static int by_text(const void *a, const void *b)
+{
+    const struct placed *one = a, *other = b;
+    int order = strcmp(one->text, other->text);
+    if (order == 0)
+        order = one->line < other->line ? -1 : one->line > other->line;
+    if (order == 0)
+        order = one->column < other->column ? -1 : one->column > other->column;
+    return order;
+}
+
+/* Reports keys that are there twice. Sorted, for there can be OVERRIDES_MAX of them. */
+static bool check_keys_differ(const struct raw_limit *raw, uint32_t count, struct faults *faults)
+{
+    struct placed *keys = calloc(count, sizeof *keys);
+    if (keys == NULL) {
+        faults_add(faults, 0, 0, "out of memory");
+        return false;
+    }
+    uint32_t usable = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (scalar_is_usable(raw->overrides[i].key))
+            keys[usable++] = scalar_placed(raw->overrides[i].key);
+    qsort(keys, usable, sizeof *keys, by_text);
+
+    bool do_differ = true;
+    for (uint32_t first = 0, i = 1; i < usable; i++) {
+        if (strcmp(keys[first].text, keys[i].text) != 0) {
+            first = i;
+            continue;
+        }
+        char shortened[CONFIG_SHORT_MAX];
+        faults_add(faults, keys[i].line, keys[i].column,
+                   "key \"%s\" has an override already, on line %zu; give each key of a limit one",
+                   config_shorten(keys[i].text, shortened), keys[first].line);
+        do_differ = false;
+    }
+    free(keys);
+    return do_differ;
+}
+
+bool config_overrides_check(const struct raw_limit *raw, uint32_t count, uint64_t tick_ms,
+                            struct faults *faults, struct override_terms **overrides)
+{
+    *overrides = NULL;
+    if (count == 0)
+        return true;
+    struct override_terms *terms = calloc(count, sizeof *terms);
+    if (terms == NULL) {
+        faults_add(faults, 0, 0, "out of memory");
+        return false;
+    }
+    bool is_good = check_keys_differ(raw, count, faults);
+    for (uint32_t i = 0; i < count; i++)
+        is_good &= check_override(&raw->overrides[i], tick_ms, faults, &terms[i]);
+    *overrides = terms;
+    return is_good;
+}

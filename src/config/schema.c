@@ -1,0 +1,178 @@
+#include "config/schema.h"
+
+#include "config/config.h"
+
+#include <assert.h>
+#include <malloc.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+/* Bytes. A file of nothing but the emptiest mappings, "{},", takes some 40 MB, and its
+ * faults are to be told; no valid file takes a quarter of that. */
+#define ALLOCATED_MAX (64u << 20)
+
+#define STRING(name, flags, structure, member)                                                     \
+    CYAML_FIELD_STRING_PTR(name, flags, structure, member, 0, CYAML_UNLIMITED)
+#define PLACE(structure, member) STRING(CONFIG_PLACE, CYAML_FLAG_OPTIONAL, structure, member)
+#define OPTIONAL_STRING(structure, member) STRING(#member, CYAML_FLAG_OPTIONAL, structure, member)
+#define REQUIRED_STRING(structure, member) STRING(#member, CYAML_FLAG_DEFAULT, structure, member)
+
+/* The least count of a list is 0 although an empty list is a fault: config_shape
+ * refuses whatever is left empty, and has this still load for the other checks. */
+#define LIST(name, structure, member, entry, max)                                                  \
+    CYAML_FIELD_SEQUENCE(name, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, structure, member, entry, \
+                         0, max)
+
+static const cyaml_schema_field_t bucket_fields[] = {
+    PLACE(struct raw_bucket, place),
+    REQUIRED_STRING(struct raw_bucket, name),
+    REQUIRED_STRING(struct raw_bucket, burst),
+    REQUIRED_STRING(struct raw_bucket, rate),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t bucket_entry = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_bucket, bucket_fields),
+};
+
+/* What must be there of these is for config_buckets to say: it depends on the others. */
+#define TERMS(structure)                                                                           \
+    STRING("burst", CYAML_FLAG_OPTIONAL, structure, terms.burst),                                  \
+        STRING("rate", CYAML_FLAG_OPTIONAL, structure, terms.rate),                                \
+        LIST("buckets", structure, terms.buckets, &bucket_entry, BUCKETS_MAX)
+
+static const cyaml_schema_field_t override_fields[] = {
+    PLACE(struct raw_override, terms.place),
+    REQUIRED_STRING(struct raw_override, key),
+    TERMS(struct raw_override),
+    OPTIONAL_STRING(struct raw_override, action),
+    OPTIONAL_STRING(struct raw_override, until),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t override_entry = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_override, override_fields),
+};
+
+static const cyaml_schema_field_t limit_fields[] = {
+    PLACE(struct raw_limit, terms.place),
+    REQUIRED_STRING(struct raw_limit, name),
+    OPTIONAL_STRING(struct raw_limit, match),
+    TERMS(struct raw_limit),
+    OPTIONAL_STRING(struct raw_limit, shadow),
+    LIST("overrides", struct raw_limit, overrides, &override_entry, OVERRIDES_MAX),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t limit_entry = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_limit, limit_fields),
+};
+
+static const cyaml_schema_value_t text_entry = {
+    CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, CYAML_UNLIMITED),
+};
+
+static const cyaml_schema_field_t check_fields[] = {
+    PLACE(struct raw_check, place),
+    REQUIRED_STRING(struct raw_check, name),
+    OPTIONAL_STRING(struct raw_check, limit),
+    REQUIRED_STRING(struct raw_check, key),
+    OPTIONAL_STRING(struct raw_check, deny_status),
+    OPTIONAL_STRING(struct raw_check, missing),
+    LIST("trusted_proxies", struct raw_check, trusted_proxies, &text_entry, CHECK_TRUSTED_MAX),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t check_entry = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_check, check_fields),
+};
+
+static const cyaml_schema_field_t log_fields[] = {
+    PLACE(struct raw_log, place),
+    OPTIONAL_STRING(struct raw_log, level),
+    OPTIONAL_STRING(struct raw_log, format),
+    OPTIONAL_STRING(struct raw_log, denials),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t config_fields[] = {
+    PLACE(struct raw_config, place),
+    LIST("listen", struct raw_config, listen, &text_entry, CONFIG_LISTEN_MAX),
+    LIST("admin_listen", struct raw_config, admin_listen, &text_entry, CONFIG_LISTEN_MAX),
+    OPTIONAL_STRING(struct raw_config, admin_token_file),
+    OPTIONAL_STRING(struct raw_config, socket_mode),
+    OPTIONAL_STRING(struct raw_config, socket_group),
+    OPTIONAL_STRING(struct raw_config, threads),
+    OPTIONAL_STRING(struct raw_config, tick),
+    OPTIONAL_STRING(struct raw_config, max_keys),
+    OPTIONAL_STRING(struct raw_config, state),
+    OPTIONAL_STRING(struct raw_config, when_full),
+    OPTIONAL_STRING(struct raw_config, headers),
+    CYAML_FIELD_MAPPING_PTR("log", CYAML_FLAG_OPTIONAL, struct raw_config, log, log_fields),
+    LIST("limits", struct raw_config, limits, &limit_entry, LIMITS_MAX),
+    LIST("checks", struct raw_config, checks, &check_entry, CHECKS_MAX),
+    CYAML_FIELD_END,
+};
+
+#define NAMES(fields) (sizeof(fields) / sizeof(fields)[0] - 2) /* the place and the end aside */
+static_assert(NAMES(config_fields) <= CONFIG_NAMES_MAX && NAMES(limit_fields) <= CONFIG_NAMES_MAX &&
+                  NAMES(override_fields) <= CONFIG_NAMES_MAX &&
+                  NAMES(bucket_fields) <= CONFIG_NAMES_MAX &&
+                  NAMES(check_fields) <= CONFIG_NAMES_MAX && NAMES(log_fields) <= CONFIG_NAMES_MAX,
+              "no mapping has more names than CONFIG_NAMES_MAX");
+
+const cyaml_schema_value_t config_schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct raw_config, config_fields),
+};
+
+/* libcyaml's allocator: `context` counts the bytes held, and ALLOCATED_MAX is the end of them.
+ * libcyaml has a list grow by one entry at a time; an eighth more keeps it from moving each time. */
+static void *allocate(void *context, void *block, size_t size)
+{
+    size_t *allocated = context, held = malloc_usable_size(block);
+    if (size == 0) {
+        *allocated -= held;
+        free(block);
+        return NULL;
+    }
+    if (block != NULL && size <= held)
+        return block;
+    if (block != NULL && size <= ALLOCATED_MAX)
+        size += size / 8;
+    bool has_room = size <= ALLOCATED_MAX && *allocated - held <= ALLOCATED_MAX - size;
+    void *moved = has_room ? realloc(block, size) : NULL;
+    if (moved != NULL)
+        *allocated += malloc_usable_size(moved) - held;
+    return moved;
+}
+
+/* No log: what it would say is in the faults, in words meant for the reader of the file. */
+static cyaml_config_t library(size_t *allocated)
+{
+    return (cyaml_config_t){
+        .mem_fn = allocate,
+        .mem_ctx = allocated,
+        .flags = CYAML_CFG_NO_ALIAS,
+    };
+}
+
+struct raw_config *config_raw_load(const char *yaml, size_t len, struct faults *faults)
+{
+    size_t allocated = 0;
+    cyaml_config_t config = library(&allocated);
+    cyaml_data_t *raw = NULL;
+    cyaml_err_t error =
+        cyaml_load_data((const uint8_t *)yaml, len, &config, &config_schema, &raw, NULL);
+    if (error == CYAML_OK)
+        return (struct raw_config *)raw;
+    faults_add(faults, 0, 0, "cannot be loaded: %s", cyaml_strerror(error));
+    return NULL;
+}
+
+void config_raw_free(struct raw_config *raw)
+{
+    /* What is held was counted by the load; here the count may wrap, and nothing looks at it. */
+    size_t allocated = 0;
+    cyaml_config_t config = library(&allocated);
+    cyaml_free(&config, &config_schema, raw, 0);
+}

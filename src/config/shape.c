@@ -1,0 +1,353 @@
+#include "config/shape.h"
+
+#include "config/events.h"
+#include "config/schema.h"
+#include "config/text.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NAMES_TEXT_MAX 256
+
+struct shape {
+    struct events events;
+    struct faults *faults;
+    FILE *copy;
+};
+
+/* How much of a value is in the copy. */
+enum taken {
+    TAKEN_NOT,
+    TAKEN_IN_PART, /* a list, without some of its entries */
+    TAKEN_WHOLE,
+};
+
+/* What a value belongs to: "limits" itself, or "an entry of " it. */
+struct slot {
+    const char *prefix, *name;
+};
+
+/* What became of a name in one mapping. */
+struct name_use {
+    size_t line; /* 0: not there */
+    enum taken taken;
+};
+
+static const char *kind_name(cyaml_type_e kind)
+{
+    return kind == CYAML_MAPPING    ? "names with values"
+           : kind == CYAML_SEQUENCE ? "a list"
+                                    : "a single value";
+}
+
+static cyaml_type_e event_kind(const yaml_event_t *event)
+{
+    return event->type == YAML_MAPPING_START_EVENT    ? CYAML_MAPPING
+           : event->type == YAML_SEQUENCE_START_EVENT ? CYAML_SEQUENCE
+                                                      : CYAML_STRING;
+}
+
+/* The names that a file may have in a mapping: all but the first, which is its place. */
+static const cyaml_schema_field_t *names_of(const cyaml_schema_value_t *mapping)
+{
+    const cyaml_schema_field_t *fields = mapping->mapping.fields;
+    assert(strcmp(fields[0].key, CONFIG_PLACE) == 0);
+    return fields + 1;
+}
+
+/* Writes the names that may, or that must, be in a mapping. */
+static void list_names(const cyaml_schema_field_t *fields, bool only_required,
+                       char text[NAMES_TEXT_MAX])
+{
+    size_t len = 0;
+    text[0] = '\0';
+    for (; fields->key != NULL; fields++) {
+        if (only_required && (fields->value.flags & CYAML_FLAG_OPTIONAL) != 0)
+            continue;
+        int written =
+            snprintf(text + len, NAMES_TEXT_MAX - len, "%s%s", len == 0 ? "" : ", ", fields->key);
+        assert(written > 0 && (size_t)written < NAMES_TEXT_MAX - len);
+        len += (size_t)written;
+    }
+}
+
+static void refuse_kind(struct shape *shape, struct slot slot, cyaml_type_e wanted)
+{
+    yaml_mark_t mark = shape->events.event.start_mark;
+    cyaml_type_e found = event_kind(&shape->events.event);
+    if (events_skip(&shape->events))
+        faults_add(shape->faults, EVENTS_AT(mark), "%s%s must be %s, not %s", slot.prefix,
+                   slot.name, kind_name(wanted), kind_name(found));
+}
+
+static void take_scalar(struct shape *shape)
+{
+    const yaml_event_t *event = &shape->events.event;
+    fprintf(shape->copy, "\"%zu:%zu ", EVENTS_AT(event->start_mark));
+    config_write_quotable(shape->copy, (const char *)event->data.scalar.value,
+                          event->data.scalar.length);
+    fputc('"', shape->copy);
+}
+
+static enum taken take_value(struct shape *shape, struct slot slot,
+                             const cyaml_schema_value_t *schema);
+
+static enum taken take_list(struct shape *shape, const char *name,
+                            const cyaml_schema_value_t *schema)
+{
+    struct events *events = &shape->events;
+    yaml_mark_t start = events->event.start_mark;
+    size_t entries = 0, written = 0, max = schema->sequence.max;
+    fputc('[', shape->copy);
+    while (events_next(events) && events->event.type != YAML_SEQUENCE_END_EVENT) {
+        entries++;
+        if (entries == max + 1)
+            faults_add(shape->faults, EVENTS_AT(events->event.start_mark),
+                       "%s has more entries than the %zu it may have", name, max);
+        if (entries > max) {
+            events_skip(events);
+        } else if (take_value(shape, (struct slot){"an entry of ", name}, schema->sequence.entry) !=
+                   TAKEN_NOT) {
+            fputs(",\n", shape->copy);
+            written++;
+        }
+    }
+    fputc(']', shape->copy);
+    if (entries == 0 && !events->is_stopped)
+        faults_add(shape->faults, EVENTS_AT(start),
+                   "%s is an empty list; it takes 1 to %zu entries", name, max);
+    bool is_whole = entries > 0 && written == entries && !events->is_stopped;
+    return is_whole ? TAKEN_WHOLE : TAKEN_IN_PART;
+}
+
+static void refuse_name(struct shape *shape, const cyaml_schema_field_t *fields)
+{
+    const yaml_event_t *event = &shape->events.event;
+    char names[NAMES_TEXT_MAX], shortened[CONFIG_SHORT_MAX];
+    list_names(fields, false, names);
+    if (event_has_nul(event))
+        faults_add(shape->faults, EVENTS_AT(event->start_mark),
+                   "a name with a NUL character in it; the names here are %s", names);
+    else
+        faults_add(shape->faults, EVENTS_AT(event->start_mark),
+                   "unknown name \"%s\"; the names here are %s",
+                   config_shorten((const char *)event->data.scalar.value, shortened), names);
+}
+
+/* The index of the field that a scalar names, or -1. */
+static int find_field(const yaml_event_t *scalar, const cyaml_schema_field_t *fields)
+{
+    const char *name = (const char *)scalar->data.scalar.value;
+    for (int i = 0; fields[i].key != NULL; i++)
+        if (!event_has_nul(scalar) && strcmp(fields[i].key, name) == 0)
+            return i;
+    return -1;
+}
+
+/* Takes the name that begins with the current event. Its index, or -1: its value is not wanted. */
+static int take_name(struct shape *shape, const cyaml_schema_field_t *fields,
+                     const struct name_use uses[])
+{
+    const yaml_event_t *event = &shape->events.event;
+    if (event->type == YAML_ALIAS_EVENT)
+        return -1;
+    if (event->type != YAML_SCALAR_EVENT) {
+        refuse_kind(shape, (struct slot){"", "a name"}, CYAML_STRING);
+        return -1;
+    }
+    int index = find_field(event, fields);
+    if (index < 0) {
+        refuse_name(shape, fields);
+        return -1;
+    }
+    if (uses[index].line != 0) {
+        faults_add(shape->faults, EVENTS_AT(event->start_mark),
+                   "%s is given twice; the first is on line %zu", fields[index].key,
+                   uses[index].line);
+        return -1;
+    }
+    return index;
+}
+
+static void take_pair(struct shape *shape, const cyaml_schema_field_t *fields,
+                      struct name_use uses[])
+{
+    size_t line = shape->events.event.start_mark.line + 1;
+    int index = take_name(shape, fields, uses);
+    if (index >= 0)
+        uses[index].line = line;
+    if (!events_next(&shape->events))
+        return;
+    if (index < 0) {
+        events_skip(&shape->events);
+        return;
+    }
+    const cyaml_schema_field_t *field = &fields[index];
+    uses[index].taken = take_value(shape, (struct slot){"", field->key}, &field->value);
+    if (uses[index].taken != TAKEN_NOT)
+        fputs(",\n", shape->copy);
+}
+
+/* Reports a name that is required and not there. */
+static void report_missing(struct shape *shape, yaml_mark_t start,
+                           const cyaml_schema_field_t *fields, const char *name)
+{
+    char required[NAMES_TEXT_MAX];
+    list_names(fields, true, required);
+    bool is_only_one = strcmp(required, name) == 0;
+    faults_add(shape->faults, EVENTS_AT(start), "%s is missing; %s%s", name,
+               is_only_one ? "it is required here" : "required here are ",
+               is_only_one ? "" : required);
+}
+
+/* Reports what is missing. An empty string stands in the copy for each scalar
+ * that is missing or faulty: it keeps to the schema, and no other value is empty. */
+static void complete_mapping(struct shape *shape, yaml_mark_t start,
+                             const cyaml_schema_field_t *fields, const struct name_use uses[])
+{
+    for (size_t i = 0; fields[i].key != NULL; i++) {
+        bool is_required = (fields[i].value.flags & CYAML_FLAG_OPTIONAL) == 0;
+        bool is_missing = is_required && uses[i].line == 0;
+        if (is_missing && !shape->events.is_stopped)
+            report_missing(shape, start, fields, fields[i].key);
+        bool is_faulty = uses[i].line != 0 && uses[i].taken == TAKEN_NOT;
+        if (fields[i].value.type == CYAML_STRING && (is_missing || is_faulty))
+            fprintf(shape->copy, "%s: \"\",\n", fields[i].key);
+    }
+}
+
+/* Writes where a mapping begins, and what the file has in it, or may have, that
+ * the copy lacks at least in part. */
+static void write_place(struct shape *shape, yaml_mark_t start, const cyaml_schema_field_t *fields,
+                        const struct name_use uses[])
+{
+    fprintf(shape->copy, "%s: \"%zu:%zu ,", CONFIG_PLACE, EVENTS_AT(start));
+    for (size_t i = 0; fields[i].key != NULL; i++) {
+        bool may_be_there = uses[i].line != 0 || shape->events.is_stopped;
+        if (may_be_there && uses[i].taken != TAKEN_WHOLE)
+            fprintf(shape->copy, "%s,", fields[i].key);
+    }
+    fputs("\",\n", shape->copy);
+}
+
+static void take_mapping(struct shape *shape, const cyaml_schema_field_t *fields)
+{
+    struct events *events = &shape->events;
+    struct name_use uses[CONFIG_NAMES_MAX] = {{0}};
+    yaml_mark_t start = events->event.start_mark;
+    fputs("{\n", shape->copy);
+    while (events_next(events) && events->event.type != YAML_MAPPING_END_EVENT)
+        take_pair(shape, fields, uses);
+    complete_mapping(shape, start, fields, uses);
+    write_place(shape, start, fields, uses);
+    fputc('}', shape->copy);
+}
+
+/* Whether a value is fit to be taken; if not, it is reported and passed over. */
+static bool admit_value(struct shape *shape, struct slot slot, cyaml_type_e wanted)
+{
+    const yaml_event_t *event = &shape->events.event;
+    if (event->type == YAML_ALIAS_EVENT)
+        return false;
+    if (event_is_empty(event)) {
+        faults_add(shape->faults, EVENTS_AT(event->start_mark), "%s%s is empty; it takes %s",
+                   slot.prefix, slot.name, kind_name(wanted));
+        return false;
+    }
+    if (event_kind(event) != wanted) {
+        refuse_kind(shape, slot, wanted);
+        return false;
+    }
+    if (wanted == CYAML_STRING && event_has_nul(event)) {
+        faults_add(shape->faults, EVENTS_AT(event->start_mark),
+                   "%s%s has a NUL character in it, which no value may have", slot.prefix,
+                   slot.name);
+        return false;
+    }
+    return true;
+}
+
+/* Takes the node that begins with the current event. */
+static enum taken take_value(struct shape *shape, struct slot slot,
+                             const cyaml_schema_value_t *schema)
+{
+    if (!admit_value(shape, slot, schema->type))
+        return TAKEN_NOT;
+    bool is_named = slot.prefix[0] == '\0';
+    if (is_named)
+        fprintf(shape->copy, "%s: ", slot.name);
+    switch ((int)schema->type) {
+    case CYAML_MAPPING:
+        take_mapping(shape, names_of(schema));
+        return TAKEN_WHOLE;
+    case CYAML_SEQUENCE:
+        return take_list(shape, slot.name, schema);
+    default:
+        assert(schema->type == CYAML_STRING); /* the schema has no other types */
+        take_scalar(shape);
+        return TAKEN_WHOLE;
+    }
+}
+
+/* Takes the one document of the stream. Returns whether anything of it is in the copy. */
+static bool take_stream(struct shape *shape)
+{
+    struct events *events = &shape->events;
+    struct slot root = {"the configuration", ""};
+    bool is_written = false;
+    if (!events_next(events) || !events_next(events))
+        return false;
+    if (events->event.type == YAML_STREAM_END_EVENT) {
+        faults_add(shape->faults, 1, 1, "the configuration is empty; it takes %s",
+                   kind_name(CYAML_MAPPING));
+        return false;
+    }
+    if (events_next(events))
+        is_written = take_value(shape, root, &config_schema) != TAKEN_NOT;
+    if (events_next(events) && events_next(events) && events->event.type != YAML_STREAM_END_EVENT)
+        faults_add(shape->faults, EVENTS_AT(events->event.start_mark),
+                   "a second document begins; the configuration is one document");
+    return is_written;
+}
+
+static void close_copy(struct shape *shape, bool is_wanted, struct config_copy *copy)
+{
+    bool failed = ferror(shape->copy) != 0;
+    failed |= fclose(shape->copy) != 0;
+    failed |= copy->yaml == NULL; /* which glibc leaves at its last allocation without an error */
+    if (failed)
+        faults_add(shape->faults, 0, 0, "out of memory");
+    if (failed || !is_wanted) {
+        free(copy->yaml);
+        copy->yaml = NULL;
+    }
+}
+
+struct config_copy config_shape_check(char *bytes, size_t len, struct faults *faults)
+{
+    struct config_copy copy = {0};
+    struct shape shape = {.faults = faults};
+    if (len >= 2 && (memcmp(bytes, "\xff\xfe", 2) == 0 || memcmp(bytes, "\xfe\xff", 2) == 0)) {
+        faults_add(faults, 0, 0, "is UTF-16 text; the configuration must be UTF-8");
+        return copy;
+    }
+    /* The byte order mark of UTF-8 is skipped here: it would count as a column. */
+    size_t mark_len = len >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+    bytes += mark_len;
+    len -= mark_len;
+
+    config_mend_characters(bytes, len, faults);
+    if (!events_init(&shape.events, bytes, len, faults))
+        return copy;
+    shape.copy = open_memstream(&copy.yaml, &copy.len);
+    if (shape.copy == NULL) {
+        faults_add(faults, 0, 0, "out of memory");
+    } else {
+        bool is_written = take_stream(&shape);
+        close_copy(&shape, is_written, &copy);
+    }
+    events_release(&shape.events);
+    return copy;
+}

@@ -1,0 +1,57 @@
+#include "config/state.h"
+
+#include "config/scalar.h"
+#include "config/text.h"
+
+#include <assert.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/stat.h>
+
+void config_state_check(const struct raw_config *raw, struct faults *faults, struct config *config)
+{
+    if (!scalar_is_usable(raw->state))
+        return;
+    struct placed path = scalar_placed(raw->state);
+    size_t len = strlen(path.text);
+    if (path.text[0] != '/' || path.text[len - 1] == '/' || len > CONFIG_PATH_MAX) {
+        char shortened[CONFIG_SHORT_MAX];
+        faults_add(faults, path.line, path.column,
+                   "state \"%s\" is not the path of a file; write an absolute one of at most 1023 "
+                   "bytes, such as /var/lib/allowd/state",
+                   config_shorten(path.text, shortened));
+        return;
+    }
+    memcpy(config->state, path.text, len + 1);
+}
+static_assert(CONFIG_PATH_MAX == 1023, "the text says so");
+
+static bool is_same_file(const char *a, const char *b)
+{
+    struct stat first, second;
+    return strcmp(a, b) == 0 || (stat(a, &first) == 0 && stat(b, &second) == 0 &&
+                                 first.st_dev == second.st_dev && first.st_ino == second.st_ino);
+}
+
+static void refuse(struct faults *faults, struct placed path, const char *what)
+{
+    char shortened[CONFIG_SHORT_MAX];
+    faults_add(faults, path.line, path.column,
+               "state \"%s\" is %s; write the path of a file that is for the state alone, such as "
+               "/var/lib/allowd/state",
+               config_shorten(path.text, shortened), what);
+}
+
+void config_state_check_apart(const struct raw_config *raw, const char *path, struct faults *faults)
+{
+    if (!scalar_is_usable(raw->state))
+        return;
+    struct placed state = scalar_placed(raw->state);
+    if (state.text[0] != '/')
+        return; /* is a fault already */
+    if (is_same_file(state.text, path))
+        refuse(faults, state, "this configuration");
+    if (scalar_is_usable(raw->admin_token_file) &&
+        is_same_file(state.text, scalar_placed(raw->admin_token_file).text))
+        refuse(faults, state, "the admin_token_file");
+}

@@ -1,0 +1,13 @@
+/*
+ * The file of the token that admins send.
+ *
+ * Owns nothing; the token's text is wiped once its hash is taken. One thread.
+ * Blocks on the disk, and on nothing else. Errors: faults, which never show a token.
+ */
+#pragma once
+
+#include "config/config.h"
+#include "config/schema.h"
+
+/* Reads the file, if there is one, and gives the token to the contract. */
+void config_token_check(const struct raw_config *raw, struct faults *faults, struct config *config);

@@ -1,0 +1,425 @@
+#include "daemon/keeper.h"
+
+#include "base/clock.h"
+#include "log/log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <sodium/core.h>
+#include <sodium/randombytes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    WAIT_MS = 10000, /* for the other process: a drain takes 5 s at most */
+    LOOK_MS = 20,
+    WATCH_MS = 5000, /* for the file to be removed */
+};
+
+static_assert((int)STORE_BOOT_ID_BYTES == (int)CLOCK_BOOT_ID_BYTES, "both mean the kernel's");
+
+/* What the beginning of a brain needs, and what has been found out so far. */
+struct opening {
+    struct keeper *keeper;
+    const struct config *config;
+    const struct limits_question *limits;
+    struct moment moment;
+    uint64_t refused; /* files put aside */
+};
+
+static struct moment moment_now(void)
+{
+    struct moment moment = {clock_now_ns(&clock_system), clock_wall_ns(&clock_system), {0}};
+    clock_boot_id(moment.boot_id);
+    return moment;
+}
+
+/* ---- without a file ---- */
+
+static bool make_seed(uint8_t seed[TABLE_SEED_BYTES])
+{
+    if (sodium_init() < 0) {
+        log_error("cannot get random bytes");
+        return false;
+    }
+    randombytes_buf(seed, TABLE_SEED_BYTES);
+    return true;
+}
+
+static struct brain *begin_in_memory(const struct opening *opening)
+{
+    uint8_t seed[TABLE_SEED_BYTES];
+    if (!make_seed(seed))
+        return NULL;
+    struct brain *brain =
+        brain_new(opening->limits, opening->config->max_keys, seed, opening->moment.now_ns);
+    if (brain == NULL)
+        log_error("cannot map memory for max_keys: %s", strerror(errno));
+    return brain;
+}
+
+static const char *name_of(int error)
+{
+    switch (error) {
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return "the state file cannot be written; the log says which";
+    case EDQUOT:
+    case EFBIG:
+    case ENOSPC:
+        return "there is no room for the state file; the log says which";
+    default:
+        return "the state file cannot be used; the log says which";
+    }
+}
+
+static struct brain *do_without(struct opening *opening, const char *doing, int error)
+{
+    log_error("cannot %s %s: %s; serving without it: at the end of this process all is forgotten",
+              doing, opening->keeper->path, strerror(error));
+    state_file_close(&opening->keeper->file);
+    struct brain *brain = begin_in_memory(opening);
+    if (brain != NULL)
+        brain_lose_state(brain, name_of(error));
+    return brain;
+}
+
+/* ---- with one ---- */
+
+static void make_private(const char *path, const struct state_file *file)
+{
+    bool was_shared = false;
+    int error = state_file_make_private(file, &was_shared);
+    if (error != 0)
+        log_warning("cannot take %s away from others: %s; chown it, and chmod 0600", path,
+                    strerror(error));
+    else if (was_shared)
+        log_warning("%s could be read or written by others, who may have given tokens away; it is "
+                    "0600 now",
+                    path);
+}
+
+static struct brain *no_memory(void)
+{
+    log_error("out of memory");
+    return NULL;
+}
+
+static struct brain *begin(struct opening *opening)
+{
+    struct keeper *keeper = opening->keeper;
+    uint8_t seed[TABLE_SEED_BYTES];
+    size_t bytes = store_bytes(opening->config->max_keys);
+    make_private(keeper->path, &keeper->file);
+    int error = state_file_clear(&keeper->file, bytes);
+    if (error == 0)
+        error = state_file_map(&keeper->file, bytes);
+    if (error != 0)
+        return do_without(opening, "begin the state in", error);
+    if (!make_seed(seed))
+        return NULL;
+    store_begin(&keeper->stores[0], keeper->file.memory, opening->config->max_keys, seed);
+    struct brain *brain = brain_new_stored(opening->limits, &keeper->stores[0], &opening->moment);
+    if (brain == NULL)
+        return no_memory();
+    log_info("state %s is new", keeper->path);
+    return brain;
+}
+
+/* One file more, named by the path and some more letters. */
+static bool beside(const struct keeper *keeper, const char *more, char path[CONFIG_PATH_MAX + 16])
+{
+    int len = snprintf(path, CONFIG_PATH_MAX + 16, "%s.%s", keeper->path, more);
+    return len > 0 && len < CONFIG_PATH_MAX + 16;
+}
+
+static struct brain *refuse(struct opening *opening, const char *why)
+{
+    struct keeper *keeper = opening->keeper;
+    char aside[CONFIG_PATH_MAX + 16];
+    opening->refused++;
+    if (!beside(keeper, "refused", aside) || rename(keeper->path, aside) != 0)
+        return do_without(opening, "put aside the refused state", errno);
+    log_error("state %s is refused: %s; it is kept as %s, and a new one is begun", keeper->path,
+              why, aside);
+    /* Who waits for its lock finds then that another one has taken its place. */
+    struct state_file refused = keeper->file;
+    keeper->file = (struct state_file){.descriptor = -1};
+    int error = state_file_open(&keeper->file, keeper->path);
+    state_file_close(&refused);
+    return error == 0 ? begin(opening) : do_without(opening, "open the state", error);
+}
+
+/* ---- another number of keys ---- */
+
+/* Whether it is nothing, or what a move that was cut short has left. EEXIST: it is neither. */
+static int check_is_ours(struct state_file *file)
+{
+    size_t bytes;
+    int error = state_file_length(file, &bytes);
+    if (error != 0 || state_file_is_blank(file))
+        return error;
+    error = state_file_map(file, bytes);
+    if (error != 0)
+        return error;
+    bool is_ours = store_has_begun(file->memory, bytes);
+    state_file_unmap(file);
+    return is_ours ? 0 : EEXIST;
+}
+
+static int open_ours(struct state_file *file, const char *path)
+{
+    int error = state_file_open(file, path);
+    if (error != 0)
+        return error;
+    error = check_is_ours(file);
+    if (error != 0)
+        state_file_close(file);
+    return error;
+}
+
+/* Why there can be no file of a path beside the state, and what to do. */
+static const char *obstacle_of(int error)
+{
+    switch (error) {
+    case EEXIST:
+    case EINVAL:
+    case EISDIR:
+    case ELOOP:
+    case ENXIO:
+        return "something else is there; move it away, then restart";
+    default:
+        return strerror(error);
+    }
+}
+
+/* One that is open, all zeros and mapped; what was there of somebody else's stays. */
+static int make_next(struct state_file *file, const char *path, size_t bytes)
+{
+    int error = open_ours(file, path);
+    if (error != 0)
+        return error;
+    make_private(path, file);
+    error = state_file_clear(file, bytes);
+    if (error == 0)
+        error = state_file_map(file, bytes);
+    if (error == 0)
+        return 0;
+    state_file_close(file);
+    unlink(path);
+    return error;
+}
+
+/* For another max_keys than the file was made for: all goes over into one that takes its place
+ * when it is whole. */
+static void move(struct opening *opening, struct brain *brain)
+{
+    struct keeper *keeper = opening->keeper;
+    const struct store *from = &keeper->stores[0];
+    struct state_file next = {.descriptor = -1};
+    char path[CONFIG_PATH_MAX + 16];
+    beside(keeper, "new", path);
+    int error = make_next(&next, path, store_bytes(opening->config->max_keys));
+    if (error != 0) {
+        log_error("cannot make %s: %s; max_keys stays %u", path, obstacle_of(error),
+                  from->max_keys);
+        return;
+    }
+    store_begin(&keeper->stores[1], next.memory, opening->config->max_keys, from->seed);
+    brain_move(brain, &keeper->stores[1]);
+    log_info("state %s: moved from max_keys %u to %u", keeper->path, from->max_keys,
+             opening->config->max_keys);
+    if (state_file_failures() > 0)
+        error = ENOSPC;
+    else if (fsync(next.descriptor) != 0 || rename(path, keeper->path) != 0)
+        error = errno;
+    state_file_close(&keeper->file); /* nobody has the file of that path in between */
+    keeper->file = next;
+    if (error == 0)
+        return;
+    log_error("cannot put %s in place: %s; serving without it: at the end of this process what "
+              "was taken in it is forgotten",
+              path, strerror(error));
+    unlink(path);
+    keeper->is_lost = true;
+    brain_lose_state(brain, name_of(error));
+}
+
+static struct brain *go_on(struct opening *opening)
+{
+    struct keeper *keeper = opening->keeper;
+    struct brain *brain = NULL;
+    const char *why = "";
+    uint32_t keys;
+    switch (brain_restore(&brain, opening->limits, &keeper->stores[0], &opening->moment, &why)) {
+    case BRAIN_RESTORED:
+        make_private(keeper->path, &keeper->file);
+        keys = brain_keys(brain);
+        log_info("state %s: %u key%s restored", keeper->path, keys, keys == 1 ? "" : "s");
+        if (keeper->stores[0].max_keys != opening->config->max_keys)
+            move(opening, brain);
+        return brain;
+    case BRAIN_DAMAGED:
+        return refuse(opening, why);
+    case BRAIN_NO_MEMORY:
+        break;
+    }
+    return no_memory();
+}
+
+static struct brain *take_up(struct opening *opening)
+{
+    struct keeper *keeper = opening->keeper;
+    const char *why = "";
+    size_t bytes;
+    int error = state_file_length(&keeper->file, &bytes);
+    if (error != 0)
+        return do_without(opening, "look at the state", error);
+    if (bytes == 0)
+        return begin(opening);
+    error = state_file_map(&keeper->file, bytes);
+    if (error != 0)
+        return do_without(opening, "map the state", error);
+    switch (store_find(&keeper->stores[0], keeper->file.memory, bytes, &why)) {
+    case STORE_FOUND:
+        return go_on(opening);
+    case STORE_REFUSED:
+        return refuse(opening, why);
+    case STORE_BLANK:
+        if (!state_file_is_blank(&keeper->file))
+            return refuse(opening, "it is no state of allowd's");
+        break;
+    case STORE_BEGUN:
+        break;
+    }
+    state_file_unmap(&keeper->file);
+    return begin(opening);
+}
+
+/* ---- opening ---- */
+
+/* SIGTERM or SIGINT if one comes within LOOK_MS, else 0. A SIGHUP goes on waiting, for a reload
+ * when there is something to reload. */
+static int next_end(void)
+{
+    const struct timespec timeout = {.tv_nsec = LOOK_MS * (long)NS_PER_MS};
+    sigset_t ends;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    int number = sigtimedwait(&ends, NULL, &timeout);
+    return number > 0 ? number : 0;
+}
+
+static int open_in_turn(struct keeper *keeper)
+{
+    int error = state_file_open(&keeper->file, keeper->path);
+    if (error == EWOULDBLOCK)
+        log_info("waiting for the process that still has the state %s", keeper->path);
+    for (int waited_ms = 0; error == EWOULDBLOCK && waited_ms < WAIT_MS; waited_ms += LOOK_MS) {
+        keeper->ended_by = next_end();
+        if (keeper->ended_by != 0)
+            return EINTR;
+        error = state_file_open(&keeper->file, keeper->path);
+    }
+    return error;
+}
+
+/* What no waiting and no other disk would help with: what to do, or NULL. */
+static const char *remedy_of(int error)
+{
+    switch (error) {
+    case EWOULDBLOCK:
+        return "another process has it; end that one, or give each a file of its own";
+    case ENOENT:
+        return "its directory does not exist; make one that belongs to allowd's user alone";
+    case EINVAL:
+    case EISDIR:
+    case ELOOP:
+    case ENOTDIR:
+    case ENXIO:
+        return "that is something else; write the path of a file that is allowd's alone";
+    default:
+        return NULL;
+    }
+}
+
+struct brain *keeper_open(struct keeper *keeper, const struct config *config,
+                          const struct limits_question *limits)
+{
+    struct opening opening = {
+        .keeper = keeper,
+        .config = config,
+        .limits = limits,
+        .moment = moment_now(),
+    };
+    *keeper = (struct keeper){.path = config->state, .file = {.descriptor = -1}};
+    if (keeper->path[0] == '\0')
+        return begin_in_memory(&opening);
+    signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is an error like others */
+    int error = open_in_turn(keeper);
+    if (keeper->ended_by != 0) {
+        log_info("%s: no longer waiting for the state %s", strsignal(keeper->ended_by),
+                 keeper->path);
+        return NULL;
+    }
+    const char *remedy = remedy_of(error);
+    if (remedy != NULL) {
+        log_error("cannot use the state %s: %s", keeper->path, remedy);
+        return NULL;
+    }
+    opening.moment = moment_now();
+    struct brain *brain =
+        error == 0 ? take_up(&opening) : do_without(&opening, "open the state", error);
+    if (brain != NULL)
+        brain_count_refused(brain, opening.refused);
+    return brain;
+}
+
+/* ---- while it serves ---- */
+
+int keeper_timeout_ms(const struct keeper *keeper, uint64_t now_ns)
+{
+    if (keeper->file.descriptor < 0 || keeper->is_lost)
+        return -1;
+    if (keeper->look_due_ns <= now_ns)
+        return 0;
+    return (int)((keeper->look_due_ns - now_ns - 1) / NS_PER_MS + 1);
+}
+
+const char *keeper_look(struct keeper *keeper, uint64_t now_ns)
+{
+    if (keeper->file.descriptor < 0 || keeper->is_lost)
+        return NULL;
+    keeper->look_due_ns = now_ns + (uint64_t)WATCH_MS * NS_PER_MS;
+    if (!state_file_has_left(&keeper->file, keeper->path))
+        return NULL;
+    keeper->is_lost = true;
+    log_error("state %s is no longer there: it, or its directory, was removed or replaced; serving "
+              "goes on from memory, and at the end of this process all is forgotten; restart to "
+              "take up what is there",
+              keeper->path);
+    return "the state file was removed or replaced; the log says which";
+}
+
+void keeper_tell_failure(struct keeper *keeper)
+{
+    eventfd_t count;
+    keeper->is_lost = true;
+    eventfd_read(state_file_failure(), &count);
+    log_error(
+        "state %s has failed: its disk is full or failing, or the file was cut short; serving "
+        "goes on from memory, and what is taken from now on may be forgotten at the end; make "
+        "room, then restart",
+        keeper->path);
+}
+
+void keeper_close(struct keeper *keeper)
+{
+    state_file_close(&keeper->file);
+}

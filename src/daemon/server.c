@@ -1,0 +1,532 @@
+#include "daemon/server.h"
+
+#include "actor/watchdog.h"
+#include "daemon/front.h"
+#include "daemon/inherited.h"
+#include "daemon/keeper.h"
+#include "log/log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+enum {
+    CONNECTIONS_MAX = 4096, /* of all front-ends together */
+    DESCRIPTORS_SPARE = 16, /* for what is neither a connection, a listener nor a front-end's */
+    /* its epoll sets, its eventfd, and who has no room */
+    DESCRIPTORS_PER_FRONT = 6 + HTTP_LEAVING_SPARE,
+};
+
+struct server {
+    struct config *config;
+    const char *config_path;
+    bool listen_fixed;
+    int signals;             /* a signalfd */
+    int done;                /* an eventfd: front-ends that have ended */
+    struct reload_desk desk; /* where front-ends ask for reloads */
+    struct keeper keeper;
+    struct brain *brain; /* until the state thread has it */
+    struct state state;
+    struct batch control; /* what this thread asks of the state thread */
+    struct watchdog watchdog;
+    struct notify notify;
+    unsigned limits_count; /* in force */
+    /* there is room for: not what is configured if a state cannot be moved */
+    uint32_t max_keys;
+    unsigned listeners_count, fronts_count;
+    atomic_uint fronts_with_room;
+    struct listener listeners[INHERITED_MAX + 2 * CONFIG_LISTEN_MAX];
+    struct front fronts[CONFIG_THREADS_MAX];
+};
+
+/* ---- start ---- */
+
+static bool fail(const char *doing, int error)
+{
+    log_error("cannot %s: %s", doing, strerror(error));
+    return false;
+}
+
+static bool open_signals(struct server *server)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    signal(SIGPIPE, SIG_IGN);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    server->signals = signalfd(-1, &set, SFD_CLOEXEC);
+    server->done = eventfd(0, EFD_CLOEXEC);
+    return (server->signals >= 0 && server->done >= 0) || fail("open a signalfd", errno);
+}
+
+static bool open_log(void)
+{
+    int error = log_open();
+    return error == 0 || fail("open a pipe", error);
+}
+
+static bool start_log(void)
+{
+    int error = log_start();
+    return error == 0 || fail("start the log's thread", error);
+}
+
+static bool open_desk(struct server *server)
+{
+    int error = reload_desk_open(&server->desk);
+    return error == 0 || fail("open a pipe", error);
+}
+
+static struct limits_question question_of(const struct config *config)
+{
+    return (struct limits_question){
+        .limits = config->limits,
+        .when_full = config->when_full,
+        .date_s = clock_date_s(&clock_system),
+    };
+}
+
+/* Before the log has a thread, for whoever waits for a state wants to be told. */
+static bool open_state(struct server *server)
+{
+    const struct limits_question limits = question_of(server->config);
+    server->brain = keeper_open(&server->keeper, server->config, &limits);
+    if (server->brain == NULL)
+        return false;
+    server->max_keys = brain_max_keys(server->brain);
+    return true;
+}
+
+static bool start_state(struct server *server)
+{
+    int error = batch_init(&server->control);
+    if (error == 0)
+        error = watchdog_init(&server->watchdog, &server->state.mailbox, server->notify.watchdog_ns,
+                              clock_now_ns(&clock_system));
+    if (error == 0)
+        error = state_start(&server->state, server->brain, clock_system);
+    if (error != 0)
+        return fail("start the state thread", error);
+    server->brain = NULL;
+    return true;
+}
+
+static bool open_listener(struct server *server, const struct address *address, bool is_admin)
+{
+    struct listener *listener = &server->listeners[server->listeners_count];
+    char text[ADDRESS_TEXT_MAX];
+    const char *doing = "";
+    int error = listener_open(listener, address, &server->config->sockets, &doing);
+    address_print(error == 0 ? &listener->address : address, text);
+    if (error != 0) {
+        log_error("cannot %s %s: %s", doing, text, strerror(error));
+        return false;
+    }
+    listener->is_admin = is_admin;
+    server->listeners_count++;
+    log_info("listening %son %s", is_admin ? "for admins " : "", text);
+    return true;
+}
+
+/* The inherited socket of an address, or NULL. */
+static struct listener *find_inherited(struct server *server, const struct address *address)
+{
+    for (unsigned i = 0; i < server->listeners_count; i++)
+        if (server->listeners[i].is_inherited &&
+            address_equal(&server->listeners[i].address, address))
+            return &server->listeners[i];
+    return NULL;
+}
+
+static bool serve_addresses(struct server *server, const struct address *addresses, uint32_t count,
+                            bool is_admin)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct listener *inherited = find_inherited(server, &addresses[i]);
+        if (inherited != NULL)
+            inherited->is_admin = is_admin;
+        else if (!open_listener(server, &addresses[i], is_admin))
+            return false;
+    }
+    return true;
+}
+
+/* The inherited sockets, and the addresses that someone asked for and that none
+ * of those has; the default one only if there is nothing else. */
+static bool open_listeners(struct server *server)
+{
+    const struct config *config = server->config;
+    if (!inherited_take(server->listeners, &server->listeners_count))
+        return false;
+    bool is_default = !server->listen_fixed && !config->listen_is_given;
+    uint32_t listen_count = server->listeners_count > 0 && is_default ? 0 : config->listen_count;
+    return serve_addresses(server, config->listen, listen_count, false) &&
+           serve_addresses(server, config->admin_listen, config->admin_listen_count, true);
+}
+
+static_assert(CONNECTIONS_MAX <= BATCH_MAX, "each connection has room in the batch");
+
+/* Raises the limit on descriptors as far as it is of use; how many connections
+ * each front-end may have, at least one. */
+static unsigned connections_per_front(const struct server *server)
+{
+    struct rlimit limit = {0, 0};
+    unsigned fronts = server->config->threads;
+    rlim_t spare = DESCRIPTORS_SPARE + fronts * DESCRIPTORS_PER_FRONT + server->listeners_count;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < CONNECTIONS_MAX + spare) {
+        limit.rlim_cur =
+            limit.rlim_max < CONNECTIONS_MAX + spare ? limit.rlim_max : CONNECTIONS_MAX + spare;
+        setrlimit(RLIMIT_NOFILE, &limit);
+        getrlimit(RLIMIT_NOFILE, &limit);
+    }
+    rlim_t usable = limit.rlim_cur > spare ? limit.rlim_cur - spare : 0;
+    unsigned each = (unsigned)(usable < CONNECTIONS_MAX ? usable : CONNECTIONS_MAX) / fronts;
+    return each == 0 ? 1 : each;
+}
+
+static bool start_fronts(struct server *server)
+{
+    unsigned connections = connections_per_front(server);
+    for (uint32_t i = 0; i < server->config->threads; i++) {
+        int error = front_start(&server->fronts[i], server->listeners, server->listeners_count,
+                                &server->state, server->config->contract, &server->desk,
+                                connections, &server->fronts_with_room, server->done);
+        if (error != 0)
+            return fail("start a front-end thread", error);
+        server->fronts_count++;
+    }
+    return true;
+}
+
+/* ---- what the service manager hears ---- */
+
+enum { STATUS_MAX = 128 };
+
+static void tell_serving(struct server *server, const char *but)
+{
+    char status[STATUS_MAX];
+    unsigned limits = server->limits_count, addresses = server->listeners_count;
+    snprintf(status, sizeof status, "serving %u limit%s on %u address%s%s", limits,
+             limits == 1 ? "" : "s", addresses, addresses == 1 ? "" : "es", but);
+    notify_ready(&server->notify, status);
+}
+
+/* ---- waiting ---- */
+
+static void ask(struct server *server, struct message *message)
+{
+    server->control.messages[0] = message;
+    server->control.count = 1;
+    state_ask(&server->state, &server->control);
+}
+
+static void look_after_state(struct server *server, uint64_t now_ns)
+{
+    const char *why = keeper_look(&server->keeper, now_ns);
+    struct message lost = {.kind = MESSAGE_STATE_LOST, .ask.lost_state = why};
+    if (why != NULL)
+        ask(server, &lost);
+}
+
+/* The sooner of two timeouts, of which -1 is never. */
+static int sooner(int a_ms, int b_ms)
+{
+    return (unsigned)a_ms < (unsigned)b_ms ? a_ms : b_ms;
+}
+
+/* Waits for an event, and meanwhile feeds the watchdog and looks after the state's file. */
+static void wait_for(struct server *server, struct pollfd *events, nfds_t count)
+{
+    int timeout_ms;
+    do {
+        uint64_t now_ns = clock_now_ns(&clock_system);
+        if (watchdog_look(&server->watchdog, now_ns))
+            notify_alive(&server->notify);
+        if (keeper_timeout_ms(&server->keeper, now_ns) == 0)
+            look_after_state(server, now_ns);
+        timeout_ms = sooner(watchdog_timeout_ms(&server->watchdog, now_ns),
+                            keeper_timeout_ms(&server->keeper, now_ns));
+    } while (poll(events, count, timeout_ms) <= 0);
+}
+
+/* ---- reload ---- */
+
+static bool same_addresses(const struct address *a, uint32_t a_count, const struct address *b,
+                           uint32_t b_count)
+{
+    if (a_count != b_count)
+        return false;
+    for (uint32_t i = 0; i < a_count; i++)
+        if (!address_equal(&a[i], &b[i]))
+            return false;
+    return true;
+}
+
+static bool same_sockets(const struct socket_access *a, const struct socket_access *b)
+{
+    return a->mode == b->mode && a->group == b->group;
+}
+
+static void warn_of_restart(const struct server *server, const struct config *next)
+{
+    const struct config *now = server->config;
+    if (!server->listen_fixed &&
+        !same_addresses(now->listen, now->listen_count, next->listen, next->listen_count))
+        log_warning("listen has changed; it takes effect at the next start");
+    if (!same_addresses(now->admin_listen, now->admin_listen_count, next->admin_listen,
+                        next->admin_listen_count))
+        log_warning("admin_listen has changed; it takes effect at the next start");
+    if (!same_sockets(&now->sockets, &next->sockets))
+        log_warning("socket_mode or socket_group has changed; it takes effect at the next start");
+    if (now->threads != next->threads)
+        log_warning("threads has changed; it takes effect at the next start");
+    if (now->max_keys != next->max_keys)
+        log_warning("max_keys has changed; it takes effect at the next start");
+    if (strcmp(now->state, next->state) != 0)
+        log_warning("state has changed; it takes effect at the next start");
+}
+
+static void warn_of_token(const struct config *config)
+{
+    if (config->admin_token_is_shared)
+        log_warning("%s can be read by its group; if that is not on purpose: chmod 0600",
+                    config->admin_token_file);
+}
+
+static enum limits_result ask_limits(struct server *server, const struct config *config)
+{
+    struct message message = {.kind = MESSAGE_LIMITS, .ask.limits = question_of(config)};
+    ask(server, &message);
+    return message.answer.limits;
+}
+
+/* The limits first: the checks of the contract may name new ones. */
+static bool put_into_force(struct server *server, const struct config *next)
+{
+    if (ask_limits(server, next) != LIMITS_IN_FORCE) {
+        log_error("out of memory; the limits stay as they were");
+        return false;
+    }
+    server->limits_count = next->limits->count;
+    log_set(&next->log);
+    for (unsigned i = 0; i < server->fronts_count; i++)
+        front_set_contract(&server->fronts[i], next->contract);
+    log_info("reloaded %s: %u limit%s", server->config_path, next->limits->count,
+             next->limits->count == 1 ? "" : "s");
+    return true;
+}
+
+static void tell_fault(void *context, const char *line)
+{
+    (void)context;
+    log_error("%s", line);
+}
+
+static void reload_file(struct server *server, struct reload_report *report)
+{
+    struct config next;
+    struct faults faults = {0};
+    if (server->config_path == NULL) {
+        log_warning("nothing to reload: started without a configuration file");
+        report->outcome = RELOAD_NO_FILE;
+    } else if (!config_load(server->config_path, &next, &faults)) {
+        faults_tell(&faults, server->config_path, tell_fault, NULL);
+        log_error("%s is faulty; the limits stay as they were", server->config_path);
+        report->outcome = RELOAD_FAULTY;
+        for (size_t i = 0; i < faults.kept; i++)
+            reload_report_add(report, faults.fault[i].line, faults.fault[i].column,
+                              faults.fault[i].text);
+        report->faults_found = faults.count;
+        faults_release(&faults);
+    } else {
+        warn_of_restart(server, &next);
+        warn_of_token(&next);
+        report->outcome = put_into_force(server, &next) ? RELOAD_IN_FORCE : RELOAD_NO_MEMORY;
+        report->limits = next.limits->count;
+        config_release(&next);
+    }
+}
+
+static void count_failed_reload(struct server *server)
+{
+    struct message message = {.kind = MESSAGE_RELOAD_FAILED};
+    ask(server, &message);
+}
+
+static void reload(struct server *server, struct reload_report *report)
+{
+    uint64_t now_ns = clock_now_ns(&clock_system);
+    notify_reloading(&server->notify, now_ns);
+    look_after_state(server, now_ns);
+    reload_file(server, report);
+    bool has_failed = report->outcome == RELOAD_FAULTY || report->outcome == RELOAD_NO_MEMORY;
+    if (has_failed)
+        count_failed_reload(server);
+    tell_serving(server, has_failed ? "; the last reload failed, the log says why" : "");
+}
+
+static void reload_for_signal(struct server *server)
+{
+    struct reload_report report = {0};
+    log_info("%s: reloading", strsignal(SIGHUP));
+    reload(server, &report);
+    reload_report_release(&report);
+}
+
+static void reload_for_fronts(struct server *server)
+{
+    struct reload *asked = reload_next(&server->desk);
+    if (asked == NULL)
+        return;
+    log_info("a reload is asked for over HTTP");
+    reload(server, &asked->report);
+    reload_done(asked);
+}
+
+/* ---- the life ---- */
+
+static int next_signal(struct server *server)
+{
+    struct signalfd_siginfo info;
+    ssize_t got = read(server->signals, &info, sizeof info);
+    return got == sizeof info ? (int)info.ssi_signo : 0;
+}
+
+static void serve(struct server *server)
+{
+    struct pollfd events[] = {
+        {.fd = server->signals, .events = POLLIN},
+        {.fd = server->desk.out, .events = POLLIN},
+        {.fd = state_file_failure(), .events = POLLIN},
+    };
+    for (;;) {
+        wait_for(server, events, 3);
+        if (events[2].revents != 0) {
+            keeper_tell_failure(&server->keeper);
+            events[2].fd = -1;
+        }
+        if (events[1].revents != 0)
+            reload_for_fronts(server);
+        int signal = events[0].revents != 0 ? next_signal(server) : 0;
+        if (signal == SIGHUP) {
+            reload_for_signal(server);
+        } else if (signal != 0) {
+            log_info("%s: draining", strsignal(signal));
+            return;
+        }
+    }
+}
+
+/* While the front-ends still use the listeners: only what would stay behind goes. */
+static void end_at_once(const struct server *server)
+{
+    log_warning("a second signal: ending at once");
+    for (unsigned i = 0; i < server->listeners_count; i++)
+        listener_remove_file(&server->listeners[i]);
+    log_end();
+    _exit(EXIT_STATUS_OK);
+}
+
+/* Waits for the front-ends to end; a second signal ends the process at once. */
+static void wait_for_fronts(struct server *server)
+{
+    uint64_t ended = 0;
+    while (ended < server->fronts_count) {
+        struct pollfd events[] = {
+            {.fd = server->done, .events = POLLIN},
+            {.fd = server->signals, .events = POLLIN},
+        };
+        eventfd_t more = 0;
+        wait_for(server, events, 2);
+        if (events[0].revents != 0 && eventfd_read(server->done, &more) == 0)
+            ended += more;
+        if (events[1].revents != 0 && next_signal(server) != SIGHUP)
+            end_at_once(server);
+    }
+}
+
+static void stop_fronts(struct server *server)
+{
+    for (unsigned i = 0; i < server->fronts_count; i++)
+        front_drain(&server->fronts[i]);
+    wait_for_fronts(server);
+    for (unsigned i = 0; i < server->fronts_count; i++)
+        front_join(&server->fronts[i]);
+}
+
+static void close_listeners(struct server *server)
+{
+    for (unsigned i = 0; i < server->listeners_count; i++)
+        listener_close(&server->listeners[i]);
+}
+
+/* Everything between a running state thread and its end. */
+static enum exit_status run_fronts(struct server *server)
+{
+    enum exit_status status = EXIT_STATUS_FAILURE;
+    unsigned limits = server->config->limits->count, max_keys = server->max_keys;
+    warn_of_token(server->config);
+    if (open_listeners(server) && start_log() && start_fronts(server)) {
+        log_info("version " PACKAGE_VERSION " ready: %u limit%s, room for %u key%s", limits,
+                 limits == 1 ? "" : "s", max_keys, max_keys == 1 ? "" : "s");
+        server->limits_count = server->config->limits->count;
+        tell_serving(server, "");
+        serve(server);
+        notify_stopping(&server->notify);
+        status = EXIT_STATUS_OK;
+    }
+    stop_fronts(server);
+    close_listeners(server);
+    return status;
+}
+
+enum exit_status server_run(struct config *config, const char *config_path, bool listen_fixed,
+                            int ready_fd)
+{
+    struct server *server = calloc(1, sizeof *server);
+    enum exit_status status = EXIT_STATUS_FAILURE;
+    if (server == NULL) {
+        fail("start", errno);
+        return status;
+    }
+    server->config = config;
+    server->config_path = config_path;
+    server->listen_fixed = listen_fixed;
+    server->desk = (struct reload_desk){-1, -1};
+    server->keeper.file.descriptor = -1;
+    log_set(&config->log);
+    notify_open(&server->notify, ready_fd);
+    if (open_signals(server) && open_state(server) && open_log() && open_desk(server) &&
+        start_state(server)) {
+        status = run_fronts(server);
+        state_stop(&server->state);
+        watchdog_release(&server->watchdog);
+        batch_release(&server->control);
+        if (status == EXIT_STATUS_OK)
+            log_info("stopped");
+    } else if (server->keeper.ended_by != 0) {
+        log_info("stopped");
+        status = EXIT_STATUS_OK;
+    }
+    notify_close(&server->notify);
+    if (server->brain != NULL)
+        brain_free(server->brain);
+    keeper_close(&server->keeper);
+    close(server->signals);
+    close(server->done);
+    reload_desk_close(&server->desk);
+    free(server);
+    log_end();
+    return status;
+}

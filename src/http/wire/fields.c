@@ -1,0 +1,71 @@
+#include "http/wire/fields.h"
+
+#include "http/field_name.h"
+
+struct passage {
+    struct gate *gate;
+    struct access *access;
+};
+
+static enum MHD_Result pass_field(void *context, enum MHD_ValueKind kind, const char *name,
+                                  size_t name_len, const char *value, size_t value_len)
+{
+    struct passage *passage = context;
+    (void)kind;
+    gate_field(passage->gate, name, name_len, value, value_len);
+    if (passage->gate->fault != NULL)
+        return MHD_NO;
+    access_field(passage->access, name, name_len, value, value_len);
+    return MHD_YES;
+}
+
+void http_fields_pass(struct MHD_Connection *connection, struct gate *gate, struct access *access)
+{
+    struct passage passage = {gate, access};
+    MHD_get_connection_values_n(connection, MHD_HEADER_KIND, pass_field, &passage);
+}
+
+const char *http_fields_content_type(struct MHD_Connection *connection)
+{
+    return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE);
+}
+
+struct search {
+    const char *name;
+    unsigned to_skip;
+    const char *value; /* NULL: not found */
+    size_t value_len;
+};
+
+static enum MHD_Result find_field(void *context, enum MHD_ValueKind kind, const char *name,
+                                  size_t name_len, const char *value, size_t value_len)
+{
+    struct search *search = context;
+    (void)kind;
+    if (!field_name_is(name, name_len, search->name))
+        return MHD_YES;
+    if (search->to_skip-- > 0)
+        return MHD_YES;
+    search->value = value;
+    search->value_len = value_len;
+    return MHD_NO;
+}
+
+static const char *field(void *context, const char *name, unsigned index, size_t *len)
+{
+    struct search search = {.name = name, .to_skip = index};
+    MHD_get_connection_values_n(context, MHD_HEADER_KIND, find_field, &search);
+    *len = search.value_len;
+    return search.value;
+}
+
+struct check_request http_fields_of_check(struct MHD_Connection *connection, const char *method)
+{
+    return (struct check_request){
+        .method = method,
+        .peer =
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr,
+        .field = field,
+        .context = connection,
+    };
+}

@@ -1,0 +1,95 @@
+#include "http/wire/gate.h"
+
+#include "base/quantity.h"
+#include "base/token.h"
+#include "http/field_name.h"
+
+#include <string.h>
+
+void gate_begin(struct gate *gate, const char *version, bool check_places)
+{
+    *gate = (struct gate){.end = version + strlen(version), .check_places = check_places};
+    if (strcmp(version, "HTTP/1.1") != 0 && strcmp(version, "HTTP/1.0") != 0)
+        gate->fault = "only HTTP/1.1 and HTTP/1.0 are spoken here";
+}
+
+static void refuse(struct gate *gate, const char *fault)
+{
+    if (gate->fault == NULL)
+        gate->fault = fault;
+}
+
+static bool has_control(const char *value, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (((unsigned char)value[i] < ' ' && value[i] != '\t') || value[i] == 0x7f)
+            return true;
+    return false;
+}
+
+/*
+ * libmicrohttpd cuts the header block into strings where it lies: a NUL sent by
+ * the client ends a value early and hides the rest, and a folded line is glued
+ * to the *name* of the field before it. Both move a string away from where it
+ * must be, so the distances tell: a line end is one or two bytes, and between a
+ * name and its value there is the colon and blanks.
+ */
+static bool is_in_place(const struct gate *gate, const char *name, size_t name_len,
+                        const char *value)
+{
+    enum { HEADER_BLOCK_MAX = 1 << 20 };
+    const char *at = name + name_len + 1;
+    if (name - gate->end < 1 || name - gate->end > 2 || value < at || value - at > HEADER_BLOCK_MAX)
+        return false;
+    for (; at < value; at++)
+        if (*at != ' ' && *at != '\t')
+            return false;
+    return true;
+}
+
+void gate_field(struct gate *gate, const char *name, size_t name_len, const char *value,
+                size_t value_len)
+{
+    if (!token_is_valid(name, name_len))
+        refuse(gate, "a header's name holds a character that is not allowed there");
+    else if (value == NULL || has_control(value, value_len) ||
+             (gate->check_places && !is_in_place(gate, name, name_len, value)))
+        refuse(gate, "a header holds a control character, or goes on over a second line");
+    if (gate->fault != NULL)
+        return;
+    gate->end = value + value_len;
+    gate->entries++;
+
+    if (field_name_is(name, name_len, "Host")) {
+        gate->hosts++;
+    } else if (field_name_is(name, name_len, "Transfer-Encoding")) {
+        gate->transfer_encodings++;
+    } else if (field_name_is(name, name_len, "Content-Length")) {
+        gate->content_lengths++;
+        enum quantity length =
+            quantity_parse_number(value, value_len, 0, UINT64_MAX, &gate->content_length);
+        if (length == QUANTITY_OUT_OF_RANGE)
+            gate->content_length = UINT64_MAX;
+        else if (length != QUANTITY_OK)
+            refuse(gate, "Content-Length must be digits, without sign, space or leading zero");
+    } else if (field_name_is(name, name_len, "Cookie")) {
+        gate->cookie_bytes += value_len;
+        for (size_t i = 0; i < value_len; i++)
+            gate->entries += value[i] == '=';
+    }
+}
+
+void gate_end(struct gate *gate, const char *header_end, uint64_t body_max)
+{
+    if (gate->hosts != 1)
+        refuse(gate, "there must be exactly one Host header");
+    if (gate->content_lengths > 1)
+        refuse(gate, "there must be at most one Content-Length header");
+    if (gate->transfer_encodings > 0)
+        refuse(gate, "Transfer-Encoding is not taken here; send a Content-Length");
+    /* The last line end and the empty line's. */
+    if (gate->fault == NULL && gate->check_places &&
+        (header_end - gate->end < 2 || header_end - gate->end > 4))
+        refuse(gate, "a header holds a NUL character");
+    gate->too_large = gate->fault == NULL && gate->content_length > body_max;
+}

@@ -1,0 +1,307 @@
+#include "keep/file.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- the guard ---- */
+
+/* A mapping, and the file behind it. */
+struct range {
+    char *memory; /* NULL: none */
+    size_t bytes;
+    int descriptor;
+    uint8_t *replaced; /* a bit for each page */
+};
+
+/* A page by itself splits the mapping, and a process may have no more than 65,530
+ * (vm.max_map_count). So after so many pages whole blocks are replaced: those of the largest
+ * state there can be are 18,000, and make fewer. */
+enum { SINGLES_MAX = 8192, BLOCK_BYTES = 2 << 20 };
+
+/* Two: a file, and the one that takes its place. Written while nobody else uses them, read by
+ * the handler. */
+static struct {
+    struct range range[2];
+    int failure;
+    size_t page_bytes;
+    unsigned singles; /* pages that were replaced by themselves */
+} guarded = {.failure = -1};
+
+static atomic_uint failures;
+
+unsigned state_file_failures(void)
+{
+    return atomic_load_explicit(&failures, memory_order_relaxed);
+}
+
+int state_file_failure(void)
+{
+    return guarded.failure;
+}
+
+/* The guarded range that begins there (NULL: one that is free), or else NULL. */
+static struct range *range_that_begins(const char *memory)
+{
+    for (int i = 0; i < 2; i++)
+        if (guarded.range[i].memory == memory)
+            return &guarded.range[i];
+    return NULL;
+}
+
+static const struct range *range_around(const char *at)
+{
+    for (int i = 0; i < 2; i++) {
+        const struct range *range = &guarded.range[i];
+        if (range->memory != NULL && at >= range->memory && at < range->memory + range->bytes)
+            return range;
+    }
+    return NULL;
+}
+
+static bool is_replaced(const struct range *range, size_t page)
+{
+    return (range->replaced[page / 8] >> page % 8 & 1) != 0;
+}
+
+/* Puts zeros in place of pages of the file, or fails. */
+static bool replace(const struct range *range, size_t page, size_t count)
+{
+    char *at = range->memory + page * guarded.page_bytes;
+    if (mmap(at, count * guarded.page_bytes, PROT_READ | PROT_WRITE,
+             MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)
+        return false;
+    for (size_t i = page; i < page + count; i++)
+        range->replaced[i / 8] |= (uint8_t)(1u << i % 8);
+    return true;
+}
+
+static size_t pages_of(const struct range *range)
+{
+    return (range->bytes + guarded.page_bytes - 1) / guarded.page_bytes;
+}
+
+/* What a page holds, where it was replaced or else in the file; not by way of the mapping, which
+ * would fail once more. */
+static void copy_page(const struct range *range, size_t page, char *to)
+{
+    size_t size = guarded.page_bytes, offset = page * size;
+    if (is_replaced(range, page)) {
+        memcpy(to, range->memory + offset, size);
+        return;
+    }
+    ssize_t got = pread(range->descriptor, to, size, (off_t)offset);
+    size_t len = got < 0 ? 0 : (size_t)got;
+    memset(to + len, 0, size - len);
+}
+
+/* Replaces the block around a page, but keeps what is in it. Pages of zeros take no memory. */
+static bool replace_block(const struct range *range, size_t page)
+{
+    static char copy[BLOCK_BYTES];
+    size_t size = guarded.page_bytes, most = BLOCK_BYTES / size;
+    size_t first = page / most * most, left = pages_of(range) - first;
+    size_t count = left < most ? left : most;
+    for (size_t i = 0; i < count; i++)
+        copy_page(range, first + i, copy + i * size);
+    if (!replace(range, first, count))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        const char *from = copy + i * size;
+        if (from[0] != 0 || memcmp(from, from + 1, size - 1) != 0)
+            memcpy(range->memory + (first + i) * size, from, size);
+    }
+    return true;
+}
+
+/* Puts zeros where a page is gone; beyond the end of the file, where all are, in place of all. */
+static bool replace_page(const struct range *range, const char *at)
+{
+    struct stat status;
+    size_t page = (size_t)(at - range->memory) / guarded.page_bytes;
+    if (fstat(range->descriptor, &status) == 0 &&
+        (uint64_t)status.st_size <= page * guarded.page_bytes)
+        return replace(range, page, pages_of(range) - page);
+    if (guarded.singles < SINGLES_MAX && replace(range, page, 1)) {
+        guarded.singles++;
+        return true;
+    }
+    return replace_block(range, page);
+}
+
+/* The access that failed is tried again after this. What is not the file's fault ends
+ * the process, as it would have without a handler. */
+static void on_bus_error(int number, siginfo_t *info, void *context)
+{
+    (void)context;
+    int error = errno;
+    const struct range *range = range_around(info->si_addr);
+    if (range != NULL && replace_page(range, info->si_addr)) {
+        atomic_fetch_add_explicit(&failures, 1, memory_order_relaxed);
+        eventfd_write(guarded.failure, 1);
+    } else {
+        signal(number, SIG_DFL);
+    }
+    errno = error;
+}
+
+/* Failures are counted from when nothing else was guarded. */
+static int begin_counting(void)
+{
+    struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
+    eventfd_t told;
+    atomic_store_explicit(&failures, 0, memory_order_relaxed);
+    guarded.page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+    guarded.singles = 0;
+    if (guarded.failure < 0)
+        guarded.failure = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (guarded.failure < 0)
+        return errno;
+    eventfd_read(guarded.failure, &told);
+    sigemptyset(&action.sa_mask);
+    return sigaction(SIGBUS, &action, NULL) == 0 ? 0 : errno;
+}
+
+static int guard(const struct state_file *file)
+{
+    struct range *range = range_that_begins(NULL);
+    bool is_first = guarded.range[0].memory == NULL && guarded.range[1].memory == NULL;
+    int error = is_first ? begin_counting() : 0;
+    assert(range != NULL);
+    if (error != 0)
+        return error;
+    struct range next = {file->memory, file->bytes, file->descriptor, NULL};
+    next.replaced = calloc(pages_of(&next) / 8 + 1, 1);
+    if (next.replaced == NULL)
+        return ENOMEM;
+    *range = next;
+    return 0;
+}
+
+/* ---- the file ---- */
+
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* Whether the open file is still the one at the path: who has waited for its lock may find
+ * that another one has taken its place. */
+static bool is_at(int descriptor, const char *path)
+{
+    struct stat opened, there;
+    return fstat(descriptor, &opened) == 0 && lstat(path, &there) == 0 && is_same(&opened, &there);
+}
+
+static int check_and_lock(int descriptor)
+{
+    struct stat status;
+    if (fstat(descriptor, &status) != 0)
+        return errno;
+    if (!S_ISREG(status.st_mode))
+        return EINVAL;
+    return flock(descriptor, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+}
+
+int state_file_open(struct state_file *file, const char *path)
+{
+    for (;;) {
+        int descriptor =
+            open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);
+        if (descriptor < 0)
+            return errno;
+        int error = check_and_lock(descriptor);
+        if (error == 0 && is_at(descriptor, path)) {
+            *file = (struct state_file){.descriptor = descriptor};
+            return 0;
+        }
+        close(descriptor);
+        if (error != 0)
+            return error;
+    }
+}
+
+bool state_file_has_left(const struct state_file *file, const char *path)
+{
+    struct stat opened, there;
+    if (fstat(file->descriptor, &opened) != 0)
+        return false;
+    if (lstat(path, &there) != 0)
+        return errno == ENOENT || errno == ENOTDIR;
+    return !is_same(&opened, &there);
+}
+
+int state_file_length(const struct state_file *file, size_t *bytes)
+{
+    struct stat status;
+    if (fstat(file->descriptor, &status) != 0)
+        return errno;
+    *bytes = (size_t)status.st_size;
+    return 0;
+}
+
+bool state_file_is_blank(const struct state_file *file)
+{
+    return lseek(file->descriptor, 0, SEEK_DATA) < 0 && errno == ENXIO;
+}
+
+int state_file_make_private(const struct state_file *file, bool *was_shared)
+{
+    struct stat status;
+    if (fstat(file->descriptor, &status) != 0)
+        return errno;
+    bool is_shared = (status.st_mode & (S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH)) != 0;
+    if (is_shared && fchmod(file->descriptor, S_IRUSR | S_IWUSR) != 0)
+        return errno;
+    *was_shared = is_shared;
+    return 0;
+}
+
+int state_file_clear(struct state_file *file, size_t bytes)
+{
+    if (ftruncate(file->descriptor, 0) != 0 || ftruncate(file->descriptor, (off_t)bytes) != 0)
+        return errno;
+    return 0;
+}
+
+int state_file_map(struct state_file *file, size_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file->descriptor, 0);
+    if (memory == MAP_FAILED)
+        return errno;
+    file->memory = memory;
+    file->bytes = bytes;
+    return guard(file);
+}
+
+void state_file_unmap(struct state_file *file)
+{
+    if (file->memory == NULL)
+        return;
+    struct range *range = range_that_begins(file->memory);
+    munmap(file->memory, file->bytes);
+    if (range != NULL) {
+        range->memory = NULL;
+        free(range->replaced);
+    }
+    file->memory = NULL;
+}
+
+void state_file_close(struct state_file *file)
+{
+    state_file_unmap(file);
+    if (file->descriptor >= 0)
+        close(file->descriptor);
+    *file = (struct state_file){.descriptor = -1};
+}

@@ -1,0 +1,330 @@
+#include "limits/limits.h"
+
+#include <assert.h>
+#include <fnmatch.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct limits *limits_new(uint32_t capacity, uint64_t tick_ms)
+{
+    struct limits *limits = calloc(1, sizeof *limits + capacity * sizeof limits->limit[0]);
+    if (limits == NULL)
+        return NULL;
+    atomic_init(&limits->references, 1);
+    limits->tick_ms = tick_ms;
+    return limits;
+}
+
+/* ---- texts made once, for answers to point to ---- */
+
+/* Appends text with '"' and '\' escaped; where it ends. */
+static char *escape(char *to, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text == '"' || *text == '\\')
+            *to++ = '\\';
+        *to++ = *text;
+    }
+    return to;
+}
+
+/* A text of up to three parts in quotes, escaped, from malloc; NULL: no memory. */
+static char *quote(const char *first, const char *second, const char *third)
+{
+    char *quoted = malloc(2 * (strlen(first) + strlen(second) + strlen(third)) + 3);
+    if (quoted == NULL)
+        return NULL;
+    char *at = quoted;
+    *at++ = '"';
+    at = escape(escape(escape(at, first), second), third);
+    *at++ = '"';
+    *at = '\0';
+    return quoted;
+}
+
+#define POLICY_ITEM_MAX (POLICY_NAME_MAX + sizeof ", ;q=;w=" + (size_t)2 * 20)
+
+static char *policy_of(const struct allowance *allowance)
+{
+    char text[BUCKETS_MAX * POLICY_ITEM_MAX];
+    size_t len = 0;
+    for (uint32_t i = 0; i < allowance->count; i++) {
+        const struct bucket_terms *bucket = &allowance->bucket[i];
+        len += (size_t)snprintf(text + len, sizeof text - len, "%s%s;q=%" PRIu64 ";w=%" PRIu64,
+                                i == 0 ? "" : ", ", allowance->policy_name[i], bucket->burst,
+                                limit_window_s(bucket->burst, bucket->rate));
+    }
+    return strdup(text);
+}
+
+/* ---- building ---- */
+
+static void allowance_release(struct allowance *allowance)
+{
+    for (uint32_t i = 0; i < allowance->count; i++)
+        free(allowance->policy_name[i]);
+    free(allowance->policy);
+}
+
+/* false: no memory; what there is is still to be released. */
+static bool allowance_init(struct allowance *allowance, const char *limit_name,
+                           const struct bucket_terms *buckets, uint32_t count)
+{
+    assert(count >= 1 && count <= BUCKETS_MAX);
+    allowance->count = count;
+    allowance->burst = UINT64_MAX;
+    bool made_all = true;
+    for (uint32_t i = 0; i < count; i++) {
+        const char *name = buckets[i].name;
+        allowance->bucket[i] = buckets[i];
+        if (buckets[i].burst < allowance->burst)
+            allowance->burst = buckets[i].burst;
+        allowance->policy_name[i] = quote(limit_name, name[0] == '\0' ? "" : "/", name);
+        made_all &= allowance->policy_name[i] != NULL;
+    }
+    if (made_all)
+        allowance->policy = policy_of(allowance);
+    return made_all && allowance->policy != NULL;
+}
+
+static void override_release(struct override *override)
+{
+    allowance_release(&override->allowance);
+    free(override->key);
+    free(override->quoted_key);
+}
+
+static bool override_init(struct override *override, const char *limit_name,
+                          const struct override_terms *terms)
+{
+    override->key = strdup(terms->key);
+    override->quoted_key = quote(terms->key, "", "");
+    override->is_glob = override_key_is_glob(terms->key);
+    override->action = terms->action;
+    override->until_s = terms->until_s;
+    if (override->key == NULL || override->quoted_key == NULL)
+        return false;
+    return terms->action != OVERRIDE_TERMS ||
+           allowance_init(&override->allowance, limit_name, terms->buckets, terms->buckets_count);
+}
+
+static void limit_release(struct limit *limit)
+{
+    for (uint32_t i = 0; i < limit->overrides_count; i++)
+        override_release(&limit->overrides[i]);
+    free(limit->overrides);
+    free(limit->exact);
+    free(limit->globs);
+    allowance_release(&limit->allowance);
+    free(limit->quoted_name);
+}
+
+static int by_key(const void *a, const void *b, void *overrides)
+{
+    const struct override *of = overrides;
+    return strcmp(of[*(const uint32_t *)a].key, of[*(const uint32_t *)b].key);
+}
+
+static bool add_overrides(struct limit *limit, const struct limit_terms *terms)
+{
+    if (terms->overrides_count == 0)
+        return true;
+    limit->overrides = calloc(terms->overrides_count, sizeof limit->overrides[0]);
+    limit->exact = calloc(terms->overrides_count, sizeof limit->exact[0]);
+    limit->globs = calloc(terms->overrides_count, sizeof limit->globs[0]);
+    if (limit->overrides == NULL || limit->exact == NULL || limit->globs == NULL)
+        return false;
+    for (uint32_t i = 0; i < terms->overrides_count; i++) {
+        limit->overrides_count++;
+        if (!override_init(&limit->overrides[i], limit->name, &terms->overrides[i]))
+            return false;
+        if (limit->overrides[i].is_glob)
+            limit->globs[limit->globs_count++] = i;
+        else
+            limit->exact[limit->exact_count++] = i;
+    }
+    qsort_r(limit->exact, limit->exact_count, sizeof limit->exact[0], by_key, limit->overrides);
+    return true;
+}
+
+bool limits_add(struct limits *limits, const struct limit_terms *terms)
+{
+    struct limit *limit = &limits->limit[limits->count];
+    const char *match = terms->match == NULL ? "" : terms->match;
+    assert(limit_name_is_valid(terms->name, strlen(terms->name)));
+    assert(strlen(match) <= LIMIT_MATCH_MAX);
+
+    strcpy(limit->name, terms->name);
+    strcpy(limit->match, match);
+    limit->shadow = terms->shadow;
+    limit->quoted_name = quote(terms->name, "", "");
+    if (limit->quoted_name == NULL ||
+        !allowance_init(&limit->allowance, terms->name, terms->buckets, terms->buckets_count) ||
+        !add_overrides(limit, terms)) {
+        limit_release(limit);
+        memset(limit, 0, sizeof *limit);
+        return false;
+    }
+    if (strcmp(terms->name, LIMIT_DEFAULT_NAME) == 0)
+        limits->fallback = limits->count;
+    limits->count++;
+    return true;
+}
+
+struct limits *limits_retain(struct limits *limits)
+{
+    atomic_fetch_add_explicit(&limits->references, 1, memory_order_relaxed);
+    return limits;
+}
+
+void limits_release(struct limits *limits)
+{
+    if (limits == NULL ||
+        atomic_fetch_sub_explicit(&limits->references, 1, memory_order_acq_rel) != 1)
+        return;
+    for (uint32_t i = 0; i < limits->count; i++)
+        limit_release(&limits->limit[i]);
+    free(limits);
+}
+
+/* ---- asking ---- */
+
+static bool is_printable_name(const char *name, size_t len, size_t max)
+{
+    if (len == 0 || len > max || name[0] == ' ' || name[len - 1] == ' ')
+        return false;
+    for (size_t i = 0; i < len; i++)
+        if (name[i] < ' ' || name[i] > '~')
+            return false;
+    return true;
+}
+
+bool limit_name_is_valid(const char *name, size_t len)
+{
+    return is_printable_name(name, len, LIMIT_NAME_MAX);
+}
+
+bool bucket_name_is_valid(const char *name, size_t len)
+{
+    return is_printable_name(name, len, BUCKET_NAME_MAX) && memchr(name, '/', len) == NULL;
+}
+
+int limits_find(const struct limits *limits, const char *name, size_t len)
+{
+    for (uint32_t i = 0; i < limits->count; i++) {
+        const char *candidate = limits->limit[i].name;
+        if (strlen(candidate) == len && memcmp(candidate, name, len) == 0)
+            return (int)i;
+    }
+    return -1;
+}
+
+static bool is_special(char c)
+{
+    return c == '*' || c == '?' || c == '[' || c == '\\';
+}
+
+/* fnmatch(3) of the C library: at worst the glob's length times the key's, never
+ * exponential. What a glob begins with is compared here: where there are many, most
+ * differ at once. */
+static bool glob_matches(const char *glob, const char *key)
+{
+    for (; *glob != '\0' && !is_special(*glob); glob++, key++)
+        if (*glob != *key)
+            return false;
+    return fnmatch(glob, key, 0) == 0;
+}
+
+uint32_t limits_match(const struct limits *limits, const char *key)
+{
+    for (uint32_t i = 0; i < limits->count; i++) {
+        const char *match = limits->limit[i].match;
+        if (match[0] != '\0' && glob_matches(match, key))
+            return i;
+    }
+    return limits->fallback;
+}
+
+bool override_key_is_glob(const char *key)
+{
+    return strpbrk(key, "*?[\\") != NULL;
+}
+
+/* The index of the override for just this key, or -1. */
+static int find_exact(const struct limit *limit, const char *key)
+{
+    uint32_t low = 0, high = limit->exact_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        int order = strcmp(key, limit->overrides[limit->exact[middle]].key);
+        if (order == 0)
+            return (int)limit->exact[middle];
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return -1;
+}
+
+int limit_override(const struct limit *limit, const char *key, int64_t as_of_s)
+{
+    if (limit->overrides_count == 0)
+        return -1;
+    int exact = find_exact(limit, key);
+    if (exact >= 0 && limit->overrides[exact].until_s > as_of_s)
+        return exact;
+    for (uint32_t i = 0; i < limit->globs_count; i++) {
+        const struct override *override = &limit->overrides[limit->globs[i]];
+        if (override->until_s > as_of_s && glob_matches(override->key, key))
+            return (int)limit->globs[i];
+    }
+    return -1;
+}
+
+/* Goes on to the end of an override that denies; false: it does not deny, and is the next to
+ * hold. */
+static bool denies_until_s(const struct override *override, int64_t *until_s)
+{
+    if (override->action != OVERRIDE_DENY)
+        return false;
+    *until_s = override->until_s;
+    return true;
+}
+
+/* One pass will do: a glob that is passed over because it has ended never holds again. */
+int64_t limit_denied_until_s(const struct limit *limit, const char *key, int64_t as_of_s)
+{
+    int64_t until_s = as_of_s;
+    int exact = find_exact(limit, key);
+    if (exact >= 0 && limit->overrides[exact].until_s > until_s &&
+        !denies_until_s(&limit->overrides[exact], &until_s))
+        return until_s;
+    for (uint32_t i = 0; i < limit->globs_count; i++) {
+        const struct override *override = &limit->overrides[limit->globs[i]];
+        if (override->until_s > until_s && glob_matches(override->key, key) &&
+            !denies_until_s(override, &until_s))
+            break;
+    }
+    return until_s;
+}
+
+int64_t limit_next_end_s(const struct limit *limit, int64_t as_of_s)
+{
+    int64_t next_s = OVERRIDE_FOR_EVER;
+    for (uint32_t i = 0; i < limit->overrides_count; i++) {
+        int64_t until_s = limit->overrides[i].until_s;
+        if (until_s > as_of_s && until_s < next_s)
+            next_s = until_s;
+    }
+    return next_s;
+}
+
+uint64_t limit_window_s(uint64_t burst, struct rate rate)
+{
+    unsigned __int128 dividend = (unsigned __int128)burst * rate.period_ms;
+    unsigned __int128 divisor = (unsigned __int128)rate.tokens * MS_PER_S;
+    return (uint64_t)((dividend + divisor - 1) / divisor);
+}

@@ -1,0 +1,494 @@
+#include "limits/lines.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+static_assert(EDITIONS_MAX >= 2 * LIMITS_MAX && LINES_MAX >= 2 * (LIMITS_MAX + OVERRIDES_MAX),
+              "a first reload always fits");
+static_assert(LINES_MAX < LINE_NONE && EDITIONS_MAX < EDITION_NONE, "NONE is none of them");
+
+void lines_init(struct lines *lines)
+{
+    lines->free_line = LINE_NONE;
+    lines->lines_free = LINES_MAX;
+    lines->next_end_s = OVERRIDE_FOR_EVER;
+    memset(lines->owners, 0xff, sizeof lines->owners);
+}
+static_assert(EDITION_NONE == 0xffff, "owners begin as none");
+
+/* ---- lines and editions come and go ---- */
+
+static uint16_t line_take(struct lines *lines)
+{
+    uint16_t line = lines->free_line;
+    if (line == LINE_NONE)
+        line = (uint16_t)lines->lines_used++;
+    else
+        lines->free_line = lines->line[line].next_free;
+    lines->lines_free--;
+    return line;
+}
+
+static void line_free(struct lines *lines, uint16_t line)
+{
+    lines->owners[line] = EDITION_NONE;
+    lines->line[line].count = 0;
+    lines->line[line].next_free = lines->free_line;
+    lines->free_line = line;
+    lines->lines_free++;
+}
+
+static void edition_free(struct lines *lines, struct edition *edition)
+{
+    for (uint32_t i = 0; i < edition_lines_count(edition); i++)
+        if (edition_has_line(edition, i))
+            line_free(lines, edition->lines[i]);
+    free(edition->lines);
+    limits_release(edition->limits);
+    edition->limits = NULL;
+}
+
+void lines_release(struct lines *lines)
+{
+    for (uint32_t i = 0; i < lines->editions_used; i++)
+        if (edition_is_in_use(&lines->edition[i]))
+            edition_free(lines, &lines->edition[i]);
+}
+
+/* Frees the replaced editions of which the hand has passed every slot since. They
+ * go in the order in which they were replaced, so none is a successor. */
+static void let_go(struct lines *lines, uint64_t laps)
+{
+    for (uint32_t i = 0; i < lines->editions_used && lines->replaced_count > 0; i++) {
+        struct edition *edition = &lines->edition[i];
+        if (!edition_is_in_use(edition) || edition->successor == i || edition->replaced_lap > laps)
+            continue;
+        edition_free(lines, edition);
+        lines->replaced_count--;
+    }
+}
+
+void lines_swept(struct lines *lines)
+{
+    lines->laps++;
+    if (lines->laps >= 2)
+        let_go(lines, lines->laps - 2);
+}
+
+void lines_emptied(struct lines *lines)
+{
+    let_go(lines, lines->laps);
+}
+
+/* ---- installing ---- */
+
+bool lines_have_room(const struct lines *lines, const struct limits *next)
+{
+    uint32_t used = 0, wanted = 0;
+    for (uint16_t i = 0; i < lines->editions_used; i++) {
+        const struct edition *edition = &lines->edition[i];
+        used += edition_is_in_use(edition);
+        if (edition_is_in_use(edition) && edition->successor != i &&
+            lines->installs - edition->replaced > LINE_AGE_MAX)
+            return false;
+    }
+    for (uint32_t i = 0; i < next->count; i++)
+        wanted += 1 + next->limit[i].overrides_count;
+    return EDITIONS_MAX - used >= next->count && lines->lines_free >= wanted;
+}
+
+const struct allowance *limit_allowance(const struct limit *limit, uint32_t index)
+{
+    if (index == 0 || limit->overrides[index - 1].action != OVERRIDE_TERMS)
+        return &limit->allowance;
+    return &limit->overrides[index - 1].allowance;
+}
+
+static struct credit_line fresh_credit(const struct bucket_terms *terms, uint64_t tick_ms)
+{
+    struct credit_line credit;
+    enum credit_fault fault = credit_line_init(&credit, terms->burst, terms->rate, tick_ms);
+    assert(fault == CREDIT_OK);
+    (void)fault;
+    return credit;
+}
+
+static bool same_credit(const struct credit_line *a, const struct credit_line *b)
+{
+    return a->token_units == b->token_units && a->step_units == b->step_units &&
+           a->cap_units == b->cap_units;
+}
+
+/* State outlives the process, and so a credit line: one that has come half the way to the end of
+ * its 63 bits, ten years at least, is replaced when there is an occasion. */
+static bool is_worn(const struct credit_line *credit)
+{
+    return credit->credit_units - credit->cap_units > (INT64_MAX - credit->cap_units) / 2;
+}
+
+/* Whether the buckets of two allowances are called the same and a line fits the second as well. */
+static bool same_allowance(const struct allowance *a, const struct line *line,
+                           const struct allowance *b, uint64_t tick_ms)
+{
+    if (a->count != b->count)
+        return false;
+    for (uint32_t i = 0; i < a->count; i++) {
+        struct credit_line credit = fresh_credit(&b->bucket[i], tick_ms);
+        if (strcmp(a->bucket[i].name, b->bucket[i].name) != 0 ||
+            !same_credit(&line->credit[i], &credit) || is_worn(&line->credit[i]))
+            return false;
+    }
+    return true;
+}
+
+/* Whether an edition in force serves a limit of the next set as it is. */
+static bool fits(const struct lines *lines, const struct edition *edition, const struct limit *next,
+                 uint64_t tick_ms)
+{
+    const struct limit *limit = edition_limit(edition);
+    if (limit->overrides_count != next->overrides_count)
+        return false;
+    for (uint32_t i = 0; i < limit->overrides_count; i++) {
+        const struct override *a = &limit->overrides[i], *b = &next->overrides[i];
+        if (strcmp(a->key, b->key) != 0 || a->action != b->action || a->until_s != b->until_s)
+            return false;
+    }
+    for (uint32_t i = 0; i < edition_lines_count(edition); i++) {
+        if (edition_has_line(edition, i) &&
+            !same_allowance(limit_allowance(limit, i), &lines->line[edition->lines[i]],
+                            limit_allowance(next, i), tick_ms))
+            return false;
+    }
+    return true;
+}
+
+/* The edition of a limit in the set now in force, or EDITION_NONE. */
+static uint16_t edition_of_name(const struct lines *lines, const struct limits *prior,
+                                const char *name)
+{
+    int found = prior == NULL ? -1 : limits_find(prior, name, strlen(name));
+    return found < 0 ? EDITION_NONE : lines->of_limit[found];
+}
+
+static uint16_t line_make(struct lines *lines, uint16_t edition, uint32_t index,
+                          const struct allowance *allowance, uint64_t tick_ms)
+{
+    uint16_t number = line_take(lines);
+    struct line *line = &lines->line[number];
+    *line = (struct line){
+        .edition = edition,
+        .index = (uint16_t)index,
+        .count = (uint8_t)allowance->count,
+    };
+    for (uint32_t i = 0; i < allowance->count; i++)
+        line->credit[i] = fresh_credit(&allowance->bucket[i], tick_ms);
+    lines->owners[number] = edition;
+    return number;
+}
+
+/* A new edition; EDITION_NONE: no memory. */
+static uint16_t edition_make(struct lines *lines, struct limits *limits, uint32_t index,
+                             int64_t date_s)
+{
+    const struct limit *limit = &limits->limit[index];
+    uint16_t *numbers = calloc(1 + limit->overrides_count, sizeof numbers[0]);
+    if (numbers == NULL)
+        return EDITION_NONE;
+    uint16_t number = 0;
+    while (number < lines->editions_used && edition_is_in_use(&lines->edition[number]))
+        number++;
+    for (uint32_t i = 0; i <= limit->overrides_count; i++) {
+        bool had_ended = i > 0 && limit->overrides[i - 1].until_s <= date_s;
+        numbers[i] = had_ended
+                         ? numbers[0]
+                         : line_make(lines, number, i, limit_allowance(limit, i), limits->tick_ms);
+    }
+    edition_put(lines, number,
+                (struct edition){
+                    .limits = limits_retain(limits),
+                    .limit = index,
+                    .successor = number,
+                    .began_s = date_s,
+                    .as_of_s = date_s,
+                    .lines = numbers,
+                });
+    return number;
+}
+
+static void keep(struct edition *edition, struct limits *limits, uint32_t index)
+{
+    limits_release(edition->limits);
+    edition->limits = limits_retain(limits);
+    edition->limit = index;
+}
+
+static void line_end(struct lines *lines, uint16_t number, int64_t date_s)
+{
+    struct line *line = &lines->line[number];
+    if (line->ended)
+        return;
+    line->ended = true;
+    line->ended_s = date_s;
+    line->ended_tick = lines->tick;
+}
+
+/* Takes an edition out of force; successor: EDITION_NONE if the limit is gone. */
+static void replace(struct lines *lines, uint16_t number, uint16_t successor)
+{
+    struct edition *edition = &lines->edition[number];
+    for (uint32_t i = 0; i < edition_lines_count(edition); i++)
+        line_end(lines, edition->lines[i], OVERRIDE_FOR_EVER);
+    edition->successor = successor;
+    edition->replaced = lines->installs + 1;
+    edition->replaced_lap = lines->laps;
+    lines->replaced_count++;
+}
+
+static void find_next_end(struct lines *lines)
+{
+    lines->next_end_s = OVERRIDE_FOR_EVER;
+    for (uint32_t i = 0; i < lines->count; i++) {
+        const struct edition *edition = &lines->edition[lines->of_limit[i]];
+        int64_t end_s = limit_next_end_s(edition_limit(edition), edition->as_of_s);
+        if (end_s < lines->next_end_s)
+            lines->next_end_s = end_s;
+    }
+}
+
+/* An edition for each limit of the next set, new where the prior one does not
+ * fit. false: no memory, and what was made is gone again. */
+static bool make_editions(struct lines *lines, const struct limits *prior, struct limits *next,
+                          int64_t date_s, uint16_t of_limit[LIMITS_MAX])
+{
+    for (uint32_t i = 0; i < next->count; i++) {
+        uint16_t before = edition_of_name(lines, prior, next->limit[i].name);
+        bool stays = before != EDITION_NONE &&
+                     fits(lines, &lines->edition[before], &next->limit[i], next->tick_ms);
+        of_limit[i] = stays ? before : edition_make(lines, next, i, date_s);
+        if (of_limit[i] != EDITION_NONE)
+            continue;
+        while (i-- > 0)
+            if (of_limit[i] != edition_of_name(lines, prior, next->limit[i].name))
+                edition_free(lines, &lines->edition[of_limit[i]]);
+        return false;
+    }
+    return true;
+}
+
+bool lines_install(struct lines *lines, const struct limits *prior, struct limits *next,
+                   int64_t date_s)
+{
+    uint16_t of_limit[LIMITS_MAX];
+    bool stays[EDITIONS_MAX] = {false};
+    uint16_t became[EDITIONS_MAX]; /* what each edition that was in force is now */
+    assert(next->count <= LIMITS_MAX && lines_have_room(lines, next));
+    if (!make_editions(lines, prior, next, date_s, of_limit))
+        return false;
+
+    lines->date_s = date_s;
+    for (uint16_t i = 0; i < EDITIONS_MAX; i++)
+        became[i] = i;
+    for (uint32_t i = 0; i < lines->count; i++)
+        became[lines->of_limit[i]] = EDITION_NONE;
+    for (uint32_t i = 0; i < next->count; i++) {
+        uint16_t before = edition_of_name(lines, prior, next->limit[i].name);
+        stays[of_limit[i]] = before == of_limit[i];
+        if (stays[of_limit[i]])
+            keep(&lines->edition[before], next, i);
+        if (before != EDITION_NONE)
+            became[before] = of_limit[i];
+    }
+    uint32_t replaced_before = lines->replaced_count;
+    for (uint32_t i = 0; i < lines->count; i++)
+        if (!stays[lines->of_limit[i]])
+            replace(lines, lines->of_limit[i], became[lines->of_limit[i]]);
+    lines->installs += lines->replaced_count > replaced_before;
+    for (uint32_t i = 0; i < lines->lines_used; i++)
+        if (lines->owners[i] != EDITION_NONE)
+            lines->owners[i] = became[lines->owners[i]];
+    memcpy(lines->of_limit, of_limit, next->count * sizeof of_limit[0]);
+    lines->count = next->count;
+    find_next_end(lines);
+    return true;
+}
+
+/* The edition in force that an edition's successors lead to, or EDITION_NONE. */
+static uint16_t heir_of(const struct lines *lines, uint16_t number)
+{
+    while (number != EDITION_NONE && lines->edition[number].successor != number)
+        number = lines->edition[number].successor;
+    return number;
+}
+
+void lines_settle(struct lines *lines)
+{
+    memset(lines->owners, 0xff, sizeof lines->owners);
+    for (uint16_t i = 0; i < lines->editions_used; i++) {
+        const struct edition *edition = &lines->edition[i];
+        if (!edition_is_in_use(edition))
+            continue;
+        for (uint32_t j = 0; j < edition_lines_count(edition); j++) {
+            lines->owners[edition->lines[j]] = heir_of(lines, i);
+            if (edition->lines[j] >= lines->lines_used)
+                lines->lines_used = edition->lines[j] + 1u;
+        }
+    }
+    lines->lines_free = LINES_MAX - lines->lines_used;
+    for (uint32_t i = lines->lines_used; i-- > 0;)
+        if (lines->line[i].count == 0)
+            line_free(lines, (uint16_t)i);
+    find_next_end(lines);
+}
+
+/* ---- time ---- */
+
+void lines_advance(struct lines *lines, uint64_t ticks)
+{
+    lines->tick += ticks;
+    for (uint32_t i = 0; i < lines->count; i++) {
+        const struct edition *edition = &lines->edition[lines->of_limit[i]];
+        for (uint32_t j = 0; j < edition_lines_count(edition); j++) {
+            struct line *line = &lines->line[edition->lines[j]];
+            if (line->ended || !edition_has_line(edition, j))
+                continue;
+            for (uint32_t k = 0; k < line->count; k++)
+                credit_line_advance(&line->credit[k], ticks);
+        }
+    }
+}
+
+static unsigned end_overrides_of(struct lines *lines, struct edition *edition, int64_t date_s)
+{
+    const struct limit *limit = edition_limit(edition);
+    unsigned ended = 0;
+    for (uint32_t i = 0; i < limit->overrides_count; i++) {
+        int64_t until_s = limit->overrides[i].until_s;
+        if (until_s > edition->as_of_s && until_s <= date_s) {
+            line_end(lines, edition->lines[1 + i], date_s);
+            ended++;
+        }
+    }
+    return ended;
+}
+
+unsigned lines_end_overrides(struct lines *lines, int64_t date_s)
+{
+    unsigned ended = 0;
+    lines->date_s = date_s;
+    if (date_s < lines->next_end_s)
+        return 0;
+    for (uint32_t i = 0; i < lines->count; i++) {
+        struct edition *edition = &lines->edition[lines->of_limit[i]];
+        if (date_s <= edition->as_of_s)
+            continue;
+        ended += end_overrides_of(lines, edition, date_s);
+        edition->as_of_s = date_s;
+    }
+    find_next_end(lines);
+    return ended;
+}
+
+/* ---- keys ---- */
+
+int lines_override(const struct lines *lines, uint32_t limit, const char *key)
+{
+    const struct edition *edition = &lines->edition[lines->of_limit[limit]];
+    return limit_override(edition_limit(edition), key, edition->as_of_s);
+}
+
+uint16_t lines_line(const struct lines *lines, uint32_t limit, int override)
+{
+    return lines->edition[lines->of_limit[limit]].lines[1 + override];
+}
+
+int64_t lines_denied_until_s(const struct lines *lines, uint32_t limit, const char *key)
+{
+    const struct edition *edition = &lines->edition[lines->of_limit[limit]];
+    return limit_denied_until_s(edition_limit(edition), key, edition->as_of_s);
+}
+
+/* The line that came after an ended one for a key. */
+static uint16_t next_line(const struct lines *lines, const struct line *line, const char *key)
+{
+    const struct edition *edition = &lines->edition[line->edition];
+    int64_t as_of_s = line->ended_s;
+    if (as_of_s == OVERRIDE_FOR_EVER) {
+        edition = &lines->edition[edition->successor];
+        as_of_s = edition->began_s;
+    }
+    return edition->lines[1 + limit_override(edition_limit(edition), key, as_of_s)];
+}
+
+/* The buckets that a line's marks are of, in order. */
+static const struct allowance *allowance_of_line(const struct lines *lines, const struct line *line)
+{
+    return limit_allowance(edition_limit(&lines->edition[line->edition]), line->index);
+}
+
+/* The bucket of a line, not full, that holds the fewest tokens, compared as
+ * fractions; or -1, all are full. */
+static int scarcest(const struct line *line, const uint64_t marks[BUCKETS_MAX])
+{
+    int found = -1;
+    uint64_t least = 0;
+    for (int i = 0; i < line->count; i++) {
+        const struct credit_line *credit = &line->credit[i];
+        uint64_t level = credit_level(credit, marks[i]);
+        if (level == credit->cap_units)
+            continue;
+        if (found < 0 || (unsigned __int128)level * line->credit[found].token_units <
+                             (unsigned __int128)least * credit->token_units) {
+            found = i;
+            least = level;
+        }
+    }
+    return found;
+}
+
+/*
+ * One step: tokens carry over bucket by bucket, by name. Where no name is the
+ * same, as when a limit that had one bucket now has several, the first bucket
+ * gets the tokens of the scarcest, so that nobody gains by it. What is new
+ * beside buckets that stay is full: it limits the key further, and mints nothing.
+ */
+static void carry_step(const struct lines *lines, const struct line *from, const struct line *to,
+                       uint64_t marks[BUCKETS_MAX])
+{
+    const struct allowance *before = allowance_of_line(lines, from);
+    const struct allowance *after = allowance_of_line(lines, to);
+    /* Only in a damaged store may the next have ended before. */
+    uint64_t until = to->ended ? to->ended_tick : lines->tick;
+    uint64_t ticks_ago = until > from->ended_tick ? until - from->ended_tick : 0;
+    int source[BUCKETS_MAX] = {-1, -1, -1, -1};
+    bool some_stay = false;
+    for (uint32_t i = 0; i < after->count; i++)
+        for (uint32_t j = 0; j < before->count; j++)
+            if (strcmp(after->bucket[i].name, before->bucket[j].name) == 0) {
+                source[i] = (int)j;
+                some_stay = true;
+            }
+    if (!some_stay)
+        source[0] = scarcest(from, marks);
+
+    uint64_t carried[BUCKETS_MAX] = {0};
+    for (uint32_t i = 0; i < after->count; i++) {
+        uint64_t start_units = credit_units_ago(&to->credit[i], ticks_ago);
+        carried[i] = source[i] < 0 ? start_units - to->credit[i].cap_units
+                                   : credit_carry(&from->credit[source[i]], marks[source[i]],
+                                                  &to->credit[i], start_units);
+    }
+    memcpy(marks, carried, sizeof carried);
+}
+static_assert(BUCKETS_MAX == 4, "sources are listed above");
+
+uint16_t lines_carry(const struct lines *lines, uint16_t line, const char *key,
+                     uint64_t marks[BUCKETS_MAX])
+{
+    while (lines->line[line].ended) {
+        uint16_t next = next_line(lines, &lines->line[line], key);
+        carry_step(lines, &lines->line[line], &lines->line[next], marks);
+        line = next;
+    }
+    return line;
+}
