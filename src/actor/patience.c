@@ -1,16 +1,14 @@
 #include "actor/patience.h"
 
-#include <sched.h>
+#include "base/processors.h"
 
 enum { LOOKS_A_TIME = 16 }; /* between two looks at the clock */
 
 void patience_init(struct patience *patience, const struct clock *clock)
 {
-    cpu_set_t processors;
     *patience = (struct patience){
         .clock = clock,
-        .has_processors =
-            sched_getaffinity(0, sizeof processors, &processors) == 0 && CPU_COUNT(&processors) > 1,
+        .has_processors = processors_usable() > 1,
     };
 }
 

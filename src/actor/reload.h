@@ -1,18 +1,13 @@
 /*
- * Reloads: requests of front-ends that the main thread read the configuration again.
+ * Reloads: what the main thread answers when a front-end asks it to read the configuration again.
  *
- * A pipe carries the requests, as pointers: what was written to it a poll of the
- * main thread sees beside its signals, and nobody waits for anybody. A request
- * belongs to both sides until each is through with it, for a client may leave
- * before it is done; the last one frees it.
+ * The question is a letter like any other (MESSAGE_RELOAD), in the main thread's inbox instead of the
+ * decider's: a file takes longer to load than a turn, so nothing waits for it but its client.
  *
- * Threads: reload_ask, _is_done and _leave are a front-end's, _next and _done the
- * main thread's. Never blocks. Errors: as each function says.
+ * A report owns its faults. One thread at a time. Never blocks. Errors: as each function says.
  */
 #pragma once
 
-#include <stdatomic.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +16,7 @@ enum reload_outcome {
     RELOAD_FAULTY,    /* the file is; all stays as it was */
     RELOAD_NO_FILE,   /* there is none to be read again */
     RELOAD_NO_MEMORY, /* all stays as it was */
+    RELOAD_DRAINING,  /* allowd is about to end, and reads nothing any more */
 };
 
 struct reload_fault {
@@ -28,7 +24,7 @@ struct reload_fault {
     char *text;
 };
 
-/* How a reload went. Owns its faults. */
+/* How a reload went. All zeros: it has no faults. */
 struct reload_report {
     enum reload_outcome outcome;
     uint32_t limits;     /* in force, if it is IN_FORCE */
@@ -39,31 +35,6 @@ struct reload_report {
 
 /* Adds a fault, or only counts it if there is no memory. */
 void reload_report_add(struct reload_report *report, size_t line, size_t column, const char *text);
+
+/* Frees its faults; it is all zeros then. */
 void reload_report_release(struct reload_report *report);
-
-struct reload {
-    struct reload_report report; /* the main thread's until it is done */
-    atomic_bool is_done;
-    atomic_bool is_left_by_one;
-};
-
-struct reload_desk {
-    int out, in; /* a pipe: the main thread reads, front-ends write */
-};
-
-/* 0 or an errno value. */
-int reload_desk_open(struct reload_desk *desk);
-
-/* Once the front-ends have ended. */
-void reload_desk_close(struct reload_desk *desk);
-
-/* NULL: no memory, or no room in the pipe. */
-struct reload *reload_ask(const struct reload_desk *desk);
-bool reload_is_done(struct reload *reload);
-void reload_leave(struct reload *reload);
-
-/* The next request to be done, or NULL. */
-struct reload *reload_next(const struct reload_desk *desk);
-
-/* Its report is written, and what it says is in force for all front-ends. */
-void reload_done(struct reload *reload);

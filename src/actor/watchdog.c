@@ -2,26 +2,24 @@
 
 #include <limits.h>
 
-int watchdog_init(struct watchdog *watchdog, struct mailbox *mailbox, uint64_t silence_ns,
+int watchdog_init(struct watchdog *watchdog, struct inbox *inbox, uint64_t silence_ns,
                   uint64_t now_ns)
 {
-    watchdog->mailbox = mailbox;
+    watchdog->inbox = inbox;
     watchdog->every_ns = silence_ns == 0 ? 0 : silence_ns / WATCHDOG_LOOKS + 1;
     watchdog->due_ns = now_ns;
     watchdog->is_asked = false;
-    int error = batch_init(&watchdog->batch);
     watchdog->question = (struct message){
+        .letter.home = &watchdog->home,
         .kind = MESSAGE_DAEMON,
         .answer.daemon = &watchdog->answer,
     };
-    watchdog->batch.messages[0] = &watchdog->question;
-    watchdog->batch.count = 1;
-    return error;
+    return inbox_init(&watchdog->home, false);
 }
 
 void watchdog_release(struct watchdog *watchdog)
 {
-    batch_release(&watchdog->batch);
+    inbox_release(&watchdog->home);
 }
 
 bool watchdog_look(struct watchdog *watchdog, uint64_t now_ns)
@@ -29,9 +27,9 @@ bool watchdog_look(struct watchdog *watchdog, uint64_t now_ns)
     if (watchdog->every_ns == 0 || now_ns < watchdog->due_ns)
         return false;
     watchdog->due_ns = now_ns + watchdog->every_ns;
-    bool is_answered = watchdog->is_asked && exchange_is_answered(&watchdog->batch);
+    bool is_answered = watchdog->is_asked && inbox_take(&watchdog->home, 0) != NULL;
     if (is_answered || !watchdog->is_asked) {
-        exchange_post(watchdog->mailbox, &watchdog->batch);
+        inbox_post_one(watchdog->inbox, &watchdog->question.letter);
         watchdog->is_asked = true;
     }
     return is_answered;

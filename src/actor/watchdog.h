@@ -9,7 +9,8 @@
  */
 #pragma once
 
-#include "actor/exchange.h"
+#include "actor/inbox.h"
+#include "brain/message.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,17 +19,17 @@
 #define WATCHDOG_LOOKS 4
 
 struct watchdog {
-    struct mailbox *mailbox; /* the state thread's */
-    uint64_t every_ns;       /* 0: nobody watches */
+    struct inbox *inbox; /* the decider's */
+    uint64_t every_ns;   /* 0: nobody watches */
     uint64_t due_ns;
     bool is_asked;
-    struct batch batch;
+    struct inbox home;
     struct message question;
     struct daemon_answer answer;
 };
 
 /* silence_ns: the longest that the manager bears; 0: nobody watches. */
-int watchdog_init(struct watchdog *watchdog, struct mailbox *mailbox, uint64_t silence_ns,
+int watchdog_init(struct watchdog *watchdog, struct inbox *inbox, uint64_t silence_ns,
                   uint64_t now_ns);
 
 /* Once the state thread has ended, or was never asked. */

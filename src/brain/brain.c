@@ -230,9 +230,14 @@ static bool answer_whole(struct brain *brain, struct message *message)
     case MESSAGE_STATE_LOST:
         brain_lose_state(brain, message->ask.lost_state);
         return true;
+    case MESSAGE_TALLY:
+        meters_take(&brain->meters, message->ask.tally);
+        message_hold(message, brain->limits);
+        return true;
     case MESSAGE_LIMITS:
         return answer_limits(brain, message);
     case MESSAGE_STOP:
+    case MESSAGE_RELOAD:
     case MESSAGE_ALLOW:
     case MESSAGE_RESET:
     case MESSAGE_REFUND:
@@ -243,49 +248,61 @@ static bool answer_whole(struct brain *brain, struct message *message)
 }
 
 /* Answers the run of up to GROUP_MAX messages about one key each that starts
- * here: each step asks for the memory that the next one reads. */
-static size_t answer_group(struct brain *brain, struct message *const *messages, size_t count)
+ * here: each step asks for the memory that the next one reads. Returns what follows. */
+static struct letter *answer_group(struct brain *brain, struct letter *letters,
+                                   struct chain *answered)
 {
+    struct message *group[GROUP_MAX];
     struct place places[GROUP_MAX];
-    size_t n = 0;
-    for (; n < count && n < GROUP_MAX && is_about_one_key(messages[n]); n++) {
-        places[n] = buckets_place(&brain->buckets, brain->limits, &messages[n]->ask.bucket);
-        if (places[n].limit >= 0)
-            table_prefetch_slot(&brain->buckets.table, places[n].hash);
+    size_t count = 0;
+    for (; letters != NULL && count < GROUP_MAX && is_about_one_key(message_of(letters));
+         letters = letters->next, count++) {
+        group[count] = message_of(letters);
+        places[count] = buckets_place(&brain->buckets, brain->limits, &group[count]->ask.bucket);
+        if (places[count].limit >= 0)
+            table_prefetch_slot(&brain->buckets.table, places[count].hash);
     }
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < count; i++)
         if (places[i].limit >= 0)
             table_prefetch_entry(&brain->buckets.table, places[i].hash);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < count; i++) {
         if (places[i].limit >= 0)
-            decide(brain, messages[i]->kind, &places[i], &messages[i]->ask.bucket,
-                   &messages[i]->answer.bucket);
+            decide(brain, group[i]->kind, &places[i], &group[i]->ask.bucket,
+                   &group[i]->answer.bucket);
         else
-            messages[i]->answer.bucket.result = BUCKET_NO_SUCH_LIMIT;
+            group[i]->answer.bucket.result = BUCKET_NO_SUCH_LIMIT;
+        chain_add(answered, &group[i]->letter);
     }
-    return n;
+    return letters;
 }
 
-size_t brain_answer(struct brain *brain, struct message *const *messages, size_t count)
+void brain_answer(struct brain *brain, struct letter *letters, struct chain *answered)
 {
-    size_t done = 0;
-    while (done < count) {
-        if (is_about_one_key(messages[done]))
-            done += answer_group(brain, messages + done, count - done);
-        else if (answer_whole(brain, messages[done]))
-            done++;
-        else
-            break;
+    while (letters != NULL) {
+        if (is_about_one_key(message_of(letters))) {
+            letters = answer_group(brain, letters, answered);
+            continue;
+        }
+        struct letter *letter = letters;
+        letters = letters->next;
+        chain_add(answer_whole(brain, message_of(letter)) ? answered : &brain->waiting, letter);
     }
-    return done;
+}
+
+bool brain_is_waited_for(const struct brain *brain)
+{
+    return brain->waiting.newest != NULL;
+}
+
+void brain_look_again(struct brain *brain, struct chain *answered)
+{
+    struct letter *waiting = letters_oldest_first(brain->waiting.newest);
+    brain->waiting.newest = NULL;
+    brain_sweep(brain);
+    brain_answer(brain, waiting, answered);
 }
 
 /* ---- what is measured from outside ---- */
-
-void brain_take_tally(struct brain *brain, const struct tally *tally)
-{
-    meters_take(&brain->meters, tally);
-}
 
 void brain_measure_batch(struct brain *brain, uint64_t messages)
 {

@@ -78,11 +78,15 @@ void brain_date(struct brain *brain, int64_t date_s);
 /* Whether a date matters: there is an override that has an end. */
 bool brain_needs_date(const struct brain *brain);
 
-/* Answers messages in order, at the time of the last brain_tick. Returns how
- * many are answered: all, but that a LIMITS stays unanswered, and those after
- * it, while the marks of too many earlier reloads are still being converted.
- * Then call brain_sweep and come back with the rest. */
-size_t brain_answer(struct brain *brain, struct message *const *messages, size_t count);
+/* Answers the messages of letters that are linked oldest first, at the time of the last brain_tick,
+ * and adds each that is answered to `answered`. What must wait stays with the brain: a LIMITS,
+ * while the marks of too many earlier reloads are still being converted. */
+void brain_answer(struct brain *brain, struct letter *letters, struct chain *answered);
+
+/* Whether some message waits in the brain. Then call brain_look_again soon: it sweeps a slice of
+ * the table, and adds to `answered` what is answered by now. */
+bool brain_is_waited_for(const struct brain *brain);
+void brain_look_again(struct brain *brain, struct chain *answered);
 
 /* Sweeps a slice of the table without waiting for a tick. */
 void brain_sweep(struct brain *brain);
@@ -90,9 +94,8 @@ void brain_sweep(struct brain *brain);
 /* The limits in force; borrowed. */
 struct limits *brain_limits(const struct brain *brain);
 
-/* What only its caller can see, to be told by METRICS: what a front-end has counted,
- * how many messages a batch had, and how long so many decisions took together. */
-void brain_take_tally(struct brain *brain, const struct tally *tally);
+/* What only its caller can see, to be told by METRICS: how many messages came together, and how
+ * long so many decisions took together. */
 void brain_measure_batch(struct brain *brain, uint64_t messages);
 void brain_measure_time(struct brain *brain, uint64_t decisions, uint64_t took_ns);
 

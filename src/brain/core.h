@@ -36,6 +36,7 @@ struct brain {
     const char *lost_state; /* why the state will not outlive the process, or NULL */
     struct state_meters state;
     struct list_scratch list; /* while one is being answered */
+    struct chain waiting;     /* LIMITS that there was no room for yet */
 };
 
 /* A brain without buckets and limits; NULL: no memory. brain_end gives back its memory,

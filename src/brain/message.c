@@ -1,5 +1,7 @@
 #include "brain/message.h"
 
+#include <assert.h>
+
 const char *const when_full_names[WHEN_FULL_COUNT] = {
     [WHEN_FULL_EVICT] = "evict",
     [WHEN_FULL_DENY] = "deny",
@@ -46,3 +48,13 @@ bool bucket_answer_denies(const struct bucket_answer *answer)
     }
     return false;
 }
+
+void message_hold(struct message *message, struct limits *limits)
+{
+    if (message->limits == limits)
+        return;
+    limits_release(message->limits);
+    message->limits = limits == NULL ? NULL : limits_retain(limits);
+}
+
+static_assert(offsetof(struct message, letter) == 0, "message_of says so");

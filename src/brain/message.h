@@ -1,12 +1,12 @@
 /*
  * Messages: everything that can be asked of the brain, and what it answers.
  *
- * A message is filled in by whoever asks, handed over, and comes back with the
- * answer in place. The asker owns it throughout, and must not touch it while
- * it is away.
+ * A message is a letter: whoever asks fills it in and posts it, and it comes home with the
+ * answer in place. The asker owns it throughout, and must not touch it while it is away.
  */
 #pragma once
 
+#include "brain/letter.h"
 #include "brain/sampler.h"
 #include "limits/limits.h"
 
@@ -28,8 +28,10 @@ enum message_kind {
     MESSAGE_KEYS,          /* which keys are tracked, or denied most? */
     MESSAGE_RELOAD_FAILED, /* a reload changed nothing: nothing but count it */
     MESSAGE_STATE_LOST,    /* the state will not outlive the process: see brain_lose_state */
-    MESSAGE_LIMITS,        /* from now on decide by these limits; alone in its batch */
-    MESSAGE_STOP,          /* the last message: the state thread ends; alone in its batch */
+    MESSAGE_TALLY,         /* a front-end's own: what it has counted; answered at once */
+    MESSAGE_RELOAD,        /* read the configuration again: of the main thread, not of the brain */
+    MESSAGE_LIMITS,        /* from now on decide by these limits; it may have to wait for room */
+    MESSAGE_STOP,          /* the last message: the state thread ends */
 };
 
 /* About one key under one limit. The strings are borrowed until the answer. */
@@ -63,7 +65,7 @@ struct bucket_state {
     bool violated;             /* it did not hold what was asked for */
 };
 
-/* What is borrowed here lives as long as the batch's limits. */
+/* What is borrowed here lives as long as these limits: see `limits` of struct message. */
 struct bucket_answer {
     enum bucket_result result;
     const struct limit *limit;         /* which decided */
@@ -144,7 +146,7 @@ struct daemon_answer {
     uint64_t uptime_ms;
     uint32_t keys, max_keys;
     enum when_full when_full;
-    const struct limits *limits; /* lives as long as the batch's limits */
+    const struct limits *limits; /* see `limits` of struct message */
     struct brain_counters counters;
     /* why the state will not outlive the process though it should, or NULL */
     const char *lost_state;
@@ -161,13 +163,19 @@ struct limits_question {
 enum limits_result { LIMITS_IN_FORCE, LIMITS_NO_MEMORY /* the ones before stay */ };
 
 struct message {
+    struct letter letter;
     enum message_kind kind;
+    /* A reference to the limits that its answer points into, or NULL. TALLY holds one for all
+     * that comes home with it, so that one comparison serves a whole chain; a message that had to wait
+     * comes home later, and holds its own. Whoever asked gives it up: see message_hold. */
+    struct limits *limits;
     union {
         struct bucket_question bucket;
         struct list_question list;
         bool missing_allows;              /* of MISSING: what the check then does */
         const struct keys_question *keys; /* of KEYS: the asker's, see keys.h */
         const char *lost_state;           /* of STATE_LOST: why; outlives the brain */
+        const struct tally *tally;        /* of TALLY: the asker's */
         struct limits_question limits;
     } ask;
     union {
@@ -176,6 +184,16 @@ struct message {
         struct daemon_answer *daemon;   /* of DAEMON: the asker's, filled in by the brain */
         struct metrics_answer *metrics; /* of METRICS, likewise: see meters.h */
         struct keys_answer *keys;       /* of KEYS, likewise: see keys.h */
+        struct reload_report *reload;   /* of RELOAD, likewise: see actor/reload.h */
         enum limits_result limits;
     } answer;
 };
+
+/* The message that a letter is the first member of. */
+static inline struct message *message_of(struct letter *letter)
+{
+    return (struct message *)letter;
+}
+
+/* Lets a message hold these limits (NULL: none) in place of those that it held before. */
+void message_hold(struct message *message, struct limits *limits);

@@ -1,7 +1,5 @@
 #include "daemon/front.h"
 
-#include "actor/news_line.h"
-#include "ask/denial_line.h"
 #include "base/thread.h"
 #include "log/log.h"
 
@@ -15,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ACCEPTS_A_TURN = 64, STALL_LOOK_MS = 20 };
+enum { ACCEPTS_A_TURN = 64 };
 
 static int earlier(int a_ms, int b_ms)
 {
@@ -140,74 +138,135 @@ static const struct listener *find_listener(const struct front *front, int descr
     return NULL;
 }
 
-static void wait_and_accept(struct front *front, int timeout_ms)
+static void heed(struct front *front, int descriptor)
+{
+    eventfd_t ignored;
+    const struct listener *listener = find_listener(front, descriptor);
+    if (listener != NULL)
+        accept_from(front, listener, ACCEPTS_A_TURN);
+    else if (descriptor == front->wake)
+        eventfd_read(front->wake, &ignored);
+    else
+        http_heed(front->http, descriptor);
+}
+
+static bool is_inbox(const struct front *front, int descriptor)
+{
+    return descriptor == front->home.event || descriptor == front->decider->inbox.event;
+}
+
+static void wait_in_epoll(struct front *front, int timeout_ms)
 {
     struct epoll_event events[16];
     int count = epoll_wait(front->epoll, events, sizeof events / sizeof events[0], timeout_ms);
-    for (int i = 0; i < count; i++) {
-        eventfd_t ignored;
-        const struct listener *listener = find_listener(front, events[i].data.fd);
-        if (listener != NULL) {
-            accept_from(front, listener, ACCEPTS_A_TURN);
-        } else if (events[i].data.fd == front->wake) {
-            eventfd_read(front->wake, &ignored);
-        } else {
-            http_heed(front->http, events[i].data.fd);
-        }
-    }
+    for (int i = 0; i < count; i++)
+        if (!is_inbox(front, events[i].data.fd)) /* who watches it sees to that */
+            heed(front, events[i].data.fd);
 }
 
-/* The answers are late: serves what needs none, until they are there. */
-static void outwait_stall(struct front *front, struct batch *batch, uint64_t asked_ns)
+/* Waits with an eye on the inboxes that a letter may come to: its own while letters are away, and that
+ * of a decider that it hosts. */
+static void wait_and_accept(struct front *front, int timeout_ms)
 {
-    http_stalled(front->http, asked_ns);
+    bool looks_home = http_letters_away(front->http) > 0, hosts = front->decider->is_hosted;
+    bool watches_home = looks_home && inbox_watch(&front->home);
+    bool watches_decider = hosts && inbox_watch(&front->decider->inbox);
+    bool has_letters = watches_home != looks_home || watches_decider != hosts;
+    wait_in_epoll(front, has_letters ? 0 : timeout_ms);
+    if (watches_home)
+        inbox_unwatch(&front->home);
+    if (watches_decider)
+        inbox_unwatch(&front->decider->inbox);
+}
+
+static uint64_t waited_ns(const struct front *front)
+{
+    return clock_now_ns(&clock_system) - front->asked_ns;
+}
+
+/* Takes home what is there, or comes before a deadline. false: nothing has come. */
+static bool take_home(struct front *front, uint64_t deadline_ns)
+{
+    struct letter *letters = inbox_take(&front->home, deadline_ns);
+    if (letters == NULL)
+        return false;
+    if (http_take_home(front->http, letters, waited_ns(front)) && front->is_stalled) {
+        front->is_stalled = false;
+        log_info("decisions go on after %" PRIu64 " ms", waited_ns(front) / NS_PER_MS);
+    }
+    return true;
+}
+
+/* The answers are late: what needs none is served until they are there. */
+static void begin_stall(struct front *front)
+{
+    front->is_stalled = true;
+    http_stalled(front->http, front->asked_ns);
     log_warning("no decision for %d ms: the state thread is held up", FRONT_STALL_MS);
-    while (!exchange_is_answered(batch)) {
-        http_run(front->http);
-        wait_and_accept(front, STALL_LOOK_MS);
-    }
-    log_info("decisions go on after %" PRIu64 " ms",
-             (clock_now_ns(&clock_system) - asked_ns) / NS_PER_MS);
 }
 
-static void exchange(struct front *front, struct batch *batch)
+/* Posts what was collected, and waits until all of it is home that need not wait. */
+static void exchange(struct front *front)
 {
-    uint64_t asked_ns = clock_now_ns(&clock_system);
-    http_hand_over(front->http);
-    front->tell_ns = asked_ns + FRONT_TELL_MS * (uint64_t)NS_PER_MS;
-    state_post(front->state, batch);
-    if (!exchange_await(batch, asked_ns + FRONT_STALL_MS * (uint64_t)NS_PER_MS))
-        outwait_stall(front, batch, asked_ns);
-    http_answered(front->http, clock_now_ns(&clock_system) - asked_ns);
-    log_news(&front->news);
+    struct chain chain = http_hand_over(front->http);
+    front->asked_ns = clock_now_ns(&clock_system);
+    front->tell_ns = front->asked_ns + FRONT_TELL_MS * (uint64_t)NS_PER_MS;
+    decider_post(front->decider, &chain);
+    if (front->decider->is_hosted)
+        decider_turn(front->decider);
+    while (http_is_waited_for(front->http))
+        if (!take_home(front, front->asked_ns + FRONT_STALL_MS * (uint64_t)NS_PER_MS)) {
+            begin_stall(front);
+            return;
+        }
 }
 
-/* Whether what was counted has waited for a batch to go along with for long enough. */
+/* Whether what was counted has waited for a chain to go along with for long enough. */
 static bool is_due_to_tell(const struct front *front)
 {
     return http_has_counted(front->http) && clock_now_ns(&clock_system) >= front->tell_ns;
 }
 
+/* A decider that is hosted has its turn with each chain; between chains, when it is due. */
+static void look_after_decider(struct front *front)
+{
+    struct decider *decider = front->decider;
+    if (decider->is_hosted && (inbox_is_filled(&decider->inbox) ||
+                               decider_due_ns(decider) <= clock_now_ns(&clock_system)))
+        decider_turn(decider);
+}
+
 /* Collect, exchange, reply. */
 static void run_http(struct front *front)
 {
+    if (http_letters_away(front->http) > 0)
+        take_home(front, 0);
     http_collect(front->http);
-    struct batch *batch = http_batch(front->http);
-    if (batch->count == 0 && !is_due_to_tell(front))
+    if (front->is_stalled || (http_questions(front->http) == 0 && !is_due_to_tell(front))) {
+        look_after_decider(front);
         return;
-    exchange(front, batch);
+    }
+    exchange(front);
     http_run(front->http);
+}
+
+/* When to look again though nothing comes in. */
+static int timeout_ms(const struct front *front)
+{
+    int timeout_ms = http_timeout_ms(front->http);
+    if (http_has_counted(front->http) && !front->is_stalled)
+        timeout_ms = earlier(timeout_ms, FRONT_TELL_MS);
+    uint64_t due_ns = front->decider->is_hosted ? decider_due_ns(front->decider) : BRAIN_NEVER;
+    return due_ns == BRAIN_NEVER ? timeout_ms : earlier(timeout_ms, ms_until(due_ns));
 }
 
 static void serve(struct front *front)
 {
     while (!atomic_load(&front->draining)) {
-        int timeout_ms = http_timeout_ms(front->http);
+        int wait_ms = timeout_ms(front);
         if (!front->accepting && front->resume_ns != 0)
-            timeout_ms = earlier(timeout_ms, ms_until(front->resume_ns));
-        if (http_has_counted(front->http))
-            timeout_ms = earlier(timeout_ms, FRONT_TELL_MS);
-        wait_and_accept(front, timeout_ms);
+            wait_ms = earlier(wait_ms, ms_until(front->resume_ns));
+        wait_and_accept(front, wait_ms);
         run_http(front);
         resume_accepting(front);
     }
@@ -254,14 +313,29 @@ static void drain(struct front *front)
                     http_connections(front->http));
 }
 
+/* Closes everything, and waits for the letters that are still away. */
+static void bring_home(struct front *front)
+{
+    http_close(front->http);
+    while (http_letters_away(front->http) > 0) {
+        wait_and_accept(front,
+                        front->decider->is_hosted ? ms_until(decider_due_ns(front->decider)) : -1);
+        take_home(front, 0);
+        look_after_decider(front);
+    }
+}
+
 static void *run(void *argument)
 {
     struct front *front = argument;
     thread_name("front");
     serve(front);
     drain(front);
+    bring_home(front);
     http_free(front->http);
     eventfd_write(front->done, 1);
+    if (front->decider->is_hosted)
+        decider_run(front->decider); /* the main thread may still ask, and then stops it */
     return NULL;
 }
 
@@ -278,6 +352,9 @@ static int open_descriptors(struct front *front)
     for (int i = 0; i < HTTP_DESCRIPTORS; i++)
         if (watch(front, descriptors[i], EPOLLIN) != 0)
             return errno;
+    if (watch(front, front->home.event, EPOLLIN) != 0 ||
+        (front->decider->is_hosted && watch(front, front->decider->inbox.event, EPOLLIN) != 0))
+        return errno;
     return start_accepting(front);
 }
 
@@ -297,40 +374,49 @@ static bool has_admin(const struct listener *listeners, unsigned count)
     return false;
 }
 
-static const struct http_log log_of_front = {
-    .lines_lost = log_lines_lost,
-    .denial = log_denial,
-};
-
-int front_start(struct front *front, const struct listener *listeners, unsigned listeners_count,
-                struct state *state, struct contract *contract, const struct reload_desk *desk,
-                unsigned connections_max, atomic_uint *with_room, int done)
+/* What can fail, in order; the rest is undone by whoever started it. */
+static int start(struct front *front, const struct front_terms *terms)
 {
-    *front = (struct front){
-        .state = state,
-        .listeners = listeners,
-        .listeners_count = listeners_count,
-        .epoll = -1,
-        .wake = -1,
-        .connections_max = connections_max,
-        .with_room = with_room,
-        .has_room = true,
-        .done = done,
-    };
-    atomic_init(&front->draining, false);
-    front->http = http_new(connections_max, contract, has_admin(listeners, listeners_count), desk);
+    front->http = http_new(&(struct http_terms){
+        .connections_max = terms->connections_max,
+        .contract = terms->contract,
+        .admin_apart = has_admin(terms->listeners, terms->listeners_count),
+        .clock = &clock_system,
+        .home = &front->home,
+        .reloads = terms->reloads,
+    });
     if (front->http == NULL)
         return errno != 0 ? errno : ENOMEM;
-    http_set_log(front->http, &log_of_front);
-    http_batch(front->http)->news = &front->news;
     int error = open_descriptors(front);
-    atomic_fetch_add(with_room, 1);
+    return error != 0 ? error : thread_start(&front->thread, run, front);
+}
+
+int front_start(struct front *front, const struct front_terms *terms)
+{
+    *front = (struct front){
+        .decider = terms->decider,
+        .listeners = terms->listeners,
+        .listeners_count = terms->listeners_count,
+        .epoll = -1,
+        .wake = -1,
+        .connections_max = terms->connections_max,
+        .with_room = terms->with_room,
+        .has_room = true,
+        .done = terms->done,
+    };
+    atomic_init(&front->draining, false);
+    int error = inbox_init(&front->home, true);
+    if (error != 0)
+        return error;
+    atomic_fetch_add(terms->with_room, 1);
+    error = start(front, terms);
     if (error == 0)
-        error = thread_start(&front->thread, run, front);
-    if (error != 0) {
+        return 0;
+    atomic_fetch_sub(terms->with_room, 1);
+    if (front->http != NULL)
         http_free(front->http);
-        close_descriptors(front);
-    }
+    close_descriptors(front);
+    inbox_release(&front->home);
     return error;
 }
 
@@ -349,4 +435,5 @@ void front_join(struct front *front)
 {
     pthread_join(front->thread, NULL);
     close_descriptors(front);
+    inbox_release(&front->home);
 }

@@ -1,17 +1,19 @@
 /*
- * A front-end thread: accepts from every listener, and carries batches between HTTP and the state thread.
+ * A front-end thread: accepts from every listener, and carries letters between HTTP and the decider.
  *
- * Each turn of its loop: wait, accept, run HTTP (collect), exchange, run HTTP
- * (reply). Under way it holds at most one batch, so what it takes in is bounded.
- * When the answers are late it looks after its sockets meanwhile, so that health
- * can be told; every other request waits.
+ * Each turn of its loop: wait, accept, take letters home, run HTTP (collect), post a chain of
+ * letters and wait until it is answered, run HTTP (reply). It posts no other chain before that, so
+ * what it takes in is bounded. When the answers are late it goes back to its sockets, and its inbox
+ * is one more descriptor among them; so it does for letters that come home by themselves.
  *
- * Owns its connections; borrows the listeners and the state thread. Threads:
+ * If it hosts the decider, that answers a chain in place, as soon as it is posted.
+ *
+ * Owns its connections and its inbox; borrows the listeners and the decider. Threads:
  * start, drain and join from one. Blocks: front_join. Errors: errno values.
  */
 #pragma once
 
-#include "actor/state.h"
+#include "actor/decider.h"
 #include "daemon/listener.h"
 #include "http/wire/http.h"
 
@@ -29,7 +31,8 @@
 
 struct front {
     struct http *http;
-    struct state *state;
+    struct decider *decider;
+    struct inbox home; /* its letters come home to it */
     const struct listener *listeners;
     unsigned listeners_count;
     /* wake: an eventfd, written to drain; done: the caller's, written at the end */
@@ -41,17 +44,27 @@ struct front {
     bool has_room;           /* this one is counted there */
     uint64_t full_told_ns;   /* until when the log need not have it again that none has */
     uint64_t resume_ns;      /* while not accepting, when to try again; 0: when there is room */
+    uint64_t asked_ns;       /* when the last chain was posted */
+    bool is_stalled;         /* it is not answered yet, and that has been told */
     uint64_t tell_ns;        /* until when what was counted waits for a batch */
     atomic_bool draining;
-    struct news news; /* of the last batch */
     pthread_t thread;
 };
 
-/* Starts the thread. `done` is an eventfd that the thread writes to as it ends;
- * `with_room`, 0 before the first start, counts the front-ends that have room. */
-int front_start(struct front *front, const struct listener *listeners, unsigned listeners_count,
-                struct state *state, struct contract *contract, const struct reload_desk *desk,
-                unsigned connections_max, atomic_uint *with_room, int done);
+/* What front-ends share, and is theirs to use until they have ended. */
+struct front_terms {
+    const struct listener *listeners;
+    unsigned listeners_count;
+    struct decider *decider;   /* if it is hosted, the one front-end hosts it */
+    struct inbox *reloads;     /* the main thread's */
+    struct contract *contract; /* each takes a reference of its own */
+    unsigned connections_max;  /* of each */
+    atomic_uint *with_room;    /* 0 before the first start: how many have room */
+    int done;                  /* an eventfd that each writes to when it has drained */
+};
+
+/* Starts the thread. */
+int front_start(struct front *front, const struct front_terms *terms);
 
 /* Has every request that arrives from now on served by another contract. */
 void front_set_contract(struct front *front, struct contract *contract);

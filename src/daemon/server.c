@@ -1,6 +1,8 @@
 #include "daemon/server.h"
 
+#include "actor/reload.h"
 #include "actor/watchdog.h"
+#include "base/processors.h"
 #include "daemon/front.h"
 #include "daemon/inherited.h"
 #include "daemon/keeper.h"
@@ -20,7 +22,7 @@
 
 enum {
     CONNECTIONS_MAX = 4096, /* of all front-ends together */
-    DESCRIPTORS_SPARE = 16, /* for what is neither a connection, a listener nor a front-end's */
+    DESCRIPTORS_SPARE = 18, /* for what is neither a connection, a listener nor a front-end's */
     /* its epoll sets, its eventfd, and who has no room */
     DESCRIPTORS_PER_FRONT = 6 + HTTP_LEAVING_SPARE,
 };
@@ -29,13 +31,14 @@ struct server {
     struct config *config;
     const char *config_path;
     bool listen_fixed;
-    int signals;             /* a signalfd */
-    int done;                /* an eventfd: front-ends that have ended */
-    struct reload_desk desk; /* where front-ends ask for reloads */
+    int signals;          /* a signalfd */
+    int done;             /* an eventfd: front-ends that have ended */
+    struct inbox reloads; /* where front-ends ask for them */
+    struct letter *asked; /* of those, the ones that were taken out and wait, oldest first */
     struct keeper keeper;
-    struct brain *brain; /* until the state thread has it */
-    struct state state;
-    struct batch control; /* what this thread asks of the state thread */
+    struct brain *brain; /* until the decider has it */
+    struct decider decider;
+    struct inbox home; /* what this thread asks the decider comes home to it */
     struct watchdog watchdog;
     struct notify notify;
     unsigned limits_count; /* in force */
@@ -81,10 +84,22 @@ static bool start_log(void)
     return error == 0 || fail("start the log's thread", error);
 }
 
-static bool open_desk(struct server *server)
+static bool open_inboxes(struct server *server)
 {
-    int error = reload_desk_open(&server->desk);
-    return error == 0 || fail("open a pipe", error);
+    int error = inbox_init(&server->home, false);
+    if (error != 0)
+        return fail("make an inbox", error);
+    error = inbox_init(&server->reloads, true);
+    if (error == 0)
+        return true;
+    inbox_release(&server->home);
+    return fail("make an inbox", error);
+}
+
+static void close_inboxes(struct server *server)
+{
+    inbox_release(&server->home);
+    inbox_release(&server->reloads);
 }
 
 static struct limits_question question_of(const struct config *config)
@@ -107,18 +122,29 @@ static bool open_state(struct server *server)
     return true;
 }
 
-static bool start_state(struct server *server)
+static bool is_to_be_hosted(const struct server *server)
 {
-    int error = batch_init(&server->control);
-    if (error == 0)
-        error = watchdog_init(&server->watchdog, &server->state.mailbox, server->notify.watchdog_ns,
-                              clock_now_ns(&clock_system));
-    if (error == 0)
-        error = state_start(&server->state, server->brain, clock_system);
+    return server->config->threads == 1 && getenv("ALLOWD_HOSTED") != NULL;
+}
+
+/* Where two threads could not run at once, the front-end hosts the decider. */
+static bool start_decider(struct server *server)
+{
+    int error =
+        decider_init(&server->decider, server->brain, clock_system, is_to_be_hosted(server));
     if (error != 0)
         return fail("start the state thread", error);
     server->brain = NULL;
-    return true;
+    error = watchdog_init(&server->watchdog, &server->decider.inbox, server->notify.watchdog_ns,
+                          clock_now_ns(&clock_system));
+    if (error == 0) {
+        error = decider_start(&server->decider);
+        if (error == 0)
+            return true;
+        watchdog_release(&server->watchdog);
+    }
+    decider_release(&server->decider);
+    return fail("start the state thread", error);
 }
 
 static bool open_listener(struct server *server, const struct address *address, bool is_admin)
@@ -174,8 +200,6 @@ static bool open_listeners(struct server *server)
            serve_addresses(server, config->admin_listen, config->admin_listen_count, true);
 }
 
-static_assert(CONNECTIONS_MAX <= BATCH_MAX, "each connection has room in the batch");
-
 /* Raises the limit on descriptors as far as it is of use; how many connections
  * each front-end may have, at least one. */
 static unsigned connections_per_front(const struct server *server)
@@ -197,14 +221,23 @@ static unsigned connections_per_front(const struct server *server)
 
 static bool start_fronts(struct server *server)
 {
-    unsigned connections = connections_per_front(server);
+    const struct front_terms terms = {
+        .listeners = server->listeners,
+        .listeners_count = server->listeners_count,
+        .decider = &server->decider,
+        .reloads = &server->reloads,
+        .contract = server->config->contract,
+        .connections_max = connections_per_front(server),
+        .with_room = &server->fronts_with_room,
+        .done = server->done,
+    };
     for (uint32_t i = 0; i < server->config->threads; i++) {
-        int error = front_start(&server->fronts[i], server->listeners, server->listeners_count,
-                                &server->state, server->config->contract, &server->desk,
-                                connections, &server->fronts_with_room, server->done);
+        int error = front_start(&server->fronts[i], &terms);
         if (error != 0)
             return fail("start a front-end thread", error);
         server->fronts_count++;
+        if (server->decider.is_hosted)
+            decider_is_taken_care_of(&server->decider);
     }
     return true;
 }
@@ -226,9 +259,7 @@ static void tell_serving(struct server *server, const char *but)
 
 static void ask(struct server *server, struct message *message)
 {
-    server->control.messages[0] = message;
-    server->control.count = 1;
-    state_ask(&server->state, &server->control);
+    decider_ask(&server->decider, &server->home, message);
 }
 
 static void look_after_state(struct server *server, uint64_t now_ns)
@@ -245,7 +276,18 @@ static int sooner(int a_ms, int b_ms)
     return (unsigned)a_ms < (unsigned)b_ms ? a_ms : b_ms;
 }
 
-/* Waits for an event, and meanwhile feeds the watchdog and looks after the state's file. */
+/* Waits for an event or a letter, for at most so long. */
+static int wait_once(struct server *server, struct pollfd *events, nfds_t count, int timeout_ms)
+{
+    if (server->asked != NULL || !inbox_watch(&server->reloads))
+        return poll(events, count, 0) < 0 ? 0 : 1;
+    int found = poll(events, count, timeout_ms);
+    inbox_unwatch(&server->reloads);
+    return inbox_is_filled(&server->reloads) ? 1 : found;
+}
+
+/* Waits for an event or a letter, and meanwhile feeds the watchdog and looks after the state's
+ * file. `events` begins with the inbox. */
 static void wait_for(struct server *server, struct pollfd *events, nfds_t count)
 {
     int timeout_ms;
@@ -257,7 +299,18 @@ static void wait_for(struct server *server, struct pollfd *events, nfds_t count)
             look_after_state(server, now_ns);
         timeout_ms = sooner(watchdog_timeout_ms(&server->watchdog, now_ns),
                             keeper_timeout_ms(&server->keeper, now_ns));
-    } while (poll(events, count, timeout_ms) <= 0);
+    } while (wait_once(server, events, count, timeout_ms) <= 0);
+}
+
+/* The next letter that asks for a reload, or NULL. */
+static struct letter *next_asked(struct server *server)
+{
+    if (server->asked == NULL)
+        server->asked = letters_oldest_first(inbox_take(&server->reloads, 0));
+    struct letter *next = server->asked;
+    if (next != NULL)
+        server->asked = next->next;
+    return next;
 }
 
 /* ---- reload ---- */
@@ -384,14 +437,23 @@ static void reload_for_signal(struct server *server)
     reload_report_release(&report);
 }
 
+/* One at a time: a signal is not to wait for all of them. */
 static void reload_for_fronts(struct server *server)
 {
-    struct reload *asked = reload_next(&server->desk);
+    struct letter *asked = next_asked(server);
     if (asked == NULL)
         return;
     log_info("a reload is asked for over HTTP");
-    reload(server, &asked->report);
-    reload_done(asked);
+    reload(server, message_of(asked)->answer.reload);
+    inbox_post_one(asked->home, asked);
+}
+
+static void refuse_reloads(struct server *server)
+{
+    for (struct letter *asked; (asked = next_asked(server)) != NULL;) {
+        message_of(asked)->answer.reload->outcome = RELOAD_DRAINING;
+        inbox_post_one(asked->home, asked);
+    }
 }
 
 /* ---- the life ---- */
@@ -406,8 +468,8 @@ static int next_signal(struct server *server)
 static void serve(struct server *server)
 {
     struct pollfd events[] = {
+        {.fd = server->reloads.event, .events = POLLIN},
         {.fd = server->signals, .events = POLLIN},
-        {.fd = server->desk.out, .events = POLLIN},
         {.fd = state_file_failure(), .events = POLLIN},
     };
     for (;;) {
@@ -416,9 +478,8 @@ static void serve(struct server *server)
             keeper_tell_failure(&server->keeper);
             events[2].fd = -1;
         }
-        if (events[1].revents != 0)
-            reload_for_fronts(server);
-        int signal = events[0].revents != 0 ? next_signal(server) : 0;
+        reload_for_fronts(server);
+        int signal = events[1].revents != 0 ? next_signal(server) : 0;
         if (signal == SIGHUP) {
             reload_for_signal(server);
         } else if (signal != 0) {
@@ -444,23 +505,27 @@ static void wait_for_fronts(struct server *server)
     uint64_t ended = 0;
     while (ended < server->fronts_count) {
         struct pollfd events[] = {
-            {.fd = server->done, .events = POLLIN},
+            {.fd = server->reloads.event, .events = POLLIN},
             {.fd = server->signals, .events = POLLIN},
+            {.fd = server->done, .events = POLLIN},
         };
         eventfd_t more = 0;
-        wait_for(server, events, 2);
-        if (events[0].revents != 0 && eventfd_read(server->done, &more) == 0)
+        wait_for(server, events, 3);
+        refuse_reloads(server);
+        if (events[2].revents != 0 && eventfd_read(server->done, &more) == 0)
             ended += more;
         if (events[1].revents != 0 && next_signal(server) != SIGHUP)
             end_at_once(server);
     }
 }
 
-static void stop_fronts(struct server *server)
+/* The front-ends first, then the decider; a front-end that hosts it goes home after that. */
+static void stop_threads(struct server *server)
 {
     for (unsigned i = 0; i < server->fronts_count; i++)
         front_drain(&server->fronts[i]);
     wait_for_fronts(server);
+    decider_stop(&server->decider, &server->home);
     for (unsigned i = 0; i < server->fronts_count; i++)
         front_join(&server->fronts[i]);
 }
@@ -471,7 +536,7 @@ static void close_listeners(struct server *server)
         listener_close(&server->listeners[i]);
 }
 
-/* Everything between a running state thread and its end. */
+/* From a decider that is there to its end. */
 static enum exit_status run_fronts(struct server *server)
 {
     enum exit_status status = EXIT_STATUS_FAILURE;
@@ -486,7 +551,7 @@ static enum exit_status run_fronts(struct server *server)
         notify_stopping(&server->notify);
         status = EXIT_STATUS_OK;
     }
-    stop_fronts(server);
+    stop_threads(server);
     close_listeners(server);
     return status;
 }
@@ -503,16 +568,15 @@ enum exit_status server_run(struct config *config, const char *config_path, bool
     server->config = config;
     server->config_path = config_path;
     server->listen_fixed = listen_fixed;
-    server->desk = (struct reload_desk){-1, -1};
     server->keeper.file.descriptor = -1;
     log_set(&config->log);
     notify_open(&server->notify, ready_fd);
-    if (open_signals(server) && open_state(server) && open_log() && open_desk(server) &&
-        start_state(server)) {
+    bool has_inboxes = false;
+    if (open_signals(server) && open_state(server) && open_log() &&
+        (has_inboxes = open_inboxes(server)) && start_decider(server)) {
         status = run_fronts(server);
-        state_stop(&server->state);
         watchdog_release(&server->watchdog);
-        batch_release(&server->control);
+        decider_release(&server->decider);
         if (status == EXIT_STATUS_OK)
             log_info("stopped");
     } else if (server->keeper.ended_by != 0) {
@@ -525,7 +589,8 @@ enum exit_status server_run(struct config *config, const char *config_path, bool
     keeper_close(&server->keeper);
     close(server->signals);
     close(server->done);
-    reload_desk_close(&server->desk);
+    if (has_inboxes)
+        close_inboxes(server);
     free(server);
     log_end();
     return status;

@@ -84,6 +84,9 @@ void reply_reload(struct reply *reply, const struct reload_report *report)
                       "allowd runs without a configuration file, so there is none to "
                       "read again; start it with -c FILE");
         return;
+    case RELOAD_DRAINING:
+        reply_problem(reply, 503, "draining: allowd is about to end");
+        return;
     case RELOAD_NO_MEMORY:
         reply_problem(reply, 503, "out of memory; all is as it was, try again");
         return;

@@ -50,7 +50,6 @@ static bool is_escaped(const char *target)
 
 void request_begin(struct request *request, const char *target)
 {
-    request->stage = REQUEST_BEGUN;
     request->method = 0;
     request->route = NULL;
     request->seen = 0;
@@ -224,6 +223,8 @@ size_t request_held(const struct request *request)
 void request_release(struct request *request)
 {
     request_drop_long_body(request);
+    if (request->message.kind == MESSAGE_RELOAD)
+        reload_report_release(&request->reload);
     free(request->list_room);
     free(request->metrics);
     free(request->keys);

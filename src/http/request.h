@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "actor/reload.h"
 #include "ask/contract.h"
 #include "brain/keys.h"
 #include "brain/message.h"
@@ -24,18 +25,7 @@
 #define REQUEST_BODY_MAX 4096 /* bytes of form, or of anything that is ignored */
 #define REQUEST_LONG_BODY_MAX BATCH_JSON_BODY_MAX /* of a list, or of what is sent to a check */
 
-enum request_stage {
-    REQUEST_BEGUN,    /* its target is parsed */
-    REQUEST_READING,  /* its header passed the gate; a body may be on the way */
-    REQUEST_QUEUED,   /* it waits for its turn: see turns.h */
-    REQUEST_TURN,     /* it has its turn */
-    REQUEST_ASKED,    /* its message is in the batch */
-    REQUEST_ANSWERED, /* and has come back */
-    REQUEST_RELOADS,  /* the main thread has it */
-};
-
 struct request {
-    enum request_stage stage;
     unsigned method;           /* METHOD_ bit; 0 until known */
     const struct route *route; /* NULL: no such path */
     unsigned seen;             /* PARAMETER_ bits that have had a value */
@@ -48,7 +38,6 @@ struct request {
     uint64_t keys_cursor;
     struct keys_answer *keys;    /* likewise, from malloc, or NULL */
     enum access_verdict verdict; /* set when the header has arrived */
-    size_t batch_index;          /* while ASKED */
     size_t target_len;           /* bytes of the raw target */
     size_t target_parameters;    /* in its query */
     size_t body_len;
@@ -58,7 +47,8 @@ struct request {
     size_t counted;        /* of request_held, by whoever counts it for all */
     bool is_list;
     struct batch_json list;       /* if it is one */
-    struct request *next_in_turn; /* while QUEUED */
+    struct request *next_in_turn; /* while it waits for its turn */
+    struct reload_report reload;  /* of RELOAD */
     char *list_room;              /* for the reply to it, until that is written */
     struct {
         unsigned deny_status;

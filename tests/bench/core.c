@@ -11,6 +11,7 @@
  * usage: core [KEYS...]
  */
 #include "brain/brain.h"
+#include "support/ask_brain.h"
 #include "support/dice.h"
 #include "support/plain_limit.h"
 
@@ -149,8 +150,7 @@ static void prepare(struct world *world, unsigned at, enum message_kind kind, ui
 static void ask(struct world *world, unsigned count, unsigned batch)
 {
     for (unsigned done = 0; done < count; done += batch)
-        brain_answer(world->brain, world->batch + done,
-                     count - done < batch ? count - done : batch);
+        ask_brain(world->brain, world->batch + done, count - done < batch ? count - done : batch);
 }
 
 /* What became of the messages must be what was to be measured. */

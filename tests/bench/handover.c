@@ -1,8 +1,8 @@
 /*
- * handover: what it takes to hand a batch over to another thread and have it back, where both
+ * handover: what it takes to hand a letter over to another thread and have it back, where both
  * have one processor: microseconds of that processor, on standard output.
  */
-#include "actor/exchange.h"
+#include "actor/inbox.h"
 #include "base/thread.h"
 
 #include <pthread.h>
@@ -13,14 +13,16 @@
 
 enum { ROUNDS = 20000 };
 
-static struct mailbox mailbox;
-static struct batch batch;
+static struct inbox inbox, home;
+static struct letter letter = {.home = &home};
 
 static void *give_back(void *unused)
 {
     (void)unused;
-    for (int i = 0; i < ROUNDS; i++)
-        batch_give_back(mailbox_take(&mailbox, UINT64_MAX));
+    for (int i = 0; i < ROUNDS; i++) {
+        struct letter *taken = inbox_take(&inbox, UINT64_MAX);
+        inbox_post_one(taken->home, taken);
+    }
     return NULL;
 }
 
@@ -46,14 +48,16 @@ int main(void)
     CPU_ZERO(&one);
     CPU_SET((size_t)sched_getcpu(), &one);
     need(sched_setaffinity(0, sizeof one, &one) == 0, "cannot stay on one processor");
-    need(mailbox_init(&mailbox) == 0 && batch_init(&batch) == 0, "no memory");
+    need(inbox_init(&inbox, false) == 0 && inbox_init(&home, false) == 0, "no memory");
     need(thread_start(&thread, give_back, NULL) == 0, "cannot start a thread");
     double began_us = processor_us();
-    for (int i = 0; i < ROUNDS; i++)
-        exchange_ask(&mailbox, &batch);
+    for (int i = 0; i < ROUNDS; i++) {
+        inbox_post_one(&inbox, &letter);
+        inbox_take(&home, UINT64_MAX);
+    }
     printf("%.2f\n", (processor_us() - began_us) / ROUNDS);
     pthread_join(thread, NULL);
-    batch_release(&batch);
-    mailbox_release(&mailbox);
+    inbox_release(&inbox);
+    inbox_release(&home);
     return 0;
 }

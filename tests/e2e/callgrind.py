@@ -8,7 +8,7 @@ COMMAND = ("valgrind", "-q", "--tool=callgrind")
 
 # Where a thread does nothing but wait for another, for however long that takes, or wakes one
 # that may wait: how much of this is done is for chance to say, so it does not count.
-WAITING = re.compile(r"exchange_await|exchange_is_answered|mailbox_take|sleep_until_filled|is_woken|"
+WAITING = re.compile(r"inbox_take|sleep_until_filled|is_woken|put_mark|take_mark|"
                      r"is_filled|patience_watch|.*(sem_(post|.*wait)|futex).*")
 
 # A "rep stosb", which is what large ones may be made of, counts once for each byte: that

@@ -7,6 +7,7 @@
  * usage: decisions existing|new|denied
  */
 #include "brain/brain.h"
+#include "support/ask_brain.h"
 #include "support/plain_limit.h"
 
 #include <stdio.h>
@@ -37,7 +38,7 @@ static struct brain *brain_of(uint64_t burst)
 __attribute__((noipa)) static void measured(struct brain *brain)
 {
     for (int done = 0; done < DECISIONS; done += BATCH)
-        brain_answer(brain, batch + done, BATCH);
+        ask_brain(brain, batch + done, BATCH);
 }
 
 static void check(enum bucket_result result)
@@ -64,7 +65,7 @@ int main(int argc, char **argv)
         batch[i] = &message[i];
     }
     if (!is_new) {
-        brain_answer(brain, batch, DECISIONS);
+        ask_brain(brain, batch, DECISIONS);
         check(BUCKET_ALLOWED);
     }
     measured(brain);

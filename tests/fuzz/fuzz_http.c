@@ -10,7 +10,9 @@
 #include "brain/brain.h"
 #include "fuzz/fuzz.h"
 #include "fuzz/replies.h"
+#include "actor/reload.h"
 #include "http/wire/http.h"
+#include "support/ask_brain.h"
 #include "support/plain_limit.h"
 
 #include <poll.h>
@@ -28,7 +30,7 @@ enum {
     BRAIN = 48,   /* which of them */
     BRAINS = 4,
     OUTCOME = 192, /* of reloads */
-    SOON_MS = 1,   /* so often a front-end looks whether a reload is done */
+    SOON_MS = 0,   /* what is due later is not worth a turn here */
     RECEIVED_MAX = 4 << 20,
     TURNS_MAX = 100000,
 };
@@ -40,7 +42,7 @@ struct told {
 };
 
 static struct http *http;
-static struct reload_desk desk;
+static struct inbox home, reloads; /* of HTTP, and of the main thread */
 static struct limits *limits;
 static struct brain *brains[BRAINS], *brain; /* the one that is asked */
 static uint64_t now_ns;
@@ -122,8 +124,15 @@ static void set_up(void)
     add_check(contract, "all", "{client_ip} {method} {host}{path}", true);
     add_limits();
     make_brains();
-    FUZZ_REQUIRE(reload_desk_open(&desk) == 0);
-    http = http_new(2, contract, true, &desk);
+    FUZZ_REQUIRE(inbox_init(&home, false) == 0 && inbox_init(&reloads, false) == 0);
+    http = http_new(&(struct http_terms){
+        .connections_max = 2,
+        .contract = contract,
+        .admin_apart = true,
+        .clock = &clock_system,
+        .home = &home,
+        .reloads = &reloads,
+    });
     received = malloc(RECEIVED_MAX);
     FUZZ_REQUIRE(http != NULL && received != NULL);
     contract_release(contract);
@@ -131,10 +140,10 @@ static void set_up(void)
 
 /* ---- the brain's side ---- */
 
-static void ask_brain(struct message *message)
+static void ask_one(struct message *message)
 {
     struct message *messages[] = {message};
-    FUZZ_REQUIRE(brain_answer(brain, messages, 1) == 1);
+    FUZZ_REQUIRE(ask_brain(brain, messages, 1) == 1);
 }
 
 static const char *limit_of(const struct bucket_question *ask)
@@ -158,7 +167,7 @@ static void ask_allow(struct message *message)
 {
     uint64_t before[BUCKETS_MAX] = {0}, after[BUCKETS_MAX] = {0}, token_units[BUCKETS_MAX] = {0};
     read_levels(&message->ask.bucket, before, token_units);
-    ask_brain(message);
+    ask_one(message);
     read_levels(&message->ask.bucket, after, token_units);
     bool is_taken = message->answer.bucket.result == BUCKET_ALLOWED;
     uint64_t taken = is_taken ? message->ask.bucket.tokens : 0;
@@ -194,11 +203,11 @@ static void answer(struct message *message)
     case MESSAGE_EACH:
     case MESSAGE_ALL:
     case MESSAGE_LIST:
-        ask_brain(message);
+        ask_one(message);
         tell_list(message);
         return;
     case MESSAGE_MISSING:
-        ask_brain(message);
+        ask_one(message);
         told.missing += message->ask.missing_allows; /* a yes that no key is charged for */
         return;
     case MESSAGE_RESET:
@@ -207,11 +216,13 @@ static void answer(struct message *message)
     case MESSAGE_DAEMON:
     case MESSAGE_METRICS:
     case MESSAGE_KEYS:
-        ask_brain(message);
+    case MESSAGE_TALLY:
+        ask_one(message);
         return;
     case MESSAGE_RELOAD_FAILED:
     case MESSAGE_STATE_LOST:
     case MESSAGE_LIMITS:
+    case MESSAGE_RELOAD:
     case MESSAGE_STOP:
         fuzz_fail(__FILE__, __LINE__, "no client stops or reloads the brain");
     }
@@ -220,7 +231,7 @@ static void answer(struct message *message)
 static struct daemon_answer ask_daemon(void)
 {
     struct daemon_answer answer;
-    ask_brain(&(struct message){.kind = MESSAGE_DAEMON, .answer.daemon = &answer});
+    ask_one(&(struct message){.kind = MESSAGE_DAEMON, .answer.daemon = &answer});
     return answer;
 }
 
@@ -276,17 +287,32 @@ static void receive(int client)
 /* What the main thread does of what it is asked to. */
 static void end_reloads(enum reload_outcome outcome)
 {
-    for (struct reload *reload; (reload = reload_next(&desk)) != NULL; reload_done(reload)) {
-        reload->report.outcome = outcome;
+    for (struct letter *letter = inbox_take(&reloads, 0), *next; letter != NULL; letter = next) {
+        struct reload_report *report = message_of(letter)->answer.reload;
+        next = letter->next;
+        report->outcome = outcome;
         if (outcome == RELOAD_IN_FORCE)
-            reload->report.limits = limits->count;
+            report->limits = limits->count;
         if (outcome == RELOAD_FAULTY)
-            reload_report_add(&reload->report, 1, 2, "\"\\\" is none");
+            reload_report_add(report, 1, 2, "\"\\\" is none");
+        inbox_post_one(letter->home, letter);
     }
 }
 
-/* One turn of a front-end; false: there was nothing to do. */
-static bool turn(int client, uint8_t flags)
+/* What the decider does with a chain. */
+static void answer_chain(void)
+{
+    FUZZ_REQUIRE(http_questions(http) == 1); /* there is one connection */
+    struct chain chain = http_hand_over(http);
+    for (struct letter *letter = letters_oldest_first(chain.newest), *next; letter != NULL;
+         letter = next) {
+        next = letter->next;
+        answer(message_of(letter));
+        inbox_post_one(letter->home, letter);
+    }
+}
+
+static bool is_due(void)
 {
     int descriptors[HTTP_DESCRIPTORS];
     struct pollfd polled[HTTP_DESCRIPTORS];
@@ -294,18 +320,23 @@ static bool turn(int client, uint8_t flags)
     for (int i = 0; i < HTTP_DESCRIPTORS; i++)
         polled[i] = (struct pollfd){.fd = descriptors[i], .events = POLLIN};
     if (poll(polled, HTTP_DESCRIPTORS, 0) <= 0 && (unsigned)http_timeout_ms(http) > SOON_MS)
-        return false;
+        return inbox_is_filled(&home);
     for (int i = 0; i < HTTP_DESCRIPTORS; i++)
         if (polled[i].revents != 0)
             http_heed(http, descriptors[i]);
+    return true;
+}
+
+/* One turn of a front-end; false: there was nothing to do. */
+static bool turn(int client, uint8_t flags)
+{
+    if (!is_due())
+        return false;
+    http_take_home(http, inbox_take(&home, 0), 0);
     http_collect(http);
-    struct batch *batch = http_batch(http);
-    if (batch->count > 0) {
-        FUZZ_REQUIRE(batch->count == 1); /* there is one connection */
-        http_hand_over(http);
-        brain_take_tally(brain, batch->tally);
-        answer(batch->messages[0]);
-        http_answered(http, 0);
+    if (http_questions(http) > 0) {
+        answer_chain();
+        FUZZ_REQUIRE(http_take_home(http, inbox_take(&home, 0), 0));
         http_run(http);
     }
     end_reloads((enum reload_outcome)((flags & OUTCOME) / 64));

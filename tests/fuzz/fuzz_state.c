@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "brain/brain.h"
 #include "fuzz/fuzz.h"
+#include "support/ask_brain.h"
 
 #include <assert.h>
 #include <string.h>
@@ -66,7 +67,7 @@ static struct bucket_answer ask(struct brain *brain, enum message_kind kind, con
         .ask.bucket = {.key = key, .key_len = strlen(key), .tokens = tokens},
     };
     struct message *messages[] = {&message};
-    FUZZ_REQUIRE(brain_answer(brain, messages, 1) == 1);
+    FUZZ_REQUIRE(ask_brain(brain, messages, 1) == 1);
     return message.answer.bucket;
 }
 
@@ -78,10 +79,8 @@ static void reload(struct brain *brain, uint64_t burst)
         .ask.limits = {limits, WHEN_FULL_EVICT, 1000000001},
     };
     struct message *messages[] = {&message};
-    for (unsigned sweeps = 0; brain_answer(brain, messages, 1) == 0; sweeps++) {
-        FUZZ_REQUIRE(sweeps < 1000);
-        brain_sweep(brain);
-    }
+    ask_brain(brain, messages, 1);
+    FUZZ_REQUIRE(wait_for_room(brain) < 1000);
     limits_release(limits);
 }
 
@@ -183,7 +182,7 @@ static void live(struct brain *brain)
         brain_sweep(brain);
         reload(brain, (uint64_t)(12 - round));
     }
-    FUZZ_REQUIRE(brain_answer(brain, messages, 1) == 1 && daemon.keys <= MAX_KEYS);
+    FUZZ_REQUIRE(ask_brain(brain, messages, 1) == 1 && daemon.keys <= MAX_KEYS);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

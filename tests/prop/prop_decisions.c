@@ -6,6 +6,7 @@
 #include "brain/brain.h"
 #include "limits/credit.h"
 #include "prop/model.h"
+#include "support/ask_brain.h"
 #include "support/dice.h"
 
 #include <assert.h>
@@ -511,7 +512,7 @@ static void ask_batch(struct world *world, size_t count)
         memset(&messages[i].answer, 0xa5, sizeof messages[i].answer);
         batch[i] = &messages[i];
     }
-    assert_int_equal(brain_answer(world->brain, batch, count), count);
+    assert_int_equal(ask_brain(world->brain, batch, count), count);
     for (size_t i = 0; i < count; i++) {
         expected = model_answer(&world->model, messages[i].kind, &messages[i].ask.bucket, asked[i]);
         check_answer(world, &messages[i].answer.bucket, &expected, asked[i]);
@@ -555,7 +556,7 @@ static void ask_list(struct world *world)
     for (uint32_t i = 0; i < message.ask.list.count; i++)
         calls[i].ask = random_question(world, &keys[i], true);
     struct message *batch[] = {&message};
-    assert_int_equal(brain_answer(world->brain, batch, 1), 1);
+    assert_int_equal(ask_brain(world->brain, batch, 1), 1);
     check(world, "no_such_limit", message.answer.list.no_such_limit, message.ask.list.count);
     if (message.kind == MESSAGE_ALL)
         check_all_or_none(world, &message, keys);
@@ -592,8 +593,8 @@ static void reload(struct world *world)
         .ask.limits = {limits, model->when_full, model->date_s},
     };
     struct message *batch[] = {&message};
-    while (brain_answer(world->brain, batch, 1) == 0)
-        brain_sweep(world->brain);
+    ask_brain(world->brain, batch, 1);
+    wait_for_room(world->brain);
     check(world, "the answer to limits", message.answer.limits, LIMITS_IN_FORCE);
     limits_release(limits);
     check_all_levels(world);
@@ -755,7 +756,7 @@ static uint64_t count_evicted(struct brain *brain)
     struct daemon_answer answer;
     struct message message = {.kind = MESSAGE_DAEMON, .answer.daemon = &answer};
     struct message *batch[] = {&message};
-    brain_answer(brain, batch, 1);
+    ask_brain(brain, batch, 1);
     return answer.counters.evicted;
 }
 
@@ -768,7 +769,7 @@ static void ask_tiny(struct world *world)
     message.ask.bucket = random_question(world, &key, false);
     bool evicts = model->when_full == WHEN_FULL_EVICT && message.kind == MESSAGE_ALLOW &&
                   model_needs_room(model, &message.ask.bucket, key);
-    assert_int_equal(brain_answer(world->brain, batch, 1), 1);
+    assert_int_equal(ask_brain(world->brain, batch, 1), 1);
     check(world, "evictions", count_evicted(world->brain) - evicted_before, evicts);
     if (evicts)
         learn_eviction(world);

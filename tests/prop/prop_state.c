@@ -13,6 +13,7 @@
 int decisions_main(void);
 #include "prop/prop_decisions.c"
 #undef main
+#include "support/ask_brain.h"
 
 #include "brain/core.h"
 #include "prop/told_stores.h"
@@ -184,7 +185,7 @@ static void ask_one(struct world *world)
     struct expected expected = model_answer(model, message.kind, &message.ask.bucket, key);
     levels_take(&run.after, model);
     run.is_under_way = true;
-    assert_int_equal(brain_answer(world->brain, batch, 1), 1);
+    assert_int_equal(ask_brain(world->brain, batch, 1), 1);
     run.is_under_way = false;
     check_answer(world, &message.answer.bucket, &expected, key);
     world->decisions++;
@@ -202,8 +203,8 @@ static void reload_killed(struct world *world)
     struct message message = {.kind = MESSAGE_LIMITS, .ask.limits = question_of(world, limits)};
     struct message *batch[] = {&message};
     run.is_under_way = true;
-    while (brain_answer(world->brain, batch, 1) == 0)
-        brain_sweep(world->brain);
+    ask_brain(world->brain, batch, 1);
+    wait_for_room(world->brain);
     run.is_under_way = false;
     check(world, "the answer to limits", message.answer.limits, LIMITS_IN_FORCE);
     limits_release(limits);

@@ -1,4 +1,7 @@
 #include "support/brain_fixture.h"
+
+#include "brain/core.h"
+#include "support/ask_brain.h"
 #include "support/plain_limit.h"
 
 #include <string.h>
@@ -82,7 +85,7 @@ struct bucket_answer fixture_ask(struct fixture *fixture, enum message_kind kind
     /* So that what the brain does not fill in is seen. */
     memset(&message.answer, 0xa5, sizeof message.answer);
     struct message *messages[] = {&message};
-    assert_int_equal(brain_answer(fixture->brain, messages, 1), 1);
+    assert_int_equal(ask_brain(fixture->brain, messages, 1), 1);
     return message.answer.bucket;
 }
 
@@ -106,7 +109,7 @@ struct daemon_answer fixture_daemon(struct fixture *fixture)
     struct daemon_answer answer;
     struct message message = {.kind = MESSAGE_DAEMON, .answer.daemon = &answer};
     struct message *messages[] = {&message};
-    assert_int_equal(brain_answer(fixture->brain, messages, 1), 1);
+    assert_int_equal(ask_brain(fixture->brain, messages, 1), 1);
     return answer;
 }
 
@@ -138,10 +141,11 @@ bool fixture_try_limits(struct fixture *fixture, struct limits *limits, enum whe
         .ask.limits = {limits, when_full, fixture->date_s},
     };
     struct message *messages[] = {&message};
-    bool done = brain_answer(fixture->brain, messages, 1) == 1;
-    if (done)
-        assert_int_equal(message.answer.limits, LIMITS_IN_FORCE);
-    return done;
+    if (!lines_have_room(&fixture->brain->buckets.lines, limits))
+        return false;
+    assert_int_equal(ask_brain(fixture->brain, messages, 1), 1);
+    assert_int_equal(message.answer.limits, LIMITS_IN_FORCE);
+    return true;
 }
 
 void fixture_reload(struct fixture *fixture, uint64_t tick_ms, const struct rule *rules,
@@ -152,10 +156,14 @@ void fixture_reload(struct fixture *fixture, uint64_t tick_ms, const struct rule
 
 void fixture_reload_limits(struct fixture *fixture, struct limits *limits)
 {
-    while (!fixture_try_limits(fixture, limits, WHEN_FULL_EVICT)) {
-        brain_sweep(fixture->brain);
-        assert_true(++fixture->sweeps_for_room < 1000000);
-    }
+    struct message message = {
+        .kind = MESSAGE_LIMITS,
+        .ask.limits = {limits, WHEN_FULL_EVICT, fixture->date_s},
+    };
+    struct message *messages[] = {&message};
+    ask_brain(fixture->brain, messages, 1);
+    fixture->sweeps_for_room += wait_for_room(fixture->brain);
+    assert_int_equal(message.answer.limits, LIMITS_IN_FORCE);
     assert_ptr_equal(brain_limits(fixture->brain), limits);
     limits_release(limits);
 }

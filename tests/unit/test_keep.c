@@ -2,6 +2,7 @@
  * meanwhile. */
 #include "base/bytes.h"
 #include "brain/core.h"
+#include "support/ask_brain.h"
 #include "support/brain_fixture.h"
 #include "support/dice.h"
 #include "support/plain_limit.h"
@@ -479,7 +480,7 @@ static void what_is_told_first_of_a_lost_state_holds(void **state)
         {.kind = MESSAGE_STATE_LOST, .ask.lost_state = second},
     };
     struct message *messages[] = {&lost[0], &lost[1]};
-    assert_int_equal(brain_answer(machine.fixture.brain, messages, 2), 2);
+    assert_int_equal(ask_brain(machine.fixture.brain, messages, 2), 2);
     assert_ptr_equal(fixture_daemon(&machine.fixture).lost_state, first);
     assert_int_equal(level(&machine, "key"), 0);
     machine_release(&machine);

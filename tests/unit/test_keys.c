@@ -1,6 +1,7 @@
 /* Keys: walks over a table that changes under them, and who is denied, in virtual time. */
 #include "brain/core.h"
 #include "brain/keys.h"
+#include "support/ask_brain.h"
 #include "support/brain_fixture.h"
 #include "support/dice.h"
 #include "support/plain_limit.h"
@@ -36,7 +37,7 @@ static enum keys_result look(const struct keys_question *ask)
 {
     struct message message = {.kind = MESSAGE_KEYS, .ask.keys = ask, .answer.keys = answer};
     struct message *messages[] = {&message};
-    assert_int_equal(brain_answer(fixture.brain, messages, 1), 1);
+    assert_int_equal(ask_brain(fixture.brain, messages, 1), 1);
     return answer->result;
 }
 
@@ -629,7 +630,7 @@ static void only_whoever_lacks_tokens_is_denied_of_all(void **unused)
     };
     struct message message = {.kind = MESSAGE_ALL, .ask.list = {calls, LENGTH(calls)}};
     struct message *messages[] = {&message};
-    assert_int_equal(brain_answer(fixture.brain, messages, 1), 1);
+    assert_int_equal(ask_brain(fixture.brain, messages, 1), 1);
     assert_false(message.answer.list.allowed);
     call(&denied, 0);
     assert_int_equal(answer->found, 1);

@@ -1,6 +1,8 @@
 /* Meters: what is counted by limit, by front-end and by batch, and what a reload leaves of it. */
-#include "actor/state.h"
+#include "actor/decider.h"
 #include "brain/meters.h"
+#include "support/ask_brain.h"
+#include "support/asking.h"
 #include "support/brain_fixture.h"
 #include "support/plain_limit.h"
 
@@ -93,7 +95,7 @@ static struct metrics_answer *ask(struct fixture *fixture)
     struct message message = {.kind = MESSAGE_METRICS, .answer.metrics = &answer};
     struct message *messages[] = {&message};
     memset(&answer, 0xa5, sizeof answer);
-    assert_int_equal(brain_answer(fixture->brain, messages, 1), 1);
+    assert_int_equal(ask_brain(fixture->brain, messages, 1), 1);
     return &answer;
 }
 
@@ -172,10 +174,10 @@ static void each_call_of_a_list_is_a_decision(void **unused)
     struct message message = {.kind = MESSAGE_EACH, .ask.list = {calls, LENGTH(calls)}};
     struct message *messages[] = {&message};
     fixture_init_one(&fixture, 100, 2, slow);
-    assert_int_equal(brain_answer(fixture.brain, messages, 1), 1);
+    assert_int_equal(ask_brain(fixture.brain, messages, 1), 1);
     EXPECT(&fixture, 0, 2, 1);
     message.kind = MESSAGE_ALL; /* one that cannot go holds back the others */
-    assert_int_equal(brain_answer(fixture.brain, messages, 1), 1);
+    assert_int_equal(ask_brain(fixture.brain, messages, 1), 1);
     EXPECT(&fixture, 0, 2, 4);
     assert_int_equal(brain_decisions(fixture.brain), 6);
     fixture_release(&fixture);
@@ -218,7 +220,7 @@ static void reloads_are_dated_and_those_that_failed_are_counted(void **unused)
     assert_int_equal(ask(&fixture)->meters.started_s, FIXTURE_START_DATE_S);
     assert_int_equal(ask(&fixture)->meters.reloaded_s, FIXTURE_START_DATE_S);
     fixture_date(&fixture, FIXTURE_START_DATE_S + 50);
-    brain_answer(fixture.brain, messages, 1);
+    ask_brain(fixture.brain, messages, 1);
     assert_int_equal(ask(&fixture)->meters.reloads_failed, 1);
     assert_true(ask(&fixture)->meters.last_reload_failed);
     assert_int_equal(ask(&fixture)->meters.reloaded_s, FIXTURE_START_DATE_S);
@@ -292,9 +294,10 @@ static void the_time_of_a_batch_is_shared_by_its_decisions(void **unused)
     static struct metrics_answer answer;
     static struct tally tally;
     atomic_ullong now_ns;
-    struct state state;
-    struct batch batch;
-    struct message messages[BATCH];
+    struct decider decider;
+    struct asking asking;
+    struct inbox home;
+    struct message messages[BATCH], *asked[BATCH];
     const struct rule rule = {LIMIT_DEFAULT_NAME, NULL, 100, slow};
     struct limits *limits = fixture_limits(10000, &rule, 1);
     const struct limits_question question = {.limits = limits};
@@ -302,34 +305,34 @@ static void the_time_of_a_batch_is_shared_by_its_decisions(void **unused)
     atomic_init(&now_ns, 1000);
     limits_release(limits);
     const struct clock clock = {.now_ns = running_now_ns, .context = &now_ns, .measures = true};
-    assert_int_equal(state_start(&state, brain, clock), 0);
-    assert_int_equal(batch_init(&batch), 0);
+    assert_int_equal(decider_init(&decider, brain, clock, false), 0);
+    assert_int_equal(decider_start(&decider), 0);
+    assert_int_equal(inbox_init(&home, false), 0);
+    assert_int_equal(asking_init(&asking), 0);
     for (int i = 0; i < BATCH; i++) {
         messages[i] = (struct message){
             .kind = i == 0 ? MESSAGE_STATUS : MESSAGE_ALLOW,
             .ask.bucket = {.key = "a", .key_len = 1},
         };
-        batch.messages[i] = &messages[i];
+        asked[i] = &messages[i];
     }
-    batch.count = BATCH;
     tally_request(&tally, 2, 200);
-    batch.tally = &tally;
-    state_ask(&state, &batch);
-    batch.tally = NULL;
-    batch.count = 0; /* nothing but a tally, and not even that */
-    state_ask(&state, &batch);
+    asking.tally = &tally;
+    asking_ask(&asking, &decider, asked, BATCH);
+    asking.tally = &asking.nothing;
+    asking_ask(&asking, &decider, NULL, 0); /* a report alone is no batch */
     struct message metrics = {.kind = MESSAGE_METRICS, .answer.metrics = &answer};
-    batch.messages[0] = &metrics;
-    batch.count = 1;
-    state_ask(&state, &batch);
+    asking_ask_one(&asking, &decider, &metrics);
     assert_int_equal(answer.meters.requests[tally_cell(2, 200)], 1);
     assert_int_equal(answer.meters.batch_size.sum, BATCH + 1);
     assert_int_equal(answer.meters.batch_size.count[0], 1);
     assert_int_equal(answer.meters.batch_size.count[2], 1);
     assert_int_equal(answer.meters.decision_ns.sum, 1000);
     assert_int_equal(answer.meters.decision_ns.count[2], 3); /* a third of 1000 ns each */
-    batch_release(&batch);
-    state_stop(&state);
+    asking_release(&asking);
+    decider_stop(&decider, &home);
+    inbox_release(&home);
+    decider_release(&decider);
 }
 
 int main(void)

@@ -1,5 +1,4 @@
 /* News: each thing that happens is told once, by kind, and no kind more than once a minute. */
-#include "actor/state.h"
 #include "support/brain_fixture.h"
 
 #include <stdio.h>
@@ -93,44 +92,6 @@ static void kinds_do_not_wait_for_each_other(void **unused)
     assert_int_equal(news.count[NEWS_OVERRIDES_ENDED], 0);
 }
 
-static uint64_t no_time(void *unused)
-{
-    (void)unused;
-    return FIXTURE_START_NS;
-}
-
-static int64_t no_date(void *unused)
-{
-    (void)unused;
-    return FIXTURE_START_DATE_S;
-}
-
-/* Who wants none, as main and its watchdog, takes none away from a front-end. */
-static void goes_to_whoever_wants_it(void **unused)
-{
-    (void)unused;
-    struct fixture fixture;
-    struct state state;
-    struct batch front, other;
-    struct news news;
-    const struct clock clock = {.now_ns = no_time, .date_s = no_date};
-    init(&fixture, WHEN_FULL_EVICT);
-    ask(&fixture, 5);
-    memset(&news, 0x5a, sizeof news);
-    assert_int_equal(batch_init(&front), 0);
-    assert_int_equal(batch_init(&other), 0);
-    front.news = &news;
-    assert_int_equal(state_start(&state, fixture.brain, clock), 0);
-    state_ask(&state, &other);
-    state_ask(&state, &front);
-    assert_int_equal(news.count[NEWS_EVICTED], 4);
-    state_ask(&state, &front);
-    assert_memory_equal(&news, &nothing, sizeof news);
-    state_stop(&state);
-    batch_release(&front);
-    batch_release(&other);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -138,7 +99,6 @@ int main(void)
         cmocka_unit_test(denials_for_want_of_room),
         cmocka_unit_test(what_is_let_through_uncounted),
         cmocka_unit_test(kinds_do_not_wait_for_each_other),
-        cmocka_unit_test(goes_to_whoever_wants_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -127,7 +127,7 @@ static struct bucket_answer with_override(struct bucket_answer answer, int overr
     return answer;
 }
 
-static struct message message_of(enum message_kind kind, const char *key, uint64_t tokens,
+static struct message bucket_message(enum message_kind kind, const char *key, uint64_t tokens,
                                  struct bucket_answer answer)
 {
     return (struct message){
@@ -168,7 +168,7 @@ static void expect_reply(unsigned status, const char *content_type, const char *
 /* An answer to ALLOW for one token of "k". */
 static void expect_allow(struct bucket_answer answer, unsigned status, const char *body)
 {
-    struct message message = message_of(MESSAGE_ALLOW, "k", 1, answer);
+    struct message message = bucket_message(MESSAGE_ALLOW, "k", 1, answer);
     reply_bucket(&reply, &message, HEADERS_NONE);
     expect_reply(status, status == 200 ? reply_type_json : reply_type_problem, body);
     assert_true(reply.recurs);
@@ -178,7 +178,7 @@ static void expect_status(struct bucket_answer answer, const char *body)
 {
     static const enum message_kind alike[] = {MESSAGE_STATUS, MESSAGE_RESET, MESSAGE_REFUND};
     for (size_t i = 0; i < LENGTH(alike); i++) {
-        struct message message = message_of(alike[i], "k", 1, answer);
+        struct message message = bucket_message(alike[i], "k", 1, answer);
         reply_bucket(&reply, &message, HEADERS_NONE);
         expect_reply(200, reply_type_json, body);
         expect_fields("");
@@ -234,7 +234,7 @@ static void a_full_table_is_told(void **state)
 static void keys_and_names_are_escaped(void **state)
 {
     (void)state;
-    struct message message = message_of(MESSAGE_ALLOW, "a\"\\\xc3\xa9", 0, denied(QUOTED));
+    struct message message = bucket_message(MESSAGE_ALLOW, "a\"\\\xc3\xa9", 0, denied(QUOTED));
     reply_bucket(&reply, &message, HEADERS_IETF);
     expect_reply(429, reply_type_problem,
                  QUOTA_EXCEEDED
@@ -336,7 +336,7 @@ static void a_limit_on_trial_allows_and_says_what_it_would_do(void **state)
 static void expect_dialect(enum headers_dialect dialect, struct bucket_answer answer,
                            const char *fields)
 {
-    struct message message = message_of(MESSAGE_ALLOW, "k", 1, answer);
+    struct message message = bucket_message(MESSAGE_ALLOW, "k", 1, answer);
     reply_bucket(&reply, &message, dialect);
     expect_fields(fields);
     reply_check(&reply, &answer, 403, dialect);
@@ -403,7 +403,7 @@ static void a_name_is_always_the_same_pointer(void **state)
     (void)state;
     for (enum headers_dialect dialect = 0; dialect < HEADERS_DIALECTS; dialect++) {
         struct bucket_answer answer = denied(PLAIN);
-        struct message message = message_of(MESSAGE_ALLOW, "k", 1, answer);
+        struct message message = bucket_message(MESSAGE_ALLOW, "k", 1, answer);
         const char *names[REPLY_FIELDS_MAX] = {0};
         reply_bucket(&reply, &message, dialect);
         for (uint32_t i = 0; i < reply.fields_count; i++)
@@ -699,7 +699,7 @@ static void the_longest_answer_fits(void **state)
             longest->limit[0].shadow = shadow;
             struct bucket_answer answer = longest_answer(longest, BUCKET_TABLE_FULL);
             struct message message =
-                message_of(MESSAGE_ALLOW, so_many_quotes(KEY_MAX), UINT64_MAX, answer);
+                bucket_message(MESSAGE_ALLOW, so_many_quotes(KEY_MAX), UINT64_MAX, answer);
             reply_bucket(&reply, &message, dialect);
             assert_in_range(reply.body_len, 2500, sizeof reply.body - 1);
             assert_int_equal(reply.body_len, strlen(reply.body));

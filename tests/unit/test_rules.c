@@ -1,4 +1,5 @@
 /* Rules: several buckets, overrides, limits on trial and lists, in virtual time. */
+#include "support/ask_brain.h"
 #include "support/brain_fixture.h"
 
 #include <stdio.h>
@@ -426,7 +427,7 @@ static struct message ask_list(struct fixture *fixture, enum message_kind kind,
     struct message *messages[] = {&message};
     for (uint32_t i = 0; i < count; i++)
         calls[i].ask.key_len = strlen(calls[i].ask.key);
-    assert_int_equal(brain_answer(fixture->brain, messages, 1), 1);
+    assert_int_equal(ask_brain(fixture->brain, messages, 1), 1);
     return message;
 }
 

@@ -1,6 +1,7 @@
 /* Samplers: never more than so many in a period, whatever comes when, and each one left out is
  * told once. */
 #include "brain/sampler.h"
+#include "support/ask_brain.h"
 #include "support/brain_fixture.h"
 #include "support/dice.h"
 
@@ -178,7 +179,7 @@ static void ask_list(struct fixture *fixture, enum message_kind kind, struct buc
 {
     struct message message = {.kind = kind, .ask.list = {.calls = calls, .count = count}};
     struct message *messages[] = {&message};
-    assert_int_equal(brain_answer(fixture->brain, messages, 1), 1);
+    assert_int_equal(ask_brain(fixture->brain, messages, 1), 1);
 }
 
 /* Each of a list; and of all or none those that are why, not those held back. */

@@ -1,5 +1,6 @@
 /* Shortages: what finds no memory says so, leaves nothing behind, and all is as it was. */
 #include "brain/core.h"
+#include "support/ask_brain.h"
 #include "support/brain_fixture.h"
 #include "support/failing.h"
 #include "support/plain_limit.h"
@@ -106,7 +107,7 @@ static enum limits_result put_into_force(struct fixture *fixture, struct limits 
         .ask.limits = {limits, WHEN_FULL_DENY, fixture->date_s},
     };
     struct message *messages[] = {&message};
-    assert_int_equal(brain_answer(fixture->brain, messages, 1), 1);
+    assert_int_equal(ask_brain(fixture->brain, messages, 1), 1);
     return message.answer.limits;
 }
 

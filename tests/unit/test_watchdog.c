@@ -7,7 +7,7 @@
 #define LOOK_NS (SILENCE_NS / WATCHDOG_LOOKS + 1)
 
 struct fixture {
-    struct mailbox mailbox;
+    struct inbox inbox;
     struct watchdog watchdog;
 };
 
@@ -15,26 +15,26 @@ static int set_up(void **state)
 {
     static struct fixture fixture;
     *state = &fixture;
-    return mailbox_init(&fixture.mailbox) ||
-           watchdog_init(&fixture.watchdog, &fixture.mailbox, SILENCE_NS, 0);
+    return inbox_init(&fixture.inbox, false) ||
+           watchdog_init(&fixture.watchdog, &fixture.inbox, SILENCE_NS, 0);
 }
 
 static int tear_down(void **state)
 {
     struct fixture *fixture = *state;
     watchdog_release(&fixture->watchdog);
-    mailbox_release(&fixture->mailbox);
+    inbox_release(&fixture->inbox);
     return 0;
 }
 
 /* The state thread's part: false if there was no question. */
 static bool answer(struct fixture *fixture)
 {
-    struct batch *batch = mailbox_take(&fixture->mailbox, 0);
-    if (batch == NULL)
+    struct letter *letter = inbox_take(&fixture->inbox, 0);
+    if (letter == NULL)
         return false;
-    assert_null(batch->next);
-    batch_give_back(batch);
+    assert_null(letter->next);
+    inbox_post_one(letter->home, letter);
     return true;
 }
 
@@ -95,7 +95,7 @@ static void two_looks_fit_the_shortest_silence(void **state)
     static const uint64_t silences_ns[] = {1000, 1000000, 30 * (uint64_t)NS_PER_S, UINT64_MAX};
     for (size_t i = 0; i < sizeof silences_ns / sizeof silences_ns[0]; i++) {
         watchdog_release(&fixture->watchdog);
-        watchdog_init(&fixture->watchdog, &fixture->mailbox, silences_ns[i], 0);
+        watchdog_init(&fixture->watchdog, &fixture->inbox, silences_ns[i], 0);
         assert_true(fixture->watchdog.every_ns < silences_ns[i] / 2);
     }
 }

@@ -2,6 +2,7 @@
 #include "brain/core.h"
 #include "brain/keys.h"
 #include "limits/credit.h"
+#include "support/ask_brain.h"
 #include "support/brain_fixture.h"
 #include "support/table_world.h"
 #include "table/layout.h"
@@ -317,7 +318,7 @@ static void a_list_of_keys_is_of_what_is_sure(void **state)
     struct message *messages[] = {&message};
     assert_non_null(answer);
     keys_answer_begin(answer, KEYS_CURSOR_BEGIN);
-    assert_int_equal(brain_answer(fixture.brain, messages, 1), 1);
+    assert_int_equal(ask_brain(fixture.brain, messages, 1), 1);
     assert_int_equal(answer->result, KEYS_ENDED);
     assert_int_equal(answer->found, MAX_KEYS - 1);
     bool is_shown[MAX_KEYS] = {false};

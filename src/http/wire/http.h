@@ -1,19 +1,19 @@
 /*
- * HTTP: connections in, a batch of questions out; answers in, responses out.
+ * HTTP: connections in, letters out with what they ask; letters home, replies out.
  *
- * The only user of libmicrohttpd, in its external mode: it runs when http_run
- * is called and never waits. A request that has fully arrived puts its message
- * into the batch; once the batch has been answered the next run replies.
+ * The only room that uses libmicrohttpd, in its external mode: it runs when http_run is called and
+ * never waits. The message of a request that has fully arrived goes with the next chain of letters; once it
+ * is home, the next run replies.
  *
- * Owns its connections and requests. One thread, but for http_set_contract. Never
- * blocks. Errors: http_new only; a request that cannot be served is answered with
- * the reason.
+ * Owns its connections and requests, and its letters, also while they are away. One thread, but
+ * for http_set_contract. Never blocks. Errors: http_new only; a request that cannot be served is
+ * answered with the reason.
  */
 #pragma once
 
-#include "actor/exchange.h"
-#include "actor/reload.h"
+#include "actor/inbox.h"
 #include "ask/contract.h"
+#include "base/clock.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,23 +29,23 @@ struct http;
 #define HTTP_REPLY_S 60
 #define HTTP_IDLE_TIMEOUT_S 60
 
-/* Room for `connections_max` connections, at most BATCH_MAX; takes a reference to
- * the contract. admin_apart: what is for admins is served only to connections that
- * are. desk: where to ask for reloads. NULL and errno: no memory or no descriptors. */
-struct http *http_new(unsigned connections_max, struct contract *contract, bool admin_apart,
-                      const struct reload_desk *desk);
-
-/* The log, which is of a higher layer. Neither waits. */
-struct http_log {
-    uint64_t (*lines_lost)(void); /* so far */
-    void (*denial)(const struct bucket_question *ask, const struct bucket_answer *answer,
-                   bool key_is_private);
+struct http_terms {
+    unsigned connections_max;  /* there is room for so many */
+    struct contract *contract; /* it takes a reference of its own */
+    bool admin_apart;          /* what is for admins is served only to connections that are */
+    const struct clock
+        *clock;            /* its own deadlines go by it; libmicrohttpd has a clock of its own */
+    struct inbox *home;    /* where its letters come home to: the caller's, who takes them */
+    struct inbox *reloads; /* whoever answers RELOAD takes from there; NULL: nobody does */
 };
 
-/* Where to log; before anything is served, and unless this is called nowhere. */
-void http_set_log(struct http *http, const struct http_log *log);
+/* NULL and errno: no memory or no descriptors. */
+struct http *http_new(const struct http_terms *terms);
 
-/* Closes what is open, and frees. */
+/* Closes what is open. Letters may still be away. */
+void http_close(struct http *http);
+
+/* Closes, and frees. No letter may be away. */
 void http_free(struct http *http);
 
 /* The descriptors to wait for; when one is readable, call http_heed with it, then http_run. */
@@ -70,21 +70,32 @@ void http_turn_away(struct http *http, int socket);
 /* Reads, parses, replies and writes as far as that goes without waiting. */
 void http_run(struct http *http);
 
-/* The same before a batch goes: again while more and more comes in, a few times at most. */
+/* The same before a chain goes: again while more and more comes in, a few times at most. */
 void http_collect(struct http *http);
 
-/* The questions collected; when there are any, hand over, exchange the batch, call
- * http_answered with the time that took, and run again. */
-struct batch *http_batch(struct http *http);
+/* Questions that have been collected and not handed over. */
+unsigned http_questions(const struct http *http);
 
-/* Whether something has been counted that no batch has taken along, and puts that into
- * the batch. It is worth a batch without questions when it has waited long enough. */
+/* Whether something has been counted that was not told yet. It is worth a chain without questions
+ * when it has waited long enough. */
 bool http_has_counted(const struct http *http);
-void http_hand_over(struct http *http);
-void http_answered(struct http *http, uint64_t waited_ns);
 
-/* The batch has been away since then, which is too long: until http_answered a
- * run touches nothing of it, tells health that it is red, and has the rest wait. */
+/* What is to be posted to the decider: the questions, and before them a letter with what was counted.
+ * That one is answered at once, so when it is home, so is all that need not wait. Not while it is away. */
+struct chain http_hand_over(struct http *http);
+
+/* Letters have come home, linked by `next`. waited_ns: how long the decider has taken for the last
+ * chain. Returns whether the letter with what was counted is home. */
+bool http_take_home(struct http *http, struct letter *letters, uint64_t waited_ns);
+
+/* Whether the letter with what was counted is away. */
+bool http_is_waited_for(const struct http *http);
+
+/* Letters that are not home. */
+unsigned http_letters_away(const struct http *http);
+
+/* The letter with what was counted has been away since then, which is too long: until it is home,
+ * health is told red, and all that needs an answer waits. */
 void http_stalled(struct http *http, uint64_t asked_ns);
 
 /* Sockets open now, those leaving included, and whether one more would have room. */

@@ -1,5 +1,6 @@
-/* The state thread: many askers at once, on a clock that the test owns. */
-#include "actor/state.h"
+/* The decider: many askers at once, on a clock that the test owns; on a thread of its own, and hosted. */
+#include "actor/decider.h"
+#include "support/asking.h"
 #include "support/brain_fixture.h"
 #include "support/dice.h"
 #include "support/plain_limit.h"
@@ -13,8 +14,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
-enum { ASKERS = 6, BATCH = 40, ROUNDS = 200, BURST = 20000 };
+enum { ASKERS = 6, BATCH = 40, ROUNDS = 200, BURST = 20000, HOST_TURNS = 500 };
 
 /* Later than any deadline the real clock will meet, so that no tick is ever due
  * in real time; and so early that every tick is overdue. */
@@ -70,7 +73,7 @@ static struct brain *brain_of(uint64_t burst, uint64_t now_ns)
 
 /* On the heap, for when a test fails its threads go on. */
 struct rig {
-    struct state state;
+    struct decider decider;
     struct fake_clock clock;
 };
 
@@ -81,59 +84,70 @@ static struct rig *rig_start(uint64_t burst, uint64_t now_ns)
     atomic_init(&rig->clock.now_ns, now_ns);
     atomic_init(&rig->clock.calls, 0);
     struct clock fake = {.now_ns = fake_now_ns, .context = &rig->clock};
-    assert_int_equal(state_start(&rig->state, brain_of(burst, now_ns), fake), 0);
+    assert_int_equal(decider_init(&rig->decider, brain_of(burst, now_ns), fake, false), 0);
+    assert_int_equal(decider_start(&rig->decider), 0);
     return rig;
+}
+
+/* Stops it, frees the brain. */
+static void stop(struct decider *decider)
+{
+    struct inbox home;
+    assert_int_equal(inbox_init(&home, false), 0);
+    decider_stop(decider, &home);
+    inbox_release(&home);
+    decider_release(decider);
 }
 
 static void rig_stop(struct rig *rig)
 {
-    state_stop(&rig->state);
+    stop(&rig->decider);
     free(rig);
 }
 
 /* One message, from the main thread. */
-static void ask_one(struct state *state, struct message *message)
+static void ask_one(struct decider *decider, struct message *message)
 {
-    struct batch batch;
-    assert_int_equal(batch_init(&batch), 0);
-    batch.messages[0] = message;
-    batch.count = 1;
-    state_ask(state, &batch);
-    batch_release(&batch);
+    struct inbox home;
+    assert_int_equal(inbox_init(&home, false), 0);
+    decider_ask(decider, &home, message);
+    inbox_release(&home);
 }
 
-static enum bucket_result allow(struct state *state, const char *key, uint64_t tokens)
+static enum bucket_result allow(struct decider *decider, const char *key, uint64_t tokens)
 {
     struct message message = {
         .kind = MESSAGE_ALLOW,
         .ask.bucket = {.key = key, .key_len = strlen(key), .tokens = tokens},
     };
-    ask_one(state, &message);
+    ask_one(decider, &message);
     return message.answer.bucket.result;
 }
 
-static struct daemon_answer ask_daemon(struct state *state)
+static struct daemon_answer ask_daemon(struct decider *decider)
 {
     struct daemon_answer answer;
     struct message message = {.kind = MESSAGE_DAEMON, .answer.daemon = &answer};
-    ask_one(state, &message);
+    ask_one(decider, &message);
     return answer;
 }
 
 /* Takes over the caller's reference. */
-static void reload(struct state *state, struct limits *limits)
+static void reload(struct decider *decider, struct limits *limits)
 {
     struct message message = {.kind = MESSAGE_LIMITS, .ask.limits = {.limits = limits}};
-    ask_one(state, &message);
+    ask_one(decider, &message);
     limits_release(limits);
 }
 
 struct asker {
-    struct state *state;
+    struct decider *decider;
     pthread_t thread;
     struct dice dice;
-    struct batch batch;
+    struct asking asking;
+    size_t count;
     struct message message[BATCH];
+    struct message *messages[BATCH];
     unsigned resets_asked, asked;
     uint64_t allowed, denied, other, wrong;
     unsigned char seen[BURST]; /* how often this many were left after a yes */
@@ -141,14 +155,14 @@ struct asker {
 
 static void fill_batch(struct asker *asker, bool with_resets)
 {
-    asker->batch.count = dice_between(&asker->dice, 1, BATCH);
-    for (size_t i = 0; i < asker->batch.count; i++) {
+    asker->count = dice_between(&asker->dice, 1, BATCH);
+    for (size_t i = 0; i < asker->count; i++) {
         asker->message[i] = (struct message){
             .kind = with_resets && dice_once_in(&asker->dice, 500) ? MESSAGE_RESET : MESSAGE_ALLOW,
             .ask.bucket = {.key = "foo", .key_len = 3, .tokens = 1},
         };
         memset(&asker->message[i].answer, 0xa5, sizeof asker->message[i].answer);
-        asker->batch.messages[i] = &asker->message[i];
+        asker->messages[i] = &asker->message[i];
         asker->resets_asked += asker->message[i].kind == MESSAGE_RESET;
         asker->asked++;
     }
@@ -174,8 +188,8 @@ static void ask_rounds(struct asker *asker, unsigned rounds, bool with_resets)
 {
     for (unsigned round = 0; round < rounds; round++) {
         fill_batch(asker, with_resets);
-        state_ask(asker->state, &asker->batch);
-        for (size_t i = 0; i < asker->batch.count; i++)
+        asking_ask(&asker->asking, asker->decider, asker->messages, asker->count);
+        for (size_t i = 0; i < asker->count; i++)
             tally(asker, &asker->message[i]);
     }
 }
@@ -192,13 +206,13 @@ static void *ask_and_reset(void *argument)
     return NULL;
 }
 
-static void askers_start(struct asker askers[ASKERS], struct state *state, void *(*run)(void *))
+static void askers_start(struct asker askers[ASKERS], struct decider *decider, void *(*run)(void *))
 {
     for (size_t i = 0; i < ASKERS; i++) {
         memset(&askers[i], 0, sizeof askers[i]);
-        askers[i].state = state;
+        askers[i].decider = decider;
         askers[i].dice = dice_new(i);
-        assert_int_equal(batch_init(&askers[i].batch), 0);
+        assert_int_equal(asking_init(&askers[i].asking), 0);
     }
     for (size_t i = 0; i < ASKERS; i++)
         assert_int_equal(pthread_create(&askers[i].thread, NULL, run, &askers[i]), 0);
@@ -214,7 +228,7 @@ static struct totals askers_join(struct asker askers[ASKERS])
     struct totals totals = {0};
     for (size_t i = 0; i < ASKERS; i++) {
         pthread_join(askers[i].thread, NULL);
-        batch_release(&askers[i].batch);
+        asking_release(&askers[i].asking);
     }
     for (size_t i = 0; i < ASKERS; i++) {
         assert_int_equal(askers[i].wrong, 0);
@@ -246,12 +260,12 @@ static void with_time_standing_still_exactly_the_burst_is_admitted(void **unused
 {
     (void)unused;
     struct rig *rig = rig_start(BURST, FAR_FUTURE_NS);
-    askers_start(askers, &rig->state, ask_for_tokens);
+    askers_start(askers, &rig->decider, ask_for_tokens);
     struct totals totals = askers_join(askers);
     assert_int_equal(totals.allowed, BURST);
     assert_true(totals.denied > 0);
     expect_each_token_taken_once(askers);
-    struct brain_counters counters = ask_daemon(&rig->state).counters;
+    struct brain_counters counters = ask_daemon(&rig->decider).counters;
     assert_int_equal(counters.allowed, totals.allowed);
     assert_int_equal(counters.denied, totals.denied);
     rig_stop(rig);
@@ -259,7 +273,7 @@ static void with_time_standing_still_exactly_the_burst_is_admitted(void **unused
 
 /* As x/time/rate has it: fifteen threads, one token each, five of them to be had. */
 struct single {
-    struct state *state;
+    struct decider *decider;
     pthread_t thread;
     bool allowed;
 };
@@ -267,18 +281,16 @@ struct single {
 static void *ask_single(void *argument)
 {
     struct single *single = argument;
-    struct batch batch;
+    struct asking asking;
     struct message message = {
         .kind = MESSAGE_ALLOW,
         .ask.bucket = {.key = "foo", .key_len = 3, .tokens = 1},
     };
-    if (batch_init(&batch) != 0)
+    if (asking_init(&asking) != 0)
         return NULL;
-    batch.messages[0] = &message;
-    batch.count = 1;
-    state_ask(single->state, &batch);
+    asking_ask_one(&asking, single->decider, &message);
     single->allowed = message.answer.bucket.result == BUCKET_ALLOWED;
-    batch_release(&batch);
+    asking_release(&asking);
     return NULL;
 }
 
@@ -290,7 +302,7 @@ static void fifteen_threads_at_once_get_exactly_five(void **unused)
         unsigned allowed = 0;
         struct rig *rig = rig_start(5, FAR_FUTURE_NS);
         for (size_t i = 0; i < LENGTH(singles); i++) {
-            singles[i] = (struct single){.state = &rig->state};
+            singles[i] = (struct single){.decider = &rig->decider};
             assert_int_equal(pthread_create(&singles[i].thread, NULL, ask_single, &singles[i]), 0);
         }
         for (size_t i = 0; i < LENGTH(singles); i++) {
@@ -312,13 +324,13 @@ static void reloads_of_the_same_terms_admit_not_one_more(void **unused)
 {
     (void)unused;
     struct rig *rig = rig_start(BURST, FAR_FUTURE_NS);
-    askers_start(askers, &rig->state, ask_for_tokens);
+    askers_start(askers, &rig->decider, ask_for_tokens);
     for (int i = 0; i < 300; i++)
-        reload(&rig->state, same_terms_again());
+        reload(&rig->decider, same_terms_again());
     struct totals totals = askers_join(askers);
     assert_int_equal(totals.allowed, BURST);
     expect_each_token_taken_once(askers);
-    assert_int_equal(ask_daemon(&rig->state).counters.reloads, 300);
+    assert_int_equal(ask_daemon(&rig->decider).counters.reloads, 300);
     rig_stop(rig);
 }
 
@@ -327,10 +339,10 @@ static void reloads_of_other_rates_and_ticks_admit_not_one_more(void **unused)
 {
     (void)unused;
     struct rig *rig = rig_start(BURST, FAR_FUTURE_NS);
-    askers_start(askers, &rig->state, ask_for_tokens);
+    askers_start(askers, &rig->decider, ask_for_tokens);
     for (uint64_t i = 0; i < 300; i++) {
         struct rule rule = {LIMIT_DEFAULT_NAME, NULL, BURST, {1 + i % 7, 900 + i % 11}};
-        reload(&rig->state, fixture_limits(100 + i % 3 * 100, &rule, 1));
+        reload(&rig->decider, fixture_limits(100 + i % 3 * 100, &rule, 1));
     }
     struct totals totals = askers_join(askers);
     assert_int_equal(totals.allowed, BURST);
@@ -342,12 +354,12 @@ static void resets_racing_with_askers_are_all_accounted_for(void **unused)
 {
     (void)unused;
     struct rig *rig = rig_start(BURST, FAR_FUTURE_NS);
-    askers_start(askers, &rig->state, ask_and_reset);
+    askers_start(askers, &rig->decider, ask_and_reset);
     for (int i = 0; i < 50; i++)
-        reload(&rig->state, same_terms_again());
+        reload(&rig->decider, same_terms_again());
     struct totals totals = askers_join(askers);
     assert_true(totals.allowed <= BURST * (1 + totals.resets));
-    struct daemon_answer daemon = ask_daemon(&rig->state);
+    struct daemon_answer daemon = ask_daemon(&rig->decider);
     assert_int_equal(daemon.counters.allowed, totals.allowed);
     assert_int_equal(daemon.counters.denied, totals.denied);
     assert_int_equal(daemon.counters.resets, totals.resets);
@@ -359,10 +371,10 @@ static void a_refill_between_two_crowds_is_admitted_exactly(void **unused)
 {
     (void)unused;
     struct rig *rig = rig_start(BURST, FAR_FUTURE_NS);
-    askers_start(askers, &rig->state, ask_for_tokens);
+    askers_start(askers, &rig->decider, ask_for_tokens);
     assert_int_equal(askers_join(askers).allowed, BURST);
     atomic_fetch_add(&rig->clock.now_ns, 777ull * NS_PER_S);
-    askers_start(askers, &rig->state, ask_for_tokens);
+    askers_start(askers, &rig->decider, ask_for_tokens);
     assert_int_equal(askers_join(askers).allowed, 777);
     rig_stop(rig);
 }
@@ -372,30 +384,28 @@ static void a_refill_between_two_crowds_is_admitted_exactly(void **unused)
 static void an_answers_limit_outlives_the_reload_after_it(void **unused)
 {
     (void)unused;
-    struct batch batch;
+    struct asking asking;
     struct message message = {
         .kind = MESSAGE_ALLOW,
         .ask.bucket = {.key = "foo", .key_len = 3, .tokens = 1},
     };
     struct rig *rig = rig_start(7, FAR_FUTURE_NS);
-    assert_int_equal(batch_init(&batch), 0);
-    batch.messages[0] = &message;
-    batch.count = 1;
-    state_ask(&rig->state, &batch);
+    assert_int_equal(asking_init(&asking), 0);
+    asking_ask_one(&asking, &rig->decider, &message);
     for (int i = 0; i < 3; i++)
-        reload(&rig->state, same_terms_again());
+        reload(&rig->decider, same_terms_again());
     const struct limit *limit = message.answer.bucket.limit;
-    assert_ptr_equal(limit, &batch.limits->limit[0]);
+    assert_ptr_equal(limit, &asking.report.limits->limit[0]);
     assert_int_equal(limit->allowance.burst, 7);
-    /* The batch's, and that of the edition which the key's entry is still on. */
-    assert_int_equal(atomic_load(&batch.limits->references), 2);
+    /* The report's, and that of the edition which the key's entry is still on. */
+    assert_int_equal(atomic_load(&asking.report.limits->references), 2);
 
-    state_ask(&rig->state, &batch);
-    assert_ptr_equal(message.answer.bucket.limit, &batch.limits->limit[0]);
+    asking_ask_one(&asking, &rig->decider, &message);
+    assert_ptr_equal(message.answer.bucket.limit, &asking.report.limits->limit[0]);
     assert_int_equal(message.answer.bucket.limit->allowance.burst, BURST);
     rig_stop(rig);
-    assert_int_equal(atomic_load(&batch.limits->references), 1); /* the batch's own */
-    batch_release(&batch);
+    assert_int_equal(atomic_load(&asking.report.limits->references), 1); /* the report's own */
+    asking_release(&asking);
 }
 
 /* ---- a reload that has to wait ---- */
@@ -412,7 +422,7 @@ static struct limits *many_limits(uint64_t burst)
     return limits;
 }
 
-static void charge_every_limit(struct state *state)
+static void charge_every_limit(struct decider *decider)
 {
     for (unsigned i = 0; i < LIMITS_MAX; i++) {
         char name[16];
@@ -422,7 +432,7 @@ static void charge_every_limit(struct state *state)
         };
         message.ask.bucket.limit_name_len =
             (size_t)snprintf(name, sizeof name, i == 0 ? "default" : "n%u", i);
-        ask_one(state, &message);
+        ask_one(decider, &message);
         assert_int_equal(message.answer.bucket.result, BUCKET_ALLOWED);
     }
 }
@@ -433,17 +443,17 @@ static void a_reload_waiting_for_room_is_answered_and_holds_nobody_up(void **unu
 {
     (void)unused;
     struct rig *rig = rig_start(BURST, FAR_FUTURE_NS);
-    reload(&rig->state, many_limits(BURST));
-    charge_every_limit(&rig->state);
-    askers_start(askers, &rig->state, ask_for_tokens);
+    reload(&rig->decider, many_limits(BURST));
+    charge_every_limit(&rig->decider);
+    askers_start(askers, &rig->decider, ask_for_tokens);
     for (uint64_t i = 1; i <= 12; i++) {
         struct limits *limits = many_limits(BURST);
         for (uint32_t n = 1; n < limits->count; n++)
             limits->limit[n].allowance.bucket[0].burst += i; /* all but the askers' */
-        reload(&rig->state, limits);
+        reload(&rig->decider, limits);
     }
     assert_int_equal(askers_join(askers).allowed, BURST);
-    assert_int_equal(ask_daemon(&rig->state).counters.reloads, 13);
+    assert_int_equal(ask_daemon(&rig->decider).counters.reloads, 13);
     rig_stop(rig);
 }
 
@@ -452,8 +462,8 @@ static void messages_around_a_waiting_reload_are_charged_once(void **unused)
 {
     (void)unused;
     struct rig *rig = rig_start(BURST, FAR_FUTURE_NS);
-    reload(&rig->state, many_limits(BURST));
-    charge_every_limit(&rig->state);
+    reload(&rig->decider, many_limits(BURST));
+    charge_every_limit(&rig->decider);
     for (uint64_t i = 1; i <= 8; i++) {
         struct limits *limits = many_limits(BURST + i);
         struct message around = {
@@ -462,16 +472,13 @@ static void messages_around_a_waiting_reload_are_charged_once(void **unused)
         };
         struct message before = around, after = around;
         struct message change = {.kind = MESSAGE_LIMITS, .ask.limits = {.limits = limits}};
-        struct batch batch;
-        assert_int_equal(batch_init(&batch), 0);
-        batch.count = 3;
-        batch.messages[0] = &before;
-        batch.messages[1] = &change;
-        batch.messages[2] = &after;
-        state_ask(&rig->state, &batch);
+        struct message *messages[] = {&before, &change, &after};
+        struct asking asking;
+        assert_int_equal(asking_init(&asking), 0);
+        asking_ask(&asking, &rig->decider, messages, 3);
         assert_int_equal(before.answer.bucket.remaining_tokens, BURST - 2 * i + 1);
         assert_int_equal(after.answer.bucket.remaining_tokens, BURST - 2 * i);
-        batch_release(&batch);
+        asking_release(&asking);
         limits_release(limits);
     }
     rig_stop(rig);
@@ -485,7 +492,7 @@ static void without_keys_the_clock_is_read_for_messages_only(void **unused)
     enum { ASKED = 2000 };
     struct rig *rig = rig_start(10, LONG_AGO_NS); /* were there ticks, they would be overdue */
     for (int i = 0; i < ASKED; i++)
-        allow(&rig->state, "foo", 0);
+        allow(&rig->decider, "foo", 0);
     assert_int_equal(atomic_load(&rig->clock.calls), ASKED);
     rig_stop(rig);
 }
@@ -494,18 +501,18 @@ static void with_keys_ticks_come_without_messages_until_all_are_full(void **unus
 {
     (void)unused;
     struct rig *rig = rig_start(10, LONG_AGO_NS);
-    assert_int_equal(allow(&rig->state, "foo", 3), BUCKET_ALLOWED);
+    assert_int_equal(allow(&rig->decider, "foo", 3), BUCKET_ALLOWED);
     while (atomic_load(&rig->clock.calls) < 100)
         sched_yield();
-    assert_int_equal(ask_daemon(&rig->state).keys, 1);
+    assert_int_equal(ask_daemon(&rig->decider).keys, 1);
     uint64_t asked = 0;
-    while (ask_daemon(&rig->state).keys > 0) {
+    while (ask_daemon(&rig->decider).keys > 0) {
         atomic_fetch_add(&rig->clock.now_ns, 100ull * NS_PER_MS);
         assert_true(++asked < 1000000);
     }
     unsigned long calls = atomic_load(&rig->clock.calls);
     for (int i = 0; i < 1000; i++)
-        allow(&rig->state, "foo", 0);
+        allow(&rig->decider, "foo", 0);
     assert_int_equal(atomic_load(&rig->clock.calls), calls + 1000);
     rig_stop(rig);
 }
@@ -514,11 +521,11 @@ static void a_message_is_decided_at_the_time_of_its_arrival(void **unused)
 {
     (void)unused;
     struct rig *rig = rig_start(10, FAR_FUTURE_NS); /* no timer will ever go off */
-    assert_int_equal(allow(&rig->state, "foo", 10), BUCKET_ALLOWED);
+    assert_int_equal(allow(&rig->decider, "foo", 10), BUCKET_ALLOWED);
     for (int second = 0; second < 100; second++) {
-        assert_int_equal(allow(&rig->state, "foo", 1), BUCKET_DENIED);
+        assert_int_equal(allow(&rig->decider, "foo", 1), BUCKET_DENIED);
         atomic_fetch_add(&rig->clock.now_ns, NS_PER_S);
-        assert_int_equal(allow(&rig->state, "foo", 1), BUCKET_ALLOWED);
+        assert_int_equal(allow(&rig->decider, "foo", 1), BUCKET_ALLOWED);
     }
     rig_stop(rig);
 }
@@ -527,12 +534,12 @@ static void a_clock_that_steps_back_mints_nothing(void **unused)
 {
     (void)unused;
     struct rig *rig = rig_start(10, FAR_FUTURE_NS);
-    assert_int_equal(allow(&rig->state, "foo", 10), BUCKET_ALLOWED);
+    assert_int_equal(allow(&rig->decider, "foo", 10), BUCKET_ALLOWED);
     for (int i = 0; i < 100; i++) {
         atomic_fetch_sub(&rig->clock.now_ns, 3600ull * NS_PER_S);
-        assert_int_equal(allow(&rig->state, "foo", 1), BUCKET_DENIED);
+        assert_int_equal(allow(&rig->decider, "foo", 1), BUCKET_DENIED);
         atomic_fetch_add(&rig->clock.now_ns, 3600ull * NS_PER_S);
-        assert_int_equal(allow(&rig->state, "foo", 1), BUCKET_DENIED);
+        assert_int_equal(allow(&rig->decider, "foo", 1), BUCKET_DENIED);
     }
     rig_stop(rig);
 }
@@ -550,22 +557,22 @@ static void the_real_clock_never_goes_back(void **unused)
 
 /* ---- start and stop ---- */
 
-static void a_thread_that_cannot_start_leaves_the_brain_to_its_owner(void **unused)
+static void a_thread_that_cannot_start_leaves_all_as_it_was(void **unused)
 {
     (void)unused;
-    struct state state;
-    struct brain *brain = brain_of(10, 0);
+    struct decider decider;
     sigset_t before, after;
+    assert_int_equal(decider_init(&decider, brain_of(10, 0), clock_system, false), 0);
     pthread_sigmask(SIG_SETMASK, NULL, &before);
     atomic_store(&refuse_threads, true);
-    int error = state_start(&state, brain, clock_system);
+    int error = decider_start(&decider);
     atomic_store(&refuse_threads, false);
     pthread_sigmask(SIG_SETMASK, NULL, &after);
     assert_int_equal(error, EAGAIN);
     assert_int_equal(sigismember(&after, SIGTERM), sigismember(&before, SIGTERM));
-    assert_int_equal(state_start(&state, brain, clock_system), 0); /* still whole */
-    assert_int_equal(allow(&state, "foo", 1), BUCKET_ALLOWED);
-    state_stop(&state);
+    assert_int_equal(decider_start(&decider), 0); /* still whole */
+    assert_int_equal(allow(&decider, "foo", 1), BUCKET_ALLOWED);
+    stop(&decider);
 }
 
 static void starting_leaves_the_callers_signals_as_they_were(void **unused)
@@ -604,13 +611,94 @@ static void it_stops_the_moment_the_last_asker_has_its_answer(void **unused)
     for (int i = 0; i < 100; i++) {
         struct rig *rig = rig_start(BURST, i % 2 == 0 ? FAR_FUTURE_NS : LONG_AGO_NS);
         atomic_store(&finished, 0);
-        askers_start(askers, &rig->state, ask_a_little);
+        askers_start(askers, &rig->decider, ask_a_little);
         while (atomic_load(&finished) < ASKERS)
             sched_yield();
         rig_stop(rig);
         struct totals totals = askers_join(askers);
         assert_true(totals.allowed >= 3 * ASKERS);
     }
+}
+
+/* ---- hosted ---- */
+
+static uint64_t hosted_now_ns(void *context)
+{
+    return *(uint64_t *)context;
+}
+
+/* Nobody else runs: each chain is home when it has been posted and the decider has had its turn. */
+static void a_hosted_decider_answers_in_place(void **unused)
+{
+    (void)unused;
+    uint64_t now_ns = LONG_AGO_NS;
+    struct decider decider;
+    struct asking asking;
+    const struct clock clock = {.now_ns = hosted_now_ns, .context = &now_ns};
+    assert_int_equal(decider_init(&decider, brain_of(3, now_ns), clock, true), 0);
+    assert_int_equal(decider_start(&decider), 0);
+    assert_int_equal(asking_init(&asking), 0);
+    assert_int_equal(decider_due_ns(&decider), BRAIN_NEVER);
+    for (unsigned i = 0; i < 5; i++) {
+        struct message message = {
+            .kind = MESSAGE_ALLOW,
+            .ask.bucket = {.key = "foo", .key_len = 3, .tokens = 1},
+        };
+        asking_ask_one(&asking, &decider, &message);
+        assert_int_equal(message.answer.bucket.result, i < 3 ? BUCKET_ALLOWED : BUCKET_DENIED);
+    }
+    assert_int_equal(decider_due_ns(&decider), now_ns + 100 * (uint64_t)NS_PER_MS);
+    now_ns = decider_due_ns(&decider);
+    decider_turn(&decider);
+    assert_true(decider_due_ns(&decider) > now_ns);
+    assert_int_equal(ask_daemon(&decider).keys, 1); /* by nobody's help but that of decider_ask */
+    asking_release(&asking);
+    stop(&decider);
+}
+
+/* A thread hosts it, as a front-end does, and sleeps in epoll: what others post wakes it. */
+static void *host(void *argument)
+{
+    struct decider *decider = argument;
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    struct epoll_event event = {.events = EPOLLIN};
+    if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, decider->inbox.event, &event) != 0)
+        return argument;
+    for (unsigned turns = 0; turns < HOST_TURNS; turns++) {
+        if (inbox_watch(&decider->inbox)) {
+            epoll_wait(epoll, &event, 1, -1);
+            inbox_unwatch(&decider->inbox);
+        }
+        decider_turn(decider);
+    }
+    close(epoll);
+    decider_run(decider); /* from here on it sleeps as a state thread does */
+    return NULL;
+}
+
+static void others_ask_a_hosted_decider_by_its_inbox(void **unused)
+{
+    (void)unused;
+    struct rig *rig = malloc(sizeof *rig);
+    assert_non_null(rig);
+    atomic_init(&rig->clock.now_ns, FAR_FUTURE_NS);
+    atomic_init(&rig->clock.calls, 0);
+    struct clock fake = {.now_ns = fake_now_ns, .context = &rig->clock};
+    assert_int_equal(decider_init(&rig->decider, brain_of(BURST, FAR_FUTURE_NS), fake, true), 0);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, host, &rig->decider), 0);
+    decider_is_taken_care_of(&rig->decider);
+    for (unsigned i = 0; i < 2 * HOST_TURNS; i++)
+        assert_int_equal(allow(&rig->decider, "foo", 1), BUCKET_ALLOWED);
+    struct inbox home;
+    assert_int_equal(inbox_init(&home, false), 0);
+    decider_stop(&rig->decider, &home);
+    void *failed;
+    pthread_join(thread, &failed);
+    assert_null(failed);
+    inbox_release(&home);
+    decider_release(&rig->decider);
+    free(rig);
 }
 
 int main(void)
@@ -630,10 +718,12 @@ int main(void)
         cmocka_unit_test(a_message_is_decided_at_the_time_of_its_arrival),
         cmocka_unit_test(a_clock_that_steps_back_mints_nothing),
         cmocka_unit_test(the_real_clock_never_goes_back),
-        cmocka_unit_test(a_thread_that_cannot_start_leaves_the_brain_to_its_owner),
+        cmocka_unit_test(a_thread_that_cannot_start_leaves_all_as_it_was),
         cmocka_unit_test(starting_leaves_the_callers_signals_as_they_were),
         cmocka_unit_test(it_stops_before_it_was_asked_anything),
         cmocka_unit_test(it_stops_the_moment_the_last_asker_has_its_answer),
+        cmocka_unit_test(a_hosted_decider_answers_in_place),
+        cmocka_unit_test(others_ask_a_hosted_decider_by_its_inbox),
     };
-    return cmocka_run_group_tests_name("state", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("decider", tests, NULL, NULL);
 }

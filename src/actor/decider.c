@@ -1,0 +1,172 @@
+#include "actor/decider.h"
+
+#include "actor/news_line.h"
+#include "base/thread.h"
+#include "keep/file.h"
+
+/* ---- answering ---- */
+
+/* Sends home what is answered, of letters that all have the same home. */
+static void send_home(const struct chain *answered)
+{
+    if (answered->newest != NULL)
+        inbox_post(answered->newest->home, answered);
+}
+
+/* Cuts the letters of one home off those that follow; returns those. *messages: how many, but for
+ * the front-end's own. */
+static struct letter *cut_off(struct letter *letters, uint64_t *messages)
+{
+    struct letter *last = letters;
+    *messages = message_of(last)->kind != MESSAGE_TALLY;
+    for (; last->next != NULL && last->next->home == letters->home; last = last->next)
+        *messages += message_of(last->next)->kind != MESSAGE_TALLY;
+    struct letter *rest = last->next;
+    last->next = NULL;
+    return rest;
+}
+
+/* Answers the letters of one home, which go back in one chain. Where the clock measures, that
+ * takes two looks at it, of which the tick needs the first anyway. */
+static void answer_together(struct decider *decider, struct letter *letters, uint64_t messages)
+{
+    struct chain answered = {0};
+    uint64_t decisions = brain_decisions(decider->brain);
+    if (messages > 0)
+        brain_measure_batch(decider->brain, messages);
+    brain_answer(decider->brain, letters, &answered);
+    if (decider->clock.measures)
+        brain_measure_time(decider->brain, brain_decisions(decider->brain) - decisions,
+                           clock_now_ns(&decider->clock) - decider->began_ns);
+    send_home(&answered);
+}
+
+static void answer(struct decider *decider, struct letter *letters)
+{
+    while (letters != NULL) {
+        struct letter *together = letters;
+        uint64_t messages;
+        letters = cut_off(together, &messages);
+        decider->is_stopped |= message_of(together)->kind == MESSAGE_STOP;
+        answer_together(decider, together, messages);
+        if (letters != NULL && decider->clock.measures)
+            decider->began_ns = clock_now_ns(&decider->clock);
+    }
+}
+
+/* What has waited goes home one by one: each may have another home. */
+static void look_again(struct decider *decider)
+{
+    struct chain answered = {0};
+    brain_look_again(decider->brain, &answered);
+    for (struct letter *letter = letters_oldest_first(answered.newest), *next; letter != NULL;
+         letter = next) {
+        next = letter->next;
+        inbox_post_one(letter->home, letter);
+    }
+}
+
+/* What a brain with a store must know beside the time. */
+static void look_after_store(struct decider *decider)
+{
+    brain_tell_wall(decider->brain, decider->began_ns, clock_wall_ns(&decider->clock));
+    unsigned failures = state_file_failures();
+    if (failures == decider->failures)
+        return;
+    decider->failures = failures;
+    brain_lose_pages(decider->brain, "the state file has failed; the log says what to do");
+}
+
+static void bring_time_forward(struct decider *decider)
+{
+    decider->began_ns = clock_now_ns(&decider->clock);
+    if (brain_is_stored(decider->brain))
+        look_after_store(decider);
+    brain_tick(decider->brain, decider->began_ns);
+    if (brain_needs_date(decider->brain))
+        brain_date(decider->brain, clock_date_s(&decider->clock));
+}
+
+/* What is posted later than the letters at hand waits for its turn. */
+static void take_turn(struct decider *decider, struct letter *newest)
+{
+    bring_time_forward(decider);
+    if (brain_is_waited_for(decider->brain))
+        look_again(decider);
+    answer(decider, letters_oldest_first(newest));
+    const struct news news = brain_news(decider->brain);
+    log_news(&news);
+}
+
+void decider_turn(struct decider *decider)
+{
+    take_turn(decider, inbox_take(&decider->inbox, 0));
+}
+
+uint64_t decider_due_ns(const struct decider *decider)
+{
+    return brain_is_waited_for(decider->brain) ? 0 : brain_next_tick_ns(decider->brain);
+}
+
+void decider_run(struct decider *decider)
+{
+    while (!decider->is_stopped || brain_is_waited_for(decider->brain))
+        take_turn(decider, inbox_take(&decider->inbox, decider_due_ns(decider)));
+}
+
+/* ---- life ---- */
+
+static void *run(void *argument)
+{
+    thread_name("state");
+    decider_run(argument);
+    return NULL;
+}
+
+int decider_init(struct decider *decider, struct brain *brain, struct clock clock, bool is_hosted)
+{
+    *decider = (struct decider){.brain = brain, .clock = clock, .is_hosted = is_hosted};
+    return inbox_init(&decider->inbox, is_hosted);
+}
+
+int decider_start(struct decider *decider)
+{
+    if (decider->is_hosted)
+        return 0;
+    int error = thread_start(&decider->thread, run, decider);
+    decider->has_taker = error == 0;
+    return error;
+}
+
+void decider_is_taken_care_of(struct decider *decider)
+{
+    decider->has_taker = true;
+}
+
+void decider_post(struct decider *decider, const struct chain *chain)
+{
+    inbox_post(&decider->inbox, chain);
+}
+
+void decider_ask(struct decider *decider, struct inbox *home, struct message *message)
+{
+    message->letter.home = home;
+    inbox_post_one(&decider->inbox, &message->letter);
+    while (!decider->has_taker && !inbox_is_filled(home))
+        decider_turn(decider);
+    inbox_take(home, UINT64_MAX);
+}
+
+void decider_stop(struct decider *decider, struct inbox *home)
+{
+    struct message stop = {.kind = MESSAGE_STOP};
+    decider_ask(decider, home, &stop);
+    if (decider->has_taker && !decider->is_hosted)
+        pthread_join(decider->thread, NULL);
+}
+
+void decider_release(struct decider *decider)
+{
+    inbox_release(&decider->inbox);
+    brain_free(decider->brain);
+}

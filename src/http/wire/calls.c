@@ -1,0 +1,365 @@
+#include "http/reply_health.h"
+#include "http/reply_reload.h"
+#include "http/wire/fields.h"
+#include "http/wire/parts.h"
+#include "log/log.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum {
+    TARGET_MAX = 8000,
+    REPLY_HEADER_MAX = 2560, /* of a connection's memory this is kept for the reply */
+    ENTRY_BYTES = 64,        /* a field, parameter or cookie takes so much besides its text */
+    HELD_MAX = 128 << 20,    /* bytes that lists may hold at once, on their way in and out */
+    HELD_TO_BEGIN_MAX =
+        64 << 20, /* with which another long body may begin: small lists then still go */
+};
+
+static_assert(REPLY_POLICY_MAX + REPLY_VALUES_MAX + 256 <= REPLY_HEADER_MAX,
+              "the longest header of a reply has room");
+
+#define NO_MEMORY_FOR_BATCH                                                                        \
+    "no memory for another large batch now; try again, or send a smaller one"
+#define NO_MEMORY_FOR_ANSWER "no memory for another large answer now; try again"
+
+/* libmicrohttpd's name for this hook is "URI log": it is called with the raw
+ * target before that is cut up, and what it returns is the request's context. */
+void *on_target(void *context, const char *target, struct MHD_Connection *connection)
+{
+    struct client *client =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+    (void)context;
+    client_move(client, CLIENT_BEGUN);
+    request_begin(&client->request, target);
+    return client;
+}
+
+void on_completed(void *context, struct MHD_Connection *connection, void **client_context,
+                  enum MHD_RequestTerminationCode code)
+{
+    struct http *http = context;
+    struct client *client = *client_context;
+    (void)connection;
+    (void)code;
+    if (client == NULL)
+        return;
+    give_time(http, client, HTTP_IDLE_TIMEOUT_S + HTTP_HEADER_S);
+    if (client_letter_is_away(client))
+        return; /* its connection is about to be closed */
+    if (client->state == CLIENT_QUEUED)
+        turns_remove(&http->turns, &client->request);
+    if (client->state == CLIENT_WRITTEN)
+        withdraw_letter(http, client);
+    client_move(client, CLIENT_IDLE);
+    release_request(http, &client->request);
+}
+
+/* ---- replies ---- */
+
+/* What to say of a request when there is no memory to say it well: what was
+ * decided or done, and of anything else that it cannot be told. */
+static enum http_terse terse_of(const struct client *client)
+{
+    const struct request *request = &client->request;
+    if (client->state != CLIENT_ANSWERED || request->fault_status != 0)
+        return TERSE_UNAVAILABLE;
+    switch (request->message.kind) {
+    case MESSAGE_ALLOW:
+    case MESSAGE_ALL:
+    case MESSAGE_MISSING:
+        return request->reply.status == 200 ? TERSE_ALLOWED : TERSE_DENIED;
+    case MESSAGE_RESET:
+    case MESSAGE_REFUND:
+        return TERSE_DONE;
+    case MESSAGE_STATUS:
+    case MESSAGE_EACH: /* some may have been taken from: there is no short way to say which */
+    case MESSAGE_LIST:
+    case MESSAGE_DAEMON:
+    case MESSAGE_METRICS:
+    case MESSAGE_KEYS:
+    case MESSAGE_RELOAD_FAILED:
+    case MESSAGE_STATE_LOST:
+    case MESSAGE_LIMITS:
+    case MESSAGE_TALLY:
+    case MESSAGE_RELOAD:
+    case MESSAGE_STOP:
+        break;
+    }
+    return TERSE_UNAVAILABLE;
+}
+
+static enum MHD_Result send_reply(struct http *http, struct MHD_Connection *connection,
+                                  struct client *client)
+{
+    struct reply *reply = &client->request.reply;
+    unsigned status = reply->status;
+    if (http_response_queue(&client->response, connection, reply, reply->close || http->draining) !=
+        MHD_YES) {
+        enum http_terse terse = terse_of(client);
+        if (http_terse_queue(&http->terse, terse, connection) != MHD_YES)
+            return MHD_NO;
+        status = http_terse_status(terse);
+    }
+    client_move(client, client->state == CLIENT_AWAY ? CLIENT_DISOWNED : CLIENT_REPLIED);
+    give_time(http, client, HTTP_REPLY_S);
+    tally_request(http->tally, route_number(client->request.route), status);
+    return MHD_YES;
+}
+
+static uint64_t stalled_ms(const struct http *http)
+{
+    return (clock_now_ns(http->clock) - http->asked_ns) / NS_PER_MS;
+}
+
+/* Of a request about health whose answer is late. Its message may be away, so
+ * nothing else may begin in its place: the connection is closed. */
+static enum MHD_Result send_stalled(struct http *http, struct MHD_Connection *connection,
+                                    struct client *client)
+{
+    if (client->state == CLIENT_WRITTEN)
+        withdraw_letter(http, client);
+    reply_health_stalled(&client->request.reply, stalled_ms(http));
+    client->request.reply.close = true;
+    return send_reply(http, connection, client);
+}
+
+/* Refuses a request before its body: the connection is closed, and whatever
+ * follows on it never runs as a request. */
+static enum MHD_Result refuse(struct http *http, struct MHD_Connection *connection,
+                              struct client *client, unsigned status, const char *detail)
+{
+    reply_problem(&client->request.reply, status, detail);
+    client->request.reply.close = true;
+    return send_reply(http, connection, client);
+}
+
+/* Makes room for the body, within the bytes there are for all; false: not now. */
+static bool expect_body(struct http *http, struct request *request, size_t len)
+{
+    size_t room = request_body_room(request, len);
+    if (room == 0)
+        return true;
+    if (http->held + room > HELD_TO_BEGIN_MAX || !request_expect_body(request, len))
+        return false;
+    count_held(http, request);
+    return true;
+}
+
+/* Takes over the contract that was set, if any, before each header that is read: what is
+ * told as reloaded holds for all that comes then. Nothing of a request under way
+ * points into the one before. */
+static void heed_contract(struct http *http)
+{
+    if (atomic_load(&http->next_contract) == NULL)
+        return; /* as nearly always: an exchange would cost more */
+    struct contract *next = atomic_exchange(&http->next_contract, NULL);
+    contract_release(http->contract);
+    http->contract = next;
+}
+
+/* The first call, when the header has arrived: the gate. */
+static enum MHD_Result on_header(struct http *http, struct MHD_Connection *connection,
+                                 struct client *client, const char *url, const char *method,
+                                 const char *version)
+{
+    struct request *request = &client->request;
+    struct gate gate;
+    gate_begin(&gate, version, http->check_places);
+    if (gate.fault != NULL)
+        return refuse(http, connection, client, 505, gate.fault);
+    /* One blank is between method and target, and between target and version,
+     * unless there were more, or a NUL cut a string short. */
+    if (http->check_places && ((size_t)(url - 1 - method) != strlen(method) ||
+                               (size_t)(version - 1 - url) != request->target_len))
+        return refuse(http, connection, client, 400,
+                      "the request line holds a NUL character or more than two blanks");
+
+    if (request->target_len > TARGET_MAX)
+        return refuse(http, connection, client, 414,
+                      "the target is too long; use at most 8000 bytes");
+
+    const union MHD_ConnectionInfo *header =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    struct access access = {0};
+    http_fields_pass(connection, &gate, &access);
+    request->method = method_parse(method);
+    /* Only a body that not every request may have needs a look for what it is. */
+    size_t body_max = gate.content_length <= REQUEST_BODY_MAX
+                          ? REQUEST_BODY_MAX
+                          : request_body_max(request, http_fields_content_type(connection));
+    gate_end(&gate, method + header->header_size, body_max);
+    size_t memory = header->header_size + gate.cookie_bytes +
+                    ENTRY_BYTES * (gate.entries + request->target_parameters);
+    if (gate.fault != NULL)
+        return refuse(http, connection, client, 400, gate.fault);
+    if (memory > HTTP_CONNECTION_MEMORY - REPLY_HEADER_MAX)
+        return refuse(http, connection, client, 431,
+                      "the header is too large; send fewer or shorter header fields");
+    if (gate.too_large)
+        return refuse(http, connection, client, 413,
+                      body_max == REQUEST_BODY_MAX
+                          ? "the body is too large; send at most 4096 bytes"
+                          : "the body is too large; send at most 1048576 bytes");
+    if (!expect_body(http, request, gate.content_length))
+        return refuse(http, connection, client, 503, NO_MEMORY_FOR_BATCH);
+    heed_contract(http);
+    if (request->route == &route_check)
+        request_check(request, http->contract, url, http_fields_of_check(connection, method));
+    if (request->route != NULL)
+        request->verdict = access_judge(&access, request->route, client->is_admin,
+                                        http->admin_apart, http->contract);
+    client_move(client, CLIENT_READING);
+    give_time(http, client, HTTP_BODY_S);
+    return MHD_YES;
+}
+static_assert(REQUEST_BODY_MAX == 4096 && REQUEST_LONG_BODY_MAX == 1048576,
+              "the texts above say so");
+
+/* Has the main thread asked for a reload. When that is done the new contract has been set: what
+ * follows on the connection is served by that. */
+static enum MHD_Result ask_reload(struct http *http, struct MHD_Connection *connection,
+                                  struct client *client)
+{
+    if (http->draining || http->reloads == NULL) {
+        reply_problem(&client->request.reply, 503, "a reload cannot begin now; try again");
+        return send_reply(http, connection, client);
+    }
+    client->request.message.kind = MESSAGE_RELOAD;
+    client->request.message.answer.reload = &client->request.reload;
+    client->request.reload = (struct reload_report){0};
+    send_to_main(http, client);
+    return MHD_YES;
+}
+
+/* No response yet: libmicrohttpd calls again in each of its passes. As long as the answer is late,
+ * that is for nothing. */
+static enum MHD_Result await_letter(struct http *http, struct MHD_Connection *connection,
+                                    struct client *client)
+{
+    bool is_late = http->asked_ns != 0;
+    if (client->has_left)
+        return MHD_NO; /* closes the connection */
+    if (is_late && request_is_health(&client->request))
+        return send_stalled(http, connection, client);
+    if (is_late || client->state == CLIENT_AWAY)
+        client_suspend(client);
+    return MHD_YES;
+}
+
+/* The last call: the request is whole. */
+static enum MHD_Result on_whole(struct http *http, struct MHD_Connection *connection,
+                                struct client *client)
+{
+    struct request *request = &client->request;
+    give_time(http, client, 0);
+    const char *content_type = NULL;
+    if (request->body_len > 0)
+        content_type = http_fields_content_type(connection);
+    bool asks = request_finish(request, content_type);
+    count_held(http, request);
+    if (asks && turns_cost(request) > 0 && http->held > HELD_MAX) {
+        const char *detail = request->is_list ? NO_MEMORY_FOR_BATCH : NO_MEMORY_FOR_ANSWER;
+        release_request(http, request);
+        reply_problem(&request->reply, 503, detail);
+        asks = false;
+    }
+    if (!asks)
+        return send_reply(http, connection, client);
+    if (http->asked_ns != 0 && request_is_health(request))
+        return send_stalled(http, connection, client);
+    if (request->route->purpose == ROUTE_RELOAD)
+        return ask_reload(http, connection, client);
+    write_letter(http, client);
+    return MHD_YES; /* no response yet: called again once it is answered */
+}
+
+static enum MHD_Result await_turn(struct http *http, struct client *client)
+{
+    give_time(http, client, 0);
+    client_move(client, CLIENT_QUEUED);
+    turns_add(&http->turns, &client->request);
+    http->some_have_turn = true;
+    return MHD_YES; /* called again in the run that it has its turn in */
+}
+
+void give_turns(struct http *http)
+{
+    http->some_have_turn = false;
+    turns_begin(&http->turns);
+    for (struct request *request; (request = turns_next(&http->turns)) != NULL;) {
+        struct client *client = client_of(&request->message.letter);
+        client_move(client, CLIENT_TURN);
+        client_resume(client);
+        http->some_have_turn = true;
+    }
+}
+
+static enum MHD_Result on_turn(struct http *http, struct MHD_Connection *connection,
+                               struct client *client)
+{
+    if (!request_asks_again(&client->request))
+        return on_whole(http, connection, client);
+    write_letter(http, client);
+    return MHD_YES;
+}
+
+/* What only a front-end can tell of itself goes along. */
+static void reply_to(struct http *http, struct request *request)
+{
+    if (request->metrics != NULL)
+        request->metrics->log_lines_lost = log_lines_lost();
+    if (request->message.kind == MESSAGE_RELOAD)
+        reply_reload(&request->reply, &request->reload);
+    else if (request_is_health(request))
+        reply_health(&request->reply, request->route->purpose, http->draining,
+                     request->daemon_answer.lost_state, http->waited_ns / NS_PER_MS);
+    else
+        request_reply(request, http->contract->headers);
+}
+
+static enum MHD_Result on_answer(struct http *http, struct MHD_Connection *connection,
+                                 struct client *client)
+{
+    if (!http->draining && request_asks_again(&client->request))
+        return await_turn(http, client);
+    reply_to(http, &client->request);
+    count_held(http, &client->request);
+    return send_reply(http, connection, client);
+}
+
+enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
+                           const char *method, const char *version, const char *upload,
+                           size_t *upload_len, void **client_context)
+{
+    struct http *http = context;
+    struct client *client = *client_context;
+    struct request *request = &client->request;
+    switch (client->state) {
+    case CLIENT_BEGUN:
+        return on_header(http, connection, client, url, method, version);
+    case CLIENT_READING:
+        if (*upload_len == 0)
+            return turns_cost(request) > 0 ? await_turn(http, client)
+                                           : on_whole(http, connection, client);
+        request_add_body(request, upload, *upload_len);
+        *upload_len = 0;
+        return MHD_YES;
+    case CLIENT_QUEUED:
+    case CLIENT_WRITTEN:
+    case CLIENT_AWAY:
+        return await_letter(http, connection, client);
+    case CLIENT_TURN:
+        return on_turn(http, connection, client);
+    case CLIENT_ANSWERED:
+        return on_answer(http, connection, client);
+    case CLIENT_NONE:
+    case CLIENT_IDLE:
+    case CLIENT_REPLIED:
+    case CLIENT_DISOWNED:
+    case CLIENT_GONE:
+    case CLIENT_STATES:
+        break;
+    }
+    return MHD_NO;
+}

@@ -1,0 +1,182 @@
+#include "http/wire/parts.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct client *client_take(struct http *http)
+{
+    struct client *client = http->free_client;
+    if (client != NULL) {
+        http->free_client = client->next_free;
+        return client;
+    }
+    assert(http->clients_used < http->connections_max);
+    return &http->clients[http->clients_used++];
+}
+
+void client_give_back(struct http *http, struct client *client)
+{
+    client_move(client, CLIENT_NONE);
+    client->next_free = http->free_client;
+    http->free_client = client;
+    http->connections--;
+}
+
+void count_held(struct http *http, struct request *request)
+{
+    size_t held = request_held(request);
+    http->held = http->held - request->counted + held;
+    request->counted = held;
+}
+
+void release_request(struct http *http, struct request *request)
+{
+    request_release(request);
+    message_hold(&request->message, NULL);
+    count_held(http, request);
+}
+
+static void on_started(struct http *http, struct client *client, struct MHD_Connection *connection)
+{
+    struct epoll_event hangup = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = client};
+    client->connection = connection;
+    client->socket =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    client_move(client, CLIENT_IDLE);
+    client->is_admin = http->adding_admin;
+    client->hung_up = client->has_left = false;
+    epoll_ctl(http->hangups, EPOLL_CTL_ADD, client->socket, &hangup);
+    give_time(http, client, HTTP_HEADER_S);
+    http->connections++;
+    http->tally->connections++;
+}
+
+/* libmicrohttpd is about to close its descriptor of the socket, which must hold
+ * no unread input then: see leaving.h. Whoever's letter is away keeps its memory until that is home. */
+static void on_closed(struct http *http, struct client *client)
+{
+    epoll_ctl(http->hangups, EPOLL_CTL_DEL, client->socket, NULL);
+    give_time(http, client, 0);
+    int duplicate = client->hung_up ? -1 : fcntl(client->socket, F_DUPFD_CLOEXEC, 0);
+    if (duplicate >= 0)
+        leaving_add(&http->leaving, duplicate, http->now_ns);
+    else
+        leaving_drop_input(client->socket);
+    client->socket = -1;
+    http->tally->connections--;
+    if (client_letter_is_away(client))
+        client_move(client, CLIENT_GONE);
+    else
+        client_give_back(http, client);
+}
+
+void on_connection(void *context, struct MHD_Connection *connection, void **client_context,
+                   enum MHD_ConnectionNotificationCode code)
+{
+    struct http *http = context;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        struct client *client = client_take(http);
+        *client_context = client;
+        on_started(http, client, connection);
+    } else {
+        on_closed(http, *client_context);
+    }
+}
+
+/* Outside of libmicrohttpd's own threads it starts the connection within the call. */
+void http_add(struct http *http, int socket, const struct sockaddr *peer, socklen_t peer_len,
+              bool is_admin)
+{
+    http->adding_admin = is_admin;
+    http->now_ns = clock_now_ns(http->clock);
+    MHD_add_connection(http->daemon, socket, peer, peer_len);
+}
+
+/* Whether one more socket may be open: those leaving have some to themselves. */
+static bool has_descriptors(const struct http *http)
+{
+    return http_connections(http) < http->connections_max + HTTP_LEAVING_SPARE;
+}
+
+#define NO_ROOM_BODY                                                                               \
+    "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,"                  \
+    "\"detail\":\"no room for another connection now; try again, and keep connections open\"}\n"
+static const char no_room[] = "HTTP/1.1 503 Service Unavailable\r\n"
+                              "Content-Type: application/problem+json\r\n"
+                              "Cache-Control: no-store\r\n"
+                              "Retry-After: 1\r\n"
+                              "Connection: close\r\n"
+                              "Content-Length: 150\r\n"
+                              "\r\n" NO_ROOM_BODY;
+static_assert(sizeof NO_ROOM_BODY - 1 == 150, "the length told is the body's");
+
+void http_turn_away(struct http *http, int socket)
+{
+    if (!has_descriptors(http))
+        leaving_close_oldest(&http->leaving);
+    leaving_drop_input(socket); /* most send at once, and nobody will read it */
+    ssize_t sent = send(socket, no_room, sizeof no_room - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)sent; /* a new socket has room for it, unless its client has gone */
+    leaving_add(&http->leaving, socket, clock_now_ns(http->clock));
+    http->tally->turned_away++;
+}
+
+/*
+ * libmicrohttpd waits for the edge of an event, and takes a read that came up
+ * short for all there was. When a client's end came along with its last bytes
+ * that edge is past, and the connection would stay until its timeout. Shutting
+ * down our side of reading, where nothing more can come, makes a new edge; what
+ * has arrived is still read.
+ */
+static void heed_hangups(struct http *http)
+{
+    struct epoll_event events[64];
+    int count = epoll_wait(http->hangups, events, sizeof events / sizeof events[0], 0);
+    for (int i = 0; i < count; i++) {
+        struct client *client = events[i].data.ptr;
+        client->hung_up = true;
+        client->has_left |= (events[i].events & (EPOLLHUP | EPOLLERR)) != 0;
+        if (client->has_left)
+            client_resume(client); /* its handler then ends it */
+        shutdown(client->socket, SHUT_RD);
+    }
+}
+
+unsigned http_connections(const struct http *http)
+{
+    return http->connections + http->leaving.count;
+}
+
+bool http_has_room(const struct http *http)
+{
+    return http->connections < http->connections_max && has_descriptors(http);
+}
+
+void http_heed(struct http *http, int descriptor)
+{
+    if (descriptor == http->hangups)
+        heed_hangups(http);
+    else if (descriptor == http->leaving.epoll)
+        leaving_run(&http->leaving, clock_now_ns(http->clock));
+}
+
+/* The client has taken too long. What it has sent is read no more, and what it has not
+ * read is dropped: libmicrohttpd hears of the end and closes. */
+void end_overdue(void *context, unsigned index)
+{
+    struct http *http = context;
+    shutdown(http->clients[index].socket, SHUT_RDWR);
+    http->tally->overdue++;
+}
+
+void http_close_idle(struct http *http)
+{
+    for (unsigned i = 0; i < http->clients_used; i++)
+        if (http->clients[i].socket >= 0 && http->clients[i].state == CLIENT_IDLE)
+            shutdown(http->clients[i].socket, SHUT_RD);
+}

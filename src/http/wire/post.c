@@ -1,0 +1,143 @@
+#include "ask/denial_line.h"
+#include "http/wire/parts.h"
+
+#include <assert.h>
+
+/* ---- letters go ---- */
+
+void write_letter(struct http *http, struct client *client)
+{
+    struct letter *letter = &client->request.message.letter;
+    client_move(client, CLIENT_WRITTEN);
+    letter->home = http->home;
+    chain_add(&http->questions, letter);
+    http->questions_count++;
+}
+
+void withdraw_letter(struct http *http, struct client *client)
+{
+    chain_remove(&http->questions, &client->request.message.letter);
+    http->questions_count--;
+}
+
+void send_to_main(struct http *http, struct client *client)
+{
+    client_move(client, CLIENT_AWAY);
+    client->request.message.letter.home = http->home;
+    http->away++;
+    inbox_post_one(http->reloads, &client->request.message.letter);
+}
+
+static struct tally *other_tally(struct http *http)
+{
+    return http->tally == &http->tallies[0] ? &http->tallies[1] : &http->tallies[0];
+}
+
+/* What was counted goes first: what METRICS then says is as of now. */
+struct chain http_hand_over(struct http *http)
+{
+    struct chain chain = http->questions;
+    assert(!http->report_is_away);
+    for (struct letter *letter = chain.newest; letter != NULL; letter = letter->next)
+        client_move(client_of(letter), CLIENT_AWAY);
+    http->away += http->questions_count;
+    http->questions_count = 0;
+    http->questions.newest = NULL;
+
+    http->report.ask.tally = http->tally;
+    http->report.letter.home = http->home;
+    http->report_is_away = true;
+    http->tally = other_tally(http);
+    chain_add_first(&chain, &http->report.letter);
+    return chain;
+}
+
+/* ---- letters come home ---- */
+
+static void log_if_sampled(const struct bucket_question *ask, const struct bucket_answer *answer,
+                           bool key_is_private)
+{
+    if (bucket_answer_denies(answer) && answer->sample.is_taken)
+        log_denial(ask, answer, key_is_private);
+}
+
+/* What the brain has chosen of the denials, also of those whose client has gone. */
+static void log_denials(const struct request *request)
+{
+    const struct message *message = &request->message;
+    const struct list_question *list = &message->ask.list;
+    if (message->kind == MESSAGE_ALLOW)
+        log_if_sampled(&message->ask.bucket, &message->answer.bucket,
+                       request->route == &route_check && request->check.key_is_private);
+    else if ((message->kind == MESSAGE_EACH || message->kind == MESSAGE_ALL) &&
+             message->answer.list.no_such_limit == list->count)
+        for (uint32_t i = 0; i < list->count; i++)
+            log_if_sampled(&list->calls[i].ask, &list->calls[i].answer, false);
+}
+
+/* Nobody waits for the answer any more. */
+static void drop_answer(struct http *http, struct client *client)
+{
+    release_request(http, &client->request);
+    if (client->state == CLIENT_GONE)
+        client_give_back(http, client);
+    else
+        client_move(client, CLIENT_REPLIED);
+}
+
+static void take_home(struct http *http, struct client *client)
+{
+    http->away--;
+    log_denials(&client->request);
+    if (client->state != CLIENT_AWAY) {
+        drop_answer(http, client);
+        return;
+    }
+    client_move(client, CLIENT_ANSWERED);
+    client_resume(client);
+}
+
+static void take_report_home(struct http *http, uint64_t waited_ns)
+{
+    http->report_is_away = false;
+    tally_clear(other_tally(http));
+    http->asked_ns = 0;
+    http->waited_ns = waited_ns;
+}
+
+bool http_take_home(struct http *http, struct letter *letters, uint64_t waited_ns)
+{
+    for (struct letter *letter = letters, *next; letter != NULL; letter = next) {
+        next = letter->next;
+        if (letter == &http->report.letter)
+            take_report_home(http, waited_ns);
+        else
+            take_home(http, client_of(letter));
+    }
+    return !http->report_is_away;
+}
+
+bool http_is_waited_for(const struct http *http)
+{
+    return http->report_is_away;
+}
+
+unsigned http_letters_away(const struct http *http)
+{
+    return http->away + http->report_is_away;
+}
+
+unsigned http_questions(const struct http *http)
+{
+    return http->questions_count;
+}
+
+bool http_has_counted(const struct http *http)
+{
+    return !tally_is_empty(http->tally);
+}
+
+void http_stalled(struct http *http, uint64_t asked_ns)
+{
+    http->asked_ns = asked_ns;
+}
