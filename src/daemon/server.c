@@ -28,7 +28,6 @@ enum {
 struct server {
     struct config *config;
     const char *config_path;
-    bool listen_fixed;
     int signals;             /* a signalfd */
     int done;                /* an eventfd: front-ends that have ended */
     struct reload_desk desk; /* where front-ends ask for reloads */
@@ -168,7 +167,7 @@ static bool open_listeners(struct server *server)
     const struct config *config = server->config;
     if (!inherited_take(server->listeners, &server->listeners_count))
         return false;
-    bool is_default = !server->listen_fixed && !config->listen_is_given;
+    bool is_default = !config->listen_is_fixed && !config->listen_is_given;
     uint32_t listen_count = server->listeners_count > 0 && is_default ? 0 : config->listen_count;
     return serve_addresses(server, config->listen, listen_count, false) &&
            serve_addresses(server, config->admin_listen, config->admin_listen_count, true);
@@ -262,39 +261,14 @@ static void wait_for(struct server *server, struct pollfd *events, nfds_t count)
 
 /* ---- reload ---- */
 
-static bool same_addresses(const struct address *a, uint32_t a_count, const struct address *b,
-                           uint32_t b_count)
-{
-    if (a_count != b_count)
-        return false;
-    for (uint32_t i = 0; i < a_count; i++)
-        if (!address_equal(&a[i], &b[i]))
-            return false;
-    return true;
-}
-
-static bool same_sockets(const struct socket_access *a, const struct socket_access *b)
-{
-    return a->mode == b->mode && a->group == b->group;
-}
-
 static void warn_of_restart(const struct server *server, const struct config *next)
 {
-    const struct config *now = server->config;
-    if (!server->listen_fixed &&
-        !same_addresses(now->listen, now->listen_count, next->listen, next->listen_count))
-        log_warning("listen has changed; it takes effect at the next start");
-    if (!same_addresses(now->admin_listen, now->admin_listen_count, next->admin_listen,
-                        next->admin_listen_count))
-        log_warning("admin_listen has changed; it takes effect at the next start");
-    if (!same_sockets(&now->sockets, &next->sockets))
-        log_warning("socket_mode or socket_group has changed; it takes effect at the next start");
-    if (now->threads != next->threads)
-        log_warning("threads has changed; it takes effect at the next start");
-    if (now->max_keys != next->max_keys)
-        log_warning("max_keys has changed; it takes effect at the next start");
-    if (strcmp(now->state, next->state) != 0)
-        log_warning("state has changed; it takes effect at the next start");
+    for (size_t i = 0; i < config_parameters_count; i++) {
+        const char *waiting =
+            parameter_waits_for_start(&config_parameters[i], server->config, next);
+        if (waiting != NULL)
+            log_warning("%s has changed; it takes effect at the next start", waiting);
+    }
 }
 
 static void warn_of_token(const struct config *config)
@@ -491,8 +465,7 @@ static enum exit_status run_fronts(struct server *server)
     return status;
 }
 
-enum exit_status server_run(struct config *config, const char *config_path, bool listen_fixed,
-                            int ready_fd)
+enum exit_status server_run(struct config *config, const char *config_path, int ready_fd)
 {
     struct server *server = calloc(1, sizeof *server);
     enum exit_status status = EXIT_STATUS_FAILURE;
@@ -502,7 +475,6 @@ enum exit_status server_run(struct config *config, const char *config_path, bool
     }
     server->config = config;
     server->config_path = config_path;
-    server->listen_fixed = listen_fixed;
     server->desk = (struct reload_desk){-1, -1};
     server->keeper.file.descriptor = -1;
     log_set(&config->log);
