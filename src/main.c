@@ -155,6 +155,7 @@ int main(int argc, char **argv)
         return EXIT_STATUS_CONFIG;
     }
     if (options.listen_count > 0) {
+        config.listen_is_fixed = true;
         config.listen_count = options.listen_count;
         memcpy(config.listen, options.listen, sizeof config.listen);
     }
@@ -164,8 +165,7 @@ int main(int argc, char **argv)
     else if (options.check)
         log_info("the configuration is fine");
     else
-        status =
-            server_run(&config, options.config_path, options.listen_count > 0, options.ready_fd);
+        status = server_run(&config, options.config_path, options.ready_fd);
     config_release(&config);
     return (int)status;
 }

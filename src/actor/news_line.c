@@ -4,23 +4,25 @@
 
 #include <inttypes.h>
 
+struct line {
+    enum log_level level;
+    const char *before, *after_one, *after_many, *end;
+};
+
+static const struct line lines[NEWS_KINDS] = {
+#define WARNING(...) LOG_LEVEL_WARNING, __VA_ARGS__
+#define INFO(...) LOG_LEVEL_INFO, __VA_ARGS__
+#define X(field, status, line, ...) [NEWS_##field] = {line},
+    TOLD_COUNTERS(X)
+#undef X
+};
+
 void log_news(const struct news *news)
 {
-    uint64_t evicted = news->count[NEWS_EVICTED], denied = news->count[NEWS_TABLE_FULL_DENIED];
-    uint64_t allowed = news->count[NEWS_TABLE_FULL_ALLOWED];
-    uint64_t ended = news->count[NEWS_OVERRIDES_ENDED];
-    if (evicted > 0)
-        log_warning("the table is full: %" PRIu64 " key%s forgotten before the bucket was full; "
-                    "raise max_keys",
-                    evicted, evicted == 1 ? " was" : "s were");
-    if (denied > 0)
-        log_warning("the table is full: %" PRIu64 " request%s denied for want of room; raise "
-                    "max_keys",
-                    denied, denied == 1 ? " was" : "s were");
-    if (allowed > 0)
-        log_warning("the table is full: %" PRIu64 " request%s allowed without being counted; raise "
-                    "max_keys",
-                    allowed, allowed == 1 ? " was" : "s were");
-    if (ended > 0)
-        log_info("overrides that have ended: %" PRIu64, ended);
+    for (int i = 0; i < NEWS_KINDS; i++) {
+        uint64_t count = news->count[i];
+        if (count > 0)
+            log_line(lines[i].level, "%s%" PRIu64 "%s%s", lines[i].before, count,
+                     count == 1 ? lines[i].after_one : lines[i].after_many, lines[i].end);
+    }
 }

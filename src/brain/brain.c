@@ -168,7 +168,7 @@ static void answer_metrics(const struct brain *brain, struct metrics_answer *ans
     answer_daemon(brain, &answer->daemon);
     answer->ticks = brain->buckets.lines.tick;
     answer->tick_lag_ns = meters_peak(&brain->meters.tick_lag_ns, brain->now_ns);
-    answer->state = brain_state_meters(brain);
+    answer->damage = brain->buckets.table.damage;
     answer->meters = brain->meters;
 }
 
@@ -181,16 +181,8 @@ static bool answer_limits(struct brain *brain, struct message *message)
     if (!brain_install(brain, &message->ask.limits))
         return true;
     message->answer.limits = LIMITS_IN_FORCE;
-    brain->counters.reloads++;
+    counters_reloaded(&brain->counters, true);
     return true;
-}
-
-static void count_missing(struct brain *brain, bool allows)
-{
-    if (allows)
-        brain->counters.missing_allowed++;
-    else
-        brain->counters.missing_denied++;
 }
 
 static bool is_about_one_key(const struct message *message)
@@ -212,7 +204,7 @@ static bool answer_whole(struct brain *brain, struct message *message)
         list_answer(brain, message);
         return true;
     case MESSAGE_MISSING:
-        count_missing(brain, message->ask.missing_allows);
+        counters_missed(&brain->counters, message->ask.missing_allows);
         return true;
     case MESSAGE_DAEMON:
         answer_daemon(brain, message->answer.daemon);
@@ -224,7 +216,7 @@ static bool answer_whole(struct brain *brain, struct message *message)
         keys_answer(brain, message->ask.keys, message->answer.keys);
         return true;
     case MESSAGE_RELOAD_FAILED:
-        brain->meters.reloads_failed++;
+        counters_reloaded(&brain->counters, false);
         brain->meters.last_reload_failed = true;
         return true;
     case MESSAGE_STATE_LOST:

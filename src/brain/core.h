@@ -31,10 +31,9 @@ struct brain {
     struct hitters denied;  /* keys that were, labelled with their limit's index */
     struct sampler denials; /* for the log */
     struct news_told told;
-    struct store *store;    /* where the state outlives the process, or NULL */
-    struct moment moment;   /* the last one told, of a brain that has a store */
-    const char *lost_state; /* why the state will not outlive the process, or NULL */
-    struct state_meters state;
+    struct store *store;      /* where the state outlives the process, or NULL */
+    struct moment moment;     /* the last one told, of a brain that has a store */
+    const char *lost_state;   /* why the state will not outlive the process, or NULL */
     struct list_scratch list; /* while one is being answered */
     struct chain waiting;     /* LIMITS that there was no room for yet */
 };
@@ -50,5 +49,3 @@ bool brain_install(struct brain *brain, const struct limits_question *ask);
 /* Puts what the marks mean into the store, if there is one. */
 void brain_keep_lines(struct brain *brain);
 void brain_keep_time(struct brain *brain);
-
-struct state_meters brain_state_meters(const struct brain *brain);

@@ -228,7 +228,7 @@ static void reset(struct brain *brain, const struct place *place, uint32_t slot,
     if (slot != TABLE_NONE)
         buckets_drop(&brain->buckets, slot);
     buckets_marks(&brain->buckets, place, TABLE_NONE, marks);
-    brain->counters.resets++;
+    counters_reset(&brain->counters);
 }
 
 static void refund(struct brain *brain, const struct place *place,
@@ -239,7 +239,7 @@ static void refund(struct brain *brain, const struct place *place,
         credit_give(&line->credit[i], ask->tokens, &marks[i]);
     if (slot != TABLE_NONE)
         buckets_store(&brain->buckets, place, ask, slot, marks);
-    brain->counters.refunds++;
+    counters_refunded(&brain->counters);
 }
 
 void decide(struct brain *brain, enum message_kind kind, const struct place *place,
@@ -256,7 +256,7 @@ void decide(struct brain *brain, enum message_kind kind, const struct place *pla
     else if (kind == MESSAGE_REFUND)
         refund(brain, place, ask, slot, marks);
     else
-        brain->counters.statuses++;
+        counters_told_status(&brain->counters);
     decide_describe(brain, place, ask->tokens, result, marks, answer);
     if (kind == MESSAGE_ALLOW)
         decide_count(brain, place, ask, answer, bucket_answer_allows(answer));

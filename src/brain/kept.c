@@ -43,17 +43,7 @@ void brain_lose_pages(struct brain *brain, const char *why)
 
 void brain_count_refused(struct brain *brain, uint64_t refused)
 {
-    brain->state.refused = refused;
-}
-
-struct state_meters brain_state_meters(const struct brain *brain)
-{
-    const struct table_damage *damage = &brain->buckets.table.damage;
-    struct state_meters state = brain->state;
-    state.mended = damage->mended;
-    state.emptied = damage->emptied;
-    state.dropped = damage->dropped;
-    return state;
+    brain->counters.refused = refused;
 }
 
 uint32_t brain_keys(const struct brain *brain)

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "brain/counters.h"
 #include "brain/letter.h"
 #include "brain/sampler.h"
 #include "limits/limits.h"
@@ -110,30 +111,6 @@ struct list_answer {
     uint32_t no_such_limit;  /* the first such call's index, or `count` */
     bool allowed;            /* of ALL */
     uint64_t retry_after_ms; /* of ALL: until all of it would succeed; RETRY_NEVER; 0 if it did */
-};
-
-/* One list of everything the brain counts, since its start. */
-#define BRAIN_COUNTERS(X)                                                                          \
-    X(allowed)            /* ALLOW answered yes, looks included */                                 \
-    X(denied)             /* ALLOW answered no */                                                  \
-    X(resets)             /* RESET */                                                              \
-    X(refunds)            /* REFUND */                                                             \
-    X(statuses)           /* STATUS */                                                             \
-    X(dropped_full)       /* entries dropped because the bucket had become full */                 \
-    X(dropped_unlimited)  /* entries dropped because a reload took their limit away */             \
-    X(evicted)            /* entries given away to make room */                                    \
-    X(table_full_denied)  /* denied for want of room, also in denied */                            \
-    X(table_full_allowed) /* allowed for want of room, also in allowed */                          \
-    X(shadow_denied)      /* would have been denied but for a trial, also in allowed */            \
-    X(missing_denied)     /* checks that found no key, and denied */                               \
-    X(missing_allowed)    /* checks that found no key, and allowed */                              \
-    X(overrides_ended)    /* overrides that reached their end while in force */                    \
-    X(reloads)            /* LIMITS */
-
-struct brain_counters {
-#define X(name) uint64_t name;
-    BRAIN_COUNTERS(X)
-#undef X
 };
 
 /* What happens to a key that the table has no room for. */

@@ -52,9 +52,9 @@ void meters_take(struct meters *meters, const struct tally *tally)
 {
     for (uint32_t i = 0; i < tally->used_count; i++)
         meters->requests[tally->used[i]] += tally->cells[tally->used[i]];
-    meters->connections += tally->connections;
-    meters->turned_away += tally->turned_away;
-    meters->overdue += tally->overdue;
+#define X(field, ...) meters->field += tally->field;
+    FRONT_COUNTERS(X)
+#undef X
 }
 
 void meters_batch(struct meters *meters, uint64_t messages)

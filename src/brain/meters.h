@@ -1,7 +1,8 @@
 /*
  * Meters: what the state thread counts and measures besides deciding, for those who watch it.
  *
- * Plain numbers, all zeros at first: a copy of them is a snapshot of one moment.
+ * Plain numbers, all zeros at first: a copy of them is a snapshot of one moment. What is
+ * merely counted is in counters.h, with the names that all of it goes by.
  *
  * Owns nothing. One thread, the brain's. Never blocks. Never fails.
  */
@@ -10,6 +11,7 @@
 #include "base/histogram.h"
 #include "brain/message.h"
 #include "brain/tally.h"
+#include "table/table.h"
 
 /* What became of a question whether a key may go on; each is one of these. */
 #define DECISIONS(X)                                                                               \
@@ -38,12 +40,12 @@ struct meters_peak {
 struct meters {
     uint64_t decisions[LIMITS_MAX][DECISION_COUNT]; /* of each limit in force, by its index */
     uint64_t requests[TALLY_CELLS];                 /* of all front-ends */
-    int64_t connections;                            /* of all front-ends, open */
-    uint64_t turned_away, overdue;                  /* connections of all front-ends: see tally.h */
-    struct histogram batch_size;                    /* messages */
-    struct histogram decision_ns;                   /* see meters_took */
+#define X(field, ...) int64_t field;                /* of all front-ends */
+    FRONT_COUNTERS(X)
+#undef X
+    struct histogram batch_size;  /* messages */
+    struct histogram decision_ns; /* see meters_took */
     struct meters_peak tick_lag_ns;
-    uint64_t reloads_failed;
     bool last_reload_failed;
     /* Unix time: of the start, and of the last limits put into force */
     int64_t started_s, reloaded_s;
@@ -72,19 +74,12 @@ void meters_took(struct meters *meters, uint64_t decisions, uint64_t took_ns);
 void meters_tick_late(struct meters *meters, uint64_t now_ns, uint64_t late_ns);
 uint64_t meters_peak(const struct meters_peak *peak, uint64_t now_ns);
 
-/* Of state that is to outlive the process; zeros where none is. */
-struct state_meters {
-    uint64_t restored_keys;            /* at the start */
-    uint64_t refused;                  /* states that could not be used at the start */
-    uint64_t mended, emptied, dropped; /* entries that were damaged: see struct table_damage */
-};
-
 /* To METRICS. What is borrowed lives as long as the batch's limits. */
 struct metrics_answer {
     struct daemon_answer daemon;
     uint64_t ticks;
     uint64_t tick_lag_ns;    /* see meters_peak */
     uint64_t log_lines_lost; /* the asker's to fill in */
-    struct state_meters state;
+    struct table_damage damage;
     struct meters meters;
 };

@@ -4,10 +4,9 @@ struct news news_take(struct news_told *told, const struct brain_counters *count
                       uint64_t now_ns)
 {
     const uint64_t counted[NEWS_KINDS] = {
-        [NEWS_EVICTED] = counters->evicted,
-        [NEWS_TABLE_FULL_DENIED] = counters->table_full_denied,
-        [NEWS_TABLE_FULL_ALLOWED] = counters->table_full_allowed,
-        [NEWS_OVERRIDES_ENDED] = counters->overrides_ended,
+#define X(field, ...) [NEWS_##field] = counters->field,
+        TOLD_COUNTERS(X)
+#undef X
     };
     struct news news = {{0}};
     for (int i = 0; i < NEWS_KINDS; i++) {

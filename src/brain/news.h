@@ -13,12 +13,12 @@
 
 #define NEWS_PERIOD_S 60
 
+/* The counters that are TOLD. */
 enum news_kind {
-    NEWS_EVICTED,            /* keys forgotten that were not full */
-    NEWS_TABLE_FULL_DENIED,  /* requests, for want of room */
-    NEWS_TABLE_FULL_ALLOWED, /* requests, uncounted, for want of room */
-    NEWS_OVERRIDES_ENDED,
-    NEWS_KINDS,
+#define X(field, ...) NEWS_##field,
+    TOLD_COUNTERS(X)
+#undef X
+        NEWS_KINDS,
 };
 
 /* How many of each kind since the last time that it was news; all zeros: there are none. */

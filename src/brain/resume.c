@@ -134,7 +134,7 @@ enum brain_restored brain_restore(struct brain **restored, const struct limits_q
     if (result != BRAIN_RESTORED)
         return give_up(brain, result);
     brain->tick_ns = brain->limits->tick_ms * NS_PER_MS;
-    brain->state.restored_keys = brain->buckets.table.keys;
+    brain->counters.restored_keys = brain->buckets.table.keys;
     catch_up(brain, limits->date_s);
     while (!lines_have_room(&brain->buckets.lines, limits->limits))
         brain_sweep(brain);

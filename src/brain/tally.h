@@ -9,6 +9,8 @@
  */
 #pragma once
 
+#include "brain/counters.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -19,9 +21,9 @@
 
 /* All zeros: nothing has been counted. */
 struct tally {
-    int64_t connections;  /* opened, less those closed */
-    uint32_t turned_away; /* connections that there was no room for */
-    uint32_t overdue;     /* connections ended for taking too long */
+#define X(field, ...) int64_t field;
+    FRONT_COUNTERS(X) /* see counters.h */
+#undef X
     uint32_t used_count;
     uint16_t used[TALLY_CELLS];  /* the cells that are not zero */
     uint32_t cells[TALLY_CELLS]; /* requests, by route and status: see tally_cell */
@@ -43,8 +45,11 @@ static inline void tally_request(struct tally *tally, unsigned route, unsigned s
 
 static inline bool tally_is_empty(const struct tally *tally)
 {
-    return tally->used_count == 0 && tally->connections == 0 && tally->turned_away == 0 &&
-           tally->overdue == 0;
+    int64_t any = tally->used_count;
+#define X(field, ...) any |= tally->field;
+    FRONT_COUNTERS(X)
+#undef X
+    return any == 0;
 }
 
 void tally_clear(struct tally *tally);

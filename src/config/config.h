@@ -10,6 +10,7 @@
 #include "base/address.h"
 #include "brain/message.h"
 #include "config/faults.h"
+#include "config/parameters.h"
 #include "log/settings.h"
 
 #include <stdbool.h>
@@ -17,34 +18,37 @@
 #include <stdio.h>
 
 #define CONFIG_FILE_MAX (1u << 20) /* bytes */
-#define CONFIG_LISTEN_MAX 64
-#define CONFIG_PATH_MAX 1023 /* bytes */
-#define CONFIG_THREADS_MAX 64
-#define CONFIG_TICK_MIN_MS 1
-#define CONFIG_TICK_MAX_MS 10000
+#define CONFIG_PATH_MAX 1023       /* bytes */
 
 #define CONFIG_DEFAULT_LISTEN "127.0.0.1:10429"
-#define CONFIG_DEFAULT_THREADS 1
-#define CONFIG_DEFAULT_TICK_MS 100
-#define CONFIG_DEFAULT_MAX_KEYS 1000000
 #define CONFIG_DEFAULT_BURST 10
 #define CONFIG_DEFAULT_RATE ((struct rate){1, 1000})
 
 struct config {
+    /* The values of the table: see parameters.h. */
+#define VALUE(name, type, member, ...) type member;
+#define NOTHING(...)
+    CONFIG_PARAMETERS(VALUE, NOTHING, NOTHING, NOTHING)
+#undef VALUE
+#undef NOTHING
+    struct log_settings log;
+    struct rate denials; /* that the log shows; of 0 tokens: none */
+
+    /* What has functions of its own there. */
     uint32_t listen_count; /* 1 to CONFIG_LISTEN_MAX */
     struct address listen[CONFIG_LISTEN_MAX];
     bool listen_is_given;        /* not the default */
+    bool listen_is_fixed;        /* by the command line: what files say of it does not count */
     uint32_t admin_listen_count; /* 0 to CONFIG_LISTEN_MAX */
     struct address admin_listen[CONFIG_LISTEN_MAX];
     struct socket_access sockets;               /* of all Unix sockets among them */
-    char admin_token_file[CONFIG_PATH_MAX + 1]; /* empty: none; the token is the contract's */
+    char admin_token_file[CONFIG_PATH_MAX + 1]; /* empty: none */
     bool admin_token_is_shared;                 /* its group can read it */
-    uint32_t threads;                           /* front-end threads, 1 to CONFIG_THREADS_MAX */
-    uint32_t max_keys;                          /* 1 to TABLE_KEYS_MAX */
+    struct secret admin_token;
     char state[CONFIG_PATH_MAX + 1]; /* where the state outlives the process; empty: nowhere */
-    enum when_full when_full;
-    struct log_settings log;
-    struct limits *limits;     /* a reference of its own; holds the tick too */
+
+    /* Made of all these. */
+    struct limits *limits;     /* a reference of its own */
     struct contract *contract; /* a reference of its own */
 };
 

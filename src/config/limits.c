@@ -130,8 +130,7 @@ static void check_default(const struct reading *reading)
                "no other limit matches");
 }
 
-struct limits *config_limits_check(const struct raw_config *raw, uint64_t tick_ms,
-                                   struct faults *faults)
+void config_limits_check(const struct raw_config *raw, struct faults *faults, struct config *config)
 {
     /* At the longest tick this refills its burst and no more, so that it goes with any tick. */
     static const struct limit_terms fallback = {
@@ -142,17 +141,18 @@ struct limits *config_limits_check(const struct raw_config *raw, uint64_t tick_m
     struct reading reading = {
         .raw = raw,
         .faults = faults,
-        .tick_ms = tick_ms,
-        .limits = limits_new(raw->limits_count == 0 ? 1 : raw->limits_count, tick_ms),
+        .tick_ms = config->tick_ms,
+        .limits = limits_new(raw->limits_count == 0 ? 1 : raw->limits_count, config->tick_ms),
     };
     if (reading.limits == NULL) {
         faults_add(faults, 0, 0, "out of memory");
-        return NULL;
+        return;
     }
     for (uint32_t i = 0; i < raw->limits_count; i++)
         check_limit(&reading, i);
     check_default(&reading);
     if (raw->limits_count == 0 && !limits_add(reading.limits, &fallback))
         faults_add(faults, 0, 0, "out of memory");
-    return reading.limits;
+    reading.limits->shown_denials = config->denials;
+    config->limits = reading.limits;
 }

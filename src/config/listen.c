@@ -46,19 +46,77 @@ static void check_address(const char *raw, struct faults *faults, const struct c
         list[(*count)++] = address;
 }
 
-static void check_listen(const struct raw_config *raw, struct faults *faults, struct config *config)
+void config_listen_check(const struct raw_config *raw, struct faults *faults, struct config *config)
 {
-    static const char *const absent = "0:0 " CONFIG_DEFAULT_LISTEN;
     config->listen_is_given = raw->listen_count > 0;
     for (uint32_t i = 0; i < raw->listen_count; i++)
         check_address(raw->listen[i], faults, config, config->listen, &config->listen_count);
+}
+
+/* The default of listen: comes after what the file has, so that it is the one told as listed
+ * already. */
+static void listen_by_default(struct faults *faults, struct config *config)
+{
+    check_address("0:0 " CONFIG_DEFAULT_LISTEN, faults, config, config->listen,
+                  &config->listen_count);
+}
+
+void config_admin_listen_check(const struct raw_config *raw, struct faults *faults,
+                               struct config *config)
+{
     for (uint32_t i = 0; i < raw->admin_listen_count; i++)
         check_address(raw->admin_listen[i], faults, config, config->admin_listen,
                       &config->admin_listen_count);
-    config->listen_is_given = raw->listen_count > 0;
-    if (raw->listen_count == 0)
-        check_address(absent, faults, config, config->listen, &config->listen_count);
+    if (!config->listen_is_given)
+        listen_by_default(faults, config);
 }
+
+static void print_listen(const char *name, const struct address *addresses, uint32_t count,
+                         FILE *out)
+{
+    char text[ADDRESS_TEXT_MAX];
+    if (count > 0)
+        fputs(name, out);
+    for (uint32_t i = 0; i < count; i++) {
+        address_print(&addresses[i], text);
+        config_write_named(out, "  - ", text);
+    }
+}
+
+void config_listen_print(const struct config *config, FILE *out)
+{
+    print_listen("listen:\n", config->listen, config->listen_count, out);
+}
+
+void config_admin_listen_print(const struct config *config, FILE *out)
+{
+    print_listen("admin_listen:\n", config->admin_listen, config->admin_listen_count, out);
+}
+
+static bool is_same_list(const struct address *a, uint32_t a_count, const struct address *b,
+                         uint32_t b_count)
+{
+    if (a_count != b_count)
+        return false;
+    for (uint32_t i = 0; i < a_count; i++)
+        if (!address_equal(&a[i], &b[i]))
+            return false;
+    return true;
+}
+
+bool config_listen_differs(const struct config *now, const struct config *next)
+{
+    return !now->listen_is_fixed &&
+           !is_same_list(now->listen, now->listen_count, next->listen, next->listen_count);
+}
+
+bool config_admin_listen_differs(const struct config *now, const struct config *next)
+{
+    return !is_same_list(now->admin_listen, now->admin_listen_count, next->admin_listen,
+                         next->admin_listen_count);
+}
+
+/* ---- who may reach the Unix sockets ---- */
 
 /* "0660": a zero and three octal digits. */
 static bool parse_mode(const char *text, uint32_t *mode)
@@ -70,12 +128,14 @@ static bool parse_mode(const char *text, uint32_t *mode)
     return true;
 }
 
-static void check_mode(const char *raw, struct faults *faults, struct socket_access *sockets)
+void config_socket_mode_check(const struct raw_config *raw, struct faults *faults,
+                              struct config *config)
 {
     char shortened[CONFIG_SHORT_MAX];
-    if (!scalar_is_usable(raw))
+    config->sockets.mode = SOCKET_MODE_BY_UMASK;
+    if (!scalar_is_usable(raw->socket_mode))
         return;
-    struct placed value = scalar_placed(raw);
+    struct placed value = scalar_placed(raw->socket_mode);
     uint32_t mode;
     if (!parse_mode(value.text, &mode))
         faults_add(faults, value.line, value.column,
@@ -87,15 +147,17 @@ static void check_mode(const char *raw, struct faults *faults, struct socket_acc
                    "0600, 0660 or 0666",
                    value.text);
     else
-        sockets->mode = mode;
+        config->sockets.mode = mode;
 }
 
-static void check_group(const char *raw, struct faults *faults, struct socket_access *sockets)
+void config_socket_group_check(const struct raw_config *raw, struct faults *faults,
+                               struct config *config)
 {
     char shortened[CONFIG_SHORT_MAX];
-    if (!scalar_is_usable(raw))
+    config->sockets.group = SOCKET_GROUP_OWN;
+    if (!scalar_is_usable(raw->socket_group))
         return;
-    struct placed value = scalar_placed(raw);
+    struct placed value = scalar_placed(raw->socket_group);
     const struct group *group =
         strlen(value.text) <= SOCKET_GROUP_MAX ? getgrnam(value.text) : NULL;
     if (group == NULL) {
@@ -105,14 +167,23 @@ static void check_group(const char *raw, struct faults *faults, struct socket_ac
                    config_shorten(value.text, shortened));
         return;
     }
-    strcpy(sockets->group_name, value.text);
-    sockets->group = group->gr_gid;
+    strcpy(config->sockets.group_name, value.text);
+    config->sockets.group = group->gr_gid;
 }
 
-void config_listen_check(const struct raw_config *raw, struct faults *faults, struct config *config)
+void config_socket_mode_print(const struct config *config, FILE *out)
 {
-    config->sockets = SOCKET_ACCESS_DEFAULT;
-    check_listen(raw, faults, config);
-    check_mode(raw->socket_mode, faults, &config->sockets);
-    check_group(raw->socket_group, faults, &config->sockets);
+    if (config->sockets.mode != SOCKET_MODE_BY_UMASK)
+        fprintf(out, "socket_mode: %04o\n", (unsigned)config->sockets.mode);
+}
+
+void config_socket_group_print(const struct config *config, FILE *out)
+{
+    if (config->sockets.group != SOCKET_GROUP_OWN)
+        config_write_named(out, "socket_group: ", config->sockets.group_name);
+}
+
+bool config_sockets_differ(const struct config *now, const struct config *next)
+{
+    return now->sockets.mode != next->sockets.mode || now->sockets.group != next->sockets.group;
 }

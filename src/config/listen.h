@@ -9,6 +9,21 @@
 #include "config/config.h"
 #include "config/schema.h"
 
-/* Fills in the addresses, and the mode and group of Unix sockets. */
+/* Listen before admin_listen, which fills in the default of listen as well. */
 void config_listen_check(const struct raw_config *raw, struct faults *faults,
                          struct config *config);
+void config_admin_listen_check(const struct raw_config *raw, struct faults *faults,
+                               struct config *config);
+void config_listen_print(const struct config *config, FILE *out);
+void config_admin_listen_print(const struct config *config, FILE *out);
+bool config_listen_differs(const struct config *now, const struct config *next);
+bool config_admin_listen_differs(const struct config *now, const struct config *next);
+
+/* The mode and the group of Unix sockets. */
+void config_socket_mode_check(const struct raw_config *raw, struct faults *faults,
+                              struct config *config);
+void config_socket_group_check(const struct raw_config *raw, struct faults *faults,
+                               struct config *config);
+void config_socket_mode_print(const struct config *config, FILE *out);
+void config_socket_group_print(const struct config *config, FILE *out);
+bool config_sockets_differ(const struct config *now, const struct config *next);

@@ -1,6 +1,5 @@
 #include "config/config.h"
 
-#include "config/check.h"
 #include "config/file.h"
 #include "config/schema.h"
 #include "config/shape.h"

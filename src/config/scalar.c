@@ -1,8 +1,8 @@
 #include "config/scalar.h"
 
 #include "base/date.h"
-#include "config/config.h"
 #include "config/text.h"
+#include "limits/limits.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -50,40 +50,53 @@ static void refuse(struct faults *faults, const char *name, struct placed value,
                result == QUANTITY_OUT_OF_RANGE ? "" : what, allowed);
 }
 
-uint64_t scalar_number(struct faults *faults, const char *name, const char *raw, uint64_t min,
-                       uint64_t max, uint64_t absent)
+uint64_t scalar_number_or(struct faults *faults, const char *name, const char *word,
+                          const char *raw, uint64_t min, uint64_t max, uint64_t absent)
 {
     if (!scalar_is_usable(raw))
         return raw == NULL ? absent : 0;
     struct placed value = scalar_placed(raw);
+    if (word != NULL && strcmp(value.text, word) == 0)
+        return SCALAR_IS_WORD;
     uint64_t number = 0;
     enum quantity result = quantity_parse_number(value.text, strlen(value.text), min, max, &number);
     if (result != QUANTITY_OK) {
-        char allowed[64];
-        snprintf(allowed, sizeof allowed, "write %" PRIu64 " to %" PRIu64 ", in digits only", min,
-                 max);
-        refuse(faults, name, value, result, "a number", allowed);
+        char what[64], allowed[96];
+        snprintf(what, sizeof what, "a number%s%s", word == NULL ? "" : " or ",
+                 word == NULL ? "" : word);
+        snprintf(allowed, sizeof allowed, "write %s%s%" PRIu64 " to %" PRIu64 ", in digits only",
+                 word == NULL ? "" : word, word == NULL ? "" : ", or ", min, max);
+        refuse(faults, name, value, result, what, allowed);
     }
     return number;
 }
 
-uint64_t scalar_tick(struct faults *faults, const char *raw)
+uint64_t scalar_number(struct faults *faults, const char *name, const char *raw, uint64_t min,
+                       uint64_t max, uint64_t absent)
+{
+    return scalar_number_or(faults, name, NULL, raw, min, max, absent);
+}
+
+uint64_t scalar_duration(struct faults *faults, const char *name, const char *raw, uint64_t min_ms,
+                         uint64_t max_ms, uint64_t absent_ms)
 {
     if (!scalar_is_usable(raw))
-        return raw == NULL ? CONFIG_DEFAULT_TICK_MS : 0;
+        return raw == NULL ? absent_ms : 0;
     struct placed value = scalar_placed(raw);
-    uint64_t tick_ms = 0;
-    enum quantity result = quantity_parse_duration(
-        value.text, strlen(value.text), CONFIG_TICK_MIN_MS, CONFIG_TICK_MAX_MS, &tick_ms);
+    uint64_t duration_ms = 0;
+    enum quantity result =
+        quantity_parse_duration(value.text, strlen(value.text), min_ms, max_ms, &duration_ms);
     if (result != QUANTITY_OK) {
-        char min[QUANTITY_TEXT_MAX], max[QUANTITY_TEXT_MAX], allowed[160];
-        quantity_print_duration(CONFIG_TICK_MIN_MS, min);
-        quantity_print_duration(CONFIG_TICK_MAX_MS, max);
-        snprintf(allowed, sizeof allowed,
-                 "write a number and ms or s, such as 100ms, from %s to %s", min, max);
-        refuse(faults, "tick", value, result, "a duration", allowed);
+        char min[QUANTITY_TEXT_MAX], max[QUANTITY_TEXT_MAX], example[QUANTITY_TEXT_MAX];
+        char allowed[256];
+        quantity_print_duration(min_ms, min);
+        quantity_print_duration(max_ms, max);
+        quantity_print_duration(absent_ms, example);
+        snprintf(allowed, sizeof allowed, "write a number and ms or s, such as %s, from %s to %s",
+                 example, min, max);
+        refuse(faults, name, value, result, "a duration", allowed);
     }
-    return tick_ms;
+    return duration_ms;
 }
 
 struct rate scalar_rate(struct faults *faults, const char *name, const char *counted, uint64_t max,

@@ -37,8 +37,15 @@ bool mapping_lacks(const char *place, const char *name);
 uint64_t scalar_number(struct faults *faults, const char *name, const char *raw, uint64_t min,
                        uint64_t max, uint64_t absent);
 
-/* The tick in milliseconds, its default if it is not in the file, 0 if it is faulty. */
-uint64_t scalar_tick(struct faults *faults, const char *raw);
+/* The same, where `word` is allowed in place of a number (NULL: none is) and reads as
+ * SCALAR_IS_WORD. */
+#define SCALAR_IS_WORD UINT64_MAX
+uint64_t scalar_number_or(struct faults *faults, const char *name, const char *word,
+                          const char *raw, uint64_t min, uint64_t max, uint64_t absent);
+
+/* A duration from min_ms to max_ms; `absent_ms` if it is not in the file, 0 if it is faulty. */
+uint64_t scalar_duration(struct faults *faults, const char *name, const char *raw, uint64_t min_ms,
+                         uint64_t max_ms, uint64_t absent_ms);
 
 /* A rate of 1 to `max` of what is counted, such as "tokens"; one of 0 if it is faulty or
  * not in the file. */

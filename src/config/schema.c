@@ -89,29 +89,23 @@ static const cyaml_schema_value_t check_entry = {
 
 static const cyaml_schema_field_t log_fields[] = {
     PLACE(struct raw_log, place),
-    OPTIONAL_STRING(struct raw_log, level),
-    OPTIONAL_STRING(struct raw_log, format),
-    OPTIONAL_STRING(struct raw_log, denials),
-    CYAML_FIELD_END,
+#define MEMBER(group, name, ...) OPTIONAL_STRING(struct raw_##group, name),
+    CONFIG_LOG_PARAMETERS(MEMBER)
+#undef MEMBER
+        CYAML_FIELD_END,
 };
 
 static const cyaml_schema_field_t config_fields[] = {
     PLACE(struct raw_config, place),
-    LIST("listen", struct raw_config, listen, &text_entry, CONFIG_LISTEN_MAX),
-    LIST("admin_listen", struct raw_config, admin_listen, &text_entry, CONFIG_LISTEN_MAX),
-    OPTIONAL_STRING(struct raw_config, admin_token_file),
-    OPTIONAL_STRING(struct raw_config, socket_mode),
-    OPTIONAL_STRING(struct raw_config, socket_group),
-    OPTIONAL_STRING(struct raw_config, threads),
-    OPTIONAL_STRING(struct raw_config, tick),
-    OPTIONAL_STRING(struct raw_config, max_keys),
-    OPTIONAL_STRING(struct raw_config, state),
-    OPTIONAL_STRING(struct raw_config, when_full),
-    OPTIONAL_STRING(struct raw_config, headers),
-    CYAML_FIELD_MAPPING_PTR("log", CYAML_FLAG_OPTIONAL, struct raw_config, log, log_fields),
-    LIST("limits", struct raw_config, limits, &limit_entry, LIMITS_MAX),
-    LIST("checks", struct raw_config, checks, &check_entry, CHECKS_MAX),
-    CYAML_FIELD_END,
+#define SCALAR(name, ...) OPTIONAL_STRING(struct raw_config, name),
+#define ENTRIES(name, type, entry, most, ...) LIST(#name, struct raw_config, name, &(entry), most),
+#define GROUP(name, ...)                                                                           \
+    CYAML_FIELD_MAPPING(#name, CYAML_FLAG_OPTIONAL, struct raw_config, name, name##_fields),
+    CONFIG_PARAMETERS(SCALAR, SCALAR, ENTRIES, GROUP)
+#undef SCALAR
+#undef ENTRIES
+#undef GROUP
+        CYAML_FIELD_END,
 };
 
 #define NAMES(fields) (sizeof(fields) / sizeof(fields)[0] - 2) /* the place and the end aside */

@@ -1,10 +1,11 @@
 /*
  * The schema: every name that a configuration knows, and the raw form it loads to.
  *
- * Names, kinds, what is required and how long a list may be are here and
- * nowhere else: libcyaml loads by this table and config_shape checks by it.
+ * Names, kinds, what is required and how long a list may be are here, those of the
+ * top level in parameters.h, and nowhere else: libcyaml loads by this table and
+ * config_shape checks by it.
  * Every scalar is a string, for libcyaml misreads numbers in silence ("10/s"
- * as 10, "010" as 8); config_check reads them strictly.
+ * as 10, "010" as 8); scalar.h reads them strictly.
  *
  * A raw configuration owns what it points to until config_raw_free. Any
  * thread. Never blocks.
@@ -12,6 +13,7 @@
 #pragma once
 
 #include "config/faults.h"
+#include "config/parameters.h"
 
 #include <cyaml/cyaml.h>
 #include <stddef.h>
@@ -54,30 +56,31 @@ struct raw_check {
     uint32_t trusted_proxies_count;
 };
 
+/* The rest is as parameters.h has it: a LIST is a pointer and the count of its entries. */
 struct raw_log {
-    char *place, *level, *format, *denials;
+    char *place;
+#define MEMBER(group, name, ...) char *name;
+    CONFIG_LOG_PARAMETERS(MEMBER)
+#undef MEMBER
 };
 
 struct raw_config {
     char *place;
-    char **listen;
-    uint32_t listen_count;
-    char **admin_listen;
-    uint32_t admin_listen_count;
-    char *admin_token_file;
-    char *socket_mode, *socket_group;
-    char *threads, *tick, *max_keys, *state, *when_full, *headers;
-    struct raw_log *log; /* or NULL */
-    struct raw_limit *limits;
-    uint32_t limits_count;
-    struct raw_check *checks;
-    uint32_t checks_count;
+#define SCALAR(name, ...) char *name;
+#define LIST(name, entry_type, ...)                                                                \
+    entry_type *name;                                                                              \
+    uint32_t name##_count;
+#define GROUP(name, ...) struct raw_##name name;
+    CONFIG_PARAMETERS(SCALAR, SCALAR, LIST, GROUP)
+#undef SCALAR
+#undef LIST
+#undef GROUP
 };
 
 extern const cyaml_schema_value_t config_schema;
 
 /* The most names that any mapping of the schema has. */
-#define CONFIG_NAMES_MAX 16
+#define CONFIG_NAMES_MAX 32
 
 /* Loads what config_shape wrote; NULL: *faults says why not. */
 struct raw_config *config_raw_load(const char *yaml, size_t len, struct faults *faults);

@@ -55,3 +55,14 @@ void config_state_check_apart(const struct raw_config *raw, const char *path, st
         is_same_file(state.text, scalar_placed(raw->admin_token_file).text))
         refuse(faults, state, "the admin_token_file");
 }
+
+void config_state_print(const struct config *config, FILE *out)
+{
+    if (config->state[0] != '\0')
+        config_write_named(out, "state: ", config->state);
+}
+
+bool config_state_differs(const struct config *now, const struct config *next)
+{
+    return strcmp(now->state, next->state) != 0;
+}

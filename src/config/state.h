@@ -13,6 +13,8 @@
 #include "config/schema.h"
 
 void config_state_check(const struct raw_config *raw, struct faults *faults, struct config *config);
+void config_state_print(const struct config *config, FILE *out);
+bool config_state_differs(const struct config *now, const struct config *next);
 
 /* That it is neither the configuration, which was read from `path`, nor the token's file. */
 void config_state_check_apart(const struct raw_config *raw, const char *path,

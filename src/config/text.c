@@ -115,3 +115,10 @@ void config_write_quotable(FILE *out, const char *text, size_t len)
         i += size;
     }
 }
+
+void config_write_named(FILE *out, const char *lead, const char *text)
+{
+    fprintf(out, "%s\"", lead);
+    config_write_quotable(out, text, strlen(text));
+    fputs("\"\n", out);
+}

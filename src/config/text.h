@@ -23,3 +23,6 @@ const char *config_shorten(const char *text, char shortened[CONFIG_SHORT_MAX]);
 
 /* Writes UTF-8 as the inside of a double-quoted YAML scalar. */
 void config_write_quotable(FILE *out, const char *text, size_t len);
+
+/* Writes what leads to a text, the text in double quotes, and a line end. */
+void config_write_named(FILE *out, const char *lead, const char *text);

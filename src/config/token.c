@@ -81,8 +81,7 @@ static void read_token(struct placed path, struct faults *faults, struct config 
         take_token(bytes, (size_t)len, path, faults, &secret);
     explicit_bzero(bytes, sizeof bytes);
     close(file);
-    if (config->contract != NULL)
-        config->contract->admin_token = secret;
+    config->admin_token = secret;
 }
 
 void config_token_check(const struct raw_config *raw, struct faults *faults, struct config *config)
@@ -100,3 +99,9 @@ void config_token_check(const struct raw_config *raw, struct faults *faults, str
     read_token(path, faults, config);
 }
 static_assert(CONFIG_PATH_MAX == 1023, "the text says so");
+
+void config_token_print(const struct config *config, FILE *out)
+{
+    if (config->admin_token_file[0] != '\0')
+        config_write_named(out, "admin_token_file: ", config->admin_token_file);
+}

@@ -9,5 +9,6 @@
 #include "config/config.h"
 #include "config/schema.h"
 
-/* Reads the file, if there is one, and gives the token to the contract. */
+/* Reads the file, if there is one, and keeps the token for the contract. */
 void config_token_check(const struct raw_config *raw, struct faults *faults, struct config *config);
+void config_token_print(const struct config *config, FILE *out);

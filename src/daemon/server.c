@@ -30,7 +30,6 @@ enum {
 struct server {
     struct config *config;
     const char *config_path;
-    bool listen_fixed;
     int signals;          /* a signalfd */
     int done;             /* an eventfd: front-ends that have ended */
     struct inbox reloads; /* where front-ends ask for them */
@@ -122,16 +121,23 @@ static bool open_state(struct server *server)
     return true;
 }
 
-static bool is_to_be_hosted(const struct server *server)
+/* To hand work to another thread pays off only where both can run at once. */
+static bool hosts_decider(const struct config *config)
 {
-    return server->config->threads == 1 && getenv("ALLOWD_HOSTED") != NULL;
+    return config->threads == 0 ||
+           (config->threads == PARAMETER_IS_WORD && processors_usable() == 1);
 }
 
-/* Where two threads could not run at once, the front-end hosts the decider. */
+static unsigned fronts_wanted(const struct config *config)
+{
+    bool is_one = config->threads == 0 || config->threads == PARAMETER_IS_WORD;
+    return is_one ? 1 : config->threads;
+}
+
 static bool start_decider(struct server *server)
 {
     int error =
-        decider_init(&server->decider, server->brain, clock_system, is_to_be_hosted(server));
+        decider_init(&server->decider, server->brain, clock_system, hosts_decider(server->config));
     if (error != 0)
         return fail("start the state thread", error);
     server->brain = NULL;
@@ -194,7 +200,7 @@ static bool open_listeners(struct server *server)
     const struct config *config = server->config;
     if (!inherited_take(server->listeners, &server->listeners_count))
         return false;
-    bool is_default = !server->listen_fixed && !config->listen_is_given;
+    bool is_default = !config->listen_is_fixed && !config->listen_is_given;
     uint32_t listen_count = server->listeners_count > 0 && is_default ? 0 : config->listen_count;
     return serve_addresses(server, config->listen, listen_count, false) &&
            serve_addresses(server, config->admin_listen, config->admin_listen_count, true);
@@ -205,7 +211,7 @@ static bool open_listeners(struct server *server)
 static unsigned connections_per_front(const struct server *server)
 {
     struct rlimit limit = {0, 0};
-    unsigned fronts = server->config->threads;
+    unsigned fronts = fronts_wanted(server->config);
     rlim_t spare = DESCRIPTORS_SPARE + fronts * DESCRIPTORS_PER_FRONT + server->listeners_count;
     getrlimit(RLIMIT_NOFILE, &limit);
     if (limit.rlim_cur < CONNECTIONS_MAX + spare) {
@@ -231,7 +237,7 @@ static bool start_fronts(struct server *server)
         .with_room = &server->fronts_with_room,
         .done = server->done,
     };
-    for (uint32_t i = 0; i < server->config->threads; i++) {
+    for (unsigned i = 0; i < fronts_wanted(server->config); i++) {
         int error = front_start(&server->fronts[i], &terms);
         if (error != 0)
             return fail("start a front-end thread", error);
@@ -315,39 +321,14 @@ static struct letter *next_asked(struct server *server)
 
 /* ---- reload ---- */
 
-static bool same_addresses(const struct address *a, uint32_t a_count, const struct address *b,
-                           uint32_t b_count)
-{
-    if (a_count != b_count)
-        return false;
-    for (uint32_t i = 0; i < a_count; i++)
-        if (!address_equal(&a[i], &b[i]))
-            return false;
-    return true;
-}
-
-static bool same_sockets(const struct socket_access *a, const struct socket_access *b)
-{
-    return a->mode == b->mode && a->group == b->group;
-}
-
 static void warn_of_restart(const struct server *server, const struct config *next)
 {
-    const struct config *now = server->config;
-    if (!server->listen_fixed &&
-        !same_addresses(now->listen, now->listen_count, next->listen, next->listen_count))
-        log_warning("listen has changed; it takes effect at the next start");
-    if (!same_addresses(now->admin_listen, now->admin_listen_count, next->admin_listen,
-                        next->admin_listen_count))
-        log_warning("admin_listen has changed; it takes effect at the next start");
-    if (!same_sockets(&now->sockets, &next->sockets))
-        log_warning("socket_mode or socket_group has changed; it takes effect at the next start");
-    if (now->threads != next->threads)
-        log_warning("threads has changed; it takes effect at the next start");
-    if (now->max_keys != next->max_keys)
-        log_warning("max_keys has changed; it takes effect at the next start");
-    if (strcmp(now->state, next->state) != 0)
-        log_warning("state has changed; it takes effect at the next start");
+    for (size_t i = 0; i < config_parameters_count; i++) {
+        const char *waiting =
+            parameter_waits_for_start(&config_parameters[i], server->config, next);
+        if (waiting != NULL)
+            log_warning("%s has changed; it takes effect at the next start", waiting);
+    }
 }
 
 static void warn_of_token(const struct config *config)
@@ -556,8 +537,7 @@ static enum exit_status run_fronts(struct server *server)
     return status;
 }
 
-enum exit_status server_run(struct config *config, const char *config_path, bool listen_fixed,
-                            int ready_fd)
+enum exit_status server_run(struct config *config, const char *config_path, int ready_fd)
 {
     struct server *server = calloc(1, sizeof *server);
     enum exit_status status = EXIT_STATUS_FAILURE;
@@ -567,7 +547,6 @@ enum exit_status server_run(struct config *config, const char *config_path, bool
     }
     server->config = config;
     server->config_path = config_path;
-    server->listen_fixed = listen_fixed;
     server->keeper.file.descriptor = -1;
     log_set(&config->log);
     notify_open(&server->notify, ready_fd);

@@ -16,8 +16,7 @@ enum exit_status {
     EXIT_STATUS_CONFIG = 6,
 };
 
-/* Runs until SIGTERM or SIGINT. config_path is read again at SIGHUP (NULL:
- * there is no file to reload); listen_fixed: its `listen` does not count; ready_fd
- * is told once it serves (NOTIFY_NO_FD: none). The configuration stays the caller's. */
-enum exit_status server_run(struct config *config, const char *config_path, bool listen_fixed,
-                            int ready_fd);
+/* Runs until SIGTERM or SIGINT. config_path is read again at SIGHUP (NULL: there is no file to
+ * reload); ready_fd is told once it serves (NOTIFY_NO_FD: none). The configuration stays the
+ * caller's. */
+enum exit_status server_run(struct config *config, const char *config_path, int ready_fd);

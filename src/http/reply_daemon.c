@@ -56,6 +56,26 @@ static void print_limit(FILE *out, const struct limit *limit)
     fputc('}', out);
 }
 
+static void print_counters(FILE *out, const struct brain_counters *counters)
+{
+    enum { NOT_IN_STATUS, IN_STATUS };
+    const struct {
+        const char *name;
+        int status;
+        uint64_t count;
+    } rows[] = {
+#define X(field, status, ...) {#field, status, counters->field},
+        BRAIN_COUNTERS(X)
+#undef X
+    };
+    const char *separator = "";
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (rows[i].status == IN_STATUS) {
+            fprintf(out, "%s\"%s\":%" PRIu64, separator, rows[i].name, rows[i].count);
+            separator = ",";
+        }
+}
+
 void reply_daemon(struct reply *reply, const struct daemon_answer *answer)
 {
     char *body = NULL;
@@ -77,12 +97,7 @@ void reply_daemon(struct reply *reply, const struct daemon_answer *answer)
         print_limit(out, &answer->limits->limit[i]);
     }
     fputs("],\"counters\":{", out);
-    const char *separator = "";
-#define X(name)                                                                                    \
-    fprintf(out, "%s\"" #name "\":%" PRIu64, separator, answer->counters.name);                    \
-    separator = ",";
-    BRAIN_COUNTERS(X)
-#undef X
+    print_counters(out, &answer->counters);
     fputs("}}\n", out);
     if (fclose(out) != 0 || body == NULL) { /* glibc finds no room for its NUL in silence */
         free(body);

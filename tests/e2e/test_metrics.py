@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -11,8 +12,8 @@ import time
 import unittest
 import urllib.request
 
-from harness import (ENDS_WITH_US, PATIENCE_S, Case, Connection, Daemon, parse_address, request_bytes,
-                     wait_until)
+from harness import (ENDS_WITH_US, PATIENCE_S, TOP, Case, Connection, Daemon, parse_address,
+                     request_bytes, wait_until)
 from metrics import CONTENT_TYPE, Metrics, need
 
 TELL_S = 1  # in which a front-end tells what it has counted
@@ -79,6 +80,13 @@ class Text(Case):
         self.assertEqual({name: kind for name, kind in metrics.types.items()
                           if name in FAMILIES}, FAMILIES)
         self.assertTrue(all(metrics.helps.values()))
+
+    def test_the_manual_has_each_in_this_order(self):
+        page = (TOP / "man" / "allowd-http.7").read_text(encoding="utf-8")
+        section = page[page.index("\n.Ss Metrics\n"):].replace("\\\n", "")
+        items = re.findall(r"^\.It Cm (.*)$", section[:section.index("\n.Ss ", 1)], re.M)
+        told = re.findall(r"\b(?:allowd|process)_\w+", "\n".join(items))
+        self.assertEqual(told, list(scrape(self.daemon).types))
 
     def test_head(self):
         response = self.call("HEAD", "/metrics")

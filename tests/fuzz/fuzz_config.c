@@ -1,6 +1,6 @@
 /* Configurations: what loads is printed as YAML that loads to the same, and prints to the same;
  * what does not has a fault for it, in words that a terminal can show. */
-#include "config/check.h"
+#include "config/config.h"
 #include "config/schema.h"
 #include "config/shape.h"
 #include "fuzz/fuzz.h"

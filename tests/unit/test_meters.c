@@ -221,7 +221,7 @@ static void reloads_are_dated_and_those_that_failed_are_counted(void **unused)
     assert_int_equal(ask(&fixture)->meters.reloaded_s, FIXTURE_START_DATE_S);
     fixture_date(&fixture, FIXTURE_START_DATE_S + 50);
     ask_brain(fixture.brain, messages, 1);
-    assert_int_equal(ask(&fixture)->meters.reloads_failed, 1);
+    assert_int_equal(ask(&fixture)->daemon.counters.reloads_failed, 1);
     assert_true(ask(&fixture)->meters.last_reload_failed);
     assert_int_equal(ask(&fixture)->meters.reloaded_s, FIXTURE_START_DATE_S);
     fixture_reload_one(&fixture, 100, 2, slow);

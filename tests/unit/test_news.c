@@ -59,19 +59,19 @@ static void want_of_room_is_told(enum when_full when_full, enum news_kind kind)
 static void evictions(void **unused)
 {
     (void)unused;
-    want_of_room_is_told(WHEN_FULL_EVICT, NEWS_EVICTED);
+    want_of_room_is_told(WHEN_FULL_EVICT, NEWS_evicted);
 }
 
 static void denials_for_want_of_room(void **unused)
 {
     (void)unused;
-    want_of_room_is_told(WHEN_FULL_DENY, NEWS_TABLE_FULL_DENIED);
+    want_of_room_is_told(WHEN_FULL_DENY, NEWS_table_full_denied);
 }
 
 static void what_is_let_through_uncounted(void **unused)
 {
     (void)unused;
-    want_of_room_is_told(WHEN_FULL_ALLOW, NEWS_TABLE_FULL_ALLOWED);
+    want_of_room_is_told(WHEN_FULL_ALLOW, NEWS_table_full_allowed);
 }
 
 static void kinds_do_not_wait_for_each_other(void **unused)
@@ -80,16 +80,16 @@ static void kinds_do_not_wait_for_each_other(void **unused)
     struct news_told told = {{0}, {0}};
     struct brain_counters counters = {.evicted = 5};
     struct news news = news_take(&told, &counters, 1);
-    assert_int_equal(news.count[NEWS_EVICTED], 5);
+    assert_int_equal(news.count[NEWS_evicted], 5);
     counters.overrides_ended = 2;
     counters.evicted = 6;
     counters.allowed = counters.denied = counters.reloads = 9; /* no news */
     news = news_take(&told, &counters, 2);
-    assert_int_equal(news.count[NEWS_EVICTED], 0);
-    assert_int_equal(news.count[NEWS_OVERRIDES_ENDED], 2);
+    assert_int_equal(news.count[NEWS_evicted], 0);
+    assert_int_equal(news.count[NEWS_overrides_ended], 2);
     news = news_take(&told, &counters, 1 + NEWS_PERIOD_S * (uint64_t)NS_PER_S);
-    assert_int_equal(news.count[NEWS_EVICTED], 1);
-    assert_int_equal(news.count[NEWS_OVERRIDES_ENDED], 0);
+    assert_int_equal(news.count[NEWS_evicted], 1);
+    assert_int_equal(news.count[NEWS_overrides_ended], 0);
 }
 
 int main(void)

@@ -1,4 +1,4 @@
-#include "config/contract.h"
+#include "config/checks.h"
 
 #include "config/limits.h"
 #include "config/scalar.h"
@@ -101,16 +101,38 @@ static void add_check(const struct raw_config *raw, uint32_t index, struct fault
         faults_add(faults, 0, 0, "out of memory");
 }
 
-struct contract *config_contract_check(const struct raw_config *raw, struct faults *faults)
+void config_checks_check(const struct raw_config *raw, struct faults *faults, struct config *config)
 {
-    size_t headers = scalar_word(faults, "headers", raw->headers, headers_dialect_names,
-                                 HEADERS_DIALECTS, HEADERS_IETF);
-    struct contract *contract = contract_new((enum headers_dialect)headers);
+    struct contract *contract = contract_new(config->headers);
     if (contract == NULL) {
         faults_add(faults, 0, 0, "out of memory");
-        return NULL;
+        return;
     }
     for (uint32_t i = 0; i < raw->checks_count; i++)
         add_check(raw, i, faults, contract);
-    return contract;
+    contract->admin_token = config->admin_token;
+    config->contract = contract;
+}
+
+static void print_check(const struct check_terms *terms, FILE *out)
+{
+    config_write_named(out, "  - name: ", terms->name);
+    if (terms->limit != NULL)
+        config_write_named(out, "    limit: ", terms->limit);
+    config_write_named(out, "    key: ", terms->key);
+    fprintf(out, "    deny_status: %u\n    missing: %s\n", terms->deny_status,
+            terms->missing_allows ? "allow" : "deny");
+    if (terms->trusted_count > 0)
+        fputs("    trusted_proxies:\n", out);
+    for (uint32_t i = 0; i < terms->trusted_count; i++)
+        config_write_named(out, "      - ", terms->trusted[i]);
+}
+
+void config_checks_print(const struct config *config, FILE *out)
+{
+    const struct contract *contract = config->contract;
+    if (contract->checks_count > 0)
+        fputs("checks:\n", out);
+    for (uint32_t i = 0; i < contract->checks_count; i++)
+        print_check(check_terms(contract->checks[i]), out);
 }

@@ -1,0 +1,179 @@
+/*
+ * Counters: the one table of what is counted and measured, and of where it is told.
+ *
+ * From its rows come the struct that the state thread counts in, what the front-ends count
+ * (tally.h), the counters in /status, the families in /metrics, both in this order, and what the
+ * log hears of at most once a minute (news.h). So a new metric is a row here, and an increment.
+ *
+ * Owns nothing. Counting is the increment of a plain number, by the one thread that it belongs
+ * to. Never blocks. Never fails.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The rows, of five sorts:
+ *
+ *   STATE(field, IN_STATUS or NOT_IN_STATUS, metric...)
+ *       the state thread counts it, in struct brain_counters
+ *   TOLD(field, IN_STATUS or NOT_IN_STATUS, line, metric...)
+ *       the same, and the log hears of it: WARNING or INFO(what comes before the number, what
+ *       follows a 1, what follows any other, the end of the line)
+ *   FRONT(field, metric...)
+ *       each front-end counts it, in struct tally; struct meters has the sum
+ *   READ(name, expression, metric...)
+ *       it is looked up when somebody asks, in `answer`, a struct metrics_answer, or in `process`,
+ *       a struct process; left out if it is PROCESS_UNKNOWN
+ *   OWN(name, metric...)
+ *       print_NAME in http/reply_metrics.c writes the samples
+ *
+ * The metric is NO_METRIC; FAMILY(name, kind, help), which begins a family; or SAME_FAMILY, for
+ * one sample more. LABEL(name, value) and IN_NANOSECONDS, told in seconds, may follow. */
+#define COUNTERS(STATE, TOLD, FRONT, READ, OWN)                                                    \
+    STATE(allowed, IN_STATUS, NO_METRIC)  /* ALLOW answered yes, looks included */                 \
+    STATE(denied, IN_STATUS, NO_METRIC)   /* ALLOW answered no */                                  \
+    STATE(resets, IN_STATUS, NO_METRIC)   /* RESET */                                              \
+    STATE(refunds, IN_STATUS, NO_METRIC)  /* REFUND */                                             \
+    STATE(statuses, IN_STATUS, NO_METRIC) /* STATUS */                                             \
+    OWN(decisions, FAMILY("allowd_decisions_total", COUNTER,                                       \
+                          "Questions whether a key may go on, by the limit and by what was "       \
+                          "decided."))                                                             \
+    OWN(requests, FAMILY("allowd_requests_total", COUNTER,                                         \
+                         "Requests replied to, by the path called and the status of the reply."))  \
+    FRONT(connections, /* opened, less those closed */                                             \
+          FAMILY("allowd_connections", GAUGE, "Connections open now."))                            \
+    FRONT(turned_away, /* connections that there was no room for */                                \
+          FAMILY("allowd_connections_shed_total", COUNTER,                                         \
+                 "Connections answered 503 for want of room, or ended because their client was "   \
+                 "slow."),                                                                         \
+          LABEL("reason", "full"))                                                                 \
+    FRONT(overdue, /* connections ended for taking too long */                                     \
+          SAME_FAMILY, LABEL("reason", "slow"))                                                    \
+    OWN(decision_ns, FAMILY("allowd_decision_duration_seconds", HISTOGRAM,                         \
+                            "Time the state thread takes for a decision: that of a batch, shared " \
+                            "out evenly."))                                                        \
+    OWN(batch_size, FAMILY("allowd_batch_size", HISTOGRAM,                                         \
+                           "Messages that reached the state thread together."))                    \
+    READ(keys, answer->daemon.keys, FAMILY("allowd_keys", GAUGE, "Keys tracked now."))             \
+    READ(max_keys, answer->daemon.max_keys,                                                        \
+         FAMILY("allowd_keys_max", GAUGE, "Keys there is room for."))                              \
+    STATE(dropped_full, IN_STATUS, /* entries dropped because the bucket had become full */        \
+          FAMILY("allowd_evictions_total", COUNTER,                                                \
+                 "Keys forgotten: full, which loses nothing; unlimited, their limit being gone; "  \
+                 "or live, to make room for others."),                                             \
+          LABEL("kind", "full"))                                                                   \
+    STATE(dropped_unlimited, IN_STATUS, /* entries dropped because a reload took their limit */    \
+          SAME_FAMILY, LABEL("kind", "unlimited"))                                                 \
+    TOLD(evicted, IN_STATUS, /* entries given away to make room */                                 \
+         WARNING("the table is full: ", " key was", " keys were",                                  \
+                 " forgotten before the bucket was full; raise max_keys"),                         \
+         SAME_FAMILY, LABEL("kind", "live"))                                                       \
+    TOLD(table_full_denied, IN_STATUS, /* denied for want of room, also in denied */               \
+         WARNING("the table is full: ", " request was", " requests were",                          \
+                 " denied for want of room; raise max_keys"),                                      \
+         NO_METRIC)                                                                                \
+    TOLD(table_full_allowed, IN_STATUS, /* allowed for want of room, also in allowed */            \
+         WARNING("the table is full: ", " request was", " requests were",                          \
+                 " allowed without being counted; raise max_keys"),                                \
+         NO_METRIC)                                                                                \
+    STATE(shadow_denied, IN_STATUS, NO_METRIC)   /* allowed for a trial only, also in allowed */   \
+    STATE(missing_denied, IN_STATUS, NO_METRIC)  /* checks that found no key, and denied */        \
+    STATE(missing_allowed, IN_STATUS, NO_METRIC) /* checks that found no key, and allowed */       \
+    TOLD(overrides_ended, IN_STATUS,             /* that reached their end while in force */       \
+         INFO("overrides that have ended: ", "", "", ""), NO_METRIC)                               \
+    READ(ticks, answer->ticks, FAMILY("allowd_ticks_total", COUNTER, "Ticks credited."))           \
+    READ(tick_lag, answer->tick_lag_ns,                                                            \
+         FAMILY("allowd_tick_lag_seconds", GAUGE,                                                  \
+                "The longest that a tick was late in the last minute or two."),                    \
+         IN_NANOSECONDS)                                                                           \
+    READ(state_degraded, answer->daemon.lost_state != NULL,                                        \
+         FAMILY("allowd_state_degraded", GAUGE,                                                    \
+                "Whether the state will not outlive the process, though it should: 1, else 0."))   \
+    STATE(                                                                                         \
+        restored_keys, NOT_IN_STATUS, /* at the start; 0 where no state is kept */                 \
+        FAMILY("allowd_state_restored_keys", GAUGE, "Keys taken up from the state at the start.")) \
+    STATE(refused, NOT_IN_STATUS, /* states that could not be used at the start */                 \
+          FAMILY("allowd_state_refused_total", COUNTER,                                            \
+                 "State files that were refused and put aside."))                                  \
+    READ(mended, answer->damage.mended,                                                            \
+         FAMILY("allowd_state_damaged_total", COUNTER,                                             \
+                "Entries of the state that were found damaged: mended, or believed to be empty, "  \
+                "or dropped."),                                                                    \
+         LABEL("result", "mended"))                                                                \
+    READ(emptied, answer->damage.emptied, SAME_FAMILY, LABEL("result", "emptied"))                 \
+    READ(dropped, answer->damage.dropped, SAME_FAMILY, LABEL("result", "dropped"))                 \
+    STATE(reloads, IN_STATUS, /* LIMITS */                                                         \
+          FAMILY("allowd_config_reloads_total", COUNTER, "Reloads of the configuration."),         \
+          LABEL("result", "success"))                                                              \
+    STATE(reloads_failed, NOT_IN_STATUS, /* RELOAD_FAILED */                                       \
+          SAME_FAMILY, LABEL("result", "failure"))                                                 \
+    READ(last_reload, !answer->meters.last_reload_failed,                                          \
+         FAMILY("allowd_config_last_reload_successful", GAUGE,                                     \
+                "Whether the last reload succeeded, or there was none: 1, else 0."))               \
+    READ(reloaded, (uint64_t)answer->meters.reloaded_s,                                            \
+         FAMILY("allowd_config_last_reload_success_timestamp_seconds", GAUGE,                      \
+                "When the configuration in force was put into force, the start included."))        \
+    READ(log_lines_lost, answer->log_lines_lost,                                                   \
+         FAMILY("allowd_log_lines_lost_total", COUNTER,                                            \
+                "Log lines that standard error had no room for, or did not take."))                \
+    READ(build_info, 1,                                                                            \
+         FAMILY("allowd_build_info", GAUGE, "The version, as a label of the number 1."),           \
+         LABEL("version", PACKAGE_VERSION))                                                        \
+    READ(resident, process->resident_bytes,                                                        \
+         FAMILY("process_resident_memory_bytes", GAUGE, "Resident memory in bytes."))              \
+    READ(descriptors, process->descriptors,                                                        \
+         FAMILY("process_open_fds", GAUGE, "Open descriptors."))                                   \
+    READ(descriptors_max, process->descriptors_max,                                                \
+         FAMILY("process_max_fds", GAUGE, "Descriptors there may be."))                            \
+    READ(started, (uint64_t)answer->meters.started_s,                                              \
+         FAMILY("process_start_time_seconds", GAUGE, "When the process started, in Unix time."))   \
+    READ(cpu, process->cpu_ns,                                                                     \
+         FAMILY("process_cpu_seconds_total", COUNTER, "Processor time used."), IN_NANOSECONDS)
+
+/* The rows of some sorts, for X(field, the rest of the row). */
+#define COUNTERS_NONE(...)
+#define BRAIN_COUNTERS(X) COUNTERS(X, X, COUNTERS_NONE, COUNTERS_NONE, COUNTERS_NONE)
+#define TOLD_COUNTERS(X) COUNTERS(COUNTERS_NONE, X, COUNTERS_NONE, COUNTERS_NONE, COUNTERS_NONE)
+#define FRONT_COUNTERS(X) COUNTERS(COUNTERS_NONE, COUNTERS_NONE, X, COUNTERS_NONE, COUNTERS_NONE)
+
+/* What the state thread counts, since its start. */
+struct brain_counters {
+#define X(field, ...) uint64_t field;
+    BRAIN_COUNTERS(X)
+#undef X
+};
+
+/* ---- what is counted with each message but ALLOW, whose counters are those of decide.c ---- */
+
+static inline void counters_reset(struct brain_counters *counters)
+{
+    counters->resets++;
+}
+
+static inline void counters_refunded(struct brain_counters *counters)
+{
+    counters->refunds++;
+}
+
+static inline void counters_told_status(struct brain_counters *counters)
+{
+    counters->statuses++;
+}
+
+/* A check found no key. */
+static inline void counters_missed(struct brain_counters *counters, bool allows)
+{
+    if (allows)
+        counters->missing_allowed++;
+    else
+        counters->missing_denied++;
+}
+
+static inline void counters_reloaded(struct brain_counters *counters, bool is_in_force)
+{
+    if (is_in_force)
+        counters->reloads++;
+    else
+        counters->reloads_failed++;
+}

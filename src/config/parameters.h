@@ -1,0 +1,122 @@
+/*
+ * Parameters: the one table of what a configuration file may say at its top level and below log:.
+ *
+ * From its rows come the raw form that a file loads to and its schema (schema.h), the members of
+ * struct config, the checks and defaults, what --print-config writes, in this order, and the
+ * warning at a reload that a change waits for the next start. So a new parameter is a row here.
+ *
+ * Owns nothing. Any thread. Blocks as the functions of the rows do. Errors: faults, each at its
+ * place.
+ */
+#pragma once
+
+#include "config/faults.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define CONFIG_LISTEN_MAX 64
+#define CONFIG_THREADS_MAX 64
+
+/* The rows, of four sorts:
+ *
+ *   VALUE(name, type, member, kind, effect)
+ *       one value, which struct config keeps as `type member`
+ *   TEXT(name, functions, effect)
+ *       one value with functions of its own, and members written out in struct config
+ *   LIST(name, type of an entry, schema of an entry, entries at most, functions, effect)
+ *   GROUP(name, rows)
+ *       names with values of their own, each a MEMBER
+ *
+ * The kind of a value says what is allowed and what holds if it is not in the file:
+ *
+ *   NUMBER(min, max, default)
+ *   NUMBER_OR(word, min, max, default)   the word is kept as PARAMETER_IS_WORD
+ *   DURATION(min_ms, max_ms, default_ms) kept in milliseconds
+ *   WORD(words, count, default)          kept as the word's index
+ *   RATE(counted, max)                   kept as struct rate, of 0 tokens if it is not in the file
+ *
+ * OWN(subject) stands for subject_check and subject_print. The effect is AT_RELOAD, or AT_START:
+ * a reload changes nothing and warns of that. What has functions of its own compares by one more,
+ * AT_START_IF(differs, what the warning calls it); AS_ABOVE leaves the warning to the row before. */
+#define CONFIG_PARAMETERS(VALUE, TEXT, LIST, GROUP)                                                \
+    LIST(listen, char *, text_entry, CONFIG_LISTEN_MAX, OWN(config_listen),                        \
+         AT_START_IF(config_listen_differs, "listen"))                                             \
+    LIST(admin_listen, char *, text_entry, CONFIG_LISTEN_MAX, OWN(config_admin_listen),            \
+         AT_START_IF(config_admin_listen_differs, "admin_listen"))                                 \
+    TEXT(admin_token_file, OWN(config_token), AT_RELOAD)                                           \
+    TEXT(socket_mode, OWN(config_socket_mode),                                                     \
+         AT_START_IF(config_sockets_differ, "socket_mode or socket_group"))                        \
+    TEXT(socket_group, OWN(config_socket_group), AS_ABOVE)                                         \
+    VALUE(threads, uint32_t, threads, NUMBER_OR("auto", 0, CONFIG_THREADS_MAX, PARAMETER_IS_WORD), \
+          AT_START)                                                                                \
+    VALUE(tick, uint32_t, tick_ms, DURATION(1, 10000, 100), AT_RELOAD)                             \
+    VALUE(max_keys, uint32_t, max_keys, NUMBER(1, TABLE_KEYS_MAX, 1000000), AT_START)              \
+    TEXT(state, OWN(config_state), AT_START_IF(config_state_differs, "state"))                     \
+    VALUE(when_full, enum when_full, when_full,                                                    \
+          WORD(when_full_names, WHEN_FULL_COUNT, WHEN_FULL_EVICT), AT_RELOAD)                      \
+    VALUE(headers, enum headers_dialect, headers,                                                  \
+          WORD(headers_dialect_names, HEADERS_DIALECTS, HEADERS_IETF), AT_RELOAD)                  \
+    GROUP(log, CONFIG_LOG_PARAMETERS)                                                              \
+    LIST(limits, struct raw_limit, limit_entry, LIMITS_MAX, OWN(config_limits), AT_RELOAD)         \
+    LIST(checks, struct raw_check, check_entry, CHECKS_MAX, OWN(config_checks), AT_RELOAD)
+
+/* MEMBER(group, name, member of struct config, kind, effect) */
+#define CONFIG_LOG_PARAMETERS(MEMBER)                                                              \
+    MEMBER(log, level, log.level, WORD(log_level_names, LOG_LEVELS, LOG_LEVEL_INFO), AT_RELOAD)    \
+    MEMBER(log, format, log.format, WORD(log_format_names, LOG_FORMATS, LOG_FORMAT_TEXT),          \
+           AT_RELOAD)                                                                              \
+    MEMBER(log, denials, denials, RATE("lines", SAMPLER_TOKENS_MAX), AT_RELOAD)
+
+struct config;
+struct raw_config;
+
+enum parameter_kind {
+    PARAMETER_NUMBER, /* uint32_t */
+    PARAMETER_DURATION,
+    PARAMETER_WORD,
+    PARAMETER_RATE, /* struct rate */
+    PARAMETER_OWN,
+    PARAMETER_GROUP,
+};
+
+/* A NUMBER_OR that is its word. */
+#define PARAMETER_IS_WORD UINT32_MAX
+
+enum parameter_effect {
+    PARAMETER_AT_RELOAD,
+    PARAMETER_AT_START,
+    PARAMETER_AT_START_AS_ABOVE, /* the one above tells of both */
+};
+
+struct parameter {
+    const char *name;
+    const char *group; /* the name that it stands below, or NULL */
+    enum parameter_kind kind;
+    enum parameter_effect effect;
+    size_t raw;    /* of a value: where struct raw_config has its text */
+    size_t member; /* of a value: where struct config keeps it */
+    uint32_t min, max, by_default;
+    const char *word; /* of NUMBER_OR; else NULL */
+    const char *const *words;
+    size_t words_count;
+    const char *counted; /* of RATE: what the rate counts */
+    void (*check)(const struct raw_config *raw, struct faults *faults, struct config *config);
+    void (*print)(const struct config *config, FILE *out);
+    bool (*differs)(const struct config *now, const struct config *next); /* of OWN, or NULL */
+    const char *changed; /* what a warning calls it, if not by its name; else NULL */
+};
+
+extern const struct parameter config_parameters[];
+extern const size_t config_parameters_count;
+
+/* Makes a configuration of a raw one, each parameter checked in the order of the table. false:
+ * *faults is not empty, and there is nothing to release. */
+bool config_check(const struct raw_config *raw, struct config *config, struct faults *faults);
+
+/* What to call a parameter whose value is another one now and waits for the next start; NULL: it
+ * is the same, or has taken effect already. */
+const char *parameter_waits_for_start(const struct parameter *parameter, const struct config *now,
+                                      const struct config *next);

@@ -1,0 +1,464 @@
+/*
+ * Parameters: what each is by default, how another value of it is written, whether that waits for
+ * the next start, what is said of one that is faulty, and that manual and example know of it.
+ */
+#include "config/config.h"
+#include "config/scalar.h"
+
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define LENGTH(array) (sizeof(array) / sizeof(array)[0])
+#define TOKEN_FILE "@" /* stands for the path of a file with a token */
+
+static const struct row {
+    const char *name;
+    const char *by_default; /* what is printed of it */
+    const char *other;      /* the same with another value, which reads and prints alike */
+    const char *warning;    /* what a reload says of that, if it waits for the next start */
+    const char *faulty, *fault;
+} rows[] = {
+    {
+        .name = "listen",
+        .by_default = "listen:\n  - \"127.0.0.1:10429\"\n",
+        .other = "listen:\n  - \"127.0.0.1:10429\"\n  - \"[::1]:10429\"\n",
+        .warning = "listen",
+        .faulty = "listen: [x]\n",
+        .fault = "1:10: \"x\" is not an address to listen on; write " ADDRESS_FORMS,
+    },
+    {
+        .name = "admin_listen",
+        .by_default = "",
+        .other = "admin_listen:\n  - \"unix:/run/admin.sock\"\n",
+        .warning = "admin_listen",
+        .faulty = "admin_listen: ['127.0.0.1:10429']\n",
+        .fault = "0:0: \"127.0.0.1:10429\" is listed already; list each address once",
+    },
+    {
+        .name = "admin_token_file",
+        .by_default = "",
+        .other = "admin_token_file: \"" TOKEN_FILE "\"\n",
+        .faulty = "admin_token_file: x\n",
+        .fault = "1:19: admin_token_file \"x\" is not the path of a file; write an absolute one of "
+                 "at most 1023 bytes",
+    },
+    {
+        .name = "socket_mode",
+        .by_default = "",
+        .other = "socket_mode: 0660\n",
+        .warning = "socket_mode or socket_group",
+        .faulty = "socket_mode: 660\n",
+        .fault = "1:14: socket_mode \"660\" is not a mode; write 0 and three octal digits, such as "
+                 "0660",
+    },
+    {
+        .name = "socket_group",
+        .by_default = "",
+        .other = "socket_group: \"root\"\n",
+        .warning = "socket_mode or socket_group",
+        .faulty = "socket_group: no group has this name\n",
+        .fault =
+            "1:15: socket_group \"no group has this name\" is the name of no group here; write "
+            "that of one, which getent group lists",
+    },
+    {
+        .name = "threads",
+        .by_default = "threads: auto\n",
+        .other = "threads: 64\n",
+        .warning = "threads",
+        .faulty = "threads: 65\n",
+        .fault = "1:10: threads \"65\" is out of range; write auto, or 0 to 64, in digits only",
+    },
+    {
+        .name = "tick",
+        .by_default = "tick: 100ms\n",
+        .other = "tick: 10s\n",
+        .faulty = "tick: 10001ms\n",
+        .fault =
+            "1:7: tick \"10001ms\" is out of range; write a number and ms or s, such as 100ms, "
+            "from 1ms to 10s",
+    },
+    {
+        .name = "max_keys",
+        .by_default = "max_keys: 1000000\n",
+        .other = "max_keys: 100000000\n",
+        .warning = "max_keys",
+        .faulty = "max_keys: 1e6\n",
+        .fault = "1:11: max_keys \"1e6\" is not a number; write 1 to 100000000, in digits only",
+    },
+    {
+        .name = "state",
+        .by_default = "",
+        .other = "state: \"/var/lib/allowd/state\"\n",
+        .warning = "state",
+        .faulty = "state: x\n",
+        .fault =
+            "1:8: state \"x\" is not the path of a file; write an absolute one of at most 1023 "
+            "bytes, such as /var/lib/allowd/state",
+    },
+    {
+        .name = "when_full",
+        .by_default = "when_full: evict\n",
+        .other = "when_full: allow\n",
+        .faulty = "when_full: x\n",
+        .fault = "1:12: when_full \"x\" is not one of its words; write evict, deny or allow",
+    },
+    {
+        .name = "headers",
+        .by_default = "headers: ietf\n",
+        .other = "headers: none\n",
+        .faulty = "headers: x\n",
+        .fault =
+            "1:10: headers \"x\" is not one of its words; write ietf, draft-03, x-ratelimit or "
+            "none",
+    },
+    {
+        .name = "log",
+        .by_default = "log:\n",
+        .other = "log:\n",
+        .faulty = "log: x\n",
+        .fault = "1:6: log must be names with values, not a single value",
+    },
+    {
+        .name = "level",
+        .by_default = "  level: info\n",
+        .other = "  level: error\n",
+        .faulty = "log: {level: x}\n",
+        .fault = "1:14: level \"x\" is not one of its words; write error, warning or info",
+    },
+    {
+        .name = "format",
+        .by_default = "  format: text\n",
+        .other = "  format: json\n",
+        .faulty = "log: {format: x}\n",
+        .fault = "1:15: format \"x\" is not one of its words; write text or json",
+    },
+    {
+        .name = "denials",
+        .by_default = "",
+        .other = "  denials: 1000000/366d\n",
+        .faulty = "log: {denials: 1000001/s}\n",
+        .fault = "1:16: denials \"1000001/s\" is out of range; write 1 to 1000000 lines per period "
+                 "of 1ms to 366d",
+    },
+    {
+        .name = "limits",
+        .by_default =
+            "limits:\n  - name: \"default\"\n    burst: 10\n    rate: 1/s\n    shadow: false\n",
+        .other = "limits:\n  - name: \"default\"\n    burst: 20\n    rate: 1/s\n    shadow: true\n",
+        .faulty = "limits: []\n",
+        .fault = "1:9: limits is an empty list; it takes 1 to 1000 entries",
+    },
+    {
+        .name = "checks",
+        .by_default = "",
+        .other = "checks:\n  - name: \"edge\"\n    key: \"{host}\"\n    deny_status: 403\n"
+                 "    missing: deny\n",
+        .faulty = "checks: [{name: edge}]\n",
+        .fault = "1:10: key is missing; required here are name, key",
+    },
+};
+
+static char file[PATH_MAX], token_file[PATH_MAX];
+
+static void append(char **text, const char *more)
+{
+    char *longer = NULL;
+    assert_true(asprintf(&longer, "%s%s", *text == NULL ? "" : *text, more) > 0);
+    free(*text);
+    *text = longer;
+}
+
+/* What one row has of a dump in which the row `other` has its other value. */
+static void append_row(char **text, size_t i, size_t other)
+{
+    const char *lines = i == other ? rows[i].other : rows[i].by_default;
+    const char *path = strstr(lines, TOKEN_FILE);
+    if (path == NULL) {
+        append(text, lines);
+        return;
+    }
+    char *before = strndup(lines, (size_t)(path - lines));
+    append(text, before);
+    append(text, token_file);
+    append(text, path + 1);
+    free(before);
+}
+
+/* The whole dump. To be freed. */
+static char *whole_dump(size_t other)
+{
+    char *text = NULL;
+    for (size_t i = 0; i < LENGTH(rows); i++)
+        append_row(&text, i, other);
+    return text;
+}
+
+static void write_text(const char *path, const char *text)
+{
+    FILE *out = fopen(path, "w");
+    assert_non_null(out);
+    assert_true(fputs(text, out) >= 0);
+    assert_int_equal(fclose(out), 0);
+}
+
+static void load(const char *text, struct config *config)
+{
+    struct faults faults = {0};
+    write_text(file, text);
+    if (!config_load(file, config, &faults))
+        fail_msg("%s\nis faulty: %s", text, faults.fault[0].text);
+}
+
+static void expect_dump(const struct config *config, const char *wanted)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    assert_non_null(out);
+    config_print(config, out);
+    assert_int_equal(fclose(out), 0);
+    assert_string_equal(text, wanted);
+    free(text);
+}
+
+static void the_table_has_these(void **state)
+{
+    (void)state;
+    assert_int_equal(config_parameters_count, LENGTH(rows));
+    for (size_t i = 0; i < LENGTH(rows); i++)
+        assert_string_equal(config_parameters[i].name, rows[i].name);
+}
+
+static void defaults_are_printed(void **state)
+{
+    (void)state;
+    struct faults faults = {0};
+    struct config config;
+    char *wanted = whole_dump(LENGTH(rows));
+    assert_true(config_load(NULL, &config, &faults));
+    expect_dump(&config, wanted);
+    config_release(&config);
+    free(wanted);
+}
+
+/* What reloads from one to the other warn of: one thing, or nothing. */
+static void expect_warning(const struct config *now, const struct config *next, const char *wanted)
+{
+    const char *found = NULL;
+    for (size_t i = 0; i < config_parameters_count; i++) {
+        const char *waiting = parameter_waits_for_start(&config_parameters[i], now, next);
+        assert_true(waiting == NULL || found == NULL);
+        found = waiting != NULL ? waiting : found;
+    }
+    assert_string_equal(found == NULL ? "" : found, wanted == NULL ? "" : wanted);
+}
+
+static void other_values_are_printed_and_may_wait(void **state)
+{
+    (void)state;
+    struct faults faults = {0};
+    struct config by_default, config;
+    assert_true(config_load(NULL, &by_default, &faults));
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        char *text = whole_dump(i);
+        load(text, &config);
+        expect_dump(&config, text);
+        expect_warning(&by_default, &config, rows[i].warning);
+        expect_warning(&config, &by_default, rows[i].warning);
+        expect_warning(&config, &config, NULL);
+        config_release(&config);
+        free(text);
+    }
+    config_release(&by_default);
+}
+
+static void what_the_command_line_fixed_does_not_wait(void **state)
+{
+    (void)state;
+    struct faults faults = {0};
+    struct config by_default, config;
+    assert_true(config_load(NULL, &by_default, &faults));
+    load("listen: ['127.0.0.1:1']\nlimits: [{name: default, burst: 1, rate: 1/s}]\n", &config);
+    expect_warning(&by_default, &config, "listen");
+    by_default.listen_is_fixed = true;
+    expect_warning(&by_default, &config, NULL);
+    config_release(&by_default);
+    config_release(&config);
+}
+
+static void take_line(void *context, const char *line)
+{
+    append(context, line);
+    append(context, "\n");
+}
+
+static char *faults_of(const char *text)
+{
+    struct config config;
+    struct faults faults = {0};
+    char *told = NULL;
+    write_text(file, text);
+    if (config_load(file, &config, &faults))
+        fail_msg("%s\nloads", text);
+    faults_tell(&faults, "f", take_line, &told);
+    faults_release(&faults);
+    return told;
+}
+
+static void faults_say_what_is_allowed(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        char *told = faults_of(rows[i].faulty), *wanted = NULL;
+        bool has_place = strncmp(rows[i].fault, "0:0: ", 5) != 0;
+        assert_true(asprintf(&wanted, "f:%s%s\n", has_place ? "" : " ",
+                             rows[i].fault + (has_place ? 0 : 5)) > 0);
+        assert_string_equal(told, wanted);
+        free(wanted);
+        free(told);
+    }
+}
+
+static void an_unknown_name_is_told_all_names(void **state)
+{
+    (void)state;
+    char *told = faults_of("x: 1\n"), *wanted = NULL;
+    append(&wanted, "f:1:1: unknown name \"x\"; the names here are ");
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        if (rows[i].other[0] == ' ')
+            continue;
+        append(&wanted, i == 0 ? "" : ", ");
+        append(&wanted, rows[i].name);
+    }
+    append(&wanted, "\n");
+    assert_string_equal(told, wanted);
+    free(wanted);
+    free(told);
+}
+
+/* ---- a number or a word ---- */
+
+static void a_word_may_stand_for_a_number(void **state)
+{
+    (void)state;
+    struct faults faults = {0};
+    assert_true(scalar_number_or(&faults, "n", "auto", "1:1 auto", 0, 64, 7) == SCALAR_IS_WORD);
+    assert_int_equal(scalar_number_or(&faults, "n", "auto", "1:1 0", 0, 64, 7), 0);
+    assert_int_equal(scalar_number_or(&faults, "n", "auto", NULL, 0, 64, 7), 7);
+    assert_int_equal(faults.count, 0);
+    assert_int_equal(scalar_number_or(&faults, "n", "auto", "1:1 Auto", 0, 64, 7), 0);
+    assert_int_equal(scalar_number_or(&faults, "n", "auto", "1:1 65", 0, 64, 7), 0);
+    assert_int_equal(scalar_number_or(&faults, "n", NULL, "1:1 auto", 0, 64, 7), 0);
+    assert_int_equal(faults.count, 3);
+    assert_string_equal(
+        faults.fault[0].text,
+        "n \"Auto\" is not a number or auto; write auto, or 0 to 64, in digits only");
+    assert_string_equal(faults.fault[1].text,
+                        "n \"65\" is out of range; write auto, or 0 to 64, in digits only");
+    assert_string_equal(faults.fault[2].text,
+                        "n \"auto\" is not a number; write 0 to 64, in digits only");
+    faults_release(&faults);
+}
+
+/* ---- what users read ---- */
+
+static char *read_source(const char *name)
+{
+    const char *top = getenv("TOP_SRCDIR");
+    char *path = NULL, *text = NULL;
+    size_t room = 0;
+    assert_true(asprintf(&path, "%s/%s", top == NULL ? "." : top, name) > 0);
+    FILE *in = fopen(path, "r");
+    if (in == NULL)
+        fail_msg("%s cannot be read", path);
+    assert_true(getdelim(&text, &room, '\0', in) > 0);
+    fclose(in);
+    free(path);
+    return text;
+}
+
+/* What follows a name between two texts, which must be there. */
+static const char *after(const char *text, const char *before, const char *name, const char *end)
+{
+    char *wanted = NULL;
+    assert_true(asprintf(&wanted, "%s%s%s", before, name, end) > 0);
+    const char *found = strstr(text, wanted);
+    if (found == NULL)
+        fail_msg("there is no \"%s\" where it should be", wanted);
+    found += strlen(wanted);
+    free(wanted);
+    return found;
+}
+
+static void the_manual_has_them_in_this_order(void **state)
+{
+    (void)state;
+    char *manual = read_source("man/allowd.yaml.5");
+    const char *rest = after(manual, "\n.Ss ", "Parameters", "\n");
+    for (size_t i = 0; i < LENGTH(rows); i++)
+        rest = after(rest, "\n.It Ic ", rows[i].name, " : ");
+    free(manual);
+}
+
+/* Set to its default, or commented out. */
+static void the_example_has_each(void **state)
+{
+    (void)state;
+    char *example = read_source("etc/allowd.yaml");
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        const char *indent = rows[i].other[0] == ' ' ? "  " : "";
+        char *set = NULL, *commented = NULL;
+        assert_true(asprintf(&set, "\n%s%s:", indent, rows[i].name) > 0);
+        assert_true(asprintf(&commented, "\n#%s%s:", indent, rows[i].name) > 0);
+        if (strstr(example, set) == NULL && strstr(example, commented) == NULL)
+            fail_msg("etc/allowd.yaml has no %s", rows[i].name);
+        free(commented);
+        free(set);
+    }
+    free(example);
+}
+
+static int open_files(void **state)
+{
+    (void)state;
+    const char *directory = getenv("TMPDIR");
+    snprintf(file, sizeof file, "%s/allowd-test-XXXXXX", directory ? directory : "/tmp");
+    snprintf(token_file, sizeof token_file, "%s", file);
+    int one = mkstemp(file), other = mkstemp(token_file);
+    write_text(token_file, "0123456789abcdef");
+    close(one);
+    close(other);
+    return one < 0 || other < 0;
+}
+
+static int remove_files(void **state)
+{
+    (void)state;
+    unlink(file);
+    unlink(token_file);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_table_has_these),
+        cmocka_unit_test(defaults_are_printed),
+        cmocka_unit_test(other_values_are_printed_and_may_wait),
+        cmocka_unit_test(what_the_command_line_fixed_does_not_wait),
+        cmocka_unit_test(faults_say_what_is_allowed),
+        cmocka_unit_test(an_unknown_name_is_told_all_names),
+        cmocka_unit_test(a_word_may_stand_for_a_number),
+        cmocka_unit_test(the_manual_has_them_in_this_order),
+        cmocka_unit_test(the_example_has_each),
+    };
+    return cmocka_run_group_tests(tests, open_files, remove_files);
+}
