@@ -1,4 +1,4 @@
-#include "http/reply.h"
+#include "http/reply_daemon.h"
 
 #include "base/text.h"
 

@@ -1,4 +1,4 @@
-#include "http/reply.h"
+#include "http/reply_list.h"
 
 #include "ask/answer_json.h"
 #include "base/text.h"
@@ -146,6 +146,9 @@ void reply_list(struct reply *reply, const struct message *message, char *room)
 {
     bool denied = message->kind == MESSAGE_ALL && !message->answer.list.allowed;
     reply_begin(reply, denied ? 429 : 200, denied ? reply_type_problem : reply_type_json);
+    /* Of EACH some may have been taken from: there is no short way to say which. */
+    if (message->kind == MESSAGE_ALL)
+        reply->terse = denied ? TERSE_DENIED : TERSE_ALLOWED;
     struct text body = text_begin(room, reply_list_room(&message->ask.list));
     if (denied) {
         reply_add_retry_after(reply, message->answer.list.retry_after_ms);

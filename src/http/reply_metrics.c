@@ -1,7 +1,6 @@
 #include "http/reply_metrics.h"
 
 #include "base/process.h"
-#include "http/route.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -69,17 +68,17 @@ static void print_decisions(FILE *out, const struct metrics_answer *answer)
                     answer->meters.decisions[i][j]);
 }
 
-static void print_requests(FILE *out, const struct meters *meters)
+static void print_requests(FILE *out, const struct meters *meters, const struct route_table *routes)
 {
     family(out, "allowd_requests_total", "counter",
            "Requests replied to, by the path called and the status of the reply.");
-    for (unsigned route = 0; route_number_path(route) != NULL; route++)
+    for (unsigned route = 0; route_path(routes, route) != NULL; route++)
         for (unsigned i = 0; i < TALLY_STATUSES; i++) {
             unsigned status = TALLY_STATUS_MIN + i;
             uint64_t count = meters->requests[tally_cell(route, status)];
             if (count > 0)
                 fprintf(out, "allowd_requests_total{route=\"%s\",status=\"%u\"} %" PRIu64 "\n",
-                        route_number_path(route), status, count);
+                        route_path(routes, route), status, count);
         }
 }
 
@@ -160,7 +159,8 @@ static void print_process(FILE *out, const struct meters *meters)
                   process.cpu_ns);
 }
 
-void reply_metrics(struct reply *reply, const struct metrics_answer *answer)
+void reply_metrics(struct reply *reply, const struct metrics_answer *answer,
+                   const struct route_table *routes)
 {
     char *body = NULL;
     size_t body_len = 0;
@@ -170,7 +170,7 @@ void reply_metrics(struct reply *reply, const struct metrics_answer *answer)
         return;
     }
     print_decisions(out, answer);
-    print_requests(out, &answer->meters);
+    print_requests(out, &answer->meters, routes);
     family(out, "allowd_connections", "gauge", "Connections open now.");
     fprintf(out, "allowd_connections %" PRId64 "\n", answer->meters.connections);
     family(out, "allowd_connections_shed_total", "counter",

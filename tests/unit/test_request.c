@@ -1,6 +1,7 @@
 /* Requests: targets and forms become messages, or errors that say what to do. */
 #include "http/fault_text.h"
-#include "http/request_parts.h"
+#include "http/request.h"
+#include "http/routes/table.h"
 #include "support/failing.h"
 #include "support/unit.h"
 
@@ -12,7 +13,7 @@ static struct request request; /* too large for the stack of a test */
 
 static bool parse(const char *method, const char *target, const char *body, const char *type)
 {
-    request_begin(&request, target);
+    request_begin(&request, &route_table, target);
     request.method = method_parse(method);
     if (body != NULL)
         request_add_body(&request, body, strlen(body));
@@ -191,11 +192,11 @@ static void expect_refusal(unsigned status, const char *says)
 static void a_check_whose_limit_is_gone_is_to_be_tried_again(void **state)
 {
     (void)state;
-    request_begin(&request, "/check/edge");
+    request_begin(&request, &route_table, "/check/edge");
     assert_ptr_equal(request.route, &route_check);
     request.message.kind = MESSAGE_ALLOW;
     request.message.answer.bucket.result = BUCKET_NO_SUCH_LIMIT;
-    request_reply(&request, HEADERS_IETF);
+    request_reply(&request, &(struct serving){.routes = &route_table});
     expect_refusal(503, "the check's limit is being taken away by a reload; try again");
 }
 
@@ -226,7 +227,7 @@ static void a_request_that_finds_no_memory_is_to_be_tried_again(void **state)
 static void a_long_body_has_room_of_its_own(void **state)
 {
     (void)state;
-    request_begin(&request, "/allow");
+    request_begin(&request, &route_table, "/allow");
     assert_true(request_expect_body(&request, REQUEST_BODY_MAX));
     assert_null(request.long_body);
     failing_at(FAILING_MMAP, 1);

@@ -3,9 +3,8 @@
 #include "base/clock.h"
 #include "brain/meters.h"
 #include "http/access.h"
-#include "http/reply_health.h"
-#include "http/reply_reload.h"
 #include "http/request.h"
+#include "http/routes/table.h"
 #include "http/wire/deadlines.h"
 #include "http/wire/fields.h"
 #include "http/wire/gate.h"
@@ -48,12 +47,11 @@ struct client {
     struct request request;
     struct http_response response;
     struct client *next_free;
-    int socket;            /* -1: no connection */
-    struct reload *reload; /* what the request waits for, or NULL */
-    bool busy;             /* a request is under way */
-    bool is_orphan;        /* the connection has gone while the request's message is away */
-    bool is_admin;         /* it came in where everything is served */
-    bool hung_up;          /* its client has sent its last byte */
+    int socket;     /* -1: no connection */
+    bool busy;      /* a request is under way */
+    bool is_orphan; /* the connection has gone while the request's message is away */
+    bool is_admin;  /* it came in where everything is served */
+    bool hung_up;   /* its client has sent its last byte */
 };
 
 struct http {
@@ -73,10 +71,9 @@ struct http {
     const struct reload_desk *desk;
     unsigned reloads;                         /* requests that wait for one */
     uint64_t asked_ns;                        /* when the batch went that is late; 0: none is */
-    uint64_t waited_ns;                       /* for the last batch */
     struct contract *contract;                /* a reference */
     _Atomic(struct contract *) next_contract; /* a reference to take its place, or NULL */
-    bool draining;
+    struct serving serving;
     bool admin_apart;  /* what is for admins is served to them alone */
     bool adding_admin; /* the connection that is being added came in on such a listener */
     bool check_places; /* see gate.h */
@@ -171,11 +168,11 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
  * target before that is cut up, and what it returns is the request's context. */
 static void *on_target(void *context, const char *target, struct MHD_Connection *connection)
 {
+    struct http *http = context;
     struct client *client =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
-    (void)context;
     client->busy = true;
-    request_begin(&client->request, target);
+    request_begin(&client->request, http->serving.routes, target);
     return client;
 }
 
@@ -201,12 +198,12 @@ static void release_request(struct http *http, struct request *request)
     count_held(http, request);
 }
 
-static void leave_reload(struct http *http, struct client *client)
+static void leave_reload(struct http *http, struct request *request)
 {
-    if (client->reload == NULL)
+    if (request->reload == NULL)
         return;
-    reload_leave(client->reload);
-    client->reload = NULL;
+    reload_leave(request->reload);
+    request->reload = NULL;
     http->reloads--;
 }
 
@@ -221,7 +218,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
         return;
     client->busy = false;
     give_time(http, client, HTTP_IDLE_TIMEOUT_S + HTTP_HEADER_S);
-    leave_reload(http, client);
+    leave_reload(http, &client->request);
     if (client->request.stage == REQUEST_ASKED && http->asked_ns != 0) {
         client->is_orphan = true;
         return;
@@ -235,49 +232,19 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 
 /* ---- requests ---- */
 
-/* What to say of a request when there is no memory to say it well: what was
- * decided or done, and of anything else that it cannot be told. */
-static enum http_terse terse_of(const struct request *request)
-{
-    if (request->stage != REQUEST_ANSWERED || request->fault_status != 0)
-        return TERSE_UNAVAILABLE;
-    switch (request->message.kind) {
-    case MESSAGE_ALLOW:
-    case MESSAGE_ALL:
-    case MESSAGE_MISSING:
-        return request->reply.status == 200 ? TERSE_ALLOWED : TERSE_DENIED;
-    case MESSAGE_RESET:
-    case MESSAGE_REFUND:
-        return TERSE_DONE;
-    case MESSAGE_STATUS:
-    case MESSAGE_EACH: /* some may have been taken from: there is no short way to say which */
-    case MESSAGE_LIST:
-    case MESSAGE_DAEMON:
-    case MESSAGE_METRICS:
-    case MESSAGE_KEYS:
-    case MESSAGE_RELOAD_FAILED:
-    case MESSAGE_STATE_LOST:
-    case MESSAGE_LIMITS:
-    case MESSAGE_STOP:
-        break;
-    }
-    return TERSE_UNAVAILABLE;
-}
-
 static enum MHD_Result send_reply(struct http *http, struct MHD_Connection *connection,
                                   struct client *client)
 {
     struct reply *reply = &client->request.reply;
     unsigned status = reply->status;
-    if (http_response_queue(&client->response, connection, reply, reply->close || http->draining) !=
-        MHD_YES) {
-        enum http_terse terse = terse_of(&client->request);
-        if (http_terse_queue(&http->terse, terse, connection) != MHD_YES)
+    if (http_response_queue(&client->response, connection, reply,
+                            reply->close || http->serving.draining) != MHD_YES) {
+        if (http_terse_queue(&http->terse, reply->terse, connection) != MHD_YES)
             return MHD_NO;
-        status = http_terse_status(terse);
+        status = http_terse_status(reply->terse);
     }
     give_time(http, client, HTTP_REPLY_S);
-    tally_request(http->tally, route_number(client->request.route), status);
+    tally_request(http->tally, client->request.route_number, status);
     return MHD_YES;
 }
 
@@ -286,12 +253,12 @@ static uint64_t stalled_ms(const struct http *http)
     return (clock_now_ns(&clock_system) - http->asked_ns) / NS_PER_MS;
 }
 
-/* Of a request about health whose answer is late. Its message may be away, so
+/* Of a request that bears no stall while the state thread is late. Its message may be away, so
  * nothing else may begin in its place: the connection is closed. */
 static enum MHD_Result send_stalled(struct http *http, struct MHD_Connection *connection,
                                     struct client *client)
 {
-    reply_health_stalled(&client->request.reply, stalled_ms(http));
+    client->request.route->reply_stalled(&client->request, stalled_ms(http));
     client->request.reply.close = true;
     return send_reply(http, connection, client);
 }
@@ -328,6 +295,7 @@ static void heed_contract(struct http *http)
     struct contract *next = atomic_exchange(&http->next_contract, NULL);
     contract_release(http->contract);
     http->contract = next;
+    http->serving.headers = next->headers;
 }
 
 /* The first call, when the header has arrived: the gate. */
@@ -376,11 +344,12 @@ static enum MHD_Result on_header(struct http *http, struct MHD_Connection *conne
     if (!expect_body(http, request, gate.content_length))
         return refuse(http, connection, client, 503, NO_MEMORY_FOR_BATCH);
     heed_contract(http);
-    if (request->route == &route_check)
-        request_check(request, http->contract, url, http_fields_of_check(connection, method));
-    if (request->route != NULL)
-        request->verdict = access_judge(&access, request->route, client->is_admin,
-                                        http->admin_apart, http->contract);
+    const struct route *route = request->route;
+    if (route != NULL && route->heed_header != NULL)
+        route->heed_header(request, http->contract, url, http_fields_of_check(connection, method));
+    if (route != NULL)
+        request->verdict =
+            access_judge(&access, route, client->is_admin, http->admin_apart, http->contract);
     request->stage = REQUEST_READING;
     give_time(http, client, HTTP_BODY_S);
     return MHD_YES;
@@ -388,15 +357,22 @@ static enum MHD_Result on_header(struct http *http, struct MHD_Connection *conne
 static_assert(REQUEST_BODY_MAX == 4096 && REQUEST_LONG_BODY_MAX == 1048576,
               "the texts above say so");
 
-static enum MHD_Result ask_reload(struct http *http, struct MHD_Connection *connection,
-                                  struct client *client)
+static enum MHD_Result reply_now(struct http *http, struct MHD_Connection *connection,
+                                 struct client *client)
 {
-    client->reload = http->draining ? NULL : reload_ask(http->desk);
-    if (client->reload == NULL) {
-        reply_problem(&client->request.reply, 503, "a reload cannot begin now; try again");
-        return send_reply(http, connection, client);
-    }
-    client->request.stage = REQUEST_RELOADS;
+    request_reply(&client->request, &http->serving);
+    count_held(http, &client->request);
+    return send_reply(http, connection, client);
+}
+
+static enum MHD_Result ask_main_thread(struct http *http, struct MHD_Connection *connection,
+                                       struct client *client)
+{
+    struct request *request = &client->request;
+    request->reload = http->serving.draining ? NULL : reload_ask(http->desk);
+    if (request->reload == NULL)
+        return reply_now(http, connection, client);
+    request->stage = REQUEST_RELOADS;
     http->reloads++;
     return MHD_YES; /* no response yet: called again until it is done */
 }
@@ -406,13 +382,9 @@ static enum MHD_Result ask_reload(struct http *http, struct MHD_Connection *conn
 static enum MHD_Result await_reload(struct http *http, struct MHD_Connection *connection,
                                     struct client *client)
 {
-    if (reload_is_done(client->reload))
-        reply_reload(&client->request.reply, &client->reload->report);
-    else if (http->draining)
-        reply_problem(&client->request.reply, 503, "draining: allowd is about to end");
-    else
+    if (!reload_is_done(client->request.reload) && !http->serving.draining)
         return MHD_YES;
-    return send_reply(http, connection, client);
+    return reply_now(http, connection, client);
 }
 
 /* Has a request asked with the batch. */
@@ -433,14 +405,14 @@ static enum MHD_Result on_whole(struct http *http, struct MHD_Connection *connec
     struct request *request = &client->request;
     give_time(http, client, 0);
     bool is_late = http->asked_ns != 0;
-    if (is_late && !request_is_health(request))
+    if (is_late && !request_bears_no_stall(request))
         return MHD_YES; /* the batch is away: called again until it is back */
     const char *content_type = NULL;
     if (request->body_len > 0)
         content_type = http_fields_content_type(connection);
     bool asks = request_finish(request, content_type);
     count_held(http, request);
-    if (asks && turns_cost(request) > 0 && http->held > HELD_MAX) {
+    if (asks && http->held > HELD_MAX && request_cost(request) > 0) {
         const char *detail = request->is_list ? NO_MEMORY_FOR_BATCH : NO_MEMORY_FOR_ANSWER;
         release_request(http, request);
         reply_problem(&request->reply, 503, detail);
@@ -450,9 +422,13 @@ static enum MHD_Result on_whole(struct http *http, struct MHD_Connection *connec
         return send_reply(http, connection, client);
     if (is_late)
         return send_stalled(http, connection, client);
-    if (request->route->purpose == ROUTE_RELOAD)
-        return ask_reload(http, connection, client);
-    return ask(http, request);
+    switch (request->route->asks) {
+    case ROUTE_ASKS_BRAIN:
+        return ask(http, request);
+    case ROUTE_ASKS_MAIN_THREAD:
+        return ask_main_thread(http, connection, client);
+    }
+    return MHD_NO;
 }
 
 static enum MHD_Result await_turn(struct http *http, struct client *client)
@@ -475,14 +451,6 @@ static void give_turns(struct http *http)
     }
 }
 
-/* What only a front-end can tell of itself goes along. */
-static void reply_to(const struct http *http, struct request *request)
-{
-    if (request->metrics != NULL)
-        request->metrics->log_lines_lost = http->log == NULL ? 0 : http->log->lines_lost();
-    request_reply(request, http->contract->headers);
-}
-
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *upload,
                                   size_t *upload_len, void **client_context)
@@ -495,8 +463,8 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         return on_header(http, connection, client, url, method, version);
     case REQUEST_READING:
         if (*upload_len == 0)
-            return turns_cost(request) > 0 ? await_turn(http, client)
-                                           : on_whole(http, connection, client);
+            return request_cost(request) > 0 ? await_turn(http, client)
+                                             : on_whole(http, connection, client);
         request_add_body(request, upload, *upload_len);
         *upload_len = 0;
         return MHD_YES;
@@ -507,19 +475,13 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
             return on_whole(http, connection, client);
         return http->asked_ns != 0 ? MHD_YES : ask(http, request);
     case REQUEST_ASKED:
-        return http->asked_ns != 0 && request_is_health(request)
+        return http->asked_ns != 0 && request_bears_no_stall(request)
                    ? send_stalled(http, connection, client)
                    : MHD_YES;
     case REQUEST_ANSWERED:
-        if (!http->draining && request_asks_again(request))
+        if (!http->serving.draining && request_asks_again(request))
             return await_turn(http, client);
-        if (request_is_health(request))
-            reply_health(&request->reply, request->route->purpose, http->draining,
-                         request->daemon_answer.lost_state, http->waited_ns / NS_PER_MS);
-        else
-            reply_to(http, request);
-        count_held(http, request);
-        return send_reply(http, connection, client);
+        return reply_now(http, connection, client);
     case REQUEST_RELOADS:
         return await_reload(http, connection, client);
     }
@@ -608,7 +570,7 @@ static void end_overdue(void *context, unsigned index)
 
 void http_drain(struct http *http)
 {
-    http->draining = true;
+    http->serving.draining = true;
 }
 
 void http_close_idle(struct http *http)
@@ -663,6 +625,7 @@ struct http *http_new(unsigned connections_max, struct contract *contract, bool 
     http->tally = &http->tallies[0];
     turns_init(&http->turns);
     http->contract = contract_retain(contract);
+    http->serving = (struct serving){.routes = &route_table, .headers = contract->headers};
     atomic_init(&http->next_contract, NULL);
     http->admin_apart = admin_apart;
     http->desk = desk;
@@ -686,6 +649,7 @@ struct http *http_new(unsigned connections_max, struct contract *contract, bool 
 void http_set_log(struct http *http, const struct http_log *log)
 {
     http->log = log;
+    http->serving.log_lines_lost = log->lines_lost;
 }
 
 void http_free(struct http *http)
@@ -812,8 +776,7 @@ static void log_denials(const struct http_log *log, const struct request *reques
     const struct message *message = &request->message;
     const struct list_question *list = &message->ask.list;
     if (message->kind == MESSAGE_ALLOW)
-        log_if_sampled(log, &message->ask.bucket, &message->answer.bucket,
-                       request->route == &route_check && request->check.key_is_private);
+        log_if_sampled(log, &message->ask.bucket, &message->answer.bucket, request->key_is_private);
     else if ((message->kind == MESSAGE_EACH || message->kind == MESSAGE_ALL) &&
              message->answer.list.no_such_limit == list->count)
         for (uint32_t i = 0; i < list->count; i++)
@@ -835,5 +798,5 @@ void http_answered(struct http *http, uint64_t waited_ns)
     http->batch.count = 0;
     tally_clear(other_tally(http));
     http->asked_ns = 0;
-    http->waited_ns = waited_ns;
+    http->serving.waited_ns = waited_ns;
 }

@@ -1,6 +1,6 @@
-#include "http/reply_reload.h"
-
-#include "base/text.h"
+/* POST /reload: read the configuration again. The main thread does, and says how it went. */
+#include "http/request.h"
+#include "http/routes/table.h"
 #include "http/status.h"
 
 #include <inttypes.h>
@@ -64,17 +64,17 @@ static void reply_faulty(struct reply *reply, const struct reload_report *report
     reply->body_len = body_len;
 }
 
-void reply_reload(struct reply *reply, const struct reload_report *report)
+static void reply_report(struct reply *reply, const struct reload_report *report)
 {
     struct text body;
     switch (report->outcome) {
     case RELOAD_IN_FORCE:
         reply_begin(reply, 200, reply_type_json);
-        body = text_begin(reply->body, sizeof reply->body);
+        body = reply_begin_body(reply);
         text_literal(&body, "{\"status\":\"reloaded\",\"limits\":");
         text_number(&body, report->limits);
         text_literal(&body, "}\n");
-        reply->body_len = text_end(&body);
+        reply_end_body(reply, &body);
         return;
     case RELOAD_FAULTY:
         reply_faulty(reply, report);
@@ -89,3 +89,32 @@ void reply_reload(struct reply *reply, const struct reload_report *report)
         return;
     }
 }
+
+/* The main thread is asked, and has nothing to be told. */
+static void ask(struct request *request)
+{
+    (void)request;
+}
+
+static void reply(struct request *request, const struct serving *serving)
+{
+    (void)serving;
+    if (request->reload == NULL)
+        reply_problem(&request->reply, 503, "a reload cannot begin now; try again");
+    else if (!reload_is_done(request->reload))
+        reply_problem(&request->reply, 503, "draining: allowd is about to end");
+    else
+        reply_report(&request->reply, &request->reload->report);
+}
+
+const struct route route_reload = {
+    .path = "/reload",
+    .methods = METHOD_POST,
+    .allow = "POST",
+    .is_admin = true,
+    .is_guarded = true,
+    .changes_state = true,
+    .asks = ROUTE_ASKS_MAIN_THREAD,
+    .ask = ask,
+    .reply = reply,
+};
