@@ -9,6 +9,7 @@
 #pragma once
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -33,6 +34,15 @@ void text_json(struct text *text, const char *string, size_t len);
 
 #define text_literal(text, literal) text_bytes(text, "" literal, sizeof literal - 1)
 void text_string(struct text *text, const char *string);
+
+/* Whether bytes are a string. Here, for most that are compared differ in their first bytes. */
+static inline bool text_is(const char *bytes, size_t len, const char *string)
+{
+    size_t i = 0;
+    while (i < len && bytes[i] == string[i] && string[i] != '\0')
+        i++;
+    return i == len && string[i] == '\0';
+}
 
 /* Ends the text with a NUL; its length. */
 size_t text_end(struct text *text);

@@ -1,6 +1,7 @@
 #include "http/parameters.h"
 
 #include "base/form.h"
+#include "base/text.h"
 #include "http/fault_text.h"
 #include "http/question.h"
 
@@ -61,10 +62,10 @@ const struct parameter parameter_tokens = {"tokens", parse_tokens};
 const struct parameter parameter_limit = {"limit", parse_limit};
 
 /* The index among the route's parameters, or that of the NULL behind them. */
-static unsigned find(const struct parameter *const *parameters, const char *name)
+static unsigned find(const struct parameter *const *parameters, const char *name, size_t len)
 {
     unsigned i = 0;
-    while (parameters[i] != NULL && strcmp(parameters[i]->name, name) != 0)
+    while (parameters[i] != NULL && !text_is(name, len, parameters[i]->name))
         i++;
     return i;
 }
@@ -100,9 +101,8 @@ static void parse_parameter(struct request *request, const struct form_pair *pai
     char name[PARAMETER_NAME_MAX + 1];
     size_t name_len = 0;
     bool is_name = form_decode(pair->name, pair->name_len, true, name, PARAMETER_NAME_MAX,
-                               &name_len) == FORM_OK &&
-                   strlen(name) == name_len;
-    unsigned index = is_name ? find(parameters, name) : 0;
+                               &name_len) == FORM_OK;
+    unsigned index = is_name ? find(parameters, name, name_len) : 0;
     if (!is_name || parameters[index] == NULL) {
         refuse_unknown(request, pair, parameters);
         return;

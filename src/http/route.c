@@ -1,5 +1,7 @@
 #include "http/route.h"
 
+#include "base/text.h"
+
 #include <string.h>
 
 static const struct {
@@ -20,22 +22,19 @@ unsigned method_parse(const char *method)
 
 unsigned route_find_below(const struct route_table *table, const char *raw, size_t len)
 {
-    for (unsigned i = 0; i < table->count && table->routes[i]->below != NULL; i++) {
-        size_t path_len = strlen(table->routes[i]->path);
-        if (len > path_len && raw[path_len] == '/' &&
-            memcmp(raw, table->routes[i]->path, path_len) == 0)
+    const char *slash = len > 0 ? memchr(raw + 1, '/', len - 1) : NULL;
+    if (slash == NULL)
+        return 0;
+    for (unsigned i = 0; i < table->count && table->routes[i]->below != NULL; i++)
+        if (text_is(raw, (size_t)(slash - raw), table->routes[i]->path))
             return i + 1;
-    }
     return 0;
 }
 
-/* A NUL within it is no end of it. */
 unsigned route_find(const struct route_table *table, const char *path, size_t len)
 {
-    if (strlen(path) != len)
-        return 0;
     for (unsigned i = 0; i < table->count; i++)
-        if (strcmp(table->routes[i]->path, path) == 0 && table->routes[i]->below == NULL)
+        if (text_is(path, len, table->routes[i]->path) && table->routes[i]->below == NULL)
             return i + 1;
     return 0;
 }

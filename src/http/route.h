@@ -49,7 +49,7 @@ enum route_asks {
 
 /* What is zero or NULL is not so, or not done. */
 struct route {
-    const char *path;
+    const char *path;                          /* has one slash, at its begin */
     const char *below;                         /* every path below is its own: "/NAME", to show */
     unsigned methods;                          /* METHOD_ bits */
     const char *allow;                         /* the same, as an Allow header */
@@ -95,7 +95,7 @@ struct route_table {
 };
 
 /* The number of the route that a path names, or 0: of one whose paths below are its own, by
- * the raw path; of the others, by the decoded one, which is NUL-terminated. */
+ * the raw path; of the others, by the decoded one. */
 unsigned route_find_below(const struct route_table *table, const char *raw, size_t len);
 unsigned route_find(const struct route_table *table, const char *path, size_t len);
 
