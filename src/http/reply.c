@@ -35,3 +35,17 @@ void reply_problem(struct reply *reply, unsigned status, const char *detail)
     text_literal(&body, "}\n");
     reply_end_body(reply, &body);
 }
+
+void reply_take_body(struct reply *reply, unsigned status, const char *content_type,
+                     struct text *body, unsigned short_status, const char *short_detail)
+{
+    size_t body_len = 0;
+    char *large_body = text_take(body, &body_len);
+    if (large_body == NULL) {
+        reply_problem(reply, short_status, short_detail);
+        return;
+    }
+    reply_begin(reply, status, content_type);
+    reply->large_body = large_body;
+    reply->body_len = body_len;
+}

@@ -65,5 +65,10 @@ static inline void reply_end_body(struct reply *reply, struct text *body)
     reply->body_len = text_end(body);
 }
 
+/* A reply whose body is a text that has grown. Where that found no memory it is a problem
+ * instead, of this status and detail. */
+void reply_take_body(struct reply *reply, unsigned status, const char *content_type,
+                     struct text *body, unsigned short_status, const char *short_detail);
+
 /* An error: application/problem+json (RFC 9457) whose detail says what to do. */
 void reply_problem(struct reply *reply, unsigned status, const char *detail);

@@ -211,6 +211,14 @@ static void a_request_that_finds_no_memory_is_to_be_tried_again(void **state)
         assert_true(failing_end());
         expect_refusal(503, "out of memory; try again");
     }
+    assert_true(parse("GET", "/keys", NULL, NULL));
+    request.message.answer.keys->result = KEYS_ENDED;
+    failing_at(FAILING_ALLOCATION, 1);
+    request_reply(&request, &(struct serving){.routes = &route_table});
+    assert_true(failing_end());
+    assert_int_equal(request.reply.status, 503);
+    assert_int_equal(request_held(&request), 0);
+
     unsigned shortages = 0;
     for (bool failed = true; failed; shortages += failed) {
         failing_at(FAILING_ALLOCATION, shortages + 1);

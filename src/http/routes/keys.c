@@ -7,7 +7,6 @@
 #include "http/routes/table.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- the question ---- */
@@ -120,11 +119,6 @@ static bool asks_again(const struct request *request)
 
 /* ---- the reply ---- */
 
-enum {
-    FRAME_MAX = 256,
-    NUMBERS_MAX = 256, /* of a key: five of 20 digits, and the names of all members */
-};
-
 static void write_key(struct text *body, const struct keys_entry *entry)
 {
     text_literal(body, "{\"key\":");
@@ -161,24 +155,9 @@ static void write_cursor(struct text *body, const struct keys_answer *answer)
     text_literal(body, "\"");
 }
 
-/* No character of a key or a name takes more than two. */
-static size_t room_for(const struct keys_answer *answer)
-{
-    size_t room = FRAME_MAX;
-    for (uint32_t i = 0; i < answer->found; i++)
-        room += 2 * (answer->entry[i].key_len + strlen(answer->entry[i].limit_name)) + NUMBERS_MAX;
-    return room;
-}
-
 static void reply_found(struct reply *reply, const struct keys_answer *answer)
 {
-    size_t room = room_for(answer);
-    char *large_body = malloc(room);
-    if (large_body == NULL) {
-        reply_problem(reply, 503, "out of memory; try again");
-        return;
-    }
-    struct text body = text_begin(large_body, room);
+    struct text body = text_begin_growing();
     text_literal(&body, "{\"keys\":[");
     for (uint32_t i = 0; i < answer->found; i++) {
         if (i > 0)
@@ -194,10 +173,7 @@ static void reply_found(struct reply *reply, const struct keys_answer *answer)
     text_literal(&body, ",\"denied_over_ms\":");
     text_number(&body, answer->denied_over_ms);
     text_literal(&body, "}\n");
-    reply_begin(reply, 200, reply_type_json);
-    reply->body_len = text_end(&body);
-    char *trimmed = realloc(large_body, reply->body_len);
-    reply->large_body = trimmed != NULL ? trimmed : large_body;
+    reply_take_body(reply, 200, reply_type_json, &body, 503, "out of memory; try again");
 }
 
 static void reply(struct request *request, const struct serving *serving)

@@ -3,65 +3,43 @@
 #include "http/routes/table.h"
 #include "http/status.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { FAULT_TEXT_MAX = 4096 };
 
-static void print_json(FILE *out, const char *string)
+static void write_fault(struct text *body, const struct reload_fault *fault)
 {
-    char quoted[2 * FAULT_TEXT_MAX + 3];
-    size_t len = strnlen(string, FAULT_TEXT_MAX);
-    struct text text = text_begin(quoted, sizeof quoted);
-    text_json(&text, string, len); /* control characters are visible already: two bytes for one */
-    text_end(&text);
-    fputs(quoted, out);
-}
-
-static void print_fault(FILE *out, const struct reload_fault *fault)
-{
-    if (fault->line == 0)
-        fputs("{\"line\":null,\"column\":null,\"text\":", out);
-    else
-        fprintf(out, "{\"line\":%zu,\"column\":%zu,\"text\":", fault->line, fault->column);
-    print_json(out, fault->text);
-    fputc('}', out);
-}
-
-static void print_faulty(FILE *out, const struct reload_report *report)
-{
-    fprintf(out,
-            "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":422,\"detail\":\"the "
-            "configuration has %zu fault%s; mend it and reload again, all is as it was\","
-            "\"faults\":[",
-            status_phrase(422), report->faults_found, report->faults_found == 1 ? "" : "s");
-    for (size_t i = 0; i < report->faults_count; i++) {
-        if (i > 0)
-            fputc(',', out);
-        print_fault(out, &report->faults[i]);
+    text_literal(body, "{\"line\":");
+    if (fault->line == 0) {
+        text_literal(body, "null,\"column\":null");
+    } else {
+        text_number(body, fault->line);
+        text_literal(body, ",\"column\":");
+        text_number(body, fault->column);
     }
-    fputs("]}\n", out);
+    text_literal(body, ",\"text\":");
+    text_json(body, fault->text, strnlen(fault->text, FAULT_TEXT_MAX));
+    text_literal(body, "}");
 }
 
 static void reply_faulty(struct reply *reply, const struct reload_report *report)
 {
-    char *body = NULL;
-    size_t body_len = 0;
-    FILE *out = open_memstream(&body, &body_len);
-    if (out != NULL)
-        print_faulty(out, report);
-    if (out == NULL || fclose(out) != 0 || body == NULL) {
-        free(body);
-        reply_problem(reply, 422,
-                      "the configuration is faulty, and there is no memory to say "
-                      "where; allowd -t says it, all is as it was");
-        return;
+    struct text body = text_begin_growing();
+    text_literal(&body, "{\"type\":\"about:blank\",\"title\":\"");
+    text_string(&body, status_phrase(422));
+    text_literal(&body, "\",\"status\":422,\"detail\":\"the configuration has ");
+    text_number(&body, report->faults_found);
+    text_string(&body, report->faults_found == 1 ? " fault" : " faults");
+    text_literal(&body, "; mend it and reload again, all is as it was\",\"faults\":[");
+    for (size_t i = 0; i < report->faults_count; i++) {
+        if (i > 0)
+            text_literal(&body, ",");
+        write_fault(&body, &report->faults[i]);
     }
-    reply_begin(reply, 422, reply_type_problem);
-    reply->large_body = body;
-    reply->body_len = body_len;
+    text_literal(&body, "]}\n");
+    reply_take_body(reply, 422, reply_type_problem, &body, 422,
+                    "the configuration is faulty, and there is no memory to say where; allowd -t "
+                    "says it, all is as it was");
 }
 
 static void reply_report(struct reply *reply, const struct reload_report *report)
