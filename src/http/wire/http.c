@@ -15,6 +15,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <microhttpd.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -687,24 +688,20 @@ void http_heed(struct http *http, int descriptor)
 
 int http_timeout_ms(const struct http *http)
 {
-    unsigned long long timeout_ms = INT32_MAX;
+    unsigned long long mhd_ms = INT_MAX;
     if (http->turns.first != NULL || http->some_have_turn)
         return 0;
     if (http->reloads > 0)
         return RELOAD_LOOK_MS;
-    bool has_timeout = MHD_get_timeout(http->daemon, &timeout_ms) == MHD_YES;
+    bool has_timeout = MHD_get_timeout(http->daemon, &mhd_ms) == MHD_YES;
+    int timeout_ms = !has_timeout ? -1 : mhd_ms < INT_MAX ? (int)mhd_ms : INT_MAX;
     uint64_t due_ns = leaving_deadline_ns(&http->leaving);
     if (http->connections > 0 && http->deadlines.look_ns < due_ns)
         due_ns = http->deadlines.look_ns;
-    if (due_ns != UINT64_MAX) {
-        uint64_t now = clock_now_ns(&clock_system);
-        uint64_t due_ms = due_ns <= now ? 0 : (due_ns - now + NS_PER_MS - 1) / NS_PER_MS;
-        if (!has_timeout || due_ms < timeout_ms)
-            return (int)due_ms;
-    }
-    if (!has_timeout)
-        return -1;
-    return timeout_ms > INT32_MAX ? INT32_MAX : (int)timeout_ms;
+    if (due_ns == CLOCK_NEVER)
+        return timeout_ms;
+    int due_ms = clock_ms_until(clock_now_ns(&clock_system), due_ns);
+    return has_timeout && timeout_ms < due_ms ? timeout_ms : due_ms;
 }
 
 static void pass(struct http *http)
