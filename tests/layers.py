@@ -36,7 +36,7 @@ ROOMS = {
     "http/wire": r'"(base|log|limits|brain|actor|ask|http)/|<',
     "config": r'"(base|limits|ask|config)/|"(brain/(message|sampler)|log/settings|table/table)\.h"|<',
     "daemon": r'"(base|log|limits|table|keep|brain|actor|ask|http|config|daemon)/|<',
-    "": r'"(base|log|config|daemon)/|<',
+    "": r'"(base|log|config|daemon)/|"http/batch\.h"|<',
 }
 
 # Rooms of peers: each file is one of many alike, and the table lists them.

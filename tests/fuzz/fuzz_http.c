@@ -10,6 +10,7 @@
 #include "brain/brain.h"
 #include "fuzz/fuzz.h"
 #include "fuzz/replies.h"
+#include "http/batch.h"
 #include "http/wire/http.h"
 #include "support/plain_limit.h"
 
@@ -118,6 +119,7 @@ static void set_up(void)
 {
     struct contract *contract = contract_new(HEADERS_IETF);
     FUZZ_REQUIRE(contract != NULL);
+    batch_json_set_up();
     add_check(contract, "web", "api:{header:X-Api-Key}", false);
     add_check(contract, "all", "{client_ip} {method} {host}{path}", true);
     add_limits();
