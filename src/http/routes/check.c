@@ -10,6 +10,14 @@
 
 #define PATH "/check"
 
+/* Until the header has been heeded there is no key. */
+static void begin(struct request *request)
+{
+    request->own.check.deny_status = CHECK_DENY_STATUS_DEFAULT;
+    request->own.check.is_missing = true;
+    request->own.check.missing_allows = false;
+}
+
 /* The check that a path names; *suffix: what follows its name. NULL: there is none. */
 static const struct check *find_check(const struct contract *contract, const char *path,
                                       const char **suffix)
@@ -110,6 +118,7 @@ const struct route route_check = {
     .methods = METHOD_ANY,
     .allow = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
     .header_only = true,
+    .begin = begin,
     .heed_header = heed_header,
     .ask = ask,
     .reply = reply,
