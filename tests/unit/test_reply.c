@@ -720,6 +720,49 @@ static void the_daemon_lists_its_limits(void **state)
     free(request.reply.large_body);
 }
 
+/* ---- reloads ---- */
+
+static void expect_reload(struct reload *reload, unsigned status, const char *says)
+{
+    request.reload = reload;
+    say(&route_reload, &(struct message){0}, HEADERS_IETF);
+    const char *body =
+        request.reply.large_body != NULL ? request.reply.large_body : request.reply.body;
+    assert_int_equal(request.reply.status, status);
+    assert_int_equal(request.reply.body_len, strlen(body));
+    if (strstr(body, says) == NULL)
+        fail_msg("%s\nis said, not: %s", body, says);
+    free(request.reply.large_body);
+    request.reload = NULL;
+}
+
+static void a_reload_says_how_it_went(void **state)
+{
+    (void)state;
+    static char plain[] = "c", quoted[] = "a \"b\"";
+    static struct reload_fault faults[] = {{0, 0, quoted}, {3, 14, plain}};
+    static struct reload reload = {.report = {.limits = 7}};
+    expect_reload(NULL, 503, "a reload cannot begin now; try again");
+    expect_reload(&reload, 503, "draining: allowd is about to end");
+    reload.is_done = true;
+    expect_reload(&reload, 200, "{\"status\":\"reloaded\",\"limits\":7}\n");
+    reload.report.outcome = RELOAD_NO_FILE;
+    expect_reload(&reload, 409, "runs without a configuration file");
+    reload.report.outcome = RELOAD_NO_MEMORY;
+    expect_reload(&reload, 503, "out of memory; all is as it was, try again");
+    reload.report = (struct reload_report){
+        .outcome = RELOAD_FAULTY, .faults_found = 1, .faults_count = 1, .faults = faults};
+    expect_reload(&reload, 422, "the configuration has 1 fault; mend it");
+    reload.report.faults_found = 3;
+    reload.report.faults_count = 2;
+    expect_reload(
+        &reload, 422,
+        "{\"type\":\"about:blank\",\"title\":\"Unprocessable Content\",\"status\":422,"
+        "\"detail\":\"the configuration has 3 faults; mend it and reload again, all is as "
+        "it was\",\"faults\":[{\"line\":null,\"column\":null,\"text\":\"a \\\"b\\\"\"},"
+        "{\"line\":3,\"column\":14,\"text\":\"c\"}]}\n");
+}
+
 /* ---- the longest ---- */
 
 static char quotes[KEY_MAX + 1];
@@ -877,6 +920,7 @@ int main(void)
         cmocka_unit_test(all_of_a_list_is_denied),
         cmocka_unit_test(a_list_of_keys_has_their_status),
         cmocka_unit_test(the_daemon_lists_its_limits),
+        cmocka_unit_test(a_reload_says_how_it_went),
         cmocka_unit_test(the_longest_answer_fits),
         cmocka_unit_test(the_longest_list_fits),
         cmocka_unit_test(a_thousand_limits_are_violated_once_each),

@@ -220,6 +220,16 @@ static void a_request_that_finds_no_memory_is_to_be_tried_again(void **state)
     assert_int_equal(request.reply.status, 503);
     assert_int_equal(request_held(&request), 0);
 
+    struct reload reload = {.report.outcome = RELOAD_FAULTY, .is_done = true};
+    assert_true(parse("POST", "/reload", NULL, NULL));
+    request.reload = &reload;
+    failing_at(FAILING_ALLOCATION, 1);
+    request_reply(&request, &(struct serving){.routes = &route_table});
+    assert_true(failing_end());
+    request.reload = NULL;
+    assert_int_equal(request.reply.status, 422);
+    assert_non_null(strstr(request.reply.body, "there is no memory to say where"));
+
     unsigned shortages = 0;
     for (bool failed = true; failed; shortages += failed) {
         failing_at(FAILING_ALLOCATION, shortages + 1);
