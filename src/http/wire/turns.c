@@ -33,12 +33,13 @@ void turns_begin(struct turns *turns)
     turns->cost = 0;
 }
 
-struct request *turns_next(struct turns *turns)
+struct request *turns_take_first(struct turns *turns)
 {
-    struct request *next = turns->first;
-    if (next == NULL || (turns->cost > 0 && turns->cost + request_cost(next) > ROUTE_COST_TURN))
+    struct request *first = turns->first;
+    size_t cost = request_cost(first);
+    if (turns->cost > 0 && turns->cost + cost > ROUTE_COST_TURN)
         return NULL;
-    turns->cost += request_cost(next);
-    turns_remove(turns, next);
-    return next;
+    turns->cost += cost;
+    turns_remove(turns, first);
+    return first;
 }

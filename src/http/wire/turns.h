@@ -28,5 +28,9 @@ void turns_remove(struct turns *turns, struct request *request);
 /* Begins a turn. */
 void turns_begin(struct turns *turns);
 
-/* Takes out the next that has this turn; NULL: none has. */
-struct request *turns_next(struct turns *turns);
+/* Takes out the next that has this turn; NULL: none has. Here, for mostly nobody waits. */
+struct request *turns_take_first(struct turns *turns);
+static inline struct request *turns_next(struct turns *turns)
+{
+    return turns->first == NULL ? NULL : turns_take_first(turns);
+}
