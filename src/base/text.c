@@ -91,7 +91,8 @@ __attribute__((always_inline)) static inline void json_part(struct text *text, c
         if (done == len)
             return;
         char escape[QUOTE_ESCAPE_MAX + 1];
-        text_bytes(text, escape, quote_escape((unsigned char)string[done], escape));
+        size_t size = quote_escape((unsigned char)string[done], escape);
+        text_bytes(text, escape, size);
     }
 }
 
@@ -123,5 +124,7 @@ char *text_take(struct text *text, size_t *len)
     }
     *len = text_end(text);
     char *trimmed = realloc(text->start, *len + 1); /* whoever keeps it may do so for long */
-    return trimmed != NULL ? trimmed : text->start;
+    if (trimmed != NULL)
+        text->start = trimmed;
+    return text->start;
 }

@@ -66,15 +66,19 @@ static void write_limits(struct text *body, const struct limits *limits)
 
 static void write_counters(struct text *body, const struct brain_counters *counters)
 {
-    const char *separator = "";
-    text_literal(body, "\"counters\":{");
-#define X(name)                                                                                    \
-    text_string(body, separator);                                                                  \
-    text_literal(body, "\"" #name "\":");                                                          \
-    text_number(body, counters->name);                                                             \
-    separator = ",";
-    BRAIN_COUNTERS(X)
+    const struct {
+        const char *before;
+        uint64_t number;
+    } rows[] = {
+#define X(name) {",\"" #name "\":", counters->name},
+        BRAIN_COUNTERS(X)
 #undef X
+    };
+    text_literal(body, "\"counters\":{");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        text_string(body, rows[i].before + (i == 0 ? 1 : 0));
+        text_number(body, rows[i].number);
+    }
     text_literal(body, "}");
 }
 

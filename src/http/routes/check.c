@@ -44,16 +44,16 @@ static void heed_header(struct request *request, const struct contract *contract
         return;
     }
     const struct check_terms *terms = check_terms(check);
-    struct bucket_question *ask = &request->message.ask.bucket;
+    struct bucket_question *question = &request->message.ask.bucket;
     request->own.check.deny_status = terms->deny_status;
     request->own.check.missing_allows = terms->missing_allows;
-    request->own.check.is_missing = !check_key(check, &asked, request->key, &ask->key_len);
-    ask->key = request->key;
+    request->own.check.is_missing = !check_key(check, &asked, request->key, &question->key_len);
+    question->key = request->key;
     request->key_is_private = check_key_is_private(check);
     if (terms->limit != NULL) {
         strcpy(request->limit_name, terms->limit);
-        ask->limit_name = request->limit_name;
-        ask->limit_name_len = strlen(terms->limit);
+        question->limit_name = request->limit_name;
+        question->limit_name_len = strlen(terms->limit);
     }
 }
 
