@@ -3,6 +3,7 @@
  */
 #include "config/config.h"
 #include "daemon/server.h"
+#include "http/batch.h"
 #include "log/log.h"
 
 #include <fcntl.h>
@@ -147,6 +148,7 @@ int main(int argc, char **argv)
 
     fill_standard_descriptors();
     log_init();
+    batch_json_set_up();
     if (!parse_options(argc, argv, &options, &status))
         return (int)status;
     if (!config_load(options.config_path, &config, &faults)) {

@@ -4,6 +4,7 @@
 A room is a folder. Each includes only itself and the rooms named here, and a folder that is not
 named is a fault. Circles are looked for twice: among headers and sources that include each other,
 and among the built objects that call each other (nm tells), for a declaration can stand anywhere.
+In a room of peers no file knows another, but for the table that lists them.
 """
 import collections
 import os
@@ -18,7 +19,7 @@ BUILD = os.environ.get("BUILDDIR")
 # What C itself gives, without threads, clocks, files or a log.
 PLAIN = r"<(assert|fnmatch|inttypes|limits|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string|strings)\.h>"
 # What of base/ has neither a thread nor a clock nor a system in it.
-PURE = r"base/(bytes|date|form|histogram|quantity|text|token|utf8)\.h"
+PURE = r"base/(bytes|date|form|histogram|quantity|quote|text|token|utf8)\.h"
 
 # Each room, from the bottom up, and what it may include.
 ROOMS = {
@@ -30,12 +31,16 @@ ROOMS = {
     "brain": rf'"({PURE}|limits/|table/|keep/|brain/)|{PLAIN}|<sys/mman\.h>',
     "actor": rf'"(base|log|limits|table|keep|brain|actor)/|{PLAIN}|<(errno|fcntl|pthread|sched|semaphore|time|unistd)\.h>|<sys/eventfd\.h>',
     "ask": r'"(base|log|limits|brain|ask)/|<',
-    "http": r'"(base|log|limits|brain|actor|ask|http)/|<',
+    "http": r'"(base|log|limits|brain|actor|ask)/|"http/[^/]*\.h"|<',
+    "http/routes": r'"(base|log|limits|brain|actor|ask|http/routes)/|"http/[^/]*\.h"|<',
     "http/wire": r'"(base|log|limits|brain|actor|ask|http)/|<',
     "config": r'"(base|limits|ask|config)/|"(brain/(message|sampler)|log/settings|table/table)\.h"|<',
     "daemon": r'"(base|log|limits|table|keep|brain|actor|ask|http|config|daemon)/|<',
-    "": r'"(base|log|config|daemon)/|<',
+    "": r'"(base|log|config|daemon)/|"http/batch\.h"|<',
 }
+
+# Rooms of peers: each file is one of many alike, and the table lists them.
+PEERS = {"http/routes": "table"}
 
 # Where each library has its only place.
 LIBRARIES = {
@@ -83,6 +88,20 @@ def check_libraries(includes):
             for header, places in LIBRARIES.items():
                 if re.match("<" + header, name) and not re.fullmatch(places, path):
                     faults.append(f"src/{path} may not include {name}: that is for {places}")
+
+
+def is_between_peers(path, other):
+    """Whether one of two different peers knows another that is not the table."""
+    room, table = os.path.dirname(path), PEERS.get(os.path.dirname(path))
+    names = [os.path.splitext(os.path.basename(file))[0] for file in (path, other)]
+    return table is not None and os.path.dirname(other) == room and table not in names and names[0] != names[1]
+
+
+def check_peers(verb, graph):
+    for path, others in graph.items():
+        for other in others:
+            if is_between_peers(path, other):
+                faults.append(f"src/{path} {verb} src/{other}: those in one room are strangers")
 
 
 def circles(graph):
@@ -139,10 +158,12 @@ def main():
     check_libraries(includes)
     quoted = {path: [name.strip('"') for name in names if name.startswith('"')]
               for path, names in includes.items()}
+    check_peers("includes", quoted)
     for part in circles(quoted):
         faults.append("these include each other: " + ", ".join(part))
     if BUILD is not None:
         calls = call_graph()
+        check_peers("calls", calls)
         for part in circles(calls):
             faults.append("these call each other: " + ", ".join(part) + "; " + "; ".join(
                 f"{path} calls {other}" for path in part for other in calls[path] if other in part))

@@ -1,6 +1,6 @@
 #include "actor/watchdog.h"
 
-#include <limits.h>
+#include "base/clock.h"
 
 int watchdog_init(struct watchdog *watchdog, struct inbox *inbox, uint64_t silence_ns,
                   uint64_t now_ns)
@@ -37,10 +37,5 @@ bool watchdog_look(struct watchdog *watchdog, uint64_t now_ns)
 
 int watchdog_timeout_ms(const struct watchdog *watchdog, uint64_t now_ns)
 {
-    if (watchdog->every_ns == 0)
-        return -1;
-    if (watchdog->due_ns <= now_ns)
-        return 0;
-    uint64_t left_ms = (watchdog->due_ns - now_ns - 1) / NS_PER_MS + 1;
-    return left_ms > INT_MAX ? INT_MAX : (int)left_ms;
+    return clock_ms_until(now_ns, watchdog->every_ns == 0 ? CLOCK_NEVER : watchdog->due_ns);
 }

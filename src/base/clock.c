@@ -2,6 +2,7 @@
 
 #include "base/quantity.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -44,6 +45,16 @@ int64_t clock_date_s(const struct clock *clock)
 uint64_t clock_wall_ns(const struct clock *clock)
 {
     return clock->wall_ns(clock->context);
+}
+
+int clock_ms_until(uint64_t now_ns, uint64_t due_ns)
+{
+    if (due_ns == CLOCK_NEVER)
+        return -1;
+    if (due_ns <= now_ns)
+        return 0;
+    uint64_t left_ms = (due_ns - now_ns - 1) / NS_PER_MS + 1;
+    return left_ms > INT_MAX ? INT_MAX : (int)left_ms;
 }
 
 /* The kernel's file holds a UUID: 32 hexadecimal digits, and hyphens. */

@@ -27,5 +27,10 @@ uint64_t clock_now_ns(const struct clock *clock);
 int64_t clock_date_s(const struct clock *clock);
 uint64_t clock_wall_ns(const struct clock *clock);
 
+/* How long to wait until then, for poll(2) and its like: in whole milliseconds, rounded up, 0 if
+ * it is past, -1 for CLOCK_NEVER. */
+#define CLOCK_NEVER UINT64_MAX
+int clock_ms_until(uint64_t now_ns, uint64_t due_ns);
+
 /* Which time the system is up, as 16 bytes; all zeros where the kernel does not say. */
 void clock_boot_id(uint8_t boot_id[CLOCK_BOOT_ID_BYTES]);

@@ -1,8 +1,48 @@
 #include "base/text.h"
 
-struct text text_begin(char *buffer, size_t size)
+#include "base/quote.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+struct text text_begin_cut(char *buffer, size_t size)
 {
-    return (struct text){.start = buffer, .at = buffer, .end = buffer + size};
+    struct text text = text_begin(buffer, size);
+    text.kind = TEXT_IS_CUT;
+    return text;
+}
+
+struct text text_begin_growing(void)
+{
+    return (struct text){.kind = TEXT_GROWS};
+}
+
+/* Twice as large as before, so that a long text is moved a few times only. */
+static bool grow(struct text *text, size_t len)
+{
+    enum { FIRST = 1024 };
+    size_t used = (size_t)(text->at - text->start), size = (size_t)(text->end - text->start);
+    size_t wanted = size == 0 ? FIRST : 2 * size;
+    if (wanted <= used + len)
+        wanted = used + len + 1;
+    char *grown = text->is_short ? NULL : realloc(text->start, wanted);
+    if (grown == NULL)
+        return false;
+    text->start = grown;
+    text->at = grown + used;
+    text->end = grown + wanted;
+    return true;
+}
+
+/* Where one piece is left out, all that would follow it is: nothing has room any more. */
+bool text_make_room(struct text *text, size_t len)
+{
+    assert(text->kind != TEXT_FITS);
+    if (text->kind == TEXT_GROWS && grow(text, len))
+        return true;
+    text->is_short = true;
+    text->end = text->at;
+    return false;
 }
 
 void text_string(struct text *text, const char *string)
@@ -32,26 +72,39 @@ void text_number(struct text *text, uint64_t number)
     text_bytes(text, digits + first, sizeof digits - first);
 }
 
-void text_json(struct text *text, const char *string, size_t len)
+/* Whether a byte of UTF-8 stands for itself. */
+static bool is_plain(char byte)
 {
-    text_literal(text, "\"");
-    for (size_t done = 0; done < len;) {
+    return byte != '"' && byte != '\\' && (unsigned char)byte >= ' ';
+}
+
+/* Nearly all is plain, and nothing beyond ASCII has to be escaped: so pieces, not characters. */
+__attribute__((always_inline)) static inline void json_part(struct text *text, const char *string,
+                                                            size_t len)
+{
+    for (size_t done = 0; done < len; done++) {
         size_t plain = 0;
-        while (done + plain < len && string[done + plain] != '"' && string[done + plain] != '\\' &&
-               (unsigned char)string[done + plain] >= ' ')
+        while (done + plain < len && is_plain(string[done + plain]))
             plain++;
         text_bytes(text, string + done, plain);
         done += plain;
         if (done == len)
-            break;
-        static const char hex[] = "0123456789abcdef";
-        unsigned char c = (unsigned char)string[done++];
-        char escape[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
-        if (c < ' ')
-            text_bytes(text, escape, sizeof escape);
-        else
-            text_bytes(text, (char[2]){'\\', (char)c}, 2);
+            return;
+        char escape[QUOTE_ESCAPE_MAX + 1];
+        size_t size = quote_escape((unsigned char)string[done], escape);
+        text_bytes(text, escape, size);
     }
+}
+
+void text_json_part(struct text *text, const char *string, size_t len)
+{
+    json_part(text, string, len);
+}
+
+void text_json(struct text *text, const char *string, size_t len)
+{
+    text_literal(text, "\"");
+    json_part(text, string, len);
     text_literal(text, "\"");
 }
 
@@ -60,4 +113,18 @@ size_t text_end(struct text *text)
     assert(text->at < text->end);
     *text->at = '\0';
     return (size_t)(text->at - text->start);
+}
+
+char *text_take(struct text *text, size_t *len)
+{
+    text_bytes(text, "", 0);
+    if (text->is_short) {
+        free(text->start);
+        return NULL;
+    }
+    *len = text_end(text);
+    char *trimmed = realloc(text->start, *len + 1); /* whoever keeps it may do so for long */
+    if (trimmed != NULL)
+        text->start = trimmed;
+    return text->start;
 }

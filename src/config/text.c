@@ -1,8 +1,8 @@
 #include "config/text.h"
 
+#include "base/quote.h"
 #include "limits/key.h"
 
-#include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -84,35 +84,12 @@ const char *config_shorten(const char *text, char shortened[CONFIG_SHORT_MAX])
     return shortened;
 }
 
-static uint32_t code_point(const char *bytes, size_t size)
-{
-    static const uint8_t lead_masks[] = {[1] = 0x7f, [2] = 0x1f, [3] = 0x0f, [4] = 0x07};
-    uint32_t c = (uint8_t)bytes[0] & lead_masks[size];
-    for (size_t i = 1; i < size; i++)
-        c = c << 6 | ((uint8_t)bytes[i] & 0x3f);
-    return c;
-}
-
-/* Whether YAML refuses the character, or reads it as a line end or a byte order mark. */
-static bool needs_number(uint32_t c)
-{
-    return c < 0x20 || (c >= 0x7f && c <= 0x9f) || c == 0x2028 || c == 0x2029 || c == 0xfeff ||
-           c == 0xfffe || c == 0xffff;
-}
-
 void config_write_quotable(FILE *out, const char *text, size_t len)
 {
-    for (size_t i = 0; i < len;) {
-        size_t size = announced_size(text[i]);
-        uint32_t c = code_point(text + i, size);
-        if (needs_number(c)) {
-            fprintf(out, "\\u%04" PRIx32, c);
-        } else {
-            if (c == '"' || c == '\\')
-                fputc('\\', out);
-            fwrite(text + i, 1, size, out);
-        }
-        i += size;
+    struct quoted quoted;
+    for (size_t at = 0; at < len; at += quoted.taken) {
+        quote_next(QUOTE_FOR_YAML, text + at, len - at, &quoted);
+        fwrite(quoted.bytes, 1, quoted.len, out);
     }
 }
 

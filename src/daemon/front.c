@@ -22,8 +22,7 @@ static int earlier(int a_ms, int b_ms)
 
 static int ms_until(uint64_t due_ns)
 {
-    uint64_t now = clock_now_ns(&clock_system);
-    return due_ns <= now ? 0 : (int)((due_ns - now + NS_PER_MS - 1) / NS_PER_MS);
+    return clock_ms_until(clock_now_ns(&clock_system), due_ns);
 }
 
 /* ---- accepting ---- */

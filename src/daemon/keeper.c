@@ -385,11 +385,8 @@ struct brain *keeper_open(struct keeper *keeper, const struct config *config,
 
 int keeper_timeout_ms(const struct keeper *keeper, uint64_t now_ns)
 {
-    if (keeper->file.descriptor < 0 || keeper->is_lost)
-        return -1;
-    if (keeper->look_due_ns <= now_ns)
-        return 0;
-    return (int)((keeper->look_due_ns - now_ns - 1) / NS_PER_MS + 1);
+    bool is_kept = keeper->file.descriptor >= 0 && !keeper->is_lost;
+    return clock_ms_until(now_ns, is_kept ? keeper->look_due_ns : CLOCK_NEVER);
 }
 
 const char *keeper_look(struct keeper *keeper, uint64_t now_ns)

@@ -85,7 +85,7 @@ static enum access_verdict judge_token(const struct access *access, const struct
 enum access_verdict access_judge(const struct access *access, const struct route *route,
                                  bool is_admin, bool admin_apart, const struct contract *contract)
 {
-    if (route->purpose == ROUTE_RELOAD && !admin_apart && !contract->admin_token.is_set)
+    if (route->is_guarded && !admin_apart && !contract->admin_token.is_set)
         return ACCESS_UNGUARDED;
     if (route->is_admin && admin_apart && !is_admin)
         return ACCESS_ADMIN_APART;

@@ -21,10 +21,11 @@
 /* A typical batch takes 13 times its length. */
 #define ARENA_FIRST_BYTES(len) (14 * (len) + 4096)
 
-/* Of the parse under way on this thread. jansson does not always tell when it was
- * refused memory. */
+/* Of the parse under way on this thread, if there is one. jansson does not always tell when it
+ * was refused memory. */
 static _Thread_local struct arena arena;
-static _Thread_local bool was_refused;
+static _Thread_local bool is_parsing, was_refused;
+static bool is_set_up;
 
 bool (*batch_json_has_no_memory)(void);
 
@@ -35,22 +36,39 @@ static bool has_no_memory(void)
 
 static void *take(size_t size)
 {
+    if (!is_parsing)
+        return malloc(size);
     void *piece = has_no_memory() ? NULL : arena_take(&arena, size);
     was_refused |= piece == NULL;
     return piece;
 }
 
-static void leave_to_arena(void *piece)
+/* The arena gives all back at once. */
+static void give_back(void *piece)
 {
-    (void)piece;
+    if (!is_parsing)
+        free(piece);
 }
 
-/* The allocator and the seed are the process's, and jansson guards neither from
- * other threads: they are set before there can be any. */
-__attribute__((constructor)) static void set_up_jansson(void)
+void batch_json_set_up(void)
 {
-    json_set_alloc_funcs(take, leave_to_arena);
+    json_set_alloc_funcs(take, give_back);
     json_object_seed(0);
+    is_set_up = true;
+}
+
+static void begin_parse(size_t len)
+{
+    assert(is_set_up && !is_parsing);
+    arena_init(&arena, ARENA_FIRST_BYTES(len), ARENA_MAX_BYTES);
+    was_refused = false;
+    is_parsing = true;
+}
+
+static void end_parse(void)
+{
+    is_parsing = false;
+    arena_release(&arena);
 }
 
 /* ---- faults ---- */
@@ -322,12 +340,11 @@ enum batch_json_result batch_json_parse(const char *bytes, size_t len, struct ba
     if (!begins_object(bytes, len))
         return BATCH_JSON_NO_BATCH;
     json_error_t error;
-    arena_init(&arena, ARENA_FIRST_BYTES(len), ARENA_MAX_BYTES);
-    was_refused = false;
+    begin_parse(len);
     json_t *root = json_loadb(bytes, len, JSON_REJECT_DUPLICATES, &error);
     enum batch_json_result result =
         root == NULL ? tell_error(&error, detail) : read_batch(root, len, batch, detail);
-    arena_release(&arena); /* and all that hangs from root */
+    end_parse(); /* root and all that hangs from it are gone */
     return result;
 }
 

@@ -19,6 +19,12 @@
 
 #define BATCH_JSON_BODY_MAX (1u << 20) /* bytes */
 
+/* Once, before a batch is parsed and before there is another thread: sets jansson's allocator
+ * and seed, which are the whole process's. While a batch is parsed, jansson's pieces are of an
+ * arena of that parse; any other use of jansson, on whatever thread, has malloc(3) and free(3)
+ * as ever. What lives longer than a parse must not come out of it. */
+void batch_json_set_up(void);
+
 struct batch_json {
     struct bucket_call *calls;
     uint32_t count; /* 1 to LIST_MAX */

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "ask/contract.h"
 #include "http/reply.h"
 
 /* Adds what the dialect says of the buckets. */

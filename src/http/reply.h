@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "ask/contract.h"
+#include "base/text.h"
 #include "brain/message.h"
 
 #include <stdbool.h>
@@ -27,8 +27,13 @@ struct reply_field {
     const char *value;
 };
 
+/* What to say instead if there is no memory to send a reply: what was decided or done, and
+ * of anything else that it cannot be told. */
+enum reply_terse { TERSE_ALLOWED, TERSE_DENIED, TERSE_DONE, TERSE_UNAVAILABLE, TERSE_COUNT };
+
 struct reply {
     unsigned status;
+    enum reply_terse terse;
     bool close;               /* the connection, after this */
     bool recurs;              /* the next one on the connection is likely to be much the same */
     const char *content_type; /* always the same pointer for the same type; NULL: no content */
@@ -46,28 +51,24 @@ struct reply {
 /* Media types: the same pointers always. */
 extern const char reply_type_json[], reply_type_problem[];
 
-/* A reply without fields, and with a body still to be written. */
+/* A reply without fields, TERSE_UNAVAILABLE, and with a body still to be written. */
 void reply_begin(struct reply *reply, unsigned status, const char *content_type);
+
+/* A text that is to be the body. */
+static inline struct text reply_begin_body(struct reply *reply)
+{
+    return text_begin(reply->body, sizeof reply->body);
+}
+
+static inline void reply_end_body(struct reply *reply, struct text *body)
+{
+    reply->body_len = text_end(body);
+}
+
+/* A reply whose body is a text that has grown. Where that found no memory it is a problem
+ * instead, of this status and detail. */
+void reply_take_body(struct reply *reply, unsigned status, const char *content_type,
+                     struct text *body, unsigned short_status, const char *short_detail);
 
 /* An error: application/problem+json (RFC 9457) whose detail says what to do. */
 void reply_problem(struct reply *reply, unsigned status, const char *detail);
-
-/* An answer to ALLOW, RESET, REFUND or STATUS, but not BUCKET_NO_SUCH_LIMIT. */
-void reply_bucket(struct reply *reply, const struct message *message, enum headers_dialect dialect);
-
-/* The same answer to a check's ALLOW: 200 without content, or `deny_status` and why,
- * which says nothing of the key: a proxy may pass it on to its client. */
-void reply_check(struct reply *reply, const struct bucket_answer *answer, unsigned deny_status,
-                 enum headers_dialect dialect);
-
-/* To a request that lacks what its check's key is made of. */
-void reply_check_missing(struct reply *reply, bool allows, unsigned deny_status);
-
-/* An answer to EACH, ALL or LIST that names no limit that does not exist. It cannot
- * fail, tokens having been taken: the room for its body is there before the brain is
- * asked, reply_list_room bytes from malloc, and becomes the reply's. */
-size_t reply_list_room(const struct list_question *ask);
-void reply_list(struct reply *reply, const struct message *message, char *room);
-
-/* An answer to DAEMON. */
-void reply_daemon(struct reply *reply, const struct daemon_answer *answer);

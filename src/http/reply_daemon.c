@@ -1,62 +1,70 @@
-#include "http/reply.h"
+#include "http/reply_daemon.h"
 
-#include "base/text.h"
+#include "base/quantity.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-static void print_json(FILE *out, const char *string)
-{
-    char quoted[6 * LIMIT_MATCH_MAX + 3];
-    struct text text = text_begin(quoted, sizeof quoted);
-    text_json(&text, string, strlen(string));
-    text_end(&text);
-    fputs(quoted, out);
-}
-
-static void print_terms(FILE *out, const struct bucket_terms *bucket)
+static void write_terms(struct text *body, const struct bucket_terms *bucket)
 {
     char rate[QUANTITY_TEXT_MAX];
     quantity_print_rate(&bucket->rate, rate);
-    fprintf(out, "\"burst\":%" PRIu64 ",\"rate\":\"%s\"", bucket->burst, rate);
+    text_literal(body, "\"burst\":");
+    text_number(body, bucket->burst);
+    text_literal(body, ",\"rate\":\"");
+    text_string(body, rate);
+    text_literal(body, "\"");
 }
 
-static void print_buckets(FILE *out, const struct allowance *allowance)
+static void write_buckets(struct text *body, const struct allowance *allowance)
 {
     if (allowance->count == 1 && allowance->bucket[0].name[0] == '\0') {
-        print_terms(out, &allowance->bucket[0]);
+        write_terms(body, &allowance->bucket[0]);
         return;
     }
-    fputs("\"buckets\":[", out);
+    text_literal(body, "\"buckets\":[");
     for (uint32_t i = 0; i < allowance->count; i++) {
-        fputs(i == 0 ? "{\"name\":" : ",{\"name\":", out);
-        print_json(out, allowance->bucket[i].name);
-        fputc(',', out);
-        print_terms(out, &allowance->bucket[i]);
-        fputc('}', out);
+        const char *name = allowance->bucket[i].name;
+        text_string(body, i == 0 ? "{\"name\":" : ",{\"name\":");
+        text_json(body, name, strlen(name));
+        text_literal(body, ",");
+        write_terms(body, &allowance->bucket[i]);
+        text_literal(body, "}");
     }
-    fputc(']', out);
+    text_literal(body, "]");
 }
 
-static void print_limit(FILE *out, const struct limit *limit)
+static void write_limit(struct text *body, const struct limit *limit)
 {
-    fprintf(out, "{\"name\":%s,\"match\":", limit->quoted_name);
+    text_literal(body, "{\"name\":");
+    text_string(body, limit->quoted_name);
+    text_literal(body, ",\"match\":");
     if (limit->match[0] == '\0')
-        fputs("null", out);
+        text_literal(body, "null");
     else
-        print_json(out, limit->match);
-    fputc(',', out);
-    print_buckets(out, &limit->allowance);
+        text_json(body, limit->match, strlen(limit->match));
+    text_literal(body, ",");
+    write_buckets(body, &limit->allowance);
     if (limit->shadow)
-        fputs(",\"shadow\":true", out);
-    if (limit->overrides_count > 0)
-        fprintf(out, ",\"overrides\":%" PRIu32, limit->overrides_count);
-    fputc('}', out);
+        text_literal(body, ",\"shadow\":true");
+    if (limit->overrides_count > 0) {
+        text_literal(body, ",\"overrides\":");
+        text_number(body, limit->overrides_count);
+    }
+    text_literal(body, "}");
 }
 
-static void print_counters(FILE *out, const struct brain_counters *counters)
+static void write_limits(struct text *body, const struct limits *limits)
+{
+    text_literal(body, "\"limits\":[");
+    for (uint32_t i = 0; i < limits->count; i++) {
+        if (i > 0)
+            text_literal(body, ",");
+        write_limit(body, &limits->limit[i]);
+    }
+    text_literal(body, "]");
+}
+
+static void write_counters(struct text *body, const struct brain_counters *counters)
 {
     enum { NOT_IN_STATUS, IN_STATUS };
     const struct {
@@ -68,43 +76,37 @@ static void print_counters(FILE *out, const struct brain_counters *counters)
         BRAIN_COUNTERS(X)
 #undef X
     };
-    const char *separator = "";
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        if (rows[i].status == IN_STATUS) {
-            fprintf(out, "%s\"%s\":%" PRIu64, separator, rows[i].name, rows[i].count);
-            separator = ",";
-        }
+    const char *separator = "\"";
+    text_literal(body, "\"counters\":{");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (rows[i].status != IN_STATUS)
+            continue;
+        text_string(body, separator);
+        text_string(body, rows[i].name);
+        text_literal(body, "\":");
+        text_number(body, rows[i].count);
+        separator = ",\"";
+    }
+    text_literal(body, "}");
 }
 
 void reply_daemon(struct reply *reply, const struct daemon_answer *answer)
 {
-    char *body = NULL;
-    size_t body_len = 0;
-    FILE *out = open_memstream(&body, &body_len);
-    if (out == NULL) {
-        reply_problem(reply, 503, "out of memory; try again");
-        return;
-    }
-    fprintf(out,
-            "{\"version\":\"" PACKAGE_VERSION "\",\"uptime_s\":%" PRIu64
-            ",\"keys\":%u,\"max_keys\":%u,\"when_full\":\"%s\",\"tick_ms\":%" PRIu64
-            ",\"limits\":[",
-            answer->uptime_ms / MS_PER_S, answer->keys, answer->max_keys,
-            when_full_names[answer->when_full], answer->limits->tick_ms);
-    for (uint32_t i = 0; i < answer->limits->count; i++) {
-        if (i > 0)
-            fputc(',', out);
-        print_limit(out, &answer->limits->limit[i]);
-    }
-    fputs("],\"counters\":{", out);
-    print_counters(out, &answer->counters);
-    fputs("}}\n", out);
-    if (fclose(out) != 0 || body == NULL) { /* glibc finds no room for its NUL in silence */
-        free(body);
-        reply_problem(reply, 503, "out of memory; try again");
-        return;
-    }
-    reply_begin(reply, 200, reply_type_json);
-    reply->large_body = body;
-    reply->body_len = body_len;
+    struct text body = text_begin_growing();
+    text_literal(&body, "{\"version\":\"" PACKAGE_VERSION "\",\"uptime_s\":");
+    text_number(&body, answer->uptime_ms / MS_PER_S);
+    text_literal(&body, ",\"keys\":");
+    text_number(&body, answer->keys);
+    text_literal(&body, ",\"max_keys\":");
+    text_number(&body, answer->max_keys);
+    text_literal(&body, ",\"when_full\":\"");
+    text_string(&body, when_full_names[answer->when_full]);
+    text_literal(&body, "\",\"tick_ms\":");
+    text_number(&body, answer->limits->tick_ms);
+    text_literal(&body, ",");
+    write_limits(&body, answer->limits);
+    text_literal(&body, ",");
+    write_counters(&body, &answer->counters);
+    text_literal(&body, "}\n");
+    reply_take_body(reply, 200, reply_type_json, &body, 503, "out of memory; try again");
 }

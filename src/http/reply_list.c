@@ -1,4 +1,4 @@
-#include "http/reply.h"
+#include "http/reply_list.h"
 
 #include "ask/answer_json.h"
 #include "base/text.h"
@@ -10,29 +10,44 @@
 
 /* ---- the policies that a list violated, each once ---- */
 
-#define SEEN_SLOTS 8192
-static_assert(SEEN_SLOTS >= 2 * LIST_MAX * BUCKETS_MAX && (SEEN_SLOTS & (SEEN_SLOTS - 1)) == 0,
+#define SEEN_SLOTS_MAX 8192
+static_assert(SEEN_SLOTS_MAX >= 2 * LIST_MAX * BUCKETS_MAX &&
+                  (SEEN_SLOTS_MAX & (SEEN_SLOTS_MAX - 1)) == 0,
               "open addressing, at most half full");
 
 /* Policy names by their text: overrides have names of their own that say the same. */
 struct seen {
-    const char *names[SEEN_SLOTS];
+    size_t mask;                       /* of so many slots less one as the list may need */
+    const char *names[SEEN_SLOTS_MAX]; /* those beyond are never touched */
 };
 
+/* Room for all policies of what is denied. */
+static void begin_seen(struct seen *seen, const struct list_question *ask)
+{
+    size_t policies = 0, slots = 2;
+    for (uint32_t i = 0; i < ask->count; i++)
+        if (!bucket_answer_allows(&ask->calls[i].answer))
+            policies += ask->calls[i].answer.allowance->count;
+    while (slots < 2 * policies)
+        slots *= 2;
+    seen->mask = slots - 1;
+    memset(seen->names, 0, slots * sizeof seen->names[0]);
+}
+
 /* FNV-1a will do: the names are the configuration's, not a caller's. */
-static size_t slot_of(const char *name)
+static size_t hash_of(const char *name)
 {
     uint64_t hash = 0xcbf29ce484222325;
     for (; *name != '\0'; name++)
         hash = (hash ^ (unsigned char)*name) * 0x100000001b3;
-    return (size_t)(hash ^ hash >> 32) & (SEEN_SLOTS - 1);
+    return (size_t)(hash ^ hash >> 32);
 }
 
 /* Whether a name is seen for the first time. */
 static bool see(struct seen *seen, const char *name)
 {
-    size_t slot = slot_of(name);
-    for (; seen->names[slot] != NULL; slot = (slot + 1) & (SEEN_SLOTS - 1))
+    size_t slot = hash_of(name) & seen->mask;
+    for (; seen->names[slot] != NULL; slot = (slot + 1) & seen->mask)
         if (seen->names[slot] == name || strcmp(seen->names[slot], name) == 0)
             return false;
     seen->names[slot] = name;
@@ -41,8 +56,9 @@ static bool see(struct seen *seen, const char *name)
 
 static void write_all_violated(struct text *body, const struct list_question *ask)
 {
-    struct seen seen = {0};
+    struct seen seen;
     const char *separator = "";
+    begin_seen(&seen, ask);
     text_literal(body, "[");
     for (uint32_t i = 0; i < ask->count; i++) {
         const struct bucket_answer *answer = &ask->calls[i].answer;
@@ -146,6 +162,9 @@ void reply_list(struct reply *reply, const struct message *message, char *room)
 {
     bool denied = message->kind == MESSAGE_ALL && !message->answer.list.allowed;
     reply_begin(reply, denied ? 429 : 200, denied ? reply_type_problem : reply_type_json);
+    /* Of EACH some may have been taken from: there is no short way to say which. */
+    if (message->kind == MESSAGE_ALL)
+        reply->terse = denied ? TERSE_DENIED : TERSE_ALLOWED;
     struct text body = text_begin(room, reply_list_room(&message->ask.list));
     if (denied) {
         reply_add_retry_after(reply, message->answer.list.retry_after_ms);

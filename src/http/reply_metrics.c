@@ -1,13 +1,18 @@
 #include "http/reply_metrics.h"
 
 #include "base/process.h"
-#include "http/route.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 const char reply_type_metrics[] = "text/plain; version=0.0.4; charset=utf-8";
+
+/* What is told, and what only a front-end knows of it. */
+struct told {
+    const struct metrics_answer *answer;
+    const struct route_table *routes;
+};
 
 /* A row of the table: a family and its samples, or one sample more. */
 struct row {
@@ -17,32 +22,32 @@ struct row {
     const char *labels;               /* in braces, or NULL */
     uint64_t (*value)(const struct metrics_answer *answer, const struct process *process);
     /* of OWN: in place of all that follows the family */
-    void (*print)(FILE *out, const char *name, const struct metrics_answer *answer);
+    void (*print)(FILE *out, const char *name, const struct told *told);
 };
 
 /* ---- rows that print their samples themselves ---- */
 
 /* A limit's name in quotes is a label's value as well: both escape '"' and '\', and
  * there is no other character in it that either would. */
-static void print_decisions(FILE *out, const char *name, const struct metrics_answer *answer)
+static void print_decisions(FILE *out, const char *name, const struct told *told)
 {
-    const struct limits *limits = answer->daemon.limits;
+    const struct limits *limits = told->answer->daemon.limits;
     for (uint32_t i = 0; i < limits->count; i++)
         for (int j = 0; j < DECISION_COUNT; j++)
             fprintf(out, "%s{limit=%s,result=\"%s\"} %" PRIu64 "\n", name,
                     limits->limit[i].quoted_name, decision_names[j],
-                    answer->meters.decisions[i][j]);
+                    told->answer->meters.decisions[i][j]);
 }
 
-static void print_requests(FILE *out, const char *name, const struct metrics_answer *answer)
+static void print_requests(FILE *out, const char *name, const struct told *told)
 {
-    for (unsigned route = 0; route_number_path(route) != NULL; route++)
+    for (unsigned route = 0; route_path(told->routes, route) != NULL; route++)
         for (unsigned i = 0; i < TALLY_STATUSES; i++) {
             unsigned status = TALLY_STATUS_MIN + i;
-            uint64_t count = answer->meters.requests[tally_cell(route, status)];
+            uint64_t count = told->answer->meters.requests[tally_cell(route, status)];
             if (count > 0)
                 fprintf(out, "%s{route=\"%s\",status=\"%u\"} %" PRIu64 "\n", name,
-                        route_number_path(route), status, count);
+                        route_path(told->routes, route), status, count);
         }
 }
 
@@ -62,14 +67,14 @@ static void histogram(FILE *out, const char *name, const struct histogram *histo
     fprintf(out, "%s_count %" PRIu64 "\n", name, below);
 }
 
-static void print_decision_ns(FILE *out, const char *name, const struct metrics_answer *answer)
+static void print_decision_ns(FILE *out, const char *name, const struct told *told)
 {
-    histogram(out, name, &answer->meters.decision_ns, &meters_decision_bounds_ns, NS_PER_S);
+    histogram(out, name, &told->answer->meters.decision_ns, &meters_decision_bounds_ns, NS_PER_S);
 }
 
-static void print_batch_size(FILE *out, const char *name, const struct metrics_answer *answer)
+static void print_batch_size(FILE *out, const char *name, const struct told *told)
 {
-    histogram(out, name, &answer->meters.batch_size, &meters_batch_bounds, 1);
+    histogram(out, name, &told->answer->meters.batch_size, &meters_batch_bounds, 1);
 }
 
 /* ---- the values of the others ---- */
@@ -116,13 +121,13 @@ static void print_sample(FILE *out, const char *name, const struct row *row, uin
         fprintf(out, "%" PRIu64 "\n", value);
 }
 
-static void print_rows(FILE *out, const struct metrics_answer *answer)
+static void print_rows(FILE *out, const struct told *told)
 {
     const struct process process = process_look();
     const char *name = NULL;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const struct row *row = &rows[i];
-        uint64_t value = row->value == NULL ? 0 : row->value(answer, &process);
+        uint64_t value = row->value == NULL ? 0 : row->value(told->answer, &process);
         if ((row->family == NULL && !row->is_same_family) || value == PROCESS_UNKNOWN)
             continue;
         if (row->family != NULL) {
@@ -130,13 +135,14 @@ static void print_rows(FILE *out, const struct metrics_answer *answer)
             fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, row->help, name, row->kind);
         }
         if (row->print != NULL)
-            row->print(out, name, answer);
+            row->print(out, name, told);
         else
             print_sample(out, name, row, value);
     }
 }
 
-void reply_metrics(struct reply *reply, const struct metrics_answer *answer)
+void reply_metrics(struct reply *reply, const struct metrics_answer *answer,
+                   const struct route_table *routes)
 {
     char *body = NULL;
     size_t body_len = 0;
@@ -145,7 +151,8 @@ void reply_metrics(struct reply *reply, const struct metrics_answer *answer)
         reply_problem(reply, 503, "out of memory; try again");
         return;
     }
-    print_rows(out, answer);
+    const struct told told = {answer, routes};
+    print_rows(out, &told);
     if (fclose(out) != 0 || body == NULL) { /* glibc finds no room for its NUL in silence */
         free(body);
         reply_problem(reply, 503, "out of memory; try again");

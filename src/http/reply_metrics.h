@@ -10,7 +10,9 @@
 
 #include "brain/meters.h"
 #include "http/reply.h"
+#include "http/route.h"
 
 extern const char reply_type_metrics[];
 
-void reply_metrics(struct reply *reply, const struct metrics_answer *answer);
+void reply_metrics(struct reply *reply, const struct metrics_answer *answer,
+                   const struct route_table *routes);

@@ -27,16 +27,14 @@
 
 struct request {
     unsigned method;           /* METHOD_ bit; 0 until known */
+    unsigned route_number;     /* see route.h */
     const struct route *route; /* NULL: no such path */
-    unsigned seen;             /* PARAMETER_ bits that have had a value */
+    unsigned seen;             /* the route's parameters that have had a value, a bit each */
     unsigned fault_status;     /* of the first thing wrong with the parameters; 0: nothing yet */
     char detail[REPLY_DETAIL_MAX];
     struct message message;
-    struct daemon_answer daemon_answer;
-    struct metrics_answer *metrics; /* of METRICS, from malloc, or NULL */
-    struct keys_question keys_ask;  /* of KEYS */
-    uint64_t keys_cursor;
-    struct keys_answer *keys;    /* likewise, from malloc, or NULL */
+    void *room; /* for a large answer, from malloc, or NULL; and its bytes */
+    size_t room_bytes;
     enum access_verdict verdict; /* set when the header has arrived */
     size_t target_len;           /* bytes of the raw target */
     size_t target_parameters;    /* in its query */
@@ -46,15 +44,22 @@ struct request {
     size_t reply_size;     /* of a large reply, until that has been sent */
     size_t counted;        /* of request_held, by whoever counts it for all */
     bool is_list;
+    bool key_is_private;          /* the log must not show it as it is */
     struct batch_json list;       /* if it is one */
     struct request *next_in_turn; /* while it waits for its turn */
-    struct reload_report reload;  /* of RELOAD */
     char *list_room;              /* for the reply to it, until that is written */
-    struct {
-        unsigned deny_status;
-        bool is_missing, missing_allows;
-        bool key_is_private; /* the log must not show it as it is */
-    } check;                 /* of route_check */
+    union {                       /* the route's own: no other touches it */
+        struct daemon_answer daemon;
+        struct {
+            struct keys_question ask;
+            uint64_t cursor;
+        } keys;
+        struct {
+            unsigned deny_status;
+            bool is_missing, missing_allows;
+        } check;
+        struct reload_report reload;
+    } own;
     char key[KEY_MAX + 1];
     char limit_name[LIMIT_NAME_MAX + 1];
     union {
@@ -63,13 +68,17 @@ struct request {
     };
 };
 
-/* Begins a request from its raw target: path, "?", query; NUL-terminated. */
-void request_begin(struct request *request, const char *target);
+/* What only the front-end that serves a request can tell of itself, for replies. */
+struct serving {
+    const struct route_table *routes;
+    enum headers_dialect headers;
+    bool draining;
+    uint64_t waited_ns;               /* for the last answer of the state thread */
+    uint64_t (*log_lines_lost)(void); /* so far; NULL: nothing is logged */
+};
 
-/* Of route_check, when the header has arrived: finds the check that the path names,
- * and makes the key. path: of the raw target; asked: with the suffix still to be set. */
-void request_check(struct request *request, const struct contract *contract, const char *path,
-                   struct check_request asked);
+/* Begins a request from its raw target: path, "?", query; NUL-terminated. */
+void request_begin(struct request *request, const struct route_table *routes, const char *target);
 
 /* The most bytes of body that this request may have. content_type: NULL if there is none. */
 size_t request_body_max(const struct request *request, const char *content_type);
@@ -86,14 +95,27 @@ void request_add_body(struct request *request, const char *bytes, size_t len);
  * the reply says what is wrong. content_type: NULL if there was none. */
 bool request_finish(struct request *request, const char *content_type);
 
-/* Whether it asks about health: its reply is of reply_health.h. */
-bool request_is_health(const struct request *request);
-
 /* Whether an answered message is to be asked once more: the answer is added to. */
-bool request_asks_again(const struct request *request);
+static inline bool request_asks_again(const struct request *request)
+{
+    return request->route->asks_again != NULL && request->route->asks_again(request);
+}
+
+/* Whether it is replied to, with route->reply_stalled, even while the state thread is silent. */
+static inline bool request_bears_no_stall(const struct request *request)
+{
+    return request->route != NULL && request->route->reply_stalled != NULL;
+}
+
+/* What a request costs in a turn: see route->cost. */
+static inline size_t request_cost(const struct request *request)
+{
+    const struct route *route = request->route;
+    return route == NULL || route->cost == NULL ? 0 : route->cost(request);
+}
 
 /* Writes the reply to an answered message. */
-void request_reply(struct request *request, enum headers_dialect dialect);
+void request_reply(struct request *request, const struct serving *serving);
 
 /* Bytes that a request holds besides itself, now. */
 size_t request_held(const struct request *request);

@@ -1,5 +1,7 @@
 #include "limits/limits.h"
 
+#include "base/text.h"
+
 #include <assert.h>
 #include <fnmatch.h>
 #include <inttypes.h>
@@ -19,28 +21,21 @@ struct limits *limits_new(uint32_t capacity, uint64_t tick_ms)
 
 /* ---- texts made once, for answers to point to ---- */
 
-/* Appends text with '"' and '\' escaped; where it ends. */
-static char *escape(char *to, const char *text)
-{
-    for (; *text != '\0'; text++) {
-        if (*text == '"' || *text == '\\')
-            *to++ = '\\';
-        *to++ = *text;
-    }
-    return to;
-}
-
-/* A text of up to three parts in quotes, escaped, from malloc; NULL: no memory. */
+/* A text of up to three parts in quotes, escaped, from malloc; NULL: no memory. What takes more
+ * than a backslash there, control characters, is in none of them. */
 static char *quote(const char *first, const char *second, const char *third)
 {
-    char *quoted = malloc(2 * (strlen(first) + strlen(second) + strlen(third)) + 3);
+    const char *const parts[] = {first, second, third};
+    size_t size = 2 * (strlen(first) + strlen(second) + strlen(third)) + 3;
+    char *quoted = malloc(size);
     if (quoted == NULL)
         return NULL;
-    char *at = quoted;
-    *at++ = '"';
-    at = escape(escape(escape(at, first), second), third);
-    *at++ = '"';
-    *at = '\0';
+    struct text text = text_begin(quoted, size);
+    text_literal(&text, "\"");
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        text_json_part(&text, parts[i], strlen(parts[i]));
+    text_literal(&text, "\"");
+    text_end(&text);
     return quoted;
 }
 

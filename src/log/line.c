@@ -1,10 +1,10 @@
 #include "log/line.h"
 
+#include "base/quote.h"
+#include "base/text.h"
 #include "base/utf8.h"
 
 #include <assert.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 
 /* Of texts that are not ours. */
@@ -19,59 +19,41 @@ void log_text_own(struct log_text *text, const char *string)
     text->len += len;
 }
 
-/* false: there is no room. */
-static bool append(struct log_text *text, const char *bytes, size_t len)
+/* The rest of a line that texts that are not ours may fill. */
+static struct text begin_foreign(struct log_text *line)
 {
-    if (text->len + len > FOREIGN_END)
-        return false;
-    memcpy(text->bytes + text->len, bytes, len);
-    text->len += len;
-    return true;
+    size_t room = line->len < FOREIGN_END ? FOREIGN_END - line->len : 0;
+    return text_begin_cut(line->bytes + line->len, room + 1);
 }
 
-/* Whether a character must not be shown as it is: a control character (C0, DEL, C1),
- * a separator of lines or paragraphs, or one that turns the direction of writing. */
-static bool can_forge(uint32_t c)
+static void end_foreign(struct log_text *line, const struct text *text)
 {
-    return c < 0x20 || (c >= 0x7f && c <= 0x9f) || (c >= 0x2028 && c <= 0x202e) ||
-           (c >= 0x2066 && c <= 0x2069) || c == 0x200e || c == 0x200f || c == 0x061c;
+    line->len += (size_t)(text->at - text->start);
 }
 
-void log_text_plain(struct log_text *text, const char *bytes, size_t len)
+void log_text_plain(struct log_text *line, const char *bytes, size_t len)
 {
-    for (size_t at = 0; at < len;) {
+    struct text text = begin_foreign(line);
+    for (size_t at = 0; at < len && !text.is_short;) {
         uint32_t c = 0;
         size_t size = utf8_decode(bytes + at, len - at, &c);
-        bool is_shown = size > 0 && !can_forge(c);
-        if (!append(text, is_shown ? bytes + at : "?", is_shown ? size : 1))
-            return;
+        bool is_shown = size > 0 && !quote_can_forge(c);
+        text_bytes(&text, is_shown ? bytes + at : "?", is_shown ? size : 1);
         at += size > 0 ? size : 1;
     }
+    end_foreign(line, &text);
 }
 
-/* All that must be escaped is in the basic plane. */
-static bool append_quoted(struct log_text *text, const char *bytes, size_t size, uint32_t c)
+void log_text_quoted(struct log_text *line, const char *bytes, size_t len)
 {
-    char escape[8];
-    if (size == 0)
-        return append(text, "\\ufffd", 6);
-    if (c == '"' || c == '\\')
-        return append(text, (char[2]){'\\', (char)c}, 2);
-    if (!can_forge(c))
-        return append(text, bytes, size);
-    snprintf(escape, sizeof escape, "\\u%04x", (unsigned)(c & 0xffff));
-    return append(text, escape, 6);
-}
-
-void log_text_quoted(struct log_text *text, const char *bytes, size_t len)
-{
-    log_text_own(text, "\"");
-    for (size_t at = 0; at < len;) {
-        uint32_t c = 0;
-        size_t size = utf8_decode(bytes + at, len - at, &c);
-        if (!append_quoted(text, bytes + at, size, c))
-            break;
-        at += size > 0 ? size : 1;
+    log_text_own(line, "\"");
+    struct text text = begin_foreign(line);
+    for (size_t at = 0; at < len && !text.is_short;) {
+        struct quoted quoted;
+        quote_next(QUOTE_FOR_LINES, bytes + at, len - at, &quoted);
+        text_bytes(&text, quoted.bytes, quoted.len);
+        at += quoted.taken;
     }
-    log_text_own(text, "\"");
+    end_foreign(line, &text);
+    log_text_own(line, "\"");
 }

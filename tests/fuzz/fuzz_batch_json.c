@@ -86,6 +86,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char detail[REPLY_DETAIL_MAX] = "";
     struct batch_json batch;
+    static bool is_set_up;
+    if (!is_set_up)
+        batch_json_set_up();
+    is_set_up = true;
     if (size > BATCH_JSON_BODY_MAX)
         return 0;
     switch (batch_json_parse((const char *)data, size, &batch, detail)) {

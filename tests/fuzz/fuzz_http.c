@@ -7,10 +7,11 @@
  *
  * An input is a byte of flags, then what the client sends.
  */
+#include "actor/reload.h"
 #include "brain/brain.h"
 #include "fuzz/fuzz.h"
 #include "fuzz/replies.h"
-#include "actor/reload.h"
+#include "http/batch.h"
 #include "http/wire/http.h"
 #include "support/ask_brain.h"
 #include "support/plain_limit.h"
@@ -120,6 +121,7 @@ static void set_up(void)
 {
     struct contract *contract = contract_new(HEADERS_IETF);
     FUZZ_REQUIRE(contract != NULL);
+    batch_json_set_up();
     add_check(contract, "web", "api:{header:X-Api-Key}", false);
     add_check(contract, "all", "{client_ip} {method} {host}{path}", true);
     add_limits();

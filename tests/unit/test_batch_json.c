@@ -5,6 +5,7 @@
 #include "support/dice.h"
 #include "support/unit.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -437,6 +438,26 @@ static void every_piece_of_memory_can_be_refused(void **state)
     batch_json_has_no_memory = NULL;
 }
 
+/* ---- whoever else uses jansson ---- */
+
+static void other_values_live_beside_batches(void **state)
+{
+    (void)state;
+    json_t *before = json_loads("{\"a\": [1, \"b\"]}", 0, NULL);
+    assert_non_null(before);
+    assert_int_equal(parse(GOOD), BATCH_JSON_OK);
+    batch_json_release(&batch);
+    json_t *after = json_loads("{\"a\": [1, \"b\"]}", 0, NULL);
+    assert_int_equal(parse("{\"requests\""), BATCH_JSON_BAD);
+    assert_true(json_equal(before, after));
+    assert_int_equal(json_object_set_new(before, "c", json_string("grows")), 0);
+    char *text = json_dumps(before, JSON_COMPACT | JSON_SORT_KEYS);
+    assert_string_equal(text, "{\"a\":[1,\"b\"],\"c\":\"grows\"}");
+    free(text);
+    json_decref(before);
+    json_decref(after);
+}
+
 /* ---- whatever comes ---- */
 
 static void mutate(struct dice *dice)
@@ -535,8 +556,10 @@ int main(void)
         cmocka_unit_test(deep_bodies_are_refused),
         cmocka_unit_test(a_body_cut_short_anywhere_is_refused),
         cmocka_unit_test(every_piece_of_memory_can_be_refused),
+        cmocka_unit_test(other_values_live_beside_batches),
         cmocka_unit_test(no_piece_is_larger_than_memory),
         cmocka_unit_test(mutated_batches_are_fit_to_ask_or_refused),
     };
+    batch_json_set_up();
     return cmocka_run_group_tests_name("batch_json", tests, NULL, NULL);
 }

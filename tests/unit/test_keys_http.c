@@ -1,6 +1,6 @@
 /* Keys over HTTP: from a target to a question, and from an answer to JSON. */
-#include "http/reply_keys.h"
 #include "http/request.h"
+#include "http/routes/table.h"
 #include "support/unit.h"
 
 #include <assert.h>
@@ -8,6 +8,7 @@
 #include <string.h>
 
 static struct request request; /* too large for the stack of a test */
+static const struct serving serving = {.routes = &route_table};
 
 static int release(void **unused)
 {
@@ -19,7 +20,7 @@ static int release(void **unused)
 static bool parse(const char *method, const char *target)
 {
     request_release(&request);
-    request_begin(&request, target);
+    request_begin(&request, &route_table, target);
     request.method = method_parse(method);
     return request_finish(&request, NULL);
 }
@@ -28,7 +29,7 @@ static const struct keys_question *expect_question(const char *target)
 {
     assert_true(parse("GET", target));
     assert_int_equal(request.message.kind, MESSAGE_KEYS);
-    assert_ptr_equal(request.message.answer.keys, request.keys);
+    assert_ptr_equal(request.message.answer.keys, request.room);
     return request.message.ask.keys;
 }
 
@@ -40,7 +41,7 @@ static void good_requests_become_questions(void **unused)
     assert_null(ask->limit_name);
     assert_int_equal(ask->sort, KEYS_IN_TABLE);
     assert_int_equal(ask->count, 100);
-    assert_int_equal(request.keys->cursor, KEYS_CURSOR_BEGIN);
+    assert_int_equal(request.message.answer.keys->cursor, KEYS_CURSOR_BEGIN);
 
     ask = expect_question("/keys?count=1000&prefix=a+%2F%C3%A4&limit=api&sort=remaining"
                           "&cursor=0123456789abcdef");
@@ -50,7 +51,7 @@ static void good_requests_become_questions(void **unused)
     assert_memory_equal(ask->limit_name, "api", 3);
     assert_int_equal(ask->sort, KEYS_BY_REMAINING);
     assert_int_equal(ask->count, 1000);
-    assert_int_equal(request.keys->cursor, 0x0123456789abcdef);
+    assert_int_equal(request.message.answer.keys->cursor, 0x0123456789abcdef);
 
     assert_int_equal(expect_question("/keys?prefix=")->prefix_len, 0);
     assert_int_equal(expect_question("/keys?sort=denied&count=1")->sort, KEYS_BY_DENIED);
@@ -138,7 +139,7 @@ static void bad_requests_say_what_to_do(void **unused)
             strstr(request.detail, refusals[i].detail) == NULL)
             fail_msg("%s %s: %u \"%s\"", refusals[i].method, refusals[i].target,
                      good ? 200 : request.reply.status, request.detail);
-        assert_null(request.keys);
+        assert_null(request.room);
     }
 }
 
@@ -146,7 +147,7 @@ static void bad_requests_say_what_to_do(void **unused)
 
 static void put_key(const char *key, size_t key_len, const char *limit, uint64_t number)
 {
-    struct keys_answer *answer = request.keys;
+    struct keys_answer *answer = request.message.answer.keys;
     struct keys_entry *entry = &answer->entry[answer->found];
     answer->order[answer->found] = (uint16_t)answer->found;
     answer->found++;
@@ -166,7 +167,7 @@ static void put_key(const char *key, size_t key_len, const char *limit, uint64_t
 
 static void expect_body(const char *body)
 {
-    request_reply(&request, HEADERS_IETF);
+    request_reply(&request, &serving);
     assert_int_equal(request.reply.status, 200);
     assert_int_equal(request.reply.body_len, strlen(body));
     assert_memory_equal(request.reply.large_body, body, strlen(body));
@@ -177,18 +178,18 @@ static void a_reply_is_one_line_of_json(void **unused)
 {
     (void)unused;
     expect_question("/keys");
-    request.keys->result = KEYS_ENDED;
-    request.keys->tracked = 7;
-    request.keys->looked_at = 7;
-    request.keys->denied_over_ms = 61000;
+    request.message.answer.keys->result = KEYS_ENDED;
+    request.message.answer.keys->tracked = 7;
+    request.message.answer.keys->looked_at = 7;
+    request.message.answer.keys->denied_over_ms = 61000;
     expect_body("{\"keys\":[],\"cursor\":null,\"looked_at\":7,\"tracked\":7,"
                 "\"denied_over_ms\":61000}\n");
 
     expect_question("/keys");
-    request.keys->result = KEYS_FULL;
-    request.keys->cursor = 0xfedcba9876543210;
-    request.keys->tracked = 7;
-    request.keys->denied_over_ms = 0;
+    request.message.answer.keys->result = KEYS_FULL;
+    request.message.answer.keys->cursor = 0xfedcba9876543210;
+    request.message.answer.keys->tracked = 7;
+    request.message.answer.keys->denied_over_ms = 0;
     put_key("a\"\\/\xc3\xa4\xe2\x80\xa8\xf0\x9f\x98\x80", 13, "\"api\"", 3);
     put_key("b", 1, "default", UINT64_MAX);
     expect_body("{\"keys\":[{\"key\":\"a\\\"\\\\/\xc3\xa4\xe2\x80\xa8\xf0\x9f\x98\x80\","
@@ -210,14 +211,15 @@ static void the_longest_reply_has_room(void **unused)
     memset(key, '"', sizeof key);
     memset(limit, '\\', LIMIT_NAME_MAX);
     expect_question("/keys?count=1000");
-    request.keys->result = KEYS_GOES_ON;
-    request.keys->looks = KEYS_LOOKS_MAX;
-    request.keys->cursor = request.keys->looked_at = request.keys->denied_over_ms = UINT64_MAX;
-    request.keys->tracked = UINT32_MAX;
+    request.message.answer.keys->result = KEYS_GOES_ON;
+    request.message.answer.keys->looks = KEYS_LOOKS_MAX;
+    request.message.answer.keys->cursor = request.message.answer.keys->looked_at =
+        request.message.answer.keys->denied_over_ms = UINT64_MAX;
+    request.message.answer.keys->tracked = UINT32_MAX;
     for (unsigned i = 0; i < KEYS_COUNT_MAX + KEYS_PLACE_MAX; i++)
         put_key(key, sizeof key, limit, UINT64_MAX);
     assert_false(request_asks_again(&request));
-    request_reply(&request, HEADERS_IETF);
+    request_reply(&request, &serving);
     assert_int_equal(request.reply.status, 200);
     assert_true(request.reply.body_len > 1000 * 2 * KEY_MAX);
     assert_int_equal(request_held(&request), request.reply.body_len); /* and no more */
@@ -228,22 +230,22 @@ static void it_is_asked_again_until_there_is_enough(void **unused)
 {
     (void)unused;
     expect_question("/keys?count=2");
-    request.keys->result = KEYS_GOES_ON;
-    request.keys->looks = 1;
+    request.message.answer.keys->result = KEYS_GOES_ON;
+    request.message.answer.keys->looks = 1;
     assert_true(request_asks_again(&request));
-    request.keys->found = 2;
+    request.message.answer.keys->found = 2;
     assert_false(request_asks_again(&request));
-    request.keys->found = 1;
-    request.keys->looks = KEYS_LOOKS_MAX;
+    request.message.answer.keys->found = 1;
+    request.message.answer.keys->looks = KEYS_LOOKS_MAX;
     assert_false(request_asks_again(&request));
-    request.keys->looks = 1;
-    request.keys->result = KEYS_ENDED;
+    request.message.answer.keys->looks = 1;
+    request.message.answer.keys->result = KEYS_ENDED;
     assert_false(request_asks_again(&request));
 
     expect_question("/keys?count=2&sort=remaining");
-    request.keys->result = KEYS_GOES_ON;
-    request.keys->looks = 1;
-    request.keys->found = 2;
+    request.message.answer.keys->result = KEYS_GOES_ON;
+    request.message.answer.keys->looks = 1;
+    request.message.answer.keys->found = 2;
     assert_true(request_asks_again(&request));
     assert_true(parse("GET", "/status"));
     assert_false(request_asks_again(&request));
@@ -256,9 +258,9 @@ static void what_the_brain_refuses_is_a_fault(void **unused)
     static const char *const details[] = {"begin again without one", "no limit named \\\"gone\\\""};
     for (size_t i = 0; i < LENGTH(results); i++) {
         expect_question("/keys?limit=gone&cursor=0123456789abcdef");
-        request.keys->result = results[i];
+        request.message.answer.keys->result = results[i];
         assert_false(request_asks_again(&request));
-        request_reply(&request, HEADERS_IETF);
+        request_reply(&request, &serving);
         assert_int_equal(request.reply.status, 400);
         request.reply.body[request.reply.body_len] = '\0';
         assert_non_null(strstr(request.reply.body, details[i]));

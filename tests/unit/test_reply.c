@@ -1,5 +1,8 @@
 /* Replies: what each answer says, to the byte, and that the longest fits. */
-#include "http/reply.h"
+#include "http/reply_daemon.h"
+#include "http/reply_list.h"
+#include "http/request.h"
+#include "http/routes/table.h"
 #include "limits/key.h"
 #include "support/unit.h"
 
@@ -18,7 +21,7 @@
 enum { PLAIN, NAMED, SEVERAL, TRIAL, QUOTED };
 
 static struct limits *limits;
-static struct reply reply; /* too large for the stack of a test */
+static struct request request; /* too large for the stack of a test */
 
 static void add_limit(const struct limit_terms *terms)
 {
@@ -128,13 +131,50 @@ static struct bucket_answer with_override(struct bucket_answer answer, int overr
 }
 
 static struct message bucket_message(enum message_kind kind, const char *key, uint64_t tokens,
-                                 struct bucket_answer answer)
+                                     struct bucket_answer answer)
 {
     return (struct message){
         .kind = kind,
         .ask.bucket = {.key = key, .key_len = strlen(key), .tokens = tokens},
         .answer.bucket = answer,
     };
+}
+
+/* ---- what the routes say to them ---- */
+
+static void say(const struct route *route, const struct message *message,
+                enum headers_dialect dialect)
+{
+    request.route = route;
+    request.message = *message;
+    request_reply(&request, &(struct serving){.routes = &route_table, .headers = dialect});
+}
+
+static void say_bucket(const struct message *message, enum headers_dialect dialect)
+{
+    static const struct route *const routes[] = {
+        [MESSAGE_ALLOW] = &route_allow,
+        [MESSAGE_RESET] = &route_reset,
+        [MESSAGE_REFUND] = &route_refund,
+        [MESSAGE_STATUS] = &route_status,
+    };
+    say(routes[message->kind], message, dialect);
+}
+
+static void say_check(const struct bucket_answer *answer, unsigned deny_status,
+                      enum headers_dialect dialect)
+{
+    struct message message = bucket_message(MESSAGE_ALLOW, "k", 1, *answer);
+    request.own.check.deny_status = deny_status;
+    say(&route_check, &message, dialect);
+}
+
+static void say_check_missing(bool allows, unsigned deny_status)
+{
+    struct message message = {.kind = MESSAGE_MISSING, .ask.missing_allows = allows};
+    request.own.check.missing_allows = allows;
+    request.own.check.deny_status = deny_status;
+    say(&route_check, &message, HEADERS_IETF);
 }
 
 /* ---- what is expected ---- */
@@ -144,34 +184,35 @@ static void expect_fields(const char *expected)
 {
     char found[4096];
     size_t len = 0;
-    for (uint32_t i = 0; i < reply.fields_count; i++)
-        len += (size_t)snprintf(found + len, sizeof found - len, "%s: %s\n", reply.fields[i].name,
-                                reply.fields[i].value);
+    for (uint32_t i = 0; i < request.reply.fields_count; i++)
+        len += (size_t)snprintf(found + len, sizeof found - len, "%s: %s\n",
+                                request.reply.fields[i].name, request.reply.fields[i].value);
     found[len] = '\0';
     assert_string_equal(found, expected);
 }
 
 static void expect_reply(unsigned status, const char *content_type, const char *body)
 {
-    const char *found = reply.large_body != NULL ? reply.large_body : reply.body;
-    assert_int_equal(reply.status, status);
-    assert_int_equal(reply.content_type == NULL, content_type == NULL);
+    const char *found =
+        request.reply.large_body != NULL ? request.reply.large_body : request.reply.body;
+    assert_int_equal(request.reply.status, status);
+    assert_int_equal(request.reply.content_type == NULL, content_type == NULL);
     if (content_type != NULL)
-        assert_ptr_equal(reply.content_type, content_type);
-    assert_int_equal(reply.body_len, strlen(body));
-    if (memcmp(found, body, reply.body_len) != 0)
-        fail_msg("%.*s\nis said, not: %s", (int)reply.body_len, found, body);
-    assert_false(reply.close);
-    assert_null(reply.allow);
+        assert_ptr_equal(request.reply.content_type, content_type);
+    assert_int_equal(request.reply.body_len, strlen(body));
+    if (memcmp(found, body, request.reply.body_len) != 0)
+        fail_msg("%.*s\nis said, not: %s", (int)request.reply.body_len, found, body);
+    assert_false(request.reply.close);
+    assert_null(request.reply.allow);
 }
 
 /* An answer to ALLOW for one token of "k". */
 static void expect_allow(struct bucket_answer answer, unsigned status, const char *body)
 {
     struct message message = bucket_message(MESSAGE_ALLOW, "k", 1, answer);
-    reply_bucket(&reply, &message, HEADERS_NONE);
+    say_bucket(&message, HEADERS_NONE);
     expect_reply(status, status == 200 ? reply_type_json : reply_type_problem, body);
-    assert_true(reply.recurs);
+    assert_true(request.reply.recurs);
 }
 
 static void expect_status(struct bucket_answer answer, const char *body)
@@ -179,7 +220,7 @@ static void expect_status(struct bucket_answer answer, const char *body)
     static const enum message_kind alike[] = {MESSAGE_STATUS, MESSAGE_RESET, MESSAGE_REFUND};
     for (size_t i = 0; i < LENGTH(alike); i++) {
         struct message message = bucket_message(alike[i], "k", 1, answer);
-        reply_bucket(&reply, &message, HEADERS_NONE);
+        say_bucket(&message, HEADERS_NONE);
         expect_reply(200, reply_type_json, body);
         expect_fields("");
     }
@@ -235,7 +276,7 @@ static void keys_and_names_are_escaped(void **state)
 {
     (void)state;
     struct message message = bucket_message(MESSAGE_ALLOW, "a\"\\\xc3\xa9", 0, denied(QUOTED));
-    reply_bucket(&reply, &message, HEADERS_IETF);
+    say_bucket(&message, HEADERS_IETF);
     expect_reply(429, reply_type_problem,
                  QUOTA_EXCEEDED
                  "429,\"violated-policies\":[\"say \\\"hi\\\" \\\\\"],\"allowed\":false,"
@@ -337,9 +378,9 @@ static void expect_dialect(enum headers_dialect dialect, struct bucket_answer an
                            const char *fields)
 {
     struct message message = bucket_message(MESSAGE_ALLOW, "k", 1, answer);
-    reply_bucket(&reply, &message, dialect);
+    say_bucket(&message, dialect);
     expect_fields(fields);
-    reply_check(&reply, &answer, 403, dialect);
+    say_check(&answer, 403, dialect);
     expect_fields(fields);
 }
 
@@ -405,12 +446,12 @@ static void a_name_is_always_the_same_pointer(void **state)
         struct bucket_answer answer = denied(PLAIN);
         struct message message = bucket_message(MESSAGE_ALLOW, "k", 1, answer);
         const char *names[REPLY_FIELDS_MAX] = {0};
-        reply_bucket(&reply, &message, dialect);
-        for (uint32_t i = 0; i < reply.fields_count; i++)
-            names[i] = reply.fields[i].name;
-        reply_check(&reply, &answer, 403, dialect);
-        for (uint32_t i = 0; i < reply.fields_count; i++)
-            assert_ptr_equal(reply.fields[i].name, names[i]);
+        say_bucket(&message, dialect);
+        for (uint32_t i = 0; i < request.reply.fields_count; i++)
+            names[i] = request.reply.fields[i].name;
+        say_check(&answer, 403, dialect);
+        for (uint32_t i = 0; i < request.reply.fields_count; i++)
+            assert_ptr_equal(request.reply.fields[i].name, names[i]);
     }
 }
 
@@ -428,7 +469,7 @@ static void retry_after_is_whole_seconds_at_least_one(void **state)
     for (size_t i = 0; i < LENGTH(rounded); i++) {
         struct bucket_answer answer = denied(PLAIN);
         answer.retry_after_ms = rounded[i].ms;
-        reply_check(&reply, &answer, 429, HEADERS_NONE);
+        say_check(&answer, 429, HEADERS_NONE);
         expect_fields(rounded[i].field);
     }
 }
@@ -439,11 +480,11 @@ static void checks_allow_without_content(void **state)
 {
     (void)state;
     struct bucket_answer answer = allowed(PLAIN);
-    reply_check(&reply, &answer, 403, HEADERS_IETF);
+    say_check(&answer, 403, HEADERS_IETF);
     expect_reply(200, NULL, "");
-    assert_true(reply.recurs);
+    assert_true(request.reply.recurs);
     answer = denied(TRIAL);
-    reply_check(&reply, &answer, 403, HEADERS_NONE);
+    say_check(&answer, 403, HEADERS_NONE);
     expect_reply(200, NULL, "");
     expect_fields("");
 }
@@ -452,13 +493,13 @@ static void checks_deny_with_the_status_chosen(void **state)
 {
     (void)state;
     struct bucket_answer answer = denied(PLAIN);
-    reply_check(&reply, &answer, 403, HEADERS_NONE);
+    say_check(&answer, 403, HEADERS_NONE);
     expect_reply(403, reply_type_problem,
                  QUOTA_EXCEEDED "403,\"violated-policies\":[\"default\"],"
                                 "\"retry_after_ms\":1301}\n");
     expect_fields("Retry-After: 2\n");
     answer = exceeding(PLAIN);
-    reply_check(&reply, &answer, 599, HEADERS_NONE);
+    say_check(&answer, 599, HEADERS_NONE);
     expect_reply(599, reply_type_problem,
                  QUOTA_EXCEEDED "599,\"violated-policies\":[\"default\"],"
                                 "\"retry_after_ms\":null}\n");
@@ -483,13 +524,50 @@ static void checks_without_a_key_say_so(void **state)
                  "request lacks what the key of this check is made of; see its key in the "
                  "configuration, and what the proxy passes on\"}\n",
                  titles[i].title, titles[i].status);
-        reply_check_missing(&reply, false, titles[i].status);
+        say_check_missing(false, titles[i].status);
         expect_reply(titles[i].status, reply_type_problem, body);
         expect_fields("");
     }
-    reply_check_missing(&reply, true, 403);
+    say_check_missing(true, 403);
     expect_reply(200, NULL, "");
     expect_fields("");
+}
+
+/* ---- without memory ---- */
+
+static void what_was_decided_can_be_told_without_memory(void **state)
+{
+    (void)state;
+    struct bucket_answer yes = allowed(PLAIN), no = denied(PLAIN), trial = denied(TRIAL);
+    struct bucket_answer none = {.result = BUCKET_NO_SUCH_LIMIT};
+    const struct {
+        enum message_kind kind;
+        const struct bucket_answer *answer;
+        enum reply_terse terse;
+    } cases[] = {
+        {MESSAGE_ALLOW, &yes, TERSE_ALLOWED},      {MESSAGE_ALLOW, &no, TERSE_DENIED},
+        {MESSAGE_ALLOW, &trial, TERSE_ALLOWED},    {MESSAGE_ALLOW, &none, TERSE_UNAVAILABLE},
+        {MESSAGE_RESET, &yes, TERSE_DONE},         {MESSAGE_REFUND, &no, TERSE_DONE},
+        {MESSAGE_RESET, &none, TERSE_UNAVAILABLE}, {MESSAGE_REFUND, &none, TERSE_UNAVAILABLE},
+        {MESSAGE_STATUS, &yes, TERSE_UNAVAILABLE},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct message message = bucket_message(cases[i].kind, "k", 1, *cases[i].answer);
+        request.fault_status = 0;
+        say_bucket(&message, HEADERS_IETF);
+        assert_int_equal(request.reply.terse, cases[i].terse);
+    }
+    request.fault_status = 0;
+    say_check(&yes, 403, HEADERS_IETF);
+    assert_int_equal(request.reply.terse, TERSE_ALLOWED);
+    say_check(&no, 403, HEADERS_IETF);
+    assert_int_equal(request.reply.terse, TERSE_DENIED);
+    say_check(&none, 403, HEADERS_IETF);
+    assert_int_equal(request.reply.terse, TERSE_UNAVAILABLE);
+    say_check_missing(true, 403);
+    assert_int_equal(request.reply.terse, TERSE_ALLOWED);
+    say_check_missing(false, 403);
+    assert_int_equal(request.reply.terse, TERSE_DENIED);
 }
 
 /* ---- lists ---- */
@@ -511,15 +589,15 @@ static void write_list(const struct message *message)
 {
     char *room = malloc(reply_list_room(&message->ask.list));
     assert_non_null(room);
-    reply_list(&reply, message, room);
-    assert_false(reply.recurs);
+    reply_list(&request.reply, message, room);
+    assert_false(request.reply.recurs);
 }
 
 static void expect_list(const struct message *message, unsigned status, const char *body)
 {
     write_list(message);
     expect_reply(status, status == 200 ? reply_type_json : reply_type_problem, body);
-    free(reply.large_body);
+    free(request.reply.large_body);
 }
 
 #define ALLOWED_ITEM                                                                               \
@@ -542,6 +620,7 @@ static void each_of_a_list_has_its_result(void **state)
     expect_fields("");
     message.ask.list.count = 1;
     expect_list(&message, 200, "{\"results\":[" ALLOWED_ITEM "]}\n");
+    assert_int_equal(request.reply.terse, TERSE_UNAVAILABLE); /* which ones has no short way */
 }
 
 static void all_of_a_list_is_allowed(void **state)
@@ -552,6 +631,7 @@ static void all_of_a_list_is_allowed(void **state)
     expect_list(&message, 200,
                 "{\"allowed\":true,\"results\":[" ALLOWED_ITEM "," ALLOWED_ITEM "]}\n");
     expect_fields("");
+    assert_int_equal(request.reply.terse, TERSE_ALLOWED);
 }
 
 /* What is on trial is not allowed either when something else is denied. */
@@ -580,6 +660,7 @@ static void all_of_a_list_is_denied(void **state)
                 "\"retry_after_ms\":2500,\"results\":[" HELD_BACK_AND_TRIAL_ITEMS DENIED_ITEM
                 "]}\n");
     expect_fields("Retry-After: 3\n");
+    assert_int_equal(request.reply.terse, TERSE_DENIED);
 
     message.ask.list.count = 5;
     message.answer.list.retry_after_ms = RETRY_NEVER;
@@ -587,9 +668,9 @@ static void all_of_a_list_is_denied(void **state)
     static const char frame[] =
         QUOTA_EXCEEDED "429,\"violated-policies\":[\"default\",\"api/hour\"],\"allowed\":false,"
                        "\"retry_after_ms\":null,\"results\":[";
-    assert_memory_equal(reply.large_body, frame, sizeof frame - 1);
+    assert_memory_equal(request.reply.large_body, frame, sizeof frame - 1);
     expect_fields("");
-    free(reply.large_body);
+    free(request.reply.large_body);
 }
 
 static void a_list_of_keys_has_their_status(void **state)
@@ -617,10 +698,10 @@ static void the_daemon_lists_its_limits(void **state)
                                    .when_full = WHEN_FULL_DENY,
                                    .limits = limits};
     answer.counters.allowed = 7;
-    reply_daemon(&reply, &answer);
-    assert_int_equal(reply.status, 200);
-    assert_ptr_equal(reply.content_type, reply_type_json);
-    assert_int_equal(reply.body_len, strlen(reply.large_body));
+    reply_daemon(&request.reply, &answer);
+    assert_int_equal(request.reply.status, 200);
+    assert_ptr_equal(request.reply.content_type, reply_type_json);
+    assert_int_equal(request.reply.body_len, strlen(request.reply.large_body));
     static const char start[] =
         "{\"version\":\"" PACKAGE_VERSION "\",\"uptime_s\":61,\"keys\":3,\"max_keys\":1000,"
         "\"when_full\":\"deny\",\"tick_ms\":100,\"limits\":["
@@ -633,10 +714,51 @@ static void the_daemon_lists_its_limits(void **state)
         "{\"name\":\"trial\",\"match\":null,\"burst\":10,\"rate\":\"1/s\",\"shadow\":true},"
         "{\"name\":\"say \\\"hi\\\" \\\\\",\"match\":null,\"burst\":3,\"rate\":\"1/s\"}"
         "],\"counters\":{\"allowed\":7,\"denied\":0,";
-    if (strncmp(reply.large_body, start, sizeof start - 1) != 0)
-        fail_msg("%s\nis said, not: %s...", reply.large_body, start);
+    if (strncmp(request.reply.large_body, start, sizeof start - 1) != 0)
+        fail_msg("%s\nis said, not: %s...", request.reply.large_body, start);
     expect_fields("");
-    free(reply.large_body);
+    free(request.reply.large_body);
+}
+
+/* ---- reloads ---- */
+
+static void expect_reload(const struct reload_report *report, unsigned status, const char *says)
+{
+    request.own.reload = *report;
+    say(&route_reload, &(struct message){0}, HEADERS_IETF);
+    const char *body =
+        request.reply.large_body != NULL ? request.reply.large_body : request.reply.body;
+    assert_int_equal(request.reply.status, status);
+    assert_int_equal(request.reply.body_len, strlen(body));
+    if (strstr(body, says) == NULL)
+        fail_msg("%s\nis said, not: %s", body, says);
+    free(request.reply.large_body);
+}
+
+static void a_reload_says_how_it_went(void **state)
+{
+    (void)state;
+    static char plain[] = "c", quoted[] = "a \"b\"";
+    static struct reload_fault faults[] = {{0, 0, quoted}, {3, 14, plain}};
+    struct reload_report report = {.limits = 7};
+    expect_reload(&report, 200, "{\"status\":\"reloaded\",\"limits\":7}\n");
+    report.outcome = RELOAD_NO_FILE;
+    expect_reload(&report, 409, "runs without a configuration file");
+    report.outcome = RELOAD_NO_MEMORY;
+    expect_reload(&report, 503, "out of memory; all is as it was, try again");
+    report.outcome = RELOAD_DRAINING;
+    expect_reload(&report, 503, "draining: allowd is about to end");
+    report = (struct reload_report){
+        .outcome = RELOAD_FAULTY, .faults_found = 1, .faults_count = 1, .faults = faults};
+    expect_reload(&report, 422, "the configuration has 1 fault; mend it");
+    report.faults_found = 3;
+    report.faults_count = 2;
+    expect_reload(
+        &report, 422,
+        "{\"type\":\"about:blank\",\"title\":\"Unprocessable Content\",\"status\":422,"
+        "\"detail\":\"the configuration has 3 faults; mend it and reload again, all is as "
+        "it was\",\"faults\":[{\"line\":null,\"column\":null,\"text\":\"a \\\"b\\\"\"},"
+        "{\"line\":3,\"column\":14,\"text\":\"c\"}]}\n");
 }
 
 /* ---- the longest ---- */
@@ -700,13 +822,13 @@ static void the_longest_answer_fits(void **state)
             struct bucket_answer answer = longest_answer(longest, BUCKET_TABLE_FULL);
             struct message message =
                 bucket_message(MESSAGE_ALLOW, so_many_quotes(KEY_MAX), UINT64_MAX, answer);
-            reply_bucket(&reply, &message, dialect);
-            assert_in_range(reply.body_len, 2500, sizeof reply.body - 1);
-            assert_int_equal(reply.body_len, strlen(reply.body));
+            say_bucket(&message, dialect);
+            assert_in_range(request.reply.body_len, 2500, sizeof request.reply.body - 1);
+            assert_int_equal(request.reply.body_len, strlen(request.reply.body));
             assert_true(strlen(answer.allowance->policy) < REPLY_POLICY_MAX);
             message.kind = MESSAGE_STATUS;
-            reply_bucket(&reply, &message, dialect);
-            reply_check(&reply, &answer, 599, dialect);
+            say_bucket(&message, dialect);
+            say_check(&answer, 599, dialect);
         }
     limits_release(longest);
 }
@@ -729,8 +851,9 @@ static void the_longest_list_fits(void **state)
             message.answer.list.allowed = false;
             message.answer.list.retry_after_ms = UINT64_MAX - 1;
             write_list(&message);
-            assert_in_range(reply.body_len, count * 1900, reply_list_room(&message.ask.list) - 1);
-            free(reply.large_body);
+            assert_in_range(request.reply.body_len, count * 1900,
+                            reply_list_room(&message.ask.list) - 1);
+            free(request.reply.large_body);
         }
     limits_release(longest);
 }
@@ -759,7 +882,7 @@ static void a_thousand_limits_are_violated_once_each(void **state)
     struct message message = list_of(MESSAGE_ALL, calls, LIST_MAX);
     message.answer.list.allowed = false;
     write_list(&message);
-    char *policies = strstr(reply.large_body, "[\"limit 0/a\",\"limit 0/b\",");
+    char *policies = strstr(request.reply.large_body, "[\"limit 0/a\",\"limit 0/b\",");
     assert_non_null(policies);
     char *end = strstr(policies, ",\"limit 499/d\"],\"allowed\":false,");
     assert_non_null(end);
@@ -767,7 +890,7 @@ static void a_thousand_limits_are_violated_once_each(void **state)
     for (char *at = policies; at <= end; at++)
         commas += *at == ',';
     assert_int_equal(commas, LIST_MAX / 2 * BUCKETS_MAX - 1);
-    free(reply.large_body);
+    free(request.reply.large_body);
     limits_release(many);
 }
 
@@ -789,11 +912,13 @@ int main(void)
         cmocka_unit_test(checks_allow_without_content),
         cmocka_unit_test(checks_deny_with_the_status_chosen),
         cmocka_unit_test(checks_without_a_key_say_so),
+        cmocka_unit_test(what_was_decided_can_be_told_without_memory),
         cmocka_unit_test(each_of_a_list_has_its_result),
         cmocka_unit_test(all_of_a_list_is_allowed),
         cmocka_unit_test(all_of_a_list_is_denied),
         cmocka_unit_test(a_list_of_keys_has_their_status),
         cmocka_unit_test(the_daemon_lists_its_limits),
+        cmocka_unit_test(a_reload_says_how_it_went),
         cmocka_unit_test(the_longest_answer_fits),
         cmocka_unit_test(the_longest_list_fits),
         cmocka_unit_test(a_thousand_limits_are_violated_once_each),

@@ -1,6 +1,8 @@
 /* Requests: targets and forms become messages, or errors that say what to do. */
+#include "http/batch.h"
 #include "http/fault_text.h"
-#include "http/request_parts.h"
+#include "http/request.h"
+#include "http/routes/table.h"
 #include "support/failing.h"
 #include "support/unit.h"
 
@@ -12,7 +14,7 @@ static struct request request; /* too large for the stack of a test */
 
 static bool parse(const char *method, const char *target, const char *body, const char *type)
 {
-    request_begin(&request, target);
+    request_begin(&request, &route_table, target);
     request.method = method_parse(method);
     if (body != NULL)
         request_add_body(&request, body, strlen(body));
@@ -191,11 +193,11 @@ static void expect_refusal(unsigned status, const char *says)
 static void a_check_whose_limit_is_gone_is_to_be_tried_again(void **state)
 {
     (void)state;
-    request_begin(&request, "/check/edge");
+    request_begin(&request, &route_table, "/check/edge");
     assert_ptr_equal(request.route, &route_check);
     request.message.kind = MESSAGE_ALLOW;
     request.message.answer.bucket.result = BUCKET_NO_SUCH_LIMIT;
-    request_reply(&request, HEADERS_IETF);
+    request_reply(&request, &(struct serving){.routes = &route_table});
     expect_refusal(503, "the check's limit is being taken away by a reload; try again");
 }
 
@@ -210,6 +212,23 @@ static void a_request_that_finds_no_memory_is_to_be_tried_again(void **state)
         assert_true(failing_end());
         expect_refusal(503, "out of memory; try again");
     }
+    assert_true(parse("GET", "/keys", NULL, NULL));
+    request.message.answer.keys->result = KEYS_ENDED;
+    failing_at(FAILING_ALLOCATION, 1);
+    request_reply(&request, &(struct serving){.routes = &route_table});
+    assert_true(failing_end());
+    assert_int_equal(request.reply.status, 503);
+    assert_int_equal(request_held(&request), 0);
+
+    assert_true(parse("POST", "/reload", NULL, NULL));
+    assert_int_equal(request.message.kind, MESSAGE_RELOAD);
+    request.message.answer.reload->outcome = RELOAD_FAULTY;
+    failing_at(FAILING_ALLOCATION, 1);
+    request_reply(&request, &(struct serving){.routes = &route_table});
+    assert_true(failing_end());
+    assert_int_equal(request.reply.status, 422);
+    assert_non_null(strstr(request.reply.body, "there is no memory to say where"));
+
     unsigned shortages = 0;
     for (bool failed = true; failed; shortages += failed) {
         failing_at(FAILING_ALLOCATION, shortages + 1);
@@ -226,7 +245,7 @@ static void a_request_that_finds_no_memory_is_to_be_tried_again(void **state)
 static void a_long_body_has_room_of_its_own(void **state)
 {
     (void)state;
-    request_begin(&request, "/allow");
+    request_begin(&request, &route_table, "/allow");
     assert_true(request_expect_body(&request, REQUEST_BODY_MAX));
     assert_null(request.long_body);
     failing_at(FAILING_MMAP, 1);
@@ -253,5 +272,6 @@ int main(void)
         cmocka_unit_test(a_request_that_finds_no_memory_is_to_be_tried_again),
         cmocka_unit_test(a_long_body_has_room_of_its_own),
     };
+    batch_json_set_up();
     return cmocka_run_group_tests_name("request", tests, NULL, NULL);
 }

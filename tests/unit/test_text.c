@@ -1,9 +1,12 @@
-/* Text: numbers and JSON strings. */
+/* Text: numbers, JSON strings and quoting; texts that fit, grow, or are cut. */
+#include "base/quote.h"
 #include "base/text.h"
+#include "support/failing.h"
 #include "support/unit.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void expect_number(uint64_t number, const char *expected)
@@ -64,12 +67,146 @@ static void pieces_follow_each_other(void **state)
     assert_string_equal(buffer, "a=1,bc");
 }
 
+static void a_text_grows_as_it_must(void **state)
+{
+    (void)state;
+    static char piece[3000];
+    size_t len = 0, expected = 0;
+    memset(piece, 'x', sizeof piece);
+    struct text text = text_begin_growing();
+    for (size_t size = 0; size <= sizeof piece; size += 7) {
+        text_bytes(&text, piece, size);
+        expected += size;
+    }
+    char *whole = text_take(&text, &len);
+    assert_non_null(whole);
+    assert_int_equal(len, expected);
+    assert_int_equal(strspn(whole, "x"), expected);
+    assert_int_equal(whole[len], '\0');
+    free(whole);
+
+    text = text_begin_growing();
+    whole = text_take(&text, &len);
+    assert_non_null(whole);
+    assert_int_equal(len, 0);
+    assert_string_equal(whole, "");
+    free(whole);
+}
+
+/* Whichever allocation fails: a text without its middle would be another text. */
+static void a_text_that_finds_no_memory_is_none(void **state)
+{
+    (void)state;
+    static char piece[3000];
+    for (unsigned nth = 1; nth <= 2; nth++) {
+        size_t len = 7;
+        struct text text = text_begin_growing();
+        failing_at(FAILING_ALLOCATION, nth);
+        text_literal(&text, "begin");
+        text_bytes(&text, piece, sizeof piece);
+        text_literal(&text, "end");
+        assert_true(failing_end());
+        text_literal(&text, "more");
+        assert_null(text_take(&text, &len));
+        assert_int_equal(len, 7);
+    }
+    size_t len = 0;
+    struct text text = text_begin_growing();
+    text_literal(&text, "all");
+    failing_at(FAILING_ALLOCATION, 1); /* what would trim it */
+    char *whole = text_take(&text, &len);
+    assert_true(failing_end());
+    assert_string_equal(whole, "all");
+    free(whole);
+}
+
+static void a_text_is_cut_where_a_piece_has_no_room(void **state)
+{
+    (void)state;
+    char buffer[8];
+    struct text text = text_begin_cut(buffer, sizeof buffer);
+    text_literal(&text, "abcde");
+    text_literal(&text, "");
+    assert_false(text.is_short);
+    text_literal(&text, "fgh");
+    assert_true(text.is_short);
+    text_literal(&text, "f");
+    text_literal(&text, "");
+    assert_int_equal(text.at - text.start, 5);
+    text = text_begin_cut(buffer, sizeof buffer);
+    text_literal(&text, "abcdefg");
+    assert_false(text.is_short);
+    assert_int_equal(text_end(&text), 7);
+    assert_string_equal(buffer, "abcdefg");
+}
+
+static void bytes_are_a_string_or_not(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t len;
+        const char *string;
+        bool is_it;
+    } cases[] = {
+        {"", 0, "", true},         {"key", 3, "key", true},    {"keys", 3, "key", true},
+        {"key", 3, "keys", false}, {"keys", 4, "key", false},  {"kez", 3, "key", false},
+        {"\0", 1, "", false},      {"key\0", 4, "key", false}, {"", 0, "k", false},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++)
+        assert_int_equal(text_is(cases[i].bytes, cases[i].len, cases[i].string), cases[i].is_it);
+}
+
+static void expect_quoted(enum quote_reader reader, const char *text, const char *expected)
+{
+    char buffer[64] = "";
+    struct text found = text_begin(buffer, sizeof buffer);
+    struct quoted quoted;
+    for (size_t at = 0, len = strlen(text); at < len; at += quoted.taken) {
+        quote_next(reader, text + at, len - at, &quoted);
+        text_bytes(&found, quoted.bytes, quoted.len);
+    }
+    text_end(&found);
+    assert_string_equal(buffer, expected);
+}
+
+/* What each reader must not be shown as it is; test_log_text and tests/conf show more. */
+static void quotes_are_for_a_reader(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *for_json, *for_lines, *for_yaml;
+    } cases[] = {
+        {"a/z~", "a/z~", "a/z~", "a/z~"},
+        {"\"\\", "\\\"\\\\", "\\\"\\\\", "\\\"\\\\"},
+        {"\n\x1f", "\\u000a\\u001f", "\\u000a\\u001f", "\\u000a\\u001f"},
+        {"\x7f", "\x7f", "\\u007f", "\\u007f"},
+        {"\xc2\x85", "\xc2\x85", "\\u0085", "\\u0085"},              /* next line */
+        {"\xe2\x80\xa8", "\xe2\x80\xa8", "\\u2028", "\\u2028"},      /* line separator */
+        {"\xe2\x80\xae", "\xe2\x80\xae", "\\u202e", "\xe2\x80\xae"}, /* right to left */
+        {"\xef\xbb\xbf", "\xef\xbb\xbf", "\xef\xbb\xbf", "\\ufeff"}, /* byte order mark */
+        {"\xef\xbf\xbf", "\xef\xbf\xbf", "\xef\xbf\xbf", "\\uffff"},
+        {"\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80"},
+        {"\xff", "\xff", "\\ufffd", "\xff"},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        expect_quoted(QUOTE_FOR_JSON, cases[i].text, cases[i].for_json);
+        expect_quoted(QUOTE_FOR_LINES, cases[i].text, cases[i].for_lines);
+        expect_quoted(QUOTE_FOR_YAML, cases[i].text, cases[i].for_yaml);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_are_decimal),
         cmocka_unit_test(strings_are_escaped_as_json_wants),
         cmocka_unit_test(pieces_follow_each_other),
+        cmocka_unit_test(a_text_grows_as_it_must),
+        cmocka_unit_test(a_text_that_finds_no_memory_is_none),
+        cmocka_unit_test(a_text_is_cut_where_a_piece_has_no_room),
+        cmocka_unit_test(bytes_are_a_string_or_not),
+        cmocka_unit_test(quotes_are_for_a_reader),
     };
     return cmocka_run_group_tests_name("text", tests, NULL, NULL);
 }

@@ -1,8 +1,7 @@
 /* Turns: so much a turn, first come, first served. */
+#include "http/routes/table.h"
 #include "http/wire/turns.h"
 #include "support/unit.h"
-
-#include <string.h>
 
 enum { COUNT = 10 };
 
@@ -13,7 +12,7 @@ static void fill(struct turns *turns, unsigned lists, size_t bytes)
 {
     turns_init(turns);
     for (unsigned i = 0; i < lists; i++) {
-        requests[i].route = route_find("/allow", strlen("/allow"));
+        requests[i].route = &route_allow;
         requests[i].body_len = bytes;
         turns_add(turns, &requests[i]);
     }
@@ -38,7 +37,7 @@ static void a_turn_takes_as_many_as_it_may(void **state)
 {
     (void)state;
     struct turns turns;
-    fill(&turns, COUNT, TURNS_COST_MAX / 4);
+    fill(&turns, COUNT, ROUTE_COST_TURN / 4);
     expect_next(&turns, 0, 4);
     turns_begin(&turns);
     expect_next(&turns, 4, 8);
@@ -52,7 +51,7 @@ static void the_first_goes_however_long(void **state)
 {
     (void)state;
     struct turns turns;
-    fill(&turns, 3, TURNS_COST_MAX + 1);
+    fill(&turns, 3, ROUTE_COST_TURN + 1);
     for (unsigned i = 0; i < 3; i++) {
         expect_next(&turns, i, i + 1);
         turns_begin(&turns);
@@ -64,7 +63,7 @@ static void none_is_overtaken(void **state)
 {
     (void)state;
     struct turns turns;
-    fill(&turns, 5, TURNS_COST_MAX / 2 + 1);
+    fill(&turns, 5, ROUTE_COST_TURN / 2 + 1);
     for (unsigned i = 0; i < 4; i++) {
         expect_next(&turns, i, i + 1);
         requests[5 + i].body_len = 1;
@@ -89,37 +88,37 @@ static void whoever_leaves_is_out(void **state)
     }
 }
 
-static size_t cost_of(const char *path, unsigned seen, size_t body_len)
+static size_t cost_of(const char *target, size_t body_len)
 {
-    struct request request = {
-        .route = route_find(path, strlen(path)),
-        .seen = seen,
-        .body_len = body_len,
-    };
-    return turns_cost(&request);
+    static struct request request;
+    request_begin(&request, &route_table, target);
+    request.body_len = body_len;
+    return request_cost(&request);
 }
 
 static void what_is_quick_needs_no_turn(void **state)
 {
     (void)state;
-    assert_int_equal(cost_of("/nothing", 0, 0), 0);
-    assert_int_equal(cost_of("/allow", PARAMETER_KEY, 0), 0);
-    assert_int_equal(cost_of("/allow", 0, 512), 0);
-    assert_int_equal(cost_of("/status", PARAMETER_KEY, 0), 0);
-    assert_int_equal(cost_of("/reset", PARAMETER_KEY, 4096), 0);
-    assert_int_equal(cost_of("/healthz", 0, 0), 0);
-    assert_int_equal(cost_of("/readyz", 0, 0), 0);
-    assert_int_equal(cost_of("/reload", 0, 0), 0);
+    assert_int_equal(cost_of("/nothing", 0), 0);
+    assert_int_equal(cost_of("/allow?key=a", 0), 0);
+    assert_int_equal(cost_of("/allow", 512), 0);
+    assert_int_equal(cost_of("/status?key=a", 0), 0);
+    assert_int_equal(cost_of("/status?nothing=a", 0), 0);
+    assert_int_equal(cost_of("/reset?key=a", 4096), 0);
+    assert_int_equal(cost_of("/healthz", 0), 0);
+    assert_int_equal(cost_of("/readyz", 0), 0);
+    assert_int_equal(cost_of("/reload", 0), 0);
+    assert_int_equal(cost_of("/check/edge", 4096), 0);
 }
 
 static void what_takes_long_does(void **state)
 {
     (void)state;
-    assert_int_equal(cost_of("/allow", 0, 513), 513);
-    assert_int_equal(cost_of("/status", 0, 1000), 1000);
-    assert_in_range(cost_of("/keys", 0, 0), TURNS_COST_MAX / 8, TURNS_COST_MAX / 2);
-    assert_in_range(cost_of("/status", 0, 0), 1, TURNS_COST_MAX / 4);
-    assert_int_equal(cost_of("/metrics", 0, 0), TURNS_COST_MAX);
+    assert_int_equal(cost_of("/allow", 513), 513);
+    assert_int_equal(cost_of("/status", 1000), 1000);
+    assert_in_range(cost_of("/keys", 0), ROUTE_COST_TURN / 8, ROUTE_COST_TURN / 2);
+    assert_in_range(cost_of("/status", 0), 1, ROUTE_COST_TURN / 4);
+    assert_int_equal(cost_of("/metrics", 0), ROUTE_COST_TURN);
 }
 
 int main(void)

@@ -1,8 +1,5 @@
-#include "http/reply_health.h"
-#include "http/reply_reload.h"
 #include "http/wire/fields.h"
 #include "http/wire/parts.h"
-#include "log/log.h"
 
 #include <assert.h>
 #include <string.h>
@@ -27,11 +24,11 @@ static_assert(REPLY_POLICY_MAX + REPLY_VALUES_MAX + 256 <= REPLY_HEADER_MAX,
  * target before that is cut up, and what it returns is the request's context. */
 void *on_target(void *context, const char *target, struct MHD_Connection *connection)
 {
+    struct http *http = context;
     struct client *client =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
-    (void)context;
     client_move(client, CLIENT_BEGUN);
-    request_begin(&client->request, target);
+    request_begin(&client->request, http->serving.routes, target);
     return client;
 }
 
@@ -57,53 +54,20 @@ void on_completed(void *context, struct MHD_Connection *connection, void **clien
 
 /* ---- replies ---- */
 
-/* What to say of a request when there is no memory to say it well: what was
- * decided or done, and of anything else that it cannot be told. */
-static enum http_terse terse_of(const struct client *client)
-{
-    const struct request *request = &client->request;
-    if (client->state != CLIENT_ANSWERED || request->fault_status != 0)
-        return TERSE_UNAVAILABLE;
-    switch (request->message.kind) {
-    case MESSAGE_ALLOW:
-    case MESSAGE_ALL:
-    case MESSAGE_MISSING:
-        return request->reply.status == 200 ? TERSE_ALLOWED : TERSE_DENIED;
-    case MESSAGE_RESET:
-    case MESSAGE_REFUND:
-        return TERSE_DONE;
-    case MESSAGE_STATUS:
-    case MESSAGE_EACH: /* some may have been taken from: there is no short way to say which */
-    case MESSAGE_LIST:
-    case MESSAGE_DAEMON:
-    case MESSAGE_METRICS:
-    case MESSAGE_KEYS:
-    case MESSAGE_RELOAD_FAILED:
-    case MESSAGE_STATE_LOST:
-    case MESSAGE_LIMITS:
-    case MESSAGE_TALLY:
-    case MESSAGE_RELOAD:
-    case MESSAGE_STOP:
-        break;
-    }
-    return TERSE_UNAVAILABLE;
-}
-
 static enum MHD_Result send_reply(struct http *http, struct MHD_Connection *connection,
                                   struct client *client)
 {
     struct reply *reply = &client->request.reply;
     unsigned status = reply->status;
-    if (http_response_queue(&client->response, connection, reply, reply->close || http->draining) !=
-        MHD_YES) {
-        enum http_terse terse = terse_of(client);
-        if (http_terse_queue(&http->terse, terse, connection) != MHD_YES)
+    if (http_response_queue(&client->response, connection, reply,
+                            reply->close || http->serving.draining) != MHD_YES) {
+        if (http_terse_queue(&http->terse, reply->terse, connection) != MHD_YES)
             return MHD_NO;
-        status = http_terse_status(terse);
+        status = http_terse_status(reply->terse);
     }
     client_move(client, client->state == CLIENT_AWAY ? CLIENT_DISOWNED : CLIENT_REPLIED);
     give_time(http, client, HTTP_REPLY_S);
-    tally_request(http->tally, route_number(client->request.route), status);
+    tally_request(http->tally, client->request.route_number, status);
     return MHD_YES;
 }
 
@@ -112,14 +76,14 @@ static uint64_t stalled_ms(const struct http *http)
     return (clock_now_ns(http->clock) - http->asked_ns) / NS_PER_MS;
 }
 
-/* Of a request about health whose answer is late. Its message may be away, so
- * nothing else may begin in its place: the connection is closed. */
+/* Of a request that bears no stall while the decider is late. Its message may be away, so nothing
+ * else may begin in its place: the connection is closed. */
 static enum MHD_Result send_stalled(struct http *http, struct MHD_Connection *connection,
                                     struct client *client)
 {
     if (client->state == CLIENT_WRITTEN)
         withdraw_letter(http, client);
-    reply_health_stalled(&client->request.reply, stalled_ms(http));
+    client->request.route->reply_stalled(&client->request, stalled_ms(http));
     client->request.reply.close = true;
     return send_reply(http, connection, client);
 }
@@ -156,6 +120,7 @@ static void heed_contract(struct http *http)
     struct contract *next = atomic_exchange(&http->next_contract, NULL);
     contract_release(http->contract);
     http->contract = next;
+    http->serving.headers = next->headers;
 }
 
 /* The first call, when the header has arrived: the gate. */
@@ -204,33 +169,18 @@ static enum MHD_Result on_header(struct http *http, struct MHD_Connection *conne
     if (!expect_body(http, request, gate.content_length))
         return refuse(http, connection, client, 503, NO_MEMORY_FOR_BATCH);
     heed_contract(http);
-    if (request->route == &route_check)
-        request_check(request, http->contract, url, http_fields_of_check(connection, method));
-    if (request->route != NULL)
-        request->verdict = access_judge(&access, request->route, client->is_admin,
-                                        http->admin_apart, http->contract);
+    const struct route *route = request->route;
+    if (route != NULL && route->heed_header != NULL)
+        route->heed_header(request, http->contract, url, http_fields_of_check(connection, method));
+    if (route != NULL)
+        request->verdict =
+            access_judge(&access, route, client->is_admin, http->admin_apart, http->contract);
     client_move(client, CLIENT_READING);
     give_time(http, client, HTTP_BODY_S);
     return MHD_YES;
 }
 static_assert(REQUEST_BODY_MAX == 4096 && REQUEST_LONG_BODY_MAX == 1048576,
               "the texts above say so");
-
-/* Has the main thread asked for a reload. When that is done the new contract has been set: what
- * follows on the connection is served by that. */
-static enum MHD_Result ask_reload(struct http *http, struct MHD_Connection *connection,
-                                  struct client *client)
-{
-    if (http->draining || http->reloads == NULL) {
-        reply_problem(&client->request.reply, 503, "a reload cannot begin now; try again");
-        return send_reply(http, connection, client);
-    }
-    client->request.message.kind = MESSAGE_RELOAD;
-    client->request.message.answer.reload = &client->request.reload;
-    client->request.reload = (struct reload_report){0};
-    send_to_main(http, client);
-    return MHD_YES;
-}
 
 /* No response yet: libmicrohttpd calls again in each of its passes. As long as the answer is late,
  * that is for nothing. */
@@ -240,11 +190,25 @@ static enum MHD_Result await_letter(struct http *http, struct MHD_Connection *co
     bool is_late = http->asked_ns != 0;
     if (client->has_left)
         return MHD_NO; /* closes the connection */
-    if (is_late && request_is_health(&client->request))
+    if (is_late && request_bears_no_stall(&client->request))
         return send_stalled(http, connection, client);
     if (is_late || client->state == CLIENT_AWAY)
         client_suspend(client);
     return MHD_YES;
+}
+
+/* No response yet: libmicrohttpd calls again when the letter is home. */
+static enum MHD_Result ask(struct http *http, struct client *client)
+{
+    switch (client->request.route->asks) {
+    case ROUTE_ASKS_BRAIN:
+        write_letter(http, client);
+        return MHD_YES;
+    case ROUTE_ASKS_MAIN_THREAD:
+        send_to_main(http, client);
+        return MHD_YES;
+    }
+    return MHD_NO;
 }
 
 /* The last call: the request is whole. */
@@ -258,7 +222,7 @@ static enum MHD_Result on_whole(struct http *http, struct MHD_Connection *connec
         content_type = http_fields_content_type(connection);
     bool asks = request_finish(request, content_type);
     count_held(http, request);
-    if (asks && turns_cost(request) > 0 && http->held > HELD_MAX) {
+    if (asks && http->held > HELD_MAX && request_cost(request) > 0) {
         const char *detail = request->is_list ? NO_MEMORY_FOR_BATCH : NO_MEMORY_FOR_ANSWER;
         release_request(http, request);
         reply_problem(&request->reply, 503, detail);
@@ -266,12 +230,9 @@ static enum MHD_Result on_whole(struct http *http, struct MHD_Connection *connec
     }
     if (!asks)
         return send_reply(http, connection, client);
-    if (http->asked_ns != 0 && request_is_health(request))
+    if (http->asked_ns != 0 && request_bears_no_stall(request))
         return send_stalled(http, connection, client);
-    if (request->route->purpose == ROUTE_RELOAD)
-        return ask_reload(http, connection, client);
-    write_letter(http, client);
-    return MHD_YES; /* no response yet: called again once it is answered */
+    return ask(http, client);
 }
 
 static enum MHD_Result await_turn(struct http *http, struct client *client)
@@ -304,26 +265,12 @@ static enum MHD_Result on_turn(struct http *http, struct MHD_Connection *connect
     return MHD_YES;
 }
 
-/* What only a front-end can tell of itself goes along. */
-static void reply_to(struct http *http, struct request *request)
-{
-    if (request->metrics != NULL)
-        request->metrics->log_lines_lost = log_lines_lost();
-    if (request->message.kind == MESSAGE_RELOAD)
-        reply_reload(&request->reply, &request->reload);
-    else if (request_is_health(request))
-        reply_health(&request->reply, request->route->purpose, http->draining,
-                     request->daemon_answer.lost_state, http->waited_ns / NS_PER_MS);
-    else
-        request_reply(request, http->contract->headers);
-}
-
 static enum MHD_Result on_answer(struct http *http, struct MHD_Connection *connection,
                                  struct client *client)
 {
-    if (!http->draining && request_asks_again(&client->request))
+    if (!http->serving.draining && request_asks_again(&client->request))
         return await_turn(http, client);
-    reply_to(http, &client->request);
+    request_reply(&client->request, &http->serving);
     count_held(http, &client->request);
     return send_reply(http, connection, client);
 }
@@ -340,8 +287,8 @@ enum MHD_Result on_request(void *context, struct MHD_Connection *connection, con
         return on_header(http, connection, client, url, method, version);
     case CLIENT_READING:
         if (*upload_len == 0)
-            return turns_cost(request) > 0 ? await_turn(http, client)
-                                           : on_whole(http, connection, client);
+            return request_cost(request) > 0 ? await_turn(http, client)
+                                             : on_whole(http, connection, client);
         request_add_body(request, upload, *upload_len);
         *upload_len = 0;
         return MHD_YES;

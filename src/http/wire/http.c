@@ -1,9 +1,12 @@
 #include "http/wire/http.h"
 
+#include "http/routes/table.h"
 #include "http/wire/parts.h"
+#include "log/log.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -55,6 +58,11 @@ struct http *http_new(const struct http_terms *terms)
     http->clock = terms->clock;
     http->connections_max = terms->connections_max;
     http->contract = contract_retain(terms->contract);
+    http->serving = (struct serving){
+        .routes = &route_table,
+        .headers = terms->contract->headers,
+        .log_lines_lost = log_lines_lost,
+    };
     http->admin_apart = terms->admin_apart;
     http->home = terms->home;
     http->reloads = terms->reloads;
@@ -107,7 +115,7 @@ void http_set_contract(struct http *http, struct contract *contract)
 
 void http_drain(struct http *http)
 {
-    http->draining = true;
+    http->serving.draining = true;
 }
 
 void http_descriptors(const struct http *http, int descriptors[HTTP_DESCRIPTORS])
@@ -119,22 +127,18 @@ void http_descriptors(const struct http *http, int descriptors[HTTP_DESCRIPTORS]
 
 int http_timeout_ms(const struct http *http)
 {
-    unsigned long long timeout_ms = INT32_MAX;
+    unsigned long long mhd_ms = INT_MAX;
     if (http->asked_ns == 0 && (http->turns.first != NULL || http->some_have_turn))
         return 0;
-    bool has_timeout = MHD_get_timeout(http->daemon, &timeout_ms) == MHD_YES;
+    bool has_timeout = MHD_get_timeout(http->daemon, &mhd_ms) == MHD_YES;
+    int timeout_ms = !has_timeout ? -1 : mhd_ms < INT_MAX ? (int)mhd_ms : INT_MAX;
     uint64_t due_ns = leaving_deadline_ns(&http->leaving);
     if (http->connections > 0 && http->deadlines.look_ns < due_ns)
         due_ns = http->deadlines.look_ns;
-    if (due_ns != UINT64_MAX) {
-        uint64_t now = clock_now_ns(http->clock);
-        uint64_t due_ms = due_ns <= now ? 0 : (due_ns - now + NS_PER_MS - 1) / NS_PER_MS;
-        if (!has_timeout || due_ms < timeout_ms)
-            return (int)due_ms;
-    }
-    if (!has_timeout)
-        return -1;
-    return timeout_ms > INT32_MAX ? INT32_MAX : (int)timeout_ms;
+    if (due_ns == CLOCK_NEVER)
+        return timeout_ms;
+    int due_ms = clock_ms_until(clock_now_ns(http->clock), due_ns);
+    return has_timeout && timeout_ms < due_ms ? timeout_ms : due_ms;
 }
 
 static void pass(struct http *http)

@@ -37,7 +37,7 @@ struct http {
     size_t held;                              /* bytes, by all requests besides themselves */
     struct contract *contract;                /* a reference */
     _Atomic(struct contract *) next_contract; /* a reference to take its place, or NULL */
-    bool draining;
+    struct serving serving;
     bool admin_apart;  /* what is for admins is served to them alone */
     bool adding_admin; /* the connection that is being added came in on such a listener */
     bool check_places; /* see gate.h */
@@ -50,7 +50,6 @@ struct http {
     unsigned questions_count;
     unsigned away;         /* letters of clients that are away */
     uint64_t asked_ns;     /* when the tally went that is late; 0: none is */
-    uint64_t waited_ns;    /* for the last one */
     struct message report; /* the TALLY, and what was counted since the last one went */
     bool report_is_away;
     struct tally *tally;

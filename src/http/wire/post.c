@@ -67,8 +67,7 @@ static void log_denials(const struct request *request)
     const struct message *message = &request->message;
     const struct list_question *list = &message->ask.list;
     if (message->kind == MESSAGE_ALLOW)
-        log_if_sampled(&message->ask.bucket, &message->answer.bucket,
-                       request->route == &route_check && request->check.key_is_private);
+        log_if_sampled(&message->ask.bucket, &message->answer.bucket, request->key_is_private);
     else if ((message->kind == MESSAGE_EACH || message->kind == MESSAGE_ALL) &&
              message->answer.list.no_such_limit == list->count)
         for (uint32_t i = 0; i < list->count; i++)
@@ -102,7 +101,7 @@ static void take_report_home(struct http *http, uint64_t waited_ns)
     http->report_is_away = false;
     tally_clear(other_tally(http));
     http->asked_ns = 0;
-    http->waited_ns = waited_ns;
+    http->serving.waited_ns = waited_ns;
 }
 
 bool http_take_home(struct http *http, struct letter *letters, uint64_t waited_ns)

@@ -141,7 +141,7 @@ static const struct {
                            "\"status\":503,\"detail\":\"out of memory; try again\"}\n"},
 };
 
-unsigned http_terse_status(enum http_terse which)
+unsigned http_terse_status(enum reply_terse which)
 {
     return terse[which].status;
 }
@@ -169,7 +169,7 @@ void http_terse_release(struct http_terse_set *set)
             MHD_destroy_response(set->responses[i]);
 }
 
-enum MHD_Result http_terse_queue(const struct http_terse_set *set, enum http_terse which,
+enum MHD_Result http_terse_queue(const struct http_terse_set *set, enum reply_terse which,
                                  struct MHD_Connection *connection)
 {
     return MHD_queue_response(connection, terse[which].status, set->responses[which]);

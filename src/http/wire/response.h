@@ -26,8 +26,6 @@ struct http_response {
 
 /* Answers made beforehand, for when there is no memory for others: what was
  * decided is still told. */
-enum http_terse { TERSE_ALLOWED, TERSE_DENIED, TERSE_DONE, TERSE_UNAVAILABLE, TERSE_COUNT };
-
 struct http_terse_set {
     struct MHD_Response *responses[TERSE_COUNT];
 };
@@ -36,10 +34,10 @@ struct http_terse_set {
 bool http_terse_init(struct http_terse_set *set);
 void http_terse_release(struct http_terse_set *set);
 
-unsigned http_terse_status(enum http_terse which);
+unsigned http_terse_status(enum reply_terse which);
 
 /* Queues one of them, on the last reply of a connection. */
-enum MHD_Result http_terse_queue(const struct http_terse_set *set, enum http_terse which,
+enum MHD_Result http_terse_queue(const struct http_terse_set *set, enum reply_terse which,
                                  struct MHD_Connection *connection);
 
 /* Queues a reply on a connection; `close`: it is the last one there. The reply's

@@ -1,11 +1,14 @@
+#include "http/parameters.h"
+
 #include "base/form.h"
+#include "base/text.h"
 #include "http/fault_text.h"
-#include "http/request_parts.h"
+#include "http/question.h"
 
-#include <assert.h>
 #include <stdio.h>
+#include <string.h>
 
-#define NUMBER_LENGTH_MAX 20
+enum { NUMBER_LENGTH_MAX = 20, PARAMETER_NAME_MAX = 15 };
 
 static void parse_key(struct request *request, const char *value, size_t len)
 {
@@ -54,38 +57,65 @@ static void parse_limit(struct request *request, const char *value, size_t len)
         request_refuse(request, 400, FAULT_LIMIT_NAME, show(value, len).text);
 }
 
-/* By the number of the PARAMETER_ bit. */
-static void (*const parsers[])(struct request *, const char *value, size_t len) = {
-    parse_key,          parse_tokens,        parse_limit,          request_parse_prefix,
-    request_parse_sort, request_parse_count, request_parse_cursor,
-};
-static_assert(PARAMETER_KEY == 1 << 0 && PARAMETER_TOKENS == 1 << 1 && PARAMETER_LIMIT == 1 << 2 &&
-                  PARAMETER_PREFIX == 1 << 3 && PARAMETER_SORT == 1 << 4 &&
-                  PARAMETER_COUNT == 1 << 5 && PARAMETER_CURSOR == 1 << 6,
-              "they are in the order of the bits");
+const struct parameter parameter_key = {"key", parse_key};
+const struct parameter parameter_tokens = {"tokens", parse_tokens};
+const struct parameter parameter_limit = {"limit", parse_limit};
+
+/* The index among the route's parameters, or that of the NULL behind them. */
+static unsigned find(const struct parameter *const *parameters, const char *name, size_t len)
+{
+    unsigned i = 0;
+    while (parameters[i] != NULL && !text_is(name, len, parameters[i]->name))
+        i++;
+    return i;
+}
+
+enum { TAKES_MAX = 128 };
+
+/* What a route takes, for a person. */
+static void list(const struct parameter *const *parameters, char text[TAKES_MAX])
+{
+    size_t len = 0;
+    for (unsigned i = 0; parameters[i] != NULL; i++) {
+        const char *before = i == 0 ? "" : parameters[i + 1] != NULL ? ", " : " and ";
+        len += (size_t)snprintf(text + len, TAKES_MAX - len, "%s%s", before, parameters[i]->name);
+    }
+    if (len == 0)
+        strcpy(text, "no parameters");
+}
+
+static void refuse_unknown(struct request *request, const struct form_pair *pair,
+                           const struct parameter *const *parameters)
+{
+    char takes[TAKES_MAX];
+    list(parameters, takes);
+    request_refuse(request, 400, "unknown parameter \"%s\"; %s takes %s",
+                   show(pair->name, pair->name_len).text, request->route->path, takes);
+}
 
 static void parse_parameter(struct request *request, const struct form_pair *pair)
 {
-    char name[16];
+    static const struct parameter *const none[] = {NULL};
+    const struct parameter *const *parameters =
+        request->route->parameters != NULL ? request->route->parameters : none;
+    char name[PARAMETER_NAME_MAX + 1];
     size_t name_len = 0;
-    unsigned bit = 0;
-    if (form_decode(pair->name, pair->name_len, true, name, sizeof name - 1, &name_len) == FORM_OK)
-        bit = parameter_parse(name, name_len);
-    if ((bit & request->route->parameters) == 0) {
-        request_refuse(request, 400, "unknown parameter \"%s\"; %s takes %s",
-                       show(pair->name, pair->name_len).text, request->route->path,
-                       request->route->takes);
+    bool is_name = form_decode(pair->name, pair->name_len, true, name, PARAMETER_NAME_MAX,
+                               &name_len) == FORM_OK;
+    unsigned index = is_name ? find(parameters, name, name_len) : 0;
+    if (!is_name || parameters[index] == NULL) {
+        refuse_unknown(request, pair, parameters);
         return;
     }
-    if ((bit & request->seen) != 0) {
+    if ((request->seen & 1u << index) != 0) {
         request_refuse(request, 400, "parameter \"%s\" is there twice; give it once", name);
         return;
     }
-    request->seen |= bit;
-    parsers[__builtin_ctz(bit)](request, pair->value, pair->value_len);
+    request->seen |= 1u << index;
+    parameters[index]->parse(request, pair->value, pair->value_len);
 }
 
-void request_parse_form(struct request *request, const char *form, size_t len)
+void parameters_parse(struct request *request, const char *form, size_t len)
 {
     struct form_pair pair;
     while (request->fault_status == 0 && form_next(&form, &len, &pair))

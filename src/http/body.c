@@ -1,0 +1,86 @@
+#include "http/body.h"
+
+#include "http/parameters.h"
+#include "http/question.h"
+
+#include <assert.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/mman.h>
+
+#define JSON_TYPE "application/json"
+
+static bool is_type(const char *content_type, const char *type)
+{
+    size_t len = strlen(type);
+    if (content_type == NULL || strncasecmp(content_type, type, len) != 0)
+        return false;
+    return content_type[len] == '\0' || strchr("; \t", content_type[len]) != NULL;
+}
+
+bool body_may_be_list(const struct request *request, const char *content_type)
+{
+    return request->route != NULL && request->route->takes_list && request->method == METHOD_POST &&
+           is_type(content_type, JSON_TYPE);
+}
+
+static bool has_body_of_another(const struct request *request)
+{
+    return request->route != NULL && request->route->header_only;
+}
+
+size_t request_body_max(const struct request *request, const char *content_type)
+{
+    bool may_be_long = has_body_of_another(request) || body_may_be_list(request, content_type);
+    return may_be_long ? REQUEST_LONG_BODY_MAX : REQUEST_BODY_MAX;
+}
+
+size_t request_body_room(const struct request *request, size_t len)
+{
+    return len <= REQUEST_BODY_MAX || has_body_of_another(request) ? 0 : len;
+}
+
+/* Mapped, and not from the heap, which would keep what the most clients there ever
+ * were at once have needed. */
+bool request_expect_body(struct request *request, size_t len)
+{
+    size_t room = request_body_room(request, len);
+    if (room == 0)
+        return true;
+    void *mapped = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped == MAP_FAILED)
+        return false;
+    request->long_body = mapped;
+    request->long_body_room = room;
+    return true;
+}
+
+void body_drop(struct request *request)
+{
+    if (request->long_body != NULL)
+        munmap(request->long_body, request->long_body_room);
+    request->long_body = NULL;
+    request->long_body_room = 0;
+}
+
+void request_add_body(struct request *request, const char *bytes, size_t len)
+{
+    if (has_body_of_another(request))
+        return;
+    bool is_long = request->long_body != NULL;
+    assert(len <= (is_long ? request->long_body_room : REQUEST_BODY_MAX) - request->body_len);
+    memcpy((is_long ? request->long_body : request->body) + request->body_len, bytes, len);
+    request->body_len += len;
+}
+
+void body_parse_form(struct request *request, const char *content_type)
+{
+    if (request->method != METHOD_POST || request->body_len == 0)
+        return;
+    if (is_type(content_type, BODY_FORM_TYPE))
+        parameters_parse(request, request->body, request->body_len);
+    else
+        request_refuse(request, 415,
+                       "the body must be a form: send Content-Type: " BODY_FORM_TYPE
+                       ", or put the parameters into the query");
+}

@@ -1,0 +1,69 @@
+#include "http/list.h"
+
+#include "http/body.h"
+#include "http/fault_text.h"
+#include "http/question.h"
+#include "http/reply_list.h"
+
+#include <stdlib.h>
+
+static void parse(struct request *request)
+{
+    const char *body = request->long_body != NULL ? request->long_body : request->body;
+    char detail[REPLY_DETAIL_MAX];
+    switch (batch_json_parse(body, request->body_len, &request->list, detail)) {
+    case BATCH_JSON_OK:
+        request->is_list = true;
+        return;
+    case BATCH_JSON_NO_BATCH:
+        request_refuse(request, 415,
+                       "the body must be a form: send Content-Type: " BODY_FORM_TYPE
+                       "; or a batch: a JSON object with \"requests\"");
+        return;
+    case BATCH_JSON_BAD:
+        request_refuse(request, 400, "%s", detail);
+        return;
+    case BATCH_JSON_NO_MEMORY:
+        request_refuse(request, 503, "out of memory; try again, or send a smaller batch");
+        return;
+    }
+}
+
+/* The room for the reply is taken now: once the tokens are, it must not fail. */
+void list_parse(struct request *request)
+{
+    parse(request);
+    body_drop(request);
+    if (request->fault_status == 0 && request->seen != 0)
+        request_refuse(request, 400,
+                       "a batch brings its own keys; leave the parameters out of the query");
+    if (request->fault_status != 0)
+        return;
+    struct list_question ask = {request->list.calls, request->list.count};
+    request->message.ask.list = ask;
+    request->list_room = malloc(reply_list_room(&ask));
+    if (request->list_room == NULL)
+        request_refuse(request, 503, "out of memory; try again, or send a smaller batch");
+}
+
+/* A shorter body takes no longer than other requests. */
+size_t list_cost(const struct request *request)
+{
+    enum { SHORT = 512 };
+    return request->body_len > SHORT ? request->body_len : 0;
+}
+
+void list_reply(struct request *request)
+{
+    const struct message *message = &request->message;
+    uint32_t missing = message->answer.list.no_such_limit;
+    if (missing < message->ask.list.count) {
+        const struct bucket_question *ask = &message->ask.list.calls[missing].ask;
+        request_refuse(request, 400, "requests[%u]: " FAULT_NO_SUCH_LIMIT, (unsigned)missing,
+                       show(ask->limit_name, ask->limit_name_len).text);
+        request_reply_fault(request);
+        return;
+    }
+    reply_list(&request->reply, message, request->list_room);
+    request->list_room = NULL; /* the reply's now */
+}

@@ -1,0 +1,16 @@
+/*
+ * Parameters: names and values of a query or a form, and those that several routes take.
+ *
+ * Owns nothing. One thread. Never blocks. Errors: request_refuse.
+ */
+#pragma once
+
+#include "http/request.h"
+
+/* The key, the tokens and the limit's name of message.ask.bucket. */
+extern const struct parameter parameter_key, parameter_tokens, parameter_limit;
+
+#define BAD_ESCAPE "a '%%' must be followed by two hexadecimal digits (write %%25 for '%%' itself)"
+
+/* Takes the parameters of a query or a form, up to the first fault. */
+void parameters_parse(struct request *request, const char *form, size_t len);

@@ -1,0 +1,125 @@
+/* /check/NAME: may the request go on that a reverse proxy holds? Of it only the header counts. */
+#include "ask/answer_json.h"
+#include "base/form.h"
+#include "http/headers.h"
+#include "http/question.h"
+#include "http/reply_bucket.h"
+#include "http/routes/table.h"
+
+#include <string.h>
+
+#define PATH "/check"
+
+/* Until the header has been heeded there is no key. */
+static void begin(struct request *request)
+{
+    request->own.check.deny_status = CHECK_DENY_STATUS_DEFAULT;
+    request->own.check.is_missing = true;
+    request->own.check.missing_allows = false;
+}
+
+/* The check that a path names; *suffix: what follows its name. NULL: there is none. */
+static const struct check *find_check(const struct contract *contract, const char *path,
+                                      const char **suffix)
+{
+    char name[CHECK_NAME_MAX + 1];
+    size_t name_len = 0;
+    const char *raw = path + strlen(PATH "/");
+    size_t raw_len = strcspn(raw, "/");
+    *suffix = raw + raw_len;
+    if (form_decode(raw, raw_len, false, name, CHECK_NAME_MAX, &name_len) != FORM_OK)
+        return NULL;
+    return contract_find_check(contract, name, name_len);
+}
+
+/* Finds the check that the path names, and makes the key. */
+static void heed_header(struct request *request, const struct contract *contract, const char *path,
+                        struct check_request asked)
+{
+    const struct check *check = find_check(contract, path, &asked.suffix);
+    if (check == NULL) {
+        request_refuse(
+            request, 404,
+            "there is no such check; the configuration lists under checks those there are");
+        return;
+    }
+    const struct check_terms *terms = check_terms(check);
+    struct bucket_question *question = &request->message.ask.bucket;
+    request->own.check.deny_status = terms->deny_status;
+    request->own.check.missing_allows = terms->missing_allows;
+    request->own.check.is_missing = !check_key(check, &asked, request->key, &question->key_len);
+    question->key = request->key;
+    request->key_is_private = check_key_is_private(check);
+    if (terms->limit != NULL) {
+        strcpy(request->limit_name, terms->limit);
+        question->limit_name = request->limit_name;
+        question->limit_name_len = strlen(terms->limit);
+    }
+}
+
+static void ask(struct request *request)
+{
+    struct message *message = &request->message;
+    message->kind = request->own.check.is_missing ? MESSAGE_MISSING : MESSAGE_ALLOW;
+    if (request->own.check.is_missing)
+        message->ask.missing_allows = request->own.check.missing_allows;
+}
+
+/* A denial says nothing of the key: a proxy may pass it on to its client. */
+static void reply_bucket(struct reply *reply, const struct bucket_answer *answer,
+                         unsigned deny_status, enum headers_dialect dialect)
+{
+    bool allowed = bucket_answer_allows(answer);
+    reply_begin(reply, allowed ? 200 : deny_status, allowed ? NULL : reply_type_problem);
+    reply->terse = allowed ? TERSE_ALLOWED : TERSE_DENIED;
+    reply->recurs = true;
+    reply_add_rate_limit(reply, answer, dialect);
+    if (allowed)
+        return;
+    reply_add_retry_after(reply, answer->retry_after_ms);
+    struct text body = reply_begin_body(reply);
+    reply_write_denial(&body, deny_status, answer);
+    text_literal(&body, ",\"retry_after_ms\":");
+    reply_write_retry_after_ms(&body, answer->retry_after_ms);
+    text_literal(&body, "}\n");
+    reply_end_body(reply, &body);
+}
+
+/* To a request that lacks what its check's key is made of. */
+static void reply_missing(struct reply *reply, bool allows, unsigned deny_status)
+{
+    if (allows)
+        reply_begin(reply, 200, NULL);
+    else
+        reply_problem(reply, deny_status,
+                      "the request lacks what the key of this check is made of; see its key in the "
+                      "configuration, and what the proxy passes on");
+    reply->terse = allows ? TERSE_ALLOWED : TERSE_DENIED;
+}
+
+static void reply(struct request *request, const struct serving *serving)
+{
+    const struct message *message = &request->message;
+    unsigned deny_status = request->own.check.deny_status;
+    if (message->kind == MESSAGE_MISSING) {
+        reply_missing(&request->reply, request->own.check.missing_allows, deny_status);
+    } else if (message->answer.bucket.result == BUCKET_NO_SUCH_LIMIT) {
+        request_refuse(request, 503,
+                       "the check's limit is being taken away by a reload; try again");
+        request_reply_fault(request);
+    } else {
+        reply_bucket(&request->reply, &message->answer.bucket, deny_status, serving->headers);
+    }
+}
+
+const struct route route_check = {
+    .path = PATH,
+    .below = "/NAME",
+    .methods = METHOD_ANY,
+    .allow = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+    .header_only = true,
+    .begin = begin,
+    .heed_header = heed_header,
+    .ask = ask,
+    .reply = reply,
+};

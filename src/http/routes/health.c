@@ -1,0 +1,73 @@
+/* /healthz, /readyz: does the state thread answer, and does allowd serve?
+ *
+ * Both are answered at once even while the state thread is silent: that is what they tell. */
+#include "http/question.h"
+#include "http/routes/table.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static void reply_well(struct reply *reply, const char *status, const struct serving *serving)
+{
+    reply_begin(reply, 200, reply_type_json);
+    struct text body = reply_begin_body(reply);
+    text_literal(&body, "{\"status\":\"");
+    text_string(&body, status);
+    text_literal(&body, "\",\"state_answered_ms\":");
+    text_number(&body, serving->waited_ns / NS_PER_MS);
+    text_literal(&body, "}\n");
+    reply_end_body(reply, &body);
+}
+
+static void reply_alive(struct request *request, const struct serving *serving)
+{
+    reply_well(&request->reply, "alive", serving);
+}
+
+/* It goes on serving, and whoever needs what it was asked to keep can go elsewhere. */
+static void reply_degraded(struct reply *reply, const char *why)
+{
+    char detail[REPLY_DETAIL_MAX];
+    snprintf(detail, sizeof detail, "degraded: serving, but from memory alone: %s", why);
+    reply_problem(reply, 503, detail);
+}
+
+static void reply_ready(struct request *request, const struct serving *serving)
+{
+    const char *lost_state = request->own.daemon.lost_state;
+    if (serving->draining)
+        reply_problem(&request->reply, 503,
+                      "draining: allowd is about to end; send requests elsewhere");
+    else if (lost_state != NULL)
+        reply_degraded(&request->reply, lost_state);
+    else
+        reply_well(&request->reply, "ready", serving);
+}
+
+static void reply_stalled(struct request *request, uint64_t waited_ms)
+{
+    char detail[REPLY_DETAIL_MAX];
+    snprintf(detail, sizeof detail,
+             "stalled: the state thread was asked %" PRIu64
+             " ms ago and has not answered; restart allowd if that goes on",
+             waited_ms);
+    reply_problem(&request->reply, 503, detail);
+}
+
+const struct route route_healthz = {
+    .path = "/healthz",
+    .methods = METHOD_GET | METHOD_HEAD,
+    .allow = "GET, HEAD",
+    .ask = request_ask_daemon,
+    .reply = reply_alive,
+    .reply_stalled = reply_stalled,
+};
+
+const struct route route_readyz = {
+    .path = "/readyz",
+    .methods = METHOD_GET | METHOD_HEAD,
+    .allow = "GET, HEAD",
+    .ask = request_ask_daemon,
+    .reply = reply_ready,
+    .reply_stalled = reply_stalled,
+};

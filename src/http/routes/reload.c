@@ -1,0 +1,108 @@
+/* POST /reload: read the configuration again. The main thread does, and says how it went. */
+#include "http/request.h"
+#include "http/routes/table.h"
+#include "http/status.h"
+
+#include <string.h>
+
+enum { FAULT_TEXT_MAX = 4096 };
+
+static void write_fault(struct text *body, const struct reload_fault *fault)
+{
+    text_literal(body, "{\"line\":");
+    if (fault->line == 0) {
+        text_literal(body, "null,\"column\":null");
+    } else {
+        text_number(body, fault->line);
+        text_literal(body, ",\"column\":");
+        text_number(body, fault->column);
+    }
+    text_literal(body, ",\"text\":");
+    text_json(body, fault->text, strnlen(fault->text, FAULT_TEXT_MAX));
+    text_literal(body, "}");
+}
+
+static void reply_faulty(struct reply *reply, const struct reload_report *report)
+{
+    struct text body = text_begin_growing();
+    text_literal(&body, "{\"type\":\"about:blank\",\"title\":\"");
+    text_string(&body, status_phrase(422));
+    text_literal(&body, "\",\"status\":422,\"detail\":\"the configuration has ");
+    text_number(&body, report->faults_found);
+    text_string(&body, report->faults_found == 1 ? " fault" : " faults");
+    text_literal(&body, "; mend it and reload again, all is as it was\",\"faults\":[");
+    for (size_t i = 0; i < report->faults_count; i++) {
+        if (i > 0)
+            text_literal(&body, ",");
+        write_fault(&body, &report->faults[i]);
+    }
+    text_literal(&body, "]}\n");
+    reply_take_body(reply, 422, reply_type_problem, &body, 422,
+                    "the configuration is faulty, and there is no memory to say where; allowd -t "
+                    "says it, all is as it was");
+}
+
+static void reply_report(struct reply *reply, const struct reload_report *report)
+{
+    struct text body;
+    switch (report->outcome) {
+    case RELOAD_IN_FORCE:
+        reply_begin(reply, 200, reply_type_json);
+        body = reply_begin_body(reply);
+        text_literal(&body, "{\"status\":\"reloaded\",\"limits\":");
+        text_number(&body, report->limits);
+        text_literal(&body, "}\n");
+        reply_end_body(reply, &body);
+        return;
+    case RELOAD_FAULTY:
+        reply_faulty(reply, report);
+        return;
+    case RELOAD_NO_FILE:
+        reply_problem(reply, 409,
+                      "allowd runs without a configuration file, so there is none to "
+                      "read again; start it with -c FILE");
+        return;
+    case RELOAD_DRAINING:
+        reply_problem(reply, 503, "draining: allowd is about to end");
+        return;
+    case RELOAD_NO_MEMORY:
+        reply_problem(reply, 503, "out of memory; all is as it was, try again");
+        return;
+    }
+}
+
+static void begin(struct request *request)
+{
+    request->own.reload = (struct reload_report){0};
+}
+
+static void ask(struct request *request)
+{
+    request->message.kind = MESSAGE_RELOAD;
+    request->message.answer.reload = &request->own.reload;
+}
+
+static void reply(struct request *request, const struct serving *serving)
+{
+    (void)serving;
+    reply_report(&request->reply, &request->own.reload);
+}
+
+static void release(struct request *request)
+{
+    reload_report_release(&request->own.reload);
+}
+
+const struct route route_reload = {
+    .path = "/reload",
+    .methods = METHOD_POST,
+    .allow = "POST",
+    .is_admin = true,
+    .is_guarded = true,
+    .changes_state = true,
+    .asks = ROUTE_ASKS_MAIN_THREAD,
+    .begin = begin,
+    .ask = ask,
+    .reply = reply,
+    .release = release,
+};

@@ -1,0 +1,158 @@
+/* Routes: each row of the table says what it should, and all say it alike. */
+#include "http/request.h"
+#include "http/routes/table.h"
+#include "support/unit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct request request; /* too large for the stack of a test */
+
+static bool ask(const char *method, const char *target)
+{
+    request_begin(&request, &route_table, target);
+    request.method = method_parse(method);
+    bool asks = request_finish(&request, NULL);
+    request_release(&request);
+    return asks;
+}
+
+/* The path itself, or one below it. */
+static void target_of(const struct route *route, const char *query, char target[64])
+{
+    snprintf(target, 64, "%s%s%s", route->path, route->below != NULL ? route->below : "", query);
+}
+
+static void a_route_is_found_by_its_path_alone(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < route_table.count; i++) {
+        char target[64];
+        target_of(route_table.routes[i], "", target);
+        request_begin(&request, &route_table, target);
+        assert_int_equal(request.route_number, i + 1);
+        assert_ptr_equal(request.route, route_table.routes[i]);
+        assert_string_equal(route_path(&route_table, i + 1), request.route->path);
+        /* Neither what all of its paths are below, nor what would be below one that has none */
+        const struct route *route = request.route;
+        snprintf(target, sizeof target, "%s%s", route->path, route->below != NULL ? "" : "/");
+        request_begin(&request, &route_table, target);
+        assert_null(request.route);
+        assert_int_equal(request.route_number, 0);
+    }
+    assert_string_equal(route_path(&route_table, 0), "none");
+    assert_null(route_path(&route_table, route_table.count + 1));
+}
+
+static void those_with_paths_below_come_first(void **state)
+{
+    (void)state;
+    for (unsigned i = 1; i < route_table.count; i++)
+        assert_false(route_table.routes[i]->below != NULL &&
+                     route_table.routes[i - 1]->below == NULL);
+}
+
+static void whoever_asks_for_another_path_is_told_all(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < route_table.count; i++)
+        assert_non_null(strstr(route_table.no_such_path, route_table.routes[i]->path));
+}
+
+/* Methods as bits, as words in an Allow header, and those that are taken. */
+static void a_route_takes_the_methods_that_it_allows(void **state)
+{
+    (void)state;
+    static const char *const methods[] = {"GET", "HEAD", "POST", "DELETE", "PUT"};
+    for (unsigned i = 0; i < route_table.count; i++)
+        for (size_t j = 0; j < LENGTH(methods); j++) {
+            const struct route *route = route_table.routes[i];
+            char target[64];
+            bool is_taken = (route->methods & method_parse(methods[j])) != 0;
+            assert_int_equal(strstr(route->allow, methods[j]) != NULL, is_taken);
+            target_of(route, "", target);
+            ask(methods[j], target);
+            assert_int_equal(request.fault_status == 405, !is_taken);
+        }
+}
+
+/* Each parameter has a bit in what was seen. */
+static void parameters_have_names_of_their_own(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < route_table.count; i++) {
+        const struct parameter *const *parameters = route_table.routes[i]->parameters;
+        for (unsigned j = 0; parameters != NULL && parameters[j] != NULL; j++) {
+            assert_true(j < 32);
+            assert_non_null(parameters[j]->parse);
+            for (unsigned k = 0; k < j; k++)
+                assert_string_not_equal(parameters[j]->name, parameters[k]->name);
+        }
+    }
+}
+
+static void what_a_route_takes_is_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *method, *target, *takes;
+    } cases[] = {
+        {"GET", "/allow?x=1", "/allow takes key, tokens and limit"},
+        {"POST", "/reset?tokens=1", "/reset takes key and limit"},
+        {"POST", "/refund?x", "/refund takes key, tokens and limit"},
+        {"GET", "/status?tokens=1", "/status takes key and limit"},
+        {"GET", "/keys?key=a", "/keys takes prefix, limit, sort, count and cursor"},
+        {"GET", "/metrics?key=a", "/metrics takes no parameters"},
+        {"GET", "/healthz?a", "/healthz takes no parameters"},
+        {"GET", "/readyz?", ""},
+        {"POST", "/reload?file=a", "/reload takes no parameters"},
+        {"GET", "/metrics?a-name-of-more-than-15-bytes", "/metrics takes no parameters"},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        bool asks = ask(cases[i].method, cases[i].target);
+        assert_int_equal(asks, cases[i].takes[0] == '\0');
+        if (!asks)
+            assert_non_null(strstr(request.detail, cases[i].takes));
+    }
+}
+
+/* The main thread is asked for a reload, and nobody else for it. */
+static void whom_a_route_asks(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < route_table.count; i++) {
+        const struct route *route = route_table.routes[i];
+        assert_int_equal(route->asks == ROUTE_ASKS_MAIN_THREAD, route == &route_reload);
+        assert_int_equal(route->reply_stalled != NULL,
+                         route == &route_healthz || route == &route_readyz);
+    }
+}
+
+/* What changes something is no GET that a link could make, but for /allow. */
+static void what_changes_state_is_posted(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < route_table.count; i++) {
+        const struct route *route = route_table.routes[i];
+        if (route->changes_state && route != &route_allow)
+            assert_int_equal(route->methods & (METHOD_GET | METHOD_HEAD), 0);
+        if (!route->changes_state && !route->header_only)
+            assert_int_equal(route->methods & (METHOD_POST | METHOD_DELETE), 0);
+        assert_true(route->is_admin || !route->is_guarded);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_route_is_found_by_its_path_alone),
+        cmocka_unit_test(those_with_paths_below_come_first),
+        cmocka_unit_test(whoever_asks_for_another_path_is_told_all),
+        cmocka_unit_test(a_route_takes_the_methods_that_it_allows),
+        cmocka_unit_test(parameters_have_names_of_their_own),
+        cmocka_unit_test(what_a_route_takes_is_told),
+        cmocka_unit_test(whom_a_route_asks),
+        cmocka_unit_test(what_changes_state_is_posted),
+    };
+    return cmocka_run_group_tests_name("routes", tests, NULL, NULL);
+}
