@@ -4,6 +4,8 @@
 #include "base/thread.h"
 #include "keep/file.h"
 
+#include <assert.h>
+
 /* ---- answering ---- */
 
 /* Sends home what is answered, of letters that all have the same home. */
@@ -110,8 +112,9 @@ uint64_t decider_due_ns(const struct decider *decider)
 
 void decider_run(struct decider *decider)
 {
-    while (!decider->is_stopped || brain_is_waited_for(decider->brain))
+    while (!decider->is_stopped)
         take_turn(decider, inbox_take(&decider->inbox, decider_due_ns(decider)));
+    assert(!brain_is_waited_for(decider->brain)); /* nobody asks any more */
 }
 
 /* ---- life ---- */

@@ -54,7 +54,7 @@ class PrintConfig(unittest.TestCase):
 
     def test_faults(self):
         with open(self.path, "w", encoding="utf-8") as file:
-            file.write("threads: 0\n" + LIMITS)
+            file.write("threads: 65\n" + LIMITS)
         for options in (("--print-config",), ("-t", "--print-config")):
             status, out, error = run_allowd(*options, "-c", self.path)
             self.assertEqual((status, out), (6, ""))

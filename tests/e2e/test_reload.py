@@ -65,7 +65,7 @@ class Reload(Case):
             self.assertEqual((reloaded.status, asked.status), (200, status))
 
     def test_faults(self):
-        self.daemon.write_config("threads: 0\ntick: soon\nlimits: [{name: d\"\\x, burst: 1}]\n")
+        self.daemon.write_config("threads: 65\ntick: soon\nlimits: [{name: d\"\\x, burst: 1}]\n")
         response = self.reload()
         self.assertEqual(response.status, 422)
         self.assertEqual(response.header("Content-Type"), "application/problem+json")

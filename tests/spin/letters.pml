@@ -19,7 +19,7 @@
  * posted, none is posted while it is away, no inbox is touched that its owner has released, and the
  * decider ends last, with nothing parked.
  *
- * HOSTED=1: one front-end, which hosts the decider. IDLE=1: no deadline passes and no socket stirs,
+ * FRONTS: one front-end, or two. HOSTED=1: one, which hosts the decider. IDLE=1: no deadline passes and no socket stirs,
  * so that none can hide a lost wake-up. BROKEN=1 to 10 breaks the model where its name says; the
  * proof must fail.
  */
@@ -41,15 +41,13 @@
 #define WAKE_ALWAYS 6       /* also a taker who is awake, and may be through with its letters */
 #define LEAVE_THE_EVENT 7   /* who waited in epoll does not take the eventfd's wake-up that is under way */
 #define FORGET_TO_WATCH 8   /* a front-end waits in epoll without saying so in an inbox */
-#define STOP_WITH_PARKED 9  /* the decider ends while a letter is parked */
+#define STOP_TOO_SOON 9     /* the main thread stops the decider before the front-ends have ended */
 #define LEAVE_BEFORE_HOME 10 /* a front-end ends while a letter of its is away */
 
-#if HOSTED
+#ifndef FRONTS
 #define FRONTS 1
-#else
-#define FRONTS 2
 #endif
-#define ROUNDS 2 /* of each front */
+#define ROUNDS (3 - FRONTS) /* of each front: two have more states than can be gone through */
 
 /* Inboxes: of the fronts, of the main thread, of its watchdog; the decider's; and the one for reloads. */
 #define MAIN 2
@@ -268,16 +266,10 @@ inline turn() {
     assert(taken == 0)
 }
 
-#if BROKEN == STOP_WITH_PARKED
-#define RUNS (!is_stopped)
-#else
-#define RUNS (!is_stopped || parked != 0)
-#endif
-
 /* decider_run */
 inline run_decider() {
     do
-    :: RUNS -> sleep(DECIDER, parked != 0); turn()
+    :: !is_stopped -> sleep(DECIDER, parked != 0); turn()
     :: else -> break
     od;
     assert(box[DECIDER].letters == 0 && parked == 0);
@@ -424,6 +416,7 @@ proctype main_thread() {
     post(DECIDER, WATCH);
     ask();
     look();
+#if BROKEN != STOP_TOO_SOON
     do
     :: fronts_ended < FRONTS ->
         watch(RELOADS, true, watches);
@@ -440,6 +433,7 @@ proctype main_thread() {
         fi
     :: else -> break
     od;
+#endif
     box[RELOADS].released = true;
     stops = true;
     ask();
