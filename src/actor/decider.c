@@ -89,6 +89,12 @@ static void bring_time_forward(struct decider *decider)
         brain_date(decider->brain, clock_date_s(&decider->clock));
 }
 
+static void tell_news(struct brain *brain)
+{
+    const struct news news = brain_news(brain);
+    log_news(&news);
+}
+
 /* What is posted later than the letters at hand waits for its turn. */
 static void take_turn(struct decider *decider, struct letter *newest)
 {
@@ -96,8 +102,8 @@ static void take_turn(struct decider *decider, struct letter *newest)
     if (brain_is_waited_for(decider->brain))
         look_again(decider);
     answer(decider, letters_oldest_first(newest));
-    const struct news news = brain_news(decider->brain);
-    log_news(&news);
+    if (brain_has_news(decider->brain))
+        tell_news(decider->brain);
 }
 
 void decider_turn(struct decider *decider)

@@ -51,6 +51,37 @@ void text_string(struct text *text, const char *string)
 }
 
 /* Two digits at a time: a division costs as much for two as for one. */
+/* How many decimal digits a number has: of bits it has 3.32 times as many (4096 / 1233), which is
+ * off by one at most. */
+static size_t digits_of(uint64_t number)
+{
+    static const uint64_t powers[] = {
+        1u,
+        10u,
+        100u,
+        1000u,
+        10000u,
+        100000u,
+        1000000u,
+        10000000u,
+        100000000u,
+        1000000000u,
+        10000000000u,
+        100000000000u,
+        1000000000000u,
+        10000000000000u,
+        100000000000000u,
+        1000000000000000u,
+        10000000000000000u,
+        100000000000000000u,
+        1000000000000000000u,
+        10000000000000000000u,
+    };
+    size_t digits = (size_t)(64 - __builtin_clzll(number | 1)) * 1233 >> 12;
+    return digits + ((number | 1) >= powers[digits]);
+}
+
+/* Written in place, from the end, two digits at a time. */
 void text_number(struct text *text, uint64_t number)
 {
     static const char pairs[] = "00010203040506070809"
@@ -63,13 +94,15 @@ void text_number(struct text *text, uint64_t number)
                                 "70717273747576777879"
                                 "80818283848586878889"
                                 "90919293949596979899";
-    char digits[20];
-    size_t first = sizeof digits;
+    size_t digits = digits_of(number);
+    if ((size_t)(text->end - text->at) <= digits && !text_make_room(text, digits))
+        return;
+    char *at = text->at + digits;
     for (; number >= 10; number /= 100)
-        memcpy(digits + (first -= 2), pairs + number % 100 * 2, 2);
-    if (number > 0 || first == sizeof digits)
-        digits[--first] = (char)('0' + number);
-    text_bytes(text, digits + first, sizeof digits - first);
+        memcpy(at -= 2, pairs + number % 100 * 2, 2);
+    if (at != text->at)
+        *text->at = (char)('0' + number);
+    text->at += digits;
 }
 
 /* Whether a byte of UTF-8 stands for itself. */

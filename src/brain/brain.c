@@ -244,28 +244,29 @@ static bool answer_whole(struct brain *brain, struct message *message)
 static struct letter *answer_group(struct brain *brain, struct letter *letters,
                                    struct chain *answered)
 {
-    struct message *group[GROUP_MAX];
     struct place places[GROUP_MAX];
+    struct letter *last = NULL, *letter = letters;
     size_t count = 0;
-    for (; letters != NULL && count < GROUP_MAX && is_about_one_key(message_of(letters));
-         letters = letters->next, count++) {
-        group[count] = message_of(letters);
-        places[count] = buckets_place(&brain->buckets, brain->limits, &group[count]->ask.bucket);
+    for (; letter != NULL && count < GROUP_MAX && is_about_one_key(message_of(letter));
+         letter = letter->next, count++) {
+        last = letter;
+        places[count] =
+            buckets_place(&brain->buckets, brain->limits, &message_of(letter)->ask.bucket);
         if (places[count].limit >= 0)
             table_prefetch_slot(&brain->buckets.table, places[count].hash);
     }
     for (size_t i = 0; i < count; i++)
         if (places[i].limit >= 0)
             table_prefetch_entry(&brain->buckets.table, places[i].hash);
-    for (size_t i = 0; i < count; i++) {
+    struct message *message = message_of(letters);
+    for (size_t i = 0; i < count; i++, message = message_of(message->letter.next)) {
         if (places[i].limit >= 0)
-            decide(brain, group[i]->kind, &places[i], &group[i]->ask.bucket,
-                   &group[i]->answer.bucket);
+            decide(brain, message->kind, &places[i], &message->ask.bucket, &message->answer.bucket);
         else
-            group[i]->answer.bucket.result = BUCKET_NO_SUCH_LIMIT;
-        chain_add(answered, &group[i]->letter);
+            message->answer.bucket.result = BUCKET_NO_SUCH_LIMIT;
     }
-    return letters;
+    chain_add_run(answered, letters, last);
+    return letter;
 }
 
 void brain_answer(struct brain *brain, struct letter *letters, struct chain *answered)
@@ -299,6 +300,11 @@ void brain_look_again(struct brain *brain, struct chain *answered)
 void brain_measure_batch(struct brain *brain, uint64_t messages)
 {
     meters_batch(&brain->meters, messages);
+}
+
+bool brain_has_news(const struct brain *brain)
+{
+    return news_may_be(&brain->told, &brain->counters);
 }
 
 struct news brain_news(struct brain *brain)

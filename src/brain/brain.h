@@ -99,7 +99,8 @@ struct limits *brain_limits(const struct brain *brain);
 void brain_measure_batch(struct brain *brain, uint64_t messages);
 void brain_measure_time(struct brain *brain, uint64_t decisions, uint64_t took_ns);
 
-/* What has happened that nobody asked about, to be told once. */
+/* What has happened that nobody asked about, to be told once; and whether there may be any. */
+bool brain_has_news(const struct brain *brain);
 struct news brain_news(struct brain *brain);
 
 /* Decisions made so far. */

@@ -34,6 +34,15 @@ static inline void chain_add(struct chain *chain, struct letter *letter)
     chain->newest = letter;
 }
 
+/* Adds letters that are linked, whose order is of no meaning any more: they are answered. */
+static inline void chain_add_run(struct chain *chain, struct letter *first, struct letter *last)
+{
+    last->next = chain->newest;
+    if (chain->newest == NULL)
+        chain->oldest = last;
+    chain->newest = first;
+}
+
 /* Adds a letter that is to be answered before those that are there. */
 static inline void chain_add_first(struct chain *chain, struct letter *letter)
 {

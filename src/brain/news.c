@@ -13,6 +13,7 @@ struct news news_take(struct news_told *told, const struct brain_counters *count
         if (counted[i] == told->count[i] || now_ns < told->due_ns[i])
             continue;
         news.count[i] = counted[i] - told->count[i];
+        told->total += news.count[i];
         told->count[i] = counted[i];
         told->due_ns[i] = now_ns + NEWS_PERIOD_S * (uint64_t)NS_PER_S;
     }

@@ -28,9 +28,18 @@ struct news {
 
 /* What has been told; all zeros at first. */
 struct news_told {
+    uint64_t total; /* of all kinds that have been told */
     uint64_t count[NEWS_KINDS];
     uint64_t due_ns[NEWS_KINDS]; /* until when more of the kind is not news */
 };
+
+/* Whether something was counted that has not been told. Here, for it is asked with every chain. */
+static inline bool news_may_be(const struct news_told *told, const struct brain_counters *counters)
+{
+#define X(field, ...) +counters->field
+    return told->total != (0 TOLD_COUNTERS(X));
+#undef X
+}
 
 /* What is news now; it is told. */
 struct news news_take(struct news_told *told, const struct brain_counters *counters,

@@ -146,12 +146,8 @@ static void heed(struct front *front, int descriptor)
     else if (descriptor == front->wake)
         eventfd_read(front->wake, &ignored);
     else
-        http_heed(front->http, descriptor);
-}
-
-static bool is_inbox(const struct front *front, int descriptor)
-{
-    return descriptor == front->home.event || descriptor == front->decider->inbox.event;
+        http_heed(front->http,
+                  descriptor); /* it knows its own: who watches an inbox sees to that */
 }
 
 static void wait_in_epoll(struct front *front, int timeout_ms)
@@ -159,8 +155,7 @@ static void wait_in_epoll(struct front *front, int timeout_ms)
     struct epoll_event events[16];
     int count = epoll_wait(front->epoll, events, sizeof events / sizeof events[0], timeout_ms);
     for (int i = 0; i < count; i++)
-        if (!is_inbox(front, events[i].data.fd)) /* who watches it sees to that */
-            heed(front, events[i].data.fd);
+        heed(front, events[i].data.fd);
 }
 
 /* Waits with an eye on the inboxes that a letter may come to: its own while letters are away, and that
@@ -168,6 +163,10 @@ static void wait_in_epoll(struct front *front, int timeout_ms)
 static void wait_and_accept(struct front *front, int timeout_ms)
 {
     bool looks_home = http_letters_away(front->http) > 0, hosts = front->decider->is_hosted;
+    if (!looks_home && !hosts) {
+        wait_in_epoll(front, timeout_ms);
+        return;
+    }
     bool watches_home = looks_home && inbox_watch(&front->home);
     bool watches_decider = hosts && inbox_watch(&front->decider->inbox);
     bool has_letters = watches_home != looks_home || watches_decider != hosts;
@@ -208,7 +207,7 @@ static void begin_stall(struct front *front)
 static void exchange(struct front *front)
 {
     struct chain chain = http_hand_over(front->http);
-    front->asked_ns = clock_now_ns(&clock_system);
+    front->asked_ns = http_now_ns(front->http);
     front->tell_ns = front->asked_ns + FRONT_TELL_MS * (uint64_t)NS_PER_MS;
     decider_post(front->decider, &chain);
     if (front->decider->is_hosted)
@@ -223,7 +222,7 @@ static void exchange(struct front *front)
 /* Whether what was counted has waited for a chain to go along with for long enough. */
 static bool is_due_to_tell(const struct front *front)
 {
-    return http_has_counted(front->http) && clock_now_ns(&clock_system) >= front->tell_ns;
+    return http_has_counted(front->http) && http_now_ns(front->http) >= front->tell_ns;
 }
 
 /* A decider that is hosted has its turn with each chain; between chains, when it is due. */
@@ -383,6 +382,7 @@ static int start(struct front *front, const struct front_terms *terms)
         .clock = &clock_system,
         .home = &front->home,
         .reloads = terms->reloads,
+        .host_of = terms->decider->is_hosted ? terms->decider : NULL,
     });
     if (front->http == NULL)
         return errno != 0 ? errno : ENOMEM;

@@ -9,24 +9,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The number of the route that a path names, or 0; a path that cannot be one is a fault of its own. */
-static unsigned parse_path(struct request *request, const struct route_table *routes,
-                           const char *raw, size_t len)
+/* The number of the route that an escaped path names, or 0; a path that cannot be one is a fault of
+ * its own. */
+static unsigned decode_path(struct request *request, const struct route_table *routes,
+                            const char *raw, size_t len)
 {
     char path[64];
     size_t path_len = 0;
-    if (len == 0 || raw[0] != '/') {
-        request_refuse(request, 400,
-                       "the target must be a path that begins with '/', such as /allow?key=alice");
-        return 0;
-    }
-    unsigned number = route_find_below(routes, raw, len);
-    if (number != 0)
-        return number;
+    unsigned number = 0;
     switch (form_decode(raw, len, false, path, sizeof path - 1, &path_len)) {
     case FORM_BAD_ESCAPE:
         request_refuse(request, 400, "path: " BAD_ESCAPE);
-        return 0;
+        break;
     case FORM_TOO_LONG:
         break;
     case FORM_OK:
@@ -35,6 +29,23 @@ static unsigned parse_path(struct request *request, const struct route_table *ro
             request_refuse(request, 400, "the path is not UTF-8 free of control characters");
         break;
     }
+    return number;
+}
+
+/* The number of the route that a path names, or 0; a path that cannot be one is a fault of its own. */
+static unsigned parse_path(struct request *request, const struct route_table *routes,
+                           const char *raw, size_t len)
+{
+    if (len == 0 || raw[0] != '/') {
+        request_refuse(request, 400,
+                       "the target must be a path that begins with '/', such as /allow?key=alice");
+        return 0;
+    }
+    unsigned number = route_find_below(routes, raw, len);
+    if (number == 0 && memchr(raw, '%', len) == NULL) /* as nearly always */
+        number = route_find(routes, raw, len);
+    else if (number == 0)
+        number = decode_path(request, routes, raw, len);
     if (number == 0)
         request_refuse(request, 404, "%s", routes->no_such_path);
     return number;

@@ -21,6 +21,7 @@ RECORD = TOP / "tests" / "e2e" / "instructions.txt"
 DECISIONS = 4096        # of decisions.c
 TOLERANCE = {"decision": 1.03, "request": 1.05}
 CONFIG = """
+threads: 1
 tick: 10s
 max_keys: 1000
 limits:

@@ -176,7 +176,8 @@ static enum MHD_Result on_header(struct http *http, struct MHD_Connection *conne
         request->verdict =
             access_judge(&access, route, client->is_admin, http->admin_apart, http->contract);
     client_move(client, CLIENT_READING);
-    give_time(http, client, HTTP_BODY_S);
+    if (gate.content_length > 0) /* else it is whole already */
+        give_time(http, client, HTTP_BODY_S);
     return MHD_YES;
 }
 static_assert(REQUEST_BODY_MAX == 4096 && REQUEST_LONG_BODY_MAX == 1048576,
@@ -197,13 +198,43 @@ static enum MHD_Result await_letter(struct http *http, struct MHD_Connection *co
     return MHD_YES;
 }
 
-/* No response yet: libmicrohttpd calls again when the letter is home. */
-static enum MHD_Result ask(struct http *http, struct client *client)
+static enum MHD_Result await_turn(struct http *http, struct client *client)
+{
+    give_time(http, client, 0);
+    client_move(client, CLIENT_QUEUED);
+    turns_add(&http->turns, &client->request);
+    http->some_have_turn = true;
+    return MHD_YES; /* called again in the run that it has its turn in */
+}
+
+static enum MHD_Result on_answer(struct http *http, struct MHD_Connection *connection,
+                                 struct client *client)
+{
+    if (!http->serving.draining && request_asks_again(&client->request))
+        return await_turn(http, client);
+    request_reply(&client->request, &http->serving);
+    count_if_held(http, &client->request);
+    return send_reply(http, connection, client);
+}
+
+/* Without a reply libmicrohttpd calls again, when the letter is home. */
+static enum MHD_Result ask_brain(struct http *http, struct MHD_Connection *connection,
+                                 struct client *client)
+{
+    if (http->host_of == NULL || request_cost(&client->request) > 0) {
+        write_letter(http, client);
+        return MHD_YES;
+    }
+    ask_in_place(http, client);
+    return client->state == CLIENT_ANSWERED ? on_answer(http, connection, client) : MHD_YES;
+}
+
+static enum MHD_Result ask(struct http *http, struct MHD_Connection *connection,
+                           struct client *client)
 {
     switch (client->request.route->asks) {
     case ROUTE_ASKS_BRAIN:
-        write_letter(http, client);
-        return MHD_YES;
+        return ask_brain(http, connection, client);
     case ROUTE_ASKS_MAIN_THREAD:
         send_to_main(http, client);
         return MHD_YES;
@@ -221,7 +252,7 @@ static enum MHD_Result on_whole(struct http *http, struct MHD_Connection *connec
     if (request->body_len > 0)
         content_type = http_fields_content_type(connection);
     bool asks = request_finish(request, content_type);
-    count_held(http, request);
+    count_if_held(http, request);
     if (asks && http->held > HELD_MAX && request_cost(request) > 0) {
         const char *detail = request->is_list ? NO_MEMORY_FOR_BATCH : NO_MEMORY_FOR_ANSWER;
         release_request(http, request);
@@ -232,16 +263,7 @@ static enum MHD_Result on_whole(struct http *http, struct MHD_Connection *connec
         return send_reply(http, connection, client);
     if (http->asked_ns != 0 && request_bears_no_stall(request))
         return send_stalled(http, connection, client);
-    return ask(http, client);
-}
-
-static enum MHD_Result await_turn(struct http *http, struct client *client)
-{
-    give_time(http, client, 0);
-    client_move(client, CLIENT_QUEUED);
-    turns_add(&http->turns, &client->request);
-    http->some_have_turn = true;
-    return MHD_YES; /* called again in the run that it has its turn in */
+    return ask(http, connection, client);
 }
 
 void give_turns(struct http *http)
@@ -263,16 +285,6 @@ static enum MHD_Result on_turn(struct http *http, struct MHD_Connection *connect
         return on_whole(http, connection, client);
     write_letter(http, client);
     return MHD_YES;
-}
-
-static enum MHD_Result on_answer(struct http *http, struct MHD_Connection *connection,
-                                 struct client *client)
-{
-    if (!http->serving.draining && request_asks_again(&client->request))
-        return await_turn(http, client);
-    request_reply(&client->request, &http->serving);
-    count_held(http, &client->request);
-    return send_reply(http, connection, client);
 }
 
 enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,

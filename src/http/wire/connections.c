@@ -37,8 +37,10 @@ void count_held(struct http *http, struct request *request)
 void release_request(struct http *http, struct request *request)
 {
     request_release(request);
-    message_hold(&request->message, NULL);
-    count_held(http, request);
+    if (request->message.limits != NULL)
+        message_hold(&request->message, NULL);
+    if (request->counted > 0)
+        count_held(http, request);
 }
 
 static void on_started(struct http *http, struct client *client, struct MHD_Connection *connection)

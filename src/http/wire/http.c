@@ -66,6 +66,7 @@ struct http *http_new(const struct http_terms *terms)
     http->admin_apart = terms->admin_apart;
     http->home = terms->home;
     http->reloads = terms->reloads;
+    http->host_of = terms->host_of;
     http->report.kind = MESSAGE_TALLY;
     http->tally = &http->tallies[0];
     turns_init(&http->turns);
@@ -125,6 +126,12 @@ void http_descriptors(const struct http *http, int descriptors[HTTP_DESCRIPTORS]
     descriptors[2] = http->leaving.epoll;
 }
 
+uint64_t http_now_ns(const struct http *http)
+{
+    return http->now_ns;
+}
+
+/* By the time of the last pass: what is due may be so much late, which is not much. */
 int http_timeout_ms(const struct http *http)
 {
     unsigned long long mhd_ms = INT_MAX;
@@ -135,9 +142,9 @@ int http_timeout_ms(const struct http *http)
     uint64_t due_ns = leaving_deadline_ns(&http->leaving);
     if (http->connections > 0 && http->deadlines.look_ns < due_ns)
         due_ns = http->deadlines.look_ns;
-    if (due_ns == CLOCK_NEVER)
+    if (due_ns == CLOCK_NEVER || timeout_ms == 0)
         return timeout_ms;
-    int due_ms = clock_ms_until(clock_now_ns(http->clock), due_ns);
+    int due_ms = clock_ms_until(http->now_ns, due_ns);
     return has_timeout && timeout_ms < due_ms ? timeout_ms : due_ms;
 }
 
@@ -152,7 +159,7 @@ static void pass(struct http *http)
 
 void http_run(struct http *http)
 {
-    if (http->asked_ns == 0)
+    if (http->asked_ns == 0 && (http->some_have_turn || http->turns.first != NULL))
         give_turns(http);
     pass(http);
 }

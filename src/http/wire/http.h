@@ -11,7 +11,7 @@
  */
 #pragma once
 
-#include "actor/inbox.h"
+#include "actor/decider.h"
 #include "ask/contract.h"
 #include "base/clock.h"
 
@@ -37,6 +37,9 @@ struct http_terms {
         *clock;            /* its own deadlines go by it; libmicrohttpd has a clock of its own */
     struct inbox *home;    /* where its letters come home to: the caller's, who takes them */
     struct inbox *reloads; /* whoever answers RELOAD takes from there; NULL: nobody does */
+    /* Hosted by the caller's thread: what costs next to nothing is asked in place, and replied to at
+     * once. NULL: all goes by http_hand_over. */
+    struct decider *host_of;
 };
 
 /* NULL and errno: no memory or no descriptors. */
@@ -52,6 +55,9 @@ void http_free(struct http *http);
 #define HTTP_DESCRIPTORS 3
 void http_descriptors(const struct http *http, int descriptors[HTTP_DESCRIPTORS]);
 void http_heed(struct http *http, int descriptor);
+
+/* The time of the last run, by its clock: for who need not know it better. */
+uint64_t http_now_ns(const struct http *http);
 
 /* Milliseconds after which http_run has something to do all the same; -1: none. */
 int http_timeout_ms(const struct http *http);

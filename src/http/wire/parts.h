@@ -44,8 +44,9 @@ struct http {
     struct turns turns;
     bool some_have_turn;
 
-    struct inbox *home;     /* where all letters come home to */
-    struct inbox *reloads;  /* the main thread's, which answers RELOAD; or NULL */
+    struct inbox *home;    /* where all letters come home to */
+    struct inbox *reloads; /* the main thread's, which answers RELOAD; or NULL */
+    struct decider *host_of;
     struct chain questions; /* that go next */
     unsigned questions_count;
     unsigned away;         /* letters of clients that are away */
@@ -69,6 +70,14 @@ static inline void give_time(struct http *http, const struct client *client, uns
 void release_request(struct http *http, struct request *request);
 void count_held(struct http *http, struct request *request);
 
+/* The same, quickly where it is nothing now and was nothing before, as nearly always. */
+static inline void count_if_held(struct http *http, struct request *request)
+{
+    if (request->counted > 0 || request->is_list || request->room != NULL ||
+        request->reply_size > 0)
+        count_held(http, request);
+}
+
 void client_give_back(struct http *http, struct client *client);
 
 /* libmicrohttpd's hook for connections that begin and end. */
@@ -83,6 +92,10 @@ void end_overdue(void *context, unsigned index);
 /* Has the message of a request go with the next chain, or take it out again. */
 void write_letter(struct http *http, struct client *client);
 void withdraw_letter(struct http *http, struct client *client);
+
+/* Posts the message of a request to a decider that is hosted, and has it take its turn. Its letter is home
+ * then, unless it is one that waits. */
+void ask_in_place(struct http *http, struct client *client);
 
 /* Sends the message of a request to the main thread. */
 void send_to_main(struct http *http, struct client *client);

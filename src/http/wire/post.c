@@ -3,55 +3,6 @@
 
 #include <assert.h>
 
-/* ---- letters go ---- */
-
-void write_letter(struct http *http, struct client *client)
-{
-    struct letter *letter = &client->request.message.letter;
-    client_move(client, CLIENT_WRITTEN);
-    letter->home = http->home;
-    chain_add(&http->questions, letter);
-    http->questions_count++;
-}
-
-void withdraw_letter(struct http *http, struct client *client)
-{
-    chain_remove(&http->questions, &client->request.message.letter);
-    http->questions_count--;
-}
-
-void send_to_main(struct http *http, struct client *client)
-{
-    client_move(client, CLIENT_AWAY);
-    client->request.message.letter.home = http->home;
-    http->away++;
-    inbox_post_one(http->reloads, &client->request.message.letter);
-}
-
-static struct tally *other_tally(struct http *http)
-{
-    return http->tally == &http->tallies[0] ? &http->tallies[1] : &http->tallies[0];
-}
-
-/* What was counted goes first: what METRICS then says is as of now. */
-struct chain http_hand_over(struct http *http)
-{
-    struct chain chain = http->questions;
-    assert(!http->report_is_away);
-    for (struct letter *letter = chain.newest; letter != NULL; letter = letter->next)
-        client_move(client_of(letter), CLIENT_AWAY);
-    http->away += http->questions_count;
-    http->questions_count = 0;
-    http->questions.newest = NULL;
-
-    http->report.ask.tally = http->tally;
-    http->report.letter.home = http->home;
-    http->report_is_away = true;
-    http->tally = other_tally(http);
-    chain_add_first(&chain, &http->report.letter);
-    return chain;
-}
-
 /* ---- letters come home ---- */
 
 static void log_if_sampled(const struct bucket_question *ask, const struct bucket_answer *answer,
@@ -96,24 +47,90 @@ static void take_home(struct http *http, struct client *client)
     client_resume(client);
 }
 
-static void take_report_home(struct http *http, uint64_t waited_ns)
+static struct tally *other_tally(struct http *http)
+{
+    return http->tally == &http->tallies[0] ? &http->tallies[1] : &http->tallies[0];
+}
+
+static void take_report_home(struct http *http)
 {
     http->report_is_away = false;
     tally_clear(other_tally(http));
     http->asked_ns = 0;
-    http->serving.waited_ns = waited_ns;
 }
 
-bool http_take_home(struct http *http, struct letter *letters, uint64_t waited_ns)
+static void take_all_home(struct http *http, struct letter *letters)
 {
     for (struct letter *letter = letters, *next; letter != NULL; letter = next) {
         next = letter->next;
         if (letter == &http->report.letter)
-            take_report_home(http, waited_ns);
+            take_report_home(http);
         else
             take_home(http, client_of(letter));
     }
+}
+
+bool http_take_home(struct http *http, struct letter *letters, uint64_t waited_ns)
+{
+    bool was_away = http->report_is_away;
+    take_all_home(http, letters);
+    if (was_away && !http->report_is_away)
+        http->serving.waited_ns = waited_ns;
     return !http->report_is_away;
+}
+
+/* ---- letters go ---- */
+
+void write_letter(struct http *http, struct client *client)
+{
+    struct letter *letter = &client->request.message.letter;
+    client_move(client, CLIENT_WRITTEN);
+    letter->home = http->home;
+    chain_add(&http->questions, letter);
+    http->questions_count++;
+}
+
+void withdraw_letter(struct http *http, struct client *client)
+{
+    chain_remove(&http->questions, &client->request.message.letter);
+    http->questions_count--;
+}
+
+void ask_in_place(struct http *http, struct client *client)
+{
+    client_move(client, CLIENT_AWAY);
+    client->request.message.letter.home = http->home;
+    http->away++;
+    inbox_post_one(&http->host_of->inbox, &client->request.message.letter);
+    decider_turn(http->host_of);
+    take_all_home(http, inbox_take(http->home, 0));
+}
+
+void send_to_main(struct http *http, struct client *client)
+{
+    client_move(client, CLIENT_AWAY);
+    client->request.message.letter.home = http->home;
+    http->away++;
+    inbox_post_one(http->reloads, &client->request.message.letter);
+}
+
+/* What was counted goes first: what METRICS then says is as of now. */
+struct chain http_hand_over(struct http *http)
+{
+    struct chain chain = http->questions;
+    assert(!http->report_is_away);
+    for (struct letter *letter = chain.newest; letter != NULL; letter = letter->next)
+        client_move(client_of(letter), CLIENT_AWAY);
+    http->away += http->questions_count;
+    http->questions_count = 0;
+    http->questions.newest = NULL;
+
+    http->report.ask.tally = http->tally;
+    http->report.letter.home = http->home;
+    http->report_is_away = true;
+    http->tally = other_tally(http);
+    chain_add_first(&chain, &http->report.letter);
+    return chain;
 }
 
 bool http_is_waited_for(const struct http *http)
