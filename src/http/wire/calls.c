@@ -8,6 +8,7 @@ enum {
     TARGET_MAX = 8000,
     REPLY_HEADER_MAX = 2560, /* of a connection's memory this is kept for the reply */
     ENTRY_BYTES = 64,        /* a field, parameter or cookie takes so much besides its text */
+    IN_PLACE_MAX = 16,       /* among more, it is quicker to decide together than at once */
     HELD_MAX = 128 << 20,    /* bytes that lists may hold at once, on their way in and out */
     HELD_TO_BEGIN_MAX =
         64 << 20, /* with which another long body may begin: small lists then still go */
@@ -221,7 +222,8 @@ static enum MHD_Result on_answer(struct http *http, struct MHD_Connection *conne
 static enum MHD_Result ask_brain(struct http *http, struct MHD_Connection *connection,
                                  struct client *client)
 {
-    if (http->host_of == NULL || request_cost(&client->request) > 0) {
+    http->asked_now++;
+    if (http->host_of == NULL || http->crowd > IN_PLACE_MAX || request_cost(&client->request) > 0) {
         write_letter(http, client);
         return MHD_YES;
     }

@@ -148,8 +148,19 @@ int http_timeout_ms(const struct http *http)
     return has_timeout && timeout_ms < due_ms ? timeout_ms : due_ms;
 }
 
+/* The crowd grows at once, and shrinks by an eighth a pass: replies take passes of their own. */
+static void look_at_crowd(struct http *http)
+{
+    http->crowd -= (http->crowd + 7) / 8;
+    if (http->asked_now > http->crowd)
+        http->crowd = http->asked_now;
+    http->asked_now = 0;
+}
+
 static void pass(struct http *http)
 {
+    if (http->host_of != NULL)
+        look_at_crowd(http);
     http->now_ns = clock_now_ns(http->clock);
     deadlines_look(&http->deadlines, http->now_ns, end_overdue, http);
     MHD_run(http->daemon);

@@ -37,8 +37,8 @@ struct http_terms {
         *clock;            /* its own deadlines go by it; libmicrohttpd has a clock of its own */
     struct inbox *home;    /* where its letters come home to: the caller's, who takes them */
     struct inbox *reloads; /* whoever answers RELOAD takes from there; NULL: nobody does */
-    /* Hosted by the caller's thread: what costs next to nothing is asked in place, and replied to at
-     * once. NULL: all goes by http_hand_over. */
+    /* Hosted by the caller's thread: what costs next to nothing is asked in place and replied to at
+     * once, where not many ask at the same time. NULL: all goes by http_hand_over. */
     struct decider *host_of;
 };
 

@@ -47,6 +47,8 @@ struct http {
     struct inbox *home;    /* where all letters come home to */
     struct inbox *reloads; /* the main thread's, which answers RELOAD; or NULL */
     struct decider *host_of;
+    unsigned asked_now;     /* questions in this pass */
+    unsigned crowd;         /* about how many come in a pass these days */
     struct chain questions; /* that go next */
     unsigned questions_count;
     unsigned away;         /* letters of clients that are away */
