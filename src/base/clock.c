@@ -46,7 +46,7 @@ uint64_t clock_wall_ns(const struct clock *clock)
     return clock->wall_ns(clock->context);
 }
 
-/* The kernel's file holds a UUID: 32 hexadecimal digits, and hyphens. */
+/* /proc/sys/kernel/random/boot_id holds a UUID: 32 hexadecimal digits, and hyphens. */
 void clock_boot_id(uint8_t boot_id[CLOCK_BOOT_ID_BYTES])
 {
     static const char hexadecimal[] = "0123456789abcdef";

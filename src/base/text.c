@@ -10,7 +10,7 @@ void text_string(struct text *text, const char *string)
     text_bytes(text, string, strlen(string));
 }
 
-/* Two digits at a time: a division costs as much for two as for one. */
+/* Writes two digits at a time: a division costs as much for two as for one. */
 void text_number(struct text *text, uint64_t number)
 {
     static const char pairs[] = "00010203040506070809"

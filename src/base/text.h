@@ -1,8 +1,8 @@
 /*
  * Text: appending to a buffer that is known to be large enough.
  *
- * The writer sizes its buffer for the longest input its checks let through;
- * a text that does not fit is our bug, and ends the process.
+ * The caller makes the buffer large enough for the longest input that its checks let through.
+ * A text that does not fit is a bug of ours, and an assertion ends the process.
  *
  * Owns nothing. Any thread. Never blocks.
  */
@@ -19,7 +19,7 @@ struct text {
 
 struct text text_begin(char *buffer, size_t size);
 
-/* Appends bytes. Here, so that a literal of known length becomes a few moves. */
+/* Appends bytes. Inline, so that a literal of known length becomes a few moves. */
 static inline void text_bytes(struct text *text, const char *bytes, size_t len)
 {
     assert((size_t)(text->end - text->at) > len);
@@ -34,5 +34,5 @@ void text_json(struct text *text, const char *string, size_t len);
 #define text_literal(text, literal) text_bytes(text, "" literal, sizeof literal - 1)
 void text_string(struct text *text, const char *string);
 
-/* Ends the text with a NUL; its length. */
+/* Ends the text with a NUL; returns its length. */
 size_t text_end(struct text *text);

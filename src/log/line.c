@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Of texts that are not ours. */
+/* Texts of others end here at the latest; the rest of a line is for our own. */
 enum { FOREIGN_END = LOG_LINE_MAX - LOG_TEXT_OWN };
 static_assert(FOREIGN_END > LOG_TEXT_OWN, "most of a line is theirs");
 
@@ -49,7 +49,7 @@ void log_text_plain(struct log_text *text, const char *bytes, size_t len)
     }
 }
 
-/* All that must be escaped is in the basic plane. */
+/* Every character that must be escaped is in the basic plane, so four digits are enough. */
 static bool append_quoted(struct log_text *text, const char *bytes, size_t size, uint32_t c)
 {
     char escape[8];
