@@ -10,7 +10,7 @@
  * So only a thread that nobody waits for writes there. The queue is a pipe of our own, which
  * never blocks: the kernel keeps its lines whole and in order, and it cannot grow.
  *
- * It opens after the listeners and ends last, so that it takes every line in between.
+ * The thread starts once the listeners are open, and is the last one to end.
  *
  * Owns the pipe and the thread, one each in a process. Threads: log_queue_put and
  * log_queue_lost from any, the rest from the main one. Blocks: log_queue_end, for twice
