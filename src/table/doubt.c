@@ -352,7 +352,8 @@ void doubt_clear(struct table *table, uint32_t slot)
     clear(table, slot, NULL);
 }
 
-/* What is past mending and has another tag stays until the sweep comes: whose it is may ask. */
+/* An entry past mending with another tag stays until the sweep comes: somebody may ask for its
+ * key before that. */
 void table_settle(struct table *table, uint64_t hash, const char *key, size_t key_len,
                   uint16_t line)
 {
