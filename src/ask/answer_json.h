@@ -1,7 +1,7 @@
 /*
- * Reply JSON: the members of a body that say what was decided and how a key stands.
+ * Answer JSON: the members of a body that say what was decided and how full a key's buckets are.
  *
- * The same members, in the same order, whether a body is about one key or a list.
+ * Members and their order are the same whether a body is about one key or a list.
  *
  * Owns nothing. Any thread. Never blocks.
  */
@@ -15,25 +15,26 @@
 #define REPLY_TYPE_QUOTA_EXCEEDED "https://iana.org/assignments/http-problem-types#quota-exceeded"
 #define REPLY_TITLE_QUOTA_EXCEEDED "Too Many Requests"
 
-/* What a body about one key takes at most, but for the key itself, whose bytes take
- * two each. Names are escaped, numbers have 20 digits. */
+/* Bytes of a body about one key at most, without the key itself, of which each byte may take two.
+ * Names may be escaped, numbers have 20 digits at most. */
 #define REPLY_JSON_MAX                                                                             \
     (BUCKETS_MAX * POLICY_NAME_MAX + 2 * LIMIT_NAME_MAX + 2 * LIMIT_MATCH_MAX + 640 +              \
      BUCKETS_MAX * (2 * BUCKET_NAME_MAX + 3 * 20 + 64))
 
-/* The names, in quotes, of the buckets that did not hold what was asked for; how many. */
+/* The names, in quotes, of the buckets that did not hold what was asked for. Returns how many. */
 uint32_t reply_violated(const struct bucket_answer *answer, const char *names[BUCKETS_MAX]);
 
-/* The same as an array. */
+/* Writes them as an array. */
 void reply_write_violated(struct text *body, const struct bucket_answer *answer);
 
-/* Why an answer is what it is, where that is not plain; else empty. */
+/* The `reason` of an answer, or an empty string where its numbers say enough. */
 const char *reply_reason(enum bucket_result result);
 
 /* A number of milliseconds, or null. */
 void reply_write_retry_after_ms(struct text *body, uint64_t retry_after_ms);
 
-/* "key":..., and all that follows it in an answer to ALLOW. allowed: what the caller is told. */
+/* Writes "key":... and all that follows it in an answer to ALLOW. allowed: what the caller is
+ * told. */
 void reply_write_allow(struct text *body, const struct bucket_question *ask,
                        const struct bucket_answer *answer, bool allowed);
 

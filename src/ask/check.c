@@ -89,17 +89,17 @@ const struct check_terms *check_terms(const struct check *check)
     return &check->terms;
 }
 
-/* What making a key works on. */
+/* Making one key. */
 struct making {
     const struct check *check;
     const struct check_request *request;
-    bool is_trusted; /* the peer */
+    bool is_trusted; /* the peer is a trusted proxy */
     struct key_maker key;
 };
 
-/* The functions below add one part to the key; false: it is missing. */
+/* Each function below adds one part to the key. false: the part is missing. */
 
-/* All fields of that name as one (RFC 9110, 5.3). */
+/* Several fields of that name count as one list (RFC 9110, 5.3). */
 static bool add_header(struct making *making, const char *name)
 {
     bool is_empty = true;
@@ -144,7 +144,7 @@ static bool add_method(struct making *making)
     return method.len > 0;
 }
 
-/* Decoded where an escape is one, and as it is where not. */
+/* Adds the path with escapes decoded. A '%' that begins no escape stays as it is. */
 static bool add_path(struct making *making)
 {
     struct piece path = forwarded_path(making->request, making->is_trusted);

@@ -1,11 +1,11 @@
 /*
- * Checks: how a reverse proxy asks about a request that it holds: which key it counts against.
+ * Checks: which key a request counts for, when a reverse proxy asks about one that it holds.
  *
- * A check makes the key from a template: literal text and parts of the request
- * in braces, such as "api:{header:X-Api-Key}" or "{client_ip/64} {path}".
+ * The key is made from a template: literal text, and parts of the request in braces, such as
+ * "api:{header:X-Api-Key}" or "{client_ip/64} {path}".
  *
- * A check owns its parts, and never changes once built. Any thread. Never
- * blocks. Errors: as each function says.
+ * A check owns its parts, and never changes once built. Any thread. Never blocks. Errors: as
+ * each function says.
  */
 #pragma once
 
@@ -28,46 +28,47 @@
 
 struct check;
 
-/* What a check is made from; copied. */
+/* What a check is made from; everything is copied. */
 struct check_terms {
     const char *name;
     const char *limit; /* NULL: the first limit that matches the key */
     const char *key;   /* the template */
     unsigned deny_status;
-    bool missing_allows;        /* when a part is missing; else it denies */
+    bool missing_allows; /* what happens if a part is missing: true: allowed, false: denied */
     const char *const *trusted; /* proxies: "unix", an address, or a network such as 10.0.0.0/8 */
     uint32_t trusted_count;
 };
 
-/* Whether these can be part of a check; if not, `fault` says what is wrong and what is allowed. */
+/* Whether these are valid in a check. If a template is not, `fault` says what is wrong and what is
+ * allowed. */
 bool check_name_is_valid(const char *name);
 bool check_template_is_valid(const char *template, char fault[CHECK_FAULT_MAX]);
 bool check_trusted_is_valid(const char *text);
 
-/* NULL: no memory. All of the terms must be valid. */
+/* All of the terms must be valid. NULL: no memory. */
 struct check *check_new(const struct check_terms *terms);
 void check_free(struct check *check); /* NULL is fine */
 
-/* The terms as they were given; they live as long as the check. */
+/* The terms as they were given, borrowed for as long as the check lives. */
 const struct check_terms *check_terms(const struct check *check);
 
-/* Whether its keys may hold what nobody else is to see: the value of a header field. */
+/* Whether keys of this check may be secret: they hold the value of a header field. */
 bool check_key_is_private(const struct check *check);
 
-/* What a request has to be asked for. Strings are borrowed during check_key. */
+/* What check_key asks of a request. Strings are borrowed while it runs. */
 struct check_request {
     const char *method;
-    /* of the raw target, behind /check/NAME: begins with '/', or is empty; no query */
+    /* what the raw target has behind /check/NAME, without the query: empty, or begins with '/' */
     const char *suffix;
     const struct sockaddr *peer;
-    /* The value of the field of this name (any case) and its length: the first
-     * for index 0, and so on; NULL when there are no more. */
+    /* The value and length of the field of this name (in any case): index 0 is the first one.
+     * NULL: there are no more. */
     const char *(*field)(void *context, const char *name, unsigned index, size_t *len);
     void *context;
 };
 
-/* The key that a request counts against, NUL-terminated: what the template makes
- * of it, or the SHA-256 of that where it is no valid key, too long for instance.
- * false: a part is missing. */
+/* Makes the key that a request counts for, NUL-terminated: what the template makes of it, or the
+ * SHA-256 of that if it is no valid key, because it is too long for instance. false: a part is
+ * missing. */
 bool check_key(const struct check *check, const struct check_request *request,
                char key[KEY_MAX + 1], size_t *key_len);

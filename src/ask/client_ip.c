@@ -43,7 +43,7 @@ bool trusted_has_peer(const struct trusted *trusted, const struct sockaddr *peer
     return ip_of_socket(peer, &ip) && has_ip(trusted, &ip);
 }
 
-/* A colon and a number. */
+/* Whether a text is a colon and a port. */
 static bool is_port(const char *begin, const char *end)
 {
     uint64_t port;
@@ -51,7 +51,7 @@ static bool is_port(const char *begin, const char *end)
                                                     &port) == QUANTITY_OK;
 }
 
-/* Reads one entry: an address, with or without a port; an IPv6 one with a port is in brackets. */
+/* Reads one entry: an address, with or without a port. An IPv6 address with a port has brackets. */
 static bool parse_entry(struct piece entry, struct ip *ip)
 {
     const char *begin = entry.bytes, *end = entry.bytes + entry.len;
@@ -66,8 +66,8 @@ static bool parse_entry(struct piece entry, struct ip *ip)
            ip_parse(begin, (size_t)((has_port ? colon : end) - begin), ip);
 }
 
-/* Takes the last entry off a field, which is then that much shorter; *is_first:
- * no other stood in front of it. false: it cannot be read. */
+/* Takes the last entry off a field, which becomes shorter. *is_first: there was no other in front
+ * of it. false: it cannot be read. */
 static bool take_last(struct piece *field, bool *is_first, struct ip *ip)
 {
     const char *comma = memrchr(field->bytes, ',', field->len);
@@ -78,8 +78,8 @@ static bool take_last(struct piece *field, bool *is_first, struct ip *ip)
     return parse_entry(entry, ip);
 }
 
-/* Walks one field from the right, to the first address that is not trusted, which
- * decides, or to the left end. false: an entry on the way cannot be read. */
+/* Walks one field from the right: to the first address that is not trusted (*is_decided), or to the
+ * left end. false: an entry on the way cannot be read. */
 static bool walk(const struct trusted *trusted, struct piece field, struct ip *ip, bool *is_decided)
 {
     for (bool is_first = false; !is_first && !*is_decided;) {

@@ -1,10 +1,11 @@
 /*
- * Client addresses: whom a request came from, through proxies of which only some are believed.
+ * Client addresses: where a request came from, through proxies of which only some are trusted.
  *
- * Anyone can write X-Forwarded-For. What a trusted proxy has added to its right
- * end is true; what stands to the left of that is as good as who wrote it.
+ * Anyone can write X-Forwarded-For, and each proxy appends to its right end. So it is read from
+ * the right: the first address that is not a trusted proxy's is the client's. What stands
+ * further to the left may be forged.
  *
- * Owns nothing. Any thread. Never blocks.
+ * Owns nothing. Any thread. Never blocks. Errors: false for an address that cannot be known.
  */
 #pragma once
 
@@ -14,18 +15,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The proxies that are believed. */
+/* The trusted proxies. */
 struct trusted {
     bool unix_sockets;
     uint32_t networks_count;
     struct ip_network networks[CHECK_TRUSTED_MAX];
 };
 
-/* Adds what check_trusted_is_valid accepts; at most CHECK_TRUSTED_MAX of them. */
+/* Adds a text that check_trusted_is_valid accepts; at most CHECK_TRUSTED_MAX of them. */
 void trusted_add(struct trusted *trusted, const char *text);
 
 bool trusted_has_peer(const struct trusted *trusted, const struct sockaddr *peer);
 
-/* The address that a request came from. false, and *ip untouched: it cannot be known. */
+/* The address from which a request came. false, and *ip untouched: it cannot be known. */
 bool client_ip_find(const struct trusted *trusted, const struct check_request *request,
                     struct ip *ip);

@@ -1,11 +1,11 @@
 /*
- * The contract: the part of what callers see over HTTP that a configuration can choose.
+ * The contract: what a configuration decides about HTTP: header names, checks, admin token.
  *
- * A contract is built once, then never changes; a reload builds another. It is
- * shared by reference count with the front-ends.
+ * A contract is built once, then never changes; a reload builds another. It is shared by
+ * reference count: each front-end holds one.
  *
- * Owns its checks. Threads: contract_add_check before it is shared; all else
- * from any thread. Never blocks. Errors: NULL or false, no memory.
+ * Owns its checks. Threads: call contract_add_check before it is shared; all else from any
+ * thread. Never blocks. Errors: NULL or false when there is no memory.
  */
 #pragma once
 
@@ -15,10 +15,10 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-/* The names that the fields with the numbers of an answer go by. */
+/* Which header fields carry the numbers of an answer. */
 enum headers_dialect {
     HEADERS_IETF, /* draft-ietf-httpapi-ratelimit-headers-08 to -11 */
-    /* the same draft in its third version: RateLimit-Limit, -Remaining, -Reset */
+    /* that draft in its third version: RateLimit-Limit, -Remaining, -Reset */
     HEADERS_DRAFT_03,
     HEADERS_X_RATELIMIT, /* X-RateLimit-Limit, -Remaining, -Reset, in seconds from now */
     HEADERS_NONE,
@@ -30,15 +30,15 @@ extern const char *const headers_dialect_names[HEADERS_DIALECTS];
 struct contract {
     atomic_uint references;
     enum headers_dialect headers;
-    struct secret admin_token; /* set before it is shared */
+    struct secret admin_token; /* set before the contract is shared */
     uint32_t checks_count;
     struct check *checks[CHECKS_MAX];
 };
 
-/* Without checks, with one reference. */
+/* A contract without checks, with one reference. */
 struct contract *contract_new(enum headers_dialect headers);
 
-/* Adds a check of a name that is not there yet; at most CHECKS_MAX. */
+/* Adds a check, of which the name must be new; at most CHECKS_MAX. */
 bool contract_add_check(struct contract *contract, const struct check_terms *terms);
 
 /* The check of that name, or NULL. */

@@ -16,7 +16,7 @@ static_assert(2 * KEY_MAX + 2 * LIMIT_NAME_MAX + BUCKETS_MAX * POLICY_NAME_MAX +
               "all of a denial has room, and the names of its members");
 static_assert(2 * KEY_MAX <= LOG_LINE_MAX - LOG_TEXT_OWN, "so has the key");
 
-/* How members are written: in JSON, or after "denied:". */
+/* How members are written: as JSON, or as text after "denied:". */
 struct form {
     const char *before, *equals, *list, *list_end, *nothing, *word, *end;
 };
@@ -46,7 +46,7 @@ static void append_key(struct log_text *line, const struct form *form,
     log_text_quoted(line, shown, SECRET_SHOWN_MAX);
 }
 
-/* Of a value that is in quotes already, or needs none. */
+/* For a value that has its quotes already, or needs none. */
 static void append(struct log_text *line, const struct form *form, const char *name,
                    const char *value)
 {
@@ -75,7 +75,7 @@ static void append_violated(struct log_text *line, const struct form *form,
     log_text_own(line, form->list_end);
 }
 
-/* An override may be for just this key. */
+/* If the key is private the override's is left out, because it may be this very key. */
 static void append_why(struct log_text *line, const struct form *form,
                        const struct bucket_answer *answer, bool key_is_private)
 {
@@ -89,7 +89,7 @@ static void append_why(struct log_text *line, const struct form *form,
         append(line, form, "override", answer->override->quoted_key);
 }
 
-/* How many denials were not shown since the last one that was. */
+/* How many denials were skipped since the last one that was shown. */
 static void append_more(struct log_text *line, enum log_format format, uint64_t more)
 {
     char text[48];

@@ -1,8 +1,8 @@
 /*
- * Denials in the log: one line each, with what the answer to the caller says.
+ * Denials in the log: one line each, with what the answer tells the caller.
  *
- * Which denials are shown the brain has chosen (sampler.h), in the order in which it
- * decided them; the front-end that asked writes them, by log.h.
+ * The brain chooses which denials are shown (sampler.h), in the order in which it decides. The
+ * front-end that asked writes the line.
  *
  * Owns nothing. Any thread. Never blocks. Never fails.
  */
@@ -10,7 +10,7 @@
 
 #include "brain/message.h"
 
-/* Logs a denial that was sampled, whatever the log's level; of a key that is private
- * no more than the hash. */
+/* Logs a denial that was sampled, whatever the log's level. If the key is private only its hash is
+ * shown. */
 void log_denial(const struct bucket_question *ask, const struct bucket_answer *answer,
                 bool key_is_private);

@@ -35,7 +35,7 @@ struct piece forwarded_field(const struct check_request *request, const char *na
     return value == NULL ? nothing : piece_trimmed(value, value + len);
 }
 
-/* The last field of that name, from a proxy that is trusted; nothing if that is empty. */
+/* The last field of that name. Nothing if it is empty, or the proxy is not trusted. */
 static struct piece find(const struct check_request *request, bool is_trusted, const char *name)
 {
     struct piece last = nothing;
@@ -53,14 +53,14 @@ struct piece forwarded_method(const struct check_request *request, bool is_trust
     return method.bytes != NULL ? method : of_string(request->method);
 }
 
-/* Of a list, what the nearest proxy has added to it. */
+/* The last entry of a list: the nearest proxy has added it. */
 static struct piece last_of_list(struct piece list)
 {
     const char *comma = memrchr(list.bytes, ',', list.len);
     return comma == NULL ? list : piece_trimmed(comma + 1, list.bytes + list.len);
 }
 
-/* A colon within brackets is one of an IPv6 address. */
+/* A host without its port. Colons within brackets belong to an IPv6 address. */
 static struct piece without_port(struct piece host)
 {
     const char *end = host.bytes + host.len;

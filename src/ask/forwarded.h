@@ -1,11 +1,12 @@
 /*
- * Forwarded requests: what a request was before a proxy asked about it.
+ * Forwarded requests: method, host and path of the request that a proxy asks about.
  *
- * A proxy tells in X-Forwarded-* fields, which count only from one that is
- * trusted. If a field is there several times the last one counts: it is the
- * nearest proxy's, should that add to what it was sent and not replace it.
+ * A proxy tells them in X-Forwarded-* fields, which count only if the proxy is trusted. If a
+ * field is there several times the last one counts: some proxies add to what they were sent
+ * instead of replacing it, and the last one is the nearest proxy's.
  *
- * Pieces point into the request. Owns nothing. Any thread. Never blocks.
+ * Pieces point into the request. Owns nothing. Any thread. Never blocks. Errors: a piece with
+ * NULL bytes, if what is asked for is not there.
  */
 #pragma once
 
@@ -14,15 +15,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Some bytes of a request. */
 struct piece {
-    const char *bytes; /* NULL: not there */
+    const char *bytes; /* NULL: it is not there */
     size_t len;
 };
 
-/* The piece from begin up to end, without blanks around it. */
+/* The piece from begin to end, without the blanks around it. */
 struct piece piece_trimmed(const char *begin, const char *end);
 
-/* The value of a field; blanks around it are no part of it (RFC 9110, 5.5). */
+/* The value of a field; index 0: the first of that name. The blanks around a value are no part of
+ * it (RFC 9110, 5.5). */
 struct piece forwarded_field(const struct check_request *request, const char *name, unsigned index);
 
 struct piece forwarded_method(const struct check_request *request, bool is_trusted);

@@ -37,7 +37,7 @@ void key_maker_add(struct key_maker *maker, const char *bytes, size_t len)
     add_to_hash(maker, bytes, len);
 }
 
-/* Puts the hash into the key's place. */
+/* Writes the hash in the place of the key. */
 static size_t end_hash(struct key_maker *maker)
 {
     static const char hex[] = "0123456789abcdef";

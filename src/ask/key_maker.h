@@ -1,10 +1,10 @@
 /*
- * Key makers: a key put together from pieces of any length, in the room of a key.
+ * Key makers: a key put together from pieces of any length, in no more room than a key has.
  *
- * What is no valid key in the end, too long for instance, is replaced by its
- * SHA-256: never cut, or two callers would share a bucket, and never let through.
+ * If the pieces make no valid key, because they are too long for instance, their SHA-256 takes
+ * the key's place. It is never cut, for two callers would share a bucket then.
  *
- * The only user of libsodium's SHA-256. Owns its state. One thread. Never blocks.
+ * Owns its state. One thread. Never blocks. Never fails.
  */
 #pragma once
 
@@ -16,13 +16,13 @@
 
 struct key_maker {
     char *key;
-    size_t len;                    /* in `key`, while it all fits there */
-    bool is_long;                  /* it does not, and goes into the hash alone */
-    crypto_hash_sha256_state hash; /* of all bytes, once it is long */
+    size_t len;                    /* of what is in `key`, while everything fits there */
+    bool is_long;                  /* it no longer fits: pieces go into the hash alone */
+    crypto_hash_sha256_state hash; /* of all pieces, once is_long */
 };
 
 void key_maker_begin(struct key_maker *maker, char key[KEY_MAX + 1]);
 void key_maker_add(struct key_maker *maker, const char *bytes, size_t len);
 
-/* Makes a valid key of at least one byte, NUL-terminated; its length. */
+/* Makes a valid key of at least one byte, NUL-terminated. Returns its length. */
 size_t key_maker_end(struct key_maker *maker);

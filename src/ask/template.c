@@ -14,7 +14,7 @@
 #define HEADER_PREFIX "header:"
 #define BITS_PREFIX "client_ip/"
 
-/* What reading works on. */
+/* Reading one template. */
 struct reader {
     struct template template;
     uint32_t text_len;
@@ -31,7 +31,7 @@ __attribute__((format(printf, 2, 3))) static bool refuse(struct reader *reader, 
     return false;
 }
 
-/* As many bytes of a text as are shown of it in a fault; no code point is cut in two. */
+/* How many bytes of a text a fault shows. No code point is cut in two. */
 static int shown_len(const char *text, size_t len)
 {
     enum { SHOWN_MAX = 40 };
@@ -43,7 +43,7 @@ static int shown_len(const char *text, size_t len)
     return shown;
 }
 
-/* What is read of a text is never longer than the text, but for a NUL behind each part. */
+/* There is always room: parts together are never longer than the template, plus a NUL each. */
 static void add_text(struct reader *reader, const char *text, size_t len)
 {
     struct template *template = &reader->template;
@@ -85,7 +85,7 @@ static bool begins_with(const char *text, size_t len, const char *prefix)
     return len >= strlen(prefix) && memcmp(text, prefix, strlen(prefix)) == 0;
 }
 
-/* What is between two braces. */
+/* Reads what stands between two braces. */
 static bool read_part(struct reader *reader, const char *text, size_t len)
 {
     static const struct {
@@ -123,7 +123,7 @@ static bool is_doubled_brace(const char *at)
     return (at[0] == '{' || at[0] == '}') && at[1] == at[0];
 }
 
-/* Literal text up to the next part or the end. */
+/* Reads literal text, up to the next part or the end. */
 static bool read_literal(struct reader *reader, const char **at)
 {
     if (!begin_part(reader, (struct part){.kind = PART_LITERAL}))
@@ -141,7 +141,7 @@ static bool read_literal(struct reader *reader, const char **at)
     return true;
 }
 
-/* A brace that is not doubled, and what it opens. */
+/* Reads a brace that is not doubled, and the part that it opens. */
 static bool read_braces(struct reader *reader, const char **at)
 {
     size_t len = strcspn(*at + 1, "{}");

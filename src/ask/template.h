@@ -1,10 +1,11 @@
 /*
- * Templates: what the key of a check is put together from, as the configuration writes it.
+ * Templates: how the key of a check is put together, as the configuration writes it.
  *
- * Literal text, "{{" and "}}" for braces in it, and parts of a request in
- * braces: {header:NAME}, {client_ip}, {client_ip/BITS}, {host}, {method}, {path}.
+ * A template is literal text, in which "{{" and "}}" stand for braces, and parts of a request
+ * in braces: {header:NAME}, {client_ip}, {client_ip/BITS}, {host}, {method}, {path}.
  *
- * A template owns its strings, and can be copied. Any thread. Never blocks.
+ * A template holds its strings in itself, and can be copied. Any thread. Never blocks. Errors:
+ * template_parse says what is wrong.
  */
 #pragma once
 
@@ -24,8 +25,9 @@ enum part_kind {
 
 struct part {
     enum part_kind kind;
-    unsigned bits;       /* of PART_CLIENT_IP: how many are kept */
-    uint32_t start, len; /* in the template's text, with a NUL behind: a literal, a header's name */
+    unsigned bits; /* of PART_CLIENT_IP: how many leading bits are kept */
+    uint32_t start,
+        len; /* of a literal or a header's name, in the template's text; a NUL follows */
 };
 
 struct template
@@ -35,6 +37,6 @@ struct template
     char text[CHECK_TEMPLATE_MAX + CHECK_PARTS_MAX];
 };
 
-/* Reads a template. false: *template is untouched, and `fault` says what is wrong
- * and what is allowed. */
+/* Reads a template. false: `fault` says what is wrong and what is allowed, and *template is
+ * untouched. */
 bool template_parse(const char *text, struct template *template, char fault[CHECK_FAULT_MAX]);

@@ -2,8 +2,9 @@
  * Addresses that allowd listens on, as people write them: "127.0.0.1:10429",
  * "[::1]:10429", "unix:/run/allowd/allowd.sock".
  *
- * Numeric only: a name could resolve to another address tomorrow. Owns nothing.
- * Any thread. Never blocks.
+ * Numeric only: a host name could resolve to another address tomorrow.
+ *
+ * Owns nothing. Any thread. Never blocks. Errors: false for a text that is no address.
  */
 #pragma once
 
@@ -13,7 +14,7 @@
 #include <sys/types.h>
 #include <sys/un.h>
 
-#define ADDRESS_TEXT_MAX 128 /* of any address, with "unix:", brackets and NUL */
+#define ADDRESS_TEXT_MAX 128 /* bytes of any address, with "unix:", brackets and NUL */
 
 struct address {
     struct sockaddr_storage socket;
@@ -21,10 +22,10 @@ struct address {
 };
 
 /* Who may connect to a Unix socket. */
-#define SOCKET_GROUP_MAX 63 /* bytes of name */
+#define SOCKET_GROUP_MAX 63 /* bytes of the group's name */
 struct socket_access {
     mode_t mode; /* SOCKET_MODE_BY_UMASK, or permission bits */
-    gid_t group; /* SOCKET_GROUP_OWN, or the one of group_name */
+    gid_t group; /* SOCKET_GROUP_OWN, or the group called group_name */
     char group_name[SOCKET_GROUP_MAX + 1];
 };
 #define SOCKET_MODE_BY_UMASK ((mode_t)-1)
@@ -39,8 +40,8 @@ struct socket_access {
 /* Reads an address; *address is untouched on failure. Port 0 means any free port. */
 bool address_parse(const char *text, struct address *address);
 
-/* Writes an address in the form that address_parse reads; a Unix socket in the
- * abstract namespace, which can only be inherited, as "unix:@NAME". */
+/* Writes an address in the form that address_parse reads. A Unix socket in the abstract
+ * namespace, which allowd can only inherit, becomes "unix:@NAME". */
 void address_print(const struct address *address, char text[ADDRESS_TEXT_MAX]);
 
 bool address_equal(const struct address *a, const struct address *b);

@@ -14,8 +14,8 @@ void arena_init(struct arena *arena, size_t first_bytes, size_t max_bytes)
     *arena = (struct arena){.next_bytes = first_bytes, .left_bytes = max_bytes};
 }
 
-/* Makes room for a piece. Each chunk is twice as large as the one before, so that
- * a large task takes few. */
+/* Makes room for a piece. Each chunk is twice as large as the one before, so that a large task
+ * needs only a few. */
 static bool grow(struct arena *arena, size_t size)
 {
     size_t bytes = size > arena->next_bytes ? size : arena->next_bytes;

@@ -3,8 +3,8 @@
  *
  * An arena bounds what a task can take, and makes each piece cost next to nothing.
  *
- * Owns its chunks. One thread. Never blocks. Errors: NULL when there is no memory
- * or when the task has had its share; `is_spent` tells them apart.
+ * Owns its chunks. One thread. Never blocks. Errors: NULL when there is no memory, or when
+ * the task has used up max_bytes; the latter sets `is_spent`.
  */
 #pragma once
 
@@ -14,12 +14,12 @@
 struct arena {
     struct arena_chunk *chunks; /* the newest first */
     char *at, *end;             /* what is left of the newest */
-    size_t next_bytes;          /* the size of the next, unless a piece wants more */
-    size_t left_bytes;          /* that all further chunks may have together */
-    bool is_spent;              /* a piece was refused because of that */
+    size_t next_bytes;          /* the size of the next chunk, unless a piece needs more */
+    size_t left_bytes;          /* what all further chunks may have together */
+    bool is_spent;              /* a piece was refused because left_bytes was too little */
 };
 
-/* Takes no memory yet. first_bytes: what most tasks of the kind get along with. */
+/* Takes no memory yet. first_bytes: the size of the first chunk; enough for most tasks is best. */
 void arena_init(struct arena *arena, size_t first_bytes, size_t max_bytes);
 
 /* A piece aligned for anything. */

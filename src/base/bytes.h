@@ -1,11 +1,13 @@
 /*
- * Bytes: numbers and strings written one after the other, and read back by one who trusts none of it.
+ * Bytes: numbers and strings written one after the other, and read back without trust.
  *
- * Numbers are in the machine's own byte order; strings are a length in one byte, the
- * characters, and a NUL. Whoever reads past the end, or a string that is none,
- * reads zeros and an empty string from then on, and is told once, at the end.
+ * Numbers are in the machine's own byte order. A string is its length in one byte, the
+ * characters, and a NUL. A reader that runs past the end or meets a malformed string sets
+ * is_bad, and from then on reads zeros and empty strings: so check once, at the end. A writer
+ * without room sets is_full likewise.
  *
  * Owns nothing: a string that is read points into the bytes. One thread. Never blocks.
+ * Errors: is_full, is_bad.
  */
 #pragma once
 
@@ -15,7 +17,7 @@
 
 struct bytes_writer {
     unsigned char *at, *end;
-    bool is_full; /* there was no room for all */
+    bool is_full; /* there was no room for everything */
 };
 
 struct bytes_reader {
@@ -38,6 +40,6 @@ const char *bytes_get_string(struct bytes_reader *reader);
 
 size_t bytes_left(const struct bytes_reader *reader);
 
-/* FNV-1a of 64 bits: a change of one byte is always seen, any other but once in
- * 2^64. It is no secret, and keeps out accidents, not people. */
+/* FNV-1a, 64 bits. It always sees that one byte has changed, and any other change but one in
+ * 2^64. It has no key: it guards against accidents, not against people. */
 uint64_t bytes_checksum(const void *bytes, size_t len);

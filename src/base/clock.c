@@ -57,7 +57,7 @@ int clock_ms_until(uint64_t now_ns, uint64_t due_ns)
     return left_ms > INT_MAX ? INT_MAX : (int)left_ms;
 }
 
-/* The kernel's file holds a UUID: 32 hexadecimal digits, and hyphens. */
+/* /proc/sys/kernel/random/boot_id holds a UUID: 32 hexadecimal digits, and hyphens. */
 void clock_boot_id(uint8_t boot_id[CLOCK_BOOT_ID_BYTES])
 {
     static const char hexadecimal[] = "0123456789abcdef";

@@ -37,7 +37,7 @@ static enum date parse_offset(const char *text, int64_t *offset_s)
     return DATE_OK;
 }
 
-/* Whether the calendar has this time: if not, timegm(3) has made it another one. */
+/* Whether the calendar has this time: where it has not, timegm(3) has turned it into another. */
 static bool is_same(const struct tm *a, const struct tm *b)
 {
     return a->tm_mday == b->tm_mday && a->tm_mon == b->tm_mon && a->tm_hour == b->tm_hour &&

@@ -9,17 +9,17 @@
 
 enum date {
     DATE_OK,
-    DATE_MALFORMED,    /* not of the form at all */
-    DATE_NONEXISTENT,  /* of the form, but the 30th of February, or a second 60 */
-    DATE_OUT_OF_RANGE, /* its year, or that of the same time in UTC, is not 1970 to 9999 */
+    DATE_MALFORMED,    /* it does not look like a date at all */
+    DATE_NONEXISTENT,  /* it looks like one, but is the 30th of February, or has a second 60 */
+    DATE_OUT_OF_RANGE, /* its year, as written or in UTC, is not 1970 to 9999 */
 };
 
-/* Reads "2026-12-31T23:59:59Z" or the same with an offset in place of Z, "+01:00",
- * as Unix seconds, which are untouched unless the result is DATE_OK. */
+/* Reads "2026-12-31T23:59:59Z", or the same with an offset such as "+01:00" in place of Z.
+ * *unix_s is untouched unless the result is DATE_OK. */
 enum date date_parse(const char *text, int64_t *unix_s);
 
-/* Room for date_print, terminating NUL included. */
+/* Bytes that date_print writes at most, the NUL included. */
 #define DATE_TEXT_MAX 21
 
-/* Writes a time that date_parse can give in the form that it reads, in UTC. */
+/* Writes a time, which must be one that date_parse can give, in UTC: "2026-12-31T23:59:59Z". */
 void date_print(int64_t unix_s, char text[DATE_TEXT_MAX]);

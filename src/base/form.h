@@ -3,7 +3,7 @@
  *
  * Strict: '%' must be followed by two hexadecimal digits. '+' and "%20" are a space.
  *
- * Owns nothing. Any thread. Never blocks.
+ * Owns nothing. Any thread. Never blocks. Errors: enum form.
  */
 #pragma once
 
@@ -12,8 +12,8 @@
 
 enum form { FORM_OK, FORM_BAD_ESCAPE, FORM_TOO_LONG };
 
-/* Decodes into at most `capacity` bytes, and a NUL after them. The decoded bytes
- * may hold NULs too: *decoded_len counts. plus_is_space: false for a path. */
+/* Decodes into at most `capacity` bytes, and writes a NUL behind them. The decoded bytes may
+ * hold NULs themselves, so go by *decoded_len. plus_is_space: false for a path. */
 enum form form_decode(const char *text, size_t len, bool plus_is_space, char *decoded,
                       size_t capacity, size_t *decoded_len);
 
@@ -23,5 +23,6 @@ struct form_pair {
     size_t name_len, value_len;
 };
 
-/* Takes the first pair off *text; false at the end. An empty pair ("&&") has an empty name. */
+/* Takes the first pair off *text; false: there is none left. Between "&&" is a pair with an
+ * empty name. */
 bool form_next(const char **text, size_t *len, struct form_pair *pair);

@@ -85,7 +85,7 @@ bool ip_network_parse(const char *text, struct ip_network *network)
     if (!ip_parse(text, len, &first))
         return false;
     if (text[len] == '/') {
-        /* Of "10.0.0.0/8" the bits of four bytes count, of "::ffff:10.0.0.0/104" all. */
+        /* "10.0.0.0/8" counts bits of 32, "::ffff:10.0.0.0/104" counts bits of 128. */
         unsigned before = memchr(text, ':', len) == NULL ? MAPPED_BITS : 0;
         if (quantity_parse_number(text + len + 1, strlen(text + len + 1), 0, IP_BITS_MAX - before,
                                   &bits) != QUANTITY_OK)

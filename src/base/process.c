@@ -20,7 +20,7 @@ static uint64_t resident_bytes(void)
     return found == 2 ? resident_pages * (uint64_t)sysconf(_SC_PAGESIZE) : PROCESS_UNKNOWN;
 }
 
-/* Open descriptors, less the one that the directory is read by. */
+/* Open descriptors, not counting the one through which the directory is read. */
 static uint64_t descriptors(void)
 {
     uint64_t count = 0;

@@ -1,9 +1,8 @@
 /*
- * The process: what the system says of this one.
+ * The process: how much memory, processor time and how many descriptors this one uses.
  *
- * Owns nothing. Any thread. Blocks for as long as /proc takes to be read, some
- * microseconds and one more for each descriptor. Errors: what cannot be found out
- * is PROCESS_UNKNOWN.
+ * Owns nothing. Any thread. Blocks while it reads /proc: some microseconds, and one more for
+ * each descriptor. Errors: a number that cannot be found out is PROCESS_UNKNOWN.
  */
 #pragma once
 

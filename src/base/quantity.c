@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Smallest first; printing walks it from the end. */
+/* Smallest first; printing goes through it from the end. */
 static const struct {
     const char *name;
     uint64_t ms;

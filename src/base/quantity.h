@@ -15,8 +15,8 @@
 
 enum quantity {
     QUANTITY_OK,
-    QUANTITY_MALFORMED,    /* not of the form at all */
-    QUANTITY_OUT_OF_RANGE, /* of the form, but smaller or larger than allowed */
+    QUANTITY_MALFORMED,    /* it is not written as a quantity */
+    QUANTITY_OUT_OF_RANGE, /* it is, but is smaller or larger than allowed */
 };
 
 /* The largest integer that an HTTP structured field can carry (RFC 9651, 3.3.1). */
@@ -34,7 +34,7 @@ struct rate {
     uint64_t period_ms; /* 1 to PERIOD_MAX_MS */
 };
 
-/* Reads "0" or digits that do not begin with 0, within [min, max]. */
+/* Reads "0", or digits that do not begin with 0; min and max are allowed themselves. */
 enum quantity quantity_parse_number(const char *text, size_t len, uint64_t min, uint64_t max,
                                     uint64_t *number);
 
@@ -45,7 +45,7 @@ enum quantity quantity_parse_duration(const char *text, size_t len, uint64_t min
 /* Reads NUMBER/UNIT or NUMBER/DURATION: "50/s", "5/100ms". */
 enum quantity quantity_parse_rate(const char *text, size_t len, struct rate *rate);
 
-/* Room that the two functions below need, terminating NUL included. */
+/* Bytes that the two functions below write at most, the NUL included. */
 #define QUANTITY_TEXT_MAX 48
 
 /* Writes a duration in the largest unit that divides it: 60000 is "1m". */

@@ -1,7 +1,7 @@
 /*
- * Secrets: what is known, or shown, by its hash alone, so that it can be neither leaked nor timed.
+ * Secrets: texts that are kept and shown only as their SHA-256, and compared in constant time.
  *
- * Owns nothing. Any thread. Never blocks.
+ * Owns nothing. Any thread. Never blocks. Never fails.
  */
 #pragma once
 
@@ -14,18 +14,18 @@
 #define SECRET_MAX 512
 
 struct secret {
-    bool is_set; /* else there is none, and nothing matches it */
+    bool is_set; /* false: there is no secret, and nothing matches */
     uint8_t hash[crypto_hash_sha256_BYTES];
 };
 
-/* Whether a text can be a token. */
+/* Whether a text can be a secret: SECRET_MIN to SECRET_MAX visible ASCII characters. */
 bool secret_is_valid(const char *token, size_t len);
 
 struct secret secret_of(const char *token, size_t len);
 
-/* Compares in a time that depends on nothing but the length of `token`. */
+/* Compares. The time that takes depends on the length of `token` and nothing else. */
 bool secret_matches(const struct secret *secret, const char *token, size_t len);
 
-/* "sha256:" and the hash in hexadecimal, as a key that is too long is written too. */
+/* Writes "sha256:" and the hash in hexadecimal, as for a check's key that is too long. */
 #define SECRET_SHOWN_MAX (7 + 2 * crypto_hash_sha256_BYTES)
 void secret_show(const char *text, size_t len, char shown[SECRET_SHOWN_MAX + 1]);

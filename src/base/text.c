@@ -50,7 +50,6 @@ void text_string(struct text *text, const char *string)
     text_bytes(text, string, strlen(string));
 }
 
-/* Two digits at a time: a division costs as much for two as for one. */
 /* How many decimal digits a number has: of bits it has 3.32 times as many (4096 / 1233), which is
  * off by one at most. */
 static size_t digits_of(uint64_t number)
@@ -81,7 +80,7 @@ static size_t digits_of(uint64_t number)
     return digits + ((number | 1) >= powers[digits]);
 }
 
-/* Written in place, from the end, two digits at a time. */
+/* Writes in place, from the end, two digits at a time: a division costs as much for two as for one. */
 void text_number(struct text *text, uint64_t number)
 {
     static const char pairs[] = "00010203040506070809"

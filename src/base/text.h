@@ -34,7 +34,7 @@ struct text text_begin_growing(void);
 /* Makes room for so many bytes and a NUL. false: they are to be left out. */
 bool text_make_room(struct text *text, size_t len);
 
-/* Appends bytes. Here, so that a literal of known length becomes a few moves. */
+/* Appends bytes. Inline, so that a literal of known length becomes a few moves. */
 static inline void text_bytes(struct text *text, const char *bytes, size_t len)
 {
     if ((size_t)(text->end - text->at) <= len && !text_make_room(text, len))
@@ -62,7 +62,7 @@ static inline bool text_is(const char *bytes, size_t len, const char *string)
     return i == len && string[i] == '\0';
 }
 
-/* Ends the text with a NUL; its length. */
+/* Ends the text with a NUL; returns its length. */
 size_t text_end(struct text *text);
 
 /* Ends one that has grown; NULL: there was not enough memory. It is the caller's to free. */

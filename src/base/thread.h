@@ -1,5 +1,5 @@
 /*
- * Threads: started with every signal blocked, for signals are the main thread's.
+ * Threads: started with signals blocked, because the main thread handles all of them.
  *
  * Owns nothing. Any thread. Never blocks. Errors: errno values.
  */
@@ -7,8 +7,8 @@
 
 #include <pthread.h>
 
-/* Starts a thread, to be joined; 0 or an errno value. */
+/* Starts a thread, which must be joined. 0 or an errno value. */
 int thread_start(pthread_t *thread, void *(*run)(void *argument), void *argument);
 
-/* Names the calling thread, for whoever looks at it with ps or a debugger; at most 15 bytes. */
+/* Names the calling thread, for ps and debuggers; at most 15 bytes. */
 void thread_name(const char *name);

@@ -1,5 +1,5 @@
 /*
- * Tokens: what HTTP takes for a name, of a header field for instance (RFC 9110, 5.6.2).
+ * Tokens: what HTTP allows as a name, of a header field for instance (RFC 9110, 5.6.2).
  *
  * Owns nothing. Any thread. Never blocks.
  */
@@ -8,5 +8,5 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Whether a name is at least one character long, and each is a tchar. */
+/* Whether a name has at least one character, and each is a tchar. */
 bool token_is_valid(const char *name, size_t len);

@@ -8,5 +8,5 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Decodes the code point that bytes begin with; its length, or 0 if it is not well-formed. */
+/* Decodes the code point at the front of `text`. Returns its length in bytes; 0: malformed. */
 size_t utf8_decode(const char *text, size_t len, uint32_t *code_point);

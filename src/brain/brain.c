@@ -9,20 +9,20 @@
 
 enum {
     GROUP_MAX = 32,     /* messages whose memory is fetched together */
-    SWEEP_CYCLE_S = 60, /* the whole table, if a slice stays within: */
+    SWEEP_CYCLE_S = 60, /* seconds for the whole table, as far as these bounds of a slice allow */
     SWEEP_SLOTS_MIN = 64,
     SWEEP_SLOTS_MAX = 2048,
 };
 
-/* Time since the last tick counts towards the next one, but not for more than
- * one: a long tick's worth of it is not many short ticks at another rate. */
+/* When the tick length changes, the time since the last tick is kept, but at most one new tick of
+ * it: most of a long tick must not become many short ones at another rate. */
 static void set_tick(struct brain *brain, uint64_t tick_ns)
 {
     brain->last_tick_ns = brain->now_ns - (brain->now_ns - brain->last_tick_ns) % tick_ns;
     brain->tick_ns = tick_ns;
 }
 
-/* What was counted of a limit is that of the limit of the same name from now on. */
+/* Denials counted under a limit count for the limit of the same name from now on. */
 static void carry_denied(struct brain *brain, const struct limits *next)
 {
     uint16_t label_of[LIMITS_MAX];
@@ -56,7 +56,7 @@ bool brain_install(struct brain *brain, const struct limits_question *ask)
 
 struct brain *brain_begin(uint64_t now_ns, int64_t date_s)
 {
-    /* Zeros, most of which nobody ever touches. */
+    /* Mapped zeros: most pages of a brain are never touched, and so take no memory. */
     struct brain *brain =
         mmap(NULL, sizeof *brain, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (brain == MAP_FAILED)
@@ -122,7 +122,7 @@ void brain_tick(struct brain *brain, uint64_t now_ns)
     uint64_t ticks = (now_ns - brain->last_tick_ns) / brain->tick_ns;
     if (ticks == 0)
         return;
-    if (brain->buckets.table.keys > 0) /* else nobody waits for it */
+    if (brain->buckets.table.keys > 0) /* without keys nobody waits for a tick */
         meters_tick_late(&brain->meters, now_ns, now_ns - brain->last_tick_ns - brain->tick_ns);
     brain->last_tick_ns += ticks * brain->tick_ns;
     lines_advance(&brain->buckets.lines, ticks);
@@ -172,7 +172,7 @@ static void answer_metrics(const struct brain *brain, struct metrics_answer *ans
     answer->meters = brain->meters;
 }
 
-/* false: there is no room yet. */
+/* false: there is no room for new editions yet. */
 static bool answer_limits(struct brain *brain, struct message *message)
 {
     if (!lines_have_room(&brain->buckets.lines, message->ask.limits.limits))
@@ -193,7 +193,7 @@ static_assert(MESSAGE_ALLOW < MESSAGE_STATUS && MESSAGE_RESET < MESSAGE_STATUS &
                   MESSAGE_REFUND < MESSAGE_STATUS && MESSAGE_STATUS < MESSAGE_EACH,
               "the kinds about one key come first");
 
-/* Answers a message that is not about one key; false: not now. */
+/* Answers a message that is not about one key. false: it cannot be answered now. */
 static bool answer_whole(struct brain *brain, struct message *message)
 {
     assert(!is_about_one_key(message));
@@ -239,8 +239,8 @@ static bool answer_whole(struct brain *brain, struct message *message)
     return true;
 }
 
-/* Answers the run of up to GROUP_MAX messages about one key each that starts
- * here: each step asks for the memory that the next one reads. Returns what follows. */
+/* Answers the messages about one key each that come first, at most GROUP_MAX. It goes through them
+ * three times, and each time asks for the memory that the next time will read. Returns what follows. */
 static struct letter *answer_group(struct brain *brain, struct letter *letters,
                                    struct chain *answered)
 {

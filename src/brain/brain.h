@@ -1,8 +1,8 @@
 /*
  * The brain: all state, and every decision on it. Takes messages and the time, gives answers.
  *
- * It knows no threads and reads no clock; time is what its caller says, in
- * nanoseconds of a clock that never goes back (a time that does is ignored).
+ * It knows no threads and reads no clock: its caller tells the time, in nanoseconds of a clock
+ * that never goes back. An earlier time than the last one told is ignored.
  *
  * Owns the table, the credit lines and a reference to the limits. One thread.
  * Never blocks. Errors: brain_new and a message LIMITS may run out of memory;
@@ -20,62 +20,60 @@ struct brain;
 
 #define BRAIN_NEVER UINT64_MAX
 
-/* A brain whose buckets are all full. The seed keys the hash; NULL: no memory. */
+/* A brain whose buckets are all full. The seed is the key of the hash. NULL: no memory. */
 struct brain *brain_new(const struct limits_question *limits, uint32_t max_keys,
                         const uint8_t seed[TABLE_SEED_BYTES], uint64_t now_ns);
 void brain_free(struct brain *brain);
 
-/* The same in a store that was just begun, for another brain to go on from. It must outlive
- * the brain. */
+/* The same in a store that was just begun, which must outlive the brain. Another brain can go on
+ * from it later. */
 struct brain *brain_new_stored(const struct limits_question *limits, struct store *store,
                                const struct moment *moment);
 
 enum brain_restored { BRAIN_RESTORED, BRAIN_DAMAGED, BRAIN_NO_MEMORY };
 
-/* A brain that goes on from what another one left in a store: its buckets have
- * refilled meanwhile, by the clock that both know, and the limits are put into force
- * as by a reload. BRAIN_DAMAGED: the store holds no such thing, *why says what is
- * wrong, and it is as it was. */
+/* A brain that goes on from what another one left in a store. Buckets have refilled meanwhile, by
+ * the clock that both have in common; the limits are put into force as by a reload.
+ * BRAIN_DAMAGED: there is no sound state in the store, which is as it was; *why says what is
+ * wrong. */
 enum brain_restored brain_restore(struct brain **brain, const struct limits_question *limits,
                                   struct store *store, const struct moment *moment,
                                   const char **why);
 
-/* Moves all that a brain with a store has into another store that was just begun, for another
- * number of keys: this walks the table. */
+/* Moves a brain that has a store into another store, just begun, for another number of keys. This
+ * walks the whole table. */
 void brain_move(struct brain *brain, struct store *store);
 
-/* Whether the brain has a store. If so it must be told, before each brain_tick, what time
- * the wall clock has then. */
+/* Whether the brain has a store. If so, tell it the wall clock's time before each brain_tick. */
 bool brain_is_stored(const struct brain *brain);
 void brain_tell_wall(struct brain *brain, uint64_t now_ns, uint64_t wall_ns);
 
-/* The state will not outlive the process, though it should: says why, to whoever asks.
- * What was said first holds. */
+/* From now on the brain answers that its state will not outlive the process though it should, and
+ * why. The first reason given stays. */
 void brain_lose_state(struct brain *brain, const char *why);
 
-/* The same, and pages of the store have turned to zeros: all of it is in doubt again. */
+/* The same, because pages of the store have turned to zeros: the whole table is in doubt again. */
 void brain_lose_pages(struct brain *brain, const char *why);
 
-/* So many states that were there could not be used. */
+/* Tells how many states were found at the start that could not be used. */
 void brain_count_refused(struct brain *brain, uint64_t refused);
 
 /* Keys that the brain tracks, and has room for. */
 uint32_t brain_keys(const struct brain *brain);
 uint32_t brain_max_keys(const struct brain *brain);
 
-/* Brings time forward: all ticks up to now are credited and, if there was one,
- * a slice of the table is swept. Whoever calls this late, twice or not at all
- * changes no decision. */
+/* Brings time forward: credits all ticks up to now and, if there was one, sweeps a slice of the
+ * table. Calling it late, or twice, changes no decision made after it. */
 void brain_tick(struct brain *brain, uint64_t now_ns);
 
 /* When the next tick is due, or BRAIN_NEVER while every bucket is full. */
 uint64_t brain_next_tick_ns(const struct brain *brain);
 
-/* Says what date it is (Unix time): overrides whose end has come hold no longer.
- * A date that goes back brings none of them back. */
+/* Tells the date (Unix time): overrides whose end has come hold no longer. An earlier date than
+ * the last one brings none of them back. */
 void brain_date(struct brain *brain, int64_t date_s);
 
-/* Whether a date matters: there is an override that has an end. */
+/* Whether the date matters: some override has an end that is still to come. */
 bool brain_needs_date(const struct brain *brain);
 
 /* Answers the messages of letters that are linked oldest first, at the time of the last brain_tick,
@@ -91,15 +89,15 @@ void brain_look_again(struct brain *brain, struct chain *answered);
 /* Sweeps a slice of the table without waiting for a tick. */
 void brain_sweep(struct brain *brain);
 
-/* The limits in force; borrowed. */
+/* The limits in force, borrowed. */
 struct limits *brain_limits(const struct brain *brain);
 
-/* What only its caller can see, to be told by METRICS: how many messages came together, and how
- * long so many decisions took together. */
+/* Tell it, for METRICS, what only its caller can see: how many messages came together, and how long
+ * so many decisions took together. */
 void brain_measure_batch(struct brain *brain, uint64_t messages);
 void brain_measure_time(struct brain *brain, uint64_t decisions, uint64_t took_ns);
 
-/* What has happened that nobody asked about, to be told once; and whether there may be any. */
+/* What has happened that nobody asked about; each event is told once. And whether there may be any. */
 bool brain_has_news(const struct brain *brain);
 struct news brain_news(struct brain *brain);
 

@@ -26,7 +26,7 @@ void buckets_release(struct buckets *buckets)
     lines_release(&buckets->lines);
 }
 
-/* The hash of a limit's name behind a NUL, so that it is that of no key. */
+/* The hash of a NUL and a limit's name. No key holds a NUL, so it is no key's hash. */
 static uint64_t hash_name(const struct table *table, const char *name)
 {
     char bytes[1 + LIMIT_NAME_MAX];
@@ -50,7 +50,7 @@ static bool can_be_on(const void *context, uint16_t number, unsigned *marks, uin
     return true;
 }
 
-/* No mark is ahead of the credit that it was made from. */
+/* A mark can be believed if it is sealed and not ahead of the line's credit. */
 static bool can_have_mark(const void *context, uint16_t number, unsigned mark, uint64_t spent_mark)
 {
     const struct buckets *buckets = context;
@@ -89,10 +89,10 @@ void buckets_doubt(struct buckets *buckets)
 {
     struct table before = buckets->table;
     if (before.has_own_arena)
-        return; /* it has not been in the damaged one since the last time */
+        return; /* the last time an empty table took its place: no damage can reach this one */
     if (adopt(buckets, before.index, before.max_keys, before.seed) != TABLE_ADOPTED &&
         !table_init(&buckets->table, before.max_keys, before.seed, before.owners))
-        return; /* no memory: as it was */
+        return; /* no memory: go on with the table as it is */
     buckets->table.damage = before.damage;
     table_release(&before);
 }
@@ -156,7 +156,7 @@ static void seal_marks(const uint64_t marks[BUCKETS_MAX], unsigned count,
         sealed[i] = credit_seal(marks[i]);
 }
 
-/* The marks of an entry, carried over to the line in force, whose number is returned. */
+/* The marks of an entry, carried over to the line in force. Returns the number of that line. */
 static uint16_t carried_marks(const struct buckets *buckets, uint32_t slot,
                               uint64_t marks[BUCKETS_MAX])
 {
@@ -168,8 +168,8 @@ static uint16_t carried_marks(const struct buckets *buckets, uint32_t slot,
     return lines_carry(&buckets->lines, line, key, marks);
 }
 
-/* Puts an entry on another line. false: damage has left no cell for that, and the entry is
- * given away. */
+/* Puts an entry on another line. false: damage has left no cell for that, and the entry was given
+ * away. */
 static bool put_on(struct buckets *buckets, uint32_t slot, uint16_t line,
                    const uint64_t sealed[BUCKETS_MAX])
 {
@@ -191,8 +191,8 @@ static bool bring_up_to_date(struct buckets *buckets, uint32_t slot)
     return put_on(buckets, slot, now, sealed);
 }
 
-/* An entry on a line that is another key's is one that damage has put there: its buckets are
- * believed to be empty. */
+/* If an entry is on another line than its key's, damage has put it there. Then it moves to the
+ * right line, and its buckets are taken to be empty. */
 static bool put_where_it_belongs(struct buckets *buckets, uint32_t slot, const struct place *place)
 {
     if (table_line(&buckets->table, slot) == place->line)
@@ -204,7 +204,7 @@ static bool put_where_it_belongs(struct buckets *buckets, uint32_t slot, const s
     return put_on(buckets, slot, place->line, sealed);
 }
 
-/* What another process left is checked before it is looked at. */
+/* Checks what another process left before anything looks at it. */
 static void settle(struct buckets *buckets, const struct place *place,
                    const struct bucket_question *ask)
 {
@@ -259,7 +259,7 @@ void buckets_store(struct buckets *buckets, const struct place *place,
                          count)) {
         slot = table_next_occupied(&buckets->table, table_home(&buckets->table, place->hash));
         if (slot == TABLE_NONE)
-            return; /* damage has robbed the table of all its cells */
+            return; /* damage has left the table no cells at all */
         buckets_drop(buckets, slot);
         buckets->counters->evicted++;
     }
@@ -322,7 +322,7 @@ static bool lacks_less(struct lack a, struct lack b)
     return (unsigned __int128)a.units * b.token_units < (unsigned __int128)b.units * a.token_units;
 }
 
-/* The most that a bucket of an entry lacks to be full: what forgetting it gives away. */
+/* What forgetting an entry gives away: the most that one of its buckets lacks to be full. */
 static struct lack lack_of(const struct buckets *buckets, uint32_t slot)
 {
     const struct line *line = line_of(buckets, slot);
@@ -337,8 +337,8 @@ static struct lack lack_of(const struct buckets *buckets, uint32_t slot)
     return most;
 }
 
-/* The few that are looked at are those at the newcomer's own place, which the
- * keyed hash makes random. */
+/* The entries that it looks at are those from the newcomer's own slot on. The keyed hash makes
+ * that a random choice. */
 bool buckets_make_room(struct buckets *buckets, uint64_t hash, uint32_t reserved, bool may_evict)
 {
     struct table *table = &buckets->table;
@@ -351,7 +351,7 @@ bool buckets_make_room(struct buckets *buckets, uint64_t hash, uint32_t reserved
         probes = EVICTION_PROBES;
     for (uint32_t slot = table_home(table, hash); probes > 0; probes--) {
         slot = table_next_occupied(table, slot);
-        if (slot == TABLE_NONE) { /* there were fewer than damage had made it seem */
+        if (slot == TABLE_NONE) { /* there are no keys, though damage had made it seem so */
             table->keys = 0;
             return reserved < table->max_keys;
         }
@@ -400,7 +400,7 @@ void buckets_move(struct buckets *buckets, void *arena, uint32_t max_keys)
     for (uint32_t at = 0, slot; at < from.slots; at = slot + 1) {
         slot = table_next_occupied(&from, at);
         if (slot == TABLE_NONE || slot < at)
-            break; /* there is none from here to the end */
+            break; /* there is no entry from here to the end */
         put(buckets, &from, slot);
     }
     table_release(&from);

@@ -1,5 +1,7 @@
 /*
- * The core: what the files of the brain share, and nobody else sees.
+ * The core: what the files of the brain share, and no other room sees.
+ *
+ * One thread, the brain's. Never blocks.
  */
 #pragma once
 
@@ -10,13 +12,13 @@
 #include "brain/news.h"
 #include "keep/store.h"
 
-/* What is worked out of a list's calls, by their index. */
+/* What list.c works out about the calls of a list, by their index. */
 struct list_scratch {
     struct place place[LIST_MAX];
     uint16_t leader[LIST_MAX];           /* the first call about the same buckets */
-    uint64_t tokens[LIST_MAX];           /* of a leader: of all calls that it leads */
-    enum bucket_result result[LIST_MAX]; /* of a leader */
-    uint16_t order[LIST_MAX];            /* calls about the same buckets together */
+    uint64_t tokens[LIST_MAX];           /* leaders only: the sum of all calls that they lead */
+    enum bucket_result result[LIST_MAX]; /* leaders only */
+    uint16_t order[LIST_MAX];            /* sorted, calls about the same buckets side by side */
 };
 
 struct brain {
@@ -24,28 +26,28 @@ struct brain {
     enum when_full when_full;
     uint64_t tick_ns;
     uint64_t started_ns, now_ns;
-    uint64_t last_tick_ns; /* the last tick's due time; ticks never drift from their multiples */
+    uint64_t last_tick_ns; /* when the last tick was due: a lateness never shifts the next ones */
     struct buckets buckets;
     struct brain_counters counters;
     struct meters meters;
-    struct hitters denied;  /* keys that were, labelled with their limit's index */
-    struct sampler denials; /* for the log */
+    struct hitters denied;  /* the keys denied most, labelled with their limit's index */
+    struct sampler denials; /* which denials the log shows */
     struct news_told told;
     struct store *store;      /* where the state outlives the process, or NULL */
-    struct moment moment;     /* the last one told, of a brain that has a store */
+    struct moment moment;     /* the last moment told; of a brain that has a store */
     const char *lost_state;   /* why the state will not outlive the process, or NULL */
     struct list_scratch list; /* while one is being answered */
     struct chain waiting;     /* LIMITS that there was no room for yet */
 };
 
-/* A brain without buckets and limits; NULL: no memory. brain_end gives back its memory,
- * and nothing that it owns by then. */
+/* A brain without buckets and limits. NULL: no memory. brain_end gives back its own memory only,
+ * not what it has come to own meanwhile. */
 struct brain *brain_begin(uint64_t now_ns, int64_t date_s);
 void brain_end(struct brain *brain);
 
 /* Puts limits into force. false: no memory, and all is as it was. */
 bool brain_install(struct brain *brain, const struct limits_question *ask);
 
-/* Puts what the marks mean into the store, if there is one. */
+/* Put into the store, if there is one, what the marks mean (lines) and the last tick (time). */
 void brain_keep_lines(struct brain *brain);
 void brain_keep_time(struct brain *brain);

@@ -2,8 +2,8 @@
 
 #include <assert.h>
 
-/* How long a client denied for want of room is told to wait: room comes as
- * other buckets fill up, which nobody can foretell. */
+/* How long a client is told to wait if it is denied because the table is full: a guess, because
+ * room comes as other buckets fill up, which nobody can foretell. */
 enum { TABLE_FULL_RETRY_MS = 1000 };
 
 static const struct limit *limit_at(const struct brain *brain, const struct place *place)
@@ -94,7 +94,7 @@ static struct bucket_state state_of(const struct credit_line *line, uint64_t mar
     };
 }
 
-/* Until every bucket holds `tokens` tokens; RETRY_NEVER if one never can. */
+/* Milliseconds until every bucket holds `tokens` tokens; RETRY_NEVER: one of them never can. */
 static uint64_t wait_ms(const struct brain *brain, const struct line *line, uint64_t tokens,
                         const uint64_t marks[BUCKETS_MAX])
 {
@@ -113,7 +113,7 @@ static uint64_t wait_ms(const struct brain *brain, const struct line *line, uint
     return longest_ms;
 }
 
-/* Until no override denies any more, by the last date known. */
+/* Milliseconds until no override denies any more, counted from the last date known. */
 static uint64_t denial_ends_after_ms(const struct brain *brain, const struct place *place)
 {
     if (place->denied_until_s == OVERRIDE_FOR_EVER)
@@ -148,7 +148,7 @@ static uint64_t retry_after_ms(const struct brain *brain, const struct place *pl
     return 0;
 }
 
-/* What an override that allows or denies makes of a bucket. */
+/* Shows a bucket as an override that allows or denies makes it look. */
 static void apply_action(const struct brain *brain, const struct place *place, uint64_t burst,
                          struct bucket_state *state)
 {
@@ -195,8 +195,8 @@ void decide_describe(const struct brain *brain, const struct place *place, uint6
 
 /* ---- the kinds ---- */
 
-/* For those who ask which keys are denied: trials included, for it is what the limit would
- * do; but a call that was held back had another's key to blame. */
+/* Counts a denied key for /keys. What a limit on trial would have denied counts too; a call that
+ * was held back does not, because another call's key is to blame. */
 static void count_denial(struct brain *brain, const struct place *place,
                          const struct bucket_question *ask)
 {

@@ -7,28 +7,28 @@
 
 #include "brain/core.h"
 
-/* Answers a question of kind ALLOW, RESET, REFUND or STATUS at a place with a limit. */
+/* Answers a question of kind ALLOW, RESET, REFUND or STATUS. The place must have a limit. */
 void decide(struct brain *brain, enum message_kind kind, const struct place *place,
             const struct bucket_question *ask, struct bucket_answer *answer);
 
 /* The parts of it, for a list that is charged as one. */
 
-/* What a bucket at a place would say to `tokens` tokens, of the marks given; table
- * room aside. */
+/* What the buckets at a place, with these marks, would say to `tokens` tokens. It does not ask
+ * whether the table has room. */
 enum bucket_result decide_look(const struct brain *brain, const struct place *place,
                                uint64_t tokens, const uint64_t marks[BUCKETS_MAX]);
 
-/* Takes tokens, of which decide_look has said BUCKET_ALLOWED. There must be room if slot is
- * TABLE_NONE. */
+/* Takes tokens, after decide_look has said BUCKET_ALLOWED. If slot is TABLE_NONE there must be
+ * room for an entry. */
 void decide_take(struct brain *brain, const struct place *place, const struct bucket_question *ask,
                  uint64_t tokens, uint32_t slot, uint64_t marks[BUCKETS_MAX]);
 
-/* Fills in an answer: this result of asking for `tokens` tokens, and the buckets at the marks. */
+/* Fills in an answer: the result of asking for `tokens` tokens, and the buckets at these marks. */
 void decide_describe(const struct brain *brain, const struct place *place, uint64_t tokens,
                      enum bucket_result result, const uint64_t marks[BUCKETS_MAX],
                      struct bucket_answer *answer);
 
-/* Counts the answer to an ALLOW at a place, which is told as yes or as no, and
- * samples it if it denies. */
+/* Counts the answer to an ALLOW, and samples it for the log if it denies. allowed: what the caller
+ * is told, which under a limit on trial is always yes. */
 void decide_count(struct brain *brain, const struct place *place, const struct bucket_question *ask,
                   struct bucket_answer *answer, bool allowed);

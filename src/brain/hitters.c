@@ -16,7 +16,7 @@ static_assert(HITTERS_WINDOW_S <= 60, "no thread has 2^32 events in a window");
 
 static const uint64_t window_ns = (uint64_t)HITTERS_WINDOW_S * NS_PER_S;
 
-/* The counters themselves are as good as new once nothing leads to them. */
+/* The counters need no clearing: nothing leads to them any more. */
 static void clear(struct hitters_window *window)
 {
     window->used = window->runs_used = 0;
@@ -50,7 +50,7 @@ static bool is_of(const struct hitters_counter *counter, uint64_t hash, const ch
            memcmp(counter->key, key, key_len) == 0;
 }
 
-/* The number + 1 of a key's counter; 0: it has none. */
+/* The number + 1 of a key's counter; 0: the key has none. */
 static uint16_t find(const struct hitters_window *window, uint64_t hash, const char *key,
                      size_t key_len, uint16_t label)
 {
@@ -108,7 +108,7 @@ static void put(struct hitters_window *window, uint16_t place, struct hitters_co
     counter->place = place;
 }
 
-/* Joins the run that ends before a counter's place, if that counts the same, or begins one. */
+/* Joins the run that ends before the counter's place if that counts the same, else begins one. */
 static void join_run(struct hitters_window *window, struct hitters_counter *counter)
 {
     if (counter->place > 0 && at_place(window, counter->place - 1u)->count == counter->count) {
@@ -119,7 +119,7 @@ static void join_run(struct hitters_window *window, struct hitters_counter *coun
     window->run_first[counter->run] = counter->place;
 }
 
-/* Takes a counter that is the first of its run out of it. */
+/* Takes a counter, which must be the first of its run, out of the run. */
 static void leave_run(struct hitters_window *window, const struct hitters_counter *counter)
 {
     uint16_t run = counter->run, next = counter->place + 1;
@@ -175,8 +175,8 @@ void hitters_add(struct hitters *hitters, uint64_t hash, const char *key, size_t
 
 /* ---- looking ---- */
 
-/* In a window that a key has no counter in, it may have had as many events as the
- * counter that counts least, which took its place. */
+/* A key without a counter in a full window may have had as many events as the counter that counts
+ * least: that one may have taken its place. */
 static struct hitters_count look(const struct hitters_window *window, uint64_t hash,
                                  const char *key, size_t key_len, uint16_t label)
 {
@@ -202,7 +202,7 @@ struct hitters_count hitters_look(const struct hitters *hitters, uint64_t hash, 
     return sum;
 }
 
-/* qsort(3) keeps no order of equals: their keys' hashes do, so that it is always the same. */
+/* qsort(3) may put equals in any order, so the hashes decide: the same list each time. */
 static int compare_listed(const void *left, const void *right)
 {
     const struct hitters_listed *a = left, *b = right;
@@ -242,7 +242,7 @@ size_t hitters_list(const struct hitters *hitters, struct hitters_listed listed[
     return count;
 }
 
-/* A counter whose label goes counts on for nobody, until another key takes it over. */
+/* A counter that has lost its label stays in use, for no key, until another key takes it over. */
 void hitters_relabel(struct hitters *hitters, const uint16_t *label_of)
 {
     for (unsigned i = 0; i < HITTERS_WINDOWS; i++)

@@ -1,20 +1,21 @@
 /*
- * Hitters: which keys something happens to most, in bounded memory, however many keys there are.
+ * Hitters: which keys something happens to most, in bounded memory however many keys there are.
  *
- * The counting is Space-Saving (Metwally, Agrawal, El Abbadi, "Efficient Computation
- * of Frequent and Top-k Elements in Data Streams", 2005): a key that has no counter
- * when all are in use takes over one that counts least, and what that had counted
- * becomes the newcomer's error. With n events in a window, each key that more than
- * n / HITTERS_COUNTERS of them were about has a counter, and no error is greater.
+ * The brain counts denials here, for /keys. The counting is Space-Saving (Metwally, Agrawal,
+ * El Abbadi, "Efficient Computation of Frequent and Top-k Elements in Data Streams", 2005): a
+ * key without a counter, when all are in use, takes over the one that counts least; what that
+ * one had counted becomes the newcomer's error. With n events in a window, every key that has
+ * more than n / HITTERS_COUNTERS of them has a counter, and no error is greater than that.
  *
- * There are two windows, the present one and the one before, so what is told is of
- * the last one to two HITTERS_WINDOW_S seconds, and then forgotten all at once.
+ * There are two windows of HITTERS_WINDOW_S seconds, the present one and the one before. So
+ * what is told is of the last one to two minutes, and a window is forgotten as a whole. Both
+ * take 580 KB, which are touched with the first events. Debian has no library for it (the
+ * sketches of Apache DataSketches are C++ and not packaged).
  *
- * A key has a label, a number its user gives meaning to: the same key under two
- * labels is two. Its hash must be keyed where keys are chosen by others.
+ * A key has a label, a number to which the user gives meaning: the same key under two labels
+ * is two keys. If others choose the keys, the hash must be a keyed one.
  *
- * All zeros but for began_ns is the beginning. Owns nothing. One thread. Never
- * blocks. Never fails.
+ * It begins as all zeros, but for began_ns. Owns nothing. One thread. Never blocks. Never fails.
  */
 #pragma once
 
@@ -31,50 +32,49 @@
 
 struct hitters_counter {
     uint64_t hash;
-    uint32_t count; /* of events, with the error */
-    uint32_t error; /* of these so many may have been another key's */
+    uint32_t count; /* of events, the error included */
+    uint32_t error; /* so many of them may have been another key's */
     uint16_t label;
     uint16_t place; /* its index in `order` */
-    uint16_t run;
-    uint16_t next; /* of the same hash chain, by number + 1 */
+    uint16_t run;   /* of the counters that count the same */
+    uint16_t next;  /* in its hash chain: a counter's number + 1; 0: the last */
     uint8_t key_len;
     char key[KEY_MAX];
 };
 
-/* Counters are kept in order, those of the same count in a run, so that each step
- * takes the same time: the one that counts on trades places with the first of its run. */
+/* Counters are kept in order of their counts; those that count the same are a run. A counter that
+ * counts on trades places with the first of its run, so that each event takes constant time. */
 struct hitters_window {
     uint32_t used, runs_used;
-    uint16_t free_run;                    /* by number + 1 */
+    uint16_t free_run;                    /* a run's number + 1; 0: none was given back */
     uint16_t order[HITTERS_COUNTERS];     /* counters, the greatest count first */
-    uint16_t run_first[HITTERS_COUNTERS]; /* its index in `order`; of a free run: the next */
-    uint16_t chain[HITTERS_COUNTERS];     /* by hash: a counter, by number + 1 */
+    uint16_t run_first[HITTERS_COUNTERS]; /* the index in `order`; of a free run: the next free */
+    uint16_t chain[HITTERS_COUNTERS];     /* by hash: a counter's number + 1; 0: none */
     struct hitters_counter counter[HITTERS_COUNTERS];
 };
 
 struct hitters {
-    uint64_t began_ns; /* when the present window did */
+    uint64_t began_ns; /* when the present window began */
     unsigned present;
     struct hitters_window window[HITTERS_WINDOWS];
 };
 
-/* Brings time forward: what has become too old is forgotten. To be called before all others. */
+/* Brings time forward, and forgets what has become too old. Call it before any of the others. */
 void hitters_advance(struct hitters *hitters, uint64_t now_ns);
 
 /* Counts an event about a key. */
 void hitters_add(struct hitters *hitters, uint64_t hash, const char *key, size_t key_len,
                  uint16_t label);
 
-/* How many events were about a key: at least `count`, at most `error` more. */
+/* How many events a key has had: at least `count`, and at most `error` more. */
 struct hitters_count {
     uint64_t count, error;
 };
 struct hitters_count hitters_look(const struct hitters *hitters, uint64_t hash, const char *key,
                                   size_t key_len, uint16_t label);
 
-/* All keys that have a counter and a label, those of the greatest count first, and
- * where that is the same of the greatest error. Returns how many. Borrowed until
- * the next change. */
+/* Lists all keys that have a counter and a label, the greatest count first; of equal counts the
+ * greatest error first. Returns how many. Counters are borrowed until the next change. */
 struct hitters_listed {
     const struct hitters_counter *counter;
     struct hitters_count seen;
@@ -82,5 +82,5 @@ struct hitters_listed {
 size_t hitters_list(const struct hitters *hitters,
                     struct hitters_listed listed[HITTERS_LISTED_MAX]);
 
-/* Gives each label another: label_of[its number], HITTERS_NO_LABEL for one that goes. */
+/* Exchanges every label for label_of[label]; HITTERS_NO_LABEL: the key is not listed any more. */
 void hitters_relabel(struct hitters *hitters, const uint16_t *label_of);

@@ -11,8 +11,8 @@ void brain_tell_wall(struct brain *brain, uint64_t now_ns, uint64_t wall_ns)
     brain->moment.wall_ns = wall_ns;
 }
 
-/* Comes before any decision with the credit of these ticks: no mark can be ahead of it. When the
- * last tick was due by the wall clock is worked back from the moment. */
+/* Call it before any decision that uses the credit of these ticks, so that no mark is ahead of the
+ * time kept. The wall clock's time of the last tick is worked back from the last moment told. */
 void brain_keep_time(struct brain *brain)
 {
     if (brain->store == NULL)

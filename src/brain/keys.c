@@ -9,8 +9,8 @@
 
 /* ---- cursors ----
  *
- * A cursor is the tag from which the walk goes on, and half of its keyed hash: what
- * somebody made up, or got from a process that is gone, is told apart.
+ * A cursor is the tag from which the walk goes on, and half of that tag's keyed hash. So a cursor
+ * that somebody made up, or that is of a process that is gone, is recognised.
  */
 
 static uint64_t cursor_of(const struct table *table, uint32_t tag)
@@ -81,9 +81,9 @@ static struct hitters_count denials_of(const struct brain *brain, uint32_t limit
     return hitters_look(&brain->denied, hash, key, key_len, (uint16_t)limit);
 }
 
-/* ---- those with the fewest tokens: a heap in `order`, the fullest of them on top ---- */
+/* ---- the keys with the fewest tokens: a heap in `order`, the fullest of them on top ---- */
 
-/* Than a bucket with so many tokens, which is full after so long. */
+/* Whether an entry is fuller than a bucket with so many tokens that is full after so long. */
 static bool is_fuller(const struct keys_entry *entry, uint64_t remaining_tokens,
                       uint64_t full_after_ms)
 {
@@ -123,7 +123,7 @@ static void sink(struct keys_answer *answer)
     }
 }
 
-/* The entry to fill in for a bucket of so many tokens; NULL: it is fuller than all there are. */
+/* The entry to fill in for a bucket of so many tokens; NULL: it is fuller than those there are. */
 static struct keys_entry *make_room(const struct search *search, const struct bucket_answer *state)
 {
     struct keys_answer *answer = search->answer;
@@ -154,7 +154,7 @@ static void show(const struct search *search, uint32_t limit, const char *key, s
 
 /* ---- the walk ---- */
 
-/* The place of a slot's entry, whose line has an owner, as it is under the line in force. */
+/* The place of an entry, given the line in force for it and that line's owner. */
 static struct place place_of(const struct brain *brain, uint16_t owner, uint16_t line)
 {
     const struct lines *lines = &brain->buckets.lines;
@@ -167,8 +167,8 @@ static struct place place_of(const struct brain *brain, uint16_t owner, uint16_t
     };
 }
 
-/* Shows a slot's entry if it is asked for and still matters. Changes nothing of it: what
- * has come to its end is left to the sweep. */
+/* Shows a slot's entry if it is asked for and not full. It changes nothing: carrying entries over
+ * and dropping idle ones is left to the sweep. */
 static void look_at_entry(const struct search *search, uint32_t slot)
 {
     const struct brain *brain = search->brain;
@@ -199,7 +199,8 @@ struct tagged {
     uint32_t tag, slot;
 };
 
-/* What another process left is checked before any of it is looked at, for that may move others. */
+/* Checks what another process left up to the next empty slot, before any of it is looked at:
+ * checking may move entries. */
 static void settle_all(struct table *table, uint32_t home)
 {
     uint32_t tag, slot = home;
@@ -207,9 +208,8 @@ static void settle_all(struct table *table, uint32_t home)
         slot = slot + 1 == table->slots ? 0 : slot + 1;
 }
 
-/* The entries that belong to a slot, from a tag on, sorted by tag. In a table that is two
- * thirds full, and by a keyed hash, a slot has more than KEYS_PLACE_MAX with a
- * probability of 10^-41. */
+/* The entries that belong to a slot, from a tag on, sorted by tag. With a keyed hash and a table
+ * two thirds full, the probability that more than KEYS_PLACE_MAX belong to a slot is 10^-41. */
 static unsigned collect(struct table *table, uint32_t home, uint32_t from_tag,
                         struct tagged found[KEYS_PLACE_MAX], uint32_t *slots)
 {
@@ -231,9 +231,9 @@ static unsigned collect(struct table *table, uint32_t home, uint32_t from_tag,
     return count;
 }
 
-/* Shows the entries that belong to a slot. False: there is no room for those from
- * *from_tag on. Entries of one tag are shown together, for no cursor can come between
- * them: a page that is empty makes room for them beyond its count. */
+/* Shows the entries that belong to a slot. false: there is no room for those from *from_tag on.
+ * Entries of the same tag are shown together, because no cursor can point between them: if the
+ * page is still empty, they may go beyond its count. */
 static bool look_at_home(const struct search *search, uint32_t home, uint32_t *from_tag,
                          uint32_t *slots)
 {

@@ -8,7 +8,7 @@
 
 enum { GROUP_MAX = 32 }; /* calls whose memory is fetched together */
 
-/* Finds the places of all calls; the index of the first without one, or `count`. */
+/* Finds the places of all calls. Returns the index of the first without one, or `count`. */
 static uint32_t find_places(struct brain *brain, const struct list_question *list)
 {
     uint32_t missing = list->count;
@@ -20,7 +20,7 @@ static uint32_t find_places(struct brain *brain, const struct list_question *lis
     return missing;
 }
 
-/* Asks for the memory that a group of calls will read, each step for the next one's. */
+/* Asks for the memory that a group of calls will read: each step for what the next one reads. */
 static void prefetch(const struct brain *brain, uint32_t from, uint32_t to)
 {
     for (uint32_t i = from; i < to; i++)
@@ -42,11 +42,11 @@ static void answer_each(struct brain *brain, enum message_kind kind,
 
 /* ---- all or none ----
  *
- * Calls about the same buckets are one: the first leads, and their tokens add up.
- * First every leader's buckets are looked at, and nothing changes but that idle
- * entries go. If none refuses, all are taken from. What was seen to be there then
- * still is: meanwhile an entry can only have been dropped or given away, which
- * makes its buckets full.
+ * Calls about the same buckets count as one: the first of them leads, and their tokens add up.
+ * First the buckets of every leader are looked at; this changes nothing but that idle entries
+ * go. If no bucket refuses, tokens are taken from all. By then they are still there: the only
+ * thing that can happen to an entry meanwhile is that it is dropped or given away, which makes
+ * its buckets full.
  */
 
 struct by_bucket {
@@ -54,7 +54,7 @@ struct by_bucket {
     const struct bucket_call *calls;
 };
 
-/* Orders by buckets; 0: the same. */
+/* Orders calls by their buckets; 0: the same buckets. */
 static int compare_buckets(const struct by_bucket *by, uint16_t a, uint16_t b)
 {
     const struct place *place_a = &by->place[a], *place_b = &by->place[b];
@@ -71,7 +71,7 @@ static int compare_calls(const void *left, const void *right, void *by)
     return buckets != 0 ? buckets : a < b ? -1 : 1;
 }
 
-/* At most LIST_MAX * TOKENS_MAX, which 63 bits hold. */
+/* The sum is at most LIST_MAX * TOKENS_MAX, which 63 bits hold. */
 static void find_leaders(struct list_scratch *scratch, const struct list_question *list)
 {
     struct by_bucket by = {scratch->place, list->calls};
@@ -91,7 +91,7 @@ static void find_leaders(struct list_scratch *scratch, const struct list_questio
 }
 static_assert(LIST_MAX * TOKENS_MAX <= INT64_MAX, "a sum of tokens does not overflow");
 
-/* Whether there will be room for buckets that have no entry, once for each. */
+/* Whether there is room for the entry of one more leader, beside those reserved before. */
 static enum bucket_result reserve(struct brain *brain, const struct place *place,
                                   uint32_t *reserved)
 {
@@ -103,8 +103,9 @@ static enum bucket_result reserve(struct brain *brain, const struct place *place
     return BUCKET_ALLOWED;
 }
 
-/* What buckets say to so many tokens. An idle entry goes first, so that making
- * room for others cannot take one that was counted on. */
+/* What a leader's buckets say to `tokens` tokens. If its entry is idle it is dropped first: it
+ * could otherwise be dropped later to make room for another, after it had been counted as
+ * having room itself. */
 static enum bucket_result look(struct brain *brain, const struct place *place,
                                const struct bucket_question *ask, uint64_t tokens,
                                uint32_t *reserved)
@@ -130,7 +131,7 @@ static void take(struct brain *brain, const struct place *place, const struct bu
     decide_take(brain, place, ask, tokens, slot, marks);
 }
 
-/* Whether a result says no to the whole: a limit on trial never does. */
+/* Whether a result refuses the whole list. A limit on trial never does. */
 static bool is_refusal(const struct brain *brain, const struct place *place,
                        enum bucket_result result)
 {
@@ -138,7 +139,7 @@ static bool is_refusal(const struct brain *brain, const struct place *place,
            !brain->limits->limit[place->limit].shadow;
 }
 
-/* Looks at the buckets of every leader; whether none refuses. */
+/* Looks at the buckets of every leader. true: none of them refuses. */
 static bool look_at_all(struct brain *brain, const struct list_question *list)
 {
     struct list_scratch *scratch = &brain->list;
@@ -163,7 +164,7 @@ static void take_from_all(struct brain *brain, const struct list_question *list)
             take(brain, &scratch->place[i], &list->calls[i].ask, scratch->tokens[i]);
 }
 
-/* A call's answer is that of all the calls about its buckets. */
+/* Answers one call: all calls about the same buckets get the same answer. */
 static void describe_one(struct brain *brain, const struct list_question *list, uint32_t call,
                          bool allowed)
 {

@@ -1,5 +1,5 @@
 /*
- * Lists: many questions in one message, answered each on its own or as one.
+ * Lists: many questions in one message, answered each on its own (EACH, LIST) or as one (ALL).
  *
  * Owns nothing. One thread, the brain's. Never blocks. Never fails.
  */

@@ -3,8 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
-/* No credit line is good for more than 20 years, and one that has come half the
- * way is replaced when limits are put into force, which a restart does. */
+/* The longest absence that counts: a credit line is good for 20 years at least. One that has used
+ * half of that is replaced when limits are put into force, which a restart does. */
 #define AWAY_MAX_NS (9ull * 365 * MS_PER_DAY * NS_PER_MS)
 
 /* ---- beginning ---- */
@@ -41,7 +41,8 @@ static bool is_same_boot(const struct moment *a, const struct moment *b)
            memcmp(a->boot_id, b->boot_id, sizeof unknown) == 0;
 }
 
-/* How long nobody counted, by the clock that cannot be set while it is the same. */
+/* How long nobody counted: by the clock that cannot be set, if it is still the same one (no reboot
+ * since), else by the wall clock. */
 static uint64_t away_ns(const struct moment *then, const struct moment *now, bool is_same_clock)
 {
     if (is_same_clock)
@@ -49,7 +50,7 @@ static uint64_t away_ns(const struct moment *then, const struct moment *now, boo
     return now->wall_ns > then->wall_ns ? now->wall_ns - then->wall_ns : 0;
 }
 
-/* How many of the ticks were over at a date. */
+/* How many of the `ticks` ticks since then_wall_ns were over at a date; `done` of them at least. */
 static uint64_t ticks_until(const struct brain *brain, int64_t date_s, uint64_t then_wall_ns,
                             uint64_t done, uint64_t ticks)
 {
@@ -58,8 +59,8 @@ static uint64_t ticks_until(const struct brain *brain, int64_t date_s, uint64_t 
     return until < done ? done : until > ticks ? ticks : until;
 }
 
-/* Credits the ticks since the lines were kept, as if there had been no end: an override that has
- * ended meanwhile did so at its time. */
+/* Credits the ticks since the lines were kept, as if the process had gone on: an override that
+ * ended meanwhile did so at its own time. */
 static void catch_up(struct brain *brain, int64_t date_s)
 {
     struct lines *lines = &brain->buckets.lines;
@@ -72,7 +73,7 @@ static void catch_up(struct brain *brain, int64_t date_s)
     if (is_same_clock)
         brain->last_tick_ns = kept.due.now_ns + ticks * brain->tick_ns;
 
-    /* The time may be older than the lines if a crash of the system lost some of what was
+    /* The time may be older than the lines: a crash of the system can lose part of what was
      * written. */
     uint64_t behind = lines->tick > kept.tick ? lines->tick - kept.tick : 0;
     lines_advance(lines, kept.tick > lines->tick ? kept.tick - lines->tick : 0);
@@ -86,7 +87,7 @@ static void catch_up(struct brain *brain, int64_t date_s)
     lines_advance(lines, ticks - done);
 }
 
-/* Forgets what was taken over of a store that turns out to be damaged. */
+/* The store turns out to be damaged: gives up what was taken over from it so far. */
 static enum brain_restored give_up(struct brain *brain, enum brain_restored result)
 {
     lines_release(&brain->buckets.lines);

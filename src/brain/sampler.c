@@ -2,7 +2,8 @@
 
 #include <assert.h>
 
-/* Each tick refills all of the burst, so a token is one unit, whatever the rate. */
+/* The burst is what one tick refills, so a token is one unit, whatever the rate, and the line
+ * cannot be at fault. */
 void sampler_set(struct sampler *sampler, struct rate rate, uint64_t now_ns)
 {
     if (rate.tokens == sampler->rate.tokens && rate.period_ms == sampler->rate.period_ms)

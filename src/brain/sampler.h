@@ -1,9 +1,13 @@
 /*
- * Samplers: at most so many of many in each period, and how many that leaves out.
+ * Samplers: take at most N events in each period, and count those skipped.
  *
- * A sampler is a credit line of one bucket whose tick is the period and whose burst
- * is all that may go in one: each period begins with a full bucket, so nothing is
- * saved up, and no stretch of time as long as a period has more than twice as many.
+ * A sampler is one bucket on a credit line (credit.h) with the period as its tick and N as its
+ * burst. So each period begins with a full bucket and nothing is saved up; any stretch of time
+ * as long as a period has at most 2 N events.
+ *
+ * The brain's sampler chooses which denials the log shows, in the order in which they are
+ * decided: the rate holds exactly for all front-ends together, and they share nothing. The
+ * choice goes along with the answer; the front-end that asked writes the line.
  *
  * Owns nothing. One thread. Never blocks. Never fails.
  */
@@ -14,26 +18,27 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What became of one. */
+/* What became of one event. */
 struct sample {
     bool is_taken;
-    uint64_t left_out; /* of one that is taken: how many were not since the one before */
+    uint64_t left_out; /* if it is taken: events skipped since the one taken before it */
 };
 
-/* All zeros: one that takes none, and counts none. */
+/* All zeros is a sampler that takes nothing and counts nothing. */
 struct sampler {
-    struct rate rate; /* of 0 tokens: see above */
+    struct rate rate; /* N events a period; 0 tokens: takes nothing */
     struct credit_line line;
     uint64_t spent_mark;
-    uint64_t began_ns; /* the period at hand */
-    uint64_t left_out;
+    uint64_t began_ns; /* when the present period did */
+    uint64_t left_out; /* events skipped since one was taken */
 };
 
 /* The most tokens that the rate of a sampler may have. */
 #define SAMPLER_TOKENS_MAX 1000000
 
-/* From now on at this rate, of 0 tokens to take none; at the same as before nothing changes. */
+/* Sets the rate; 0 tokens: take nothing. The rate that it has already changes nothing; another
+ * one begins a period. */
 void sampler_set(struct sampler *sampler, struct rate rate, uint64_t now_ns);
 
-/* Of one that comes now; the time never goes back. */
+/* Takes or skips an event that happens now. now_ns must never go back. */
 struct sample sampler_take(struct sampler *sampler, uint64_t now_ns);

@@ -25,13 +25,13 @@ struct range {
     uint8_t *replaced; /* a bit for each page */
 };
 
-/* A page by itself splits the mapping, and a process may have no more than 65,530
- * (vm.max_map_count). So after so many pages whole blocks are replaced: those of the largest
- * state there can be are 18,000, and make fewer. */
+/* A page that is replaced by itself splits the mapping, and a process may have no more than
+ * 65,530 mappings (vm.max_map_count). So after SINGLES_MAX pages whole blocks are replaced: the
+ * largest state there can be has 18,000 blocks. */
 enum { SINGLES_MAX = 8192, BLOCK_BYTES = 2 << 20 };
 
-/* Two: a file, and the one that takes its place. Written while nobody else uses them, read by
- * the handler. */
+/* Two ranges: a file's, and that of the file that takes its place. Each is written while nobody
+ * uses its memory; the handler reads them. */
 static struct {
     struct range range[2];
     int failure;
@@ -51,7 +51,7 @@ int state_file_failure(void)
     return guarded.failure;
 }
 
-/* The guarded range that begins there (NULL: one that is free), or else NULL. */
+/* The guarded range that begins at `memory`, or NULL. For NULL: a free one. */
 static struct range *range_that_begins(const char *memory)
 {
     for (int i = 0; i < 2; i++)
@@ -75,7 +75,7 @@ static bool is_replaced(const struct range *range, size_t page)
     return (range->replaced[page / 8] >> page % 8 & 1) != 0;
 }
 
-/* Puts zeros in place of pages of the file, or fails. */
+/* Puts zeros in the place of pages of the file. false: it could not. */
 static bool replace(const struct range *range, size_t page, size_t count)
 {
     char *at = range->memory + page * guarded.page_bytes;
@@ -92,8 +92,8 @@ static size_t pages_of(const struct range *range)
     return (range->bytes + guarded.page_bytes - 1) / guarded.page_bytes;
 }
 
-/* What a page holds, where it was replaced or else in the file; not by way of the mapping, which
- * would fail once more. */
+/* Copies what a page holds: from memory if it was replaced, else from the file. It reads the file
+ * itself, because the mapping would fail once more. */
 static void copy_page(const struct range *range, size_t page, char *to)
 {
     size_t size = guarded.page_bytes, offset = page * size;
@@ -125,7 +125,7 @@ static bool replace_block(const struct range *range, size_t page)
     return true;
 }
 
-/* Puts zeros where a page is gone; beyond the end of the file, where all are, in place of all. */
+/* Puts zeros where a page is gone. Beyond the end of the file every page is: replaces them all. */
 static bool replace_page(const struct range *range, const char *at)
 {
     struct stat status;
@@ -140,8 +140,8 @@ static bool replace_page(const struct range *range, const char *at)
     return replace_block(range, page);
 }
 
-/* The access that failed is tried again after this. What is not the file's fault ends
- * the process, as it would have without a handler. */
+/* After this the access that failed is tried again. A fault that is not a guarded file's then
+ * ends the process, as it would have without a handler. */
 static void on_bus_error(int number, siginfo_t *info, void *context)
 {
     (void)context;
@@ -156,7 +156,7 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
     errno = error;
 }
 
-/* Failures are counted from when nothing else was guarded. */
+/* Sets up the handler and counts failures from 0: nothing else is guarded. */
 static int begin_counting(void)
 {
     struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO};
@@ -196,8 +196,8 @@ static bool is_same(const struct stat *a, const struct stat *b)
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-/* Whether the open file is still the one at the path: who has waited for its lock may find
- * that another one has taken its place. */
+/* Whether the open file is still the one at the path. While we waited for its lock another file
+ * may have taken its place. */
 static bool is_at(int descriptor, const char *path)
 {
     struct stat opened, there;

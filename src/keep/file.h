@@ -1,19 +1,28 @@
 /*
  * The state file: memory that outlives the process, and is one process's at a time.
  *
- * The file is mapped shared, so what is stored is the kernel's at once and a kill
- * loses nothing. It is sparse: it takes the room of what was ever used of it. A lock
- * on the open file keeps others out until the process is gone, however it ends.
+ * The file is mapped shared. What is stored into it is the kernel's at once: a kill loses
+ * nothing, and nothing is written on the way to a decision. A lock on the open file keeps other
+ * processes out until this one is gone, however it ends.
  *
- * Where the file fails under it (the disk is full, a read fails, somebody cut the
- * file) a page of zeros takes the place of the page that is gone, once and for all,
- * and the process goes on; state_file_failures then says so. Where many are gone, pages
- * around them that are not are taken out of the file too, as they are. A process guards two
- * files at most, one and the one that takes its place: a signal handler has no other
- * way to find them.
+ * The file is sparse, not allocated ahead. posix_fallocate would take the room of the longest
+ * keys there can be, eight times what is used, or else stop the state thread now and then; and
+ * a disk that fails raises SIGBUS all the same.
  *
- * Owns the descriptor and the mapping. Threads: one, but state_file_failures and
- * what is mapped from any. Blocks on the disk. Errors: errno values.
+ * SIGBUS says that the file has failed under the mapping: the disk is full, a read failed, or
+ * somebody cut the file. Its handler puts a page of zeros in the place of the page that is
+ * gone, for good, and the process goes on; state_file_failures counts it, and the brain then
+ * doubts its whole table again (brain_lose_pages). Each such page splits the mapping, and a
+ * process may have no more than 65,530 mappings. So after 8,192 of them the handler replaces
+ * whole blocks, and keeps what was in those of their pages that are well.
+ *
+ * No signal says that the file was removed: daemon/keeper.h looks at its path now and then.
+ *
+ * A process guards two files at most, one and the one that takes its place: the handler finds
+ * them in static memory, for it has no other way.
+ *
+ * Owns the descriptor and the mapping. Threads: one; but state_file_failures, and the mapped
+ * memory, from any. Blocks on the disk. Errors: errno values.
  */
 #pragma once
 
@@ -26,8 +35,8 @@ struct state_file {
     size_t bytes;
 };
 
-/* Opens a file for this process alone, and makes it if it is not there. EWOULDBLOCK: another
- * process has it. EINVAL: it is no regular file. */
+/* Opens a file for this process alone, and creates it if there is none. EWOULDBLOCK: another
+ * process has it open. EINVAL: it is no regular file. */
 int state_file_open(struct state_file *file, const char *path);
 
 /* How long the file is. */
@@ -36,16 +45,16 @@ int state_file_length(const struct state_file *file, size_t *bytes);
 /* Whether nothing was ever written to it. */
 bool state_file_is_blank(const struct state_file *file);
 
-/* Whether the file that is open is no longer the one at its path. Not if that cannot be told. */
+/* Whether the open file is no longer the one at its path. false too if that cannot be found out. */
 bool state_file_has_left(const struct state_file *file, const char *path);
 
-/* Takes it from everybody but its owner. *was_shared: others could have read or written it. */
+/* Closes the file to everybody but its owner. *was_shared: others could read or write it before. */
 int state_file_make_private(const struct state_file *file, bool *was_shared);
 
-/* Makes it that long, all zeros. */
+/* Makes the file `bytes` long, all zeros. */
 int state_file_clear(struct state_file *file, size_t bytes);
 
-/* Maps the whole file, of that length, and guards it. */
+/* Maps the whole file, which is `bytes` long, and guards the mapping. */
 int state_file_map(struct state_file *file, size_t bytes);
 
 /* Gives up the mapping, and keeps the lock. */
@@ -54,7 +63,7 @@ void state_file_unmap(struct state_file *file);
 /* Gives up the mapping and the lock. The file stays. */
 void state_file_close(struct state_file *file);
 
-/* How often pages of guarded files have been lost since one was mapped while no other was;
- * and an eventfd that can be read from then on, or -1 before anything is guarded. */
+/* How often pages were lost, counted from when a file was mapped while no other was. And an
+ * eventfd that becomes readable with the first loss; -1: nothing was ever guarded. */
 unsigned state_file_failures(void);
 int state_file_failure(void);

@@ -64,7 +64,7 @@ static void put_edition(struct bytes_writer *writer, const struct lines *lines, 
     }
 }
 
-/* What one snapshot may hold: each override that is read takes memory, whoever wrote it. */
+/* Overrides that one snapshot may hold: each that is read takes memory, whoever wrote it. */
 enum { SNAPSHOT_OVERRIDES_MAX = 16 * OVERRIDES_MAX };
 
 static size_t count_overrides(const struct lines *lines)
@@ -103,7 +103,7 @@ struct reading {
     bool is_short_of_memory;
 };
 
-/* Everything that is found not to hold together is damage, and ends the reading. */
+/* Anything that is not as it should be is damage, and ends the reading. */
 static void expect(struct reading *reading, bool is_so)
 {
     reading->bytes.is_bad |= !is_so;
@@ -114,7 +114,8 @@ static bool goes_on(const struct reading *reading)
     return !reading->bytes.is_bad && !reading->is_short_of_memory;
 }
 
-/* Memory that is all zeros for so many things, each of which takes a byte at least. */
+/* Memory, all zeros, for `count` things. Each takes at least one byte of what is left to read, so
+ * a damaged count cannot ask for much. */
 static void *room_for(struct reading *reading, size_t count, size_t size)
 {
     expect(reading, count <= bytes_left(&reading->bytes));
@@ -188,8 +189,9 @@ static void get_limit(struct reading *reading, struct limits *limits)
     free(overrides);
 }
 
-/* The line of an edition's allowance: what it is follows from the terms, how far it has come from
- * the bytes. An end by date is that of its override, so that what comes after is later. */
+/* Reads one line of an edition. Its numbers follow from the terms; the bytes say how far its
+ * credit has come. If it ended by date, that is its override's date or later, so that what holds
+ * next is another one. */
 static uint16_t get_line(struct reading *reading, uint16_t edition_number, uint32_t index)
 {
     struct bytes_reader *bytes = &reading->bytes;
@@ -253,8 +255,8 @@ static void get_edition_of(struct reading *reading, uint16_t number, struct edit
     get_lines(reading, number);
 }
 
-/* Reads the next edition; one in force adds its limit to *in_force, a replaced one (NULL) has
- * limits of its own. */
+/* Reads the next edition. One in force adds its limit to *in_force; a replaced one (in_force is
+ * NULL) gets a set of limits of its own. */
 static void get_edition(struct reading *reading, struct limits **in_force, uint32_t count)
 {
     struct bytes_reader *bytes = &reading->bytes;
@@ -289,7 +291,8 @@ static void get_edition(struct reading *reading, struct limits **in_force, uint3
     limits_release(limits);
 }
 
-/* Names in force differ, and from each edition its successors lead to one in force or to an end. */
+/* Checks that names in force differ, and that the successors of each edition lead to one in force
+ * or to an end. */
 static void check_successors(struct reading *reading, const struct limits *in_force)
 {
     const struct lines *lines = reading->lines;
@@ -330,7 +333,7 @@ static void get_editions(struct reading *reading, struct limits **in_force)
         check_successors(reading, *in_force);
 }
 
-/* Not as lines_release does: the lines of an edition that was not read whole are nobody's. */
+/* Frees the editions, but not by lines_release: one that was not read whole has no lines yet. */
 static void drop_editions(struct lines *lines)
 {
     for (uint16_t i = 0; i < lines->editions_used; i++) {

@@ -1,12 +1,13 @@
 /*
- * Snapshots: all lines as bytes, and back, so that marks still mean something to the next process.
+ * Snapshots: all lines as bytes, and back, so that the next process knows what marks mean.
  *
- * A snapshot holds each edition, in force or replaced, with the terms that it came
- * from and the credit of each of its lines at one tick. What is read is believed
- * of nobody: whatever the bytes are, lines that come out of them hold together,
- * every walk along them ends, and no bucket on them is more than full.
+ * A snapshot holds each edition, in force or replaced: the terms it was made from, and the
+ * credit of each of its lines at one tick. Reading trusts no byte. Whatever the bytes are, the
+ * lines that come out of them are consistent, every walk along them ends, and no bucket on
+ * them is more than full.
  *
- * Owns nothing. One thread, the brain's. Never blocks. Errors: as told.
+ * Owns nothing. One thread, the brain's. Never blocks. Errors: enum snapshot_result; 0 bytes
+ * written.
  */
 #pragma once
 
@@ -14,13 +15,13 @@
 
 #include <stddef.h>
 
-/* The length of the snapshot that was written, or 0: there is no room for it. */
+/* Writes a snapshot and returns its length; 0: there is no room for it. */
 size_t snapshot_write(const struct lines *lines, unsigned char *bytes, size_t room);
 
 enum snapshot_result { SNAPSHOT_OK, SNAPSHOT_DAMAGED, SNAPSHOT_NO_MEMORY };
 
-/* Fills in lines that were just initialised, and the limits in force, which are
- * good for their names and terms alone: by them no key is matched. Unless it is OK,
- * nothing is kept: the lines own nothing then, and their memory is of no further use. */
+/* Fills in lines that were just initialised, and makes the limits that were in force. Those have
+ * names and terms only: they match no key, and serve to install the next ones. Unless the result
+ * is SNAPSHOT_OK the lines own nothing, and must not be used. */
 enum snapshot_result snapshot_read(const unsigned char *bytes, size_t len, struct lines *lines,
                                    struct limits **in_force);

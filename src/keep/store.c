@@ -7,13 +7,13 @@
 
 enum {
     PAGE_BYTES = 4096,
-    /* of all that is in a store, the table's arena included; change it with any of that */
+    /* change it with any change to what is in the file, the table's arena included */
     LAYOUT = 1,
     BYTE_ORDER_MARK = 0x01020304,
 };
 
-/* For any lines that there can be, but for those of dozens of reloads in a row with
- * nothing but overrides that had ended before. What is not used is never touched. */
+/* Enough for all lines there can be, except after dozens of reloads in a row in which all
+ * overrides had ended before. What is not used is never touched. */
 #define SNAPSHOT_ROOM ((size_t)32 << 20)
 
 static const char magic[8] = "allowd\r\n";
@@ -25,7 +25,7 @@ struct what {
 };
 
 struct when {
-    uint64_t number; /* of the times put so far; 0: none */
+    uint64_t number; /* times are numbered from 1; 0: none was put here yet */
     struct store_time time;
 };
 
@@ -33,11 +33,11 @@ struct snapshot_head {
     uint64_t number, len, checksum;
 };
 
-/* Parts that change do so on cache lines of their own. */
+/* Each part that changes has a cache line of its own. */
 struct store_page {
     struct what what;
     uint64_t what_checksum;
-    /* The number of the snapshot that holds, its complement above; 0: none yet. */
+    /* lower half: the number of the snapshot that holds; upper: its complement; 0: none yet */
     _Alignas(64) uint64_t published;
     struct {
         _Alignas(64) struct when when;
@@ -131,8 +131,8 @@ static bool is_snapshot(const struct store *store, uint32_t number)
            head.checksum == bytes_checksum(snapshot + sizeof head, head.len);
 }
 
-/* The one before will do: marks that came after it are on lines that it does not know, and
- * those are taken to be empty, while without any snapshot all buckets are full. */
+/* If the last snapshot is damaged, the one before will do. Marks on lines that it does not know
+ * are then taken to be those of empty buckets; without any snapshot all buckets would be full. */
 static const char *refuse_lines(struct store *store)
 {
     uint32_t number = (uint32_t)store->page->published;
@@ -187,7 +187,7 @@ void store_put_time(struct store *store, const struct store_time *time)
     int i = (int)(when.number % 2);
     store->page->times[i].when = when;
     __atomic_store_n(&store->page->times[i].checksum, bytes_checksum(&when, sizeof when),
-                     __ATOMIC_RELEASE); /* the table's stores are, too: none comes before this */
+                     __ATOMIC_RELEASE); /* no later store of the table's is seen before this one */
 }
 
 /* ---- the lines ---- */
@@ -201,8 +201,9 @@ const unsigned char *store_lines(const struct store *store, size_t *len)
     return snapshot + sizeof head;
 }
 
-/* Has the file take its room now, in both halves, for a snapshot of twice that length, which
- * the next one is when all limits are replaced: a reload while the disk is full is kept then. */
+/* Makes the file take room on its disk now, in both halves, for a snapshot twice as long: so long
+ * is the next one if a reload replaces all limits. Then that reload is kept though the disk is
+ * full by then. */
 static void reserve(const struct store *store, size_t len)
 {
     size_t room = 2 * len < SNAPSHOT_ROOM ? 2 * len : SNAPSHOT_ROOM;

@@ -1,15 +1,21 @@
 /*
- * The store: all state as bytes that outlive the process, in memory that is somebody's file.
+ * The store: all state as bytes that outlive the process, in memory that may be a mapped file.
  *
- * First comes a page with what the file is, the time, and which snapshot of the lines
- * is the one; then room for two snapshots; then the table's arena. Nothing here is
- * changed in place: of the time and of the snapshots there are two each, one is
- * written while the other stands, and a store says which. So a process killed at any
- * instant leaves one that is whole. What bits of it are damaged is found by checksums.
- * If the last snapshot did not reach the file, for its disk was full, the one before holds.
+ *     one page         what the file is, the time (twice), and which snapshot holds
+ *     two snapshots    the lines, as snapshot.h writes them: 32 MiB of room each
+ *     the arena        the table, which the state thread changes in place (table.h)
  *
- * Owns nothing: the memory is the caller's and must outlive the store. One thread.
- * Never blocks. Errors: a store that is refused, with the reason.
+ * A process may be killed at any instant. So times and snapshots are never changed in place:
+ * one of the two is written while the other one holds, and a single store then says which.
+ * Checksums find damaged bytes. If the last snapshot did not reach the file, because its disk
+ * was full, the one before holds.
+ *
+ * Order matters in two places. The time of a tick is put before any mark that uses its credit,
+ * and lines are put before any entry that is on them. Whatever else a kill leaves half done is
+ * the table's affair. Change LAYOUT in store.c with anything that is in the file.
+ *
+ * Owns nothing: the memory is the caller's and must outlive the store. One thread. Never
+ * blocks. Errors: store_find says why it refuses a store; store_put_lines has no room.
  */
 #pragma once
 
@@ -18,14 +24,14 @@
 
 #define STORE_BOOT_ID_BYTES 16
 
-/* What time it is, by the two clocks that state is kept by. */
+/* One moment, by both clocks that the state needs. */
 struct moment {
-    uint64_t now_ns;                      /* never goes back while the system is up */
+    uint64_t now_ns;                      /* a clock that never goes back while the system is up */
     uint64_t wall_ns;                     /* Unix time */
-    uint8_t boot_id[STORE_BOOT_ID_BYTES]; /* which time the system is up; all zeros: not known */
+    uint8_t boot_id[STORE_BOOT_ID_BYTES]; /* of which boot now_ns is; all zeros: not known */
 };
 
-/* The last tick that was credited: its number, and when it was due. */
+/* The last tick that was credited: its number, and the moment at which it was due. */
 struct store_time {
     uint64_t tick;
     struct moment due;
@@ -40,32 +46,33 @@ struct store {
     uint64_t times;
 };
 
-/* How much memory a store takes. It begins on a page. */
+/* Bytes of memory that a store takes. The memory must begin on a page. */
 size_t store_bytes(uint32_t max_keys);
 
-/* Begins a store in memory that is all zeros. It is one when the time and the lines are in it. */
+/* Begins a store in memory that is all zeros. It becomes one once time and lines are put. */
 void store_begin(struct store *store, void *memory, uint32_t max_keys,
                  const uint8_t seed[TABLE_SEED_BYTES]);
 
 enum store_found {
     STORE_FOUND,
-    STORE_BLANK,   /* its first page is all zeros: a store, if there is nothing behind that */
-    STORE_BEGUN,   /* nobody came as far as to put something into it */
+    STORE_BLANK,   /* the first page is all zeros: a new file, if there is nothing behind it */
+    STORE_BEGUN,   /* a store was begun, but lines were never put */
     STORE_REFUSED, /* *why says what is wrong */
 };
 
-/* Whether what a file begins with is a store's beginning, sound or not. */
+/* Whether a file begins as a store does, sound or not. */
 bool store_has_begun(const void *memory, size_t bytes);
 
-/* Looks at a store that another process left, whatever bytes it has. Refused, it is untouched. */
+/* Looks at a store that another process left, whatever bytes are in it, and changes none. *store
+ * is untouched unless the result is STORE_FOUND. */
 enum store_found store_find(struct store *store, void *memory, size_t bytes, const char **why);
 
-/* The last of what was put there, of a store that was found. */
+/* The last time and the last lines that were put into a store that was found. */
 void store_time(const struct store *store, struct store_time *time);
 const unsigned char *store_lines(const struct store *store, size_t *len);
 
-/* Puts what holds from now on: before any mark that it is needed for. */
+/* Puts the time that holds from now on. Call it before any mark that needs it is stored. */
 void store_put_time(struct store *store, const struct store_time *time);
 
-/* false: there is no room for it, and this is no store any more. */
+/* Puts the lines that hold from now on. false: there is no room, and this is no store any more. */
 bool store_put_lines(struct store *store, const struct lines *lines);

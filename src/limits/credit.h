@@ -1,13 +1,37 @@
 /*
- * Credit lines: the arithmetic of token buckets, exact and without division.
+ * Credit lines: the arithmetic of token buckets, exact, in whole numbers.
  *
- * With R tokens per period P and a tick T (P and T in milliseconds), let
- * g = gcd(P, R * T). A token is P / g units and a tick refills R * T / g
- * units, both whole. A line's credit grows by that step at each tick, which
- * refills every bucket drawing on the line at once. A bucket is one number,
- * its spent mark: level = credit - spent, and never more than cap.
+ * All buckets with the same burst and rate draw on one credit line. A tick refills
+ * them all by adding one number, the step, to the line's credit. A bucket itself is
+ * one number, its spent mark, which changes only when tokens are taken or given back:
+ *
+ *     level = credit - mark, but at most cap
+ *
+ * The units are chosen so that nothing is ever rounded. For R tokens per period P and
+ * a tick T (P and T in milliseconds), let g = gcd(P, R * T). Then
+ *
+ *     token = P / g units     step = R * T / g units a tick     cap = burst * token
+ *
+ * Example: burst 10, rate 7/m, tick 100ms. R = 7, P = 60,000, T = 100, so g = 100,
+ * a token is 600 units, the step is 7 units and the cap 6,000 units.
+ *
+ *     tick                              credit   mark   level
+ *        0   the line begins             6,000      0   6,000   10 tokens: full
+ *        0   3 tokens (1,800) taken      6,000  1,800   4,200   7 tokens
+ *      100   after 10 s: 100 * 7 more    6,700  1,800   4,900   8 tokens and 100 units
+ *    1,000   after 100 s                13,000  1,800   6,000   11,200, but at most cap: full
+ *
+ * At tick 100 the ninth token lacks 500 units: it is there after 72 ticks, 500 / 7
+ * rounded up, which is 7.2 s. All ten are there after 1,100 / 7, 158 ticks.
+ *
+ * A bucket is full if its mark is at most credit - cap. So a full bucket needs no mark:
+ * a key that is in no table is one with full buckets. Taking moves the mark to
+ * credit - level + cost, so what a full bucket has let overflow is lost for good.
+ *
+ * What a mark means once the limit has changed: lines.h.
  *
  * Owns nothing. Not synchronised: a line belongs to one thread. Never blocks.
+ * Errors: credit_line_init; nothing else fails.
  */
 #pragma once
 
@@ -17,18 +41,18 @@
 #include <stdint.h>
 
 struct credit_line {
-    uint64_t token_units;  /* one token */
-    uint64_t step_units;   /* refilled each tick; at most cap_units */
-    uint64_t cap_units;    /* burst * token_units */
-    uint64_t credit_units; /* starts at cap_units, so that credit - cap is never negative */
+    uint64_t token_units;  /* in one token */
+    uint64_t step_units;   /* added at each tick; 1 to cap_units */
+    uint64_t cap_units;    /* in a full bucket: burst * token_units */
+    uint64_t credit_units; /* begins at cap_units, so that credit - cap is never negative */
 };
 
-/* What makes a burst, a rate and a tick unable to work together. */
+/* Why a burst, a rate and a tick cannot go together. */
 enum credit_fault {
     CREDIT_OK,
-    CREDIT_BURST_TOO_SMALL,  /* less than one tick refills: the rate would be capped in silence */
-    CREDIT_FILLS_TOO_SLOWLY, /* longer than CREDIT_FILL_MAX_MS from empty to full */
-    CREDIT_OVERFLOWS,        /* the credit would pass its 63 bits within CREDIT_LIFETIME_MIN_MS */
+    CREDIT_BURST_TOO_SMALL,  /* a tick refills more than the burst: the rate is never reached */
+    CREDIT_FILLS_TOO_SLOWLY, /* from empty to full takes longer than CREDIT_FILL_MAX_MS */
+    CREDIT_OVERFLOWS,        /* the credit outgrows its 63 bits within CREDIT_LIFETIME_MIN_MS */
 };
 
 #define CREDIT_FILL_MAX_MS ((uint64_t)(UINT64_C(100) * 365 * MS_PER_DAY))
@@ -42,15 +66,15 @@ enum credit_fault credit_line_init(struct credit_line *line, uint64_t burst, str
 /* Room for credit_explain, terminating NUL included. */
 #define CREDIT_EXPLAIN_MAX 384
 
-/* Says what is wrong, in numbers, and what to write instead. */
+/* Writes what is wrong, in numbers, and what to put into the configuration instead. */
 void credit_explain(enum credit_fault fault, uint64_t burst, struct rate rate, uint64_t tick_ms,
                     char text[CREDIT_EXPLAIN_MAX]);
 
-/* Refills every bucket of the line by `ticks` ticks. At the end of its 63 bits
- * the credit stops growing: a line too old denies, it never mints. */
+/* Refills every bucket of the line by `ticks` ticks. Credit that has reached the end of
+ * its 63 bits stops growing: a line that old refills nothing, and never gives too much. */
 void credit_line_advance(struct credit_line *line, uint64_t ticks);
 
-/* The mark of a full bucket, which is also that of a bucket never seen. */
+/* The largest mark of a full bucket. A bucket never seen gets it. */
 uint64_t credit_full_mark(const struct credit_line *line);
 
 /* Units available to a bucket with this mark: 0 to cap_units. */
@@ -62,33 +86,32 @@ bool credit_is_full(const struct credit_line *line, uint64_t spent_mark);
 /* Whether a bucket with this mark holds `tokens` tokens. */
 bool credit_holds(const struct credit_line *line, uint64_t tokens, uint64_t spent_mark);
 
-/* Whether a bucket holds `tokens` tokens; if so *spent_mark is moved past them.
- * Nothing changes when it does not. */
+/* Takes `tokens` tokens if the bucket holds them, and moves *spent_mark. false: it does not
+ * hold them, and nothing has changed. */
 bool credit_take(const struct credit_line *line, uint64_t tokens, uint64_t *spent_mark);
 
 /* Gives `tokens` tokens back to a bucket, as far as it has room: never above cap_units. */
 void credit_give(const struct credit_line *line, uint64_t tokens, uint64_t *spent_mark);
 
-/* The credit that the line had so many ticks ago, since when it has been in
- * force; never less than cap_units, which it begins with. One at the end of its 63 bits has
- * had no more than that: it mints nothing. */
+/* The credit that the line had `ticks` ticks ago. It has been in force since, and had never
+ * less than cap_units. If the credit is at the end of its 63 bits nobody knows when it got
+ * there: then the answer is that end, with which a carried bucket gains nothing. */
 uint64_t credit_units_ago(const struct credit_line *line, uint64_t ticks);
 
-/* Ticks until a bucket at `level` units holds `need_units`, at most cap_units; 0 if it does. */
+/* Ticks until a bucket of `level` units holds `need_units` (at most cap_units); 0: it does now. */
 uint64_t credit_ticks_until(const struct credit_line *line, uint64_t level, uint64_t need_units);
 
-/* The mark, on the line `to`, of a bucket that had spent_mark on the line `from`
- * when `to` began with credit `to_start_units`: the tokens carry over, rounded
- * down to a unit of `to` and capped at its burst. A full bucket stays full, for
- * it must fare like one that was dropped. `from` no longer advances. */
+/* Carries a bucket from a line that has ended to the one that came after it: the mark on `to`
+ * of a bucket with spent_mark on `from`. to_start_units: the credit of `to` when `from` ended.
+ * The tokens carry over, rounded down to a unit of `to`, at most its burst. A full bucket
+ * stays full whatever the new burst, because a full bucket may have been dropped already. */
 uint64_t credit_carry(const struct credit_line *from, uint64_t spent_mark,
                       const struct credit_line *to, uint64_t to_start_units);
 
 /*
- * Marks as they are kept where bits may flip: a mark has 63 bits, and the one that
- * is left makes the number of ones odd. One flipped bit is noticed, and so is
- * a word of zeros. To mend it would take six bits more, and leave a line a 64th of
- * its lifetime.
+ * Sealed marks, for where bits may flip: a mark has 63 bits, and bit 63 makes the number of
+ * ones odd. So one flipped bit is noticed, and so is a word of zeros. To mend it as well
+ * would take six bits more, which would leave a line a 64th of its lifetime.
  */
 static inline uint64_t credit_seal(uint64_t spent_mark)
 {

@@ -1,7 +1,7 @@
 /*
  * Keys: the one form in which a caller's name for a bucket is accepted.
  *
- * Owns nothing. Any thread. Never blocks.
+ * Owns nothing. Any thread. Never blocks. Errors: enum key_fault.
  */
 #pragma once
 
@@ -9,7 +9,7 @@
 
 #define KEY_MAX 255 /* bytes, after decoding */
 
-/* What a key can have wrong with it. */
+/* What can be wrong with a key. */
 enum key_fault {
     KEY_OK,
     KEY_EMPTY,
@@ -18,5 +18,5 @@ enum key_fault {
     KEY_HAS_CONTROL, /* NUL and the rest of U+0000-001F, U+007F-009F */
 };
 
-/* Checks the bytes of a key. */
+/* Checks the decoded bytes of a key: the first fault, or KEY_OK. */
 enum key_fault key_check(const char *key, size_t len);

@@ -1,12 +1,12 @@
 /*
  * Limits: the named rules that say how much a key may take, and which rule a key falls under.
  *
- * A set of limits is built once, then never changes; a reload builds another.
- * It is shared by reference count, so that an answer may point into the set
- * it was decided by even after a reload.
+ * A set of limits is built once, then never changes; a reload builds another. It is shared by
+ * reference count, so that an answer may point into the set by which it was decided even
+ * after a reload.
  *
- * Owns its limits and their strings. Threads: limits_add before the set is
- * shared; all else from any thread. Never blocks. Errors: as each function says.
+ * Owns its limits and their strings. Threads: call limits_add before the set is shared; all
+ * else from any thread. Never blocks. Errors: NULL or false when there is no memory.
  */
 #pragma once
 
@@ -25,55 +25,55 @@
 #define BUCKET_NAME_MAX 32  /* bytes; as a limit's name, and without '/' */
 #define LIMIT_DEFAULT_NAME "default"
 
-/* A bucket's name in headers: "LIMIT" or "LIMIT/BUCKET", in quotes, each character
- * escaped; the NUL included. */
+/* Bytes of a bucket's name in headers, "LIMIT" or "LIMIT/BUCKET": with the quotes, every
+ * character escaped, and the NUL. */
 #define POLICY_NAME_MAX (2 * (LIMIT_NAME_MAX + 1 + BUCKET_NAME_MAX) + 3)
 
 /* How much a bucket holds, and how fast it refills. */
 struct bucket_terms {
-    char name[BUCKET_NAME_MAX + 1]; /* empty: the only one of its limit */
+    char name[BUCKET_NAME_MAX + 1]; /* empty: the limit has this one only, without a name */
     uint64_t burst;                 /* tokens */
     struct rate rate;
 };
 
-/* What one key may take: each of its buckets must hold the tokens asked for, and
- * all are charged or none. */
+/* What one key may take. Each of its buckets must hold the tokens asked for; then all are
+ * charged, otherwise none. */
 struct allowance {
     uint32_t count; /* of buckets, 1 to BUCKETS_MAX */
-    uint64_t burst; /* the smallest of theirs: the most that can go at once */
+    uint64_t burst; /* the smallest of the buckets: the most tokens that one request can take */
     struct bucket_terms bucket[BUCKETS_MAX];
-    char *policy_name[BUCKETS_MAX]; /* see POLICY_NAME_MAX; JSON and RFC 9651 alike */
-    char *policy;                   /* all of RateLimit-Policy: "NAME";q=BURST;w=WINDOW, ... */
+    char *policy_name[BUCKETS_MAX]; /* as POLICY_NAME_MAX says; valid in JSON and in RFC 9651 */
+    char *policy; /* the whole value of RateLimit-Policy: "NAME";q=BURST;w=WINDOW, ... */
 };
 
 enum override_action {
-    OVERRIDE_TERMS, /* other buckets */
+    OVERRIDE_TERMS, /* buckets of its own */
     OVERRIDE_ALLOW, /* never limited */
     OVERRIDE_DENY,  /* always denied */
 };
 
 #define OVERRIDE_FOR_EVER INT64_MAX
 
-/* What holds for some keys of a limit in place of its own terms. */
+/* What holds for some keys of a limit in place of the limit's terms. */
 struct override {
     char *key;        /* a key, or a glob */
     char *quoted_key; /* as a JSON string, quotes included */
     bool is_glob;
     enum override_action action;
     int64_t until_s;            /* Unix time from which it holds no more, or OVERRIDE_FOR_EVER */
-    struct allowance allowance; /* of OVERRIDE_TERMS; else without buckets */
+    struct allowance allowance; /* of OVERRIDE_TERMS; of other actions it has no buckets */
 };
 
 struct limit {
     char name[LIMIT_NAME_MAX + 1];
-    char match[LIMIT_MATCH_MAX + 1]; /* a glob; empty: only asked for by name, or the default */
-    char *quoted_name;               /* in quotes, '"' and '\' escaped: JSON and RFC 9651 alike */
-    bool shadow; /* on trial: decides and counts, and allows whatever it decided */
+    char match[LIMIT_MATCH_MAX + 1]; /* a glob; empty: it is asked for by name, or the default */
+    char *quoted_name; /* in quotes, '"' and '\' escaped; valid in JSON and in RFC 9651 */
+    bool shadow;       /* on trial: it decides and counts, but the caller is always allowed */
     struct allowance allowance;
     uint32_t overrides_count;
     struct override *overrides; /* in the order given */
     uint32_t exact_count, globs_count;
-    uint32_t *exact; /* indices of those for one key, sorted by it */
+    uint32_t *exact; /* indices of the overrides for one key, sorted by that key */
     uint32_t *globs; /* indices of the others, in the order given */
 };
 
@@ -82,12 +82,12 @@ struct limits {
     uint64_t tick_ms;
     uint32_t count;
     uint32_t fallback; /* index of the limit named "default" */
-    /* to be sampled for the log; 0 tokens: none. Set before it is shared */
+    /* how many denials the log shows; 0 tokens: none. Set before the limits are shared */
     struct rate shown_denials;
     struct limit limit[];
 };
 
-/* What a limit is made from; copied. Buckets must have passed credit_line_init,
+/* What a limit is made from; everything is copied. Buckets must have passed credit_line_init,
  * names and globs the checks of the configuration. */
 struct override_terms {
     const char *key;
@@ -106,7 +106,7 @@ struct limit_terms {
     const struct override_terms *overrides; /* no key twice */
 };
 
-/* A set with room for `capacity` limits, holding none, with one reference; NULL: no memory. */
+/* An empty set with room for `capacity` limits and one reference. NULL: no memory. */
 struct limits *limits_new(uint32_t capacity, uint64_t tick_ms);
 
 /* Appends a limit. false: no memory, and nothing was appended. */
@@ -118,7 +118,7 @@ void limits_release(struct limits *limits); /* NULL is fine; the last one frees 
 /* Whether a name is 1 to LIMIT_NAME_MAX printable ASCII characters with no space at either end. */
 bool limit_name_is_valid(const char *name, size_t len);
 
-/* The same for a bucket: up to BUCKET_NAME_MAX, and no '/'. */
+/* The same for a bucket: at most BUCKET_NAME_MAX characters, and no '/'. */
 bool bucket_name_is_valid(const char *name, size_t len);
 
 /* The index of the limit of that name, or -1. */
@@ -127,12 +127,12 @@ int limits_find(const struct limits *limits, const char *name, size_t len);
 /* The index of the first limit whose glob matches the NUL-terminated key, else of the default. */
 uint32_t limits_match(const struct limits *limits, const char *key);
 
-/* The index of the override that holds for the NUL-terminated key at this Unix
- * time, or -1: the one for just this key, else the first glob that matches. */
+/* The index of the override that holds for the NUL-terminated key at this Unix time: the one
+ * for exactly this key, else the first glob that matches; -1: there is none. */
 int limit_override(const struct limit *limit, const char *key, int64_t as_of_s);
 
-/* The Unix time until which overrides deny the key without a break, whichever hold
- * one after the other; `as_of_s` if none denies it then. */
+/* The Unix time until which overrides deny the key without a break, where the end of one may
+ * leave another in force. `as_of_s` itself: no override denies it then. */
 int64_t limit_denied_until_s(const struct limit *limit, const char *key, int64_t as_of_s);
 
 /* The earliest end of an override after this Unix time, or OVERRIDE_FOR_EVER. */
@@ -141,5 +141,5 @@ int64_t limit_next_end_s(const struct limit *limit, int64_t as_of_s);
 /* Whether an override's key is a glob: it holds one of * ? [ \. */
 bool override_key_is_glob(const char *key);
 
-/* Seconds in which `burst` tokens refill, rounded up, at least 1: the w of RateLimit-Policy. */
+/* The w of RateLimit-Policy: seconds in which `burst` tokens refill, rounded up, at least 1. */
 uint64_t limit_window_s(uint64_t burst, struct rate rate);

@@ -56,8 +56,8 @@ void lines_release(struct lines *lines)
             edition_free(lines, &lines->edition[i]);
 }
 
-/* Frees the replaced editions of which the hand has passed every slot since. They
- * go in the order in which they were replaced, so none is a successor. */
+/* Frees the editions that were replaced in this lap of the sweep or before. An edition goes no
+ * later than its successor, so no edition left names one that is gone. */
 static void let_go(struct lines *lines, uint64_t laps)
 {
     for (uint32_t i = 0; i < lines->editions_used && lines->replaced_count > 0; i++) {
@@ -120,14 +120,15 @@ static bool same_credit(const struct credit_line *a, const struct credit_line *b
            a->cap_units == b->cap_units;
 }
 
-/* State outlives the process, and so a credit line: one that has come half the way to the end of
- * its 63 bits, ten years at least, is replaced when there is an occasion. */
+/* With a state file credit lines outlive the process. One that has used half of its 63 bits,
+ * which takes ten years at least, is replaced by the next reload. */
 static bool is_worn(const struct credit_line *credit)
 {
     return credit->credit_units - credit->cap_units > (INT64_MAX - credit->cap_units) / 2;
 }
 
-/* Whether the buckets of two allowances are called the same and a line fits the second as well. */
+/* Whether a line made for allowance `a` can serve `b` as it is: buckets of the same names, and
+ * credit lines of the same numbers that are not worn. */
 static bool same_allowance(const struct allowance *a, const struct line *line,
                            const struct allowance *b, uint64_t tick_ms)
 {
@@ -142,7 +143,7 @@ static bool same_allowance(const struct allowance *a, const struct line *line,
     return true;
 }
 
-/* Whether an edition in force serves a limit of the next set as it is. */
+/* Whether an edition in force can serve a limit of the next set as it is. */
 static bool fits(const struct lines *lines, const struct edition *edition, const struct limit *next,
                  uint64_t tick_ms)
 {
@@ -256,8 +257,8 @@ static void find_next_end(struct lines *lines)
     }
 }
 
-/* An edition for each limit of the next set, new where the prior one does not
- * fit. false: no memory, and what was made is gone again. */
+/* Finds an edition for each limit of the next set: the prior one where it fits, else a new one.
+ * false: no memory, and the new ones are freed again. */
 static bool make_editions(struct lines *lines, const struct limits *prior, struct limits *next,
                           int64_t date_s, uint16_t of_limit[LIMITS_MAX])
 {
@@ -426,8 +427,8 @@ static const struct allowance *allowance_of_line(const struct lines *lines, cons
     return limit_allowance(edition_limit(&lines->edition[line->edition]), line->index);
 }
 
-/* The bucket of a line, not full, that holds the fewest tokens, compared as
- * fractions; or -1, all are full. */
+/* The bucket that holds the fewest tokens, compared as exact fractions, of those that are not
+ * full; -1: all are full. */
 static int scarcest(const struct line *line, const uint64_t marks[BUCKETS_MAX])
 {
     int found = -1;
@@ -447,17 +448,17 @@ static int scarcest(const struct line *line, const uint64_t marks[BUCKETS_MAX])
 }
 
 /*
- * One step: tokens carry over bucket by bucket, by name. Where no name is the
- * same, as when a limit that had one bucket now has several, the first bucket
- * gets the tokens of the scarcest, so that nobody gains by it. What is new
- * beside buckets that stay is full: it limits the key further, and mints nothing.
+ * Carries marks one step, to the line that came next. Each bucket gets the tokens of the bucket
+ * of the same name. If no name stays, as when a limit with one bucket now has several, the
+ * first new bucket gets the tokens of the scarcest old one, so that nobody gains by it. All
+ * other new buckets begin full: they only limit the key further.
  */
 static void carry_step(const struct lines *lines, const struct line *from, const struct line *to,
                        uint64_t marks[BUCKETS_MAX])
 {
     const struct allowance *before = allowance_of_line(lines, from);
     const struct allowance *after = allowance_of_line(lines, to);
-    /* Only in a damaged store may the next have ended before. */
+    /* Only a damaged store has lines of which the next one ended first. */
     uint64_t until = to->ended ? to->ended_tick : lines->tick;
     uint64_t ticks_ago = until > from->ended_tick ? until - from->ended_tick : 0;
     int source[BUCKETS_MAX] = {-1, -1, -1, -1};

@@ -7,7 +7,7 @@
 #include <assert.h>
 #include <string.h>
 
-/* Of texts that are not ours. */
+/* Texts of others end here at the latest; the rest of a line is for our own. */
 enum { FOREIGN_END = LOG_LINE_MAX - LOG_TEXT_OWN };
 static_assert(FOREIGN_END > LOG_TEXT_OWN, "most of a line is theirs");
 

@@ -1,12 +1,12 @@
 /*
- * Log text: what makes up a line of the log, none of which can forge another.
+ * Log text: the bytes of one line of the log, in which nothing can forge another line.
  *
- * Whoever reads a log by lines, or on a terminal, is shown what callers chose: so
- * control characters, line ends of every kind and what turns the direction of
- * writing are never in it as they are, and it is always valid UTF-8.
+ * A log shows texts that callers chose, to people at terminals and to programs that read
+ * lines. So a line is always valid UTF-8, and never holds a control character, a line end of
+ * any kind within, or a character that turns the direction of writing.
  *
- * Owns its bytes. One thread. Never blocks. Errors: what has no room is left out,
- * at the boundary of a character.
+ * Owns its bytes. One thread. Never blocks. Errors: text that has no room is cut off between
+ * two characters.
  */
 #pragma once
 
@@ -19,13 +19,13 @@ struct log_text {
     char bytes[LOG_LINE_MAX];
 };
 
-/* Appends text of ours, for which there is always room: LOG_TEXT_OWN bytes in a line. */
+/* Appends a text of our own. There is always room for LOG_TEXT_OWN bytes of them in a line. */
 #define LOG_TEXT_OWN 1024
 void log_text_own(struct log_text *text, const char *string);
 
-/* Appends any bytes as they are, but for '?' in place of what could forge. */
+/* Appends any bytes as they are, with '?' in place of each that could forge. */
 void log_text_plain(struct log_text *text, const char *bytes, size_t len);
 
-/* Appends any bytes as a JSON string in quotes (RFC 8259, 7); what is not UTF-8
- * becomes U+FFFD. */
+/* Appends any bytes as a JSON string in quotes (RFC 8259, 7). A byte that is not UTF-8 becomes
+ * U+FFFD. */
 void log_text_quoted(struct log_text *text, const char *bytes, size_t len);

@@ -23,7 +23,7 @@ static const char *const prefixes[LOG_LEVELS] = {
     [LOG_LEVEL_INFO] = "allowd: ",
 };
 
-/* sd-daemon(3): as syslog(3) numbers them. */
+/* As sd-daemon(3) wants them, by the numbers of syslog(3). */
 static const char *const priorities[LOG_LEVELS] = {
     [LOG_LEVEL_ERROR] = "<3>",
     [LOG_LEVEL_WARNING] = "<4>",
@@ -42,8 +42,8 @@ static bool number_is(const char *text, size_t len, uint64_t wanted)
            number == wanted;
 }
 
-/* JOURNAL_STREAM is DEVICE:INODE of the journal's socket (systemd.exec(5)); it is
- * inherited, while standard error may have been turned elsewhere since. */
+/* JOURNAL_STREAM is DEVICE:INODE of the journal's socket (systemd.exec(5)). It must be compared
+ * with standard error, which somebody may have redirected while the variable was inherited. */
 void log_init(void)
 {
     struct stat status;
@@ -101,7 +101,7 @@ void log_send(const struct log_text *line)
     log_queue_put(line->bytes, line->len);
 }
 
-/* Writes a line. false: it is not grave enough to be one. */
+/* Writes a message into a line. false: it is not grave enough to be logged. */
 static bool write_message(struct log_text *line, enum log_level level, const char *format,
                           va_list arguments)
 {

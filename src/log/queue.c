@@ -14,19 +14,19 @@
 #include <time.h>
 #include <unistd.h>
 
-/* What one read takes: all that a pipe holds by default. */
+/* CHUNK_BYTES: what one read takes, which is all that a pipe holds by default. */
 enum { CHUNK_BYTES = 64 * 1024, GATHER_NS = 1000000 };
 
-/* Queued like a line: the last one. No line holds it. */
+/* Queued behind the last line, to say that it was the last. No line holds this byte. */
 static const char end_mark = '\0';
 
 static struct {
     int out, in; /* a pipe; -1: it is not open */
     bool is_started;
-    bool is_torn; /* what was written last has no line's end */
+    bool is_torn; /* what was written last was cut off before the line's end */
     log_lost_line *lost_line;
     atomic_uint_fast64_t lost;
-    uint64_t told; /* of those lost, in the log */
+    uint64_t told; /* how many of the lost the log has told of */
     pthread_t thread;
     sem_t ended;
     char chunk[CHUNK_BYTES];
@@ -47,7 +47,7 @@ static bool write_all(const char *bytes, size_t len)
         ssize_t written = write(STDERR_FILENO, bytes + done, len - done);
         if (written >= 0)
             done += (size_t)written;
-        else if (errno == EAGAIN) /* somebody else made it so */
+        else if (errno == EAGAIN) /* another process has made it non-blocking */
             can_write(STDERR_FILENO, -1);
         else if (errno != EINTR)
             return queue.is_torn = queue.is_torn || done > 0, false;
@@ -68,8 +68,8 @@ static void lose_one(void)
     atomic_fetch_add_explicit(&queue.lost, 1, memory_order_relaxed);
 }
 
-/* What was lost by the time that a chunk was taken out comes behind that chunk: the queue was
- * full of it. */
+/* Tells, behind a chunk, of the lines that were lost by the time it was taken out: those lines
+ * found the queue full of that chunk. */
 static void tell_lost(uint64_t lost)
 {
     char line[LOG_LINE_MAX];
@@ -80,8 +80,8 @@ static void tell_lost(uint64_t lost)
         queue.told = lost;
 }
 
-/* Writes the whole lines of a chunk; *ended: the mark was among them. What is left, a
- * part of a line, is moved to the front: its length. */
+/* Writes the whole lines of a chunk. *ended: the end mark came behind them. Moves the part of a
+ * line that is left to the front, and returns its length. */
 static size_t write_chunk(size_t len, bool *ended)
 {
     size_t done = 0;
@@ -97,8 +97,8 @@ static size_t write_chunk(size_t len, bool *ended)
     return len - done;
 }
 
-/* Waits for a line, and for those that come along with it: they go out together, and
- * whoever has more to say is not made to stand aside after each. */
+/* Waits for a line, then a millisecond for more: they go out together, and a thread that logs
+ * many lines is not interrupted by this one after each. */
 static void gather(void)
 {
     const struct timespec moment = {.tv_nsec = GATHER_NS};
@@ -166,7 +166,7 @@ uint64_t log_queue_lost(void)
 
 /* ---- the end ---- */
 
-/* Of a start that failed: there is no thread, and nobody else to write for. */
+/* Writes what is queued where the thread was never started: the daemon's start has failed. */
 static void write_unstarted(void)
 {
     int out = queue.out;
@@ -206,7 +206,7 @@ void log_queue_end(void)
         write_unstarted();
         return;
     }
-    can_write(queue.in, LOG_END_MS); /* for the queue to have room; the write tells */
+    can_write(queue.in, LOG_END_MS); /* waits for room; the write below tells whether there is */
     if (write(queue.in, &end_mark, 1) == 1 && await_end())
         pthread_join(queue.thread, NULL);
 }

@@ -14,7 +14,7 @@ enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 extern const char *const log_format_names[LOG_FORMATS];
 
 struct log_settings {
-    enum log_level level; /* the least grave that is logged */
+    enum log_level level; /* the least grave level that is logged */
     enum log_format format;
 };
 

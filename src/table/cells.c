@@ -18,7 +18,7 @@ static void make_free(struct table *table, uint32_t number, uint32_t next)
     store(&table->cells[number].free.check, free_check(number, next));
 }
 
-/* Whether a cell is free, after one flipped bit is mended. */
+/* Mends one flipped bit of a free cell. false: it is no free cell with one flipped bit. */
 static bool mend_free(struct table *table, uint32_t number)
 {
     struct table_cell *cell = &table->cells[number];
@@ -36,8 +36,8 @@ static bool mend_free(struct table *table, uint32_t number)
     return false;
 }
 
-/* Whether a cell that the free list leads to is what it should be. If not, the
- * list ends before it: what comes after is not known, and lost. */
+/* Whether the cell that the free list leads to is a free one. If not, the list ends before it:
+ * nobody knows the cells after it, and they are lost. */
 static bool is_listed(struct table *table, uint32_t number)
 {
     if (number == 0)
@@ -55,8 +55,8 @@ static bool is_listed(struct table *table, uint32_t number)
     return false;
 }
 
-/* Whether a plan has a cell already. Damage may have the list lead round in a circle;
- * cells that were handed out before end it, for they are free no more. */
+/* Whether a plan has a cell already: damage may make the list a circle. Cells that were handed
+ * out earlier end it by themselves, for they are no longer free. */
 static bool is_planned(const struct cells_plan *plan, uint32_t number)
 {
     for (unsigned i = 0; i < plan->listed; i++)
@@ -117,7 +117,7 @@ void cells_unfill(struct table *table, unsigned listed, uint32_t after)
 
 void cells_free(struct table *table, uint32_t first)
 {
-    /* The list begins with it: this has been done, but not noted. */
+    /* If the list begins with it, this was done before a kill, but not noted. */
     if (first == 0 || first == table->free_cell)
         return;
     const struct table_cell *head = &table->cells[first];

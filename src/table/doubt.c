@@ -3,10 +3,10 @@
 #include <stdlib.h>
 
 enum {
-    /* More slots in a row than any table has: with 10^8 keys two thirds of the
-     * index are taken, and the longest row is a few hundred. What has more is wreckage. */
+    /* Occupied slots in a row. With 10^8 keys two thirds of the index are taken, and the longest
+     * row is a few hundred. A longer one than this is wreckage. */
     CLUSTER_MAX = 4096,
-    /* Entries past mending, after which no more mending is tried: that is no flipped bit. */
+    /* After so many entries past mending no more is tried: these are not single flipped bits. */
     FAILURES_MAX = 64,
 };
 
@@ -50,7 +50,7 @@ void doubt_over(struct table *table, uint32_t slot)
 
 /* ---- reading what may be anything ---- */
 
-/* The cells, with one bit of one of them flipped; cell 0: none. */
+/* The cells as they would be with one bit of one cell flipped. Cell 0: as they are. */
 struct view {
     const struct table *table;
     uint32_t cell;
@@ -65,13 +65,13 @@ static struct table_cell cell_seen(const struct view *view, uint32_t number)
     return cell;
 }
 
-/* Whether a number is that of a cell which no entry that was checked has. */
+/* Whether a number is that of a used cell that belongs to no entry checked so far. */
 static bool is_cell(const struct table *table, uint32_t number)
 {
     return number > 0 && number < table->cells_used && !bit_is_set(table->owned, number);
 }
 
-/* The key of an entry, whose head this is. false: its chain is not one. */
+/* Reads the key of the entry that begins with this head. false: the chain does not hold. */
 static bool read_key(const struct view *view, uint32_t first, struct table_cell cell,
                      char key[KEY_MAX])
 {
@@ -95,7 +95,7 @@ static bool read_key(const struct view *view, uint32_t first, struct table_cell 
     return links == 0 || cell.link.next == back_to(first);
 }
 
-/* Whether a search for a tag comes to a slot. */
+/* Whether a search for this tag gets as far as this slot. */
 static bool is_reached(const struct table *table, uint32_t at, uint32_t tag)
 {
     uint32_t step = home_of(table, tag);
@@ -107,7 +107,7 @@ static bool is_reached(const struct table *table, uint32_t at, uint32_t tag)
     return step == at;
 }
 
-/* Whether all checks of the entry that a slot would be of, but its marks. */
+/* Whether the entry that a slot's value leads to checks in all but its marks. */
 static bool checks(const struct view *view, uint32_t at, uint64_t slot)
 {
     const struct table *table = view->table;
@@ -130,7 +130,7 @@ static bool checks(const struct view *view, uint32_t at, uint64_t slot)
 
 /* ---- mending ---- */
 
-/* Whether a slot checks with one of its bits flipped, which then is. */
+/* Looks for the bit of a slot that, flipped back, makes the entry check, and flips it. */
 static bool mend_slot(struct table *table, uint32_t at)
 {
     struct view as_it_is = {.table = table};
@@ -144,7 +144,7 @@ static bool mend_slot(struct table *table, uint32_t at)
     return false;
 }
 
-/* The cells that the chain of a slot leads through as it is, each once. */
+/* The cells that a slot's chain leads through as it stands, each once; returns how many. */
 static unsigned cells_of_chain(const struct table *table, uint64_t slot,
                                uint32_t cells[CELLS_PER_KEY_MAX])
 {
@@ -160,8 +160,8 @@ static unsigned cells_of_chain(const struct table *table, uint64_t slot,
     return count;
 }
 
-/* The same with a bit of its cells. The first that does it is the one: after a
- * link that leads astray come cells of other entries, which may be alike. */
+/* The same for a bit of the entry's cells. The first bit that makes the entry check is taken: a
+ * link that leads astray is followed by other entries' cells, where another bit could do too. */
 static bool mend_cells(struct table *table, uint32_t at)
 {
     uint64_t slot = table->index[at];
@@ -188,7 +188,7 @@ static bool mend(struct table *table, uint32_t at)
     return true;
 }
 
-/* The buckets of an entry whose marks are not to be believed become empty. */
+/* Makes those buckets of an entry empty whose marks cannot be believed. */
 static void empty_unbelievable(struct table *table, uint32_t at)
 {
     const struct table_user *user = table->user;
@@ -203,7 +203,7 @@ static void empty_unbelievable(struct table *table, uint32_t at)
     table->damage.emptied += emptied;
 }
 
-/* An entry is sure, and so there are at least as many keys, whatever the arena had said. */
+/* Counts an entry that is sure now. There are at least as many keys, whatever the arena says. */
 static void count_in(struct table *table, uint32_t at)
 {
     doubt_over(table, at);
@@ -225,7 +225,7 @@ static void check(struct table *table, uint32_t at)
 
 /* ---- settling ---- */
 
-/* A key that is asked for: what is past mending but has its tag is taken to be its entry. */
+/* A key that somebody asks for. An entry past mending that has its tag is taken to be its own. */
 struct claim {
     uint32_t tag;
     const char *key;
@@ -233,7 +233,7 @@ struct claim {
     uint16_t line;
 };
 
-/* Whether the key has an entry that is sure. */
+/* Whether the key has a sure entry already. */
 static bool is_there(const struct table *table, const struct claim *claim)
 {
     uint16_t owner = table->owners[claim->line];
@@ -252,13 +252,13 @@ static bool is_there(const struct table *table, const struct claim *claim)
     return false;
 }
 
-/* Of an entry there are always two bits; this is an empty slot with one flipped. */
+/* Whether a slot past mending was an empty one: one flipped bit. An entry has two bits at least. */
 static bool was_empty(uint64_t slot)
 {
     return __builtin_popcountll(slot) == 1;
 }
 
-/* Makes the key's entry, all buckets empty, of a slot past mending. */
+/* Makes a slot past mending into the key's entry, with all buckets empty. */
 static bool take_for(struct table *table, uint32_t at, const struct claim *claim)
 {
     const struct table_user *user = table->user;
@@ -284,7 +284,7 @@ static void drop(struct table *table, uint32_t at)
 {
     if (was_empty(table->index[at])) {
         table->damage.mended++;
-        table->keys++; /* it counts as long as it takes to go */
+        table->keys++; /* it was no key; the removal below counts it down again */
     } else {
         table->damage.dropped++;
         table->damage.leaks++;
@@ -292,7 +292,7 @@ static void drop(struct table *table, uint32_t at)
     index_remove(table, at, 0);
 }
 
-/* Ends what is no cluster. What comes after is met by the sweep. */
+/* Empties a slot to end a row that is too long. The sweep meets what comes after. */
 static void cut(struct table *table, uint32_t at)
 {
     table->damage.dropped++;
@@ -302,7 +302,7 @@ static void cut(struct table *table, uint32_t at)
     journal_state(table, table->keys - (table->keys > table->sure), OP_NONE);
 }
 
-/* Checks from a slot up to the next empty one; how many slots those are. */
+/* Checks from a slot up to the next empty one; returns how many slots that was. */
 static uint32_t check_cluster(struct table *table, uint32_t slot)
 {
     uint32_t count = 0;
@@ -324,10 +324,10 @@ void doubt_check(struct table *table, uint32_t slot)
     check_cluster(table, slot);
 }
 
-/* Gets rid of what is past mending from a slot up to the next empty one: all of it, or
- * that of a claim's tag. From the end on, so that what moves back when one goes has
- * been looked at; but in an index without an empty slot there is no end, so again
- * until there is none. */
+/* Removes what is past mending from a slot up to the next empty one: all of it, or (claim) only
+ * what has the claim's tag. It goes backwards, so that an entry that moves back into a hole has
+ * been looked at already. An index without an empty slot has no end to begin from, so it
+ * repeats until nothing is left to remove. */
 static void clear(struct table *table, uint32_t slot, const struct claim *claim)
 {
     bool is_done;
@@ -352,8 +352,8 @@ void doubt_clear(struct table *table, uint32_t slot)
     clear(table, slot, NULL);
 }
 
-/* What is past mending and of another tag stays until the sweep comes, for those
- * whose it is may ask. */
+/* An entry past mending with another tag stays until the sweep comes: somebody may ask for its
+ * key before that. */
 void table_settle(struct table *table, uint64_t hash, const char *key, size_t key_len,
                   uint16_t line)
 {

@@ -1,7 +1,7 @@
 #include "table/layout.h"
 
-/* Whether an entry at `at` whose home is `home` may move back to the hole: the
- * hole is not before its home, counting round the end. */
+/* Whether an entry at `at` whose home is `home` may move back to the hole: only if the hole does
+ * not lie before its home, counted round the end of the index. */
 static bool may_move(const struct table *table, uint32_t home, uint32_t hole, uint32_t at)
 {
     uint32_t to_hole = hole >= home ? hole - home : hole + table->slots - home;
@@ -9,7 +9,8 @@ static bool may_move(const struct table *table, uint32_t home, uint32_t hole, ui
     return to_hole < to_at;
 }
 
-/* What is at a slot goes with it; the hand goes back to one that it has not met. */
+/* What is known of an entry moves along with it, and the sweep's hand goes back to an entry that
+ * moves past it unmet. */
 static void carry_along(struct table *table, uint32_t hole, uint32_t at)
 {
     if (table->checked != NULL) {
@@ -20,11 +21,11 @@ static void carry_along(struct table *table, uint32_t hole, uint32_t at)
         table->hand = hole;
 }
 
-/* Removal without tombstones: entries after the hole move back into it (Knuth,
- * TAOCP 3, 6.4, algorithm R). Each is written to its new slot before its old
- * one is given up, so that at no instant an entry is missing. Begun again at the
- * hole, it does the same. In an index that wreckage has filled there is no empty slot, and
- * it ends when there is nothing all the way round that may move into the last hole. */
+/* Removal without tombstones: entries after the hole move back into it (Knuth, TAOCP 3, 6.4,
+ * algorithm R). Each is written to its new slot before its old one becomes the hole, so that no
+ * entry is ever missing. After a kill it may begin again at the journal's hole. If wreckage has
+ * filled the index there is no empty slot: then it ends when, all the way round, nothing may
+ * move into the last hole. */
 void index_close(struct table *table, uint32_t hole)
 {
     for (uint32_t at = slot_after(table, hole); at != hole && table->index[at] != 0;

@@ -1,6 +1,6 @@
 #include "table/layout.h"
 
-/* The state, sealed with those words of the header that the operation needs. */
+/* The state's value, sealed with those words of the header that its operation needs. */
 static uint64_t seal_state(const struct table_header *header, uint32_t value)
 {
     switch ((enum table_op)(value >> OP_SHIFT)) {
@@ -55,8 +55,8 @@ static bool header_checks(const struct table *table, const struct table_header *
            used <= table->cells_max && value_of(header->free_cell) < used;
 }
 
-/* Finds the one bit of the header that, flipped back, makes it check; false: there
- * is none, or more than one. */
+/* Finds the one bit of the header that, flipped back, makes it check. false: no bit does, or more
+ * than one. */
 static bool mend_header(struct table *table, uint64_t identity)
 {
     enum { BITS = 8 * sizeof(struct table_header) };

@@ -1,9 +1,29 @@
 /*
- * The parts of the table: its arena, byte by byte, for the files of this room and nobody else.
+ * The table's layout: its arena byte by byte, for the files of this room and nobody else.
  *
- * The arena is the index, the header and the cells. Everything in it changes by
- * single aligned stores, in the order in which they are written down, for the
- * process may be killed between any two.
+ * The arena is three parts in this order:
+ *
+ *     index     8 bytes a slot: the tag (half of the key's hash), and the entry's first cell
+ *     header    one cache line: how many keys, which cells are free, the journal
+ *     cells     32 bytes each: an entry is one cell or a chain of them
+ *
+ * Everything in it changes by single aligned stores, in the order of the source, because the
+ * process may be killed between any two of them. How it is then taken up again:
+ *
+ *     what was under way        what is noted first     what the next process does (recover.c)
+ *     insert, replace, claim    slot, cells, old entry  the index has the new entry: finishes;
+ *                                                       else: frees the new cells again
+ *     remove                    hole, cells             closes the hole from where it had got to
+ *     free                      first cell              frees the cells that are not free yet
+ *
+ * One sealed word, `state`, says both how many keys there are and what is under way, so that
+ * both change at once. A chain is linked as the free list is: taking one from the list or giving
+ * it back is one store.
+ *
+ *     table.c    insert, find, remove, replace, sweep      journal.c  the header: notes and reads
+ *     entry.c    what an entry holds; the hash             recover.c  finishes or takes back
+ *     index.c    removal and replacement in the index      doubt.c    checks and mends what
+ *     cells.c    the free list; filling cells                         another process left
  *
  * Owns nothing. One thread. Never blocks.
  */
@@ -16,8 +36,8 @@
 
 /* ---- stores ---- */
 
-/* Release keeps the compiler from exchanging them; the page cache is as the
- * processor sees memory itself, so that a kill needs no more. */
+/* Release order keeps compiler and processor from exchanging stores. A kill needs no more: what
+ * is stored into a shared mapping is in the kernel's page cache at once. */
 static inline void store(uint64_t *place, uint64_t value)
 {
     __atomic_store_n(place, value, __ATOMIC_RELEASE);
@@ -32,7 +52,8 @@ static inline void store_32(uint32_t *place, uint32_t value)
 
 #define TABLE_GOLDEN 0x9e3779b97f4a7c15u /* 2^64 / the golden ratio, odd: mixes well (Knuth 6.4) */
 
-/* A word of the header: a value, and above it what depends on it and on others. */
+/* A sealed word: a value in the lower half, and in the upper half a check that depends on it and
+ * on up to three other words. */
 static inline uint64_t seal_with(uint32_t value, uint64_t a, uint64_t b, uint64_t c)
 {
     uint64_t mix = (value ^ a) * TABLE_GOLDEN;
@@ -41,7 +62,7 @@ static inline uint64_t seal_with(uint32_t value, uint64_t a, uint64_t b, uint64_
     return (mix >> 32) << 32 | value;
 }
 
-/* Which word it is goes in too, so that none is good in another's place. */
+/* Which word of the header it is goes into the check, so that none is good in another's place. */
 enum seal_place { SEAL_STATE, SEAL_HOLE, SEAL_FREE, SEAL_USED };
 
 static inline uint64_t seal(enum seal_place place, uint32_t value)
@@ -51,14 +72,14 @@ static inline uint64_t seal(enum seal_place place, uint32_t value)
 
 /* ---- the header ---- */
 
-/* What is under way, and what the header's other words then mean. */
+/* What is under way, and which of the header's words then count. */
 enum table_op {
     OP_NONE,
     OP_INSERT,  /* place, after */
-    OP_REPLACE, /* place, after, first: of the entry that goes */
-    OP_CLAIM,   /* place, after, first: that stood there, nobody knows whose it was */
-    OP_REMOVE,  /* hole, first: of the entry that goes, or 0 */
-    OP_FREE,    /* first: of the entry whose cells go, or 0 */
+    OP_REPLACE, /* place, after, first: the first cell of the entry that goes */
+    OP_CLAIM,   /* place, after, first: as the damaged slot had it; those cells may be others' */
+    OP_REMOVE,  /* hole, first: the first cell of the entry that goes, or 0 */
+    OP_FREE,    /* first: the first of the cells that become free, or 0 */
 };
 enum { OP_SHIFT = 29 };
 static_assert(TABLE_KEYS_MAX < 1u << OP_SHIFT && OP_FREE < 1 << (32 - OP_SHIFT),
@@ -66,16 +87,16 @@ static_assert(TABLE_KEYS_MAX < 1u << OP_SHIFT && OP_FREE < 1 << (32 - OP_SHIFT),
 
 struct table_header {
     uint64_t identity; /* the hash of the table's sizes under its seed */
-    uint64_t state;    /* sealed with what the operation's other words say: op << OP_SHIFT | keys */
-    uint64_t place;    /* the slot, and above it how many cells come from the free list */
-    uint64_t after;    /* cells_used and above it free_cell, when they are taken */
-    uint64_t first;    /* a cell */
-    uint64_t hole;     /* sealed: the slot that is to be filled */
+    uint64_t state;    /* op << OP_SHIFT | keys, sealed with the words that the op needs */
+    uint64_t place;    /* lower half: the slot; upper: how many cells come from the free list */
+    uint64_t after; /* lower half: cells_used once it is done; upper: free_cell once it is done */
+    uint64_t first; /* the number of a cell */
+    uint64_t hole;  /* sealed: the slot to be filled */
     uint64_t free_cell, cells_used; /* sealed */
 };
 static_assert(sizeof(struct table_header) == 64, "the header is one cache line");
 
-/* The value of a sealed word; and what the state's says. */
+/* The value of a sealed word; and the two parts of the state's value. */
 static inline uint32_t value_of(uint64_t word)
 {
     return (uint32_t)word;
@@ -93,9 +114,9 @@ static inline uint32_t keys_of(const struct table_header *header)
 
 /* ---- slots ---- */
 
-/* A slot is the tag in its upper half and the entry's first cell in its lower,
- * with a bit that is always set: with cell 0 never used, no flip of one bit makes
- * an entry of an empty slot, nor empties one. */
+/* A slot is 0 if it is empty. Else it has the tag in its upper half, and in its lower half the
+ * entry's first cell with a bit that is always set. Cell 0 is never used, so one flipped bit
+ * neither makes an entry of an empty slot nor empties one. */
 #define SLOT_OCCUPIED 0x80000000u
 
 static inline uint64_t slot_of(uint32_t tag, uint32_t cell)
@@ -118,8 +139,8 @@ static inline uint32_t tag_of(uint64_t hash)
     return (uint32_t)(hash >> 32);
 }
 
-/* The tag alone decides the home, so that a removal can move entries without
- * hashing their keys (Lemire's multiply-shift range reduction). */
+/* The slot at which a search begins. It follows from the tag alone, so that a removal can move
+ * entries without hashing their keys (Lemire's multiply-shift range reduction). */
 static inline uint32_t home_of(const struct table *table, uint32_t tag)
 {
     return (uint32_t)((uint64_t)tag * table->slots >> 32);
@@ -133,15 +154,19 @@ static inline uint32_t slot_after(const struct table *table, uint32_t slot)
 /* ---- cells ---- */
 
 /*
- * A cell is the head of an entry, a part of its chain, or free. A chain begins
- * where the key has no room in the head, or there is more than one mark: the
- * last four bytes of the head are then `next`. First in the chain is a cell of
- * marks, if there is more than one, then come cells of 28 bytes of the key each,
- * all with `next` in the same place. The last one's refers back to the head, and so
- * does the cell of marks, so that no chain can lead into another.
+ * A cell is the head of an entry, a later part of its chain, or free.
  *
- * A free cell keeps `next`, and in the place of its first word what depends on
- * that and on the cell's own number. The free list takes a chain as it is.
+ *     one mark, key of up to 20 bytes    head
+ *     one mark, longer key               head -> link -> ... -> link
+ *     two to four marks                  head -> more -> link -> ... -> link
+ *
+ * A head that begins a chain holds 16 bytes of the key, and `next` in its last four bytes; a
+ * link holds 28 bytes of the key. `next` is in the same place in all cells. The last `next` of
+ * a chain refers back to the head (back_to), and the cell of marks does so too, so that no
+ * chain can lead into another one.
+ *
+ * A free cell keeps `next`; its first word is a check of `next` and of its own number. So the
+ * free list takes over a chain as it is linked.
  */
 enum { HEAD_CHAINED_KEY = 16, CONTINUATION_KEY = 28 };
 
@@ -180,8 +205,8 @@ static_assert(offsetof(struct table_cell, head.line) >= sizeof(uint64_t),
               "a free cell that was a head still tells how long its chain was");
 static_assert(KEY_MAX <= UINT8_MAX, "key_len is one byte");
 
-/* What refers back to a head: no number of a cell, and far from what refers to any
- * other, so that no flipped bit makes one of the other. */
+/* What refers back to a head. It is no cell's number, and differs from that of any other head in
+ * more than one bit, so that no flipped bit turns one into the other. */
 #define CELL_NONE 0x80000000u
 
 static inline uint32_t back_to(uint32_t head)
@@ -196,10 +221,10 @@ static_assert((uint64_t)(TABLE_KEYS_MAX + 1) * CELLS_PER_KEY_MAX + 1 < CELL_NONE
               "cell numbers are 31 bits");
 
 /*
- * The count of marks, 1 to 4, and above it six bits that check it, the line and
- * the length of the key: the remainder of all of them by the polynomial x^6 + x + 1.
- * That being primitive, each bit that flips changes it in a way of its own. Not
- * all zeros for zeros.
+ * A byte for the shape of an entry: the count of marks less 1 in two bits, and above it six bits
+ * that check it, the line and the length of the key: the remainder of all of them by the
+ * polynomial x^6 + x + 1, inverted, so that all zeros do not check. The polynomial is
+ * primitive, so each single bit that flips changes the remainder in its own way.
  */
 static inline uint8_t shape_of(uint16_t line, uint8_t key_len, unsigned marks)
 {
@@ -238,7 +263,8 @@ static inline unsigned cells_needed(size_t key_len, unsigned marks)
     return 1u + (marks > 1) + (unsigned)((rest + CONTINUATION_KEY - 1) / CONTINUATION_KEY);
 }
 
-/* Cell 0 for a number that is none: whatever the arena holds, nothing else is touched. */
+/* The next cell of a chain. Cell 0 if the number is out of range: whatever bytes the arena holds,
+ * nothing outside it is touched. */
 static inline struct table_cell *next_cell(const struct table *table, const struct table_cell *cell)
 {
     uint32_t next = cell->link.next;
@@ -253,8 +279,8 @@ static inline bool words_equal(const char *a, const char *b)
     return first == second;
 }
 
-/* Not memcmp: that of glibc loads 32 bytes from wherever the key begins, which of every other
- * cell is past the end of its cache line, and waits for one that nobody asked for. */
+/* Not memcmp: glibc's loads 32 bytes from where the key begins. For every other cell that runs
+ * into the next cache line, which nobody has fetched. */
 static inline bool bytes_equal(const char *a, const char *b, size_t len)
 {
     if (len >= sizeof(uint64_t)) {
@@ -291,61 +317,61 @@ static inline bool cells_hold_key(const struct table *table, const struct table_
     return true;
 }
 
-/* Cells for a new entry: of the free list, then such as were never used. Taken
- * only when `free_cell` and `cells_used` are set to those after. */
+/* Cells for a new entry: `listed` of them from the free list, the others never used before. They
+ * are only planned; cells_take takes them, by setting free_cell and cells_used. */
 struct cells_plan {
     unsigned count, listed;
     uint32_t free_after, used_after;
     uint32_t cell[CELLS_PER_KEY_MAX];
 };
 
-/* false: too few are left. A free list that is past mending is given up. */
+/* false: too few cells are left. A free list that is past mending is given up. */
 bool cells_plan(struct table *table, unsigned count, struct cells_plan *plan);
 void cells_take(struct table *table, const struct cells_plan *plan);
 
-/* Makes an entry of cells that are planned for it. */
+/* Writes an entry into the cells that are planned for it. */
 void cells_fill(struct table *table, const struct cells_plan *plan, const char *key, size_t key_len,
                 uint16_t line, const uint64_t *spent_marks, unsigned marks);
 
-/* Makes the first so many cells of the free list free again, the last one
- * followed by `after`. */
+/* Makes free again the first `listed` cells of the free list, which may have been written over;
+ * the last of them is followed by `after`. */
 void cells_unfill(struct table *table, unsigned listed, uint32_t after);
 
-/* Puts the cells of an entry, by its first, into the free list: once, and
- * again after a kill. 0: none. */
+/* Puts the cells of an entry into the free list, given its first cell (0: none). After a kill in
+ * the middle it may be called again. */
 void cells_free(struct table *table, uint32_t first);
 
-/* As if no cell had ever been used: for a table that has no entry. */
+/* Forgets all cells, as if none had ever been used. The table must have no entry. */
 void cells_forget(struct table *table);
 
 bool cell_is_free(const struct table_cell *cell, uint32_t number);
 
 /* ---- the journal ---- */
 
-/* Sets how many keys there are, and what is under way with the header's other words. */
+/* Sets how many keys there are and what is under way, and seals it with the header's words. */
 void journal_state(struct table *table, uint32_t keys, enum table_op op);
 
-/* Notes an entry that is about to be made of planned cells for a slot. */
+/* Notes that an entry is about to be written into planned cells, for a slot. */
 void journal_entry(struct table *table, enum table_op op, uint32_t slot,
                    const struct cells_plan *plan, uint32_t first);
 
-/* Reads the header, one flipped bit mended. false: it does not check. */
+/* Reads the header, and mends one flipped bit of it. false: it does not check. */
 bool journal_read(struct table *table, uint64_t identity);
 
-/* Ends what was under way. false: what it was makes no sense. */
+/* Finishes what was under way, or takes it back. false: what the journal says makes no sense. */
 bool journal_recover(struct table *table);
 
 /* ---- the index ---- */
 
-/* Fills the journal's hole with the entries after it, until one is left empty. */
+/* Fills the journal's hole with the entries after it, until a slot is left empty for good. */
 void index_close(struct table *table, uint32_t hole);
 
-/* Puts an entry made of planned cells in the place of the one in the journal; of
- * OP_CLAIM nobody knows whose that one's cells are. */
+/* Puts an entry in planned cells in the place of the old one that the journal names, and frees
+ * the old one's cells; but not for OP_CLAIM, because those cells may be another entry's. */
 void index_replace(struct table *table, enum table_op op, uint32_t slot, uint64_t entry,
                    const struct cells_plan *plan);
 
-/* Takes out an entry; first: of its cells, or 0 if nobody knows whose they are. */
+/* Takes an entry out. first: its first cell, or 0 if the cells may be another entry's. */
 void index_remove(struct table *table, uint32_t slot, uint32_t first);
 
 /* ---- doubt ---- */
@@ -361,22 +387,23 @@ static inline void bit_set(uint64_t *bits, uint32_t at, bool is_set)
     bits[at / 64] = is_set ? bits[at / 64] | bit : bits[at / 64] & ~bit;
 }
 
-/* false: no memory. */
+/* Makes the bitmaps of a table in doubt. false: no memory. */
 bool doubt_begin(struct table *table);
 void doubt_end(struct table *table);
 
-/* Whether what is in a slot was checked, and is an entry to believe. */
+/* Whether a slot was checked and holds an entry to believe. */
 static inline bool slot_is_sure(const struct table *table, uint32_t slot)
 {
     return bit_is_set(table->checked, slot) && !bit_is_set(table->past_mending, slot);
 }
 
-/* The entry in a slot is one to believe, and its cells are no other's. */
+/* Says that the entry in a slot is to be believed; and, which doubt_over does as well, that its
+ * cells are its own and nobody else's. */
 void doubt_over(struct table *table, uint32_t slot);
 void doubt_own(struct table *table, uint32_t slot);
 
 /* Checks the entries from a slot up to the next empty one. */
 void doubt_check(struct table *table, uint32_t slot);
 
-/* The same, and those past mending go. */
+/* Does the same, and removes those past mending. */
 void doubt_clear(struct table *table, uint32_t slot);

@@ -1,6 +1,6 @@
 #include "table/layout.h"
 
-/* Takes back an entry that is not in the index, or ends what came after it was. */
+/* An entry was being made. If it is in the index, does what remains; else takes it back. */
 static void recover_entry(struct table *table)
 {
     const struct table_header *header = table->header;

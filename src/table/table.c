@@ -15,7 +15,8 @@ static size_t index_bytes(uint32_t max_keys)
     return (slots_for(max_keys) * sizeof(uint64_t) + 63) & ~(size_t)63;
 }
 
-/* Cell 0, and one entry more than there are keys: table_replace has both for a moment. */
+/* Cell 0, and cells for one entry more than there are keys: while it replaces one, table_replace
+ * has both. */
 static uint32_t cells_for(uint32_t max_keys)
 {
     return (max_keys + 1) * CELLS_PER_KEY_MAX + 1;
@@ -201,7 +202,7 @@ uint32_t table_next_occupied(struct table *table, uint32_t slot)
     return TABLE_NONE;
 }
 
-/* Asks for the entry of a slot that will be looked at soon. */
+/* Asks for the memory of an entry that will be looked at soon. */
 static void prefetch_ahead(const struct table *table, uint32_t slot)
 {
     enum { AHEAD = 8 };
@@ -221,7 +222,7 @@ bool table_look(struct table *table, uint32_t slot, uint32_t *tag)
 uint32_t table_sweep_look(struct table *table)
 {
     prefetch_ahead(table, table->hand);
-    /* Clearing can take the hand along. */
+    /* Clearing can move the hand, so look again. */
     while (table->checked != NULL && table->index[table->hand] != 0 &&
            !slot_is_sure(table, table->hand))
         doubt_clear(table, table->hand);
