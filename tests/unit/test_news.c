@@ -77,7 +77,7 @@ static void what_is_let_through_uncounted(void **unused)
 static void kinds_do_not_wait_for_each_other(void **unused)
 {
     (void)unused;
-    struct news_told told = {{0}, {0}};
+    struct news_told told = {0};
     struct brain_counters counters = {.evicted = 5};
     struct news news = news_take(&told, &counters, 1);
     assert_int_equal(news.count[NEWS_evicted], 5);
