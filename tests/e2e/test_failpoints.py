@@ -186,7 +186,7 @@ class Run:
         for _ in range(2):
             begun = self.said().count(begins)
             self.process.send_signal(signal.SIGHUP)
-            deadline = time.monotonic() + 5
+            deadline = time.monotonic() + PATIENCE_S
             while self.status("other")["burst"] != NEXT_BURST:
                 # What comes before it may still be about the one before.
                 said = self.said()

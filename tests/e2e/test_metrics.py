@@ -184,7 +184,7 @@ class Counted(unittest.TestCase):
                        for route, status in sent) and metrics
 
         metrics = wait_until(told, "every request is told")
-        self.assertLess(time.monotonic() - began, TELL_S + 5)
+        self.assertLess(time.monotonic() - began, TELL_S + 30)
         again = wait_until(told, "and stays so")
         self.assertEqual(metrics.value("allowd_keys"), again.value("allowd_keys"))
         daemon.stop()

@@ -116,7 +116,7 @@ class Restarts(StateCase):
         self.take(daemon, "key", 10)
         daemon.kill()
         daemon = self.start(config)
-        wait_until(lambda: self.remaining(daemon, "key") == 10, "the bucket is full again", 5)
+        wait_until(lambda: self.remaining(daemon, "key") == 10, "the bucket is full again")
         daemon.stop()
 
     def test_other_limits(self):
