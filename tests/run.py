@@ -3,8 +3,8 @@
 run.py [--one-processor] COMMAND...: runs a test, and ends it if it hangs, however busy the machine is.
 
 A test hangs if all processes that it has started use less than a second of processor time in
-five minutes. One that goes round in a circle is ended after an hour, or TEST_BOUND_S. Either
-way it has failed. What the test leaves running is ended with it. The exit status is the test's,
+five minutes, or 1/300 of TEST_IDLE_S in TEST_IDLE_S. One that goes round in a circle is ended
+after an hour, or TEST_BOUND_S. Either way it has failed. What the test leaves running is ended with it. The exit status is the test's,
 or 124 if it was ended.
 
 --one-processor: the test may use one processor only. Tests at the same time take different ones.
@@ -18,9 +18,9 @@ import time
 
 WINDOW_S = float(os.environ.get("TEST_IDLE_S") or 300)
 BOUND_S = float(os.environ.get("TEST_BOUND_S") or 3600)
-BUSY_S = 1          # of processor time in each window, or it hangs
-LOOK_S = 5          # from one look to the next
-GRACE_S = 5         # from SIGTERM to SIGKILL
+BUSY_S = WINDOW_S / 300        # of processor time in each window, or it hangs
+LOOK_S = min(5, WINDOW_S / 4)  # from one look to the next
+GRACE_S = 5                    # from SIGTERM to SIGKILL
 ENDED = 124
 HEARD = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
@@ -137,8 +137,8 @@ def watch(test):
         while len(looks) > 1 and now - looks[1][0] >= WINDOW_S:
             looks.popleft()
         if now - looks[0][0] >= WINDOW_S and looks[-1][1] - looks[0][1] < BUSY_S:
-            return None, f"it hangs: less than {BUSY_S} s of processor time in {WINDOW_S:.0f} s"
-        if now - began > BOUND_S:
+            return None, f"it hangs: less than {BUSY_S:.2g} s of processor time in {WINDOW_S:.0f} s"
+        if now - began >= BOUND_S:
             return None, f"it has not ended in {BOUND_S:.0f} s"
 
 
