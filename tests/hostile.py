@@ -9,7 +9,8 @@ import re
 import unittest
 
 TOP = pathlib.Path(os.environ.get("TOP_SRCDIR") or pathlib.Path(__file__).resolve().parents[1])
-MAKEFILE_WORDS = set((TOP / "Makefile.am").read_text(encoding="utf-8").split())
+MAKEFILE_WORDS = {word for name in ("Makefile.am", "tests/tests.am")
+                  for word in (TOP / name).read_text(encoding="utf-8").split()}
 ROWS_LEAST = 80     # a table that was not read would have no faults either
 FAULTY = """\
 | in | out | |

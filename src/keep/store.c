@@ -155,8 +155,8 @@ enum store_found store_find(struct store *store, void *memory, size_t bytes, con
         *why = "it is not as long as it should be";
         return STORE_REFUSED;
     }
-    /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): gaps are zeros too in a file nobody
-     * wrote */
+    /* In a file that nobody wrote the gaps are zeros, too.
+     * NOLINTNEXTLINE(bugprone-suspicious-memory-comparison) */
     if (memcmp(page, &blank, sizeof blank) == 0)
         return STORE_BLANK;
     *why = refuse_what(page, bytes);

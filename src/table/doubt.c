@@ -334,8 +334,7 @@ static void clear(struct table *table, uint32_t slot, const struct claim *claim)
     do {
         is_done = true;
         for (uint32_t count = check_cluster(table, slot); count > 0; count--) {
-            /* NOLINTNEXTLINE(clang-analyzer-core.DivideZero): nothing changes `slots`, see
-             * table.h */
+            /* Nothing changes `slots`, see table.h. NOLINTNEXTLINE(clang-analyzer-core.DivideZero) */
             uint32_t at = (uint32_t)(((uint64_t)slot + count - 1) % table->slots);
             if (table->index[at] == 0 || slot_is_sure(table, at) ||
                 (claim != NULL && slot_tag(table->index[at]) != claim->tag))

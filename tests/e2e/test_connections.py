@@ -187,7 +187,7 @@ class Streams(Case):
             else:
                 connection.close()
         wait_until(lambda: len(self.daemon.descriptors()) <= descriptors + 1,
-                   "the connections' descriptors are closed", patience_s=10)
+                   "the connections' descriptors are closed")
         self.assertGreaterEqual(self.remaining(key), 100_000 - requests)
         self.assertEqual(self.allow(self.key()).status, 200)
 
@@ -224,7 +224,7 @@ class Streams(Case):
             else:
                 connection.close()
         wait_until(lambda: len(self.daemon.descriptors()) <= descriptors + 1,
-                   "the connections' descriptors are closed", patience_s=10)
+                   "the connections' descriptors are closed")
         self.assertEqual(self.remaining(key), 10)
 
     def test_a_client_that_does_not_read(self):
@@ -429,7 +429,7 @@ class Listeners(unittest.TestCase):
             self.assertEqual(status, 1)
             self.assertEqual(error.count("Address already in use"), 1)
             self.assertGreater(took_s, 0.9)
-            self.assertLess(took_s, 5)
+            self.assertLess(took_s, 20)
             status, _, _ = run_allowd("-t", "-l", "127.0.0.1:%d" % other.getsockname()[1])
             self.assertEqual(status, 0)
 

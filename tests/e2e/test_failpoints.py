@@ -5,7 +5,7 @@ reload to the stop: allowd does not start and says why, or goes on as if nothing
 what it has kept in its state file holds after a restart, unless it said that it could not.
 And no allocation succeeds from one on: it ends, or does without.
 
-ALLOWD_FAILPOINTS=N: only every Nth point, for a quick look.
+ALLOWD_SHARE says which share of the points fail (share.py).
 """
 import concurrent.futures
 import contextlib
@@ -21,10 +21,10 @@ import tempfile
 import time
 import unittest
 
+import share
 from harness import ALLOWD, ENDS_WITH_US, FORM, JSON, PATIENCE_S, Connection, request_bytes
 
 FAILPOINT = os.environ.get("FAILPOINT", "")
-STRIDE = int(os.environ.get("ALLOWD_FAILPOINTS", "1"))
 BURST, NEXT_BURST = 10000, 9000
 CONFIG = """\
 tick: 10s
@@ -186,7 +186,7 @@ class Run:
         for _ in range(2):
             begun = self.said().count(begins)
             self.process.send_signal(signal.SIGHUP)
-            deadline = time.monotonic() + 5
+            deadline = time.monotonic() + PATIENCE_S
             while self.status("other")["burst"] != NEXT_BURST:
                 # What comes before it may still be about the one before.
                 said = self.said()
@@ -282,10 +282,11 @@ class Failpoints(unittest.TestCase):
 
     def check(self, kind, names):
         count = self.count(kind)
-        failed = self.each(live, kind, range(1, count + 1, STRIDE))
-        if STRIDE == 1:
+        failed = self.each(live, kind, share.share_of(range(1, count + 1)))
+        if share.IS_WHOLE:
             self.assertLessEqual(names, set(failed))
-        print(f"{kind}: all {len(failed)} points survived: {', '.join(sorted(set(failed)))}")
+        print(f"{kind}: ALLOWD_SHARE={share.TEXT}: {len(failed)} of {count} points survived: "
+              f"{', '.join(sorted(set(failed)))}")
 
     def test_allocations(self):
         self.check("allocation", {"malloc", "calloc", "realloc"})
@@ -296,9 +297,9 @@ class Failpoints(unittest.TestCase):
 
     def test_no_more_memory(self):
         count = self.count("allocation")
-        points = range(1, count + 1, max(1, count // 80))
+        points = share.share_of(range(1, count + 1))
         self.each(live_without, "allocation", points)
-        print(f"allocation: {len(points)} lives without, from one of {count} points on")
+        print(f"allocation: ALLOWD_SHARE={share.TEXT}: {len(points)} lives without, from one of {count} points on")
 
 
 if __name__ == "__main__":

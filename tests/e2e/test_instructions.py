@@ -91,8 +91,8 @@ class Instructions(unittest.TestCase):
         self.assertLessEqual(
             count, most,
             f"a {name} took {before} instructions and takes {count} now, {count / before - 1:.1%} more. "
-            "If that is worth it: ALLOWD_RECORD=1 make check TESTS=tests/e2e/test_instructions.py, then "
-            "commit tests/e2e/instructions.txt and say why")
+            "If that is worth it: ALLOWD_RECORD=1 make check-instructions, then commit "
+            "tests/e2e/instructions.txt and say why")
 
     # ---- the brain alone ----
 

@@ -1,13 +1,21 @@
 #!/usr/bin/python3 -B
-"""The examples that watch allowd: alerts that go off when they should, and a dashboard, of metrics that exist."""
+"""
+What watches allowd: Prometheus, which reads its metrics, and the examples: alerts that go off when they
+should, and a dashboard, of metrics that exist.
+"""
+import contextlib
 import json
+import os
 import re
+import socket
 import subprocess
 import tempfile
 import unittest
+import urllib.request
 
-from harness import PATIENCE_S, TOP, Case, Connection, request_bytes
+from harness import ENDS_WITH_US, PATIENCE_S, TOP, Case, Connection, Daemon, request_bytes, wait_until
 from metrics import Metrics, need
+from test_metrics import CONFIG
 
 EXAMPLES = TOP / "etc" / "examples"
 RULES = EXAMPLES / "allowd.rules.yml"
@@ -62,6 +70,66 @@ class Promtool(unittest.TestCase):
             json.dump({"groups": [{"name": "dashboard", "rules": rules}]}, file)
             file.flush()
             self.check("check", "rules", file.name)
+
+
+class Text(Case):
+    """What /metrics says, with names that have to be quoted."""
+
+    config = CONFIG
+
+    def test_promtool_has_nothing_to_say(self):
+        promtool, = need("promtool")
+        for i in range(30):
+            self.allow(f"busy{i % 7}")
+        body = self.call("GET", "/metrics").body
+        done = subprocess.run([promtool, "check", "metrics"], input=body, capture_output=True,
+                              timeout=PATIENCE_S, check=False)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"", b""))
+
+
+class RealPrometheus(unittest.TestCase):
+    """Prometheus, with nothing but a target: one scrape, then asked what it knows."""
+
+    def prometheus(self, target):
+        program, = need("prometheus")
+        directory = tempfile.TemporaryDirectory(prefix="allowd-e2e-")
+        self.addCleanup(directory.cleanup)
+        config = os.path.join(directory.name, "prometheus.yml")
+        with open(config, "w", encoding="ascii") as file:
+            json.dump({"global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
+                       "scrape_configs": [{"job_name": "allowd",
+                                           "static_configs": [{"targets": [target]}]}]}, file)
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        process = subprocess.Popen(
+            [*ENDS_WITH_US, program, f"--config.file={config}", f"--storage.tsdb.path={directory.name}/data",
+             f"--web.listen-address=127.0.0.1:{port}"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.terminate)
+        return f"http://127.0.0.1:{port}"
+
+    def test_it_scrapes(self):
+        with Daemon(CONFIG) as daemon:
+            url = self.prometheus("%s:%d" % daemon.address)
+            with Connection(daemon.address) as connection:
+                for _ in range(5):
+                    connection.send(request_bytes("GET", "/allow?key=a"))
+                    connection.receive()
+
+            def query(expression):
+                with contextlib.suppress(OSError), urllib.request.urlopen(
+                        f"{url}/api/v1/query?query={urllib.request.quote(expression)}",
+                        timeout=PATIENCE_S) as answer:
+                    return [sample["value"][1]
+                            for sample in json.load(answer)["data"]["result"]]
+                return []
+
+            wait_until(lambda: query("up") == ["1"], "Prometheus has scraped")
+            wait_until(lambda: query('allowd_decisions_total{limit="default",result="denied"}') == ["2"],
+                       "it has the decisions")
+            self.assertEqual(query("scrape_samples_scraped > 50")[:1] != [], True)
+            self.assertEqual(query("count(allowd_build_info)"), ["1"])
 
 
 class Names(Case):

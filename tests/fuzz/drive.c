@@ -2,7 +2,7 @@
  * Drives a fuzz target without libFuzzer: the seeds and regressions as they are,
  * then random mutations of them, the same ones for the same ALLOWD_SEED.
  *
- *   fuzz_NAME            FUZZ_RUNS executions, or as many as the target says
+ *   fuzz_NAME            as many executions as the target says, FUZZ_TIMES times; or FUZZ_RUNS
  *   fuzz_NAME FILE...    just these inputs
  *
  * The target runs in a child, so that an input that ends it can be kept:
@@ -15,15 +15,10 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-#ifdef __SANITIZE_ADDRESS__
-enum { SHARE = 1 };
-#else
-enum { SHARE = 50 }; /* of the executions: what they can find without sanitizers is little */
-#endif
 
 enum { HANG_S = 60, RUNS_AN_ALARM = 1024 };
 
@@ -37,10 +32,17 @@ struct shared {
 static struct shared *shared;
 static uint8_t *room; /* of size_max bytes just below what the sanitizers watch */
 
+/* An end for an input that goes round in a circle: of processor time, for others may want it. */
+static void begin_alarm(void)
+{
+    const struct itimerval until = {.it_value.tv_sec = HANG_S};
+    setitimer(ITIMER_PROF, &until, NULL);
+}
+
 static void execute(const uint8_t *bytes, size_t len)
 {
     if (shared->runs++ % RUNS_AN_ALARM == 0)
-        alarm(HANG_S);
+        begin_alarm();
     uint8_t *end = room + fuzz_target.size_max;
     memcpy(shared->bytes, bytes, len);
     shared->len = len;
@@ -170,7 +172,8 @@ int main(int argc, char **argv)
         corpus_add_file(&inputs, argv[i], fuzz_target.size_max);
     if (argc == 1) {
         read_tree(&inputs, &words);
-        runs = environment_number("FUZZ_RUNS", fuzz_target.runs / SHARE);
+        runs =
+            environment_number("FUZZ_RUNS", fuzz_target.runs * environment_number("FUZZ_TIMES", 1));
         dice_seed();
     }
     bool survived = run_in_child(&inputs, &words, runs);

@@ -17,7 +17,7 @@ struct fuzz_target {
     const char *name;
     const char *more_seeds; /* a directory of the source tree that has others, or NULL */
     size_t size_max;        /* bytes of an input that drive.c makes */
-    unsigned long runs;     /* executions of a run of the suite with sanitizers */
+    unsigned long runs;     /* executions of "make check"; ring fuzzers has FUZZ_TIMES as many */
 };
 extern const struct fuzz_target fuzz_target;
 

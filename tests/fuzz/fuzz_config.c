@@ -11,7 +11,7 @@ const struct fuzz_target fuzz_target = {
     .name = "config",
     .more_seeds = "tests/conf",
     .size_max = 2048,
-    .runs = 100000,
+    .runs = 2000,
 };
 
 /* What config_load does with the bytes of a file. */

@@ -22,7 +22,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-const struct fuzz_target fuzz_target = {.name = "http", .size_max = 6000, .runs = 1000000};
+const struct fuzz_target fuzz_target = {.name = "http", .size_max = 6000, .runs = 20000};
 
 enum {
     PIECES = 3, /* of the flags: how the bytes are cut */

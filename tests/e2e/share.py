@@ -1,0 +1,17 @@
+"""
+A share of many cases, for a test that would take too long with all of them.
+
+ALLOWD_SHARE=3/8 takes the third of eight shares; unset, or "all", takes every case. Tests are run
+with the share that the commit names (tests/share), so that commits take turns and a run repeats.
+"""
+import os
+
+TEXT = os.environ.get("ALLOWD_SHARE") or "all"
+WHICH, OF = map(int, TEXT.split("/")) if TEXT != "all" else (1, 1)
+assert 1 <= WHICH <= OF, f"ALLOWD_SHARE is no share, such as 3/8: {TEXT}"
+IS_WHOLE = OF == 1
+
+
+def share_of(cases):
+    """Those of the cases that belong to the share."""
+    return cases[WHICH - 1::OF]
