@@ -60,9 +60,13 @@ static void pause(struct acceptor *acceptor, uint64_t resume_ns)
     acceptor->resume_ns = resume_ns;
 }
 
-void acceptor_resume(struct acceptor *acceptor)
+/* The others go by the count: as long as this one is not in it though it has room, they would
+ * turn away whom it could take. */
+void acceptor_look_again(struct acceptor *acceptor)
 {
-    if (!acceptor->is_open && look_for_room(acceptor) && now_ns(acceptor) >= acceptor->resume_ns)
+    if (acceptor->is_open && acceptor->has_room)
+        return; /* as nearly always */
+    if (look_for_room(acceptor) && !acceptor->is_open && now_ns(acceptor) >= acceptor->resume_ns)
         acceptor_open(acceptor);
 }
 

@@ -44,10 +44,10 @@ void acceptor_release(struct acceptor *acceptor);
 /* If the descriptor, which is readable, is a listener's: accepts some of what has come in on it. */
 bool acceptor_heed(struct acceptor *acceptor, int descriptor);
 
-/* Looks at the listeners again once there is room. */
-void acceptor_resume(struct acceptor *acceptor);
+/* Once there is room again: tells the others, and looks at the listeners. */
+void acceptor_look_again(struct acceptor *acceptor);
 
-/* When to call acceptor_resume though nothing comes in, by the clock; CLOCK_NEVER: never. */
+/* When to call acceptor_look_again though nothing comes in, by the clock; CLOCK_NEVER: never. */
 uint64_t acceptor_due_ns(const struct acceptor *acceptor);
 
 /* Takes in what the kernel has already accepted, then has it accept no more. */

@@ -212,7 +212,7 @@ void front_turn(struct front *front, int timeout_ms)
     else
         run_http(front);
     if (front->phase == FRONT_SERVING)
-        acceptor_resume(&front->acceptor);
+        acceptor_look_again(&front->acceptor);
     move_on(front);
 }
 
