@@ -62,17 +62,10 @@ static void pause(struct acceptor *acceptor, uint64_t resume_ns)
 
 /* The others go by the count: as long as this one is not in it though it has room, they would
  * turn away whom it could take. */
-void acceptor_look_again(struct acceptor *acceptor)
+void acceptor_look_for_room(struct acceptor *acceptor)
 {
-    if (acceptor->is_open && acceptor->has_room)
-        return; /* as nearly always */
     if (look_for_room(acceptor) && !acceptor->is_open && now_ns(acceptor) >= acceptor->resume_ns)
         acceptor_open(acceptor);
-}
-
-uint64_t acceptor_due_ns(const struct acceptor *acceptor)
-{
-    return acceptor->is_open || acceptor->resume_ns == 0 ? CLOCK_NEVER : acceptor->resume_ns;
 }
 
 /* Errors of accept(2) that will not go away by trying again at once. */

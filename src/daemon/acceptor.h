@@ -45,10 +45,18 @@ void acceptor_release(struct acceptor *acceptor);
 bool acceptor_heed(struct acceptor *acceptor, int descriptor);
 
 /* Once there is room again: tells the others, and looks at the listeners. */
-void acceptor_look_again(struct acceptor *acceptor);
+void acceptor_look_for_room(struct acceptor *acceptor);
+static inline void acceptor_look_again(struct acceptor *acceptor)
+{
+    if (!acceptor->is_open || !acceptor->has_room) /* which is seldom */
+        acceptor_look_for_room(acceptor);
+}
 
 /* When to call acceptor_look_again though nothing comes in, by the clock; CLOCK_NEVER: never. */
-uint64_t acceptor_due_ns(const struct acceptor *acceptor);
+static inline uint64_t acceptor_due_ns(const struct acceptor *acceptor)
+{
+    return acceptor->is_open || acceptor->resume_ns == 0 ? CLOCK_NEVER : acceptor->resume_ns;
+}
 
 /* Takes in what the kernel has already accepted, then has it accept no more. */
 void acceptor_end(struct acceptor *acceptor);

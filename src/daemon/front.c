@@ -29,6 +29,8 @@ static uint64_t after_ms(uint64_t since_ns, unsigned ms)
 
 /* ---- waiting ---- */
 
+enum { INBOX = -1 }; /* in place of the descriptor of an inbox: who watches it sees to it */
+
 static void heed(struct front *front, int descriptor)
 {
     eventfd_t ignored;
@@ -38,17 +40,12 @@ static void heed(struct front *front, int descriptor)
         http_heed(front->http, descriptor);
 }
 
-static bool is_inbox(const struct front *front, int descriptor)
-{
-    return descriptor == front->home.event || descriptor == front->decider->inbox.event;
-}
-
 static void wait_in_epoll(struct front *front, int timeout_ms)
 {
     struct epoll_event events[16];
     int count = epoll_wait(front->epoll, events, sizeof events / sizeof events[0], timeout_ms);
     for (int i = 0; i < count; i++)
-        if (!is_inbox(front, events[i].data.fd)) /* who watches it sees to that */
+        if (events[i].data.fd != INBOX)
             heed(front, events[i].data.fd);
 }
 
@@ -187,8 +184,12 @@ static void drain(struct front *front)
 
 static void move_on(struct front *front)
 {
-    if (front->phase == FRONT_SERVING && atomic_load(&front->draining))
+    if (front->phase == FRONT_SERVING) {
+        acceptor_look_again(&front->acceptor);
+        if (!atomic_load(&front->draining))
+            return;
         begin_drain(front);
+    }
     if (front->phase == FRONT_IN_GRACE || front->phase == FRONT_DRAINING)
         drain(front);
     if (front->phase == FRONT_CLOSED && http_letters_away(front->http) == 0)
@@ -211,12 +212,11 @@ void front_turn(struct front *front, int timeout_ms)
         await_letters(front);
     else
         run_http(front);
-    if (front->phase == FRONT_SERVING)
-        acceptor_look_again(&front->acceptor);
     move_on(front);
 }
 
-static uint64_t phase_ends_ns(const struct front *front)
+/* When the phase that it is in has something to do. */
+static uint64_t phase_due_ns(const struct front *front)
 {
     switch (front->phase) {
     case FRONT_IN_GRACE:
@@ -224,6 +224,7 @@ static uint64_t phase_ends_ns(const struct front *front)
     case FRONT_DRAINING:
         return after_ms(front->drain_ns, FRONT_DRAIN_MS);
     case FRONT_SERVING:
+        return acceptor_due_ns(&front->acceptor);
     case FRONT_CLOSED:
     case FRONT_ENDED:
         break;
@@ -235,7 +236,7 @@ static_assert(FRONT_DRAIN_GRACE_MS < FRONT_DRAIN_MS, "the grace ends first");
 /* The clock is not looked at while nothing is due. */
 static int ms_until_due(const struct front *front)
 {
-    uint64_t due_ns = earlier(acceptor_due_ns(&front->acceptor), phase_ends_ns(front));
+    uint64_t due_ns = phase_due_ns(front);
     if (front->decider->is_hosted)
         due_ns = earlier(due_ns, decider_due_ns(front->decider));
     return due_ns == CLOCK_NEVER ? -1 : clock_ms_until(now_ns(front), due_ns);
@@ -272,9 +273,10 @@ static void *run(void *argument)
 
 /* ---- life ---- */
 
-static int watch(const struct front *front, int descriptor)
+/* told: what epoll_wait says of it. */
+static int watch(const struct front *front, int descriptor, int told)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.fd = descriptor};
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = told};
     return epoll_ctl(front->epoll, EPOLL_CTL_ADD, descriptor, &event) == 0 ? 0 : errno;
 }
 
@@ -282,13 +284,13 @@ static int watch_all(const struct front *front)
 {
     int descriptors[HTTP_DESCRIPTORS];
     http_descriptors(front->http, descriptors);
-    int error = watch(front, front->wake);
+    int error = watch(front, front->wake, front->wake);
     for (int i = 0; error == 0 && i < HTTP_DESCRIPTORS; i++)
-        error = watch(front, descriptors[i]);
+        error = watch(front, descriptors[i], descriptors[i]);
     if (error == 0)
-        error = watch(front, front->home.event);
+        error = watch(front, front->home.event, INBOX);
     if (error == 0 && front->decider->is_hosted)
-        error = watch(front, front->decider->inbox.event);
+        error = watch(front, front->decider->inbox.event, INBOX);
     return error;
 }
 
