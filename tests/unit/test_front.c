@@ -622,33 +622,33 @@ static void what_waits_at_an_inherited_socket_is_for_the_next_process(enum stage
 
 /* ---- each with both ---- */
 
-#define TESTS(X)                                                                                   \
-    X(requests_are_answered_in_order)                                                              \
-    X(what_was_counted_is_told_in_time)                                                            \
-    X(ticks_come_while_nobody_asks)                                                                \
-    X(another_contract_holds_for_the_next_request)                                                 \
-    X(a_header_has_ten_seconds)                                                                    \
-    X(a_body_has_twenty_seconds_more)                                                              \
-    X(the_next_header_has_its_own_deadline)                                                        \
-    X(a_reply_has_a_minute_to_be_taken_in)                                                         \
-    X(and_so_it_has_for_who_has_half_closed)                                                       \
-    X(who_is_quick_is_never_ended)                                                                 \
-    X(a_half_closed_client_gets_its_answers_then_the_end)                                          \
-    X(who_leaves_in_the_middle_is_not_charged)                                                     \
-    X(who_has_no_room_is_told_so)                                                                  \
-    X(however_many_come_descriptors_have_a_bound)                                                  \
-    X(the_log_is_told_of_it_once_in_ten_seconds)                                                   \
-    X(who_is_full_leaves_it_to_those_with_room)                                                    \
-    X(without_descriptors_it_pauses)                                                               \
-    X(with_nobody_there_a_drain_ends_at_once)                                                      \
-    X(idle_connections_hear_of_the_end_after_a_grace)                                              \
-    X(a_request_under_way_is_waited_for)                                                           \
-    X(a_drain_ends_at_its_deadline)                                                                \
-    X(what_the_kernel_has_accepted_before_a_drain_is_served)                                       \
-    X(in_a_drain_nobody_is_left_to_others)                                                         \
-    X(what_waits_at_an_inherited_socket_is_for_the_next_process)
+#define TESTS(TEST)                                                                                \
+    TEST(requests_are_answered_in_order)                                                           \
+    TEST(what_was_counted_is_told_in_time)                                                         \
+    TEST(ticks_come_while_nobody_asks)                                                             \
+    TEST(another_contract_holds_for_the_next_request)                                              \
+    TEST(a_header_has_ten_seconds)                                                                 \
+    TEST(a_body_has_twenty_seconds_more)                                                           \
+    TEST(the_next_header_has_its_own_deadline)                                                     \
+    TEST(a_reply_has_a_minute_to_be_taken_in)                                                      \
+    TEST(and_so_it_has_for_who_has_half_closed)                                                    \
+    TEST(who_is_quick_is_never_ended)                                                              \
+    TEST(a_half_closed_client_gets_its_answers_then_the_end)                                       \
+    TEST(who_leaves_in_the_middle_is_not_charged)                                                  \
+    TEST(who_has_no_room_is_told_so)                                                               \
+    TEST(however_many_come_descriptors_have_a_bound)                                               \
+    TEST(the_log_is_told_of_it_once_in_ten_seconds)                                                \
+    TEST(who_is_full_leaves_it_to_those_with_room)                                                 \
+    TEST(without_descriptors_it_pauses)                                                            \
+    TEST(with_nobody_there_a_drain_ends_at_once)                                                   \
+    TEST(idle_connections_hear_of_the_end_after_a_grace)                                           \
+    TEST(a_request_under_way_is_waited_for)                                                        \
+    TEST(a_drain_ends_at_its_deadline)                                                             \
+    TEST(what_the_kernel_has_accepted_before_a_drain_is_served)                                    \
+    TEST(in_a_drain_nobody_is_left_to_others)                                                      \
+    TEST(what_waits_at_an_inherited_socket_is_for_the_next_process)
 
-#define X(name)                                                                                    \
+#define TEST(name)                                                                                 \
     static void name##_hosted(void **state)                                                        \
     {                                                                                              \
         (void)state;                                                                               \
@@ -659,15 +659,15 @@ static void what_waits_at_an_inherited_socket_is_for_the_next_process(enum stage
         (void)state;                                                                               \
         name(STAGE_TEST);                                                                          \
     }
-TESTS(X)
-#undef X
+TESTS(TEST)
+#undef TEST
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define X(name) cmocka_unit_test(name##_hosted), cmocka_unit_test(name##_beside),
-        TESTS(X)
-#undef X
+#define TEST(name) cmocka_unit_test(name##_hosted), cmocka_unit_test(name##_beside),
+        TESTS(TEST)
+#undef TEST
     };
     return cmocka_run_group_tests_name("front", tests, NULL, NULL);
 }

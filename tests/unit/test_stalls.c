@@ -162,6 +162,9 @@ static void faults_are_told_at_once(void **state)
     stage_open(&stage, STAGE_TEST, ROOM);
     hold_up_with(&stage, &waits);
     caller_connect(&caller, &stage, false);
+    caller_send(&caller, "PUT /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
+    stage_settle(&stage);
+    assert_int_equal(caller_reply(&caller), 405);
     for (size_t i = 0; i < LENGTH(cases); i++) {
         ask(&stage, &caller, cases[i].target);
         assert_int_equal(caller_reply(&caller), cases[i].status);
@@ -171,6 +174,43 @@ static void faults_are_told_at_once(void **state)
     expect_left(&waits, 9);
     stage_close(&stage);
     caller_close(&waits), caller_close(&caller);
+}
+
+/* What is pipelined behind it would need the message that is away. */
+static void a_red_answer_is_the_last_on_its_connection(void **state)
+{
+    (void)state;
+    struct stage stage;
+    struct caller waits, health;
+    stage_open(&stage, STAGE_TEST, ROOM);
+    hold_up_with(&stage, &waits);
+    caller_connect(&health, &stage, false);
+    caller_get(&health, "/healthz");
+    caller_get(&health, "/allow?key=b");
+    stage_settle(&stage);
+    expect_red(&health, FRONT_STALL_MS);
+    go_on(&stage);
+    expect_left(&waits, 9);
+    assert_int_equal(stage_left(&stage, "b"), 10);
+    stage_close(&stage);
+    caller_close(&waits), caller_close(&health);
+}
+
+static void health_behind_a_request_that_waits_is_answered_after_it(void **state)
+{
+    (void)state;
+    struct stage stage;
+    struct caller caller;
+    stage_open(&stage, STAGE_TEST, ROOM);
+    hold_up_with(&stage, &caller);
+    ask(&stage, &caller, "/healthz");
+    assert_int_equal(caller_reply(&caller), REPLY_NONE);
+    go_on(&stage);
+    expect_left(&caller, 9);
+    assert_int_equal(caller_reply(&caller), 200);
+    assert_true(caller_is_told(&caller, "\"status\":\"alive\""));
+    stage_close(&stage);
+    caller_close(&caller);
 }
 
 /* ---- those who wait ---- */
@@ -392,6 +432,8 @@ int main(void)
         cmocka_unit_test(health_is_red_from_a_second_on),
         cmocka_unit_test(health_that_was_asked_before_is_red_too),
         cmocka_unit_test(faults_are_told_at_once),
+        cmocka_unit_test(a_red_answer_is_the_last_on_its_connection),
+        cmocka_unit_test(health_behind_a_request_that_waits_is_answered_after_it),
         cmocka_unit_test(what_is_asked_meanwhile_goes_later_and_is_charged_once),
         cmocka_unit_test(answers_that_are_home_are_sent_though_the_report_is_late),
         cmocka_unit_test(nothing_is_done_in_a_stall),
