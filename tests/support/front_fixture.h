@@ -3,9 +3,9 @@
  *
  * The front-end and its HTTP engine are the real ones, over socket pairs; the test owns the clock
  * and calls each turn. Its decider is a real one that it hosts, or the test itself: that takes the
- * letters out of the decider's inbox, parks those that it is told to, and sends them home when and in
- * what order it likes. When the front-end waits for letters and none comes, time passes until
- * it has waited for long enough.
+ * letters out of the decider's inbox, parks those that it is told to, and sends them home when and
+ * in what order it likes. When the front-end waits for letters and none comes, time passes until it
+ * has waited for long enough.
  *
  * A program that uses it links with -Wl,--wrap=inbox_take. One stage at a time. Every failure
  * inside is a failure of the test.
@@ -50,7 +50,7 @@ void stage_open(struct stage *stage, enum stage_decider who, unsigned connection
 /* Ends the front-end, which must have no letters away, and frees everything. */
 void stage_close(struct stage *stage);
 
-/* Runs turns until nothing more happens. If that never comes, the test fails: the front-end spins. */
+/* Runs turns until nothing more happens. If that never comes, the front-end spins: a failure. */
 void stage_settle(struct stage *stage);
 
 /* Lets time pass, with a turn whenever one is due. */

@@ -69,7 +69,7 @@ static void a_letter_is_away_in_three_states(void **state)
         struct client client = {.state = at};
         assert_int_equal(client_letter_is_away(&client),
                          at == CLIENT_AWAY || at == CLIENT_DISOWNED || at == CLIENT_GONE);
-        /* Only who has a letter to post posts it, and only who is asked after it is home answers. */
+        /* It goes from those who have something to ask, and comes home to one state. */
         if (may_follow(at, CLIENT_AWAY))
             assert_true(at == CLIENT_READING || at == CLIENT_TURN || at == CLIENT_WRITTEN);
         if (may_follow(at, CLIENT_ANSWERED))

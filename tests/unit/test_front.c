@@ -1,6 +1,6 @@
 /*
- * The front-end in virtual time: connections, deadlines, overload and the drain, each with a decider
- * that it hosts and with one that answers beside it.
+ * The front-end in virtual time: connections, deadlines, overload and the drain, each with a
+ * decider that it hosts and with one that answers beside it.
  */
 #include "http/wire/deadlines.h"
 #include "http/wire/leaving.h"

@@ -1,6 +1,6 @@
 /*
- * Parked letters: answers that come home late, one by one and in any order, while clients leave, limits
- * change and the daemon drains. The test is the decider; and the main thread, for reloads.
+ * Parked letters: answers that come home late, one by one and in any order, while clients leave,
+ * limits change and the daemon drains. The test is the decider; and the main thread, for reloads.
  */
 #include "actor/reload.h"
 #include "http/wire/parts.h"

@@ -1,4 +1,4 @@
-/* Processors: quotas of control groups, read from a folder that stands for the root of all files. */
+/* Processors: quotas of control groups, in a folder that stands for the root of all files. */
 #include "base/processors.h"
 #include "support/unit.h"
 
@@ -107,7 +107,7 @@ static void the_least_of_all_groups_above_counts(void **state)
     assert_int_equal(quota(), 3);
 }
 
-/* A container sees its own group as what is mounted, and may be told the name that it has outside. */
+/* A container sees its own group as what is mounted, under whatever name it has outside. */
 static void a_container_sees_its_group_at_the_mount(void **state)
 {
     (void)state;

@@ -1,7 +1,7 @@
 /*
- * Stalls: the front-end's report, which is answered at once, is late by more than FRONT_STALL_MS. Health
- * is red at once, all that needs an answer waits and is charged once, and nothing spins. The test is the
- * decider that is held up.
+ * Stalls: the front-end's report, which is answered at once, is late by more than FRONT_STALL_MS.
+ * Health is red at once, all that needs an answer waits and is charged once, and nothing spins. The
+ * test is the decider that is held up.
  */
 #include "http/wire/parts.h"
 #include "support/front_fixture.h"
