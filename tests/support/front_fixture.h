@@ -33,7 +33,8 @@ struct stage {
     struct listener listeners[2]; /* Unix sockets without a file; the second is for admins */
     atomic_uint with_room;
     enum stage_decider who;
-    unsigned turns; /* taken so far */
+    unsigned turns;  /* taken so far */
+    uint64_t due_ns; /* when the next one is, whatever happens */
 
     /* While the test decides: */
     enum message_kind parks_kind; /* these are parked, */

@@ -298,6 +298,38 @@ static void nothing_is_done_in_a_stall(void **state)
     caller_close(&away), caller_close(&written), caller_close(&half), caller_close(&idle);
 }
 
+/* Requests that take long wait for a turn, and none is given before the answers are there. */
+static void lists_wait_for_their_turns(void **state)
+{
+    (void)state;
+    struct stage stage;
+    struct caller waits, lists[3];
+    char list[1024]; /* blanks make it long */
+    snprintf(list, sizeof list,
+             "POST /allow HTTP/1.1\r\nHost: a\r\nContent-Length: 629\r\n"
+             "Content-Type: application/json\r\n\r\n%600s{\"requests\":[{\"key\":\"list\"}]}",
+             "");
+    stage_open(&stage, STAGE_TEST, ROOM);
+    hold_up_with(&stage, &waits);
+    for (size_t i = 0; i < LENGTH(lists); i++) {
+        caller_connect(&lists[i], &stage, false);
+        caller_send(&lists[i], list);
+        stage_settle(&stage);
+    }
+    caller_close(&lists[1]);
+    stage_pass_ms(&stage, HOUR_MS);
+    assert_non_null(stage.front.http->turns.first);
+    assert_int_equal(http_questions(stage.front.http), 0);
+    go_on(&stage);
+    expect_left(&waits, 9);
+    expect_left(&lists[0], 9);
+    expect_left(&lists[2], 8);
+    assert_null(stage.front.http->turns.first);
+    assert_int_equal(stage_left(&stage, "list"), 8);
+    stage_close(&stage);
+    caller_close(&waits), caller_close(&lists[0]), caller_close(&lists[2]);
+}
+
 static void answers_just_in_time_are_no_stall(void **state)
 {
     (void)state;
@@ -437,6 +469,7 @@ int main(void)
         cmocka_unit_test(what_is_asked_meanwhile_goes_later_and_is_charged_once),
         cmocka_unit_test(answers_that_are_home_are_sent_though_the_report_is_late),
         cmocka_unit_test(nothing_is_done_in_a_stall),
+        cmocka_unit_test(lists_wait_for_their_turns),
         cmocka_unit_test(answers_just_in_time_are_no_stall),
         cmocka_unit_test(who_leaves_before_its_letter_went_is_not_charged),
         cmocka_unit_test(told_to_end_in_a_stall_it_answers_once_it_can),
