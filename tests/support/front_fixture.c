@@ -129,6 +129,16 @@ struct letter *__wrap_inbox_take(struct inbox *inbox, uint64_t deadline_ns)
     return __real_inbox_take(inbox, 0);
 }
 
+int __real_accept4(int socket, struct sockaddr *peer, socklen_t *len, int flags);
+int __wrap_accept4(int socket, struct sockaddr *peer, socklen_t *len, int flags);
+int __wrap_accept4(int socket, struct sockaddr *peer, socklen_t *len, int flags)
+{
+    if (current == NULL || current->accept_error == 0)
+        return __real_accept4(socket, peer, len, flags);
+    errno = current->accept_error;
+    return -1;
+}
+
 void stage_park(struct stage *stage, enum message_kind kind)
 {
     stage->parks = true;

@@ -7,8 +7,8 @@
  * in what order it likes. When the front-end waits for letters and none comes, time passes until it
  * has waited for long enough.
  *
- * A program that uses it links with -Wl,--wrap=inbox_take. One stage at a time. Every failure
- * inside is a failure of the test.
+ * A program that uses it links with -Wl,--wrap=inbox_take,--wrap=accept4. One stage at a time. Every
+ * failure inside is a failure of the test.
  */
 #pragma once
 
@@ -33,8 +33,9 @@ struct stage {
     struct listener listeners[2]; /* Unix sockets without a file; the second is for admins */
     atomic_uint with_room;
     enum stage_decider who;
-    unsigned turns;  /* taken so far */
-    uint64_t due_ns; /* when the next one is, whatever happens */
+    unsigned turns;   /* taken so far */
+    uint64_t due_ns;  /* when the next one is, whatever happens */
+    int accept_error; /* of accept4(2), if not 0: no descriptors are left */
 
     /* While the test decides: */
     enum message_kind parks_kind; /* these are parked, */
