@@ -44,7 +44,7 @@ static bool is_busy(const struct stage *stage)
     if (stage->front.phase == FRONT_ENDED)
         return false;
     return poll(&epoll, 1, 0) > 0 || inbox_is_filled(&stage->front.home) ||
-           (stage->who == STAGE_HOSTED && inbox_is_filled(&stage->decider.inbox)) ||
+           (stage->decider.is_hosted && inbox_is_filled(&stage->decider.inbox)) ||
            front_timeout_ms(&stage->front) == 0;
 }
 
@@ -127,6 +127,16 @@ struct letter *__wrap_inbox_take(struct inbox *inbox, uint64_t deadline_ns)
         current->brain.now_ns = deadline_ns;
     }
     return __real_inbox_take(inbox, 0);
+}
+
+void __real_decider_turn(struct decider *decider);
+void __wrap_decider_turn(struct decider *decider);
+void __wrap_decider_turn(struct decider *decider)
+{
+    if (current != NULL && current->who == STAGE_TEST_HOSTED)
+        decide(current);
+    else
+        __real_decider_turn(decider);
 }
 
 int __real_accept4(int socket, struct sockaddr *peer, socklen_t *len, int flags);
@@ -230,7 +240,7 @@ void stage_open(struct stage *stage, enum stage_decider who, unsigned connection
     atomic_init(&stage->with_room, 0);
     assert_int_equal(inbox_init(&stage->reloads, false), 0);
     assert_int_equal(
-        decider_init(&stage->decider, stage->brain.brain, stage->clock, who == STAGE_HOSTED), 0);
+        decider_init(&stage->decider, stage->brain.brain, stage->clock, who != STAGE_TEST), 0);
     const struct front_terms terms = {
         .listeners = stage->listeners,
         .listeners_count = LENGTH(stage->listeners),

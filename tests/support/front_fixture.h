@@ -7,8 +7,8 @@
  * in what order it likes. When the front-end waits for letters and none comes, time passes until it
  * has waited for long enough.
  *
- * A program that uses it links with -Wl,--wrap=inbox_take,--wrap=accept4. One stage at a time. Every
- * failure inside is a failure of the test.
+ * A program that uses it links with -Wl,--wrap=inbox_take,--wrap=decider_turn,--wrap=accept4. One
+ * stage at a time. Every failure inside is a failure of the test.
  */
 #pragma once
 
@@ -21,7 +21,11 @@ enum {
     STAGE_BRAIN_HOLDS = 2, /* references to the limits in force: its own, and its credit lines' */
 };
 
-enum stage_decider { STAGE_HOSTED, STAGE_TEST };
+enum stage_decider {
+    STAGE_HOSTED,      /* a real one, which the front-end hosts */
+    STAGE_TEST,        /* the test, as if on a thread of its own */
+    STAGE_TEST_HOSTED, /* the test, in place of one that is hosted */
+};
 
 struct stage {
     struct front front;

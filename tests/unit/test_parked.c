@@ -3,6 +3,7 @@
  * limits change and the daemon drains. The test is the decider; and the main thread, for reloads.
  */
 #include "actor/reload.h"
+#include "brain/core.h"
 #include "http/wire/parts.h"
 #include "support/front_fixture.h"
 
@@ -40,22 +41,21 @@ static void expect_allowed(struct caller *caller, const char *key, unsigned left
     assert_true(caller_is_told(caller, text));
 }
 
-static void open_parking(struct stage *stage)
+static void open_parking(struct stage *stage, enum stage_decider who)
 {
-    stage_open(stage, STAGE_TEST, ROOM);
+    stage_open(stage, who, ROOM);
     stage_park(stage, MESSAGE_ALLOW);
 }
 
 /* ---- clients that stay ---- */
 
-static void answers_come_home_in_any_order(void **state)
+static void answers_come_home_in_any_order(enum stage_decider who)
 {
-    (void)state;
     static const char *const keys[] = {"a", "b", "c", "d", "e"};
     static const unsigned order[] = {3, 0, 4, 1, 2};
     struct stage stage;
     struct caller callers[LENGTH(keys)];
-    open_parking(&stage);
+    open_parking(&stage, who);
     for (size_t i = 0; i < LENGTH(keys); i++)
         connect_and_park(&callers[i], &stage, keys[i]);
     for (size_t i = 0; i < LENGTH(order); i++) {
@@ -74,12 +74,11 @@ static void answers_come_home_in_any_order(void **state)
     stage_close(&stage);
 }
 
-static void several_come_home_in_one_turn(void **state)
+static void several_come_home_in_one_turn(enum stage_decider who)
 {
-    (void)state;
     struct stage stage;
     struct caller a, b, c;
-    open_parking(&stage);
+    open_parking(&stage, who);
     connect_and_park(&a, &stage, "a");
     connect_and_park(&b, &stage, "b");
     connect_and_park(&c, &stage, "c");
@@ -97,12 +96,11 @@ static void several_come_home_in_one_turn(void **state)
     caller_close(&a), caller_close(&b), caller_close(&c);
 }
 
-static void others_are_served_meanwhile(void **state)
+static void others_are_served_meanwhile(enum stage_decider who)
 {
-    (void)state;
     struct stage stage;
     struct caller waits, other;
-    open_parking(&stage);
+    open_parking(&stage, who);
     connect_and_park(&waits, &stage, "late");
     caller_connect(&other, &stage, true);
     for (unsigned i = 0; i < 100; i++) {
@@ -117,12 +115,11 @@ static void others_are_served_meanwhile(void **state)
     caller_close(&waits), caller_close(&other);
 }
 
-static void what_is_pipelined_behind_waits_for_its_turn(void **state)
+static void what_is_pipelined_behind_waits_for_its_turn(enum stage_decider who)
 {
-    (void)state;
     struct stage stage;
     struct caller caller;
-    open_parking(&stage);
+    open_parking(&stage, who);
     connect_and_park(&caller, &stage, "first");
     ask_for(&caller, &stage, "second");
     ask_for(&caller, &stage, "third");
@@ -138,12 +135,11 @@ static void what_is_pipelined_behind_waits_for_its_turn(void **state)
     caller_close(&caller);
 }
 
-static void nothing_is_done_while_a_letter_is_away(void **state)
+static void nothing_is_done_while_a_letter_is_away(enum stage_decider who)
 {
-    (void)state;
     struct stage stage;
     struct caller caller;
-    open_parking(&stage);
+    open_parking(&stage, who);
     connect_and_park(&caller, &stage, "a");
     stage_pass_ms(&stage, 10000); /* what was counted has been told by then */
     stage.turns = 0;
@@ -174,11 +170,12 @@ static void leave(struct caller *caller, struct stage *stage)
 
 /* Two requests are sent, of which the first is answered; the reply is read or not before it
  * goes. Its letter comes home all the same, and its place is not anybody's before. */
-static void expect_place_is_kept(void (*go)(struct caller *caller, struct stage *stage))
+static void expect_place_is_kept(enum stage_decider who,
+                                 void (*go)(struct caller *caller, struct stage *stage))
 {
     struct stage stage;
     struct caller gone, stays, other;
-    stage_open(&stage, STAGE_TEST, 2);
+    stage_open(&stage, who, 2);
     caller_connect(&gone, &stage, false);
     caller_get(&gone, "/healthz");
     stage_settle(&stage);
@@ -209,24 +206,21 @@ static void expect_place_is_kept(void (*go)(struct caller *caller, struct stage 
     caller_close(&stays), caller_close(&other);
 }
 
-static void the_place_of_one_that_closed_is_kept_for_its_letter(void **state)
+static void the_place_of_one_that_closed_is_kept_for_its_letter(enum stage_decider who)
 {
-    (void)state;
-    expect_place_is_kept(leave);
+    expect_place_is_kept(who, leave);
 }
 
-static void the_place_of_one_that_was_reset_is_kept_for_its_letter(void **state)
+static void the_place_of_one_that_was_reset_is_kept_for_its_letter(enum stage_decider who)
 {
-    (void)state;
-    expect_place_is_kept(reset);
+    expect_place_is_kept(who, reset);
 }
 
-static void whoever_gets_the_place_pays_for_itself(void **state)
+static void whoever_gets_the_place_pays_for_itself(enum stage_decider who)
 {
-    (void)state;
     struct stage stage;
     struct caller callers[2];
-    stage_open(&stage, STAGE_TEST, 1);
+    stage_open(&stage, who, 1);
     stage_park(&stage, MESSAGE_ALLOW);
     for (unsigned i = 0; i < STAGE_BURST; i++) {
         connect_and_park(&callers[0], &stage, "old");
@@ -246,12 +240,11 @@ static void whoever_gets_the_place_pays_for_itself(void **state)
     stage_close(&stage);
 }
 
-static void who_has_sent_its_last_byte_gets_its_answer(void **state)
+static void who_has_sent_its_last_byte_gets_its_answer(enum stage_decider who)
 {
-    (void)state;
     struct stage stage;
     struct caller caller;
-    open_parking(&stage);
+    open_parking(&stage, who);
     connect_and_park(&caller, &stage, "a");
     caller_half_close(&caller);
     stage_pass_ms(&stage, HOUR_MS);
@@ -272,12 +265,11 @@ static unsigned references(const struct limits *limits)
     return atomic_load(&limits->references);
 }
 
-static void an_answer_holds_its_limits_until_it_is_sent(void **state)
+static void an_answer_holds_its_limits_until_it_is_sent(enum stage_decider who)
 {
-    (void)state;
     struct stage stage;
     struct caller caller, other;
-    open_parking(&stage);
+    open_parking(&stage, who);
     connect_and_park(&caller, &stage, "a");
     stage_answer(&stage, "a"); /* by the old limits, and not sent yet */
     struct limits *old = limits_retain(brain_limits(stage.brain.brain));
@@ -302,12 +294,11 @@ static void an_answer_holds_its_limits_until_it_is_sent(void **state)
     caller_close(&caller), caller_close(&other);
 }
 
-static void limits_of_an_answer_that_nobody_waits_for_are_let_go(void **state)
+static void limits_of_an_answer_that_nobody_waits_for_are_let_go(enum stage_decider who)
 {
-    (void)state;
     struct stage stage;
     struct caller caller;
-    open_parking(&stage);
+    open_parking(&stage, who);
     connect_and_park(&caller, &stage, "a");
     stage_answer(&stage, "a");
     struct limits *old = limits_retain(brain_limits(stage.brain.brain));
@@ -323,12 +314,11 @@ static void limits_of_an_answer_that_nobody_waits_for_are_let_go(void **state)
     limits_release(old);
 }
 
-static void what_is_decided_late_is_decided_by_the_limits_then(void **state)
+static void what_is_decided_late_is_decided_by_the_limits_then(enum stage_decider who)
 {
-    (void)state;
     struct stage stage;
     struct caller caller;
-    open_parking(&stage);
+    open_parking(&stage, who);
     connect_and_park(&caller, &stage, "a");
     struct limits *new = stage_install(&stage, 77);
     stage_release(&stage, "a");
@@ -340,12 +330,11 @@ static void what_is_decided_late_is_decided_by_the_limits_then(void **state)
 
 /* ---- a drain meanwhile ---- */
 
-static void a_drain_waits_for_letters_that_come_home_in_time(void **state)
+static void a_drain_waits_for_letters_that_come_home_in_time(enum stage_decider who)
 {
-    (void)state;
     struct stage stage;
     struct caller waits, idle;
-    open_parking(&stage);
+    open_parking(&stage, who);
     connect_and_park(&waits, &stage, "a");
     caller_connect(&idle, &stage, false);
     stage_drain(&stage);
@@ -365,12 +354,11 @@ static void a_drain_waits_for_letters_that_come_home_in_time(void **state)
     caller_close(&idle);
 }
 
-static void at_its_deadline_a_drain_closes_and_still_waits_for_letters(void **state)
+static void at_its_deadline_a_drain_closes_and_still_waits_for_letters(enum stage_decider who)
 {
-    (void)state;
     struct stage stage;
     struct caller a, b, gone;
-    open_parking(&stage);
+    open_parking(&stage, who);
     connect_and_park(&a, &stage, "a");
     connect_and_park(&b, &stage, "b");
     connect_and_park(&gone, &stage, "gone");
@@ -392,12 +380,11 @@ static void at_its_deadline_a_drain_closes_and_still_waits_for_letters(void **st
     caller_close(&a), caller_close(&b);
 }
 
-static void the_engine_may_be_closed_with_letters_away(void **state)
+static void the_engine_may_be_closed_with_letters_away(enum stage_decider who)
 {
-    (void)state;
     struct stage stage;
     struct caller a, b;
-    open_parking(&stage);
+    open_parking(&stage, who);
     connect_and_park(&a, &stage, "a");
     connect_and_park(&b, &stage, "b");
     struct http *http = stage.front.http;
@@ -513,42 +500,96 @@ static void a_reload_is_refused_in_a_drain(enum stage_decider who)
     caller_close(&waits), caller_close(&late);
 }
 
-static void reloads_with_the_test_as_decider(void **state)
+/* ---- limits that wait in a brain that is hosted ---- */
+
+/* So many reloads that the next one has to wait for a sweep. */
+static struct limits *use_up_lines(struct stage *stage)
 {
-    (void)state;
-    a_reload_is_answered_late(STAGE_TEST);
-    a_reload_whose_client_leaves_comes_home(STAGE_TEST);
-    a_reload_is_refused_in_a_drain(STAGE_TEST);
+    struct limits *next;
+    for (uint64_t burst = STAGE_BURST + 1;; burst++) {
+        const struct rule rule = {LIMIT_DEFAULT_NAME, NULL, burst, {1, 86400000}};
+        next = fixture_limits(10000, &rule, 1);
+        if (!lines_have_room(&stage->brain.brain->buckets.lines, next))
+            return next;
+        limits_release(next);
+        stage_install(stage, burst);
+    }
 }
 
-static void reloads_with_a_decider_that_is_hosted(void **state)
+/* The main thread's letter comes home by the turns of the front-end, whether anybody asks or not. */
+static void limits_that_wait_come_home(void **state)
 {
     (void)state;
-    a_reload_is_answered_late(STAGE_HOSTED);
-    a_reload_whose_client_leaves_comes_home(STAGE_HOSTED);
-    a_reload_is_refused_in_a_drain(STAGE_HOSTED);
+    struct stage stage;
+    struct inbox home;
+    struct caller caller;
+    stage_open(&stage, STAGE_HOSTED, ROOM);
+    assert_int_equal(inbox_init(&home, false), 0);
+    caller_connect(&caller, &stage, false);
+    ask_for(&caller, &stage, "a");
+    expect_allowed(&caller, "a", 9);
+    struct limits *next = use_up_lines(&stage);
+    struct message message = {.kind = MESSAGE_LIMITS, .ask.limits = {.limits = next}};
+    message.letter.home = &home;
+    inbox_post_one(&stage.decider.inbox, &message.letter);
+    front_turn(&stage.front, 0);
+    assert_false(inbox_is_filled(&home)); /* it waits */
+    assert_int_equal(front_timeout_ms(&stage.front), 0);
+    stage_settle(&stage);
+    assert_ptr_equal(inbox_take(&home, 0), &message.letter);
+    assert_int_equal(message.answer.limits, LIMITS_IN_FORCE);
+    assert_ptr_equal(brain_limits(stage.brain.brain), next);
+    limits_release(next);
+    stage_close(&stage);
+    inbox_release(&home);
+    caller_close(&caller);
 }
+
+/* ---- each with both ---- */
+
+#define PARKED(TEST)                                                                               \
+    TEST(answers_come_home_in_any_order)                                                           \
+    TEST(several_come_home_in_one_turn)                                                            \
+    TEST(others_are_served_meanwhile)                                                              \
+    TEST(what_is_pipelined_behind_waits_for_its_turn)                                              \
+    TEST(nothing_is_done_while_a_letter_is_away)                                                   \
+    TEST(the_place_of_one_that_closed_is_kept_for_its_letter)                                      \
+    TEST(the_place_of_one_that_was_reset_is_kept_for_its_letter)                                   \
+    TEST(whoever_gets_the_place_pays_for_itself)                                                   \
+    TEST(who_has_sent_its_last_byte_gets_its_answer)                                               \
+    TEST(an_answer_holds_its_limits_until_it_is_sent)                                              \
+    TEST(limits_of_an_answer_that_nobody_waits_for_are_let_go)                                     \
+    TEST(what_is_decided_late_is_decided_by_the_limits_then)                                       \
+    TEST(a_drain_waits_for_letters_that_come_home_in_time)                                         \
+    TEST(at_its_deadline_a_drain_closes_and_still_waits_for_letters)                               \
+    TEST(the_engine_may_be_closed_with_letters_away)
+
+/* The real one parks no letters of front-ends yet. */
+#define RELOADS(TEST)                                                                              \
+    TEST(a_reload_is_answered_late)                                                                \
+    TEST(a_reload_whose_client_leaves_comes_home)                                                  \
+    TEST(a_reload_is_refused_in_a_drain)
+
+#define DEFINE(name, where, who)                                                                   \
+    static void name##_##where(void **state)                                                       \
+    {                                                                                              \
+        (void)state;                                                                               \
+        name(who);                                                                                 \
+    }
+#define BESIDE(name) DEFINE(name, beside, STAGE_TEST)
+#define IN_PLACE(name) DEFINE(name, in_place, STAGE_TEST_HOSTED)
+#define HOSTED(name) DEFINE(name, hosted, STAGE_HOSTED)
+PARKED(BESIDE)
+PARKED(IN_PLACE)
+RELOADS(BESIDE)
+RELOADS(HOSTED)
+
+#define TWO(name) cmocka_unit_test(name##_beside), cmocka_unit_test(name##_in_place),
+#define THE_SAME(name) cmocka_unit_test(name##_beside), cmocka_unit_test(name##_hosted),
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(answers_come_home_in_any_order),
-        cmocka_unit_test(several_come_home_in_one_turn),
-        cmocka_unit_test(others_are_served_meanwhile),
-        cmocka_unit_test(what_is_pipelined_behind_waits_for_its_turn),
-        cmocka_unit_test(nothing_is_done_while_a_letter_is_away),
-        cmocka_unit_test(the_place_of_one_that_closed_is_kept_for_its_letter),
-        cmocka_unit_test(the_place_of_one_that_was_reset_is_kept_for_its_letter),
-        cmocka_unit_test(whoever_gets_the_place_pays_for_itself),
-        cmocka_unit_test(who_has_sent_its_last_byte_gets_its_answer),
-        cmocka_unit_test(an_answer_holds_its_limits_until_it_is_sent),
-        cmocka_unit_test(limits_of_an_answer_that_nobody_waits_for_are_let_go),
-        cmocka_unit_test(what_is_decided_late_is_decided_by_the_limits_then),
-        cmocka_unit_test(a_drain_waits_for_letters_that_come_home_in_time),
-        cmocka_unit_test(at_its_deadline_a_drain_closes_and_still_waits_for_letters),
-        cmocka_unit_test(the_engine_may_be_closed_with_letters_away),
-        cmocka_unit_test(reloads_with_the_test_as_decider),
-        cmocka_unit_test(reloads_with_a_decider_that_is_hosted),
-    };
+    const struct CMUnitTest tests[] = {cmocka_unit_test(limits_that_wait_come_home),
+                                       PARKED(TWO) RELOADS(THE_SAME)};
     return cmocka_run_group_tests_name("parked", tests, NULL, NULL);
 }
