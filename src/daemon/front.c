@@ -3,151 +3,41 @@
 #include "base/thread.h"
 #include "log/log.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-enum { ACCEPTS_A_TURN = 64 };
-
-static int earlier(int a_ms, int b_ms)
+static uint64_t now_ns(const struct front *front)
 {
-    return a_ms < 0 ? b_ms : b_ms < 0 || a_ms < b_ms ? a_ms : b_ms;
+    return clock_now_ns(front->clock);
 }
 
-static int ms_until(uint64_t due_ns)
+static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
 {
-    return clock_ms_until(clock_now_ns(&clock_system), due_ns);
+    return a_ns < b_ns ? a_ns : b_ns;
 }
 
-/* ---- accepting ---- */
-
-static int watch(struct front *front, int descriptor, uint32_t events)
+static uint64_t after_ms(uint64_t since_ns, unsigned ms)
 {
-    struct epoll_event event = {.events = events, .data.fd = descriptor};
-    return epoll_ctl(front->epoll, EPOLL_CTL_ADD, descriptor, &event);
+    return since_ns + ms * (uint64_t)NS_PER_MS;
 }
 
-/* Whether there is room for another connection, which the other front-ends see too. */
-static bool look_for_room(struct front *front)
-{
-    bool has_room = http_has_room(front->http);
-    if (has_room && !front->has_room)
-        atomic_fetch_add(front->with_room, 1);
-    else if (!has_room && front->has_room)
-        atomic_fetch_sub(front->with_room, 1);
-    front->has_room = has_room;
-    return has_room;
-}
+/* ---- waiting ---- */
 
-/* Each new connection wakes all threads that wait for one, and whoever comes first takes it:
- * were it one alone (EPOLLEXCLUSIVE), it could be one that has just got full, and leaves it
- * to others who know of nothing. */
-static int start_accepting(struct front *front)
-{
-    for (unsigned i = 0; i < front->listeners_count; i++)
-        if (watch(front, front->listeners[i].socket, EPOLLIN) != 0 && errno != EEXIST)
-            return errno;
-    front->accepting = true;
-    return 0;
-}
-
-/* Stops looking at the listeners; their backlogs hold what comes. */
-static void pause_accepting(struct front *front, uint64_t resume_ns)
-{
-    for (unsigned i = 0; front->accepting && i < front->listeners_count; i++)
-        epoll_ctl(front->epoll, EPOLL_CTL_DEL, front->listeners[i].socket, NULL);
-    front->accepting = false;
-    front->resume_ns = resume_ns;
-}
-
-static void resume_accepting(struct front *front)
-{
-    if (front->accepting || atomic_load(&front->draining) || !look_for_room(front) ||
-        clock_now_ns(&clock_system) < front->resume_ns)
-        return;
-    start_accepting(front);
-}
-
-/* Errors of accept(2) that will not go away by trying again at once. */
-static bool is_out_of_resources(int error)
-{
-    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
-}
-
-/* No front-end has room: the client is told so. */
-static void turn_away(struct front *front, int socket)
-{
-    uint64_t now_ns = clock_now_ns(&clock_system);
-    if (now_ns >= front->full_told_ns) {
-        front->full_told_ns = now_ns + FRONT_FULL_TOLD_MS * (uint64_t)NS_PER_MS;
-        log_warning("no room for more than %u connections on this thread: others get 503",
-                    front->connections_max);
-    }
-    http_turn_away(front->http, socket);
-}
-
-/* Accepts at most so many of what has come in on one listener. */
-static void accept_from(struct front *front, const struct listener *listener, int most)
-{
-    for (int i = 0; i < most; i++) {
-        struct sockaddr_storage peer;
-        socklen_t peer_len = sizeof peer;
-        bool has_room = look_for_room(front);
-        if (!has_room && atomic_load(front->with_room) > 0 && !atomic_load(&front->draining)) {
-            pause_accepting(front, 0); /* for the others to take it */
-            return;
-        }
-        int socket = accept4(listener->socket, (struct sockaddr *)&peer, &peer_len,
-                             SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (socket >= 0) {
-            front->short_of_resources = false;
-            if (has_room)
-                http_add(front->http, socket, (struct sockaddr *)&peer, peer_len,
-                         listener->is_admin);
-            else
-                turn_away(front, socket);
-        } else if (is_out_of_resources(errno)) {
-            if (!front->short_of_resources)
-                log_warning("accept: %s; trying again every %d ms", strerror(errno),
-                            FRONT_ACCEPT_PAUSE_MS);
-            front->short_of_resources = true;
-            pause_accepting(front, clock_now_ns(&clock_system) +
-                                       FRONT_ACCEPT_PAUSE_MS * (uint64_t)NS_PER_MS);
-            return;
-        } else if (errno != EINTR && errno != ECONNABORTED) {
-            return; /* nothing more has come in */
-        }
-    }
-}
-
-/* ---- one turn ---- */
-
-/* The listener of a descriptor, or NULL. */
-static const struct listener *find_listener(const struct front *front, int descriptor)
-{
-    for (unsigned i = 0; i < front->listeners_count; i++)
-        if (front->listeners[i].socket == descriptor)
-            return &front->listeners[i];
-    return NULL;
-}
+enum { INBOX = -1 }; /* in place of the descriptor of an inbox: who watches it sees to it */
 
 static void heed(struct front *front, int descriptor)
 {
     eventfd_t ignored;
-    const struct listener *listener = find_listener(front, descriptor);
-    if (listener != NULL)
-        accept_from(front, listener, ACCEPTS_A_TURN);
-    else if (descriptor == front->wake)
+    if (descriptor == front->wake)
         eventfd_read(front->wake, &ignored);
-    else
-        http_heed(front->http,
-                  descriptor); /* it knows its own: who watches an inbox sees to that */
+    else if (!acceptor_heed(&front->acceptor, descriptor))
+        http_heed(front->http, descriptor);
 }
 
 static void wait_in_epoll(struct front *front, int timeout_ms)
@@ -155,7 +45,8 @@ static void wait_in_epoll(struct front *front, int timeout_ms)
     struct epoll_event events[16];
     int count = epoll_wait(front->epoll, events, sizeof events / sizeof events[0], timeout_ms);
     for (int i = 0; i < count; i++)
-        heed(front, events[i].data.fd);
+        if (events[i].data.fd != INBOX)
+            heed(front, events[i].data.fd);
 }
 
 /* Waits with an eye on the inboxes that a letter may come to: its own while letters are away, and that
@@ -177,9 +68,11 @@ static void wait_and_accept(struct front *front, int timeout_ms)
         inbox_unwatch(&front->decider->inbox);
 }
 
+/* ---- letters ---- */
+
 static uint64_t waited_ns(const struct front *front)
 {
-    return clock_now_ns(&clock_system) - front->asked_ns;
+    return now_ns(front) - front->asked_ns;
 }
 
 /* Takes home what is there, or comes before a deadline. false: nothing has come. */
@@ -208,12 +101,12 @@ static void exchange(struct front *front)
 {
     struct chain chain = http_hand_over(front->http);
     front->asked_ns = http_now_ns(front->http);
-    front->tell_ns = front->asked_ns + FRONT_TELL_MS * (uint64_t)NS_PER_MS;
+    front->tell_ns = after_ms(front->asked_ns, FRONT_TELL_MS);
     decider_post(front->decider, &chain);
     if (front->decider->is_hosted)
         decider_turn(front->decider);
     while (http_is_waited_for(front->http))
-        if (!take_home(front, front->asked_ns + FRONT_STALL_MS * (uint64_t)NS_PER_MS)) {
+        if (!take_home(front, after_ms(front->asked_ns, FRONT_STALL_MS))) {
             begin_stall(front);
             return;
         }
@@ -229,8 +122,8 @@ static bool is_due_to_tell(const struct front *front)
 static void look_after_decider(struct front *front)
 {
     struct decider *decider = front->decider;
-    if (decider->is_hosted && (inbox_is_filled(&decider->inbox) ||
-                               decider_due_ns(decider) <= clock_now_ns(&clock_system)))
+    if (decider->is_hosted &&
+        (inbox_is_filled(&decider->inbox) || decider_due_ns(decider) <= now_ns(front)))
         decider_turn(decider);
 }
 
@@ -248,89 +141,134 @@ static void run_http(struct front *front)
     http_run(front->http);
 }
 
-/* When to look again though nothing comes in. */
-static int timeout_ms(const struct front *front)
+/* ---- the phases of its life ---- */
+
+/* Every reply now says that it is the last on its connection. */
+static void begin_drain(struct front *front)
 {
-    int timeout_ms = http_timeout_ms(front->http);
-    if (http_has_counted(front->http) && !front->is_stalled)
-        timeout_ms = earlier(timeout_ms, FRONT_TELL_MS);
-    uint64_t due_ns = front->decider->is_hosted ? decider_due_ns(front->decider) : BRAIN_NEVER;
-    return due_ns == BRAIN_NEVER ? timeout_ms : earlier(timeout_ms, ms_until(due_ns));
+    acceptor_end(&front->acceptor);
+    http_drain(front->http);
+    front->drain_ns = now_ns(front);
+    front->phase = FRONT_IN_GRACE;
 }
 
-static void serve(struct front *front)
+/* After the grace, in which busy clients hear that, idle connections are closed. */
+static void end_grace(struct front *front)
 {
-    while (!atomic_load(&front->draining)) {
-        int wait_ms = timeout_ms(front);
-        if (!front->accepting && front->resume_ns != 0)
-            wait_ms = earlier(wait_ms, ms_until(front->resume_ns));
-        wait_and_accept(front, wait_ms);
-        run_http(front);
-        resume_accepting(front);
-    }
+    http_close_idle(front->http);
+    front->phase = FRONT_DRAINING;
 }
 
-/* Takes in what the kernel has already accepted, then has it accept no more; a
- * Unix socket still hands out what came in between. Not so with an inherited
- * socket: what waits there is for the next process. */
-static void stop_accepting(struct front *front)
+static void end_drain(struct front *front)
 {
-    for (unsigned i = 0; i < front->listeners_count; i++) {
-        if (front->listeners[i].is_inherited)
-            continue;
-        accept_from(front, &front->listeners[i], INT_MAX);
-        shutdown(front->listeners[i].socket, SHUT_RDWR);
-        accept_from(front, &front->listeners[i], INT_MAX);
-    }
-    pause_accepting(front, 0);
+    unsigned unfinished = http_connections(front->http);
+    if (unfinished > 0)
+        log_warning("requests unfinished at the deadline: %u; closing their connections",
+                    unfinished);
+    http_close(front->http);
+    front->phase = FRONT_CLOSED;
 }
 
-/* The end: every reply says that it is the last on its connection, and after a
- * grace in which busy clients hear that, idle connections are closed. */
+static void end(struct front *front)
+{
+    http_free(front->http);
+    front->http = NULL;
+    front->phase = FRONT_ENDED;
+}
+
 static void drain(struct front *front)
 {
-    stop_accepting(front);
-    http_drain(front->http);
-
-    uint64_t began_ns = clock_now_ns(&clock_system);
-    uint64_t grace_ns = began_ns + FRONT_DRAIN_GRACE_MS * (uint64_t)NS_PER_MS;
-    uint64_t deadline_ns = began_ns + FRONT_DRAIN_MS * (uint64_t)NS_PER_MS;
-    bool in_grace = true;
-    while (http_connections(front->http) > 0 && clock_now_ns(&clock_system) < deadline_ns) {
-        if (in_grace && clock_now_ns(&clock_system) >= grace_ns) {
-            in_grace = false;
-            http_close_idle(front->http);
-        }
-        int timeout_ms =
-            earlier(http_timeout_ms(front->http), ms_until(in_grace ? grace_ns : deadline_ns));
-        wait_and_accept(front, timeout_ms);
-        run_http(front);
-    }
-    if (http_connections(front->http) > 0)
-        log_warning("requests unfinished at the deadline: %u; closing their connections",
-                    http_connections(front->http));
+    if (http_connections(front->http) == 0 ||
+        now_ns(front) >= after_ms(front->drain_ns, FRONT_DRAIN_MS))
+        end_drain(front);
+    else if (front->phase == FRONT_IN_GRACE &&
+             now_ns(front) >= after_ms(front->drain_ns, FRONT_DRAIN_GRACE_MS))
+        end_grace(front);
 }
 
-/* Closes everything, and waits for the letters that are still away. */
-static void bring_home(struct front *front)
+static void move_on(struct front *front)
 {
-    http_close(front->http);
-    while (http_letters_away(front->http) > 0) {
-        wait_and_accept(front,
-                        front->decider->is_hosted ? ms_until(decider_due_ns(front->decider)) : -1);
-        take_home(front, 0);
-        look_after_decider(front);
+    if (front->phase == FRONT_SERVING) {
+        acceptor_look_again(&front->acceptor);
+        if (!atomic_load(&front->draining))
+            return;
+        begin_drain(front);
     }
+    if (front->phase == FRONT_IN_GRACE || front->phase == FRONT_DRAINING)
+        drain(front);
+    if (front->phase == FRONT_CLOSED && http_letters_away(front->http) == 0)
+        end(front);
+}
+
+/* ---- one turn ---- */
+
+/* Once everything is closed, it waits for the letters that are still away. */
+static void await_letters(struct front *front)
+{
+    take_home(front, 0);
+    look_after_decider(front);
+}
+
+void front_turn(struct front *front, int timeout_ms)
+{
+    wait_and_accept(front, timeout_ms);
+    if (front->phase == FRONT_CLOSED)
+        await_letters(front);
+    else
+        run_http(front);
+    move_on(front);
+}
+
+/* When the phase that it is in has something to do. */
+static uint64_t phase_due_ns(const struct front *front)
+{
+    switch (front->phase) {
+    case FRONT_IN_GRACE:
+        return after_ms(front->drain_ns, FRONT_DRAIN_GRACE_MS);
+    case FRONT_DRAINING:
+        return after_ms(front->drain_ns, FRONT_DRAIN_MS);
+    case FRONT_SERVING:
+        return acceptor_due_ns(&front->acceptor);
+    case FRONT_CLOSED:
+    case FRONT_ENDED:
+        break;
+    }
+    return CLOCK_NEVER;
+}
+static_assert(FRONT_DRAIN_GRACE_MS < FRONT_DRAIN_MS, "the grace ends first");
+
+/* The clock is not looked at while nothing is due. */
+static int ms_until_due(const struct front *front)
+{
+    uint64_t due_ns = phase_due_ns(front);
+    if (front->decider->is_hosted)
+        due_ns = earlier(due_ns, decider_due_ns(front->decider));
+    return due_ns == CLOCK_NEVER ? -1 : clock_ms_until(now_ns(front), due_ns);
+}
+static_assert(BRAIN_NEVER == CLOCK_NEVER, "no time of the brain's that does not come is due");
+
+/* The sooner of two timeouts, of which -1 is never. */
+static int sooner(int a_ms, int b_ms)
+{
+    return (unsigned)a_ms < (unsigned)b_ms ? a_ms : b_ms;
+}
+
+int front_timeout_ms(const struct front *front)
+{
+    int timeout_ms = ms_until_due(front);
+    if (front->phase == FRONT_CLOSED)
+        return timeout_ms;
+    if (http_has_counted(front->http) && !front->is_stalled)
+        timeout_ms = sooner(timeout_ms, FRONT_TELL_MS);
+    return sooner(timeout_ms, http_timeout_ms(front->http));
 }
 
 static void *run(void *argument)
 {
     struct front *front = argument;
     thread_name("front");
-    serve(front);
-    drain(front);
-    bring_home(front);
-    http_free(front->http);
+    while (front->phase != FRONT_ENDED)
+        front_turn(front, front_timeout_ms(front));
     eventfd_write(front->done, 1);
     if (front->decider->is_hosted)
         decider_run(front->decider); /* the main thread may still ask, and then stops it */
@@ -339,29 +277,25 @@ static void *run(void *argument)
 
 /* ---- life ---- */
 
-static int open_descriptors(struct front *front)
+/* told: what epoll_wait says of it. */
+static int watch(const struct front *front, int descriptor, int told)
 {
-    front->epoll = epoll_create1(EPOLL_CLOEXEC);
-    front->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (front->epoll < 0 || front->wake < 0 || watch(front, front->wake, EPOLLIN) != 0)
-        return errno;
-    int descriptors[HTTP_DESCRIPTORS];
-    http_descriptors(front->http, descriptors);
-    for (int i = 0; i < HTTP_DESCRIPTORS; i++)
-        if (watch(front, descriptors[i], EPOLLIN) != 0)
-            return errno;
-    if (watch(front, front->home.event, EPOLLIN) != 0 ||
-        (front->decider->is_hosted && watch(front, front->decider->inbox.event, EPOLLIN) != 0))
-        return errno;
-    return start_accepting(front);
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = told};
+    return epoll_ctl(front->epoll, EPOLL_CTL_ADD, descriptor, &event) == 0 ? 0 : errno;
 }
 
-static void close_descriptors(const struct front *front)
+static int watch_all(const struct front *front)
 {
-    if (front->epoll >= 0)
-        close(front->epoll);
-    if (front->wake >= 0)
-        close(front->wake);
+    int descriptors[HTTP_DESCRIPTORS];
+    http_descriptors(front->http, descriptors);
+    int error = watch(front, front->wake, front->wake);
+    for (int i = 0; error == 0 && i < HTTP_DESCRIPTORS; i++)
+        error = watch(front, descriptors[i], descriptors[i]);
+    if (error == 0)
+        error = watch(front, front->home.event, INBOX);
+    if (error == 0 && front->decider->is_hosted)
+        error = watch(front, front->decider->inbox.event, INBOX);
+    return error;
 }
 
 static bool has_admin(const struct listener *listeners, unsigned count)
@@ -372,51 +306,83 @@ static bool has_admin(const struct listener *listeners, unsigned count)
     return false;
 }
 
-/* What can fail, in order; the rest is undone by whoever started it. */
-static int start(struct front *front, const struct front_terms *terms)
+/* What can fail, in order; front_close undoes it. */
+static int open_parts(struct front *front, const struct front_terms *terms)
 {
     front->http = http_new(&(struct http_terms){
         .connections_max = terms->connections_max,
         .contract = terms->contract,
         .admin_apart = has_admin(terms->listeners, terms->listeners_count),
-        .clock = &clock_system,
+        .clock = terms->clock,
         .home = &front->home,
         .reloads = terms->reloads,
         .host_of = terms->decider->is_hosted ? terms->decider : NULL,
     });
     if (front->http == NULL)
         return errno != 0 ? errno : ENOMEM;
-    int error = open_descriptors(front);
-    return error != 0 ? error : thread_start(&front->thread, run, front);
+    front->epoll = epoll_create1(EPOLL_CLOEXEC);
+    front->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (front->epoll < 0 || front->wake < 0)
+        return errno;
+    int error = watch_all(front);
+    if (error != 0)
+        return error;
+    front->acceptor.http = front->http;
+    front->acceptor.epoll = front->epoll;
+    return acceptor_open(&front->acceptor);
 }
 
-int front_start(struct front *front, const struct front_terms *terms)
+int front_open(struct front *front, const struct front_terms *terms)
 {
     *front = (struct front){
         .decider = terms->decider,
-        .listeners = terms->listeners,
-        .listeners_count = terms->listeners_count,
+        .clock = terms->clock,
+        .acceptor = {.clock = terms->clock,
+                     .listeners = terms->listeners,
+                     .listeners_count = terms->listeners_count,
+                     .connections_max = terms->connections_max,
+                     .with_room = terms->with_room},
         .epoll = -1,
         .wake = -1,
-        .connections_max = terms->connections_max,
-        .with_room = terms->with_room,
-        .has_room = true,
         .done = terms->done,
     };
     atomic_init(&front->draining, false);
     int error = inbox_init(&front->home, true);
     if (error != 0)
         return error;
-    atomic_fetch_add(terms->with_room, 1);
-    error = start(front, terms);
-    if (error == 0)
-        return 0;
-    atomic_fetch_sub(terms->with_room, 1);
+    error = open_parts(front, terms);
+    if (error != 0)
+        front_close(front);
+    return error;
+}
+
+void front_close(struct front *front)
+{
+    acceptor_release(&front->acceptor);
     if (front->http != NULL)
         http_free(front->http);
-    close_descriptors(front);
+    if (front->epoll >= 0)
+        close(front->epoll);
+    if (front->wake >= 0)
+        close(front->wake);
     inbox_release(&front->home);
+}
+
+int front_start(struct front *front, const struct front_terms *terms)
+{
+    int error = front_open(front, terms);
+    if (error != 0)
+        return error;
+    error = thread_start(&front->thread, run, front);
+    if (error != 0)
+        front_close(front);
     return error;
+}
+
+void front_join(struct front *front)
+{
+    pthread_join(front->thread, NULL);
+    front_close(front);
 }
 
 void front_set_contract(struct front *front, struct contract *contract)
@@ -428,11 +394,4 @@ void front_drain(struct front *front)
 {
     atomic_store(&front->draining, true);
     eventfd_write(front->wake, 1);
-}
-
-void front_join(struct front *front)
-{
-    pthread_join(front->thread, NULL);
-    close_descriptors(front);
-    inbox_release(&front->home);
 }

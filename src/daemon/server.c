@@ -233,6 +233,7 @@ static bool start_fronts(struct server *server)
         .decider = &server->decider,
         .reloads = &server->reloads,
         .contract = server->config->contract,
+        .clock = &clock_system,
         .connections_max = connections_per_front(server),
         .with_room = &server->fronts_with_room,
         .done = server->done,

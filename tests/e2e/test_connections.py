@@ -515,10 +515,6 @@ class Scarcity(unittest.TestCase):
         by_socket = {connection.socket: connection for connection in connections}
         return [by_socket[ready] for ready in select.select(list(by_socket), [], [], wait_s)[0]]
 
-    def test_out_of_descriptors(self):
-        daemon = self.start(25)
-        self.check(daemon, 40)
-
     def test_out_of_descriptors_with_two_threads(self):
         daemon = self.start(32, "threads: 2\n" + FROZEN)
         self.check(daemon, 60)

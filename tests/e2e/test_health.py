@@ -56,7 +56,8 @@ class Health(Case):
 
 
 class Stalled(Case):
-    """Each test stops the state thread, and has it run again."""
+    """Each test stops the state thread, and has it run again. The variants of each are in
+    tests/unit/test_stalls.c, where a stall takes no time."""
 
     def ask(self, *requests):
         connection = self.connect()
@@ -91,25 +92,6 @@ class Stalled(Case):
         left = sorted(connection.receive().json()["remaining"] for connection in asked + [late])
         self.assertEqual(left, [4, 5, 6, 7, 8, 9])
 
-    def test_answer_is_the_last_on_its_connection(self):
-        """What is pipelined behind it would need the message that is away."""
-        key = self.key()
-        with stalled(self.daemon):
-            connection = self.ask(request_bytes("GET", "/healthz"),
-                                  request_bytes("GET", f"/allow?key={key}"))
-            responses = connection.receive_all()
-            self.assertEqual(len(responses), 1)
-            self.assert_red(responses[0])
-        self.assertEqual(self.remaining(key), 10)
-
-    def test_pipelined_behind_a_request_that_waits(self):
-        key = self.key()
-        with stalled(self.daemon):
-            connection = self.ask(request_bytes("GET", f"/allow?key={key}"),
-                                  request_bytes("GET", "/healthz"))
-            self.assert_red(self.call("GET", "/healthz"))
-        self.assertEqual([connection.receive().status for _ in range(2)], [200, 200])
-
     def test_clients_that_leave_meanwhile(self):
         """Their messages are away: nothing may be freed or used again before they are back."""
         key, body = self.key(), b'{"requests":[{"key":"x"}],"mode":"each"' + b" " * 8000 + b"}"
@@ -130,23 +112,6 @@ class Stalled(Case):
         self.assertGreaterEqual(self.counters()["allowed"] - allowed, taken)
         for _ in range(50):
             self.assertEqual(self.remaining(key), 10 - taken)
-
-    def test_faults_are_told(self):
-        with stalled(self.daemon):
-            self.assert_red(self.call("GET", "/healthz"))
-            self.assert_problem(self.call("POST", "/healthz"), 405)
-            self.assert_problem(self.call("GET", "/readyz?a=b"), 400)
-
-    def test_idles(self):
-        with stalled(self.daemon):
-            self.assert_red(self.call("GET", "/healthz"))
-            waiting = self.ask(request_bytes("GET", "/allow?key=" + self.key()))
-            before, began = self.daemon.cpu_s(), time.monotonic()
-            while time.monotonic() < began + 2:
-                self.assert_red(self.call("GET", "/healthz"))
-                time.sleep(0.2)
-            self.assertLess(self.daemon.cpu_s() - before, 0.5)
-        self.assertEqual(waiting.receive().status, 200)
 
 
 class Life(unittest.TestCase):

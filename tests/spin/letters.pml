@@ -365,7 +365,7 @@ proctype front(byte self) {
         fi
     :: else -> break
     od;
-    /* bring_home */
+    /* FRONT_CLOSED: await_letters */
 #if BROKEN != LEAVE_BEFORE_HOME
     do
     :: (away & OF_FRONT(self)) != 0 ->

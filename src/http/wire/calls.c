@@ -51,6 +51,8 @@ void on_completed(void *context, struct MHD_Connection *connection, void **clien
         withdraw_letter(http, client);
     client_move(client, CLIENT_IDLE);
     release_request(http, &client->request);
+    if (client->hung_up)
+        heed_hangup(client);
 }
 
 /* ---- replies ---- */

@@ -134,7 +134,18 @@ void http_turn_away(struct http *http, int socket)
  * that edge is past, and the connection would stay until its timeout. Shutting
  * down our side of reading, where nothing more can come, makes a new edge; what
  * has arrived is still read.
+ *
+ * It makes one in http->hangups too, so that this is repeated for as long as libmicrohttpd reads:
+ * until it comes to the end. While it does not read, for a letter is away or a reply is not
+ * taken in, that would be for nothing and without end; it begins again with the next request.
  */
+void heed_hangup(const struct client *client)
+{
+    if (client->state == CLIENT_IDLE || client->state == CLIENT_BEGUN ||
+        client->state == CLIENT_READING)
+        shutdown(client->socket, SHUT_RD);
+}
+
 static void heed_hangups(struct http *http)
 {
     struct epoll_event events[64];
@@ -145,7 +156,7 @@ static void heed_hangups(struct http *http)
         client->has_left |= (events[i].events & (EPOLLHUP | EPOLLERR)) != 0;
         if (client->has_left)
             client_resume(client); /* its handler then ends it */
-        shutdown(client->socket, SHUT_RD);
+        heed_hangup(client);
     }
 }
 

@@ -86,6 +86,9 @@ void client_give_back(struct http *http, struct client *client);
 void on_connection(void *context, struct MHD_Connection *connection, void **client_context,
                    enum MHD_ConnectionNotificationCode code);
 
+/* Has libmicrohttpd hear, if it reads, that the client has sent its last byte. */
+void heed_hangup(const struct client *client);
+
 /* Ends the connection of a client that has taken too long. */
 void end_overdue(void *context, unsigned index);
 

@@ -1,0 +1,149 @@
+#include "daemon/acceptor.h"
+
+#include "base/quantity.h"
+#include "log/log.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+enum { ACCEPTS_A_TURN = 64 };
+
+static uint64_t now_ns(const struct acceptor *acceptor)
+{
+    return clock_now_ns(acceptor->clock);
+}
+
+/* Whether there is room for another connection, which the other front-ends see too. */
+static bool look_for_room(struct acceptor *acceptor)
+{
+    bool has_room = http_has_room(acceptor->http);
+    if (has_room && !acceptor->has_room)
+        atomic_fetch_add(acceptor->with_room, 1);
+    else if (!has_room && acceptor->has_room)
+        atomic_fetch_sub(acceptor->with_room, 1);
+    acceptor->has_room = has_room;
+    return has_room;
+}
+
+/* Each new connection wakes all threads that wait for one, and whoever comes first takes it:
+ * were it one alone (EPOLLEXCLUSIVE), it could be one that has just got full, and leaves it
+ * to others who know of nothing. */
+int acceptor_open(struct acceptor *acceptor)
+{
+    for (unsigned i = 0; i < acceptor->listeners_count; i++) {
+        int socket = acceptor->listeners[i].socket;
+        struct epoll_event event = {.events = EPOLLIN, .data.fd = socket};
+        if (epoll_ctl(acceptor->epoll, EPOLL_CTL_ADD, socket, &event) != 0 && errno != EEXIST)
+            return errno;
+    }
+    look_for_room(acceptor);
+    acceptor->is_open = true;
+    return 0;
+}
+
+void acceptor_release(struct acceptor *acceptor)
+{
+    if (acceptor->has_room)
+        atomic_fetch_sub(acceptor->with_room, 1);
+    acceptor->has_room = false;
+}
+
+/* Stops looking at the listeners; their backlogs hold what comes. */
+static void pause(struct acceptor *acceptor, uint64_t resume_ns)
+{
+    for (unsigned i = 0; acceptor->is_open && i < acceptor->listeners_count; i++)
+        epoll_ctl(acceptor->epoll, EPOLL_CTL_DEL, acceptor->listeners[i].socket, NULL);
+    acceptor->is_open = false;
+    acceptor->resume_ns = resume_ns;
+}
+
+/* The others go by the count: as long as this one is not in it though it has room, they would
+ * turn away whom it could take. */
+void acceptor_look_for_room(struct acceptor *acceptor)
+{
+    if (look_for_room(acceptor) && !acceptor->is_open && now_ns(acceptor) >= acceptor->resume_ns)
+        acceptor_open(acceptor);
+}
+
+/* Errors of accept(2) that will not go away by trying again at once. */
+static bool is_out_of_resources(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+static void pause_for_resources(struct acceptor *acceptor, int error)
+{
+    if (!acceptor->short_of_resources)
+        log_warning("accept: %s; trying again every %d ms", strerror(error), ACCEPTOR_PAUSE_MS);
+    acceptor->short_of_resources = true;
+    pause(acceptor, now_ns(acceptor) + ACCEPTOR_PAUSE_MS * (uint64_t)NS_PER_MS);
+}
+
+/* No front-end has room: the client is told so. */
+static void turn_away(struct acceptor *acceptor, int socket)
+{
+    uint64_t at_ns = now_ns(acceptor);
+    if (at_ns >= acceptor->full_told_ns) {
+        acceptor->full_told_ns = at_ns + ACCEPTOR_FULL_TOLD_MS * (uint64_t)NS_PER_MS;
+        log_warning("no room for more than %u connections on this thread: others get 503",
+                    acceptor->connections_max);
+    }
+    http_turn_away(acceptor->http, socket);
+}
+
+/* Accepts at most so many of what has come in on one listener. */
+static void accept_from(struct acceptor *acceptor, const struct listener *listener, int most)
+{
+    for (int i = 0; i < most; i++) {
+        struct sockaddr_storage peer;
+        socklen_t peer_len = sizeof peer;
+        bool has_room = look_for_room(acceptor);
+        if (!has_room && atomic_load(acceptor->with_room) > 0 && !acceptor->is_ending) {
+            pause(acceptor, 0); /* for the others to take it */
+            return;
+        }
+        int socket = accept4(listener->socket, (struct sockaddr *)&peer, &peer_len,
+                             SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (socket >= 0) {
+            acceptor->short_of_resources = false;
+            if (has_room)
+                http_add(acceptor->http, socket, (struct sockaddr *)&peer, peer_len,
+                         listener->is_admin);
+            else
+                turn_away(acceptor, socket);
+        } else if (is_out_of_resources(errno)) {
+            pause_for_resources(acceptor, errno);
+            return;
+        } else if (errno != EINTR && errno != ECONNABORTED) {
+            return; /* nothing more has come in */
+        }
+    }
+}
+
+bool acceptor_heed(struct acceptor *acceptor, int descriptor)
+{
+    for (unsigned i = 0; i < acceptor->listeners_count; i++)
+        if (acceptor->listeners[i].socket == descriptor) {
+            accept_from(acceptor, &acceptor->listeners[i], ACCEPTS_A_TURN);
+            return true;
+        }
+    return false;
+}
+
+/* A Unix socket still hands out what came in between. Not so with an inherited
+ * socket: what waits there is for the next process. */
+void acceptor_end(struct acceptor *acceptor)
+{
+    acceptor->is_ending = true;
+    for (unsigned i = 0; i < acceptor->listeners_count; i++) {
+        if (acceptor->listeners[i].is_inherited)
+            continue;
+        accept_from(acceptor, &acceptor->listeners[i], INT_MAX);
+        shutdown(acceptor->listeners[i].socket, SHUT_RDWR);
+        accept_from(acceptor, &acceptor->listeners[i], INT_MAX);
+    }
+    pause(acceptor, 0);
+}
