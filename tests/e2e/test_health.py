@@ -9,6 +9,9 @@ from stall import stalled
 
 STALL_S = 1  # after which health is red
 
+# One of its own, wherever this runs.
+STATE_THREAD = "threads: 1\nlimits:\n  - {name: default, burst: 10, rate: 1/s}\n"
+
 
 class Health(Case):
     def test_healthy(self):
@@ -58,6 +61,8 @@ class Health(Case):
 class Stalled(Case):
     """Each test stops the state thread, and has it run again. The variants of each are in
     tests/unit/test_stalls.c, where a stall takes no time."""
+
+    config = STATE_THREAD
 
     def ask(self, *requests):
         connection = self.connect()
@@ -146,7 +151,7 @@ class Life(unittest.TestCase):
 
     def test_ending_when_a_stall_has_passed(self):
         """Told to end while it stands still, it answers everybody once it can, and ends."""
-        with Daemon() as daemon:
+        with Daemon(STATE_THREAD) as daemon:
             with stalled(daemon):
                 with Connection(daemon.address) as waiting, Connection(daemon.address) as health:
                     waiting.send(request_bytes("GET", "/allow?key=a"))

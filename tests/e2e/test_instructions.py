@@ -19,9 +19,8 @@ from harness import PATIENCE_S, TOP, Connection, Daemon, request_bytes
 
 RECORD = TOP / "tests" / "e2e" / "instructions.txt"
 DECISIONS = 4096        # of decisions.c
-TOLERANCE = {"decision": 1.03, "request": 1.05}
-CONFIG = """
-threads: 1
+TOLERANCE = {"decision": 1.03, "request": 1.05, "hosted": 1.05}
+LIMITS = """
 tick: 10s
 max_keys: 1000
 limits:
@@ -115,10 +114,10 @@ class Instructions(unittest.TestCase):
 
     # ---- requests ----
 
-    def run_daemon(self, connections, rounds):
+    def run_daemon(self, threads, connections, rounds):
         """What a daemon takes from start to end, that answers a request of each of these
         connections in each round."""
-        with Daemon(CONFIG, under=[*callgrind.COMMAND, f"--callgrind-out-file={self.out}"]) as daemon:
+        with Daemon(f"threads: {threads}" + LIMITS, under=[*callgrind.COMMAND, f"--callgrind-out-file={self.out}"]) as daemon:
             clients = [Connection(daemon.address) for _ in range(connections)]
             for client in clients:
                 self.addCleanup(client.close)
@@ -132,18 +131,24 @@ class Instructions(unittest.TestCase):
                 client.close()
         return callgrind.instructions(self.out)
 
-    def ask(self, connections, rounds):
+    def ask(self, name, threads, connections, rounds):
         """Counts a request: what so many rounds take more than a few."""
         few = 3
-        before = self.run_daemon(connections, few)
-        count = self.run_daemon(connections, few + rounds) - before
-        self.judge(f"request of {connections}", count / (rounds * connections))
+        before = self.run_daemon(threads, connections, few)
+        count = self.run_daemon(threads, connections, few + rounds) - before
+        self.judge(f"{name} of {connections}", count / (rounds * connections))
 
     def test_a_request_on_one_connection(self):
-        self.ask(1, 1000)
+        self.ask("request", 1, 1, 1000)
 
     def test_a_request_on_one_of_64_connections(self):
-        self.ask(64, 30)
+        self.ask("request", 1, 64, 30)
+
+    def test_a_request_on_one_connection_where_the_decider_is_hosted(self):
+        self.ask("hosted", 0, 1, 1000)
+
+    def test_a_request_on_one_of_64_connections_where_the_decider_is_hosted(self):
+        self.ask("hosted", 0, 64, 30)
 
 
 if __name__ == "__main__":

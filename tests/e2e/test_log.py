@@ -500,7 +500,7 @@ class Events(unittest.TestCase):
 
     def test_a_stall(self):
         """Of the thread that decides: told while it lasts, and when it is over."""
-        daemon = self.start(LIMITS)
+        daemon = self.start("threads: 1\n" + LIMITS)
         with Connection(daemon.address) as connection:
             with stalled(daemon):
                 connection.send(request_bytes("GET", "/allow?key=a"))

@@ -10,8 +10,9 @@ from manager import Manager
 STALLSTATE = os.environ.get("STALLSTATE", "")
 SILENCE_US = 400000
 WATCHDOG = {"WATCHDOG": "1"}
-IDLE = "limits:\n  - {name: default, burst: 10, rate: 1/s}\n"
+IDLE = "threads: 1\nlimits:\n  - {name: default, burst: 10, rate: 1/s}\n"
 TICKING = "tick: 1ms\n" + IDLE
+HOSTED = IDLE.replace("threads: 1", "threads: 0")
 
 
 class Stall(unittest.TestCase):
@@ -19,7 +20,8 @@ class Stall(unittest.TestCase):
         self.manager = Manager()
         self.addCleanup(self.manager.close)
         daemon = Daemon(config, prepare=self.manager.prepare(
-            WATCHDOG_USEC=SILENCE_US, LD_PRELOAD=STALLSTATE))
+            WATCHDOG_USEC=SILENCE_US, LD_PRELOAD=STALLSTATE,
+            STALL_THREAD="front" if config == HOSTED else "state"))
         self.addCleanup(daemon.kill)
         self.assertEqual(self.manager.hear()["READY"], "1")
         self.assertEqual(self.manager.hear(), WATCHDOG)
@@ -34,7 +36,7 @@ class Stall(unittest.TestCase):
         self.assertLessEqual(fed, 2)
 
     def test_it_stops_the_feeding_while_it_lasts(self):
-        for config in (IDLE, TICKING):
+        for config in (IDLE, TICKING, HOSTED):
             with self.subTest(config):
                 daemon = self.start(config)
                 with Connection(daemon.address) as connection:
@@ -51,14 +53,16 @@ class Stall(unittest.TestCase):
 
     def test_in_a_reload(self):
         """The main thread waits for the state thread: that must not look like life."""
-        daemon = self.start(IDLE)
-        self.stall(daemon)
-        daemon.signal(signal.SIGHUP)
-        self.assertEqual(self.manager.hear()["RELOADING"], "1")
-        self.assertTrue(self.manager.hear_silence(2 * SILENCE_US / 1e6))
-        daemon.signal(signal.SIGUSR1)
-        self.assertEqual(self.manager.hear_word()["READY"], "1")
-        self.assertEqual(self.manager.hear(), WATCHDOG)
+        for config in (IDLE, HOSTED):
+            with self.subTest(config):
+                daemon = self.start(config)
+                self.stall(daemon)
+                daemon.signal(signal.SIGHUP)
+                self.assertEqual(self.manager.hear()["RELOADING"], "1")
+                self.assertTrue(self.manager.hear_silence(2 * SILENCE_US / 1e6))
+                daemon.signal(signal.SIGUSR1)
+                self.assertEqual(self.manager.hear_word()["READY"], "1")
+                self.assertEqual(self.manager.hear(), WATCHDOG)
 
     def test_in_a_drain(self):
         daemon = self.start(IDLE)
