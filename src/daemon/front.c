@@ -29,7 +29,9 @@ static uint64_t after_ms(uint64_t since_ns, unsigned ms)
 
 /* ---- waiting ---- */
 
-enum { INBOX = -1 }; /* in place of the descriptor of an inbox: who watches it sees to it */
+/* In place of a descriptor that has done all by waking: that of an inbox, which whoever watches it
+ * sees to, and libmicrohttpd's. */
+enum { WAKES = -1 };
 
 static void heed(struct front *front, int descriptor)
 {
@@ -45,7 +47,7 @@ static void wait_in_epoll(struct front *front, int timeout_ms)
     struct epoll_event events[16];
     int count = epoll_wait(front->epoll, events, sizeof events / sizeof events[0], timeout_ms);
     for (int i = 0; i < count; i++)
-        if (events[i].data.fd != INBOX)
+        if (events[i].data.fd != WAKES)
             heed(front, events[i].data.fd);
 }
 
@@ -105,11 +107,12 @@ static void exchange(struct front *front)
     decider_post(front->decider, &chain);
     if (front->decider->is_hosted)
         decider_turn(front->decider);
-    while (http_is_waited_for(front->http))
+    do
         if (!take_home(front, after_ms(front->asked_ns, FRONT_STALL_MS))) {
             begin_stall(front);
             return;
         }
+    while (http_is_waited_for(front->http));
 }
 
 /* Whether what was counted has waited for a chain to go along with for long enough. */
@@ -290,11 +293,11 @@ static int watch_all(const struct front *front)
     http_descriptors(front->http, descriptors);
     int error = watch(front, front->wake, front->wake);
     for (int i = 0; error == 0 && i < HTTP_DESCRIPTORS; i++)
-        error = watch(front, descriptors[i], descriptors[i]);
+        error = watch(front, descriptors[i], i == HTTP_WAKES ? WAKES : descriptors[i]);
     if (error == 0)
-        error = watch(front, front->home.event, INBOX);
+        error = watch(front, front->home.event, WAKES);
     if (error == 0 && front->decider->is_hosted)
-        error = watch(front, front->decider->inbox.event, INBOX);
+        error = watch(front, front->decider->inbox.event, WAKES);
     return error;
 }
 

@@ -162,7 +162,8 @@ static void pass(struct http *http)
     if (http->host_of != NULL)
         look_at_crowd(http);
     http->now_ns = clock_now_ns(http->clock);
-    deadlines_look(&http->deadlines, http->now_ns, end_overdue, http);
+    if (http->now_ns >= http->deadlines.look_ns)
+        deadlines_look(&http->deadlines, http->now_ns, end_overdue, http);
     MHD_run(http->daemon);
     if (http->leaving.count > 0)
         leaving_run(&http->leaving, http->now_ns);

@@ -53,6 +53,7 @@ void http_free(struct http *http);
 
 /* The descriptors to wait for; when one is readable, call http_heed with it, then http_run. */
 #define HTTP_DESCRIPTORS 3
+#define HTTP_WAKES 0 /* of these: nothing of it is to be heeded, http_run sees to it */
 void http_descriptors(const struct http *http, int descriptors[HTTP_DESCRIPTORS]);
 void http_heed(struct http *http, int descriptor);
 
