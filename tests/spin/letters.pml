@@ -3,25 +3,26 @@
  * decider, on a thread of its own or hosted by a front-end.
  *
  * One statement here is one step of src/actor/inbox.c, src/actor/decider.c, src/daemon/front.c
- * or src/daemon/server.c between which another thread may run. An inbox is the one word that it is there,
- * changed in one step: the letters in it, or that it is empty and its taker sleeps, or that it
- * is empty and its taker waits in epoll; a POSIX semaphore; and an eventfd. In which order letters lie
- * in an inbox does not matter to what is proven, so they are a set. Whether a taker watches for a
- * while before it sleeps changes nothing but the time.
+ * or src/daemon/server.c between which another thread may run. An inbox is the one word that it
+ * is there, changed in one step: the letters in it, or that it is empty and its taker sleeps, or
+ * that it is empty and its taker waits in epoll; a POSIX semaphore; and an eventfd. In which order
+ * letters lie in an inbox does not matter to what is proven, so they are a set. Whether a taker
+ * watches for a while before it sleeps changes nothing but the time.
  *
- * A front-end posts a chain of its report and of a question, which the decider may park; the first
- * one also asks the main thread for a reload. It waits for the report, asleep or, when that is late, in epoll;
- * it may go on while its question is parked, and asks again when that is home. The main thread changes the limits,
+ * A front-end posts a chain of its report and of a question, which the decider may park. It waits
+ * for the report, asleep or, if that is late, in epoll; it may go on while its question is parked,
+ * and asks again once that is home. The first one also asks the main thread for a reload. If it
+ * hosts the decider, it may ask a question in place as well. The main thread changes the limits,
  * which wait for a sweep, answers the reload, and stops all in the order of the data flow.
  *
- * Proven, over every interleaving: nobody waits for ever (a wake-up that is lost would be such a wait),
- * who is woken finds something, each letter comes home exactly once for each time that it was
- * posted, none is posted while it is away, no inbox is touched that its owner has released, and the
- * decider ends last, with nothing parked.
+ * Proven, over every interleaving: nobody waits for ever (a wake-up that is lost would be such a
+ * wait), who is woken finds something, each letter comes home exactly once for each time that it
+ * was posted, none is posted while it is away, no inbox is touched that its owner has released,
+ * and the decider ends last, with nothing parked.
  *
- * FRONTS: one front-end, or two. HOSTED=1: one, which hosts the decider. IDLE=1: no deadline passes and no socket stirs,
- * so that none can hide a lost wake-up. BROKEN=1 to 10 breaks the model where its name says; the
- * proof must fail.
+ * FRONTS: one front-end, or two. HOSTED=1: one, which hosts the decider. IDLE=1: no deadline
+ * passes and no socket stirs, so that none can hide a lost wake-up. BROKEN=1 to 10 breaks the
+ * model where its name says; the proof must fail.
  */
 
 #ifndef HOSTED
@@ -345,6 +346,13 @@ inline exchange(self) {
     is_late = false
 }
 
+/* ask_in_place: of a front-end that hosts the decider; unless the letter is parked it is home then. */
+inline ask_in_place(self) {
+    post(DECIDER, QUESTION(self));
+    turn();
+    take_home(self)
+}
+
 proctype front(byte self) {
     byte found, taken, answered, waited, chain, round;
     bool in_time, is_late, watches_home, watches_decider;
@@ -354,6 +362,12 @@ proctype front(byte self) {
     fi;
     do
     :: round < ROUNDS ->
+#if HOSTED
+        if /* where few ask at once, questions do not wait for a chain */
+        :: (away & QUESTION(self)) == 0 -> ask_in_place(self)
+        :: true
+        fi;
+#endif
         exchange(self);
         round++;
         if /* with letters away, it waits for them, or goes on because a client asks */
