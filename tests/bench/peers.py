@@ -173,9 +173,9 @@ class RedisPeer(servers.Server):
 
 
 class AllowdPeer(HttpPeer):
-    """The daemon itself."""
+    """The daemon itself: on the one core that it is given it hosts the decider, unless it is told otherwise."""
 
-    def __init__(self, run, threads=1, cores=None, unix=None, max_keys=2_000_000):
+    def __init__(self, run, threads="auto", cores=None, unix=None, max_keys=2_000_000):
         """unix: the path of a socket besides."""
         port = servers.free_port()
         self.threads, self.max_keys = threads, max_keys

@@ -58,7 +58,7 @@ def tabulate(run, turns):
 
 
 def handover_us(run):
-    """What a batch takes to the state thread and back, on one core."""
+    """What a chain of letters takes to another thread and back, on one core."""
     return figures.median(
         float(load.run_pinned([os.path.join(run.build, "handover")], [run.server_core], 1))
         for _ in range(run.rounds))
@@ -77,7 +77,7 @@ def tabulate_parts(run, turns):
     run.table("Whose the processor time of a request is, µs", ["", *CONNECTIONS],
               [["the kernel's: an epoll loop", *loop],
                *([f"{name}'s, beyond that", *beyond_loop(name)] for name in peers.ALL if name != "epoll loop"),
-               ["of allowd's, for each batch: the hand-over", *[figures.number(handover_us(run))] * len(CONNECTIONS)]])
+               ["for each chain, where the decider has a thread of its own", *[figures.number(handover_us(run))] * len(CONNECTIONS)]])
 
 
 def of_all(turns, figure, connections):
