@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import pathlib
 import re
 import selectors
 import signal
@@ -627,6 +628,59 @@ class Stopped(Case):
         allowed = [answer.status for answer in answers].count(200)
         self.assertGreaterEqual(allowed, 5)
         self.assertLessEqual(allowed, 5 + 5 * (took + 0.1))
+
+
+LIMITED = "limits: [{name: default, burst: 10, rate: 1/s}]\n"
+
+
+def has_quota():
+    """Whether a control group, of version 2, says how much processor time there is for this test."""
+    groups = re.findall(r"^0::(/.*)$", pathlib.Path("/proc/self/cgroup").read_text(encoding="utf-8"), re.M)
+    mount = pathlib.Path("/sys/fs/cgroup")
+    folders = [folder for group in groups for folder in (mount / group[1:], *(mount / group[1:]).parents)]
+    return any((folder / "cpu.max").exists() and not (folder / "cpu.max").read_text(encoding="ascii").startswith("max")
+               for folder in folders)
+
+
+class Threads(unittest.TestCase):
+    """Where two threads cannot run at once, one serves and decides."""
+
+    @staticmethod
+    def names(config):
+        """The daemon's threads, once it has answered."""
+        with Daemon(config + LIMITED) as daemon:
+            with Connection(daemon.address) as connection:
+                connection.send(request_bytes("GET", "/allow?key=a"))
+                assert connection.receive().status == 200
+            return sorted((task / "comm").read_text(encoding="ascii").strip()
+                          for task in pathlib.Path(f"/proc/{daemon.process.pid}/task").iterdir())
+
+    def on_one_processor(self):
+        processors = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {min(processors)})
+        self.addCleanup(os.sched_setaffinity, 0, processors)
+
+    def test_as_asked(self):
+        self.assertNotIn("state", self.names("threads: 0\n"))
+        self.assertIn("state", self.names("threads: 1\n"))
+        self.assertEqual(self.names("threads: 3\n").count("front"), 3)
+
+    def test_as_asked_on_one_processor(self):
+        self.on_one_processor()
+        self.test_as_asked()
+
+    def test_by_itself_on_one_processor(self):
+        self.on_one_processor()
+        for config in ("", "threads: auto\n"):
+            names = self.names(config)
+            self.assertNotIn("state", names)
+            self.assertEqual(names.count("front"), 1)
+
+    @unittest.skipIf(len(os.sched_getaffinity(0)) == 1 or has_quota(), "it may use one processor only")
+    def test_by_itself_on_several(self):
+        names = self.names("")
+        self.assertIn("state", names)
+        self.assertEqual(names.count("front"), 1)
 
 
 if __name__ == "__main__":
