@@ -245,7 +245,7 @@ static struct letter *answer_group(struct brain *brain, struct letter *letters,
                                    struct chain *answered)
 {
     struct place places[GROUP_MAX];
-    struct letter *last = NULL, *letter = letters;
+    struct letter *last = letters, *letter = letters;
     size_t count = 0;
     for (; letter != NULL && count < GROUP_MAX && is_about_one_key(message_of(letter));
          letter = letter->next, count++) {

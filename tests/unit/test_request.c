@@ -214,6 +214,8 @@ static void a_request_that_finds_no_memory_is_to_be_tried_again(void **state)
     }
     assert_true(parse("GET", "/keys", NULL, NULL));
     request.message.answer.keys->result = KEYS_ENDED;
+    request.message.answer.keys->tracked = 0;
+    request.message.answer.keys->denied_over_ms = 0;
     failing_at(FAILING_ALLOCATION, 1);
     request_reply(&request, &(struct serving){.routes = &route_table});
     assert_true(failing_end());
