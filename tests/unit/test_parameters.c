@@ -4,18 +4,15 @@
  */
 #include "config/config.h"
 #include "config/scalar.h"
+#include "support/source.h"
+#include "support/unit.h"
 
 #include <limits.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#define LENGTH(array) (sizeof(array) / sizeof(array)[0])
 #define TOKEN_FILE "@" /* stands for the path of a file with a token */
 
 static const struct row {
@@ -370,21 +367,6 @@ static void a_word_may_stand_for_a_number(void **state)
 
 /* ---- what users read ---- */
 
-static char *read_source(const char *name)
-{
-    const char *top = getenv("TOP_SRCDIR");
-    char *path = NULL, *text = NULL;
-    size_t room = 0;
-    assert_true(asprintf(&path, "%s/%s", top == NULL ? "." : top, name) > 0);
-    FILE *in = fopen(path, "r");
-    if (in == NULL)
-        fail_msg("%s cannot be read", path);
-    assert_true(getdelim(&text, &room, '\0', in) > 0);
-    fclose(in);
-    free(path);
-    return text;
-}
-
 /* What follows a name between two texts, which must be there. */
 static const char *after(const char *text, const char *before, const char *name, const char *end)
 {
@@ -401,18 +383,33 @@ static const char *after(const char *text, const char *before, const char *name,
 static void the_manual_has_them_in_this_order(void **state)
 {
     (void)state;
-    char *manual = read_source("man/allowd.yaml.5");
+    char *manual = source_read("man/allowd.yaml.5");
     const char *rest = after(manual, "\n.Ss ", "Parameters", "\n");
     for (size_t i = 0; i < LENGTH(rows); i++)
         rest = after(rest, "\n.It Ic ", rows[i].name, " : ");
     free(manual);
 }
 
+/* Its head names what waits for a restart. */
+static void the_example_says_what_waits(void **state)
+{
+    (void)state;
+    char *example = source_read("etc/allowd.yaml");
+    char *head = strstr(example, "a restart"), *end = strstr(head, "\n\n");
+    assert_non_null(end);
+    *end = '\0';
+    for (size_t i = 0; i < config_parameters_count; i++)
+        if (config_parameters[i].effect != PARAMETER_AT_RELOAD &&
+            strstr(head, config_parameters[i].name) == NULL)
+            fail_msg("etc/allowd.yaml does not say that %s waits", config_parameters[i].name);
+    free(example);
+}
+
 /* Set to its default, or commented out. */
 static void the_example_has_each(void **state)
 {
     (void)state;
-    char *example = read_source("etc/allowd.yaml");
+    char *example = source_read("etc/allowd.yaml");
     for (size_t i = 0; i < LENGTH(rows); i++) {
         const char *indent = rows[i].other[0] == ' ' ? "  " : "";
         char *set = NULL, *commented = NULL;
@@ -459,6 +456,7 @@ int main(void)
         cmocka_unit_test(a_word_may_stand_for_a_number),
         cmocka_unit_test(the_manual_has_them_in_this_order),
         cmocka_unit_test(the_example_has_each),
+        cmocka_unit_test(the_example_says_what_waits),
     };
     return cmocka_run_group_tests(tests, open_files, remove_files);
 }

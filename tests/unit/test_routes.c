@@ -1,6 +1,7 @@
 /* Routes: each row of the table says what it should, and all say it alike. */
 #include "http/request.h"
 #include "http/routes/table.h"
+#include "support/source.h"
 #include "support/unit.h"
 
 #include <stdio.h>
@@ -50,6 +51,19 @@ static void those_with_paths_below_come_first(void **state)
     for (unsigned i = 1; i < route_table.count; i++)
         assert_false(route_table.routes[i]->below != NULL &&
                      route_table.routes[i - 1]->below == NULL);
+}
+
+static void readers_are_told_of_each(void **state)
+{
+    (void)state;
+    static const char *const files[] = {"man/allowd-http.7", "README.md"};
+    for (size_t i = 0; i < LENGTH(files); i++) {
+        char *text = source_read(files[i]);
+        for (unsigned j = 0; j < route_table.count; j++)
+            if (strstr(text, route_table.routes[j]->path) == NULL)
+                fail_msg("%s does not tell of %s", files[i], route_table.routes[j]->path);
+        free(text);
+    }
 }
 
 static void whoever_asks_for_another_path_is_told_all(void **state)
@@ -148,6 +162,7 @@ int main(void)
         cmocka_unit_test(a_route_is_found_by_its_path_alone),
         cmocka_unit_test(those_with_paths_below_come_first),
         cmocka_unit_test(whoever_asks_for_another_path_is_told_all),
+        cmocka_unit_test(readers_are_told_of_each),
         cmocka_unit_test(a_route_takes_the_methods_that_it_allows),
         cmocka_unit_test(parameters_have_names_of_their_own),
         cmocka_unit_test(what_a_route_takes_is_told),
