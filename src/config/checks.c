@@ -39,7 +39,7 @@ static bool limit_is_good(const struct raw_config *raw, const char *limit, struc
         return true;
     char shortened[CONFIG_SHORT_MAX];
     faults_add(faults, value.line, value.column,
-               "limit \"%s\" is the name of no limit here; write that of one, or leave it out for "
+               "there is no limit named \"%s\"; name one of the limits, or leave limit out to use "
                "the first that matches the key",
                config_shorten(value.text, shortened));
     return false;

@@ -143,8 +143,8 @@ void config_socket_mode_check(const struct raw_config *raw, struct faults *fault
                    config_shorten(value.text, shortened));
     else if ((mode & 0222) == 0)
         faults_add(faults, value.line, value.column,
-                   "socket_mode \"%s\" lets nobody connect, which takes the right to write; write "
-                   "0600, 0660 or 0666",
+                   "socket_mode \"%s\" lets nobody connect, because that takes write permission; "
+                   "write 0600, 0660 or 0666",
                    value.text);
     else
         config->sockets.mode = mode;
@@ -162,7 +162,7 @@ void config_socket_group_check(const struct raw_config *raw, struct faults *faul
         strlen(value.text) <= SOCKET_GROUP_MAX ? getgrnam(value.text) : NULL;
     if (group == NULL) {
         faults_add(faults, value.line, value.column,
-                   "socket_group \"%s\" is the name of no group here; write that of one, which "
+                   "there is no group named \"%s\" for socket_group; write the name of one that "
                    "getent group lists",
                    config_shorten(value.text, shortened));
         return;

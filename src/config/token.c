@@ -30,7 +30,7 @@ static int open_private(struct placed path, struct faults *faults, bool *is_shar
     } else if (!S_ISREG(status.st_mode)) {
         refuse(faults, path, "is not a regular file; write the path of one", "");
     } else if ((status.st_mode & S_IRWXO) != 0) {
-        refuse(faults, path, "is open to everybody; take that away: chmod o= FILE", "");
+        refuse(faults, path, "can be read by everybody; run: chmod o= FILE", "");
     } else {
         *is_shared = (status.st_mode & S_IRGRP) != 0;
         return file;

@@ -95,7 +95,8 @@ static void begin_stall(struct front *front)
 {
     front->is_stalled = true;
     http_stalled(front->http, front->asked_ns);
-    log_warning("no decision for %d ms: the state thread is held up", FRONT_STALL_MS);
+    log_warning("the state thread has not answered for %d ms; requests are waiting",
+                FRONT_STALL_MS);
 }
 
 /* Posts what was collected, and waits until all of it is home that need not wait. */

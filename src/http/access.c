@@ -101,17 +101,19 @@ static const struct {
     const char *detail, *challenge;
 } verdicts[] = {
     [ACCESS_UNGUARDED] = {403,
-                          "this is served only where the configuration has an admin_listen or an "
-                          "admin_token_file; SIGHUP reloads too",
+                          "this call is refused because neither admin_listen nor admin_token_file "
+                          "is configured; set one of them; SIGHUP reloads too",
                           NULL},
-    [ACCESS_ADMIN_APART] = {403, "this is not served here; ask at an address of admin_listen",
+    [ACCESS_ADMIN_APART] = {403,
+                            "this call is not served at this address; send it to an address of "
+                            "admin_listen",
                             NULL},
     [ACCESS_OTHER_ORIGIN] = {403,
-                             "a web page of another origin may not change anything here; call "
-                             "without Origin and Sec-Fetch-Site, or from a page of this host",
+                             "refused because the request comes from a web page of another "
+                             "origin; a program should send neither Origin nor Sec-Fetch-Site",
                              NULL},
     [ACCESS_NO_TOKEN] = {401,
-                         "this takes the token of admin_token_file; send it once, as "
+                         "this call needs the token of admin_token_file; send it in one header, "
                          "Authorization: Bearer TOKEN",
                          "Bearer realm=\"allowd\""},
     [ACCESS_WRONG_TOKEN] = {401, "the token is not that of admin_token_file",

@@ -312,8 +312,8 @@ static enum batch_json_result tell_error(const json_error_t *error, char *detail
     if (was_refused && !arena.is_spent)
         return BATCH_JSON_NO_MEMORY;
     if (was_refused)
-        refuse(&fault, "the JSON holds more than %d requests can; give 1 to %d requests", LIST_MAX,
-               LIST_MAX);
+        refuse(&fault, "the JSON holds more values than %d requests need; give 1 to %d requests",
+               LIST_MAX, LIST_MAX);
     else if (code == json_error_null_character || code == json_error_null_byte_in_key)
         refuse(&fault,
                "line %d, column %d of the JSON: a string holds the control character \\u0000; "

@@ -32,5 +32,5 @@ const char *fault_text_prefix(enum key_fault fault);
 #define FAULT_NO_SUCH_LIMIT "there is no limit named \"%s\"; GET /status lists the limits"
 
 #define FAULT_CURSOR                                                                               \
-    "cursor is none that this allowd has given; give back that of an answer as it is, or begin "   \
-    "again without one"
+    "this server did not issue this cursor; send the cursor of the last page unchanged, or leave " \
+    "it out to start over"

@@ -38,9 +38,8 @@ static void heed_header(struct request *request, const struct contract *contract
 {
     const struct check *check = find_check(contract, path, &asked.suffix);
     if (check == NULL) {
-        request_refuse(
-            request, 404,
-            "there is no such check; the configuration lists under checks those there are");
+        request_refuse(request, 404,
+                       "there is no check of this name; see checks in the configuration");
         return;
     }
     const struct check_terms *terms = check_terms(check);
@@ -92,8 +91,8 @@ static void reply_missing(struct reply *reply, bool allows, unsigned deny_status
         reply_begin(reply, 200, NULL);
     else
         reply_problem(reply, deny_status,
-                      "the request lacks what the key of this check is made of; see its key in the "
-                      "configuration, and what the proxy passes on");
+                      "the request lacks a part of this check's key; have the proxy pass it on, or "
+                      "change the key in the configuration");
     reply->terse = allows ? TERSE_ALLOWED : TERSE_DENIED;
 }
 
@@ -105,7 +104,7 @@ static void reply(struct request *request, const struct serving *serving)
         reply_missing(&request->reply, request->own.check.missing_allows, deny_status);
     } else if (message->answer.bucket.result == BUCKET_NO_SUCH_LIMIT) {
         request_refuse(request, 503,
-                       "the check's limit is being taken away by a reload; try again");
+                       "a reload is just removing the limit of this check; try again");
         request_reply_fault(request);
     } else {
         reply_bucket(&request->reply, &message->answer.bucket, deny_status, serving->headers);

@@ -98,7 +98,7 @@ static void ask(struct request *request)
     struct keys_question *keys = &request->own.keys.ask;
     if (keys->sort == KEYS_BY_DENIED && request->own.keys.cursor != KEYS_CURSOR_BEGIN) {
         request_refuse(request, 400,
-                       "sort=denied takes no cursor; all that is known is in one answer");
+                       "sort=denied takes no cursor, because one answer holds all; leave it out");
         return;
     }
     struct keys_answer *answer = request_take_room(request, keys_answer_bytes(keys->count));
