@@ -4,7 +4,7 @@
 #include "config/scalar.h"
 #include "config/text.h"
 
-/* Whether the name of a check is one, and not that of an earlier check. */
+/* Whether the name of a check is valid, and no earlier check has it. */
 static bool name_is_good(const struct raw_check *checks, uint32_t index, struct faults *faults)
 {
     if (!scalar_is_usable(checks[index].name))
@@ -29,7 +29,7 @@ static bool name_is_good(const struct raw_check *checks, uint32_t index, struct 
     return true;
 }
 
-/* Whether a check asks for no limit, or for one that is there. */
+/* Whether a check names no limit, or one that exists. */
 static bool limit_is_good(const struct raw_config *raw, const char *limit, struct faults *faults)
 {
     if (!scalar_is_usable(limit))

@@ -12,7 +12,7 @@
 
 enum { FILE_MAX_BYTES = 4096 };
 
-/* A fault of the file that a value names. */
+/* Reports a fault of the file that the value names. */
 static void refuse(struct faults *faults, struct placed path, const char *what, const char *detail)
 {
     char shortened[CONFIG_SHORT_MAX];
@@ -20,7 +20,7 @@ static void refuse(struct faults *faults, struct placed path, const char *what, 
                config_shorten(path.text, shortened), what, detail);
 }
 
-/* -1: reported. */
+/* -1: a fault is reported. */
 static int open_private(struct placed path, struct faults *faults, bool *is_shared)
 {
     struct stat status;

@@ -25,7 +25,7 @@ void access_field(struct access *access, const char *name, size_t name_len, cons
         take(&access->authorization, value, value_len);
 }
 
-/* Whether an Origin is a page's of the host and port that it now calls; "null" has none. */
+/* Whether the page came from the host and port that it now calls. The Origin "null" names none. */
 static bool is_own_origin(const struct access *access)
 {
     static const char separator[] = "://";
@@ -38,7 +38,7 @@ static bool is_own_origin(const struct access *access)
     return len == host->len && strncasecmp(at, host->text, len) == 0;
 }
 
-/* Whether a browser says that its user is behind it ("none"), or a page of ours. */
+/* Whether the browser says that its user ("none") or a page of this origin makes the request. */
 static bool is_own_site(const struct access_value *site)
 {
     return site->count == 1 &&
@@ -47,14 +47,14 @@ static bool is_own_site(const struct access_value *site)
             (site->len == strlen("none") && memcmp(site->text, "none", site->len) == 0));
 }
 
-/* Programs send neither field, browsers the one, the other or both. */
+/* Programs send neither field; a browser sends one of them or both. */
 static bool is_from_elsewhere(const struct access *access)
 {
     return (access->origin.count > 0 && !is_own_origin(access)) ||
            (access->fetch_site.count > 0 && !is_own_site(&access->fetch_site));
 }
 
-/* "Bearer TOKEN", and nothing else. NULL: no token is there. */
+/* The token of "Bearer TOKEN"; NULL if the header holds anything else. */
 static const char *bearer_token(const struct access_value *authorization, size_t *len)
 {
     static const char scheme[] = "Bearer ";

@@ -227,7 +227,8 @@ static void a_request_that_finds_no_memory_is_to_be_tried_again(void **state)
     request_reply(&request, &(struct serving){.routes = &route_table});
     assert_true(failing_end());
     assert_int_equal(request.reply.status, 422);
-    assert_non_null(strstr(request.reply.body, "there is no memory to list the faults, run allowd -t to see them"));
+    assert_non_null(strstr(request.reply.body,
+                           "there is no memory to list the faults, run allowd -t to see them"));
 
     unsigned shortages = 0;
     for (bool failed = true; failed; shortages += failed) {

@@ -1,4 +1,4 @@
-/* /check/NAME: may the request go on that a reverse proxy holds? Of it only the header counts. */
+/* /check/NAME: may the request go on that a reverse proxy holds? Only the header of it counts. */
 #include "ask/answer_json.h"
 #include "base/form.h"
 #include "http/headers.h"
@@ -10,7 +10,7 @@
 
 #define PATH "/check"
 
-/* Until the header has been heeded there is no key. */
+/* Until the header has been read, the key is missing. */
 static void begin(struct request *request)
 {
     request->own.check.deny_status = CHECK_DENY_STATUS_DEFAULT;
@@ -18,7 +18,7 @@ static void begin(struct request *request)
     request->own.check.missing_allows = false;
 }
 
-/* The check that a path names; *suffix: what follows its name. NULL: there is none. */
+/* The check that a path names, or NULL. *suffix: the rest of the path behind its name. */
 static const struct check *find_check(const struct contract *contract, const char *path,
                                       const char **suffix)
 {
@@ -64,7 +64,7 @@ static void ask(struct request *request)
         message->ask.missing_allows = request->own.check.missing_allows;
 }
 
-/* A denial says nothing of the key: a proxy may pass it on to its client. */
+/* A denial does not name the key, because the proxy may pass it on to its client. */
 static void reply_bucket(struct reply *reply, const struct bucket_answer *answer,
                          unsigned deny_status, enum headers_dialect dialect)
 {
@@ -84,7 +84,7 @@ static void reply_bucket(struct reply *reply, const struct bucket_answer *answer
     reply_end_body(reply, &body);
 }
 
-/* To a request that lacks what its check's key is made of. */
+/* Replies to a request that lacks a part of the check's key. */
 static void reply_missing(struct reply *reply, bool allows, unsigned deny_status)
 {
     if (allows)

@@ -1,4 +1,4 @@
-/* POST /reload: read the configuration again. The main thread does, and says how it went. */
+/* POST /reload: the main thread reads the configuration again and says how that went. */
 #include "http/request.h"
 #include "http/routes/table.h"
 #include "http/status.h"
