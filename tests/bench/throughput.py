@@ -58,7 +58,7 @@ def tabulate(run, turns):
 
 
 def handover_us(run):
-    """What a batch takes to the state thread and back, on one core."""
+    """What a chain takes to the state thread and back, on one core."""
     return figures.median(
         float(load.run_pinned([os.path.join(run.build, "handover")], [run.server_core], 1))
         for _ in range(run.rounds))
