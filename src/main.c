@@ -1,5 +1,5 @@
 /*
- * allowd: options, configuration, server.
+ * allowd: reads the options, loads the configuration, runs the server.
  */
 #include "config/config.h"
 #include "daemon/server.h"
@@ -30,7 +30,7 @@ static const char usage[] =
     "See allowd(8), allowd.yaml(5) and allowd-http(7).\n";
 
 struct options {
-    const char *config_path; /* NULL: defaults */
+    const char *config_path; /* NULL: the built-in defaults */
     bool check, print_config;
     int ready_fd;
     uint32_t listen_count;
@@ -115,8 +115,8 @@ static bool parse_options(int argc, char **argv, struct options *options, enum e
     return true;
 }
 
-/* Descriptors 0 to 2 that were closed would be given to sockets, which the log
- * would then write to. */
+/* Opens descriptors 0 to 2 if they are closed. Else they would be given to sockets, and the log
+ * would write to one of those. */
 static void fill_standard_descriptors(void)
 {
     for (int descriptor = open("/dev/null", O_RDWR); descriptor >= 0; descriptor = dup(descriptor))
@@ -126,7 +126,7 @@ static void fill_standard_descriptors(void)
         }
 }
 
-/* Faults begin with their place, so that editors find it; no "allowd:" before it. */
+/* Editors find a fault if its line begins with the place, so "allowd:" does not stand before it. */
 static void print_line(void *context, const char *line)
 {
     (void)context;

@@ -8,15 +8,15 @@
 
 /* ---- answering ---- */
 
-/* Sends home what is answered, of letters that all have the same home. */
+/* Sends answered letters home. All have the same home. */
 static void send_home(const struct chain *answered)
 {
     if (answered->newest != NULL)
         inbox_post(answered->newest->home, answered);
 }
 
-/* Cuts the letters of one home off those that follow; returns those. *messages: how many, but for
- * the front-end's own. */
+/* Cuts off the first letters that have one home in common, and returns the rest. *messages: how
+ * many were cut off, reports not counted. */
 static struct letter *cut_off(struct letter *letters, uint64_t *messages)
 {
     struct letter *last = letters;
@@ -28,8 +28,8 @@ static struct letter *cut_off(struct letter *letters, uint64_t *messages)
     return rest;
 }
 
-/* Answers the letters of one home, which go back in one chain. Where the clock measures, that
- * takes two looks at it, of which the tick needs the first anyway. */
+/* Answers letters that have one home, and sends them there in one chain. To measure the time takes
+ * two looks at the clock; the tick needs the first of them anyway. */
 static void answer_together(struct decider *decider, struct letter *letters, uint64_t messages)
 {
     struct chain answered = {0};
@@ -56,7 +56,7 @@ static void answer(struct decider *decider, struct letter *letters)
     }
 }
 
-/* What has waited goes home one by one: each may have another home. */
+/* Letters that have waited go home one by one, because each may have another home. */
 static void look_again(struct decider *decider)
 {
     struct chain answered = {0};
@@ -68,7 +68,7 @@ static void look_again(struct decider *decider)
     }
 }
 
-/* What a brain with a store must know beside the time. */
+/* Tells a brain that has a store the wall clock, and whether the state file has failed. */
 static void look_after_store(struct decider *decider)
 {
     brain_tell_wall(decider->brain, decider->began_ns, clock_wall_ns(&decider->clock));
@@ -95,7 +95,7 @@ static void tell_news(struct brain *brain)
     log_news(&news);
 }
 
-/* What is posted later than the letters at hand waits for its turn. */
+/* Letters that are posted from now on wait for the next turn. */
 static void take_turn(struct decider *decider, struct letter *newest)
 {
     bring_time_forward(decider);

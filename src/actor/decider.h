@@ -1,17 +1,19 @@
 /*
  * The decider: the actor that owns the brain, its inbox and its tick.
  *
- * It takes letters out of its inbox, has the brain answer them, and sends the answers home. What
- * it answers at once goes home as one chain for each inbox that it came from; what the brain has wait goes home
- * later, by the same way.
+ * It takes letters out of its inbox, has the brain answer them, and sends them home. Letters that
+ * are answered at once go home as one chain, or as several if they have several homes. A letter
+ * that the brain keeps waiting goes home later, in the same way.
  *
- * It runs on a thread of its own, the state thread. Where the process may use one processor only,
- * it is hosted: the front-end's thread runs it in place when it has posted a chain, and looks at its
- * inbox when it waits. The letters, the inbox and the brain are the same.
+ * It has a thread of its own, the state thread. If the process may use one processor only, it is
+ * hosted by the front-end's thread instead: that thread runs it in place whenever it has posted
+ * letters, a chain or a single one, and watches its inbox while it waits. The letters, the inbox
+ * and the brain are the same.
  *
- * Owns the brain. Threads: any may post. decider_ask, _start, _stop and _release are one thread's,
- * the main one's; the others are for whoever takes from the inbox. Blocks: decider_ask until
- * it is answered; decider_run until the stop. Errors: errno values from decider_init and _start only.
+ * Owns the brain. Threads: any may call decider_post; the main thread calls decider_ask, _start,
+ * _stop and _release; whoever takes from the inbox calls the others. Blocks: decider_ask and _stop
+ * until they are answered; decider_run until the stop. Errors: errno values, from decider_init and
+ * _start only.
  */
 #pragma once
 
@@ -25,45 +27,46 @@ struct decider {
     struct brain *brain;
     struct clock clock;
     struct inbox inbox;
-    uint64_t began_ns; /* to answer what is at hand */
-    unsigned failures; /* of the state file, that the brain knows of */
-    bool is_stopped;   /* STOP is answered */
+    uint64_t began_ns; /* when it began to answer the letters at hand */
+    unsigned failures; /* failures of the state file that the brain knows of */
+    bool is_stopped;   /* it has answered STOP */
     bool is_hosted;
-    bool has_taker; /* a thread takes from the inbox; known to the main thread */
+    bool has_taker; /* a thread takes from the inbox; read by the main thread only */
     pthread_t thread;
 };
 
-/* 0, or an errno value and nothing is owned. The brain is the decider's on success, and still the
- * caller's on failure. */
+/* 0: the decider owns the brain from now on. An errno value: the brain is still the caller's, and
+ * there is nothing to release. */
 int decider_init(struct decider *decider, struct brain *brain, struct clock clock, bool is_hosted);
 
-/* Starts its own thread, unless it is hosted. */
+/* Starts its thread. If it is hosted, does nothing. */
 int decider_start(struct decider *decider);
 
-/* Of one that is hosted: a thread now takes from the inbox, until STOP is answered. */
+/* Says that it is hosted and that a thread now takes from its inbox, until STOP is answered. */
 void decider_is_taken_care_of(struct decider *decider);
 
-/* Hands over a chain; the letters come home by themselves. From any thread. */
+/* Posts a chain; each letter comes home to its inbox. Any thread. */
 void decider_post(struct decider *decider, const struct chain *chain);
 
-/* Asks one thing and waits for the answer, at `home`. */
+/* Asks one thing, and waits until the message is in `home`. If no thread takes from the inbox yet,
+ * it runs the decider itself. */
 void decider_ask(struct decider *decider, struct inbox *home, struct message *message);
 
-/* Has all answered that is in the inbox, and the thread, if it has one, end. Whoever else asks must
- * have stopped asking. Whoever hosts it goes home by itself. `home`: as for decider_ask. */
+/* Has everything answered that is in the inbox, then ends the state thread. The host of a hosted
+ * decider ends by itself. Nobody else may ask any more. `home`: as for decider_ask. */
 void decider_stop(struct decider *decider, struct inbox *home);
 
-/* Frees the brain, once nobody takes from the inbox any more. */
+/* Frees the brain. Nobody may take from the inbox any more. */
 void decider_release(struct decider *decider);
 
 /* ---- for whoever takes from the inbox ---- */
 
-/* Answers what is in the inbox, without waiting; and brings time forward. */
+/* Brings time forward, and answers what is in the inbox. Does not wait. */
 void decider_turn(struct decider *decider);
 
-/* When the next turn is due though nobody posts, by the decider's clock: 0 for at once,
- * BRAIN_NEVER for never. */
+/* When the next turn is due even if nobody posts, by the decider's clock. 0: now; BRAIN_NEVER:
+ * never. */
 uint64_t decider_due_ns(const struct decider *decider);
 
-/* Turn after turn, until STOP is answered. */
+/* Takes turn after turn, and waits in between, until STOP is answered. */
 void decider_run(struct decider *decider);

@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The marks: the taker sleeps, or waits in epoll, or is about to. They are never looked into. */
+/* The marks: the taker sleeps, or waits in epoll, or is about to. They are addresses only. */
 static struct letter asleep, watching;
 
 int inbox_init(struct inbox *inbox, bool has_event)
@@ -37,8 +37,9 @@ static bool is_mark(const struct letter *letter)
     return letter == &asleep || letter == &watching;
 }
 
-/* After the one step that puts the letters in, the inbox may be gone with its taker. It is touched
- * again only if a mark was found there, for then the taker waits for just that wake-up. */
+/* As soon as the letters are in, the taker may take them and free the inbox. So the inbox is
+ * touched again only if a mark was found there: then the taker waits for the wake-up that follows.
+ * */
 void inbox_post(struct inbox *inbox, const struct chain *chain)
 {
     struct letter *before = atomic_load_explicit(&inbox->newest, memory_order_relaxed);
@@ -88,14 +89,14 @@ static bool put_mark(struct inbox *inbox, struct letter *mark)
     return atomic_compare_exchange_strong(&inbox->newest, &nothing, mark);
 }
 
-/* Takes the mark away again; false: a sender has found it, and its wake-up is on its way. */
+/* Removes the mark. false: a sender has found it already, and its wake-up is on its way. */
 static bool take_mark(struct inbox *inbox, struct letter *mark)
 {
     return atomic_compare_exchange_strong(&inbox->newest, &mark, NULL);
 }
 
 /* Marks the inbox asleep; this fails if a letter came in. A sender who finds the mark posts exactly
- * one wake-up. If the deadline passes but a sender has already found the mark, its wake-up is taken. */
+ * one wake-up. If we time out but a sender has already found the mark, we take its wake-up. */
 static void sleep_until_filled(struct inbox *inbox, uint64_t deadline_ns)
 {
     if (!put_mark(inbox, &asleep) || is_woken(inbox, deadline_ns) || take_mark(inbox, &asleep))
@@ -119,7 +120,7 @@ bool inbox_watch(struct inbox *inbox)
     return put_mark(inbox, &watching);
 }
 
-/* If a sender has found the mark, its wake-up is taken, be it there or on its way. */
+/* If a sender has found the mark, waits for its wake-up and takes it. */
 void inbox_unwatch(struct inbox *inbox)
 {
     eventfd_t ignored;

@@ -1,5 +1,5 @@
 /*
- * News in the log: a line for each kind of what the brain tells unasked.
+ * News in the log: writes one line for each kind of news that the brain has.
  *
  * Owns nothing. Any thread. Never blocks. Never fails.
  */

@@ -2,7 +2,7 @@
 
 #include "base/processors.h"
 
-enum { LOOKS_A_TIME = 16 }; /* between two looks at the clock */
+enum { LOOKS_A_TIME = 16 }; /* calls of has_come between two looks at the clock */
 
 void patience_init(struct patience *patience, const struct clock *clock)
 {

@@ -1,10 +1,10 @@
 /*
- * Reloads: what the main thread answers when a front-end asks it to read the configuration again.
+ * Reloads: what the main thread answers if a front-end asks it to read the configuration again.
  *
- * The question is a letter like any other (MESSAGE_RELOAD), in the main thread's inbox instead of the
- * decider's: a file takes longer to load than a turn, so nothing waits for it but its client.
+ * The question is a letter like any other (MESSAGE_RELOAD), but in the main thread's inbox, not the
+ * decider's. To load a file takes longer than a turn, and so only the client that asked waits.
  *
- * A report owns its faults. One thread at a time. Never blocks. Errors: as each function says.
+ * A report owns its faults. Threads: one at a time. Never blocks. Errors: as each function says.
  */
 #pragma once
 
@@ -13,10 +13,10 @@
 
 enum reload_outcome {
     RELOAD_IN_FORCE,
-    RELOAD_FAULTY,    /* the file is; all stays as it was */
-    RELOAD_NO_FILE,   /* there is none to be read again */
-    RELOAD_NO_MEMORY, /* all stays as it was */
-    RELOAD_DRAINING,  /* allowd is about to end, and reads nothing any more */
+    RELOAD_FAULTY,    /* the file has faults; nothing was changed */
+    RELOAD_NO_FILE,   /* allowd was started without a configuration file */
+    RELOAD_NO_MEMORY, /* nothing was changed */
+    RELOAD_DRAINING,  /* allowd is about to end, and reloads nothing any more */
 };
 
 struct reload_fault {
@@ -24,17 +24,17 @@ struct reload_fault {
     char *text;
 };
 
-/* How a reload went. All zeros: it has no faults. */
+/* How a reload went. If all zeros, it holds no faults. */
 struct reload_report {
     enum reload_outcome outcome;
-    uint32_t limits;     /* in force, if it is IN_FORCE */
-    size_t faults_found; /* of FAULTY */
-    size_t faults_count; /* of which these are here */
+    uint32_t limits;     /* if RELOAD_IN_FORCE: how many are in force */
+    size_t faults_found; /* if RELOAD_FAULTY */
+    size_t faults_count; /* how many of them are in `faults` */
     struct reload_fault *faults;
 };
 
-/* Adds a fault, or only counts it if there is no memory. */
+/* Adds a fault. If there is no memory, only counts it. */
 void reload_report_add(struct reload_report *report, size_t line, size_t column, const char *text);
 
-/* Frees its faults; it is all zeros then. */
+/* Frees its faults. It is all zeros then. */
 void reload_report_release(struct reload_report *report);

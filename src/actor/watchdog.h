@@ -1,11 +1,14 @@
 /*
- * The watchdog: lets the service manager know that the state thread gets on, and nothing else.
+ * The watchdog: tells the service manager that the decider answers, and knows it by an answer only.
  *
- * It asks the state thread a question, and the next time it looks the answer is
- * there or it is not. Nothing is fed but an answer, and each answer once.
+ * It posts a question into the decider's inbox, and the next time it looks, the answer is in its
+ * own inbox or it is not. So each WATCHDOG=1 means that since the one before it the decider has
+ * taken a letter out of its inbox and sent it home, as it does for each decision. (A counter driven
+ * by a timer would go on while the inbox is stuck.) It looks WATCHDOG_LOOKS times in the silence
+ * that the manager bears, and never waits. tests/e2e/test_stall.py stalls the decider.
  *
- * Owns its question. Threads: one, which must not be the state thread. Never
- * blocks. Errors: an errno value from watchdog_init only.
+ * Owns its question and its inbox. Threads: one, which must not run the decider. Never blocks.
+ * Errors: an errno value, from watchdog_init only.
  */
 #pragma once
 
@@ -15,12 +18,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Of the silence that the manager bears, how much passes from one look to the next. */
+/* How often it looks in the longest silence that the manager bears. */
 #define WATCHDOG_LOOKS 4
 
 struct watchdog {
     struct inbox *inbox; /* the decider's */
-    uint64_t every_ns;   /* 0: nobody watches */
+    uint64_t every_ns;   /* from one look to the next; 0: there is no watchdog */
     uint64_t due_ns;
     bool is_asked;
     struct inbox home;
@@ -28,14 +31,15 @@ struct watchdog {
     struct daemon_answer answer;
 };
 
-/* silence_ns: the longest that the manager bears; 0: nobody watches. */
+/* silence_ns: the longest silence that the manager bears; 0: there is no watchdog. */
 int watchdog_init(struct watchdog *watchdog, struct inbox *inbox, uint64_t silence_ns,
                   uint64_t now_ns);
 
-/* Once the state thread has ended, or was never asked. */
+/* Call it once the decider has stopped, or if it was never asked. */
 void watchdog_release(struct watchdog *watchdog);
 
-/* Looks and asks, if it is time. true: the state thread has answered since the last look. */
+/* If it is time: looks for the answer, and asks again. true: the decider has answered since the
+ * last look. */
 bool watchdog_look(struct watchdog *watchdog, uint64_t now_ns);
 
 /* Milliseconds until the next look is due; -1: never. */

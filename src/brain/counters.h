@@ -1,12 +1,12 @@
 /*
  * Counters: the one table of what is counted and measured, and of where it is told.
  *
- * From its rows come the struct that the state thread counts in, what the front-ends count
- * (tally.h), the counters in /status, the families in /metrics, both in this order, and what the
- * log hears of at most once a minute (news.h). So a new metric is a row here, and an increment.
+ * From its rows come the struct that the brain counts in, the struct that the front-ends count in
+ * (tally.h), the counters in /status and the families in /metrics, both in this order, and what is
+ * logged at most once a minute (news.h). So a new metric is a row here and an increment.
  *
- * Owns nothing. Counting is the increment of a plain number, by the one thread that it belongs
- * to. Never blocks. Never fails.
+ * Owns nothing. Threads: each number is plain and belongs to one thread, which increments it. Never
+ * blocks. Never fails.
  */
 #pragma once
 
@@ -16,23 +16,24 @@
 /* The rows, of five sorts:
  *
  *   STATE(field, IN_STATUS or NOT_IN_STATUS, metric...)
- *       the state thread counts it, in struct brain_counters
+ *       the brain counts it, in struct brain_counters
  *   TOLD(field, IN_STATUS or NOT_IN_STATUS, line, metric...)
- *       the same, and the log hears of it: WARNING or INFO(what comes before the number, what
- *       follows a 1, what follows any other, the end of the line)
+ *       the same, and the log tells it: WARNING or INFO(the text before the number, the text after
+ *       a 1, the text after any other number, the end of the line)
  *   FRONT(field, metric...)
  *       each front-end counts it, in struct tally; struct meters has the sum
  *   READ(name, expression, metric...)
- *       it is looked up when somebody asks, in `answer`, a struct metrics_answer, or in `process`,
- *       a struct process; left out if it is PROCESS_UNKNOWN
+ *       it is looked up when somebody asks, in `answer` (struct metrics_answer) or in `process`
+ *       (struct process); it is left out if it is PROCESS_UNKNOWN
  *   OWN(name, metric...)
  *       print_NAME in http/reply_metrics.c writes the samples
  *
- * The metric is NO_METRIC; FAMILY(name, kind, help), which begins a family; or SAME_FAMILY, for
- * one sample more. LABEL(name, value) and IN_NANOSECONDS, told in seconds, may follow. */
+ * The metric is NO_METRIC; or FAMILY(name, kind, help), which begins a family; or SAME_FAMILY,
+ * which adds a sample to it. LABEL(name, value) may follow, and IN_NANOSECONDS, which is told in
+ * seconds. */
 #define COUNTERS(STATE, TOLD, FRONT, READ, OWN)                                                    \
-    STATE(allowed, IN_STATUS, NO_METRIC)  /* ALLOW answered yes, looks included */                 \
-    STATE(denied, IN_STATUS, NO_METRIC)   /* ALLOW answered no */                                  \
+    STATE(allowed, IN_STATUS, NO_METRIC)  /* ALLOW told yes, with 0 tokens too */                  \
+    STATE(denied, IN_STATUS, NO_METRIC)   /* ALLOW told no */                                      \
     STATE(resets, IN_STATUS, NO_METRIC)   /* RESET */                                              \
     STATE(refunds, IN_STATUS, NO_METRIC)  /* REFUND */                                             \
     STATE(statuses, IN_STATUS, NO_METRIC) /* STATUS */                                             \
@@ -51,8 +52,8 @@
     FRONT(overdue, /* connections ended for taking too long */                                     \
           SAME_FAMILY, LABEL("reason", "slow"))                                                    \
     OWN(decision_ns, FAMILY("allowd_decision_duration_seconds", HISTOGRAM,                         \
-                            "Time the state thread takes for a decision: that of a batch, shared " \
-                            "out evenly."))                                                        \
+                            "Time the state thread takes for a decision; those made together "     \
+                            "share it evenly."))                                                   \
     OWN(batch_size, FAMILY("allowd_batch_size", HISTOGRAM,                                         \
                            "Messages that reached the state thread together."))                    \
     READ(keys, answer->daemon.keys, FAMILY("allowd_keys", GAUGE, "Keys tracked now."))             \
@@ -137,14 +138,14 @@
 #define TOLD_COUNTERS(X) COUNTERS(COUNTERS_NONE, X, COUNTERS_NONE, COUNTERS_NONE, COUNTERS_NONE)
 #define FRONT_COUNTERS(X) COUNTERS(COUNTERS_NONE, COUNTERS_NONE, X, COUNTERS_NONE, COUNTERS_NONE)
 
-/* What the state thread counts, since its start. */
+/* What the brain has counted since the start. */
 struct brain_counters {
 #define X(field, ...) uint64_t field;
     BRAIN_COUNTERS(X)
 #undef X
 };
 
-/* ---- what is counted with each message but ALLOW, whose counters are those of decide.c ---- */
+/* ---- what each message counts; what ALLOW counts is in decide.c ---- */
 
 static inline void counters_reset(struct brain_counters *counters)
 {

@@ -2,7 +2,7 @@
  * Keys: which keys are tracked and how they stand, and which are denied most.
  *
  * One list of keys takes many messages. Each looks at a piece of the table that takes no longer
- * than an ordinary batch, adds to the same answer, and leaves a cursor for the next one. So
+ * than an ordinary chain, adds to the same answer, and leaves a cursor for the next one. So
  * decisions go on in between. Nothing in the answer is borrowed, for a reload may come between
  * two messages.
  *

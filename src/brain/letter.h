@@ -1,13 +1,12 @@
 /*
- * Letters: how a question travels to the one who answers it, and how the answer comes home.
+ * Letters: how a question travels to whoever answers it, and how the answer comes home.
  *
- * A letter is the first member of whatever is asked, a message or a reload. It is at one place
- * at a time: with its asker, on its way in an inbox (actor/inbox.h), or with the one who
- * answers. The asker names the inbox that it goes home to, and may touch nothing of it until it
- * is there again. Letters travel in chains: what is asked together, or answered together, costs
- * one step of the inbox.
+ * A letter is the first member of every message. It is at one place at a time: with its asker, in
+ * an inbox (actor/inbox.h), or with whoever answers. The asker names the inbox that it comes home
+ * to, and must not touch the message until it is there. Letters travel in chains: to post a chain
+ * is one atomic step, however many letters it has.
  *
- * Owns nothing. A letter and a chain belong to one thread at a time. Never blocks. Never fails.
+ * Owns nothing. Threads: a letter and a chain belong to one at a time. Never blocks. Never fails.
  */
 #pragma once
 
@@ -16,14 +15,14 @@
 struct inbox;
 
 struct letter {
-    struct letter *next; /* behind it in a chain or an inbox */
-    struct inbox *home;  /* where it goes once it is answered */
+    struct letter *next; /* the one behind it, in a chain or an inbox: posted before it */
+    struct inbox *home;  /* the inbox that it goes to once it is answered */
 };
 
-/* Letters that are about to travel together. All zeros: there are none. */
+/* Letters that will travel together. All zeros: there are none. */
 struct chain {
     struct letter *newest; /* linked to those before it */
-    struct letter *oldest; /* of no meaning while there are none */
+    struct letter *oldest; /* not used while there are none */
 };
 
 static inline void chain_add(struct chain *chain, struct letter *letter)
@@ -34,7 +33,7 @@ static inline void chain_add(struct chain *chain, struct letter *letter)
     chain->newest = letter;
 }
 
-/* Adds letters that are linked, whose order is of no meaning any more: they are answered. */
+/* Adds answered letters that are linked from `first` to `last`; their order does not matter. */
 static inline void chain_add_run(struct chain *chain, struct letter *first, struct letter *last)
 {
     last->next = chain->newest;
@@ -43,7 +42,7 @@ static inline void chain_add_run(struct chain *chain, struct letter *first, stru
     chain->newest = first;
 }
 
-/* Adds a letter that is to be answered before those that are there. */
+/* Adds a letter that will be answered before those that are there. */
 static inline void chain_add_first(struct chain *chain, struct letter *letter)
 {
     letter->next = NULL;
@@ -54,7 +53,7 @@ static inline void chain_add_first(struct chain *chain, struct letter *letter)
     chain->oldest = letter;
 }
 
-/* Takes out a letter that is in the chain. This looks at those that were added after it. */
+/* Takes a letter out of the chain. It goes through the letters that were added after it. */
 static inline void chain_remove(struct chain *chain, struct letter *letter)
 {
     struct letter *after = NULL, *at = chain->newest;
@@ -68,7 +67,7 @@ static inline void chain_remove(struct chain *chain, struct letter *letter)
         chain->oldest = after;
 }
 
-/* Turns letters that are linked newest first round; the oldest. */
+/* Reverses letters that are linked newest first. Returns the oldest, which is then the first. */
 static inline struct letter *letters_oldest_first(struct letter *newest)
 {
     struct letter *oldest = NULL;

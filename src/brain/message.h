@@ -1,8 +1,10 @@
 /*
  * Messages: everything that can be asked of the brain, and what it answers.
  *
- * A message is a letter: whoever asks fills it in and posts it, and it comes home with the
- * answer in place. The asker owns it throughout, and must not touch it while it is away.
+ * A message begins with a letter: the asker fills it in and posts it, and it comes home with the
+ * answer in place. The asker owns it throughout, but must not touch it while it is away.
+ *
+ * Threads: one at a time, by where the letter is. Never blocks. Never fails.
  */
 #pragma once
 
@@ -20,22 +22,22 @@ enum message_kind {
     MESSAGE_RESET,         /* make this key's buckets full */
     MESSAGE_REFUND,        /* give tokens back to this key */
     MESSAGE_STATUS,        /* how full are this key's buckets? */
-    MESSAGE_EACH,          /* a list: ALLOW each, on its own */
-    MESSAGE_ALL,           /* a list: ALLOW all of it, or none */
-    MESSAGE_LIST,          /* a list: STATUS of each */
-    MESSAGE_MISSING,       /* a check found no key: nothing but count it */
-    MESSAGE_DAEMON,        /* how is the whole? */
+    MESSAGE_EACH,          /* a list: ALLOW for each key on its own */
+    MESSAGE_ALL,           /* a list: ALLOW for all keys, or for none */
+    MESSAGE_LIST,          /* a list: STATUS of each key */
+    MESSAGE_MISSING,       /* a check found no key: only count it */
+    MESSAGE_DAEMON,        /* how is the daemon? */
     MESSAGE_METRICS,       /* the same, with all that is measured */
     MESSAGE_KEYS,          /* which keys are tracked, or denied most? */
-    MESSAGE_RELOAD_FAILED, /* a reload changed nothing: nothing but count it */
+    MESSAGE_RELOAD_FAILED, /* a reload changed nothing: only count it */
     MESSAGE_STATE_LOST,    /* the state will not outlive the process: see brain_lose_state */
-    MESSAGE_TALLY,         /* a front-end's own: what it has counted; answered at once */
-    MESSAGE_RELOAD,        /* read the configuration again: of the main thread, not of the brain */
-    MESSAGE_LIMITS,        /* from now on decide by these limits; it may have to wait for room */
-    MESSAGE_STOP,          /* the last message: the state thread ends */
+    MESSAGE_TALLY,         /* the report of a front-end: what it has counted; answered at once */
+    MESSAGE_RELOAD,        /* read the configuration again: the main thread answers it */
+    MESSAGE_LIMITS,        /* decide by these limits from now on; it may have to wait for room */
+    MESSAGE_STOP,          /* the last message: the decider stops */
 };
 
-/* About one key under one limit. The strings are borrowed until the answer. */
+/* A question about one key under one limit. The strings are borrowed until it is answered. */
 struct bucket_question {
     const char *key; /* checked by key_check, NUL-terminated */
     size_t key_len;
@@ -45,53 +47,52 @@ struct bucket_question {
 };
 
 enum bucket_result {
-    BUCKET_ALLOWED,       /* the tokens were taken; of the others: done */
-    BUCKET_DENIED,        /* nothing was taken; there is a time when it will succeed */
-    BUCKET_EXCEEDS_BURST, /* nothing was taken; it never will */
-    BUCKET_TABLE_FULL,    /* denied: no room for another key (when_full: deny) */
-    BUCKET_UNCOUNTED,     /* allowed, nothing was taken: no room (when_full: allow) */
+    BUCKET_ALLOWED,       /* the tokens were taken; of RESET, REFUND and STATUS: it is done */
+    BUCKET_DENIED,        /* nothing was taken; it will succeed after retry_after_ms */
+    BUCKET_EXCEEDS_BURST, /* nothing was taken; it never succeeds, because the burst is too small */
+    BUCKET_TABLE_FULL,    /* denied: the table has no room for the key (when_full: deny) */
+    BUCKET_UNCOUNTED,     /* allowed, nothing was taken: no room for the key (when_full: allow) */
     BUCKET_ALWAYS,        /* allowed, nothing was taken: an override never limits the key */
     BUCKET_NEVER,         /* denied: an override always denies the key */
     BUCKET_HELD_BACK,     /* of ALL: this one could have been allowed, but another could not */
-    BUCKET_NO_SUCH_LIMIT, /* nothing was done, the rest of the answer is unset */
+    BUCKET_NO_SUCH_LIMIT, /* nothing was done, and the rest of the answer is not set */
 };
 
 #define RETRY_NEVER UINT64_MAX
 
-/* One of a limit's buckets, as the answer leaves it. */
+/* One bucket of the key, after the question was answered. */
 struct bucket_state {
     uint64_t remaining_tokens; /* whole tokens in it now */
-    uint64_t next_token_ms;    /* until one token more is there; RETRY_NEVER; 0: it is full */
+    uint64_t next_token_ms;    /* until it holds one token more; 0: it is full; or RETRY_NEVER */
     uint64_t full_after_ms;    /* until it is full */
     bool violated;             /* it did not hold what was asked for */
 };
 
-/* What is borrowed here lives as long as these limits: see `limits` of struct message. */
+/* The pointers are borrowed from the limits: see `limits` of struct message. */
 struct bucket_answer {
     enum bucket_result result;
-    const struct limit *limit;         /* which decided */
-    const struct override *override;   /* which held for the key, or NULL */
-    const struct allowance *allowance; /* the buckets: the override's, or the limit's */
-    uint64_t remaining_tokens;         /* the fewest of all buckets */
-    /* until this very request would succeed; RETRY_NEVER; 0 if it did */
-    uint64_t retry_after_ms;
-    uint64_t full_after_ms;                   /* until all are full */
-    bool active;                              /* not all are full */
-    struct sample sample;                     /* if it denies: whether the log is to show it */
+    const struct limit *limit;         /* the limit that decided */
+    const struct override *override;   /* the override in force for the key, or NULL */
+    const struct allowance *allowance; /* the buckets of the override, or of the limit */
+    uint64_t remaining_tokens;         /* in the bucket that holds fewest */
+    uint64_t retry_after_ms; /* until the same request would succeed; 0: it did; or RETRY_NEVER */
+    uint64_t full_after_ms;  /* until all are full */
+    bool active;             /* not all are full */
+    struct sample sample;    /* if denied: whether to log it */
     struct bucket_state buckets[BUCKETS_MAX]; /* allowance->count of them */
 };
 
-/* Whether the answer is yes, a limit on trial aside. */
+/* Whether the result is yes, as if no limit were on trial. */
 bool bucket_result_allows(enum bucket_result result);
 
-/* Whether the caller is told yes, but of ALL: a limit on trial allows whatever it decided. */
+/* Whether the caller is told yes: a limit on trial allows whatever it decided. Not for ALL. */
 bool bucket_answer_allows(const struct bucket_answer *answer);
 
-/* Whether the answer to ALLOW, of whichever kind, is no, or is why all of a list is
- * refused: not what is on trial, nor what was only held back. */
+/* Whether this answer, to ALLOW or to one key of EACH or ALL, is a denial. It is not if the limit
+ * is on trial, or if the key was only held back because another key of ALL was denied. */
 bool bucket_answer_denies(const struct bucket_answer *answer);
 
-/* One of a list. */
+/* One key of a list. */
 struct bucket_call {
     struct bucket_question ask;
     struct bucket_answer answer;
@@ -99,66 +100,66 @@ struct bucket_call {
 
 #define LIST_MAX 1000
 
-/* Of EACH, ALL and LIST: the asker's. */
+/* The question of EACH, ALL and LIST. The calls belong to the asker. */
 struct list_question {
     struct bucket_call *calls;
     uint32_t count; /* 1 to LIST_MAX */
 };
 
-/* To EACH, ALL and LIST, beside those of the calls. If some call names no limit
- * there is, nothing was done at all. */
+/* The answer to EACH, ALL and LIST, beside the answers of the calls. If a call names a limit that
+ * does not exist, nothing was done at all. */
 struct list_answer {
-    uint32_t no_such_limit;  /* the first such call's index, or `count` */
+    uint32_t no_such_limit;  /* the index of the first such call, or `count` */
     bool allowed;            /* of ALL */
-    uint64_t retry_after_ms; /* of ALL: until all of it would succeed; RETRY_NEVER; 0 if it did */
+    uint64_t retry_after_ms; /* of ALL: until all would succeed; 0: it did; or RETRY_NEVER */
 };
 
 /* What happens to a key that the table has no room for. */
 enum when_full { WHEN_FULL_EVICT, WHEN_FULL_DENY, WHEN_FULL_ALLOW };
 #define WHEN_FULL_COUNT 3
-extern const char *const when_full_names[WHEN_FULL_COUNT]; /* as the configuration has them */
+extern const char *const when_full_names[WHEN_FULL_COUNT]; /* as the configuration names them */
 
-/* To DAEMON. */
+/* The answer to DAEMON. */
 struct daemon_answer {
     uint64_t uptime_ms;
     uint32_t keys, max_keys;
     enum when_full when_full;
     const struct limits *limits; /* see `limits` of struct message */
     struct brain_counters counters;
-    /* why the state will not outlive the process though it should, or NULL */
-    const char *lost_state;
+    const char
+        *lost_state; /* why the state will not outlive the process though it should, or NULL */
 };
 
-/* Of LIMITS. */
+/* The question of LIMITS. */
 struct limits_question {
     struct limits *limits; /* the brain takes a reference of its own */
     enum when_full when_full;
-    int64_t date_s; /* Unix time: overrides that have ended by then do not hold */
+    int64_t date_s; /* Unix time: overrides that have ended by then are not in force */
 };
 
-/* To LIMITS. */
-enum limits_result { LIMITS_IN_FORCE, LIMITS_NO_MEMORY /* the ones before stay */ };
+/* The answer to LIMITS. */
+enum limits_result { LIMITS_IN_FORCE, LIMITS_NO_MEMORY /* the old limits stay in force */ };
 
 struct message {
     struct letter letter;
     enum message_kind kind;
-    /* A reference to the limits that its answer points into, or NULL. TALLY holds one for all
-     * that comes home with it, so that one comparison serves a whole chain; a message that had to wait
-     * comes home later, and holds its own. Whoever asked gives it up: see message_hold. */
+    /* A reference to the limits that its answer points into, or NULL. The report (TALLY) holds one
+     * for all letters that come home with it, so one comparison serves the whole chain. A message
+     * that had to wait comes home later and holds its own. The asker releases it: message_hold. */
     struct limits *limits;
     union {
         struct bucket_question bucket;
         struct list_question list;
-        bool missing_allows;              /* of MISSING: what the check then does */
-        const struct keys_question *keys; /* of KEYS: the asker's, see keys.h */
-        const char *lost_state;           /* of STATE_LOST: why; outlives the brain */
-        const struct tally *tally;        /* of TALLY: the asker's */
+        bool missing_allows;              /* of MISSING: whether the check allows then */
+        const struct keys_question *keys; /* of KEYS; owned by the asker, see keys.h */
+        const char *lost_state;           /* of STATE_LOST: the reason; must outlive the brain */
+        const struct tally *tally;        /* of TALLY; owned by the asker */
         struct limits_question limits;
     } ask;
     union {
         struct bucket_answer bucket;
         struct list_answer list;
-        struct daemon_answer *daemon;   /* of DAEMON: the asker's, filled in by the brain */
+        struct daemon_answer *daemon;   /* of DAEMON; owned by the asker, filled in by the brain */
         struct metrics_answer *metrics; /* of METRICS, likewise: see meters.h */
         struct keys_answer *keys;       /* of KEYS, likewise: see keys.h */
         struct reload_report *reload;   /* of RELOAD, likewise: see actor/reload.h */
@@ -166,11 +167,11 @@ struct message {
     } answer;
 };
 
-/* The message that a letter is the first member of. */
+/* The message that begins with this letter. */
 static inline struct message *message_of(struct letter *letter)
 {
     return (struct message *)letter;
 }
 
-/* Lets a message hold these limits (NULL: none) in place of those that it held before. */
+/* Has a message hold a reference to these limits (NULL: to none), and release what it held. */
 void message_hold(struct message *message, struct limits *limits);

@@ -67,7 +67,7 @@ void meters_took(struct meters *meters, uint64_t decisions, uint64_t took_ns)
     histogram_add(&meters->decision_ns, &meters_decision_bounds_ns, took_ns, decisions);
 }
 
-/* ---- the peak: two windows, so that a value is known for one at least ---- */
+/* ---- the peak: of two windows, so that each value counts for a whole one at least ---- */
 
 static const uint64_t window_ns = (uint64_t)METERS_PEAK_S * NS_PER_S;
 

@@ -1,8 +1,8 @@
 /*
- * Meters: what the state thread counts and measures besides deciding, for those who watch it.
+ * Meters: what the brain measures and counts by limit, route and time, for those who watch allowd.
  *
- * Plain numbers, all zeros at first: a copy of them is a snapshot of one moment. What is
- * merely counted is in counters.h, with the names that all of it goes by.
+ * They are plain numbers, all zeros at first, so a copy is a snapshot of one moment. Simple
+ * counters, and the names of all metrics, are in counters.h.
  *
  * Owns nothing. One thread, the brain's. Never blocks. Never fails.
  */
@@ -13,13 +13,13 @@
 #include "brain/tally.h"
 #include "table/table.h"
 
-/* What became of a question whether a key may go on; each is one of these. */
+/* The results of ALLOW, as /metrics counts them. Each decision has exactly one. */
 #define DECISIONS(X)                                                                               \
     X(ALLOWED, "allowed") /* the tokens were taken, or none were asked for */                      \
     X(DENIED, "denied")                                                                            \
-    X(SHADOW_DENIED, "shadow_denied") /* allowed, for the limit is on trial */                     \
-    X(UNCOUNTED, "uncounted")         /* allowed, for the table has no room (when_full: allow) */  \
-    X(TABLE_FULL, "table_full")       /* denied, for the table has no room (when_full: deny) */
+    X(SHADOW_DENIED, "shadow_denied") /* allowed, as the limit is on trial */                      \
+    X(UNCOUNTED, "uncounted")         /* allowed, because the table is full (when_full: allow) */  \
+    X(TABLE_FULL, "table_full")       /* denied, because the table is full (when_full: deny) */
 
 enum decision {
 #define X(name, label) DECISION_##name,
@@ -30,7 +30,7 @@ enum decision {
 
 extern const char *const decision_names[DECISION_COUNT];
 
-/* The greatest of the values of the last one to two METERS_PEAK_S seconds. */
+/* The greatest value of the last METERS_PEAK_S seconds, or of up to twice as many. */
 #define METERS_PEAK_S 60
 struct meters_peak {
     uint64_t began_ns; /* when `greatest` began */
@@ -43,43 +43,42 @@ struct meters {
 #define X(field, ...) int64_t field;                /* of all front-ends */
     FRONT_COUNTERS(X)
 #undef X
-    struct histogram batch_size;  /* messages */
+    struct histogram batch_size;  /* how many messages were answered together */
     struct histogram decision_ns; /* see meters_took */
     struct meters_peak tick_lag_ns;
     bool last_reload_failed;
-    /* Unix time: of the start, and of the last limits put into force */
-    int64_t started_s, reloaded_s;
+    int64_t started_s, reloaded_s; /* Unix time of the start, and since when the limits hold */
 };
 
 extern const struct histogram_bounds meters_batch_bounds, meters_decision_bounds_ns;
 
-/* Counts an answer to ALLOW, which is told as yes or as no. */
+/* Counts an answer to ALLOW. allowed: the caller is told yes. */
 void meters_decided(struct meters *meters, uint32_t limit, enum bucket_result result, bool allowed);
 
-/* Limits are put into force in place of others (NULL: none): what was counted of a
- * limit is that of the limit of the same name from now on. */
+/* `next` takes the place of `prior` (NULL: there was none). A limit goes on with the counts of the
+ * limit of the same name. */
 void meters_carry(struct meters *meters, const struct limits *prior, const struct limits *next);
 
-/* Adds up what a front-end has counted. */
+/* Adds what a front-end has counted. */
 void meters_take(struct meters *meters, const struct tally *tally);
 
-/* A batch of so many messages has come. */
+/* So many messages have come together: see batch_size. */
 void meters_batch(struct meters *meters, uint64_t messages);
 
-/* So many decisions were made together in so long: each is taken to have had the
- * same share of the time. */
+/* So many decisions took so long together. The time is shared out evenly among them. */
 void meters_took(struct meters *meters, uint64_t decisions, uint64_t took_ns);
 
-/* A tick came so long after it was due. */
+/* A tick came late_ns after it was due. */
 void meters_tick_late(struct meters *meters, uint64_t now_ns, uint64_t late_ns);
 uint64_t meters_peak(const struct meters_peak *peak, uint64_t now_ns);
 
-/* To METRICS. What is borrowed lives as long as the batch's limits. */
+/* The answer to METRICS. It borrows from the limits that its message, or the report of the same
+ * chain, holds. */
 struct metrics_answer {
     struct daemon_answer daemon;
     uint64_t ticks;
     uint64_t tick_lag_ns;    /* see meters_peak */
-    uint64_t log_lines_lost; /* the asker's to fill in */
+    uint64_t log_lines_lost; /* filled in by the asker */
     struct table_damage damage;
     struct meters meters;
 };

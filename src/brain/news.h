@@ -1,9 +1,8 @@
 /*
- * News: what happens in the brain that somebody should hear of, though nobody asked.
+ * News: what the log should hear of, counted by the brain, which does not log.
  *
- * The state thread has no log. What it has counted since it was last told goes along
- * with the next batch of a front-end, of each kind at most once a minute, and that
- * front-end logs it.
+ * After each turn the decider takes the news and logs it (actor/news_line.h). Each kind is news at
+ * most once in NEWS_PERIOD_S seconds; what is counted meanwhile is told together then.
  *
  * Owns nothing. One thread, the brain's. Never blocks. Never fails.
  */
@@ -13,7 +12,7 @@
 
 #define NEWS_PERIOD_S 60
 
-/* The counters that are TOLD. */
+/* One kind for each TOLD counter: see counters.h. */
 enum news_kind {
 #define X(field, ...) NEWS_##field,
     TOLD_COUNTERS(X)
@@ -21,19 +20,19 @@ enum news_kind {
         NEWS_KINDS,
 };
 
-/* How many of each kind since the last time that it was news; all zeros: there are none. */
+/* How many of each kind there were since that kind was last told. All zeros: there is no news. */
 struct news {
     uint64_t count[NEWS_KINDS];
 };
 
-/* What has been told; all zeros at first. */
+/* What has been told. All zeros at first. */
 struct news_told {
     uint64_t total; /* of all kinds that have been told */
     uint64_t count[NEWS_KINDS];
-    uint64_t due_ns[NEWS_KINDS]; /* until when more of the kind is not news */
+    uint64_t due_ns[NEWS_KINDS]; /* when this kind may be told again */
 };
 
-/* Whether something was counted that has not been told. Here, for it is asked with every chain. */
+/* Whether something is counted that has not been told. Inline, because it is called each turn. */
 static inline bool news_may_be(const struct news_told *told, const struct brain_counters *counters)
 {
 #define X(field, ...) +counters->field
@@ -41,6 +40,6 @@ static inline bool news_may_be(const struct news_told *told, const struct brain_
 #undef X
 }
 
-/* What is news now; it is told. */
+/* Returns what is news now, and remembers it as told. */
 struct news news_take(struct news_told *told, const struct brain_counters *counters,
                       uint64_t now_ns);

@@ -1,11 +1,13 @@
 /*
- * Tallies: what a front-end thread has counted by itself and not told yet.
+ * Tallies: what a front-end has counted and not yet told.
  *
- * Each front-end counts its own requests and connections; a tally goes over to the
- * state thread beside a batch, is added up there, and comes back to be cleared. So
- * what is counted is shared by no two threads, and nothing is counted twice or lost.
+ * Each front-end counts its own requests and connections. Its report letter (MESSAGE_TALLY) takes
+ * the tally along with each chain; the brain adds it up, and the tally comes home to be cleared.
+ * Meanwhile the front-end counts in a second one. If there is no chain, the report goes by itself
+ * after a second (FRONT_TELL_MS), so an idle front-end sleeps. No two threads share a number, and
+ * nothing is counted twice or lost.
  *
- * Owns its numbers. One thread at a time. Never blocks. Never fails.
+ * Owns its numbers. Threads: one at a time. Never blocks. Never fails.
  */
 #pragma once
 
@@ -29,13 +31,13 @@ struct tally {
     uint32_t cells[TALLY_CELLS]; /* requests, by route and status: see tally_cell */
 };
 
-/* The cell of a route's number and a status. */
+/* The cell for the number of a route and a status. */
 static inline uint32_t tally_cell(unsigned route, unsigned status)
 {
     return route * TALLY_STATUSES + status - TALLY_STATUS_MIN;
 }
 
-/* Counts a request that was replied to. */
+/* Counts a request that has got its reply. */
 static inline void tally_request(struct tally *tally, unsigned route, unsigned status)
 {
     uint32_t cell = tally_cell(route, status);

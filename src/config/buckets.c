@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-/* Whether burst, rate and tick work together, as far as they are known. */
+/* Whether burst, rate and tick fit together. Those that are faulty (0) are not checked. */
 static bool check_credit(const struct bucket_terms *bucket, const char *raw_burst, uint64_t tick_ms,
                          struct faults *faults)
 {
@@ -23,7 +23,7 @@ static bool check_credit(const struct bucket_terms *bucket, const char *raw_burs
     return false;
 }
 
-/* Reads a bucket, but for its name. */
+/* Reads the burst and rate of a bucket. */
 static bool check_bucket(const char *raw_burst, const char *raw_rate, uint64_t tick_ms,
                          struct faults *faults, struct bucket_terms *bucket)
 {
@@ -32,7 +32,7 @@ static bool check_bucket(const char *raw_burst, const char *raw_rate, uint64_t t
     return check_credit(bucket, raw_burst, tick_ms, faults);
 }
 
-/* Whether the name of a bucket is one, and not that of an earlier one in its list. */
+/* Whether the name of a bucket is valid, and no earlier bucket of its list has it. */
 static bool check_name(const struct raw_bucket *list, uint32_t index, struct faults *faults)
 {
     if (!scalar_is_usable(list[index].name))
@@ -73,7 +73,7 @@ static uint32_t check_list(const struct raw_terms *raw, uint64_t tick_ms, struct
     return is_good ? raw->buckets_count : 0;
 }
 
-/* Reports what stands beside a list of buckets. */
+/* Reports burst or rate if it stands beside a list of buckets. */
 static bool refuse_beside(const struct raw_terms *raw, const char *name, const char *scalar,
                           const char *takes, struct faults *faults)
 {
@@ -84,7 +84,7 @@ static bool refuse_beside(const struct raw_terms *raw, const char *name, const c
     return true;
 }
 
-/* Reports what there is too little of for a single bucket. */
+/* Reports that burst, rate or both are missing. */
 static void refuse_missing(const struct raw_terms *raw, const char *takes, struct faults *faults)
 {
     bool lacks_burst = raw->burst == NULL && !mapping_lacks(raw->place, "burst");

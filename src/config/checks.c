@@ -4,7 +4,7 @@
 #include "config/scalar.h"
 #include "config/text.h"
 
-/* Whether the name of a check is one, and not that of an earlier check. */
+/* Whether the name of a check is valid, and no earlier check has it. */
 static bool name_is_good(const struct raw_check *checks, uint32_t index, struct faults *faults)
 {
     if (!scalar_is_usable(checks[index].name))
@@ -29,7 +29,7 @@ static bool name_is_good(const struct raw_check *checks, uint32_t index, struct 
     return true;
 }
 
-/* Whether a check asks for no limit, or for one that is there. */
+/* Whether a check names no limit, or one that exists. */
 static bool limit_is_good(const struct raw_config *raw, const char *limit, struct faults *faults)
 {
     if (!scalar_is_usable(limit))
@@ -39,7 +39,7 @@ static bool limit_is_good(const struct raw_config *raw, const char *limit, struc
         return true;
     char shortened[CONFIG_SHORT_MAX];
     faults_add(faults, value.line, value.column,
-               "limit \"%s\" is the name of no limit here; write that of one, or leave it out for "
+               "there is no limit named \"%s\"; name one of the limits, or leave limit out to use "
                "the first that matches the key",
                config_shorten(value.text, shortened));
     return false;

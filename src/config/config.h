@@ -1,8 +1,8 @@
 /*
  * The configuration: what a YAML file says, checked, with the defaults filled in.
  *
- * Owns what it loaded until config_release. One thread. Blocks on reading a
- * file. Errors: every fault of a file at once, as struct faults.
+ * Owns what it loaded until config_release. One thread. Blocks while it reads a file. Errors: all
+ * faults of a file at once, in struct faults.
  */
 #pragma once
 
@@ -32,31 +32,31 @@ struct config {
 #undef VALUE
 #undef NOTHING
     struct log_settings log;
-    struct rate denials; /* that the log shows; of 0 tokens: none */
+    struct rate denials; /* how many the log shows; if of 0 tokens, none */
 
-    /* What has functions of its own there. */
+    /* Parameters that have functions of their own there. */
     uint32_t listen_count; /* 1 to CONFIG_LISTEN_MAX */
     struct address listen[CONFIG_LISTEN_MAX];
     bool listen_is_given;        /* not the default */
-    bool listen_is_fixed;        /* by the command line: what files say of it does not count */
+    bool listen_is_fixed;        /* the command line sets it, and files are ignored */
     uint32_t admin_listen_count; /* 0 to CONFIG_LISTEN_MAX */
     struct address admin_listen[CONFIG_LISTEN_MAX];
-    struct socket_access sockets;               /* of all Unix sockets among them */
+    struct socket_access sockets;               /* who may reach the Unix sockets */
     char admin_token_file[CONFIG_PATH_MAX + 1]; /* empty: none */
     bool admin_token_is_shared;                 /* its group can read it */
     struct secret admin_token;
-    char state[CONFIG_PATH_MAX + 1]; /* where the state outlives the process; empty: nowhere */
+    char state[CONFIG_PATH_MAX + 1]; /* path of the state file; empty: none */
 
-    /* Made of all these. */
+    /* Made from all of these. */
     struct limits *limits;     /* a reference of its own */
     struct contract *contract; /* a reference of its own */
 };
 
-/* Reads and checks a file, or takes the built-in defaults if path is NULL.
- * false: *config is untouched and *faults, which must be empty before, says why. */
+/* Reads and checks a file; if path is NULL, takes the built-in defaults. *faults must be empty.
+ * false: *config is untouched, and *faults says why. */
 bool config_load(const char *path, struct config *config, struct faults *faults);
 
 void config_release(struct config *config);
 
-/* Writes the whole configuration, defaults included, as YAML that loads to the same. */
+/* Writes the whole configuration, defaults included, as YAML. Loaded again, it is the same. */
 void config_print(const struct config *config, FILE *out);

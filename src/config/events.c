@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-/* No valid file comes near; libyaml's time grows with the square of the depth. */
+/* No valid file is nearly so deep, and libyaml's time grows with the square of the depth. */
 #define NESTING_MAX 100
 
 bool events_init(struct events *events, const char *bytes, size_t len, struct faults *faults)
@@ -34,7 +34,8 @@ static void report_problem(const yaml_parser_t *parser, struct faults *faults)
         faults_add(faults, EVENTS_AT(parser->problem_mark), "not valid YAML: %s", parser->problem);
 }
 
-/* Anchors, aliases and tags give a value another meaning than the one it is read with. */
+/* Anchors, aliases and tags would change the meaning of a value, and the checks do not know them.
+ * */
 static void check_properties(const yaml_event_t *event, struct faults *faults)
 {
     const yaml_char_t *anchor = NULL, *tag = NULL;
@@ -74,7 +75,7 @@ bool events_next(struct events *events)
     return false;
 }
 
-/* How many levels further in the next event is. */
+/* By how many levels the event changes the depth. */
 static int depth_change(const yaml_event_t *event)
 {
     switch ((int)event->type) {

@@ -1,11 +1,11 @@
 /*
  * The YAML events of a configuration, one after the other, as libyaml finds them.
  *
- * What no configuration may have wherever it stands is reported here: a syntax
- * error, an anchor, an alias, a tag, nesting too deep.
+ * It reports what is forbidden everywhere in a configuration: a syntax error, an anchor, an alias,
+ * a tag, or nesting that is too deep.
  *
- * Owns the parser and the current event; the bytes must outlive it. Any
- * thread. Never blocks. Errors: faults, and no more events.
+ * Owns the parser and the current event; the bytes must outlive it. Any thread. Never blocks.
+ * Errors: faults; after one that cannot be passed over, there are no more events.
  */
 #pragma once
 
@@ -17,26 +17,27 @@
 
 struct events {
     yaml_parser_t parser;
-    yaml_event_t event; /* the current one */
+    yaml_event_t event; /* the current event */
     struct faults *faults;
     bool is_stopped; /* the rest of the file cannot be read */
 };
 
-/* The line and column of a mark, as faults count them: from 1. */
+/* The line and the column of a mark, counted from 1 as in faults. */
 #define EVENTS_AT(mark) (mark).line + 1, (mark).column + 1
 
-/* Begins before the first event, which is that of the stream. false: reported. */
+/* Makes the parser. The first events_next moves to the start of the stream. false: a fault is
+ * reported. */
 bool events_init(struct events *events, const char *bytes, size_t len, struct faults *faults);
 void events_release(struct events *events);
 
-/* Moves on to the next event; false: there is none. */
+/* Moves to the next event. false: there is none. */
 bool events_next(struct events *events);
 
-/* Moves on to the last event of the node that begins with the current one.
- * false: the node is too deep, which is reported, and the end. */
+/* Moves to the last event of the node that begins with the current one. false: the node is nested
+ * too deep or broken, which is reported, and there are no more events. */
 bool events_skip(struct events *events);
 
-/* Whether a value is left empty, or is one of YAML's words for that. */
+/* Whether a value is empty, or is one of YAML's words for null. */
 bool event_is_empty(const yaml_event_t *event);
 
 bool event_has_nul(const yaml_event_t *scalar);

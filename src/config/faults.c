@@ -22,7 +22,7 @@ static size_t control_size(const char *text)
     return lead == 0xc2 && next >= 0x80 && next <= 0x9f ? 2 : 0;
 }
 
-/* Copies a text, each control character as \xNN of its code point. */
+/* Copies a text and writes each control character as \xNN, by its code point. */
 static void show_controls(const char *text, char shown[SHOWN_MAX])
 {
     while (*text != '\0') {
@@ -60,7 +60,7 @@ static bool comes_before(const struct fault *a, const struct fault *b)
     return a->line != b->line ? a->line < b->line : a->column < b->column;
 }
 
-/* By insertion, which keeps the order of faults at one place: there are at most FAULTS_MAX. */
+/* Insertion sort: it keeps the order of faults that have the same place, and there are few. */
 void faults_sort(struct faults *faults)
 {
     for (size_t i = 1; i < faults->kept; i++) {

@@ -33,7 +33,7 @@ int config_file_open(const char *path, struct stat *status)
     return -1;
 }
 
-/* -1: reported. */
+/* -1: a fault is reported. */
 static int open_regular(const char *path, struct faults *faults)
 {
     struct stat status;
@@ -72,7 +72,7 @@ char *config_file_read(const char *path, size_t *len, struct faults *faults)
     if (fd < 0)
         return NULL;
 
-    /* One byte more than allowed tells a file that is too long, whatever fstat said of it. */
+    /* One byte more than allowed: if it is filled, the file is too long, whatever fstat said. */
     char *bytes = malloc(CONFIG_FILE_MAX + 1);
     ssize_t got = bytes == NULL ? 0 : config_file_fill(fd, bytes, CONFIG_FILE_MAX + 1);
     if (bytes == NULL)

@@ -1,8 +1,8 @@
 /*
- * Files that the configuration is in, read whole before anything looks at them.
+ * Files: reads a file of the configuration whole, before anything looks at its bytes.
  *
- * The caller owns the bytes. Any thread. Blocks on the disk, and on nothing
- * else: a FIFO, a device or a directory is refused. Errors: faults.
+ * The caller owns the bytes. Any thread. Blocks on the disk only, because a FIFO, a device or a
+ * directory is refused. Errors: faults.
  */
 #pragma once
 
@@ -12,12 +12,12 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
-/* Opens without waiting for a FIFO's writer, and tells what it is. The caller closes
- * it; -1 and errno: it failed. */
+/* Opens a file and tells what it is; if it is a FIFO, does not wait for a writer. The caller closes
+ * the descriptor. -1 and errno: it failed. */
 int config_file_open(const char *path, struct stat *status);
 
-/* Reads up to the end or until `room` bytes are full; -1 and errno: it failed. */
+/* Reads to the end, or until `room` bytes are full. -1 and errno: it failed. */
 ssize_t config_file_fill(int fd, char *bytes, size_t room);
 
-/* At most CONFIG_FILE_MAX bytes in memory to be freed; NULL: *faults says why not. */
+/* Reads at most CONFIG_FILE_MAX bytes; the caller frees them. NULL: *faults says why. */
 char *config_file_read(const char *path, size_t *len, struct faults *faults);

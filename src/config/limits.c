@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What is read, and what comes of it. */
+/* The state of the reading. */
 struct reading {
     const struct raw_config *raw;
     struct faults *faults;
@@ -20,7 +20,7 @@ struct reading {
     struct limits *limits;
 };
 
-/* Whether the name of a limit is one, and not that of an earlier limit. */
+/* Whether the name of a limit is valid, and no earlier limit has it. */
 static bool check_name(const struct reading *reading, uint32_t index)
 {
     const struct raw_limit *limits = reading->raw->limits;
@@ -46,7 +46,7 @@ static bool check_name(const struct reading *reading, uint32_t index)
     return true;
 }
 
-/* Whether a limit is without a glob, or has one that a key can match. */
+/* Whether a limit has no glob, or one that a key can match. */
 static bool check_match(const struct reading *reading, const struct raw_limit *limit)
 {
     if (!scalar_is_usable(limit->match))
@@ -70,7 +70,7 @@ static bool check_match(const struct reading *reading, const struct raw_limit *l
     return scalar_check_glob(reading->faults, "match", match);
 }
 
-/* How many overrides of a limit there is room for; the first beyond is reported. */
+/* How many overrides of a limit there is room for. The first one beyond is reported. */
 static uint32_t admit_overrides(struct reading *reading, const struct raw_limit *limit)
 {
     uint32_t count = limit->overrides_count, before = reading->overrides_seen;
@@ -119,7 +119,7 @@ bool config_limits_may_name(const struct raw_config *raw, const char *name)
     return raw->limits_count == 0 && strcmp(name, LIMIT_DEFAULT_NAME) == 0;
 }
 
-/* Reports a file without a default limit. */
+/* Reports that the file has no default limit. */
 static void check_default(const struct reading *reading)
 {
     if (config_limits_may_name(reading->raw, LIMIT_DEFAULT_NAME))
@@ -132,7 +132,7 @@ static void check_default(const struct reading *reading)
 
 void config_limits_check(const struct raw_config *raw, struct faults *faults, struct config *config)
 {
-    /* At the longest tick this refills its burst and no more, so that it goes with any tick. */
+    /* In the longest tick it refills its burst and no more, so it fits any tick. */
     static const struct limit_terms fallback = {
         .name = LIMIT_DEFAULT_NAME,
         .buckets_count = 1,

@@ -1,5 +1,5 @@
 /*
- * The limits of a configuration: what each may have, and which must be there.
+ * The limits of a configuration: reads and checks them, and sees that there is a default one.
  *
  * Owns nothing. One thread. Never blocks. Errors: faults, each at its place.
  */
@@ -10,11 +10,12 @@
 
 #include <stdbool.h>
 
-/* Makes the limits, of the tick and the denials to show that are known already, with the default
- * one if there are none in the file; NULL: no memory, reported. With faults some are missing. */
+/* Makes config->limits; tick and denials must have been read before. If the file has no limits,
+ * makes the default one. NULL: there is no memory, which is reported. If there are faults, some
+ * limits are missing. */
 void config_limits_check(const struct raw_config *raw, struct faults *faults,
                          struct config *config);
 void config_limits_print(const struct config *config, FILE *out);
 
-/* Whether a limit has this name, or may have it: one whose own is missing or faulty. */
+/* Whether a limit has this name, or may have it because its own name is missing or faulty. */
 bool config_limits_may_name(const struct raw_config *raw, const char *name);

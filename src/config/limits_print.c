@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* `lead` is what stands in front of each name: its indent. */
+/* `lead` stands before each name, as its indent. */
 static void print_bucket(const struct bucket_terms *bucket, const char *lead, FILE *out)
 {
     char rate[QUANTITY_TEXT_MAX];

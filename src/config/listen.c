@@ -8,7 +8,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
-/* Port 0 stands for another free port each time. */
+/* Two addresses of port 0 are never equal: each gets another free port. */
 static bool is_any_port(const struct address *address)
 {
     if (address->socket.ss_family == AF_INET)
@@ -26,7 +26,7 @@ static bool is_listed(const struct address *listed, uint32_t count, const struct
     return false;
 }
 
-/* Adds an address to one of the lists of `config`, in none of which it may be yet. */
+/* Adds an address to one of the lists of `config`. It may not be in any of them yet. */
 static void check_address(const char *raw, struct faults *faults, const struct config *config,
                           struct address *list, uint32_t *count)
 {
@@ -53,8 +53,8 @@ void config_listen_check(const struct raw_config *raw, struct faults *faults, st
         check_address(raw->listen[i], faults, config, config->listen, &config->listen_count);
 }
 
-/* The default of listen: comes after what the file has, so that it is the one told as listed
- * already. */
+/* Adds the default of listen. It comes after the addresses of the file, so that if one is there
+ * twice, the default is the one that is reported. */
 static void listen_by_default(struct faults *faults, struct config *config)
 {
     check_address("0:0 " CONFIG_DEFAULT_LISTEN, faults, config, config->listen,
@@ -143,8 +143,8 @@ void config_socket_mode_check(const struct raw_config *raw, struct faults *fault
                    config_shorten(value.text, shortened));
     else if ((mode & 0222) == 0)
         faults_add(faults, value.line, value.column,
-                   "socket_mode \"%s\" lets nobody connect, which takes the right to write; write "
-                   "0600, 0660 or 0666",
+                   "socket_mode \"%s\" lets nobody connect, because that takes write permission; "
+                   "write 0600, 0660 or 0666",
                    value.text);
     else
         config->sockets.mode = mode;
@@ -162,7 +162,7 @@ void config_socket_group_check(const struct raw_config *raw, struct faults *faul
         strlen(value.text) <= SOCKET_GROUP_MAX ? getgrnam(value.text) : NULL;
     if (group == NULL) {
         faults_add(faults, value.line, value.column,
-                   "socket_group \"%s\" is the name of no group here; write that of one, which "
+                   "there is no group named \"%s\" for socket_group; write the name of one that "
                    "getent group lists",
                    config_shorten(value.text, shortened));
         return;

@@ -1,15 +1,14 @@
 /*
- * Where a configuration listens, and who may reach the Unix sockets there.
+ * Listen: where a configuration listens, and who may reach its Unix sockets.
  *
- * Owns nothing. One thread. Blocks on the system's group database, where a group
- * is named. Errors: faults.
+ * Owns nothing. One thread. If a group is named, blocks on the group database. Errors: faults.
  */
 #pragma once
 
 #include "config/config.h"
 #include "config/schema.h"
 
-/* Listen before admin_listen, which fills in the default of listen as well. */
+/* Check listen first: the check of admin_listen also fills in the default of listen. */
 void config_listen_check(const struct raw_config *raw, struct faults *faults,
                          struct config *config);
 void config_admin_listen_check(const struct raw_config *raw, struct faults *faults,

@@ -10,7 +10,7 @@
 
 static const char takes[] = "an override takes burst and rate, or buckets, or action";
 
-/* Whether the key of an override is one, or a glob that a key can match. */
+/* Whether the key of an override is a valid key, or a glob that a key can match. */
 static bool check_key(const char *raw, struct faults *faults)
 {
     if (!scalar_is_usable(raw))
@@ -27,7 +27,7 @@ static bool check_key(const char *raw, struct faults *faults)
     return scalar_check_glob(faults, "key", key);
 }
 
-/* Reads what an override puts in place of the limit's own buckets. */
+/* Reads what an override has in place of the buckets of its limit. */
 static bool check_terms(const struct raw_override *raw, uint64_t tick_ms, struct faults *faults,
                         struct override_terms *terms)
 {
@@ -61,7 +61,7 @@ static bool check_override(const struct raw_override *raw, uint64_t tick_ms, str
     return check_terms(raw, tick_ms, faults, terms) && has_key;
 }
 
-/* By text, then in the order of the file. */
+/* Compares by text, then by the order in the file. */
 static int by_text(const void *a, const void *b)
 {
     const struct placed *one = a, *other = b;
@@ -73,7 +73,7 @@ static int by_text(const void *a, const void *b)
     return order;
 }
 
-/* Reports keys that are there twice. Sorted, for there can be OVERRIDES_MAX of them. */
+/* Reports keys that are there twice. It sorts them, because there can be OVERRIDES_MAX. */
 static bool check_keys_differ(const struct raw_limit *raw, uint32_t count, struct faults *faults)
 {
     struct placed *keys = calloc(count, sizeof *keys);

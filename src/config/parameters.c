@@ -59,7 +59,7 @@ const size_t config_parameters_count = sizeof config_parameters / sizeof config_
 #undef LIST
 #undef GROUP
 
-/* All values but rates are read and written as uint32_t. */
+/* Every value is read and written as uint32_t, except rates. */
 #define VALUE(parameter, type, ...)                                                                \
     static_assert(sizeof(type) == sizeof(uint32_t) || sizeof(type) == sizeof(struct rate),         \
                   #parameter " has a type that a value can have");

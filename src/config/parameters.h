@@ -1,12 +1,11 @@
 /*
  * Parameters: the one table of what a configuration file may say at its top level and below log:.
  *
- * From its rows come the raw form that a file loads to and its schema (schema.h), the members of
- * struct config, the checks and defaults, what --print-config writes, in this order, and the
- * warning at a reload that a change waits for the next start. So a new parameter is a row here.
+ * From its rows come the raw form that a file loads to, and its schema (schema.h); the members of
+ * struct config; checks and defaults; what --print-config writes, in this order; and the warning of
+ * a reload that a change waits for the next start. So a new parameter is a row here.
  *
- * Owns nothing. Any thread. Blocks as the functions of the rows do. Errors: faults, each at its
- * place.
+ * Owns nothing. Any thread. Blocks if the functions of a row do. Errors: faults, each at its place.
  */
 #pragma once
 
@@ -33,14 +32,15 @@
  * The kind of a value says what is allowed and what holds if it is not in the file:
  *
  *   NUMBER(min, max, default)
- *   NUMBER_OR(word, min, max, default)   the word is kept as PARAMETER_IS_WORD
+ *   NUMBER_OR(word, min, max, default)   a number or the word, which is kept as PARAMETER_IS_WORD
  *   DURATION(min_ms, max_ms, default_ms) kept in milliseconds
  *   WORD(words, count, default)          kept as the word's index
- *   RATE(counted, max)                   kept as struct rate, of 0 tokens if it is not in the file
+ *   RATE(counted, max)                   kept as struct rate; of 0 tokens if not in the file
  *
- * OWN(subject) stands for subject_check and subject_print. The effect is AT_RELOAD, or AT_START:
- * a reload changes nothing and warns of that. What has functions of its own compares by one more,
- * AT_START_IF(differs, what the warning calls it); AS_ABOVE leaves the warning to the row before. */
+ * OWN(subject) stands for the functions subject_check and subject_print. The effect is AT_RELOAD;
+ * or AT_START: a reload warns that a change waits. A row with functions of its own has
+ * AT_START_IF(function that compares, what the warning calls it) for that, or AS_ABOVE if the row
+ * before warns of it. */
 #define CONFIG_PARAMETERS(VALUE, TEXT, LIST, GROUP)                                                \
     LIST(listen, char *, text_entry, CONFIG_LISTEN_MAX, OWN(config_listen),                        \
          AT_START_IF(config_listen_differs, "listen"))                                             \
@@ -82,22 +82,22 @@ enum parameter_kind {
     PARAMETER_GROUP,
 };
 
-/* A NUMBER_OR that is its word. */
+/* The value of a NUMBER_OR that is its word. */
 #define PARAMETER_IS_WORD UINT32_MAX
 
 enum parameter_effect {
     PARAMETER_AT_RELOAD,
     PARAMETER_AT_START,
-    PARAMETER_AT_START_AS_ABOVE, /* the one above tells of both */
+    PARAMETER_AT_START_AS_ABOVE, /* the row before warns of both */
 };
 
 struct parameter {
     const char *name;
-    const char *group; /* the name that it stands below, or NULL */
+    const char *group; /* the name of its group, or NULL */
     enum parameter_kind kind;
     enum parameter_effect effect;
-    size_t raw;    /* of a value: where struct raw_config has its text */
-    size_t member; /* of a value: where struct config keeps it */
+    size_t raw;    /* of a value: offset of its text in struct raw_config */
+    size_t member; /* of a value: offset of its member in struct config */
     uint32_t min, max, by_default;
     const char *word; /* of NUMBER_OR; else NULL */
     const char *const *words;
@@ -106,17 +106,17 @@ struct parameter {
     void (*check)(const struct raw_config *raw, struct faults *faults, struct config *config);
     void (*print)(const struct config *config, FILE *out);
     bool (*differs)(const struct config *now, const struct config *next); /* of OWN, or NULL */
-    const char *changed; /* what a warning calls it, if not by its name; else NULL */
+    const char *changed; /* what a warning calls it; NULL: its name */
 };
 
 extern const struct parameter config_parameters[];
 extern const size_t config_parameters_count;
 
-/* Makes a configuration of a raw one, each parameter checked in the order of the table. false:
- * *faults is not empty, and there is nothing to release. */
+/* Makes a configuration from a raw one, and checks each parameter in the order of the table. false:
+ * *faults says why, and there is nothing to release. */
 bool config_check(const struct raw_config *raw, struct config *config, struct faults *faults);
 
-/* What to call a parameter whose value is another one now and waits for the next start; NULL: it
- * is the same, or has taken effect already. */
+/* If the value of a parameter has changed and waits for the next start: what to call the parameter.
+ * NULL: the value is the same, or a reload puts it into force. */
 const char *parameter_waits_for_start(const struct parameter *parameter, const struct config *now,
                                       const struct config *next);

@@ -39,7 +39,7 @@ bool mapping_lacks(const char *place, const char *name)
     return place != NULL && strstr(place, wanted) != NULL;
 }
 
-/* Says what a value is not, or which range it is out of, and what to write. */
+/* Reports what a value is not, or that it is out of range, and what to write. */
 static void refuse(struct faults *faults, const char *name, struct placed value,
                    enum quantity result, const char *what, const char *allowed)
 {
@@ -123,7 +123,7 @@ struct rate scalar_rate(struct faults *faults, const char *name, const char *cou
     return (struct rate){0};
 }
 
-/* Whether the last backslash of a glob has nothing to quote: fnmatch(3) then matches nothing. */
+/* Whether a glob ends in a backslash that quotes nothing: then fnmatch(3) matches no key. */
 static bool ends_in_stray_backslash(const char *glob)
 {
     size_t len = strlen(glob), backslashes = 0;

@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-/* Bytes. A file of nothing but the emptiest mappings, "{},", takes some 40 MB, and its
- * faults are to be told; no valid file takes a quarter of that. */
+/* Bytes. A file that holds nothing but empty mappings, "{},", takes some 40 MB, and its faults must
+ * be told. No valid file takes a quarter of that. */
 #define ALLOCATED_MAX (64u << 20)
 
 #define STRING(name, flags, structure, member)                                                     \
@@ -17,8 +17,8 @@
 #define OPTIONAL_STRING(structure, member) STRING(#member, CYAML_FLAG_OPTIONAL, structure, member)
 #define REQUIRED_STRING(structure, member) STRING(#member, CYAML_FLAG_DEFAULT, structure, member)
 
-/* The least count of a list is 0 although an empty list is a fault: config_shape
- * refuses whatever is left empty, and has this still load for the other checks. */
+/* The least length of a list is 0 although an empty list is a fault: config_shape_check reports it,
+ * and the rest must still load for the other checks. */
 #define LIST(name, structure, member, entry, max)                                                  \
     CYAML_FIELD_SEQUENCE(name, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, structure, member, entry, \
                          0, max)
@@ -35,7 +35,7 @@ static const cyaml_schema_value_t bucket_entry = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_bucket, bucket_fields),
 };
 
-/* What must be there of these is for config_buckets to say: it depends on the others. */
+/* Which of these are required depends on the others: config_buckets_check says. */
 #define TERMS(structure)                                                                           \
     STRING("burst", CYAML_FLAG_OPTIONAL, structure, terms.burst),                                  \
         STRING("rate", CYAML_FLAG_OPTIONAL, structure, terms.rate),                                \
@@ -108,7 +108,7 @@ static const cyaml_schema_field_t config_fields[] = {
         CYAML_FIELD_END,
 };
 
-#define NAMES(fields) (sizeof(fields) / sizeof(fields)[0] - 2) /* the place and the end aside */
+#define NAMES(fields) (sizeof(fields) / sizeof(fields)[0] - 2) /* without the place and the end */
 static_assert(NAMES(config_fields) <= CONFIG_NAMES_MAX && NAMES(limit_fields) <= CONFIG_NAMES_MAX &&
                   NAMES(override_fields) <= CONFIG_NAMES_MAX &&
                   NAMES(bucket_fields) <= CONFIG_NAMES_MAX &&
@@ -119,8 +119,8 @@ const cyaml_schema_value_t config_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct raw_config, config_fields),
 };
 
-/* libcyaml's allocator: `context` counts the bytes held, and ALLOCATED_MAX is the end of them.
- * libcyaml has a list grow by one entry at a time; an eighth more keeps it from moving each time. */
+/* libcyaml's allocator. `context` counts the bytes held, at most ALLOCATED_MAX. libcyaml makes a
+ * list longer by one entry at a time; an eighth more than asked keeps it from moving each time. */
 static void *allocate(void *context, void *block, size_t size)
 {
     size_t *allocated = context, held = malloc_usable_size(block);
@@ -140,7 +140,7 @@ static void *allocate(void *context, void *block, size_t size)
     return moved;
 }
 
-/* No log: what it would say is in the faults, in words meant for the reader of the file. */
+/* libcyaml does not log: the faults tell the same in words for the reader of the file. */
 static cyaml_config_t library(size_t *allocated)
 {
     return (cyaml_config_t){
@@ -165,7 +165,7 @@ struct raw_config *config_raw_load(const char *yaml, size_t len, struct faults *
 
 void config_raw_free(struct raw_config *raw)
 {
-    /* What is held was counted by the load; here the count may wrap, and nothing looks at it. */
+    /* The load has counted the bytes held. Here the count may wrap, and nothing looks at it. */
     size_t allocated = 0;
     cyaml_config_t config = library(&allocated);
     cyaml_free(&config, &config_schema, raw, 0);

@@ -1,14 +1,13 @@
 /*
  * The schema: every name that a configuration knows, and the raw form it loads to.
  *
- * Names, kinds, what is required and how long a list may be are here, those of the
- * top level in parameters.h, and nowhere else: libcyaml loads by this table and
- * config_shape checks by it.
- * Every scalar is a string, for libcyaml misreads numbers in silence ("10/s"
- * as 10, "010" as 8); scalar.h reads them strictly.
+ * Names, kinds, required names and the lengths of lists are said here only, and those of the top
+ * level in parameters.h only: libcyaml loads by this table, and config_shape_check checks by it.
+ * Every scalar is loaded as a string, because libcyaml misreads numbers without an error ("10/s" as
+ * 10, "010" as 8); scalar.h reads them strictly.
  *
- * A raw configuration owns what it points to until config_raw_free. Any
- * thread. Never blocks.
+ * A raw configuration owns what it points to until config_raw_free. Any thread. Never blocks.
+ * Errors: faults.
  */
 #pragma once
 
@@ -19,12 +18,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A scalar that was loaded is "LINE:COLUMN TEXT", as config_shape has put it.
- * NULL: not in the file. Empty: in it or required, but a fault is reported.
+/* A loaded scalar is "LINE:COLUMN TEXT", as config_shape_check writes it. NULL: it is not in the
+ * file. Empty: it is in the file or required, but a fault is reported.
  *
- * Each mapping has a name that no file can give it, with its place: it reads
- * "LINE:COLUMN ,NAME,NAME,", with the names of what the file has in the mapping,
- * or may have beyond a syntax error, and that is missing here at least in part. */
+ * Each mapping has one name more, which no file can have: its place. Its value reads
+ * "LINE:COLUMN ,NAME,NAME," and lists the names whose values are missing here, at least in part,
+ * although the file has them, or may have them behind a syntax error. */
 #define CONFIG_PLACE "its place"
 
 struct raw_bucket {
@@ -35,7 +34,7 @@ struct raw_bucket {
 struct raw_terms {
     char *place, *burst, *rate;
     struct raw_bucket *buckets;
-    uint32_t buckets_count; /* of each list: 0 also when it is not in the file */
+    uint32_t buckets_count; /* 0 also if the list is not in the file; so for every list */
 };
 
 struct raw_override {
@@ -56,7 +55,7 @@ struct raw_check {
     uint32_t trusted_proxies_count;
 };
 
-/* The rest is as parameters.h has it: a LIST is a pointer and the count of its entries. */
+/* The rest comes from parameters.h. A LIST is a pointer and the number of its entries. */
 struct raw_log {
     char *place;
 #define MEMBER(group, name, ...) char *name;
@@ -82,7 +81,7 @@ extern const cyaml_schema_value_t config_schema;
 /* The most names that any mapping of the schema has. */
 #define CONFIG_NAMES_MAX 32
 
-/* Loads what config_shape wrote; NULL: *faults says why not. */
+/* Loads what config_shape_check wrote. NULL: *faults says why. */
 struct raw_config *config_raw_load(const char *yaml, size_t len, struct faults *faults);
 
 void config_raw_free(struct raw_config *raw); /* NULL is fine */

@@ -17,10 +17,10 @@ struct shape {
     FILE *copy;
 };
 
-/* How much of a value is in the copy. */
+/* How much of a value got into the copy. */
 enum taken {
     TAKEN_NOT,
-    TAKEN_IN_PART, /* a list, without some of its entries */
+    TAKEN_IN_PART, /* a list that lacks some of its entries */
     TAKEN_WHOLE,
 };
 
@@ -29,9 +29,9 @@ struct slot {
     const char *prefix, *name;
 };
 
-/* What became of a name in one mapping. */
+/* What has become of a name in one mapping. */
 struct name_use {
-    size_t line; /* 0: not there */
+    size_t line; /* 0: the name is not there */
     enum taken taken;
 };
 
@@ -49,7 +49,7 @@ static cyaml_type_e event_kind(const yaml_event_t *event)
                                                       : CYAML_STRING;
 }
 
-/* The names that a file may have in a mapping: all but the first, which is its place. */
+/* The names that a file may have in a mapping: all except the first, which is the place. */
 static const cyaml_schema_field_t *names_of(const cyaml_schema_value_t *mapping)
 {
     const cyaml_schema_field_t *fields = mapping->mapping.fields;
@@ -57,7 +57,7 @@ static const cyaml_schema_field_t *names_of(const cyaml_schema_value_t *mapping)
     return fields + 1;
 }
 
-/* Writes the names that may, or that must, be in a mapping. */
+/* Writes the names that a mapping may have, or those that it must have. */
 static void list_names(const cyaml_schema_field_t *fields, bool only_required,
                        char text[NAMES_TEXT_MAX])
 {
@@ -146,7 +146,7 @@ static int find_field(const yaml_event_t *scalar, const cyaml_schema_field_t *fi
     return -1;
 }
 
-/* Takes the name that begins with the current event. Its index, or -1: its value is not wanted. */
+/* Takes the name that begins with the current event. Returns its index; -1: skip its value. */
 static int take_name(struct shape *shape, const cyaml_schema_field_t *fields,
                      const struct name_use uses[])
 {
@@ -190,7 +190,7 @@ static void take_pair(struct shape *shape, const cyaml_schema_field_t *fields,
         fputs(",\n", shape->copy);
 }
 
-/* Reports a name that is required and not there. */
+/* Reports that a required name is missing. */
 static void report_missing(struct shape *shape, yaml_mark_t start,
                            const cyaml_schema_field_t *fields, const char *name)
 {
@@ -202,8 +202,8 @@ static void report_missing(struct shape *shape, yaml_mark_t start,
                is_only_one ? "" : required);
 }
 
-/* Reports what is missing. An empty string stands in the copy for each scalar
- * that is missing or faulty: it keeps to the schema, and no other value is empty. */
+/* Reports what is missing. In the copy an empty string stands for each scalar that is missing or
+ * faulty: the schema allows it, and no other value is empty. */
 static void complete_mapping(struct shape *shape, yaml_mark_t start,
                              const cyaml_schema_field_t *fields, const struct name_use uses[])
 {
@@ -218,8 +218,8 @@ static void complete_mapping(struct shape *shape, yaml_mark_t start,
     }
 }
 
-/* Writes where a mapping begins, and what the file has in it, or may have, that
- * the copy lacks at least in part. */
+/* Writes the place of a mapping: where it begins, and which names of it the copy lacks, at least in
+ * part. See CONFIG_PLACE. */
 static void write_place(struct shape *shape, yaml_mark_t start, const cyaml_schema_field_t *fields,
                         const struct name_use uses[])
 {
@@ -245,7 +245,7 @@ static void take_mapping(struct shape *shape, const cyaml_schema_field_t *fields
     fputc('}', shape->copy);
 }
 
-/* Whether a value is fit to be taken; if not, it is reported and passed over. */
+/* Whether a value can be taken. If not, reports it and moves past it. */
 static bool admit_value(struct shape *shape, struct slot slot, cyaml_type_e wanted)
 {
     const yaml_event_t *event = &shape->events.event;
@@ -291,7 +291,7 @@ static enum taken take_value(struct shape *shape, struct slot slot,
     }
 }
 
-/* Takes the one document of the stream. Returns whether anything of it is in the copy. */
+/* Takes the only document of the stream. Returns whether anything of it is in the copy. */
 static bool take_stream(struct shape *shape)
 {
     struct events *events = &shape->events;
@@ -316,7 +316,7 @@ static void close_copy(struct shape *shape, bool is_wanted, struct config_copy *
 {
     bool failed = ferror(shape->copy) != 0;
     failed |= fclose(shape->copy) != 0;
-    failed |= copy->yaml == NULL; /* which glibc leaves at its last allocation without an error */
+    failed |= copy->yaml == NULL; /* glibc reports no error if its last allocation fails */
     if (failed)
         faults_add(shape->faults, 0, 0, "out of memory");
     if (failed || !is_wanted) {
@@ -333,7 +333,7 @@ struct config_copy config_shape_check(char *bytes, size_t len, struct faults *fa
         faults_add(faults, 0, 0, "is UTF-16 text; the configuration must be UTF-8");
         return copy;
     }
-    /* The byte order mark of UTF-8 is skipped here: it would count as a column. */
+    /* Skips the byte order mark of UTF-8, which would count as a column. */
     size_t mark_len = len >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
     bytes += mark_len;
     len -= mark_len;

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* The bytes that a lead byte of UTF-8 announces. */
+/* The length of a character of UTF-8, by its first byte. */
 static size_t announced_size(char lead)
 {
     uint8_t byte = (uint8_t)lead;
@@ -24,8 +24,8 @@ static bool is_line_end(const char *bytes, size_t len)
     return bytes[0] == '\n' || (bytes[0] == '\r' && (len == 1 || bytes[1] != '\n'));
 }
 
-/* The size of the character that begins here, and what is wrong with it or NULL.
- * What a key may hold and YAML may not is U+FFFE and U+FFFF. */
+/* The size of the character that begins here; *wrong: what is wrong with it, or NULL. Beside what
+ * keys may not hold, U+FFFE and U+FFFF are wrong, which YAML forbids. */
 static size_t character_size(const char *bytes, size_t len, const char **wrong)
 {
     size_t size = announced_size(bytes[0]);
@@ -58,7 +58,7 @@ void config_mend_characters(char *bytes, size_t len, struct faults *faults)
                        (unsigned)(uint8_t)bytes[i], wrong);
             last_reported = line;
         }
-        /* A '_' for each byte moves the columns that follow, but on a line already reported. */
+        /* A '_' for each byte shifts the columns behind it, but only on a reported line. */
         if (wrong != NULL)
             memset(bytes + i, '_', size);
         i += size;

@@ -1,8 +1,8 @@
 /*
- * The characters of a configuration: which are accepted, and how its texts are
- * shown in a message and written in YAML.
+ * Text: which characters a configuration may have, and how its texts are shown in messages and
+ * written as YAML.
  *
- * Owns nothing. Any thread. Never blocks, but for writing to a FILE.
+ * Owns nothing. Any thread. Never blocks, except to write to a FILE. Errors: faults.
  */
 #pragma once
 
@@ -11,18 +11,18 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* Room for config_shorten, terminating NUL included. */
+/* Bytes for config_shorten, its NUL included. */
 #define CONFIG_SHORT_MAX 68
 
-/* Reports what is not a character of a text file, once a line, and puts '_' in
- * its place, so that the rest of the file can be read and checked. */
+/* Reports bytes that may not be in a text file, once a line, and replaces them by '_', so that the
+ * rest of the file can be read and checked. */
 void config_mend_characters(char *bytes, size_t len, struct faults *faults);
 
-/* A text for a message: all of it, or its beginning and "...". Returns `shortened`. */
+/* Makes a text fit for a message: all of it, or its beginning and "...". Returns `shortened`. */
 const char *config_shorten(const char *text, char shortened[CONFIG_SHORT_MAX]);
 
 /* Writes UTF-8 as the inside of a double-quoted YAML scalar. */
 void config_write_quotable(FILE *out, const char *text, size_t len);
 
-/* Writes what leads to a text, the text in double quotes, and a line end. */
+/* Writes `lead`, the text in double quotes, and a line end. */
 void config_write_named(FILE *out, const char *lead, const char *text);

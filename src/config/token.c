@@ -12,7 +12,7 @@
 
 enum { FILE_MAX_BYTES = 4096 };
 
-/* A fault of the file that a value names. */
+/* Reports a fault of the file that the value names. */
 static void refuse(struct faults *faults, struct placed path, const char *what, const char *detail)
 {
     char shortened[CONFIG_SHORT_MAX];
@@ -20,7 +20,7 @@ static void refuse(struct faults *faults, struct placed path, const char *what, 
                config_shorten(path.text, shortened), what, detail);
 }
 
-/* -1: reported. */
+/* -1: a fault is reported. */
 static int open_private(struct placed path, struct faults *faults, bool *is_shared)
 {
     struct stat status;
@@ -30,7 +30,7 @@ static int open_private(struct placed path, struct faults *faults, bool *is_shar
     } else if (!S_ISREG(status.st_mode)) {
         refuse(faults, path, "is not a regular file; write the path of one", "");
     } else if ((status.st_mode & S_IRWXO) != 0) {
-        refuse(faults, path, "is open to everybody; take that away: chmod o= FILE", "");
+        refuse(faults, path, "can be read by everybody; run: chmod o= FILE", "");
     } else {
         *is_shared = (status.st_mode & S_IRGRP) != 0;
         return file;

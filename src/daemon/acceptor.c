@@ -16,7 +16,7 @@ static uint64_t now_ns(const struct acceptor *acceptor)
     return clock_now_ns(acceptor->clock);
 }
 
-/* Whether there is room for another connection, which the other front-ends see too. */
+/* Whether there is room for another connection. Keeps with_room up to date with it. */
 static bool look_for_room(struct acceptor *acceptor)
 {
     bool has_room = http_has_room(acceptor->http);
@@ -28,9 +28,8 @@ static bool look_for_room(struct acceptor *acceptor)
     return has_room;
 }
 
-/* Each new connection wakes all threads that wait for one, and whoever comes first takes it:
- * were it one alone (EPOLLEXCLUSIVE), it could be one that has just got full, and leaves it
- * to others who know of nothing. */
+/* Each new connection wakes all threads that watch, and whichever comes first takes it. If only one
+ * were woken (EPOLLEXCLUSIVE), that one could have just got full, and nobody else would know. */
 int acceptor_open(struct acceptor *acceptor)
 {
     for (unsigned i = 0; i < acceptor->listeners_count; i++) {
@@ -51,7 +50,7 @@ void acceptor_release(struct acceptor *acceptor)
     acceptor->has_room = false;
 }
 
-/* Stops looking at the listeners; their backlogs hold what comes. */
+/* Stops watching the listeners. What comes in waits in their backlogs. */
 static void pause(struct acceptor *acceptor, uint64_t resume_ns)
 {
     for (unsigned i = 0; acceptor->is_open && i < acceptor->listeners_count; i++)
@@ -60,15 +59,15 @@ static void pause(struct acceptor *acceptor, uint64_t resume_ns)
     acceptor->resume_ns = resume_ns;
 }
 
-/* The others go by the count: as long as this one is not in it though it has room, they would
- * turn away whom it could take. */
+/* The others go by with_room: if this one has room but is not counted there, they would turn away
+ * clients that it could take. */
 void acceptor_look_for_room(struct acceptor *acceptor)
 {
     if (look_for_room(acceptor) && !acceptor->is_open && now_ns(acceptor) >= acceptor->resume_ns)
         acceptor_open(acceptor);
 }
 
-/* Errors of accept(2) that will not go away by trying again at once. */
+/* Whether accept(2) would fail again at once. */
 static bool is_out_of_resources(int error)
 {
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
@@ -82,7 +81,7 @@ static void pause_for_resources(struct acceptor *acceptor, int error)
     pause(acceptor, now_ns(acceptor) + ACCEPTOR_PAUSE_MS * (uint64_t)NS_PER_MS);
 }
 
-/* No front-end has room: the client is told so. */
+/* Tells a client that no front-end has room. */
 static void turn_away(struct acceptor *acceptor, int socket)
 {
     uint64_t at_ns = now_ns(acceptor);
@@ -94,7 +93,7 @@ static void turn_away(struct acceptor *acceptor, int socket)
     http_turn_away(acceptor->http, socket);
 }
 
-/* Accepts at most so many of what has come in on one listener. */
+/* Accepts at most so many connections from one listener. */
 static void accept_from(struct acceptor *acceptor, const struct listener *listener, int most)
 {
     for (int i = 0; i < most; i++) {
@@ -102,7 +101,7 @@ static void accept_from(struct acceptor *acceptor, const struct listener *listen
         socklen_t peer_len = sizeof peer;
         bool has_room = look_for_room(acceptor);
         if (!has_room && atomic_load(acceptor->with_room) > 0 && !acceptor->is_ending) {
-            pause(acceptor, 0); /* for the others to take it */
+            pause(acceptor, 0); /* another one takes it */
             return;
         }
         int socket = accept4(listener->socket, (struct sockaddr *)&peer, &peer_len,
@@ -118,7 +117,7 @@ static void accept_from(struct acceptor *acceptor, const struct listener *listen
             pause_for_resources(acceptor, errno);
             return;
         } else if (errno != EINTR && errno != ECONNABORTED) {
-            return; /* nothing more has come in */
+            return; /* the backlog is empty */
         }
     }
 }
@@ -133,8 +132,8 @@ bool acceptor_heed(struct acceptor *acceptor, int descriptor)
     return false;
 }
 
-/* A Unix socket still hands out what came in between. Not so with an inherited
- * socket: what waits there is for the next process. */
+/* After shutdown(2) a Unix socket still hands out what came in before. An inherited socket is left
+ * alone: what waits there is for the next process. */
 void acceptor_end(struct acceptor *acceptor)
 {
     acceptor->is_ending = true;

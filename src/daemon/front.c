@@ -29,8 +29,8 @@ static uint64_t after_ms(uint64_t since_ns, unsigned ms)
 
 /* ---- waiting ---- */
 
-/* In place of a descriptor that has done all by waking: that of an inbox, which whoever watches it
- * sees to, and libmicrohttpd's. */
+/* Stands for descriptors that only have to end the wait: those of the inboxes, and
+ * libmicrohttpd's. */
 enum { WAKES = -1 };
 
 static void heed(struct front *front, int descriptor)
@@ -51,8 +51,8 @@ static void wait_in_epoll(struct front *front, int timeout_ms)
             heed(front, events[i].data.fd);
 }
 
-/* Waits with an eye on the inboxes that a letter may come to: its own while letters are away, and that
- * of a decider that it hosts. */
+/* Waits, and watches the inboxes too that a letter may come to: its own while letters are away, and
+ * that of a decider that it hosts. */
 static void wait_and_accept(struct front *front, int timeout_ms)
 {
     bool looks_home = http_letters_away(front->http) > 0, hosts = front->decider->is_hosted;
@@ -77,7 +77,7 @@ static uint64_t waited_ns(const struct front *front)
     return now_ns(front) - front->asked_ns;
 }
 
-/* Takes home what is there, or comes before a deadline. false: nothing has come. */
+/* Takes letters home; if there are none, waits for one until the deadline. false: none came. */
 static bool take_home(struct front *front, uint64_t deadline_ns)
 {
     struct letter *letters = inbox_take(&front->home, deadline_ns);
@@ -90,16 +90,17 @@ static bool take_home(struct front *front, uint64_t deadline_ns)
     return true;
 }
 
-/* The answers are late: what needs none is served until they are there. */
+/* The report is late. Until it is home, only requests that need no answer are served. */
 static void begin_stall(struct front *front)
 {
     front->is_stalled = true;
     http_stalled(front->http, front->asked_ns);
-    log_warning("no decision for %d ms: the state thread is held up", FRONT_STALL_MS);
+    log_warning("the state thread has not answered for %d ms; requests are waiting",
+                FRONT_STALL_MS);
 }
 
-/* Posts what was collected, and waits until all of it is home that need not wait. */
-static void exchange(struct front *front)
+/* Posts the chain, and waits until every letter is home that need not wait. */
+static void ask_decider(struct front *front)
 {
     struct chain chain = http_hand_over(front->http);
     front->asked_ns = http_now_ns(front->http);
@@ -115,13 +116,13 @@ static void exchange(struct front *front)
     while (http_is_waited_for(front->http));
 }
 
-/* Whether what was counted has waited for a chain to go along with for long enough. */
+/* Whether what was counted has waited for a chain for long enough. */
 static bool is_due_to_tell(const struct front *front)
 {
     return http_has_counted(front->http) && http_now_ns(front->http) >= front->tell_ns;
 }
 
-/* A decider that is hosted has its turn with each chain; between chains, when it is due. */
+/* A hosted decider has a turn with each chain. Between chains it has one if it is due. */
 static void look_after_decider(struct front *front)
 {
     struct decider *decider = front->decider;
@@ -130,7 +131,7 @@ static void look_after_decider(struct front *front)
         decider_turn(decider);
 }
 
-/* Collect, exchange, reply. */
+/* Collects requests, asks the decider, replies. */
 static void run_http(struct front *front)
 {
     if (http_letters_away(front->http) > 0)
@@ -140,13 +141,13 @@ static void run_http(struct front *front)
         look_after_decider(front);
         return;
     }
-    exchange(front);
+    ask_decider(front);
     http_run(front->http);
 }
 
 /* ---- the phases of its life ---- */
 
-/* Every reply now says that it is the last on its connection. */
+/* From now on every reply says that it is the last on its connection. */
 static void begin_drain(struct front *front)
 {
     acceptor_end(&front->acceptor);
@@ -155,7 +156,7 @@ static void begin_drain(struct front *front)
     front->phase = FRONT_IN_GRACE;
 }
 
-/* After the grace, in which busy clients hear that, idle connections are closed. */
+/* Busy clients have heard that by now, so idle connections are closed. */
 static void end_grace(struct front *front)
 {
     http_close_idle(front->http);
@@ -205,7 +206,7 @@ static void move_on(struct front *front)
 
 /* ---- one turn ---- */
 
-/* Once everything is closed, it waits for the letters that are still away. */
+/* All connections are closed; waits for the letters that are still away. */
 static void await_letters(struct front *front)
 {
     take_home(front, 0);
@@ -222,7 +223,7 @@ void front_turn(struct front *front, int timeout_ms)
     move_on(front);
 }
 
-/* When the phase that it is in has something to do. */
+/* When its phase has something to do. */
 static uint64_t phase_due_ns(const struct front *front)
 {
     switch (front->phase) {
@@ -240,7 +241,7 @@ static uint64_t phase_due_ns(const struct front *front)
 }
 static_assert(FRONT_DRAIN_GRACE_MS < FRONT_DRAIN_MS, "the grace ends first");
 
-/* The clock is not looked at while nothing is due. */
+/* Looks at the clock only if something will be due. */
 static int ms_until_due(const struct front *front)
 {
     uint64_t due_ns = phase_due_ns(front);
@@ -274,13 +275,13 @@ static void *run(void *argument)
         front_turn(front, front_timeout_ms(front));
     eventfd_write(front->done, 1);
     if (front->decider->is_hosted)
-        decider_run(front->decider); /* the main thread may still ask, and then stops it */
+        decider_run(front->decider); /* the main thread may still ask; then it stops it */
     return NULL;
 }
 
 /* ---- life ---- */
 
-/* told: what epoll_wait says of it. */
+/* told: what epoll_wait returns for the descriptor. */
 static int watch(const struct front *front, int descriptor, int told)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.fd = told};
@@ -309,7 +310,7 @@ static bool has_admin(const struct listener *listeners, unsigned count)
     return false;
 }
 
-/* What can fail, in order; front_close undoes it. */
+/* Opens all that can fail. If it does, front_close closes what is open. */
 static int open_parts(struct front *front, const struct front_terms *terms)
 {
     front->http = http_new(&(struct http_terms){

@@ -1,19 +1,21 @@
 /*
  * A front-end: accepts from every listener, and carries letters between HTTP and the decider.
  *
- * Each turn of its loop: wait, accept, take letters home, run HTTP (collect), post a chain of
- * letters and wait until it is answered, run HTTP (reply). It posts no other chain before that, so
- * what it takes in is bounded. When the answers are late it goes back to its sockets, and its inbox
- * is one more descriptor among them; so it does for letters that come home by themselves.
+ * One turn: wait, accept, take letters home, run HTTP (collect), post a chain that begins with the
+ * report, wait until the report is home, run HTTP (reply). It posts no second chain before that, so
+ * what it takes in is bounded. Letters that must wait come home later, one by one: the inbox is a
+ * descriptor like its sockets. If the report itself is late (FRONT_STALL_MS), it goes back to its
+ * sockets too, and posts no chain until it is home.
  *
- * If it hosts the decider, that answers a chain in place, as soon as it is posted.
+ * If it hosts the decider, that answers in place: a chain as soon as it is posted, and as long as
+ * few clients ask at once, each request by itself (http.h).
  *
- * It has a thread of its own that turns until the end (front_start, front_join); a test opens one
- * without, and calls each turn itself, by a clock of its own.
+ * front_start gives it a thread of its own, which turns until the end; front_join waits for that. A
+ * test opens one without a thread and calls each turn itself, by a clock of its own.
  *
- * Owns its connections and its inbox; borrows the listeners and the decider. Threads: start, drain
- * and join from one; open, turn and close from one too. Blocks: front_join; front_turn, for as
- * long as it may and FRONT_STALL_MS. Errors: errno values.
+ * Owns its connections and its inbox; borrows the listeners and the decider. Threads: one calls
+ * start, set_contract, drain and join; one calls open, turn, timeout_ms and close. Blocks:
+ * front_join; front_turn, for its timeout and FRONT_STALL_MS. Errors: errno values.
  */
 #pragma once
 
@@ -25,73 +27,73 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define FRONT_DRAIN_MS 5000 /* after which a drain ends, whatever is still open */
-#define FRONT_DRAIN_GRACE_MS                                                                       \
-    250 /* in which clients hear "Connection: close" before idle ones are closed */
-#define FRONT_STALL_MS 1000 /* without an answer, after which health is told red */
-#define FRONT_TELL_MS                                                                              \
-    1000 /* in which what was counted is told, if no chain takes it along earlier */
+#define FRONT_DRAIN_MS 5000      /* a drain ends after that, whatever is still open */
+#define FRONT_DRAIN_GRACE_MS 250 /* clients hear "Connection: close"; then idle ones are closed */
+#define FRONT_STALL_MS 1000      /* if there is no answer for so long, it is a stall */
+#define FRONT_TELL_MS 1000       /* what is counted goes then, if no chain takes it along before */
 
-/* A front-end goes through these in their order. */
+/* A front-end goes through these phases in this order. */
 enum front_phase {
     FRONT_SERVING,
     FRONT_IN_GRACE, /* it accepts no more, and every reply says that it is the last one */
-    FRONT_DRAINING, /* idle connections are closed, what is under way is answered */
-    FRONT_CLOSED,   /* all connections are closed, but letters are away */
-    FRONT_ENDED,    /* it owns nothing any more that others could reach */
+    FRONT_DRAINING, /* idle connections are closed, requests under way are answered */
+    FRONT_CLOSED,   /* all connections are closed, but letters may be away */
+    FRONT_ENDED,    /* no other thread can reach anything of it any more */
 };
 
 struct front {
     struct http *http; /* NULL once it has ended */
     struct decider *decider;
     const struct clock *clock;
-    struct inbox home; /* its letters come home to it */
+    struct inbox home; /* its letters come home here */
     struct acceptor acceptor;
-    /* wake: an eventfd, written to drain; done: the caller's, written at the end */
-    int epoll, wake, done;
+    int epoll;
+    int wake; /* an eventfd, written to begin a drain */
+    int done; /* the caller's eventfd, written at the end */
     enum front_phase phase;
     uint64_t drain_ns; /* when the drain began */
     uint64_t asked_ns; /* when the last chain was posted */
-    bool is_stalled;   /* it is not answered yet, and that has been told */
-    uint64_t tell_ns;  /* until when what was counted waits for a chain */
+    bool is_stalled;   /* its report is late, and that is logged */
+    uint64_t tell_ns;  /* when what is counted goes without a chain */
     atomic_bool draining;
     pthread_t thread;
 };
 
-/* What front-ends share, and is theirs to use until they have ended. */
+/* What front-ends share. It must stay until they have ended. */
 struct front_terms {
     const struct listener *listeners;
     unsigned listeners_count;
-    struct decider *decider;   /* if it is hosted, the one front-end hosts it */
+    struct decider *decider;   /* if it is hosted: by the only front-end */
     struct inbox *reloads;     /* the main thread's */
     struct contract *contract; /* each takes a reference of its own */
     const struct clock *clock;
     unsigned connections_max; /* of each */
-    atomic_uint *with_room;   /* 0 before the first start: how many have room */
+    atomic_uint *with_room;   /* how many have room; 0 before the first start */
     int done;                 /* an eventfd that each writes to when it has drained */
 };
 
 /* Opens it, and starts its thread. */
 int front_start(struct front *front, const struct front_terms *terms);
 
-/* Has every request that arrives from now on served by another contract. */
+/* Serves every request that arrives from now on by another contract. */
 void front_set_contract(struct front *front, struct contract *contract);
 
-/* Stop accepting, answer what has been accepted, and end, FRONT_DRAIN_MS at the latest. */
+/* Has it stop accepting, answer what has been accepted, and end, after FRONT_DRAIN_MS at the
+ * latest. */
 void front_drain(struct front *front);
 
-/* Waits for the end, and frees. */
+/* Waits until it has ended, and frees it. */
 void front_join(struct front *front);
 
-/* ---- for whoever has no thread ---- */
+/* ---- without a thread of its own ---- */
 
 int front_open(struct front *front, const struct front_terms *terms);
 
-/* One turn, which waits for so long at most until something happens. Not once it has ended. */
+/* Takes one turn, which waits up to timeout_ms for something to happen. Not after FRONT_ENDED. */
 void front_turn(struct front *front, int timeout_ms);
 
 /* How long the next turn may wait; -1: until something happens. */
 int front_timeout_ms(const struct front *front);
 
-/* Frees. No letter may be away. */
+/* Frees it. No letter may be away. */
 void front_close(struct front *front);

@@ -10,11 +10,11 @@
 
 enum { FIRST_DESCRIPTOR = 3 };
 
-/* What systemd itself calls a socket that has no name. */
+/* systemd's own name for a socket that has none. */
 static const char *const no_name = "unknown";
 
-/* How many sockets there are for this process. The variables may be another's,
- * left over in an environment that was passed on. */
+/* How many sockets there are for this process. If LISTEN_PID is another's, the variables are left
+ * over from an environment that was passed on. */
 static bool read_count(unsigned *count)
 {
     const char *pid_text = getenv("LISTEN_PID"), *text = getenv("LISTEN_FDS");
@@ -32,8 +32,8 @@ static bool read_count(unsigned *count)
     return true;
 }
 
-/* The next name of a list with colons between them; *rest is moved behind it,
- * and is NULL when that was the last. */
+/* The next name of a list that has colons between its names. *rest is moved behind it; after the
+ * last name it is NULL. */
 static const char *next_name(char **rest)
 {
     char *name = *rest, *colon = strchr(name, ':');

@@ -1,12 +1,12 @@
 /*
  * Inherited sockets: listeners that a service manager opened, and has the daemon serve.
  *
- * They come as descriptors 3, 4, ... with LISTEN_FDS, LISTEN_PID and
- * LISTEN_FDNAMES in the environment, as systemd and many others pass them. They
- * outlive the daemon: the manager passes them to the next one too.
+ * They come as descriptors 3, 4, ... with LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES in the
+ * environment, as systemd and many others pass them. They belong to the manager, which passes them
+ * to the next process too. So a drain only stops watching them: shutdown(2) would end them for
+ * everyone. What waits in their backlogs is for the next process.
  *
- * Owns nothing; the listeners are the caller's. One thread, once. Never blocks.
- * Errors: logged.
+ * Owns nothing; the listeners are the caller's. Threads: one, once. Never blocks. Errors: logged.
  */
 #pragma once
 
@@ -16,6 +16,6 @@
 
 #define INHERITED_MAX 64
 
-/* Takes over all the sockets that are meant for this process. false: there is
- * something wrong with one of them, and none is to be served. */
+/* Takes over all sockets that are meant for this process. false: one of them is unusable, and the
+ * start must fail. */
 bool inherited_take(struct listener listeners[INHERITED_MAX], unsigned *count);

@@ -15,14 +15,14 @@
 #include <unistd.h>
 
 enum {
-    WAIT_MS = 10000, /* for the other process: a drain takes 5 s at most */
+    WAIT_MS = 10000, /* for the other process, whose drain takes 5 s at most */
     LOOK_MS = 20,
-    WATCH_MS = 5000, /* for the file to be removed */
+    WATCH_MS = 5000, /* between two looks whether the file was removed */
 };
 
 static_assert((int)STORE_BOOT_ID_BYTES == (int)CLOCK_BOOT_ID_BYTES, "both mean the kernel's");
 
-/* What the beginning of a brain needs, and what has been found out so far. */
+/* What is needed to make the brain, and what is known of the file so far. */
 struct opening {
     struct keeper *keeper;
     const struct config *config;
@@ -131,7 +131,7 @@ static struct brain *begin(struct opening *opening)
     return brain;
 }
 
-/* One file more, named by the path and some more letters. */
+/* The path of one more file beside the state: the path, a dot and `more`. */
 static bool beside(const struct keeper *keeper, const char *more, char path[CONFIG_PATH_MAX + 16])
 {
     int len = snprintf(path, CONFIG_PATH_MAX + 16, "%s.%s", keeper->path, more);
@@ -147,7 +147,7 @@ static struct brain *refuse(struct opening *opening, const char *why)
         return do_without(opening, "put aside the refused state", errno);
     log_error("state %s is refused: %s; it is kept as %s, and a new one is begun", keeper->path,
               why, aside);
-    /* Who waits for its lock finds then that another one has taken its place. */
+    /* A process that waits for its lock then finds that a new file has taken its place. */
     struct state_file refused = keeper->file;
     keeper->file = (struct state_file){.descriptor = -1};
     int error = state_file_open(&keeper->file, keeper->path);
@@ -157,7 +157,8 @@ static struct brain *refuse(struct opening *opening, const char *why)
 
 /* ---- another number of keys ---- */
 
-/* Whether it is nothing, or what a move that was cut short has left. EEXIST: it is neither. */
+/* 0: there is nothing, or what a move that was cut short has left. EEXIST: there is something
+ * else. */
 static int check_is_ours(struct state_file *file)
 {
     size_t bytes;
@@ -183,7 +184,7 @@ static int open_ours(struct state_file *file, const char *path)
     return error;
 }
 
-/* Why there can be no file of a path beside the state, and what to do. */
+/* Why a file beside the state cannot be made, and what to do. */
 static const char *obstacle_of(int error)
 {
     switch (error) {
@@ -198,7 +199,7 @@ static const char *obstacle_of(int error)
     }
 }
 
-/* One that is open, all zeros and mapped; what was there of somebody else's stays. */
+/* Makes, opens and maps a file of zeros. If something of somebody else is there, it stays. */
 static int make_next(struct state_file *file, const char *path, size_t bytes)
 {
     int error = open_ours(file, path);
@@ -215,8 +216,8 @@ static int make_next(struct state_file *file, const char *path, size_t bytes)
     return error;
 }
 
-/* For another max_keys than the file was made for: all goes over into one that takes its place
- * when it is whole. */
+/* If max_keys is not the one that the file was made for, moves all keys into a new file, which
+ * takes its place once it is complete. */
 static void move(struct opening *opening, struct brain *brain)
 {
     struct keeper *keeper = opening->keeper;
@@ -238,7 +239,7 @@ static void move(struct opening *opening, struct brain *brain)
         error = ENOSPC;
     else if (fsync(next.descriptor) != 0 || rename(path, keeper->path) != 0)
         error = errno;
-    state_file_close(&keeper->file); /* nobody has the file of that path in between */
+    state_file_close(&keeper->file); /* only now: till then nobody else could lock the path */
     keeper->file = next;
     if (error == 0)
         return;
@@ -303,8 +304,8 @@ static struct brain *take_up(struct opening *opening)
 
 /* ---- opening ---- */
 
-/* SIGTERM or SIGINT if one comes within LOOK_MS, else 0. A SIGHUP goes on waiting, for a reload
- * when there is something to reload. */
+/* Returns SIGTERM or SIGINT if one comes within LOOK_MS, else 0. A SIGHUP stays pending, and causes
+ * a reload later. */
 static int next_end(void)
 {
     const struct timespec timeout = {.tv_nsec = LOOK_MS * (long)NS_PER_MS};
@@ -330,7 +331,7 @@ static int open_in_turn(struct keeper *keeper)
     return error;
 }
 
-/* What no waiting and no other disk would help with: what to do, or NULL. */
+/* If neither waiting nor another disk would help: what to do. Else NULL. */
 static const char *remedy_of(int error)
 {
     switch (error) {
@@ -361,7 +362,7 @@ struct brain *keeper_open(struct keeper *keeper, const struct config *config,
     *keeper = (struct keeper){.path = config->state, .file = {.descriptor = -1}};
     if (keeper->path[0] == '\0')
         return begin_in_memory(&opening);
-    signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is an error like others */
+    signal(SIGXFSZ, SIG_IGN); /* so that a limit on the size of files is an errno value */
     int error = open_in_turn(keeper);
     if (keeper->ended_by != 0) {
         log_info("%s: no longer waiting for the state %s", strsignal(keeper->ended_by),

@@ -1,15 +1,14 @@
 /*
- * The keeper: where the state is kept, from which file it is taken up, and what if that cannot be.
+ * The keeper: opens the state file at the start, watches over it, and decides what if it fails.
  *
- * A file that another process still has is waited for, a few seconds, as when one
- * daemon takes over from another that drains, and SIGTERM or SIGINT ends that. A path that can never work, and a file
- * that stays in use, end the start. A file that is refused is put aside and a new one
- * begun; one that cannot be read or written now, or grow, is done without: allowd
- * serves from memory, and says so. Whether the file is still at its path is looked at
- * every few seconds, for a kernel tells nobody that it was removed.
+ * If another process still has the file, as when one daemon takes over from another that drains, it
+ * waits a few seconds; SIGTERM and SIGINT end that. If the file stays in use, or the path can never
+ * work, the start fails. If the file is refused, it is put aside and a new one is begun. If it
+ * cannot be read, written or made larger now, allowd serves from memory and says so. Every few
+ * seconds it looks whether the file is still at its path, because the kernel does not tell.
  *
- * Owns the file, and the store that the brain uses: it is closed after the brain is
- * gone. One thread, main. Blocks on the disk, and on another process. Errors: logged.
+ * Owns the file, and the store that the brain uses, so close it after the brain is freed. Threads:
+ * the main one. Blocks on the disk, and on another process. Errors: logged.
  */
 #pragma once
 
@@ -18,26 +17,27 @@
 #include "keep/file.h"
 
 struct keeper {
-    const char *path; /* empty: none */
+    const char *path; /* of the file; empty: no state is kept */
     struct state_file file;
-    struct store stores[2]; /* the one in use, and the one that takes its place */
-    int ended_by;           /* the signal that ended the waiting for another process, or 0 */
-    bool is_lost;           /* the log has been told that the file will not outlive the process */
+    struct store stores[2]; /* the one in use, and its successor while keys are moved */
+    int ended_by;           /* the signal that ended the wait for another process, or 0 */
+    bool is_lost;           /* it is logged that the state will not outlive the process */
     uint64_t look_due_ns;
 };
 
-/* The brain to serve with; NULL: logged. SIGTERM and SIGINT must be blocked. */
+/* Returns the brain to serve with; NULL: the start fails, which is logged. SIGTERM and SIGINT must
+ * be blocked. */
 struct brain *keeper_open(struct keeper *keeper, const struct config *config,
                           const struct limits_question *limits);
 
-/* Once state_file_failure can be read: tells the log what has happened. */
+/* Logs a failure of the file. Call it if state_file_failure is readable. */
 void keeper_tell_failure(struct keeper *keeper);
 
 /* Milliseconds until the next look at the file is due; -1: never. */
 int keeper_timeout_ms(const struct keeper *keeper, uint64_t now_ns);
 
-/* Looks whether the file is still at its path. If not the log is told, once, and why the
- * state is lost is returned; else NULL. */
+/* Looks whether the file is still at its path. If it is not, logs that once and returns why the
+ * state is lost; else NULL. */
 const char *keeper_look(struct keeper *keeper, uint64_t now_ns);
 
 void keeper_close(struct keeper *keeper);

@@ -14,8 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Removes a socket file that refuses connections: its listener is gone. What
- * is no socket, or answers, or cannot be asked, stays. */
+/* Removes a socket file if it refuses connections, because then its listener is gone. Anything that
+ * is not a socket, or accepts, or cannot be tried, stays. */
 static void remove_stale(const struct address *address)
 {
     const char *path = address_unix_path(address);
@@ -31,7 +31,7 @@ static void remove_stale(const struct address *address)
     close(probe);
 }
 
-/* The file of a Unix socket has its mode from the moment it is there. */
+/* Binds so that the file of a Unix socket has its mode from the moment it exists. */
 static int bind_to(const struct listener *listener, const struct address *address, mode_t mode)
 {
     bool is_for_file = address_unix_path(address) != NULL && mode != SOCKET_MODE_BY_UMASK;
@@ -54,7 +54,7 @@ static int set_group(const struct address *address, gid_t group)
     return error;
 }
 
-/* Until listen(2) a socket refuses connections, so its group can still be set. */
+/* The group is set before listen(2): until then the socket refuses connections. */
 static int bind_and_listen(struct listener *listener, const struct address *address,
                            const struct socket_access *sockets, const char **doing)
 {
@@ -93,10 +93,10 @@ static void remember(struct listener *listener, const struct address *address)
     }
 }
 
-/* Locks the directory of a Unix socket's file: between seeing that a file is
- * stale and listening on a new one, no other allowd may do the same. The lock
- * goes with the descriptor. -1: another kind of address, no such directory, or
- * somebody has held the lock for longer than an allowd would. */
+/* Locks the directory of a Unix socket's file. Between the moment that it sees a stale file and the
+ * one that it listens on a new one, no other allowd may do the same. Closing the descriptor
+ * unlocks. -1: the address is of another kind, there is no such directory, or somebody has held the
+ * lock for longer than an allowd would. */
 enum { LOCK_TRIES = 100, LOCK_TRY_MS = 10 };
 
 static int lock_directory(const struct address *address)
@@ -136,7 +136,7 @@ static int try_to_open(struct listener *listener, const struct address *address,
     return error;
 }
 
-/* Another kind of file in the place of a Unix socket does not go by itself. */
+/* Whether the address may become free by itself: a file that is not a socket will not go away. */
 static bool may_be_let_go(const struct address *address)
 {
     const char *path = address_unix_path(address);
@@ -146,7 +146,7 @@ static bool may_be_let_go(const struct address *address)
 
 enum { IN_USE_MS = 1000, IN_USE_TRY_MS = 20 };
 
-/* The lock is given back between the tries, for whoever else begins in that directory. */
+/* Unlocks between tries, for other processes that start in that directory. */
 int listener_open(struct listener *listener, const struct address *address,
                   const struct socket_access *sockets, const char **doing)
 {
@@ -166,7 +166,7 @@ static int socket_option(int socket, int option)
     return getsockopt(socket, SOL_SOCKET, option, &value, &len) == 0 ? value : -1;
 }
 
-/* The address as address_parse would have made it, to be compared with such. */
+/* The address in the form of address_parse, so that the two can be compared. */
 static bool read_address(int socket, struct address *address)
 {
     memset(address, 0, sizeof *address);

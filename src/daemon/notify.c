@@ -55,7 +55,8 @@ static void open_socket(struct notify *notify)
         setsockopt(notify->socket, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
 }
 
-/* A number of the environment; false: it is not there, or is none, which the log then has. */
+/* Reads a number from the environment. false: it is not there, or it is not a number, which is
+ * logged. */
 static bool read_number(const char *name, uint64_t most, uint64_t *number)
 {
     const char *text = getenv(name);
@@ -81,7 +82,7 @@ static uint64_t read_watchdog_ns(void)
 
 /* ---- telling ---- */
 
-/* Sent anew each time, not connected: the manager may have bound its socket anew. */
+/* The socket is not connected, because the manager may have bound a new one to the path. */
 static void tell(struct notify *notify, const char *words)
 {
     if (notify->socket < 0)

@@ -22,8 +22,8 @@
 
 enum {
     CONNECTIONS_MAX = 4096, /* of all front-ends together */
-    DESCRIPTORS_SPARE = 18, /* for what is neither a connection, a listener nor a front-end's */
-    /* its epoll sets, its eventfd, and who has no room */
+    DESCRIPTORS_SPARE = 18, /* for all but connections, listeners and front-ends */
+    /* its epoll sets and eventfds, and clients that it has no room for */
     DESCRIPTORS_PER_FRONT = 6 + HTTP_LEAVING_SPARE,
 };
 
@@ -31,17 +31,17 @@ struct server {
     struct config *config;
     const char *config_path;
     int signals;          /* a signalfd */
-    int done;             /* an eventfd: front-ends that have ended */
-    struct inbox reloads; /* where front-ends ask for them */
-    struct letter *asked; /* of those, the ones that were taken out and wait, oldest first */
+    int done;             /* an eventfd that counts front-ends that have ended */
+    struct inbox reloads; /* front-ends post MESSAGE_RELOAD here */
+    struct letter *asked; /* taken out of `reloads` and waiting, oldest first */
     struct keeper keeper;
-    struct brain *brain; /* until the decider has it */
+    struct brain *brain; /* until the decider owns it */
     struct decider decider;
-    struct inbox home; /* what this thread asks the decider comes home to it */
+    struct inbox home; /* what the main thread asks the decider comes home here */
     struct watchdog watchdog;
     struct notify notify;
     unsigned limits_count; /* in force */
-    /* there is room for: not what is configured if a state cannot be moved */
+    /* what there is room for: not as configured if the state cannot be moved */
     uint32_t max_keys;
     unsigned listeners_count, fronts_count;
     atomic_uint fronts_with_room;
@@ -110,7 +110,7 @@ static struct limits_question question_of(const struct config *config)
     };
 }
 
-/* Before the log has a thread, for whoever waits for a state wants to be told. */
+/* Called before the log has its thread, because a wait for a state must be logged at once. */
 static bool open_state(struct server *server)
 {
     const struct limits_question limits = question_of(server->config);
@@ -121,7 +121,7 @@ static bool open_state(struct server *server)
     return true;
 }
 
-/* To hand work to another thread pays off only where both can run at once. */
+/* To hand work to another thread pays off only if both can run at the same time. */
 static bool hosts_decider(const struct config *config)
 {
     return config->threads == 0 ||
@@ -193,8 +193,8 @@ static bool serve_addresses(struct server *server, const struct address *address
     return true;
 }
 
-/* The inherited sockets, and the addresses that someone asked for and that none
- * of those has; the default one only if there is nothing else. */
+/* Takes the inherited sockets, and listens on each address that somebody asked for and that none of
+ * them has. Listens on the default address only if there is nothing else. */
 static bool open_listeners(struct server *server)
 {
     const struct config *config = server->config;
@@ -206,8 +206,8 @@ static bool open_listeners(struct server *server)
            serve_addresses(server, config->admin_listen, config->admin_listen_count, true);
 }
 
-/* Raises the limit on descriptors as far as it is of use; how many connections
- * each front-end may have, at least one. */
+/* Raises the limit on descriptors as far as it is useful. Returns how many connections each
+ * front-end may have, at least one. */
 static unsigned connections_per_front(const struct server *server)
 {
     struct rlimit limit = {0, 0};
@@ -283,7 +283,7 @@ static int sooner(int a_ms, int b_ms)
     return (unsigned)a_ms < (unsigned)b_ms ? a_ms : b_ms;
 }
 
-/* Waits for an event or a letter, for at most so long. */
+/* Waits up to timeout_ms for an event or a letter. */
 static int wait_once(struct server *server, struct pollfd *events, nfds_t count, int timeout_ms)
 {
     if (server->asked != NULL || !inbox_watch(&server->reloads))
@@ -293,8 +293,8 @@ static int wait_once(struct server *server, struct pollfd *events, nfds_t count,
     return inbox_is_filled(&server->reloads) ? 1 : found;
 }
 
-/* Waits for an event or a letter, and meanwhile feeds the watchdog and looks after the state's
- * file. `events` begins with the inbox. */
+/* Waits for an event or a letter; meanwhile feeds the watchdog and watches the state file. The
+ * first of `events` is the inbox. */
 static void wait_for(struct server *server, struct pollfd *events, nfds_t count)
 {
     int timeout_ms;
@@ -309,7 +309,7 @@ static void wait_for(struct server *server, struct pollfd *events, nfds_t count)
     } while (wait_once(server, events, count, timeout_ms) <= 0);
 }
 
-/* The next letter that asks for a reload, or NULL. */
+/* Takes the next letter that asks for a reload; NULL: there is none. */
 static struct letter *next_asked(struct server *server)
 {
     if (server->asked == NULL)
@@ -346,7 +346,7 @@ static enum limits_result ask_limits(struct server *server, const struct config 
     return message.answer.limits;
 }
 
-/* The limits first: the checks of the contract may name new ones. */
+/* The limits go first, because the checks of the contract may name new ones. */
 static bool put_into_force(struct server *server, const struct config *next)
 {
     if (ask_limits(server, next) != LIMITS_IN_FORCE) {
@@ -419,7 +419,7 @@ static void reload_for_signal(struct server *server)
     reload_report_release(&report);
 }
 
-/* One at a time: a signal is not to wait for all of them. */
+/* Answers one letter at a time, so that a signal need not wait for all of them. */
 static void reload_for_fronts(struct server *server)
 {
     struct letter *asked = next_asked(server);
@@ -471,7 +471,7 @@ static void serve(struct server *server)
     }
 }
 
-/* While the front-ends still use the listeners: only what would stay behind goes. */
+/* The front-ends still use the listeners, so only the files are removed. */
 static void end_at_once(const struct server *server)
 {
     log_warning("a second signal: ending at once");
@@ -481,7 +481,7 @@ static void end_at_once(const struct server *server)
     _exit(EXIT_STATUS_OK);
 }
 
-/* Waits for the front-ends to end; a second signal ends the process at once. */
+/* Waits until the front-ends have ended. A second signal ends the process at once. */
 static void wait_for_fronts(struct server *server)
 {
     uint64_t ended = 0;
@@ -501,7 +501,7 @@ static void wait_for_fronts(struct server *server)
     }
 }
 
-/* The front-ends first, then the decider; a front-end that hosts it goes home after that. */
+/* Stops the front-ends first, then the decider. A front-end that hosts it ends only after that. */
 static void stop_threads(struct server *server)
 {
     for (unsigned i = 0; i < server->fronts_count; i++)
@@ -518,7 +518,7 @@ static void close_listeners(struct server *server)
         listener_close(&server->listeners[i]);
 }
 
-/* From a decider that is there to its end. */
+/* Runs from a decider that is made to one that is stopped. */
 static enum exit_status run_fronts(struct server *server)
 {
     enum exit_status status = EXIT_STATUS_FAILURE;

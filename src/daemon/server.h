@@ -1,8 +1,11 @@
 /*
- * The server: the life of the whole, from a checked configuration to the exit status.
+ * The server: the life of the daemon, from a checked configuration to the exit status.
  *
- * Starts the state thread and the front-ends, waits for signals, reloads,
- * drains, stops, in the order of the data flow. Blocks until the end.
+ * Starts the decider, then the front-ends; waits for signals and reloads; drains the front-ends,
+ * then stops the decider.
+ *
+ * Owns everything that it starts. Threads: the main one, once. Blocks until the end. Errors:
+ * logged, and told by the exit status.
  */
 #pragma once
 
@@ -16,7 +19,7 @@ enum exit_status {
     EXIT_STATUS_CONFIG = 6,
 };
 
-/* Runs until SIGTERM or SIGINT. config_path is read again at SIGHUP (NULL: there is no file to
- * reload); ready_fd is told once it serves (NOTIFY_NO_FD: none). The configuration stays the
+/* Runs until SIGTERM or SIGINT. config_path is read again at a reload (NULL: there is no file);
+ * ready_fd is told once it serves (NOTIFY_NO_FD: there is none). The configuration stays the
  * caller's. */
 enum exit_status server_run(struct config *config, const char *config_path, int ready_fd);

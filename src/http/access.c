@@ -25,7 +25,7 @@ void access_field(struct access *access, const char *name, size_t name_len, cons
         take(&access->authorization, value, value_len);
 }
 
-/* Whether an Origin is a page's of the host and port that it now calls; "null" has none. */
+/* Whether the page came from the host and port that it now calls. The Origin "null" names none. */
 static bool is_own_origin(const struct access *access)
 {
     static const char separator[] = "://";
@@ -38,7 +38,7 @@ static bool is_own_origin(const struct access *access)
     return len == host->len && strncasecmp(at, host->text, len) == 0;
 }
 
-/* Whether a browser says that its user is behind it ("none"), or a page of ours. */
+/* Whether the browser says that its user ("none") or a page of this origin makes the request. */
 static bool is_own_site(const struct access_value *site)
 {
     return site->count == 1 &&
@@ -47,14 +47,14 @@ static bool is_own_site(const struct access_value *site)
             (site->len == strlen("none") && memcmp(site->text, "none", site->len) == 0));
 }
 
-/* Programs send neither field, browsers the one, the other or both. */
+/* Programs send neither field; a browser sends one of them or both. */
 static bool is_from_elsewhere(const struct access *access)
 {
     return (access->origin.count > 0 && !is_own_origin(access)) ||
            (access->fetch_site.count > 0 && !is_own_site(&access->fetch_site));
 }
 
-/* "Bearer TOKEN", and nothing else. NULL: no token is there. */
+/* The token of "Bearer TOKEN"; NULL if the header holds anything else. */
 static const char *bearer_token(const struct access_value *authorization, size_t *len)
 {
     static const char scheme[] = "Bearer ";
@@ -101,17 +101,19 @@ static const struct {
     const char *detail, *challenge;
 } verdicts[] = {
     [ACCESS_UNGUARDED] = {403,
-                          "this is served only where the configuration has an admin_listen or an "
-                          "admin_token_file; SIGHUP reloads too",
+                          "this call is refused because neither admin_listen nor admin_token_file "
+                          "is configured; set one of them; SIGHUP reloads too",
                           NULL},
-    [ACCESS_ADMIN_APART] = {403, "this is not served here; ask at an address of admin_listen",
+    [ACCESS_ADMIN_APART] = {403,
+                            "this call is not served at this address; send it to an address of "
+                            "admin_listen",
                             NULL},
     [ACCESS_OTHER_ORIGIN] = {403,
-                             "a web page of another origin may not change anything here; call "
-                             "without Origin and Sec-Fetch-Site, or from a page of this host",
+                             "refused because the request comes from a web page of another "
+                             "origin; a program should send neither Origin nor Sec-Fetch-Site",
                              NULL},
     [ACCESS_NO_TOKEN] = {401,
-                         "this takes the token of admin_token_file; send it once, as "
+                         "this call needs the token of admin_token_file; send it in one header, "
                          "Authorization: Bearer TOKEN",
                          "Bearer realm=\"allowd\""},
     [ACCESS_WRONG_TOKEN] = {401, "the token is not that of admin_token_file",

@@ -1,9 +1,9 @@
 /*
- * Access: who may call what: where a connection came in, whose token it brings,
- * and whether a web page of another origin is behind it.
+ * Access: decides who may call what, by the listener that a connection came in on, by the token
+ * that a request brings, and by whether a web page of another origin is behind it.
  *
- * Fed with one header field at a time, in order, each past the gate; what it
- * remembers of them is borrowed. Owns nothing. One thread. Never blocks.
+ * The caller shows it each header field, in order, once the gate has let the field pass. The values
+ * are borrowed. Owns nothing. Threads: one at a time. Never blocks. Never fails.
  */
 #pragma once
 
@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* A field's value, and how often the field was there. */
+/* The last value of a field, and how often the field was there. */
 struct access_value {
     const char *text;
     size_t len;
@@ -27,8 +27,8 @@ struct access {
 
 enum access_verdict {
     ACCESS_GRANTED,
-    ACCESS_UNGUARDED,    /* it is not served where anybody is an admin */
-    ACCESS_ADMIN_APART,  /* it is served on the listeners for admins */
+    ACCESS_UNGUARDED,    /* refused, because no admin_listen and no admin token is configured */
+    ACCESS_ADMIN_APART,  /* refused here, because it is served on the listeners for admins */
     ACCESS_OTHER_ORIGIN, /* a web page of another origin is behind it */
     ACCESS_NO_TOKEN,
     ACCESS_WRONG_TOKEN,
@@ -37,13 +37,13 @@ enum access_verdict {
 void access_field(struct access *access, const char *name, size_t name_len, const char *value,
                   size_t value_len);
 
-/* After the last field. is_admin: the connection came in on a listener for admins;
+/* Call it after the last field. is_admin: the connection came in on a listener for admins;
  * admin_apart: there are such listeners. */
 enum access_verdict access_judge(const struct access *access, const struct route *route,
                                  bool is_admin, bool admin_apart, const struct contract *contract);
 
-/* Of a verdict other than GRANTED: the status, what to say, and of a 401 the
- * WWW-Authenticate field. */
+/* If the verdict is not ACCESS_GRANTED: the status of the refusal, its detail, and the
+ * WWW-Authenticate field of a 401 (NULL: the status is another). */
 unsigned access_status(enum access_verdict verdict);
 const char *access_detail(enum access_verdict verdict);
 const char *access_challenge(enum access_verdict verdict);

@@ -14,15 +14,15 @@
 
 /* ---- jansson's memory ---- */
 
-/* The largest batch there can be takes 1 MiB, and the longest string four times
- * its length: what wants more is no batch. */
+/* jansson takes 1 MiB for the largest batch there can be, and four times the length of a string,
+ * which may be as long as the body. JSON that wants more than this is no batch. */
 #define ARENA_MAX_BYTES ((size_t)8 * BATCH_JSON_BODY_MAX)
 
 /* A typical batch takes 13 times its length. */
 #define ARENA_FIRST_BYTES(len) (14 * (len) + 4096)
 
-/* Of the parse under way on this thread, if there is one. jansson does not always tell when it
- * was refused memory. */
+/* The memory of the parse that runs on this thread, if one does, and whether that was refused
+ * any: jansson does not always tell. */
 static _Thread_local struct arena arena;
 static _Thread_local bool is_parsing, was_refused;
 static bool is_set_up;
@@ -43,7 +43,7 @@ static void *take(size_t size)
     return piece;
 }
 
-/* The arena gives all back at once. */
+/* During a parse nothing is freed: the arena gives all back at its end. */
 static void give_back(void *piece)
 {
     if (!is_parsing)
@@ -73,13 +73,13 @@ static void end_parse(void)
 
 /* ---- faults ---- */
 
-/* Where what is wrong is written to. */
+/* What is wrong, and where. */
 struct fault {
     char *detail;
-    int request; /* its index, or -1: of the batch */
+    int request; /* the index of the faulty request; -1: the fault is in the batch itself */
 };
 
-/* false, for the caller to return. */
+/* Writes the detail. Returns false, which the caller then returns. */
 __attribute__((format(printf, 2, 3))) static bool refuse(const struct fault *fault,
                                                          const char *format, ...)
 {
@@ -116,7 +116,7 @@ static const char *type_name(const json_t *value)
 
 /* ---- one request ---- */
 
-/* Copies a string behind those that are there already. */
+/* Copies a string behind those copied before. */
 static const char *store(char **strings, const char *string, size_t len)
 {
     char *stored = *strings;
@@ -244,8 +244,8 @@ static void rebase(const char **string, const char *from, char *to)
         *string = to + (*string - from);
 }
 
-/* Moves to memory of the right size, where most would be for nothing: a body can be
- * nearly all blanks. Without memory for that, all stays as it is. */
+/* Moves the batch to memory of the right size if most of it is unused, as after a body that is
+ * nearly all blanks. If there is no memory for that, the batch stays where it is. */
 static void give_back_rest(struct batch_json *batch, size_t used)
 {
     char *from = batch->memory;
@@ -273,7 +273,7 @@ static enum batch_json_result read_batch(json_t *root, size_t len, struct batch_
     if (!read_frame(&fault, root, &made.all))
         return BATCH_JSON_BAD;
 
-    /* A string is never longer than its JSON, nor its NUL than the quotes. */
+    /* A string is never longer than its JSON, and its NUL fits into the room of the quotes. */
     made.count = (uint32_t)json_array_size(requests);
     made.size = made.count * sizeof made.calls[0] + len;
     made.calls = has_no_memory() ? NULL : malloc(made.size);
@@ -293,7 +293,7 @@ static enum batch_json_result read_batch(json_t *root, size_t len, struct batch_
     return BATCH_JSON_OK;
 }
 
-/* What jansson says quotes the body: it is cut, and made fit to be shown. */
+/* jansson quotes the body in its message, so that is cut and made printable. */
 static void tell_syntax(const struct fault *fault, const json_error_t *error)
 {
     char said[160];
@@ -312,8 +312,8 @@ static enum batch_json_result tell_error(const json_error_t *error, char *detail
     if (was_refused && !arena.is_spent)
         return BATCH_JSON_NO_MEMORY;
     if (was_refused)
-        refuse(&fault, "the JSON holds more than %d requests can; give 1 to %d requests", LIST_MAX,
-               LIST_MAX);
+        refuse(&fault, "the JSON holds more values than %d requests need; give 1 to %d requests",
+               LIST_MAX, LIST_MAX);
     else if (code == json_error_null_character || code == json_error_null_byte_in_key)
         refuse(&fault,
                "line %d, column %d of the JSON: a string holds the control character \\u0000; "
@@ -324,7 +324,7 @@ static enum batch_json_result tell_error(const json_error_t *error, char *detail
     return BATCH_JSON_BAD;
 }
 
-/* Whether the JSON is an object, if it is any. */
+/* Whether the bytes, if they are JSON at all, are an object. */
 static bool begins_object(const char *bytes, size_t len)
 {
     for (size_t i = 0; i < len; i++)

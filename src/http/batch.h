@@ -3,10 +3,10 @@
  *
  *   {"requests":[{"key":"user:1","limit":"api","tokens":2}, ...],"mode":"each"}
  *
- * The only user of jansson. Strict: a duplicate or unknown member, a wrong type,
- * anything behind the end and what is not UTF-8 is a fault that names its place.
+ * The only user of jansson. Strict: it is a fault, told with its place, if a member is unknown or
+ * there twice, if a type is wrong, if anything follows the end, or if a text is not UTF-8.
  *
- * A batch owns what its calls point to. Any thread. Never blocks.
+ * A batch owns what its calls point to. Any thread. Never blocks. Errors: enum batch_json_result.
  */
 #pragma once
 
@@ -19,10 +19,10 @@
 
 #define BATCH_JSON_BODY_MAX (1u << 20) /* bytes */
 
-/* Once, before a batch is parsed and before there is another thread: sets jansson's allocator
- * and seed, which are the whole process's. While a batch is parsed, jansson's pieces are of an
- * arena of that parse; any other use of jansson, on whatever thread, has malloc(3) and free(3)
- * as ever. What lives longer than a parse must not come out of it. */
+/* Call it once, before a batch is parsed and while there is one thread only: it sets jansson's
+ * allocator and seed, which hold for the whole process. While a thread parses a batch, jansson
+ * gets its memory there from an arena that ends with the parse, so nothing that jansson makes may
+ * outlive the parse. Any other use of jansson gets malloc(3) and free(3). */
 void batch_json_set_up(void);
 
 struct batch_json {
@@ -30,21 +30,22 @@ struct batch_json {
     uint32_t count; /* 1 to LIST_MAX */
     bool all;       /* "mode": "all"; else "each", the default */
     void *memory;   /* all of it, from malloc */
-    size_t size;    /* of that, in bytes; 0: there is none */
+    size_t size;    /* bytes of `memory`; 0: there is none */
 };
 
 enum batch_json_result {
     BATCH_JSON_OK,
-    BATCH_JSON_NO_BATCH, /* it is no object, or one without "requests" */
+    BATCH_JSON_NO_BATCH, /* not an object, or one without "requests" */
     BATCH_JSON_BAD,      /* *detail says what is wrong, and in which request */
     BATCH_JSON_NO_MEMORY,
 };
 
-/* Reads a batch; the bytes are not needed any more. *batch is untouched unless BATCH_JSON_OK. */
+/* Reads a batch, which keeps no pointer into the bytes. Unless it returns BATCH_JSON_OK, *batch
+ * is untouched. */
 enum batch_json_result batch_json_parse(const char *bytes, size_t len, struct batch_json *batch,
                                         char detail[REPLY_DETAIL_MAX]);
 
 void batch_json_release(struct batch_json *batch);
 
-/* For tests: asked before each piece of memory is taken, unless NULL. */
+/* For tests: if not NULL, it is called before each allocation, which fails if it returns true. */
 extern bool (*batch_json_has_no_memory)(void);

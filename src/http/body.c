@@ -40,8 +40,7 @@ size_t request_body_room(const struct request *request, size_t len)
     return len <= REQUEST_BODY_MAX || has_body_of_another(request) ? 0 : len;
 }
 
-/* Mapped, and not from the heap, which would keep what the most clients there ever
- * were at once have needed. */
+/* The room is mapped. The heap would keep for ever what the greatest crowd of clients needed. */
 bool request_expect_body(struct request *request, size_t len)
 {
     size_t room = request_body_room(request, len);

@@ -1,8 +1,9 @@
 /*
- * Bodies: the room they have, and what is in them: a form, or a list of requests.
+ * Bodies: how much room they get, and what they hold: a form, or a list of requests.
+ *
+ * The functions for whoever receives the bytes (request_expect_body and others) are in request.h.
  *
  * Owns nothing: the request owns its body. One thread. Never blocks. Errors: request_refuse.
- * What is for whoever receives the bytes is in request.h.
  */
 #pragma once
 
@@ -10,11 +11,12 @@
 
 #define BODY_FORM_TYPE "application/x-www-form-urlencoded"
 
-/* Whether a body is, or would be, a list of requests. */
+/* Whether the body of this request, if there is one, is a list of requests: its route takes lists,
+ * its method is POST, and its Content-Type is JSON. */
 bool body_may_be_list(const struct request *request, const char *content_type);
 
-/* Takes the parameters of a body that is a form; of nothing, if there is none. */
+/* Takes the parameters from a body, which must be a form. Without a body it does nothing. */
 void body_parse_form(struct request *request, const char *content_type);
 
-/* Gives up the room of a long body. */
+/* Frees the room of a long body. */
 void body_drop(struct request *request);

@@ -1,7 +1,7 @@
 /*
- * Fault texts: what to say of a key, a number of tokens or a limit's name that is none.
+ * Fault texts: what a caller reads if a key, a number of tokens or the name of a limit is wrong.
  *
- * Queries, forms and JSON have the same faults, and their callers read the same words.
+ * Queries, forms and JSON have the same faults, so their callers read the same words.
  *
  * Owns nothing. Any thread. Never blocks.
  */
@@ -12,25 +12,25 @@
 #include <inttypes.h>
 #include <stddef.h>
 
-/* What a client sent, made fit to be shown: printable ASCII, and not too much of it. */
+/* What a client sent, made fit to be shown: its beginning, in printable ASCII. */
 struct shown {
     char text[44];
 };
 struct shown show(const char *bytes, size_t len);
 
-/* What is wrong with a key, or with what a key is to begin with, and what to do. */
+/* What is wrong with a key, or with a prefix of keys, and what to do. */
 const char *fault_text_key(enum key_fault fault);
 const char *fault_text_prefix(enum key_fault fault);
 
-/* For printf: the value as text, in quotes where the client has no quotes of its
- * own; and (uint64_t)TOKENS_MAX. */
+/* Formats for printf. FAULT_TOKENS takes the value as text, in quotes unless it is JSON, and
+ * (uint64_t)TOKENS_MAX. */
 #define FAULT_TOKENS "tokens is %s; give a whole number from 0 to %" PRIu64 ", in digits only"
 
-/* For printf: the names as text. Of a name that no limit can have, and of one
- * that none has. */
+/* They take the name as text. The first is for a name that no limit can have, the second for one
+ * that no limit has. */
 #define FAULT_LIMIT_NAME "there can be no limit named \"%s\"; GET /status lists the limits"
 #define FAULT_NO_SUCH_LIMIT "there is no limit named \"%s\"; GET /status lists the limits"
 
 #define FAULT_CURSOR                                                                               \
-    "cursor is none that this allowd has given; give back that of an answer as it is, or begin "   \
-    "again without one"
+    "this server did not issue this cursor; send the cursor of the last page unchanged, or leave " \
+    "it out to start over"

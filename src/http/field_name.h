@@ -1,5 +1,5 @@
 /*
- * The names of header fields: the same in whatever case (RFC 9110, 5.1).
+ * Field names: compares the names of header fields, whose case does not count (RFC 9110, 5.1).
  *
  * Owns nothing. Any thread. Never blocks.
  */
@@ -10,7 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* other: ends in a NUL. Here, so that the length of a constant is one. */
+/* other: ends in a NUL. Inline, so that the compiler knows the length of a constant. */
 static inline bool field_name_is(const char *name, size_t len, const char *other)
 {
     return strlen(other) == len && strncasecmp(name, other, len) == 0;

@@ -60,8 +60,7 @@ static_assert(BUCKETS_MAX * (POLICY_NAME_MAX + sizeof ", ;r=;t=" + 2 * NUMBER_MA
                   REPLY_VALUES_MAX,
               "the longest RateLimit fits, and Retry-After");
 
-/* The bucket that the older dialects speak of, as they know but one: the one that
- * holds least. */
+/* The older dialects know one bucket only. They are told the one that holds fewest tokens. */
 static uint32_t nearest_to_empty(const struct bucket_answer *answer)
 {
     uint32_t nearest = 0;
@@ -71,7 +70,7 @@ static uint32_t nearest_to_empty(const struct bucket_answer *answer)
     return nearest;
 }
 
-/* BURST, BURST;w=SECONDS, ...: the limit in force, then all there are. */
+/* "BURST, BURST;w=SECONDS, ...": the limit in force, then one for each bucket. */
 static void add_limit_03(struct reply *reply, const struct allowance *allowance, uint32_t nearest)
 {
     struct text value = begin_value(reply);
@@ -90,8 +89,8 @@ static_assert(BUCKETS_MAX * (sizeof ", ;w=" + 2 * NUMBER_MAX) + 4 * (NUMBER_MAX 
                   REPLY_VALUES_MAX,
               "so do those of the draft's third version");
 
-/* When more can be had of a bucket, in the older dialects: when it is full, or, where
- * an override denies all, at its end; nothing where that has none. */
+/* The reset time of the older dialects is the time until the bucket is full. If an override denies
+ * all, it is the time until that ends; if it never ends, the field is left out. */
 static void add_reset(struct reply *reply, const char *name, const struct bucket_state *bucket)
 {
     uint64_t ms = bucket->full_after_ms;

@@ -29,7 +29,7 @@ static void parse(struct request *request)
     }
 }
 
-/* The room for the reply is taken now: once the tokens are, it must not fail. */
+/* Allocates the room for the reply now: after tokens are taken the reply must not fail. */
 void list_parse(struct request *request)
 {
     parse(request);
@@ -46,7 +46,7 @@ void list_parse(struct request *request)
         request_refuse(request, 503, "out of memory; try again, or send a smaller batch");
 }
 
-/* A shorter body takes no longer than other requests. */
+/* A short body takes no longer than any other request, so it costs nothing. */
 size_t list_cost(const struct request *request)
 {
     enum { SHORT = 512 };

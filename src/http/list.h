@@ -1,19 +1,19 @@
 /*
- * Lists: from the body of a batch to a question about many keys, and from the answer to a reply.
+ * Lists: turns the body of a batch into a question about many keys, and the answer into a reply.
  *
- * For the routes that take lists: what is asked of each key is theirs to say.
+ * Routes that take lists use it, and choose the kind of the message themselves.
  *
- * Owns nothing: the request does. One thread. Never blocks. Errors: a refusal; but once a
- * list has been asked, its reply cannot fail.
+ * Owns nothing: the request does. One thread. Never blocks. Errors: list_parse refuses the
+ * request; once a list has been asked, its reply cannot fail.
  */
 #pragma once
 
 #include "http/request.h"
 
-/* Makes the body a list, all but the kind of the message, or refuses. */
+/* Reads the body and fills in all of the message but its kind; or refuses the request. */
 void list_parse(struct request *request);
 
-/* What a body costs in a turn that is, or would be, a list. */
+/* What a list costs in a turn, by the length of its body: see route->cost. */
 size_t list_cost(const struct request *request);
 
 /* Writes the reply. */

@@ -61,7 +61,7 @@ const struct parameter parameter_key = {"key", parse_key};
 const struct parameter parameter_tokens = {"tokens", parse_tokens};
 const struct parameter parameter_limit = {"limit", parse_limit};
 
-/* The index among the route's parameters, or that of the NULL behind them. */
+/* The index of a name among the route's parameters; if it is not there, the index of the NULL. */
 static unsigned find(const struct parameter *const *parameters, const char *name, size_t len)
 {
     unsigned i = 0;
@@ -72,7 +72,7 @@ static unsigned find(const struct parameter *const *parameters, const char *name
 
 enum { TAKES_MAX = 128 };
 
-/* What a route takes, for a person. */
+/* Writes the names of the parameters that a route takes, for a person. */
 static void list(const struct parameter *const *parameters, char text[TAKES_MAX])
 {
     size_t len = 0;

@@ -1,5 +1,5 @@
 /*
- * Parameters: names and values of a query or a form, and those that several routes take.
+ * Parameters: reads names and values of a query or a form, and defines those of several routes.
  *
  * Owns nothing. One thread. Never blocks. Errors: request_refuse.
  */
@@ -7,10 +7,10 @@
 
 #include "http/request.h"
 
-/* The key, the tokens and the limit's name of message.ask.bucket. */
+/* They fill in the key, the tokens and the limit's name of message.ask.bucket. */
 extern const struct parameter parameter_key, parameter_tokens, parameter_limit;
 
 #define BAD_ESCAPE "a '%%' must be followed by two hexadecimal digits (write %%25 for '%%' itself)"
 
-/* Takes the parameters of a query or a form, up to the first fault. */
+/* Reads the parameters of a query or a form, and stops at the first fault. */
 void parameters_parse(struct request *request, const char *form, size_t len);

@@ -1,29 +1,29 @@
 /*
- * Questions: what routes, and what parses for them, do to make a request a message or a refusal.
+ * Questions: helpers for routes and parsers, which make a request either a message or a refusal.
  *
- * Owns nothing: the request does. One thread. Never blocks. Errors: a refusal.
+ * Owns nothing: the request does. One thread. Never blocks. Errors: the request is refused.
  */
 #pragma once
 
 #include "http/request.h"
 
-/* Remembers what is wrong with a request: the first fault only, for others may follow from it. */
+/* Refuses a request. Only its first fault counts, because others may follow from that one. */
 void request_refuse(struct request *request, unsigned status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Writes the reply that says what is wrong. */
+/* Writes the reply that tells the fault. */
 void request_reply_fault(struct request *request);
 
-/* Asks about one key, which must be there. */
+/* Fills in a message about one key. Without a key the request is refused. */
 void request_ask_bucket(struct request *request, enum message_kind kind);
 
-/* Writes the reply that no limit has the name that was asked for, if that is the answer about
- * a key; else false. */
+/* If the answer about a key is that there is no limit of the name asked for, writes that reply
+ * and returns true. */
 bool request_reply_no_such_limit(struct request *request);
 
-/* Asks how the whole is. */
+/* Fills in a message that asks how the daemon is. */
 void request_ask_daemon(struct request *request);
 
-/* Room for a large answer, which is given back once that is a reply. NULL: no memory, and it
- * is refused. */
+/* Allocates room for a large answer; it is freed once the reply is written. NULL: there is no
+ * memory, and the request is refused. */
 void *request_take_room(struct request *request, size_t bytes);

@@ -1,5 +1,5 @@
 /*
- * Reply bucket: what several routes say of one key.
+ * Reply bucket: the parts of a reply about one key that several routes share.
  *
  * Owns nothing. Any thread. Never blocks.
  */
@@ -8,9 +8,10 @@
 #include "ask/contract.h"
 #include "http/reply.h"
 
-/* An answer that says how a key stands, whatever was asked of it; not BUCKET_NO_SUCH_LIMIT. */
+/* Writes how many tokens a key has left, whatever was asked. The answer must not be
+ * BUCKET_NO_SUCH_LIMIT. */
 void reply_bucket_status(struct reply *reply, const struct message *message,
                          enum headers_dialect dialect);
 
-/* Begins the body of a denial, up to the policies that are violated, those included. */
+/* Begins the body of a denial: all members up to "violated-policies", which is the last. */
 void reply_write_denial(struct text *body, unsigned status, const struct bucket_answer *answer);

@@ -1,7 +1,7 @@
 /*
- * Reply daemon: what /status says of the whole: limits in force, and counters.
+ * Reply daemon: what /status says without a key: the limits in force, and counters.
  *
- * Owns nothing. Any thread. Never blocks. Errors: a 503 when memory is short.
+ * Owns nothing. Any thread. Never blocks. Errors: it replies 503 if memory is short.
  */
 #pragma once
 

@@ -8,20 +8,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the policies that a list violated, each once ---- */
+/* ---- the policies that a list violated, each told once ---- */
 
 #define SEEN_SLOTS_MAX 8192
 static_assert(SEEN_SLOTS_MAX >= 2 * LIST_MAX * BUCKETS_MAX &&
                   (SEEN_SLOTS_MAX & (SEEN_SLOTS_MAX - 1)) == 0,
               "open addressing, at most half full");
 
-/* Policy names by their text: overrides have names of their own that say the same. */
+/* A set of policy names, compared by text: each override has a copy of its name. */
 struct seen {
-    size_t mask;                       /* of so many slots less one as the list may need */
-    const char *names[SEEN_SLOTS_MAX]; /* those beyond are never touched */
+    size_t mask;                       /* the number of slots that this list may need, less 1 */
+    const char *names[SEEN_SLOTS_MAX]; /* slots beyond the mask are never touched */
 };
 
-/* Room for all policies of what is denied. */
+/* Makes room in the set for all policies of the keys that are denied. */
 static void begin_seen(struct seen *seen, const struct list_question *ask)
 {
     size_t policies = 0, slots = 2;
@@ -34,7 +34,7 @@ static void begin_seen(struct seen *seen, const struct list_question *ask)
     memset(seen->names, 0, slots * sizeof seen->names[0]);
 }
 
-/* FNV-1a will do: the names are the configuration's, not a caller's. */
+/* FNV-1a is enough: the names come from the configuration, not from a caller. */
 static size_t hash_of(const char *name)
 {
     uint64_t hash = 0xcbf29ce484222325;
@@ -90,7 +90,7 @@ static void write_allow_result(struct text *body, const struct bucket_call *call
     text_literal(body, "}");
 }
 
-/* Of ALL none is allowed unless all are, not even what is on trial. */
+/* Of ALL no key is allowed unless all are; this holds for limits on trial too. */
 static void write_result(struct text *body, const struct message *message,
                          const struct bucket_call *call)
 {
@@ -145,9 +145,9 @@ size_t reply_list_room(const struct list_question *ask)
     return room;
 }
 
-/* A slow client keeps its body for long, so what was not needed is given back. By a
- * copy: a realloc(3) of so large a block would have glibc map and unmap it for each
- * list, which costs four times as much as writing a hundred results. */
+/* A slow client keeps its body for long, so the unused room is given back, by a copy. With
+ * realloc(3) glibc would map and unmap so large a block for each list, which costs four times as
+ * much as writing a hundred results. */
 static char *trim(char *room, size_t len)
 {
     char *trimmed = malloc(len);
@@ -162,7 +162,7 @@ void reply_list(struct reply *reply, const struct message *message, char *room)
 {
     bool denied = message->kind == MESSAGE_ALL && !message->answer.list.allowed;
     reply_begin(reply, denied ? 429 : 200, denied ? reply_type_problem : reply_type_json);
-    /* Of EACH some may have been taken from: there is no short way to say which. */
+    /* Of EACH, tokens may be taken from some keys; no short reply can say from which. */
     if (message->kind == MESSAGE_ALL)
         reply->terse = denied ? TERSE_DENIED : TERSE_ALLOWED;
     struct text body = text_begin(room, reply_list_room(&message->ask.list));

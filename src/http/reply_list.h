@@ -1,5 +1,5 @@
 /*
- * Reply list: what is said of a list of keys.
+ * Reply list: the reply to a list of keys.
  *
  * Owns nothing. Any thread. Never blocks.
  */
@@ -7,8 +7,8 @@
 
 #include "http/reply.h"
 
-/* An answer to EACH, ALL or LIST that names no limit that does not exist. It cannot
- * fail, tokens having been taken: the room for its body is there before the brain is
- * asked, reply_list_room bytes from malloc, and becomes the reply's. */
+/* Replies to EACH, ALL or LIST, if every limit that was named exists. Tokens have been taken by
+ * then, so it cannot fail: allocate `room` with malloc, reply_list_room bytes, before the brain is
+ * asked. The reply owns it from then on. */
 size_t reply_list_room(const struct list_question *ask);
 void reply_list(struct reply *reply, const struct message *message, char *room);

@@ -8,7 +8,7 @@
 
 const char reply_type_metrics[] = "text/plain; version=0.0.4; charset=utf-8";
 
-/* What is told, and what only a front-end knows of it. */
+/* The answer of the brain, and what only the front-end knows. */
 struct told {
     const struct metrics_answer *answer;
     const struct route_table *routes;
@@ -16,19 +16,19 @@ struct told {
 
 /* A row of the table: a family and its samples, or one sample more. */
 struct row {
-    const char *family, *kind, *help; /* of one that begins here; else NULL */
-    bool is_same_family;              /* that of the rows before; if neither, this is no metric */
+    const char *family, *kind, *help; /* of a family that begins with this row; else NULL */
+    bool is_same_family;              /* of the rows before; if neither, it is no metric */
     bool is_ns;                       /* told in seconds */
     const char *labels;               /* in braces, or NULL */
     uint64_t (*value)(const struct metrics_answer *answer, const struct process *process);
-    /* of OWN: in place of all that follows the family */
+    /* of OWN: prints all samples of the family */
     void (*print)(FILE *out, const char *name, const struct told *told);
 };
 
 /* ---- rows that print their samples themselves ---- */
 
-/* A limit's name in quotes is a label's value as well: both escape '"' and '\', and
- * there is no other character in it that either would. */
+/* A limit's name is in quotes as in JSON. That is right for a label's value too: both escape '"'
+ * and '\', and a name has no other character that either would escape. */
 static void print_decisions(FILE *out, const char *name, const struct told *told)
 {
     const struct limits *limits = told->answer->daemon.limits;
@@ -153,7 +153,7 @@ void reply_metrics(struct reply *reply, const struct metrics_answer *answer,
     }
     const struct told told = {answer, routes};
     print_rows(out, &told);
-    if (fclose(out) != 0 || body == NULL) { /* glibc finds no room for its NUL in silence */
+    if (fclose(out) != 0 || body == NULL) { /* if only the NUL has no room, glibc reports nothing */
         free(body);
         reply_problem(reply, 503, "out of memory; try again");
         return;

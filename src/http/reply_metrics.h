@@ -1,10 +1,11 @@
 /*
- * Reply metrics: what is measured, in the text format of Prometheus, version 0.0.4.
+ * Reply metrics: all counters and measurements, in the text format of Prometheus, version 0.0.4.
  *
- * No key is in it, nor anything else that a caller chooses: labels are names of the
- * configuration, statuses, and words of our own.
+ * It holds no key, and nothing else that a caller chooses: labels are names of the configuration,
+ * statuses, and words of our own.
  *
- * Owns nothing. Any thread. Blocks as process.h says. Errors: a 503 when memory is short.
+ * Owns nothing. Any thread. Blocks as process.h says. Errors: it replies 503 if memory
+ * is short.
  */
 #pragma once
 

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The number of the route that an escaped path names, or 0; a path that cannot be one is a fault of
- * its own. */
+/* The number of the route that an escaped path names, or 0. If the escapes are malformed, the
+ * request is refused for that. */
 static unsigned decode_path(struct request *request, const struct route_table *routes,
                             const char *raw, size_t len)
 {
@@ -32,7 +32,7 @@ static unsigned decode_path(struct request *request, const struct route_table *r
     return number;
 }
 
-/* The number of the route that a path names, or 0; a path that cannot be one is a fault of its own. */
+/* The number of the route that a path names, or 0. A malformed path is refused for that. */
 static unsigned parse_path(struct request *request, const struct route_table *routes,
                            const char *raw, size_t len)
 {
@@ -51,8 +51,8 @@ static unsigned parse_path(struct request *request, const struct route_table *ro
     return number;
 }
 
-/* Whether a target is without what must be escaped in it (RFC 3986, 2; RFC 9112,
- * 3.2): all that is not visible ASCII, and '#', which would begin a fragment. */
+/* Whether all characters of a target may stand in it unescaped (RFC 3986, 2; RFC 9112, 3.2):
+ * visible ASCII except '#', which would begin a fragment. */
 static bool is_escaped(const char *target)
 {
     for (; *target != '\0'; target++)
@@ -97,7 +97,7 @@ void request_begin(struct request *request, const struct route_table *routes, co
         parameters_parse(request, query + 1, request->target_len - path_len - 1);
 }
 
-/* A fault of the target itself comes first, then path, method, and parameters. */
+/* Tells the most general fault: of the target itself, then path, access, method, parameters. */
 static void make_message(struct request *request, const char *content_type)
 {
     const struct route *route = request->route;
@@ -143,7 +143,7 @@ static void drop_room(struct request *request)
     request->room_bytes = 0;
 }
 
-/* A slow client keeps its reply for long, but not what that was made from. */
+/* The reply may stay for long, if its client is slow; so what it was made from is freed now. */
 void request_reply(struct request *request, const struct serving *serving)
 {
     request->route->reply(request, serving);

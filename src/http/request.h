@@ -1,11 +1,11 @@
 /*
- * Requests: from the bytes of a target and a body to one checked message.
+ * Requests: turns the bytes of a target and a body into one checked message.
  *
- * What is wrong with a request is found where it is parsed but told only after
- * all of it has arrived, most general first: framing, path, method, parameters.
+ * A fault is found when its part is parsed, but told only after the whole request has arrived. If
+ * there are several, the most general one is told: framing, path, method, then parameters.
  *
- * Owns its buffers, and what request_release frees; the message borrows from
- * them. One thread. Never blocks.
+ * Owns its buffers, and what request_release frees; the message borrows from them. One thread.
+ * Never blocks. Errors: request_finish, and the functions that return false.
  */
 #pragma once
 
@@ -29,26 +29,26 @@ struct request {
     unsigned method;           /* METHOD_ bit; 0 until known */
     unsigned route_number;     /* see route.h */
     const struct route *route; /* NULL: no such path */
-    unsigned seen;             /* the route's parameters that have had a value, a bit each */
-    unsigned fault_status;     /* of the first thing wrong with the parameters; 0: nothing yet */
+    unsigned seen;             /* a bit for each parameter of the route that has a value */
+    unsigned fault_status;     /* of the first fault in the parameters; 0: none so far */
     char detail[REPLY_DETAIL_MAX];
     struct message message;
-    void *room; /* for a large answer, from malloc, or NULL; and its bytes */
-    size_t room_bytes;
+    void *room;                  /* for a large answer, from malloc; or NULL */
+    size_t room_bytes;           /* of `room` */
     enum access_verdict verdict; /* set when the header has arrived */
     size_t target_len;           /* bytes of the raw target */
-    size_t target_parameters;    /* in its query */
+    size_t target_parameters;    /* number of parameters in its query */
     size_t body_len;
-    char *long_body;       /* room for a body that has none in `body`, or NULL */
-    size_t long_body_room; /* bytes; 0 without one */
-    size_t reply_size;     /* of a large reply, until that has been sent */
-    size_t counted;        /* of request_held, by whoever counts it for all */
+    char *long_body;       /* a body that does not fit into `body`, or NULL */
+    size_t long_body_room; /* bytes of long_body */
+    size_t reply_size;     /* bytes of a large reply, until it has been sent */
+    size_t counted;        /* what whoever adds up all requests has counted of request_held */
     bool is_list;
     bool key_is_private;          /* the log must not show it as it is */
-    struct batch_json list;       /* if it is one */
+    struct batch_json list;       /* if is_list */
     struct request *next_in_turn; /* while it waits for its turn */
-    char *list_room;              /* for the reply to it, until that is written */
-    union {                       /* the route's own: no other touches it */
+    char *list_room;              /* for the reply to a list, until that is written */
+    union {                       /* of the route that serves it; no other route touches it */
         struct daemon_answer daemon;
         struct {
             struct keys_question ask;
@@ -68,40 +68,40 @@ struct request {
     };
 };
 
-/* What only the front-end that serves a request can tell of itself, for replies. */
+/* What replies need to know of the front-end that serves the request. */
 struct serving {
     const struct route_table *routes;
     enum headers_dialect headers;
     bool draining;
-    uint64_t waited_ns;               /* for the last answer of the state thread */
-    uint64_t (*log_lines_lost)(void); /* so far; NULL: nothing is logged */
+    uint64_t waited_ns;               /* how long the decider took for its last chain */
+    uint64_t (*log_lines_lost)(void); /* lines lost so far; NULL: nothing is logged */
 };
 
 /* Begins a request from its raw target: path, "?", query; NUL-terminated. */
 void request_begin(struct request *request, const struct route_table *routes, const char *target);
 
-/* The most bytes of body that this request may have. content_type: NULL if there is none. */
+/* The most bytes that the body of this request may have. content_type: NULL if there is none. */
 size_t request_body_max(const struct request *request, const char *content_type);
 
-/* The room that a body of this length, at most request_body_max, needs besides the
- * request; and makes it. false: no memory. */
+/* The bytes that a body of this length, at most request_body_max, needs beside the request.
+ * request_expect_body allocates them; false: no memory. */
 size_t request_body_room(const struct request *request, size_t len);
 bool request_expect_body(struct request *request, size_t len);
 
-/* Adds bytes of the body, of a length known to stay within the room. */
+/* Adds bytes of the body. The caller knows that they fit. */
 void request_add_body(struct request *request, const char *bytes, size_t len);
 
-/* Once all has arrived: true, and the message is ready to ask; or false, and
- * the reply says what is wrong. content_type: NULL if there was none. */
+/* Call it once the whole request has arrived. true: the message is ready to be posted. false: the
+ * reply says what is wrong. content_type: NULL if there was none. */
 bool request_finish(struct request *request, const char *content_type);
 
-/* Whether an answered message is to be asked once more: the answer is added to. */
+/* Whether an answered message is to be asked once more, to add to its answer. */
 static inline bool request_asks_again(const struct request *request)
 {
     return request->route->asks_again != NULL && request->route->asks_again(request);
 }
 
-/* Whether it is replied to, with route->reply_stalled, even while the state thread is silent. */
+/* Whether it gets a reply (route->reply_stalled) even while the decider does not answer. */
 static inline bool request_bears_no_stall(const struct request *request)
 {
     return request->route != NULL && request->route->reply_stalled != NULL;
@@ -117,8 +117,8 @@ static inline size_t request_cost(const struct request *request)
 /* Writes the reply to an answered message. */
 void request_reply(struct request *request, const struct serving *serving);
 
-/* Bytes that a request holds besides itself, now. */
+/* Bytes that a request holds now besides itself. */
 size_t request_held(const struct request *request);
 
-/* Frees what a request holds besides itself; it can begin again, as one that is all zeros can. */
+/* Frees what a request holds besides itself. After that, or all zeros, it can begin. */
 void request_release(struct request *request);

@@ -8,5 +8,5 @@
  */
 #pragma once
 
-/* Of a status from 400 to 599; one that is unknown is what its first digit says. */
+/* The phrase of a status from 400 to 599. An unknown status gets that of 400 or 500. */
 const char *status_phrase(unsigned status);

@@ -321,7 +321,7 @@ class TokenFile(unittest.TestCase):
                 found, _, error = self.check()
                 self.assertEqual(found, status, error)
                 if status != 0:
-                    self.assertRegex(error, ":1:19: admin_token_file .* is open to everybody")
+                    self.assertRegex(error, ":1:19: admin_token_file .* can be read by everybody; run: chmod o= FILE")
 
     def test_group_is_warned_of(self):
         write_token(self.path, TOKEN, 0o640)

@@ -363,7 +363,7 @@ BAD_BATCHES = (
     (b'{"requests":null}', "requests is null"), (b'{"requests":{}}', "requests is an object"),
     (b'{"requests":"k"}', "requests is a string"), (b'{"requests":[]}', "holds 0 requests"),
     (b'{"requests":[' + b'{"key":"k"},' * 1000 + b'{"key":"k"}]}', "holds 1001 requests"),
-    (b'{"requests":[' + b'1,' * 300_000 + b'1]}', "300001 requests|more than 1000"),
+    (b'{"requests":[' + b'1,' * 300_000 + b'1]}', "300001 requests|more values than 1000"),
     (b'{"requests":[{"key":"k"}],"mode":"ALL"}', 'mode is "ALL"'),
     (b'{"requests":[{"key":"k"}],"mode":""}', 'mode is ""'),
     (b'{"requests":[{"key":"k"}],"mode":null}', "mode is null"),

@@ -80,7 +80,7 @@ class CheckCase(Case):
     def assert_missing(self, check, headers=(), **options):
         before = self.counters()
         response = self.ask(check, headers, **options)
-        self.assert_problem(response, 403, "lacks what the key of this check is made of")
+        self.assert_problem(response, 403, "lacks a part of this check's key")
         self.assertEqual(self.counted(before), {"missing_denied": 1})
 
 
@@ -187,7 +187,7 @@ class Routes(CheckCase):
                     response = self.ask(path, [("X-Api-Key", "k")], method)
                     self.assertEqual(response.status, 404)
                     if method != "HEAD":
-                        self.assert_problem(response, 404, "no such check")
+                        self.assert_problem(response, 404, "no check of this name")
         for path in ("/check", "/checks/header", "/Check/header", "//check/header",
                      "/check%2Fheader"):
             self.assert_problem(self.call("GET", path, [("X-Api-Key", "k")]), 404)

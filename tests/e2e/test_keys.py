@@ -145,10 +145,10 @@ class Contract(Keys):
                 ("limit=%00", "no limit named"), ("prefix=%ff", "not valid UTF-8"),
                 ("prefix=%00", "control character"), ("prefix=%zz", "hexadecimal"),
                 ("prefix=" + "a" * 256, "longer than 255"), ("prefix=a&prefix=a", "there twice"),
-                ("cursor=", "begin again without"), ("cursor=0", "begin again without"),
-                ("cursor=0123456789abcdef", "begin again without"),
-                ("cursor=../../../../etc/p", "begin again without"),
-                ("cursor=" + "f" * 16, "begin again without"),
+                ("cursor=", "did not issue this cursor"), ("cursor=0", "did not issue this cursor"),
+                ("cursor=0123456789abcdef", "did not issue this cursor"),
+                ("cursor=../../../../etc/p", "did not issue this cursor"),
+                ("cursor=" + "f" * 16, "did not issue this cursor"),
                 ("sort=denied&cursor=0123456789abcdef", "takes no cursor"),
                 ("key=a", "unknown parameter"), ("&", "unknown parameter"),
                 ("tokens=1", "unknown parameter"), ("COUNT=1", "unknown parameter")):
@@ -163,7 +163,7 @@ class Contract(Keys):
         with Daemon(LIMITS) as other:
             with Connection(other.address) as connection:
                 connection.send(request_bytes("GET", "/keys?cursor=" + cursor))
-                self.assert_problem(connection.receive(), 400, "begin again without")
+                self.assert_problem(connection.receive(), 400, "did not issue this cursor")
 
     def test_it_is_a_route_of_its_own_in_the_metrics(self):
         self.keys()

@@ -505,7 +505,7 @@ class Events(unittest.TestCase):
             with stalled(daemon):
                 connection.send(request_bytes("GET", "/allow?key=a"))
                 daemon.wait_for_line(
-                    "^allowd: warning: no decision for 1000 ms: the state thread is held up$")
+                    "^allowd: warning: the state thread has not answered for 1000 ms; requests are waiting$")
             self.assertEqual(connection.receive().status, 200)
         daemon.wait_for_line(r"^allowd: decisions go on after \d+ ms$")
         daemon.stop()

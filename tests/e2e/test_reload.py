@@ -72,7 +72,7 @@ class Reload(Case):
         problem = response.json()
         self.assertEqual(list(problem), ["type", "title", "status", "detail", "faults"])
         self.assertEqual((problem["title"], problem["status"]), ("Unprocessable Content", 422))
-        self.assertRegex(problem["detail"], r"has \d+ faults; mend it")
+        self.assertRegex(problem["detail"], r"has \d+ faults, so nothing was changed; correct them")
         self.assertEqual([list(fault) for fault in problem["faults"]],
                          [["line", "column", "text"]] * len(problem["faults"]))
         self.assertEqual((problem["faults"][0]["line"], problem["faults"][0]["column"]), (1, 10))
@@ -85,7 +85,7 @@ class Reload(Case):
         problem = self.reload().json()
         self.assertEqual(problem["faults"], [{"line": None, "column": None, "text":
                                               "cannot be opened: No such file or directory"}])
-        self.assertIn("has 1 fault;", problem["detail"])
+        self.assertIn("has 1 fault, so nothing was changed;", problem["detail"])
 
     def test_many_faults(self):
         names = "".join(f"x{i}: '\\\"'\n" for i in range(500))
@@ -209,7 +209,8 @@ class Life(unittest.TestCase):
         with Daemon(arguments=()) as daemon:
             response, = ask(daemon.address, RELOAD)
             self.assertEqual(response.status, 403)
-            self.assertIn("admin_listen or an admin_token_file", response.json()["detail"])
+            self.assertIn("neither admin_listen nor admin_token_file is configured",
+                          response.json()["detail"])
 
     def test_with_a_token(self):
         with Daemon(limits(10).replace(HEAD, "")) as daemon:

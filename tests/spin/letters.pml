@@ -321,8 +321,8 @@ inline look_after_decider() {
     skip
 }
 
-/* exchange: the report, and the question unless that is still away; then it waits for the report. */
-inline exchange(self) {
+/* ask_decider: the report, and the question unless that is still away; then it waits for the report. */
+inline ask_decider(self) {
     atomic { chain = REPORT(self) | (QUESTION(self) & ~away) }
     post(DECIDER, chain);
     chain = 0;
@@ -368,7 +368,7 @@ proctype front(byte self) {
         :: true
         fi;
 #endif
-        exchange(self);
+        ask_decider(self);
         round++;
         if /* with letters away, it waits for them, or goes on because a client asks */
         :: (away & OF_FRONT(self)) != 0 ->

@@ -342,7 +342,8 @@ static void there_are_1_to_1000_requests(void **state)
     add_text("{\"requests\":[");
     add_times("{\"key\":\"a\"},", 80000);
     add_text("{\"key\":\"a\"}]}");
-    expect_bad(parse_body(), "the JSON holds more than 1000 requests can; give 1 to 1000 requests");
+    expect_bad(parse_body(),
+               "the JSON holds more values than 1000 requests need; give 1 to 1000 requests");
 }
 
 /* The largest bodies there can be, of what takes most memory for its length. */

@@ -139,7 +139,7 @@ static void x_time_rate_fifteen_at_once_get_exactly_five(void **state)
 {
     (void)state;
     struct message messages[15];
-    struct message *batch[15];
+    struct message *chain[15];
     struct fixture fixture;
     fixture_init_one(&fixture, 1, 5, one_per_second);
     for (size_t i = 0; i < 15; i++) {
@@ -147,9 +147,9 @@ static void x_time_rate_fifteen_at_once_get_exactly_five(void **state)
             .kind = MESSAGE_ALLOW,
             .ask.bucket = {.key = "foo", .key_len = 3, .tokens = 1},
         };
-        batch[i] = &messages[i];
+        chain[i] = &messages[i];
     }
-    assert_int_equal(ask_brain(fixture.brain, batch, 15), 15);
+    assert_int_equal(ask_brain(fixture.brain, chain, 15), 15);
     for (size_t i = 0; i < 15; i++) {
         bool yes = i < 5;
         assert_int_equal(messages[i].answer.bucket.result, yes ? BUCKET_ALLOWED : BUCKET_DENIED);
@@ -1122,7 +1122,7 @@ static void a_limit_removed_and_added_again_starts_anew(void **state)
     }
 }
 
-static void messages_after_a_reload_in_a_batch_are_decided_by_it(void **state)
+static void messages_after_a_reload_in_a_chain_are_decided_by_it(void **state)
 {
     (void)state;
     static const struct rule rule = {"default", NULL, 3, {1, 1000}};
@@ -1132,8 +1132,8 @@ static void messages_after_a_reload_in_a_batch_are_decided_by_it(void **state)
     struct bucket_question ask = {.key = "foo", .key_len = 3, .tokens = 5};
     struct message before = {.kind = MESSAGE_ALLOW, .ask.bucket = ask}, after = before;
     struct message reload = {.kind = MESSAGE_LIMITS, .ask.limits = {limits, WHEN_FULL_EVICT}};
-    struct message *batch[] = {&before, &reload, &after};
-    assert_int_equal(ask_brain(fixture.brain, batch, 3), 3);
+    struct message *chain[] = {&before, &reload, &after};
+    assert_int_equal(ask_brain(fixture.brain, chain, 3), 3);
     assert_int_equal(before.answer.bucket.result, BUCKET_ALLOWED);
     assert_int_equal(after.answer.bucket.result, BUCKET_EXCEEDS_BURST);
     assert_int_equal(after.answer.bucket.remaining_tokens, 3);
@@ -1194,10 +1194,10 @@ static void a_reload_that_must_wait_gets_in_after_sweeping(void **state)
     };
     struct message before = {.kind = MESSAGE_STATUS, .ask.bucket = ask}, after = before;
     struct message reload = {.kind = MESSAGE_LIMITS, .ask.limits = {limits, WHEN_FULL_EVICT}};
-    struct message *batch[] = {&before, &reload, &after};
+    struct message *chain[] = {&before, &reload, &after};
     /* The reload waits in the brain, and what is asked behind it does not. */
     struct limits *limits_before = brain_limits(fixture.brain);
-    assert_int_equal(ask_brain(fixture.brain, batch, 3), 2);
+    assert_int_equal(ask_brain(fixture.brain, chain, 3), 2);
     assert_true(brain_is_waited_for(fixture.brain));
     assert_int_equal(before.answer.bucket.remaining_tokens, 5);
     assert_int_equal(after.answer.bucket.remaining_tokens, 5);
@@ -1305,39 +1305,39 @@ static void reloads_to_and_fro_lose_no_token_either(void **state)
     fixture_release(&fixture);
 }
 
-/* ---- batches ---- */
+/* ---- chains ---- */
 
-enum { LARGE_BATCH = 300 };
+enum { LARGE_CHAIN = 300 };
 
 /* Longer than the brain's own groups, with one message of another sort inside. */
-static void a_large_mixed_batch_is_answered_in_order(void **state)
+static void a_large_mixed_chain_is_answered_in_order(void **state)
 {
     (void)state;
-    static struct message messages[LARGE_BATCH];
-    static struct message *batch[LARGE_BATCH];
+    static struct message messages[LARGE_CHAIN];
+    static struct message *chain[LARGE_CHAIN];
     struct daemon_answer daemon;
     struct fixture fixture;
     fixture_init_one(&fixture, 100, 1000, one_per_second);
-    for (size_t i = 0; i < LARGE_BATCH; i++) {
+    for (size_t i = 0; i < LARGE_CHAIN; i++) {
         messages[i] = (struct message){
             .kind = MESSAGE_ALLOW,
             .ask.bucket = {.key = i % 2 == 0 ? "even" : "odd",
                            .key_len = i % 2 == 0 ? 4 : 3,
                            .tokens = 1},
         };
-        batch[i] = &messages[i];
+        chain[i] = &messages[i];
     }
     messages[100] = (struct message){.kind = MESSAGE_DAEMON, .answer.daemon = &daemon};
     messages[200] = (struct message){.kind = MESSAGE_STOP};
-    assert_int_equal(ask_brain(fixture.brain, batch, LARGE_BATCH), LARGE_BATCH);
+    assert_int_equal(ask_brain(fixture.brain, chain, LARGE_CHAIN), LARGE_CHAIN);
     assert_int_equal(daemon.counters.allowed, 100);
     assert_int_equal(messages[298].answer.bucket.remaining_tokens, 1000 - 148);
-    for (size_t i = 1; i < LARGE_BATCH; i += 2)
+    for (size_t i = 1; i < LARGE_CHAIN; i += 2)
         assert_int_equal(messages[i].answer.bucket.remaining_tokens, 999 - i / 2);
     fixture_release(&fixture);
 }
 
-static void an_empty_batch_is_answered(void **state)
+static void an_empty_chain_is_answered(void **state)
 {
     (void)state;
     struct fixture fixture;
@@ -1406,13 +1406,13 @@ int main(void)
         cmocka_unit_test(keys_never_touched_in_between_carry_over_all_the_same),
         cmocka_unit_test(a_removed_limits_entries_are_swept),
         cmocka_unit_test(a_limit_removed_and_added_again_starts_anew),
-        cmocka_unit_test(messages_after_a_reload_in_a_batch_are_decided_by_it),
+        cmocka_unit_test(messages_after_a_reload_in_a_chain_are_decided_by_it),
         cmocka_unit_test(a_reload_that_must_wait_gets_in_after_sweeping),
         cmocka_unit_test(ten_thousand_reloads_mint_nothing_and_leak_no_line),
         cmocka_unit_test(lines_of_entries_that_are_gone_are_free),
         cmocka_unit_test(reloads_to_and_fro_lose_no_token_either),
-        cmocka_unit_test(a_large_mixed_batch_is_answered_in_order),
-        cmocka_unit_test(an_empty_batch_is_answered),
+        cmocka_unit_test(a_large_mixed_chain_is_answered_in_order),
+        cmocka_unit_test(an_empty_chain_is_answered),
     };
     return cmocka_run_group_tests_name("brain", tests, NULL, NULL);
 }

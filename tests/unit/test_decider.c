@@ -17,7 +17,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum { ASKERS = 6, BATCH = 40, ROUNDS = 200, BURST = 20000, HOST_TURNS = 500 };
+enum { ASKERS = 6, CHAIN = 40, ROUNDS = 200, BURST = 20000, HOST_TURNS = 500 };
 
 /* Later than any deadline the real clock will meet, so that no tick is ever due
  * in real time; and so early that every tick is overdue. */
@@ -146,16 +146,16 @@ struct asker {
     struct dice dice;
     struct asking asking;
     size_t count;
-    struct message message[BATCH];
-    struct message *messages[BATCH];
+    struct message message[CHAIN];
+    struct message *messages[CHAIN];
     unsigned resets_asked, asked;
     uint64_t allowed, denied, other, wrong;
     unsigned char seen[BURST]; /* how often this many were left after a yes */
 };
 
-static void fill_batch(struct asker *asker, bool with_resets)
+static void fill_chain(struct asker *asker, bool with_resets)
 {
-    asker->count = dice_between(&asker->dice, 1, BATCH);
+    asker->count = dice_between(&asker->dice, 1, CHAIN);
     for (size_t i = 0; i < asker->count; i++) {
         asker->message[i] = (struct message){
             .kind = with_resets && dice_once_in(&asker->dice, 500) ? MESSAGE_RESET : MESSAGE_ALLOW,
@@ -187,7 +187,7 @@ static void tally(struct asker *asker, const struct message *message)
 static void ask_rounds(struct asker *asker, unsigned rounds, bool with_resets)
 {
     for (unsigned round = 0; round < rounds; round++) {
-        fill_batch(asker, with_resets);
+        fill_chain(asker, with_resets);
         asking_ask(&asker->asking, asker->decider, asker->messages, asker->count);
         for (size_t i = 0; i < asker->count; i++)
             tally(asker, &asker->message[i]);

@@ -101,13 +101,13 @@ static const struct {
     {"GET", "/keys?sort=denied%00", 400, "give remaining or denied"},
     {"GET", "/keys?sort=remainingremainingremaining", 400, "give remaining or denied"},
     {"GET", "/keys?sort=denied&sort=remaining", 400, "\"sort\" is there twice"},
-    {"GET", "/keys?cursor=", 400, "begin again without one"},
-    {"GET", "/keys?cursor=0", 400, "begin again without one"},
-    {"GET", "/keys?cursor=0000000000000000", 400, "begin again without one"},
-    {"GET", "/keys?cursor=0123456789ABCDEF", 400, "begin again without one"},
-    {"GET", "/keys?cursor=0123456789abcdef0", 400, "begin again without one"},
-    {"GET", "/keys?cursor=0123456789abcde", 400, "begin again without one"},
-    {"GET", "/keys?cursor=0123456789abcde%30", 400, "begin again without one"},
+    {"GET", "/keys?cursor=", 400, "this server did not issue this cursor"},
+    {"GET", "/keys?cursor=0", 400, "this server did not issue this cursor"},
+    {"GET", "/keys?cursor=0000000000000000", 400, "this server did not issue this cursor"},
+    {"GET", "/keys?cursor=0123456789ABCDEF", 400, "this server did not issue this cursor"},
+    {"GET", "/keys?cursor=0123456789abcdef0", 400, "this server did not issue this cursor"},
+    {"GET", "/keys?cursor=0123456789abcde", 400, "this server did not issue this cursor"},
+    {"GET", "/keys?cursor=0123456789abcde%30", 400, "this server did not issue this cursor"},
     {"GET", "/keys?cursor=0123456789abcdef&cursor=0123456789abcdef", 400, "is there twice"},
     {"GET", "/keys?cursor=0123456789abcdef&sort=denied", 400, "takes no cursor"},
     {"GET", "/keys?prefix=%ff", 400, "prefix is not valid UTF-8"},
@@ -255,7 +255,8 @@ static void what_the_brain_refuses_is_a_fault(void **unused)
 {
     (void)unused;
     static const enum keys_result results[] = {KEYS_BAD_CURSOR, KEYS_NO_SUCH_LIMIT};
-    static const char *const details[] = {"begin again without one", "no limit named \\\"gone\\\""};
+    static const char *const details[] = {"this server did not issue this cursor",
+                                          "no limit named \\\"gone\\\""};
     for (size_t i = 0; i < LENGTH(results); i++) {
         expect_question("/keys?limit=gone&cursor=0123456789abcdef");
         request.message.answer.keys->result = results[i];

@@ -1,4 +1,4 @@
-/* Meters: what is counted by limit, by front-end and by batch, and what a reload leaves of it. */
+/* Meters: what is counted by limit, by front-end and by chain, and what a reload leaves of it. */
 #include "actor/decider.h"
 #include "brain/meters.h"
 #include "support/ask_brain.h"
@@ -286,10 +286,10 @@ static uint64_t running_now_ns(void *context)
     return atomic_fetch_add((atomic_ullong *)context, 1000);
 }
 
-static void the_time_of_a_batch_is_shared_by_its_decisions(void **unused)
+static void the_time_of_a_chain_is_shared_by_its_decisions(void **unused)
 {
     (void)unused;
-    enum { BATCH = 4 };
+    enum { CHAIN = 4 };
     static const uint8_t seed[TABLE_SEED_BYTES] = {3};
     static struct metrics_answer answer;
     static struct tally tally;
@@ -297,7 +297,7 @@ static void the_time_of_a_batch_is_shared_by_its_decisions(void **unused)
     struct decider decider;
     struct asking asking;
     struct inbox home;
-    struct message messages[BATCH], *asked[BATCH];
+    struct message messages[CHAIN], *asked[CHAIN];
     const struct rule rule = {LIMIT_DEFAULT_NAME, NULL, 100, slow};
     struct limits *limits = fixture_limits(10000, &rule, 1);
     const struct limits_question question = {.limits = limits};
@@ -309,7 +309,7 @@ static void the_time_of_a_batch_is_shared_by_its_decisions(void **unused)
     assert_int_equal(decider_start(&decider), 0);
     assert_int_equal(inbox_init(&home, false), 0);
     assert_int_equal(asking_init(&asking), 0);
-    for (int i = 0; i < BATCH; i++) {
+    for (int i = 0; i < CHAIN; i++) {
         messages[i] = (struct message){
             .kind = i == 0 ? MESSAGE_STATUS : MESSAGE_ALLOW,
             .ask.bucket = {.key = "a", .key_len = 1},
@@ -318,13 +318,13 @@ static void the_time_of_a_batch_is_shared_by_its_decisions(void **unused)
     }
     tally_request(&tally, 2, 200);
     asking.tally = &tally;
-    asking_ask(&asking, &decider, asked, BATCH);
+    asking_ask(&asking, &decider, asked, CHAIN);
     asking.tally = &asking.nothing;
-    asking_ask(&asking, &decider, NULL, 0); /* a report alone is no batch */
+    asking_ask(&asking, &decider, NULL, 0); /* a report alone is not counted */
     struct message metrics = {.kind = MESSAGE_METRICS, .answer.metrics = &answer};
     asking_ask_one(&asking, &decider, &metrics);
     assert_int_equal(answer.meters.requests[tally_cell(2, 200)], 1);
-    assert_int_equal(answer.meters.batch_size.sum, BATCH + 1);
+    assert_int_equal(answer.meters.batch_size.sum, CHAIN + 1);
     assert_int_equal(answer.meters.batch_size.count[0], 1);
     assert_int_equal(answer.meters.batch_size.count[2], 1);
     assert_int_equal(answer.meters.decision_ns.sum, 1000);
@@ -350,7 +350,7 @@ int main(void)
         cmocka_unit_test(reloads_are_dated_and_those_that_failed_are_counted),
         cmocka_unit_test(a_late_tick_is_told_for_a_minute_and_two_at_most),
         cmocka_unit_test(a_peak_of_long_ago_is_not_told_though_nothing_came_since),
-        cmocka_unit_test(the_time_of_a_batch_is_shared_by_its_decisions),
+        cmocka_unit_test(the_time_of_a_chain_is_shared_by_its_decisions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

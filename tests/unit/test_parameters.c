@@ -62,8 +62,8 @@ static const struct row {
         .warning = "socket_mode or socket_group",
         .faulty = "socket_group: no group has this name\n",
         .fault =
-            "1:15: socket_group \"no group has this name\" is the name of no group here; write "
-            "that of one, which getent group lists",
+            "1:15: there is no group named \"no group has this name\" for socket_group; write the "
+            "name of one that getent group lists",
     },
     {
         .name = "threads",

@@ -521,8 +521,8 @@ static void checks_without_a_key_say_so(void **state)
         char body[512];
         snprintf(body, sizeof body,
                  "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,\"detail\":\"the "
-                 "request lacks what the key of this check is made of; see its key in the "
-                 "configuration, and what the proxy passes on\"}\n",
+                 "request lacks a part of this check's key; have the proxy pass it on, or "
+                 "change the key in the configuration\"}\n",
                  titles[i].title, titles[i].status);
         say_check_missing(false, titles[i].status);
         expect_reply(titles[i].status, reply_type_problem, body);
@@ -743,21 +743,24 @@ static void a_reload_says_how_it_went(void **state)
     struct reload_report report = {.limits = 7};
     expect_reload(&report, 200, "{\"status\":\"reloaded\",\"limits\":7}\n");
     report.outcome = RELOAD_NO_FILE;
-    expect_reload(&report, 409, "runs without a configuration file");
+    expect_reload(&report, 409,
+                  "there is nothing to reload: allowd was started without a "
+                  "configuration file; start it with -c FILE");
     report.outcome = RELOAD_NO_MEMORY;
-    expect_reload(&report, 503, "out of memory; all is as it was, try again");
+    expect_reload(&report, 503, "out of memory, so nothing was changed; try again");
     report.outcome = RELOAD_DRAINING;
     expect_reload(&report, 503, "draining: allowd is about to end");
     report = (struct reload_report){
         .outcome = RELOAD_FAULTY, .faults_found = 1, .faults_count = 1, .faults = faults};
-    expect_reload(&report, 422, "the configuration has 1 fault; mend it");
+    expect_reload(&report, 422,
+                  "the configuration has 1 fault, so nothing was changed; correct them");
     report.faults_found = 3;
     report.faults_count = 2;
     expect_reload(
         &report, 422,
         "{\"type\":\"about:blank\",\"title\":\"Unprocessable Content\",\"status\":422,"
-        "\"detail\":\"the configuration has 3 faults; mend it and reload again, all is as "
-        "it was\",\"faults\":[{\"line\":null,\"column\":null,\"text\":\"a \\\"b\\\"\"},"
+        "\"detail\":\"the configuration has 3 faults, so nothing was changed; correct "
+        "them and reload again\",\"faults\":[{\"line\":null,\"column\":null,\"text\":\"a \\\"b\\\"\"},"
         "{\"line\":3,\"column\":14,\"text\":\"c\"}]}\n");
 }
 

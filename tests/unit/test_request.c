@@ -198,7 +198,7 @@ static void a_check_whose_limit_is_gone_is_to_be_tried_again(void **state)
     request.message.kind = MESSAGE_ALLOW;
     request.message.answer.bucket.result = BUCKET_NO_SUCH_LIMIT;
     request_reply(&request, &(struct serving){.routes = &route_table});
-    expect_refusal(503, "the check's limit is being taken away by a reload; try again");
+    expect_refusal(503, "a reload is just removing the limit of this check; try again");
 }
 
 static void a_request_that_finds_no_memory_is_to_be_tried_again(void **state)
@@ -229,7 +229,8 @@ static void a_request_that_finds_no_memory_is_to_be_tried_again(void **state)
     request_reply(&request, &(struct serving){.routes = &route_table});
     assert_true(failing_end());
     assert_int_equal(request.reply.status, 422);
-    assert_non_null(strstr(request.reply.body, "there is no memory to say where"));
+    assert_non_null(strstr(request.reply.body,
+                           "there is no memory to list the faults, run allowd -t to see them"));
 
     unsigned shortages = 0;
     for (bool failed = true; failed; shortages += failed) {

@@ -1,4 +1,4 @@
-/* /allow: may this key take so many tokens? Or each of a list, or all of it or none. */
+/* /allow: may this key take so many tokens? With a list: may each key, or all of them or none? */
 #include "ask/answer_json.h"
 #include "http/headers.h"
 #include "http/list.h"

@@ -1,4 +1,4 @@
-/* /check/NAME: may the request go on that a reverse proxy holds? Of it only the header counts. */
+/* /check/NAME: may the request go on that a reverse proxy holds? Only the header of it counts. */
 #include "ask/answer_json.h"
 #include "base/form.h"
 #include "http/headers.h"
@@ -10,7 +10,7 @@
 
 #define PATH "/check"
 
-/* Until the header has been heeded there is no key. */
+/* Until the header has been read, the key is missing. */
 static void begin(struct request *request)
 {
     request->own.check.deny_status = CHECK_DENY_STATUS_DEFAULT;
@@ -18,7 +18,7 @@ static void begin(struct request *request)
     request->own.check.missing_allows = false;
 }
 
-/* The check that a path names; *suffix: what follows its name. NULL: there is none. */
+/* The check that a path names, or NULL. *suffix: the rest of the path behind its name. */
 static const struct check *find_check(const struct contract *contract, const char *path,
                                       const char **suffix)
 {
@@ -38,9 +38,8 @@ static void heed_header(struct request *request, const struct contract *contract
 {
     const struct check *check = find_check(contract, path, &asked.suffix);
     if (check == NULL) {
-        request_refuse(
-            request, 404,
-            "there is no such check; the configuration lists under checks those there are");
+        request_refuse(request, 404,
+                       "there is no check of this name; see checks in the configuration");
         return;
     }
     const struct check_terms *terms = check_terms(check);
@@ -65,7 +64,7 @@ static void ask(struct request *request)
         message->ask.missing_allows = request->own.check.missing_allows;
 }
 
-/* A denial says nothing of the key: a proxy may pass it on to its client. */
+/* A denial does not name the key, because the proxy may pass it on to its client. */
 static void reply_bucket(struct reply *reply, const struct bucket_answer *answer,
                          unsigned deny_status, enum headers_dialect dialect)
 {
@@ -85,15 +84,15 @@ static void reply_bucket(struct reply *reply, const struct bucket_answer *answer
     reply_end_body(reply, &body);
 }
 
-/* To a request that lacks what its check's key is made of. */
+/* Replies to a request that lacks a part of the check's key. */
 static void reply_missing(struct reply *reply, bool allows, unsigned deny_status)
 {
     if (allows)
         reply_begin(reply, 200, NULL);
     else
         reply_problem(reply, deny_status,
-                      "the request lacks what the key of this check is made of; see its key in the "
-                      "configuration, and what the proxy passes on");
+                      "the request lacks a part of this check's key; have the proxy pass it on, or "
+                      "change the key in the configuration");
     reply->terse = allows ? TERSE_ALLOWED : TERSE_DENIED;
 }
 
@@ -105,7 +104,7 @@ static void reply(struct request *request, const struct serving *serving)
         reply_missing(&request->reply, request->own.check.missing_allows, deny_status);
     } else if (message->answer.bucket.result == BUCKET_NO_SUCH_LIMIT) {
         request_refuse(request, 503,
-                       "the check's limit is being taken away by a reload; try again");
+                       "a reload is just removing the limit of this check; try again");
         request_reply_fault(request);
     } else {
         reply_bucket(&request->reply, &message->answer.bucket, deny_status, serving->headers);

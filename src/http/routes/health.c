@@ -1,6 +1,6 @@
-/* /healthz, /readyz: does the state thread answer, and does allowd serve?
+/* /healthz, /readyz: does the decider answer, and does allowd serve?
  *
- * Both are answered at once even while the state thread is silent: that is what they tell. */
+ * Both get a reply at once even if the decider does not answer: that is what they tell. */
 #include "http/question.h"
 #include "http/routes/table.h"
 
@@ -24,7 +24,7 @@ static void reply_alive(struct request *request, const struct serving *serving)
     reply_well(&request->reply, "alive", serving);
 }
 
-/* It goes on serving, and whoever needs what it was asked to keep can go elsewhere. */
+/* allowd goes on serving, but a caller that needs the state to be kept can go elsewhere. */
 static void reply_degraded(struct reply *reply, const char *why)
 {
     char detail[REPLY_DETAIL_MAX];

@@ -1,4 +1,4 @@
-/* /keys: which keys are tracked and how they stand, or which are denied most? */
+/* /keys: which keys are tracked, with how many tokens left, or which are denied most? */
 #include "base/form.h"
 #include "base/quantity.h"
 #include "http/fault_text.h"
@@ -24,7 +24,7 @@ static void begin(struct request *request)
     request->own.keys.ask = (struct keys_question){.prefix = "", .count = COUNT_DEFAULT};
 }
 
-/* The bytes of a prefix are kept where a key's would be. */
+/* The prefix is kept in request->key. */
 static void parse_prefix(struct request *request, const char *value, size_t len)
 {
     size_t prefix_len = 0;
@@ -74,7 +74,7 @@ static void parse_count(struct request *request, const char *value, size_t len)
 }
 static_assert(KEYS_COUNT_MAX == 1000, "the text says so");
 
-/* As write_cursor writes it: the brain says whether it is one that it gave out. */
+/* Reads what write_cursor has written. Whether it gave this cursor out, the brain says. */
 static void parse_cursor(struct request *request, const char *value, size_t len)
 {
     static const char digits[] = "0123456789abcdef";
@@ -98,7 +98,7 @@ static void ask(struct request *request)
     struct keys_question *keys = &request->own.keys.ask;
     if (keys->sort == KEYS_BY_DENIED && request->own.keys.cursor != KEYS_CURSOR_BEGIN) {
         request_refuse(request, 400,
-                       "sort=denied takes no cursor; all that is known is in one answer");
+                       "sort=denied takes no cursor, because one answer holds all; leave it out");
         return;
     }
     struct keys_answer *answer = request_take_room(request, keys_answer_bytes(keys->count));
@@ -195,7 +195,7 @@ static void reply(struct request *request, const struct serving *serving)
 
 /* ---- the route ---- */
 
-/* Of one look at the table. */
+/* The cost of one look at the table. */
 static size_t cost(const struct request *request)
 {
     (void)request;

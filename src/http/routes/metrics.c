@@ -4,7 +4,7 @@
 #include "http/reply_metrics.h"
 #include "http/routes/table.h"
 
-/* It looks at each open descriptor, too. */
+/* It takes long, because it looks at each open descriptor too. */
 static size_t cost(const struct request *request)
 {
     (void)request;

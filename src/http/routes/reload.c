@@ -1,4 +1,4 @@
-/* POST /reload: read the configuration again. The main thread does, and says how it went. */
+/* POST /reload: the main thread reads the configuration again and says how that went. */
 #include "http/request.h"
 #include "http/routes/table.h"
 #include "http/status.h"
@@ -30,7 +30,7 @@ static void reply_faulty(struct reply *reply, const struct reload_report *report
     text_literal(&body, "\",\"status\":422,\"detail\":\"the configuration has ");
     text_number(&body, report->faults_found);
     text_string(&body, report->faults_found == 1 ? " fault" : " faults");
-    text_literal(&body, "; mend it and reload again, all is as it was\",\"faults\":[");
+    text_literal(&body, ", so nothing was changed; correct them and reload again\",\"faults\":[");
     for (size_t i = 0; i < report->faults_count; i++) {
         if (i > 0)
             text_literal(&body, ",");
@@ -38,8 +38,8 @@ static void reply_faulty(struct reply *reply, const struct reload_report *report
     }
     text_literal(&body, "]}\n");
     reply_take_body(reply, 422, reply_type_problem, &body, 422,
-                    "the configuration is faulty, and there is no memory to say where; allowd -t "
-                    "says it, all is as it was");
+                    "the configuration is faulty, so nothing was changed; there is no memory to "
+                    "list the faults, run allowd -t to see them");
 }
 
 static void reply_report(struct reply *reply, const struct reload_report *report)
@@ -59,14 +59,14 @@ static void reply_report(struct reply *reply, const struct reload_report *report
         return;
     case RELOAD_NO_FILE:
         reply_problem(reply, 409,
-                      "allowd runs without a configuration file, so there is none to "
-                      "read again; start it with -c FILE");
+                      "there is nothing to reload: allowd was started without a "
+                      "configuration file; start it with -c FILE");
         return;
     case RELOAD_DRAINING:
         reply_problem(reply, 503, "draining: allowd is about to end");
         return;
     case RELOAD_NO_MEMORY:
-        reply_problem(reply, 503, "out of memory; all is as it was, try again");
+        reply_problem(reply, 503, "out of memory, so nothing was changed; try again");
         return;
     }
 }

@@ -1,4 +1,5 @@
-/* /status: how full are this key's buckets, or those of a list? Without a key: how is the whole? */
+/* /status: how full are the buckets of this key, or of a list of keys? Without a key: how is the
+ * daemon? */
 #include "http/list.h"
 #include "http/parameters.h"
 #include "http/question.h"
@@ -11,7 +12,7 @@ static bool is_about_daemon(const struct request *request)
     return request->message.kind == MESSAGE_DAEMON;
 }
 
-/* What has a fault asks nothing. */
+/* A request that has a fault asks nothing. */
 static size_t cost(const struct request *request)
 {
     size_t of_list = list_cost(request);

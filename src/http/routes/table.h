@@ -1,5 +1,5 @@
 /*
- * The table: every route there is, a row each.
+ * The table of routes: one row for each.
  *
  * Owns nothing. Any thread. Never blocks.
  */
@@ -7,8 +7,8 @@
 
 #include "http/route.h"
 
-/* Those with paths below them first; the others are looked for in this order. A route's place
- * is its number in the counters of requests, and the order in which /metrics shows them. */
+/* Routes that serve paths below theirs come first. The others are looked up in this order, and
+ * /metrics shows them in it. The place of a row, from 1, is the route's number. */
 #define ROUTES(X)                                                                                  \
     X(check)                                                                                       \
     X(allow)                                                                                       \
@@ -21,7 +21,7 @@
     X(readyz)                                                                                      \
     X(reload)
 
-/* What a client reads who asks for another path: it names all of them. */
+/* What a client reads that asks for any other path. It must name every path. */
 #define ROUTES_NO_SUCH_PATH                                                                        \
     "no such path; there are /allow, /reset, /refund and /status, /keys, /metrics, /healthz and "  \
     "/readyz, /reload, and the checks below /check/"

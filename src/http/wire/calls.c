@@ -6,12 +6,11 @@
 
 enum {
     TARGET_MAX = 8000,
-    REPLY_HEADER_MAX = 2560, /* of a connection's memory this is kept for the reply */
-    ENTRY_BYTES = 64,        /* a field, parameter or cookie takes so much besides its text */
-    IN_PLACE_MAX = 16,       /* among more, it is quicker to decide together than at once */
-    HELD_MAX = 128 << 20,    /* bytes that lists may hold at once, on their way in and out */
-    HELD_TO_BEGIN_MAX =
-        64 << 20, /* with which another long body may begin: small lists then still go */
+    REPLY_HEADER_MAX = 2560,      /* kept for the reply, of a connection's memory */
+    ENTRY_BYTES = 64,             /* what a field, parameter or cookie takes besides its text */
+    IN_PLACE_MAX = 16,            /* beyond this crowd one chain is quicker than answers in place */
+    HELD_MAX = 128 << 20,         /* bytes that the bodies and replies of all requests may hold */
+    HELD_TO_BEGIN_MAX = 64 << 20, /* beyond this no long body may begin; small lists still may */
 };
 
 static_assert(REPLY_POLICY_MAX + REPLY_VALUES_MAX + 256 <= REPLY_HEADER_MAX,
@@ -21,8 +20,8 @@ static_assert(REPLY_POLICY_MAX + REPLY_VALUES_MAX + 256 <= REPLY_HEADER_MAX,
     "no memory for another large batch now; try again, or send a smaller one"
 #define NO_MEMORY_FOR_ANSWER "no memory for another large answer now; try again"
 
-/* libmicrohttpd's name for this hook is "URI log": it is called with the raw
- * target before that is cut up, and what it returns is the request's context. */
+/* libmicrohttpd calls this hook "URI log". It gets the raw target before that is cut up, and what
+ * it returns becomes the request's context. */
 void *on_target(void *context, const char *target, struct MHD_Connection *connection)
 {
     struct http *http = context;
@@ -79,8 +78,8 @@ static uint64_t stalled_ms(const struct http *http)
     return (clock_now_ns(http->clock) - http->asked_ns) / NS_PER_MS;
 }
 
-/* Of a request that bears no stall while the decider is late. Its message may be away, so nothing
- * else may begin in its place: the connection is closed. */
+/* Replies to a request that must not wait for a late decider. Its letter may be away, so no other
+ * request may begin in its place, and the connection is closed. */
 static enum MHD_Result send_stalled(struct http *http, struct MHD_Connection *connection,
                                     struct client *client)
 {
@@ -91,8 +90,8 @@ static enum MHD_Result send_stalled(struct http *http, struct MHD_Connection *co
     return send_reply(http, connection, client);
 }
 
-/* Refuses a request before its body: the connection is closed, and whatever
- * follows on it never runs as a request. */
+/* Refuses a request before its body has come. The connection is closed, so that nothing behind it
+ * is taken for a request. */
 static enum MHD_Result refuse(struct http *http, struct MHD_Connection *connection,
                               struct client *client, unsigned status, const char *detail)
 {
@@ -101,7 +100,7 @@ static enum MHD_Result refuse(struct http *http, struct MHD_Connection *connecti
     return send_reply(http, connection, client);
 }
 
-/* Makes room for the body, within the bytes there are for all; false: not now. */
+/* Allocates room for the body. false: there is no memory, or all requests hold too much already. */
 static bool expect_body(struct http *http, struct request *request, size_t len)
 {
     size_t room = request_body_room(request, len);
@@ -113,13 +112,13 @@ static bool expect_body(struct http *http, struct request *request, size_t len)
     return true;
 }
 
-/* Takes over the contract that was set, if any, before each header that is read: what is
- * told as reloaded holds for all that comes then. Nothing of a request under way
- * points into the one before. */
+/* Before each header that is read, takes over the contract that was set, if any: once a reload is
+ * told as done, it holds for every request that comes. No request under way points into the old
+ * contract. */
 static void heed_contract(struct http *http)
 {
     if (atomic_load(&http->next_contract) == NULL)
-        return; /* as nearly always: an exchange would cost more */
+        return; /* as nearly always; atomic_exchange would cost more */
     struct contract *next = atomic_exchange(&http->next_contract, NULL);
     contract_release(http->contract);
     http->contract = next;
@@ -136,8 +135,8 @@ static enum MHD_Result on_header(struct http *http, struct MHD_Connection *conne
     gate_begin(&gate, version, http->check_places);
     if (gate.fault != NULL)
         return refuse(http, connection, client, 505, gate.fault);
-    /* One blank is between method and target, and between target and version,
-     * unless there were more, or a NUL cut a string short. */
+    /* There must be one blank between method and target, and between target and version. If there
+     * is more, the client sent more blanks, or a NUL cut a string short. */
     if (http->check_places && ((size_t)(url - 1 - method) != strlen(method) ||
                                (size_t)(version - 1 - url) != request->target_len))
         return refuse(http, connection, client, 400,
@@ -152,7 +151,7 @@ static enum MHD_Result on_header(struct http *http, struct MHD_Connection *conne
     struct access access = {0};
     http_fields_pass(connection, &gate, &access);
     request->method = method_parse(method);
-    /* Only a body that not every request may have needs a look for what it is. */
+    /* Its Content-Type matters only if the body is longer than every request may have. */
     size_t body_max = gate.content_length <= REQUEST_BODY_MAX
                           ? REQUEST_BODY_MAX
                           : request_body_max(request, http_fields_content_type(connection));
@@ -186,8 +185,8 @@ static enum MHD_Result on_header(struct http *http, struct MHD_Connection *conne
 static_assert(REQUEST_BODY_MAX == 4096 && REQUEST_LONG_BODY_MAX == 1048576,
               "the texts above say so");
 
-/* No response yet: libmicrohttpd calls again in each of its passes. As long as the answer is late,
- * that is for nothing. */
+/* If no response is queued, libmicrohttpd calls again in each pass. While the answer is late that
+ * is for nothing, so the connection is suspended. */
 static enum MHD_Result await_letter(struct http *http, struct MHD_Connection *connection,
                                     struct client *client)
 {
@@ -220,7 +219,7 @@ static enum MHD_Result on_answer(struct http *http, struct MHD_Connection *conne
     return send_reply(http, connection, client);
 }
 
-/* Without a reply libmicrohttpd calls again, when the letter is home. */
+/* If no reply is queued, libmicrohttpd calls again; the letter is home then. */
 static enum MHD_Result ask_brain(struct http *http, struct MHD_Connection *connection,
                                  struct client *client)
 {

@@ -1,13 +1,12 @@
 /*
  * Clients: a connection and the one request that it can have at a time.
  *
- * What becomes of a request is one state of a table that says which moves there are. A request
- * whose answer is late is in one of them like any other: its letter may be away for as long as it
- * takes, and its client may leave meanwhile, for a client's memory is not given to another before
- * its letter is home.
+ * A client is always in one state, and a table says which states may follow. A letter may be away
+ * for as long as its answer takes, and the client may leave meanwhile: its memory is given to
+ * another client only after its letter is home.
  *
  * Owns its request and the response kept for it. One thread. Never blocks. Never fails: a move
- * that the table does not have is a mistake of ours.
+ * that is not in the table is a bug, and an assertion catches it.
  */
 #pragma once
 
@@ -18,17 +17,17 @@
 
 enum client_state {
     CLIENT_NONE,     /* there is no connection */
-    CLIENT_IDLE,     /* no request is under way, or not all of its first line is here */
+    CLIENT_IDLE,     /* no request is under way, or its first line is not complete */
     CLIENT_BEGUN,    /* its target is parsed */
     CLIENT_READING,  /* its header passed the gate; a body may be on its way */
     CLIENT_QUEUED,   /* it waits for its turn: see turns.h */
     CLIENT_TURN,     /* it has its turn */
-    CLIENT_WRITTEN,  /* its letter goes with the next chain */
+    CLIENT_WRITTEN,  /* its letter is in the next chain */
     CLIENT_AWAY,     /* its letter is away */
-    CLIENT_ANSWERED, /* its letter is home, and the reply not yet queued */
+    CLIENT_ANSWERED, /* its letter is home, and its reply is not yet queued */
     CLIENT_REPLIED,  /* its reply is queued, or on its way out */
-    CLIENT_DISOWNED, /* it was replied to without waiting for its letter, which is away */
-    CLIENT_GONE,     /* its connection has gone, and its letter is away */
+    CLIENT_DISOWNED, /* it has got its reply, although its letter is still away */
+    CLIENT_GONE,     /* its connection is closed, and its letter is still away */
     CLIENT_STATES,
 };
 
@@ -40,15 +39,15 @@ struct client {
     int socket; /* -1: no connection */
     enum client_state state;
     bool is_suspended; /* libmicrohttpd does not look at its connection: see client_suspend */
-    bool is_admin;     /* it came in where everything is served */
+    bool is_admin;     /* it came in on a listener for admins */
     bool hung_up;      /* it has sent its last byte */
-    bool has_left;     /* and will take in none */
+    bool has_left;     /* and it will receive nothing any more */
 };
 
-/* The client that a letter is of. */
+/* The client that a letter belongs to. */
 struct client *client_of(struct letter *letter);
 
-/* From each state, a bit for each that may follow. */
+/* For each state, a bit for each state that may follow it. */
 extern const uint32_t client_moves[CLIENT_STATES];
 
 static inline void client_move(struct client *client, enum client_state next)
@@ -57,15 +56,15 @@ static inline void client_move(struct client *client, enum client_state next)
     client->state = next;
 }
 
-/* Whether its letter is away, whoever waits for it. */
+/* Whether its letter is away, whether or not the client still waits for it. */
 static inline bool client_letter_is_away(const struct client *client)
 {
     return client->state == CLIENT_AWAY || client->state == CLIENT_DISOWNED ||
            client->state == CLIENT_GONE;
 }
 
-/* While a letter is away for longer than a turn takes, libmicrohttpd would ask for the reply in
- * each of its passes and want the next at once. A connection that is suspended costs nothing, but its
- * leaving is invisible to libmicrohttpd, whose stop must not find any that are. */
+/* If a letter is away for longer than a turn, libmicrohttpd would ask for the reply in each pass
+ * and want the next pass at once. While a connection is suspended it does not, but neither does it
+ * notice when the client leaves. All must be resumed before libmicrohttpd is stopped. */
 void client_suspend(struct client *client);
 void client_resume(struct client *client);

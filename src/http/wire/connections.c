@@ -58,8 +58,8 @@ static void on_started(struct http *http, struct client *client, struct MHD_Conn
     http->tally->connections++;
 }
 
-/* libmicrohttpd is about to close its descriptor of the socket, which must hold
- * no unread input then: see leaving.h. Whoever's letter is away keeps its memory until that is home. */
+/* libmicrohttpd is about to close its descriptor of the socket, which must not hold unread input
+ * then: see leaving.h. If the letter is away, the client's memory is kept until it is home. */
 static void on_closed(struct http *http, struct client *client)
 {
     epoll_ctl(http->hangups, EPOLL_CTL_DEL, client->socket, NULL);
@@ -90,7 +90,8 @@ void on_connection(void *context, struct MHD_Connection *connection, void **clie
     }
 }
 
-/* Outside of libmicrohttpd's own threads it starts the connection within the call. */
+/* libmicrohttpd has no threads here, so it calls on_connection before MHD_add_connection returns.
+ * */
 void http_add(struct http *http, int socket, const struct sockaddr *peer, socklen_t peer_len,
               bool is_admin)
 {
@@ -99,7 +100,7 @@ void http_add(struct http *http, int socket, const struct sockaddr *peer, sockle
     MHD_add_connection(http->daemon, socket, peer, peer_len);
 }
 
-/* Whether one more socket may be open: those leaving have some to themselves. */
+/* Whether one more socket may be open. Sockets that are being closed have some spare ones. */
 static bool has_descriptors(const struct http *http)
 {
     return http_connections(http) < http->connections_max + HTTP_LEAVING_SPARE;
@@ -129,15 +130,15 @@ void http_turn_away(struct http *http, int socket)
 }
 
 /*
- * libmicrohttpd waits for the edge of an event, and takes a read that came up
- * short for all there was. When a client's end came along with its last bytes
- * that edge is past, and the connection would stay until its timeout. Shutting
- * down our side of reading, where nothing more can come, makes a new edge; what
+ * libmicrohttpd waits for the edge of an event, and takes a short read for all there was. If a
+ * client's end came together with its last bytes, that edge has passed, and the connection would
+ * stay until its timeout. To shut down reading, where nothing more can come, makes a new edge; what
  * has arrived is still read.
  *
- * It makes one in http->hangups too, so that this is repeated for as long as libmicrohttpd reads:
- * until it comes to the end. While it does not read, for a letter is away or a reply is not
- * taken in, that would be for nothing and without end; it begins again with the next request.
+ * That makes an edge in http->hangups too, so this is called again and again until libmicrohttpd
+ * has read to the end. While libmicrohttpd does not read, because a letter is away or a reply is
+ * not yet received, it would be repeated for nothing and for ever. So it is left out then, and
+ * on_completed calls it before the next request.
  */
 void heed_hangup(const struct client *client)
 {
@@ -178,8 +179,8 @@ void http_heed(struct http *http, int descriptor)
         leaving_run(&http->leaving, clock_now_ns(http->clock));
 }
 
-/* The client has taken too long. What it has sent is read no more, and what it has not
- * read is dropped: libmicrohttpd hears of the end and closes. */
+/* The client has taken too long. Nothing more is read from it, and what it has not read is dropped:
+ * libmicrohttpd notices the end and closes the connection. */
 void end_overdue(void *context, unsigned index)
 {
     struct http *http = context;

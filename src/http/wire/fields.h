@@ -1,5 +1,5 @@
 /*
- * Fields: the header of a request, as libmicrohttpd keeps it, for those who look into it.
+ * Fields: reads the header of a request where libmicrohttpd keeps it.
  *
  * Owns nothing. One thread. Never blocks.
  */
@@ -11,12 +11,12 @@
 
 #include <microhttpd.h>
 
-/* Leads every field past a gate that has begun, as far as it lets them, and shows
- * those to `access`, which is empty. */
+/* Shows every field to the gate, which has begun, up to the first that it refuses; and those that
+ * pass to `access`, which is all zeros. */
 void http_fields_pass(struct MHD_Connection *connection, struct gate *gate, struct access *access);
 
-/* The first Content-Type, or NULL. */
+/* The value of the first Content-Type, or NULL. */
 const char *http_fields_content_type(struct MHD_Connection *connection);
 
-/* What a check asks of a request: its fields and its peer, but for the suffix. */
+/* What a check may look at: the fields and the peer of a request. The suffix is left empty. */
 struct check_request http_fields_of_check(struct MHD_Connection *connection, const char *method);

@@ -28,11 +28,10 @@ static bool has_control(const char *value, size_t len)
 }
 
 /*
- * libmicrohttpd cuts the header block into strings where it lies: a NUL sent by
- * the client ends a value early and hides the rest, and a folded line is glued
- * to the *name* of the field before it. Both move a string away from where it
- * must be, so the distances tell: a line end is one or two bytes, and between a
- * name and its value there is the colon and blanks.
+ * libmicrohttpd cuts the header block into strings in place. A NUL that the client sent ends a
+ * value early and hides the rest, and a folded line is appended to the *name* of the field before
+ * it. Both move a string away from where it must be, so distances show it: a line end is one or two
+ * bytes, and between a name and its value there are only the colon and blanks.
  */
 static bool is_in_place(const struct gate *gate, const char *name, size_t name_len,
                         const char *value)
@@ -87,7 +86,7 @@ void gate_end(struct gate *gate, const char *header_end, uint64_t body_max)
         refuse(gate, "there must be at most one Content-Length header");
     if (gate->transfer_encodings > 0)
         refuse(gate, "Transfer-Encoding is not taken here; send a Content-Length");
-    /* The last line end and the empty line's. */
+    /* The line end of the last field and that of the empty line. */
     if (gate->fault == NULL && gate->check_places &&
         (header_end - gate->end < 2 || header_end - gate->end > 4))
         refuse(gate, "a header holds a NUL character");

@@ -1,7 +1,8 @@
 /*
  * The gate: refuses what libmicrohttpd lets through and another parser might read differently.
  *
- * Fed with one header field at a time, in order. Owns nothing. One thread. Never blocks.
+ * The caller shows it each header field, in order. Owns nothing. One thread. Never blocks. Errors:
+ * `fault` and `too_large`.
  */
 #pragma once
 
@@ -12,22 +13,22 @@
 struct gate {
     unsigned hosts, content_lengths, transfer_encodings;
     uint64_t content_length;
-    size_t entries;      /* fields and cookies, each of which libmicrohttpd keeps a record of */
-    size_t cookie_bytes; /* which it keeps a second time */
-    const char *fault;   /* the first thing wrong, as a detail for the client, or NULL */
-    const char *end;     /* just behind the last value seen, in the raw header block */
+    size_t entries;      /* fields and cookies; libmicrohttpd keeps a record of each */
+    size_t cookie_bytes; /* libmicrohttpd keeps cookies twice */
+    const char *fault;   /* the first fault, as a detail for the client; or NULL */
+    const char *end;     /* the byte behind the last value seen, in the raw header block */
     bool check_places;   /* the strings lie in the raw header block, as in libmicrohttpd 0.9 */
-    bool too_large;      /* the Content-Length passes the bound */
+    bool too_large;      /* the Content-Length is greater than body_max */
 };
 
-/* version: the raw "HTTP/1.1", whose place tells where the fields begin.
- * check_places: whether to conclude from where strings lie what was cut out of them. */
+/* version: the raw "HTTP/1.1", which lies just before the first field.
+ * check_places: whether to find out by the places of the strings what was cut out of them. */
 void gate_begin(struct gate *gate, const char *version, bool check_places);
 
-/* A field as libmicrohttpd points to it, within the raw header block. */
+/* Shows it a field; name and value point into the raw header block. */
 void gate_field(struct gate *gate, const char *name, size_t name_len, const char *value,
                 size_t value_len);
 
-/* After the last field. header_end: just behind the raw header block, its last
- * line ends included; body_max: bytes of body that may follow. */
+/* Call it after the last field. header_end: the byte behind the raw header block and its last line
+ * ends; body_max: the most bytes of body that may follow. */
 void gate_end(struct gate *gate, const char *header_end, uint64_t body_max);

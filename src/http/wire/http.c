@@ -16,7 +16,7 @@ static_assert(MHD_VERSION >= 0x00097500, "what calls.c stands on is proven again
 
 enum { COLLECT_PASSES = 8 /* before a chain goes */ };
 
-/* Targets are decoded by request.c, strictly; libmicrohttpd leaves them as they are. */
+/* Keeps libmicrohttpd from decoding targets: request.c does that, strictly. */
 static size_t leave_escaped(void *context, struct MHD_Connection *connection, char *text)
 {
     (void)context;
@@ -36,7 +36,7 @@ static struct MHD_Daemon *start_daemon(struct http *http, unsigned connections_m
                             MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_END);
 }
 
-/* false and errno: some part is missing; http_free takes the others. */
+/* false and errno: a part could not be made; http_free frees the others. */
 static bool make_parts(struct http *http)
 {
     http->clients = calloc(http->connections_max, sizeof http->clients[0]);
@@ -131,7 +131,7 @@ uint64_t http_now_ns(const struct http *http)
     return http->now_ns;
 }
 
-/* By the time of the last pass: what is due may be so much late, which is not much. */
+/* Goes by the time of the last pass, so what is due may be late by the length of a pass. */
 int http_timeout_ms(const struct http *http)
 {
     unsigned long long mhd_ms = INT_MAX;
@@ -148,7 +148,8 @@ int http_timeout_ms(const struct http *http)
     return has_timeout && timeout_ms < due_ms ? timeout_ms : due_ms;
 }
 
-/* The crowd grows at once, and shrinks by an eighth a pass: replies take passes of their own. */
+/* The crowd grows at once but shrinks by an eighth a pass, because some passes only write replies.
+ * */
 static void look_at_crowd(struct http *http)
 {
     http->crowd -= (http->crowd + 7) / 8;
@@ -176,8 +177,8 @@ void http_run(struct http *http)
     pass(http);
 }
 
-/* An exchange costs the same for many as for one, so what has come while others were read
- * goes along, unless everybody's request is in already. */
+/* A chain costs the same for many letters as for one, so requests that came in while others were
+ * read go along with them, unless every connection's request is in already. */
 void http_collect(struct http *http)
 {
     unsigned before = http->questions_count;

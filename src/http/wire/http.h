@@ -1,13 +1,13 @@
 /*
- * HTTP: connections in, letters out with what they ask; letters home, replies out.
+ * HTTP: reads requests and makes letters of them; takes letters home and writes replies.
  *
- * The only room that uses libmicrohttpd, in its external mode: it runs when http_run is called and
- * never waits. The message of a request that has fully arrived goes with the next chain of letters; once it
- * is home, the next run replies.
+ * Its room is the only one that uses libmicrohttpd, in external mode: libmicrohttpd runs when
+ * http_run is called, and never waits. When a request has fully arrived, its message goes with the
+ * next chain of letters; once that letter is home, the next run replies.
  *
- * Owns its connections and requests, and its letters, also while they are away. One thread, but
- * for http_set_contract. Never blocks. Errors: http_new only; a request that cannot be served is
- * answered with the reason.
+ * Owns its connections and requests, and its letters, also while they are away. One thread, except
+ * for http_set_contract. Never blocks. Errors: http_new only; if a request cannot be served, the
+ * reply says why.
  */
 #pragma once
 
@@ -21,24 +21,24 @@
 
 struct http;
 
-/* How long a client may take: for the header, from the start of its connection; for the
- * body, from there; to take in the reply; and between its requests without a byte. The
- * next header must have come HTTP_HEADER_S after that, whatever trickles in. */
+/* How long a client may take: to send the header, from the start of its connection; to send the
+ * body, from the end of the header; to receive the reply; and to send the first byte of its next
+ * request. The header of that request must be complete HTTP_IDLE_TIMEOUT_S + HTTP_HEADER_S after
+ * the reply, however many bytes trickle in. */
 #define HTTP_HEADER_S 10
 #define HTTP_BODY_S 20
 #define HTTP_REPLY_S 60
 #define HTTP_IDLE_TIMEOUT_S 60
 
 struct http_terms {
-    unsigned connections_max;  /* there is room for so many */
-    struct contract *contract; /* it takes a reference of its own */
-    bool admin_apart;          /* what is for admins is served only to connections that are */
-    const struct clock
-        *clock;            /* its own deadlines go by it; libmicrohttpd has a clock of its own */
-    struct inbox *home;    /* where its letters come home to: the caller's, who takes them */
-    struct inbox *reloads; /* whoever answers RELOAD takes from there; NULL: nobody does */
-    /* Hosted by the caller's thread: what costs next to nothing is asked in place and replied to at
-     * once, where not many ask at the same time. NULL: all goes by http_hand_over. */
+    unsigned connections_max;  /* connections that there is room for */
+    struct contract *contract; /* http_new takes a reference of its own */
+    bool admin_apart;          /* routes for admins are served on listeners for admins only */
+    const struct clock *clock; /* for deadlines; libmicrohttpd has a clock of its own */
+    struct inbox *home;        /* its letters come home to it; the caller's, who takes them out */
+    struct inbox *reloads;     /* of whoever answers RELOAD; NULL: nobody does */
+    /* The decider, if the caller's thread hosts it. As long as few requests come in at once, it
+     * answers each in place if that costs next to nothing. NULL: all goes by http_hand_over. */
     struct decider *host_of;
 };
 
@@ -51,70 +51,72 @@ void http_close(struct http *http);
 /* Closes, and frees. No letter may be away. */
 void http_free(struct http *http);
 
-/* The descriptors to wait for; when one is readable, call http_heed with it, then http_run. */
+/* The descriptors to wait for. If one is readable, call http_heed with it, then http_run. */
 #define HTTP_DESCRIPTORS 3
-#define HTTP_WAKES 0 /* of these: nothing of it is to be heeded, http_run sees to it */
+#define HTTP_WAKES 0 /* the index of one that http_run sees to; http_heed does nothing for it */
 void http_descriptors(const struct http *http, int descriptors[HTTP_DESCRIPTORS]);
 void http_heed(struct http *http, int descriptor);
 
-/* The time of the last run, by its clock: for who need not know it better. */
+/* The time of the last run, by its clock. */
 uint64_t http_now_ns(const struct http *http);
 
-/* Milliseconds after which http_run has something to do all the same; -1: none. */
+/* Milliseconds after which to call http_run though no descriptor is readable; -1: never. */
 int http_timeout_ms(const struct http *http);
 
-/* Takes over an accepted socket; it is closed if there is no room. */
+/* Takes over an accepted socket. If there is no room, it is closed. */
 void http_add(struct http *http, int socket, const struct sockaddr *peer, socklen_t peer_len,
               bool is_admin);
 
-/* Sockets that may be open besides those of connections_max, on their way out. */
+/* Sockets that may be open beside connections_max, while they are being closed. */
 #define HTTP_LEAVING_SPARE 16
 
-/* Tells the client of an accepted socket that there is no room, and takes the socket over
- * to close it. */
+/* Takes over an accepted socket, replies 503 for want of room, and closes it. */
 void http_turn_away(struct http *http, int socket);
 
-/* Reads, parses, replies and writes as far as that goes without waiting. */
+/* Reads, parses, replies and writes as far as that is possible without waiting. */
 void http_run(struct http *http);
 
-/* The same before a chain goes: again while more and more comes in, a few times at most. */
+/* Call this one before a chain goes. If requests have come in, it runs again for more, a few times
+ * at most. */
 void http_collect(struct http *http);
 
-/* Questions that have been collected and not handed over. */
+/* Questions that are collected and not yet handed over. */
 unsigned http_questions(const struct http *http);
 
-/* Whether something has been counted that was not told yet. It is worth a chain without questions
- * when it has waited long enough. */
+/* Whether something is counted that the decider has not been told yet. Once that has waited long
+ * enough, hand over a chain even without questions. */
 bool http_has_counted(const struct http *http);
 
-/* What is to be posted to the decider: the questions, and before them a letter with what was counted.
- * That one is answered at once, so when it is home, so is all that need not wait. Not while it is away. */
+/* The chain to post to the decider: the report, a letter with what was counted, then all questions.
+ * The report is answered at once, together with every question that need not wait, so when it is
+ * home, so are they. Do not call this while the report is away. */
 struct chain http_hand_over(struct http *http);
 
-/* Letters have come home, linked by `next`. waited_ns: how long the decider has taken for the last
- * chain. Returns whether the letter with what was counted is home. */
+/* Takes letters home, linked by `next`. waited_ns: the time since the last chain was posted.
+ * Returns whether the report is home. */
 bool http_take_home(struct http *http, struct letter *letters, uint64_t waited_ns);
 
-/* Whether the letter with what was counted is away. */
+/* Whether the report is away. */
 bool http_is_waited_for(const struct http *http);
 
-/* Letters that are not home. */
+/* How many letters are away, the report included. */
 unsigned http_letters_away(const struct http *http);
 
-/* The letter with what was counted has been away since then, which is too long: until it is home,
- * health is told red, and all that needs an answer waits. */
+/* Says that the report, posted at asked_ns, is away for too long. Until it is home, health routes
+ * reply that allowd is stalled, and every other request waits. */
 void http_stalled(struct http *http, uint64_t asked_ns);
 
-/* Sockets open now, those leaving included, and whether one more would have room. */
+/* Sockets open now, those that are being closed included; and whether there is room for one more.
+ * */
 unsigned http_connections(const struct http *http);
 bool http_has_room(const struct http *http);
 
-/* Every header read from now on is judged by this contract. From any thread. */
+/* Every header that is read from now on is judged by this contract. Any thread. */
 void http_set_contract(struct http *http, struct contract *contract);
 
 /* From now on each reply is the last on its connection. */
 void http_drain(struct http *http);
 
-/* Takes in what has reached the sockets that have no request under way, and
- * hears no more from them: each is closed once that has been answered. */
+/* Stops reading from connections that have no request under way. What has already reached their
+ * sockets is still answered; then they are closed. */
 void http_close_idle(struct http *http);

@@ -15,7 +15,7 @@ bool leaving_init(struct leaving *leaving)
     return leaving->epoll >= 0;
 }
 
-/* Closes a slot's socket, and gives up the oldest slots as far as they are closed. */
+/* Closes the socket of a slot, then frees the oldest slots that are closed. */
 static void close_slot(struct leaving *leaving, unsigned slot)
 {
     close(leaving->slots[slot % LEAVING_MAX].socket);
@@ -54,7 +54,7 @@ void leaving_add(struct leaving *leaving, int socket, uint64_t now_ns)
         close_slot(leaving, slot);
 }
 
-/* Throws away some of the input; what recv(2) says. */
+/* Throws away some of the input. Returns what recv(2) does. */
 static ssize_t drop_some(int socket)
 {
     char dropped[16384];
@@ -68,7 +68,7 @@ void leaving_drop_input(int socket)
         ;
 }
 
-/* Throws away some of what has come; false: that was the end. */
+/* Throws away some of the input. false: the client has closed. */
 static bool drop_input(int socket)
 {
     ssize_t got = drop_some(socket);

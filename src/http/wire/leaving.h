@@ -1,10 +1,9 @@
 /*
  * Leaving: sockets that allowd is done with, while their clients may still be sending.
  *
- * Closing a socket that holds unread input makes the kernel drop the output
- * that is still on its way, answers included. So the sending side is closed
- * first, and input is read and thrown away until the client closes too, or
- * LEAVING_MS have passed.
+ * If a socket that holds unread input is closed, the kernel drops the output that is still on its
+ * way, replies included. So the sending side is closed first, and input is read and thrown away
+ * until the client closes too or LEAVING_MS have passed.
  *
  * Owns its sockets. One thread. Never blocks. Errors: leaving_init only.
  */
@@ -14,7 +13,7 @@
 #include <stdint.h>
 
 #define LEAVING_MS 1000
-#define LEAVING_MAX 256 /* beyond this the oldest is closed as it is */
+#define LEAVING_MAX 256 /* if one more comes, the oldest is closed as it is */
 
 struct leaving {
     int epoll;
@@ -30,18 +29,18 @@ struct leaving {
 bool leaving_init(struct leaving *leaving);
 void leaving_release(struct leaving *leaving);
 
-/* Throws away the input that a socket holds, of up to 4 MiB. */
+/* Reads and throws away the input that a socket holds, up to 4 MiB. */
 void leaving_drop_input(int socket);
 
-/* Closes the one that has been here for longest, if there is any. */
+/* Closes the socket that has been here for longest, if there is any. */
 void leaving_close_oldest(struct leaving *leaving);
 
 /* Takes over a socket. */
 void leaving_add(struct leaving *leaving, int socket, uint64_t now_ns);
 
-/* Reads what has come, and closes what is at its end. Call it when
- * leaving->epoll is readable, and when the oldest deadline has passed. */
+/* Reads what has come in, and closes the sockets that have ended or are due. Call it if
+ * leaving->epoll is readable, and when leaving_deadline_ns has passed. */
 void leaving_run(struct leaving *leaving, uint64_t now_ns);
 
-/* When the oldest socket is due, or UINT64_MAX. */
+/* When the oldest socket is due; UINT64_MAX: there is none. */
 uint64_t leaving_deadline_ns(const struct leaving *leaving);

@@ -12,7 +12,7 @@ static void log_if_sampled(const struct bucket_question *ask, const struct bucke
         log_denial(ask, answer, key_is_private);
 }
 
-/* What the brain has chosen of the denials, also of those whose client has gone. */
+/* Logs the denials that the brain has sampled, even if the client has gone. */
 static void log_denials(const struct request *request)
 {
     const struct message *message = &request->message;
@@ -25,7 +25,7 @@ static void log_denials(const struct request *request)
             log_if_sampled(&list->calls[i].ask, &list->calls[i].answer, false);
 }
 
-/* Nobody waits for the answer any more. */
+/* Nobody waits for the answer any more, so it is dropped. */
 static void drop_answer(struct http *http, struct client *client)
 {
     release_request(http, &client->request);
@@ -114,7 +114,7 @@ void send_to_main(struct http *http, struct client *client)
     inbox_post_one(http->reloads, &client->request.message.letter);
 }
 
-/* What was counted goes first: what METRICS then says is as of now. */
+/* The report goes first, so that METRICS in the same chain tells what was counted until now. */
 struct chain http_hand_over(struct http *http)
 {
     struct chain chain = http->questions;

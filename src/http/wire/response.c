@@ -49,7 +49,7 @@ static struct MHD_Response *make(struct reply *reply, bool close)
     return NULL;
 }
 
-/* Whether the response kept will do, once its fields have the values of the reply. */
+/* Whether the kept response fits once its fields have the values of the reply. */
 static bool fits(const struct http_response *response, const struct reply *reply)
 {
     if (response->kept == NULL || response->body_len != reply->body_len ||
@@ -77,7 +77,7 @@ static void remember(struct http_response *response, const struct reply *reply)
     }
 }
 
-/* Gives the response kept the values of the reply; false: no memory. */
+/* Sets the fields of the kept response to the values of the reply. false: no memory. */
 static bool set_values(struct http_response *response, const struct reply *reply)
 {
     bool changed = false;
@@ -95,7 +95,7 @@ static bool set_values(struct http_response *response, const struct reply *reply
     return true;
 }
 
-/* Keeps a response for this reply; false: no memory, and none is kept. */
+/* Makes a response for this reply and keeps it. false: no memory, and none is kept. */
 static bool keep(struct http_response *response, struct reply *reply)
 {
     if (fits(response, reply) && set_values(response, reply))

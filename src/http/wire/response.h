@@ -1,11 +1,11 @@
 /*
  * Responses: libmicrohttpd's form of a reply, kept from a client's one request to its next.
  *
- * Making one costs a dozen allocations, and the next reply to the same client
- * mostly differs in the body's bytes and in the values of some fields alone; so an
- * answer about a bucket is kept, and used again when it fits. Errors are made anew.
+ * To make one costs a dozen allocations, and the next reply to the same client mostly differs only
+ * in its body and in the values of some fields. So the response to a question about a bucket is
+ * kept, and used again if it fits. Responses to errors are made anew.
  *
- * Owns the response. One thread. Never blocks.
+ * Owns the response. One thread. Never blocks. Errors: as each function says.
  */
 #pragma once
 
@@ -21,28 +21,28 @@ struct http_response {
     const char *content_type;
     uint32_t fields_count;
     struct reply_field fields[REPLY_FIELDS_MAX];
-    char values[REPLY_POLICY_MAX + REPLY_VALUES_MAX]; /* of the fields; the limits may be gone */
+    char values[REPLY_POLICY_MAX + REPLY_VALUES_MAX]; /* copies: the limits may be gone */
 };
 
-/* Answers made beforehand, for when there is no memory for others: what was
- * decided is still told. */
+/* Responses made beforehand. If there is no memory for another, they still tell what was
+ * decided. */
 struct http_terse_set {
     struct MHD_Response *responses[TERSE_COUNT];
 };
 
-/* false: no memory; what there is is still to be released. */
+/* false: no memory; call http_terse_release all the same. */
 bool http_terse_init(struct http_terse_set *set);
 void http_terse_release(struct http_terse_set *set);
 
 unsigned http_terse_status(enum reply_terse which);
 
-/* Queues one of them, on the last reply of a connection. */
+/* Queues one of them, as the last reply of a connection. */
 enum MHD_Result http_terse_queue(const struct http_terse_set *set, enum reply_terse which,
                                  struct MHD_Connection *connection);
 
-/* Queues a reply on a connection; `close`: it is the last one there. The reply's
- * body is borrowed until it has been sent, and must be at the same place every
- * time; a large body is taken over. MHD_NO: no memory, and nothing was queued. */
+/* Queues a reply on a connection; `close`: it is the last one there. `body` is borrowed until it
+ * has been sent, and must be at the same address for all replies of the connection; a large body is
+ * taken over. MHD_NO: no memory, and nothing was queued. */
 enum MHD_Result http_response_queue(struct http_response *response,
                                     struct MHD_Connection *connection, struct reply *reply,
                                     bool close);
