@@ -26,7 +26,7 @@
  *       it is looked up when somebody asks, in `answer` (struct metrics_answer) or in `process`
  *       (struct process); it is left out if it is PROCESS_UNKNOWN
  *   OWN(name, metric...)
- *       print_NAME in http/reply_metrics.c writes the samples
+ *       print_NAME in http/routes/metrics.c writes the samples
  *
  * The metric is NO_METRIC; or FAMILY(name, kind, help), which begins a family; or SAME_FAMILY,
  * which adds a sample to it. LABEL(name, value) may follow, and IN_NANOSECONDS, which is told in

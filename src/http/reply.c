@@ -1,6 +1,6 @@
 #include "http/reply.h"
 
-#include "http/status.h"
+#include "http/phrase.h"
 
 #include <string.h>
 

@@ -1,5 +1,4 @@
 /* Replies: what each answer says, to the byte, and that the longest fits. */
-#include "http/reply_daemon.h"
 #include "http/reply_list.h"
 #include "http/request.h"
 #include "http/routes/table.h"
@@ -692,13 +691,13 @@ static void a_list_of_keys_has_their_status(void **state)
 static void the_daemon_lists_its_limits(void **state)
 {
     (void)state;
-    struct daemon_answer answer = {.uptime_ms = 61999,
-                                   .keys = 3,
-                                   .max_keys = 1000,
-                                   .when_full = WHEN_FULL_DENY,
-                                   .limits = limits};
-    answer.counters.allowed = 7;
-    reply_daemon(&request.reply, &answer);
+    request.own.daemon = (struct daemon_answer){.uptime_ms = 61999,
+                                                .keys = 3,
+                                                .max_keys = 1000,
+                                                .when_full = WHEN_FULL_DENY,
+                                                .limits = limits};
+    request.own.daemon.counters.allowed = 7;
+    say(&route_status, &(struct message){.kind = MESSAGE_DAEMON}, HEADERS_IETF);
     assert_int_equal(request.reply.status, 200);
     assert_ptr_equal(request.reply.content_type, reply_type_json);
     assert_int_equal(request.reply.body_len, strlen(request.reply.large_body));

@@ -1,8 +1,176 @@
-/* /metrics: all that is measured, for Prometheus. */
+/*
+ * /metrics: all that is measured, in the text format of Prometheus, version 0.0.4.
+ *
+ * No key is in it, nor anything else that a caller chooses: labels are names of the
+ * configuration, statuses, and words of our own.
+ */
+#include "base/process.h"
 #include "brain/meters.h"
 #include "http/question.h"
-#include "http/reply_metrics.h"
 #include "http/routes/table.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char type_metrics[] = "text/plain; version=0.0.4; charset=utf-8";
+
+/* The answer of the brain, and what only the front-end knows. */
+struct told {
+    const struct metrics_answer *answer;
+    const struct route_table *routes;
+};
+
+/* A row of the table: a family and its samples, or one sample more. */
+struct row {
+    const char *family, *kind, *help; /* of a family that begins with this row; else NULL */
+    bool is_same_family;              /* of the rows before; if neither, it is no metric */
+    bool is_ns;                       /* told in seconds */
+    const char *labels;               /* in braces, or NULL */
+    uint64_t (*value)(const struct metrics_answer *answer, const struct process *process);
+    /* of OWN: prints all samples of the family */
+    void (*print)(FILE *out, const char *name, const struct told *told);
+};
+
+/* ---- rows that print their samples themselves ---- */
+
+/* A limit's name is in quotes as in JSON. That is right for a label's value too: both escape '"'
+ * and '\', and a name has no other character that either would escape. */
+static void print_decisions(FILE *out, const char *name, const struct told *told)
+{
+    const struct limits *limits = told->answer->daemon.limits;
+    for (uint32_t i = 0; i < limits->count; i++)
+        for (int j = 0; j < DECISION_COUNT; j++)
+            fprintf(out, "%s{limit=%s,result=\"%s\"} %" PRIu64 "\n", name,
+                    limits->limit[i].quoted_name, decision_names[j],
+                    told->answer->meters.decisions[i][j]);
+}
+
+static void print_requests(FILE *out, const char *name, const struct told *told)
+{
+    for (unsigned route = 0; route_path(told->routes, route) != NULL; route++)
+        for (unsigned i = 0; i < TALLY_STATUSES; i++) {
+            unsigned status = TALLY_STATUS_MIN + i;
+            uint64_t count = told->answer->meters.requests[tally_cell(route, status)];
+            if (count > 0)
+                fprintf(out, "%s{route=\"%s\",status=\"%u\"} %" PRIu64 "\n", name,
+                        route_path(told->routes, route), status, count);
+        }
+}
+
+/* per_unit: how many of the histogram's units are one of the metric's. */
+static void histogram(FILE *out, const char *name, const struct histogram *histogram,
+                      const struct histogram_bounds *bounds, uint64_t per_unit)
+{
+    uint64_t below = 0;
+    for (size_t i = 0; i < bounds->count; i++) {
+        below += histogram->count[i];
+        fprintf(out, "%s_bucket{le=\"%.9g\"} %" PRIu64 "\n", name,
+                (double)bounds->bound[i] / (double)per_unit, below);
+    }
+    below += histogram->count[bounds->count];
+    fprintf(out, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", name, below);
+    fprintf(out, "%s_sum %.15g\n", name, (double)histogram->sum / (double)per_unit);
+    fprintf(out, "%s_count %" PRIu64 "\n", name, below);
+}
+
+static void print_decision_ns(FILE *out, const char *name, const struct told *told)
+{
+    histogram(out, name, &told->answer->meters.decision_ns, &meters_decision_bounds_ns, NS_PER_S);
+}
+
+static void print_batch_size(FILE *out, const char *name, const struct told *told)
+{
+    histogram(out, name, &told->answer->meters.batch_size, &meters_batch_bounds, 1);
+}
+
+/* ---- the values of the others ---- */
+
+#define VALUE(name, expression)                                                                    \
+    static uint64_t value_of_##name(const struct metrics_answer *answer,                           \
+                                    const struct process *process)                                 \
+    {                                                                                              \
+        (void)answer, (void)process;                                                               \
+        return (expression);                                                                       \
+    }
+#define COUNTED(field, ...) VALUE(field, answer->daemon.counters.field)
+#define FRONT(field, ...) VALUE(field, (uint64_t)answer->meters.field)
+#define READ(name, expression, ...) VALUE(name, expression)
+COUNTERS(COUNTED, COUNTED, FRONT, READ, COUNTERS_NONE)
+#undef FRONT
+#undef READ
+
+/* ---- the table ---- */
+
+#define COUNTER "counter"
+#define GAUGE "gauge"
+#define HISTOGRAM "histogram"
+#define NO_METRIC .family = NULL
+#define FAMILY(name, what, text) .family = (name), .kind = (what), .help = (text)
+#define SAME_FAMILY .is_same_family = true
+#define LABEL(name, value) .labels = "{" name "=\"" value "\"}"
+#define IN_NANOSECONDS .is_ns = true
+
+#define STATE(name, status, ...) {.value = value_of_##name, __VA_ARGS__},
+#define TOLD(name, status, line, ...) {.value = value_of_##name, __VA_ARGS__},
+#define FRONT(name, ...) {.value = value_of_##name, __VA_ARGS__},
+#define READ(name, expression, ...) {.value = value_of_##name, __VA_ARGS__},
+#define OWN(name, ...) {.print = print_##name, __VA_ARGS__},
+
+static const struct row rows[] = {COUNTERS(STATE, TOLD, FRONT, READ, OWN)};
+
+static void print_sample(FILE *out, const char *name, const struct row *row, uint64_t value)
+{
+    fprintf(out, "%s%s ", name, row->labels == NULL ? "" : row->labels);
+    if (row->is_ns) /* exactly */
+        fprintf(out, "%" PRIu64 ".%09" PRIu64 "\n", value / NS_PER_S, value % NS_PER_S);
+    else
+        fprintf(out, "%" PRIu64 "\n", value);
+}
+
+static void print_rows(FILE *out, const struct told *told)
+{
+    const struct process process = process_look();
+    const char *name = NULL;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct row *row = &rows[i];
+        uint64_t value = row->value == NULL ? 0 : row->value(told->answer, &process);
+        if ((row->family == NULL && !row->is_same_family) || value == PROCESS_UNKNOWN)
+            continue;
+        if (row->family != NULL) {
+            name = row->family;
+            fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, row->help, name, row->kind);
+        }
+        if (row->print != NULL)
+            row->print(out, name, told);
+        else
+            print_sample(out, name, row, value);
+    }
+}
+
+static void reply_metrics(struct reply *reply, const struct metrics_answer *answer,
+                          const struct route_table *routes)
+{
+    char *body = NULL;
+    size_t body_len = 0;
+    FILE *out = open_memstream(&body, &body_len);
+    if (out == NULL) {
+        reply_problem(reply, 503, "out of memory; try again");
+        return;
+    }
+    const struct told told = {answer, routes};
+    print_rows(out, &told);
+    if (fclose(out) != 0 || body == NULL) { /* if only the NUL has no room, glibc reports nothing */
+        free(body);
+        reply_problem(reply, 503, "out of memory; try again");
+        return;
+    }
+    reply_begin(reply, 200, type_metrics);
+    reply->large_body = body;
+    reply->body_len = body_len;
+}
+
+/* ---- the route ---- */
 
 /* It takes long, because it looks at each open descriptor too. */
 static size_t cost(const struct request *request)

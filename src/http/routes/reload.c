@@ -1,7 +1,7 @@
 /* POST /reload: the main thread reads the configuration again and says how that went. */
+#include "http/phrase.h"
 #include "http/request.h"
 #include "http/routes/table.h"
-#include "http/status.h"
 
 #include <string.h>
 

@@ -1,11 +1,13 @@
 /* /status: how full are the buckets of this key, or of a list of keys? Without a key: how is the
  * daemon? */
+#include "base/quantity.h"
 #include "http/list.h"
 #include "http/parameters.h"
 #include "http/question.h"
 #include "http/reply_bucket.h"
-#include "http/reply_daemon.h"
 #include "http/routes/table.h"
+
+#include <string.h>
 
 static bool is_about_daemon(const struct request *request)
 {
@@ -34,6 +36,117 @@ static void ask(struct request *request)
     else
         request_ask_daemon(request);
 }
+
+/* ---- the daemon: limits in force, and counters ---- */
+
+static void write_terms(struct text *body, const struct bucket_terms *bucket)
+{
+    char rate[QUANTITY_TEXT_MAX];
+    quantity_print_rate(&bucket->rate, rate);
+    text_literal(body, "\"burst\":");
+    text_number(body, bucket->burst);
+    text_literal(body, ",\"rate\":\"");
+    text_string(body, rate);
+    text_literal(body, "\"");
+}
+
+static void write_buckets(struct text *body, const struct allowance *allowance)
+{
+    if (allowance->count == 1 && allowance->bucket[0].name[0] == '\0') {
+        write_terms(body, &allowance->bucket[0]);
+        return;
+    }
+    text_literal(body, "\"buckets\":[");
+    for (uint32_t i = 0; i < allowance->count; i++) {
+        const char *name = allowance->bucket[i].name;
+        text_string(body, i == 0 ? "{\"name\":" : ",{\"name\":");
+        text_json(body, name, strlen(name));
+        text_literal(body, ",");
+        write_terms(body, &allowance->bucket[i]);
+        text_literal(body, "}");
+    }
+    text_literal(body, "]");
+}
+
+static void write_limit(struct text *body, const struct limit *limit)
+{
+    text_literal(body, "{\"name\":");
+    text_string(body, limit->quoted_name);
+    text_literal(body, ",\"match\":");
+    if (limit->match[0] == '\0')
+        text_literal(body, "null");
+    else
+        text_json(body, limit->match, strlen(limit->match));
+    text_literal(body, ",");
+    write_buckets(body, &limit->allowance);
+    if (limit->shadow)
+        text_literal(body, ",\"shadow\":true");
+    if (limit->overrides_count > 0) {
+        text_literal(body, ",\"overrides\":");
+        text_number(body, limit->overrides_count);
+    }
+    text_literal(body, "}");
+}
+
+static void write_limits(struct text *body, const struct limits *limits)
+{
+    text_literal(body, "\"limits\":[");
+    for (uint32_t i = 0; i < limits->count; i++) {
+        if (i > 0)
+            text_literal(body, ",");
+        write_limit(body, &limits->limit[i]);
+    }
+    text_literal(body, "]");
+}
+
+static void write_counters(struct text *body, const struct brain_counters *counters)
+{
+    enum { NOT_IN_STATUS, IN_STATUS };
+    const struct {
+        const char *name;
+        int status;
+        uint64_t count;
+    } rows[] = {
+#define X(field, status, ...) {#field, status, counters->field},
+        BRAIN_COUNTERS(X)
+#undef X
+    };
+    const char *separator = "\"";
+    text_literal(body, "\"counters\":{");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (rows[i].status != IN_STATUS)
+            continue;
+        text_string(body, separator);
+        text_string(body, rows[i].name);
+        text_literal(body, "\":");
+        text_number(body, rows[i].count);
+        separator = ",\"";
+    }
+    text_literal(body, "}");
+}
+
+static void reply_daemon(struct reply *reply, const struct daemon_answer *answer)
+{
+    struct text body = text_begin_growing();
+    text_literal(&body, "{\"version\":\"" PACKAGE_VERSION "\",\"uptime_s\":");
+    text_number(&body, answer->uptime_ms / MS_PER_S);
+    text_literal(&body, ",\"keys\":");
+    text_number(&body, answer->keys);
+    text_literal(&body, ",\"max_keys\":");
+    text_number(&body, answer->max_keys);
+    text_literal(&body, ",\"when_full\":\"");
+    text_string(&body, when_full_names[answer->when_full]);
+    text_literal(&body, "\",\"tick_ms\":");
+    text_number(&body, answer->limits->tick_ms);
+    text_literal(&body, ",");
+    write_limits(&body, answer->limits);
+    text_literal(&body, ",");
+    write_counters(&body, &answer->counters);
+    text_literal(&body, "}\n");
+    reply_take_body(reply, 200, reply_type_json, &body, 503, "out of memory; try again");
+}
+
+/* ---- the answers ---- */
 
 static void reply(struct request *request, const struct serving *serving)
 {

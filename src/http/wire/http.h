@@ -14,21 +14,13 @@
 #include "actor/decider.h"
 #include "ask/contract.h"
 #include "base/clock.h"
+#include "http/wire/deadlines.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
 struct http;
-
-/* How long a client may take: to send the header, from the start of its connection; to send the
- * body, from the end of the header; to receive the reply; and to send the first byte of its next
- * request. The header of that request must be complete HTTP_IDLE_TIMEOUT_S + HTTP_HEADER_S after
- * the reply, however many bytes trickle in. */
-#define HTTP_HEADER_S 10
-#define HTTP_BODY_S 20
-#define HTTP_REPLY_S 60
-#define HTTP_IDLE_TIMEOUT_S 60
 
 struct http_terms {
     unsigned connections_max;  /* connections that there is room for */

@@ -1,4 +1,4 @@
-#include "http/status.h"
+#include "http/phrase.h"
 
 #include <stddef.h>
 
