@@ -42,7 +42,8 @@ int decider_init(struct decider *decider, struct brain *brain, struct clock cloc
 /* Starts its thread. If it is hosted, does nothing. */
 int decider_start(struct decider *decider);
 
-/* Says that it is hosted and that a thread now takes from its inbox, until STOP is answered. */
+/* If it is hosted: call this once a thread takes from its inbox, which goes on until STOP is
+ * answered. */
 void decider_is_taken_care_of(struct decider *decider);
 
 /* Posts a chain; each letter comes home to its inbox. Any thread. */

@@ -37,9 +37,8 @@ static bool is_mark(const struct letter *letter)
     return letter == &asleep || letter == &watching;
 }
 
-/* As soon as the letters are in, the taker may take them and free the inbox. So the inbox is
- * touched again only if a mark was found there: then the taker waits for the wake-up that follows.
- * */
+/* As soon as the letters are in, the taker may take them and free the inbox. So it is touched again
+ * only if a mark was found there: then the taker waits for the wake-up that follows. */
 void inbox_post(struct inbox *inbox, const struct chain *chain)
 {
     struct letter *before = atomic_load_explicit(&inbox->newest, memory_order_relaxed);

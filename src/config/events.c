@@ -34,8 +34,7 @@ static void report_problem(const yaml_parser_t *parser, struct faults *faults)
         faults_add(faults, EVENTS_AT(parser->problem_mark), "not valid YAML: %s", parser->problem);
 }
 
-/* Anchors, aliases and tags would change the meaning of a value, and the checks do not know them.
- * */
+/* Reports anchors, aliases and tags: they would change the meaning of a value. */
 static void check_properties(const yaml_event_t *event, struct faults *faults)
 {
     const yaml_char_t *anchor = NULL, *tag = NULL;

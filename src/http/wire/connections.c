@@ -90,8 +90,7 @@ void on_connection(void *context, struct MHD_Connection *connection, void **clie
     }
 }
 
-/* libmicrohttpd has no threads here, so it calls on_connection before MHD_add_connection returns.
- * */
+/* libmicrohttpd has no threads here, so it calls on_connection before this returns. */
 void http_add(struct http *http, int socket, const struct sockaddr *peer, socklen_t peer_len,
               bool is_admin)
 {

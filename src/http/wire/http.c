@@ -148,8 +148,7 @@ int http_timeout_ms(const struct http *http)
     return has_timeout && timeout_ms < due_ms ? timeout_ms : due_ms;
 }
 
-/* The crowd grows at once but shrinks by an eighth a pass, because some passes only write replies.
- * */
+/* The crowd grows at once but shrinks by an eighth a pass: some passes only write replies. */
 static void look_at_crowd(struct http *http)
 {
     http->crowd -= (http->crowd + 7) / 8;

@@ -68,8 +68,8 @@ void http_turn_away(struct http *http, int socket);
 /* Reads, parses, replies and writes as far as that is possible without waiting. */
 void http_run(struct http *http);
 
-/* Call this one before a chain goes. If requests have come in, it runs again for more, a few times
- * at most. */
+/* The same, to be called before a chain goes: if requests have come in, it runs again for more, a
+ * few times at most. */
 void http_collect(struct http *http);
 
 /* Questions that are collected and not yet handed over. */
@@ -95,11 +95,10 @@ bool http_is_waited_for(const struct http *http);
 unsigned http_letters_away(const struct http *http);
 
 /* Says that the report, posted at asked_ns, is away for too long. Until it is home, health routes
- * reply that allowd is stalled, and every other request waits. */
+ * reply that allowd is stalled, and every other request that needs an answer waits. */
 void http_stalled(struct http *http, uint64_t asked_ns);
 
-/* Sockets open now, those that are being closed included; and whether there is room for one more.
- * */
+/* Sockets open now, with those that are being closed; and whether there is room for one more. */
 unsigned http_connections(const struct http *http);
 bool http_has_room(const struct http *http);
 
