@@ -20,7 +20,7 @@ from harness import JSON, SANITIZED, Case, Connection, Daemon, request_bytes, wa
 from metrics import Metrics
 
 FROZEN = "tick: 10s\nlimits:\n  - {name: default, burst: 10000, rate: 1/d}\n"
-HEADER_S = 10  # of http.h
+HEADER_S = 10  # of deadlines.h
 LOOK_S = 1     # of deadlines.h
 SLACK_S = 60   # for a machine that has other things to do
 SLOW_COUNT = 200

@@ -437,7 +437,7 @@ static void an_override_has_its_own_numbers_in_every_dialect(void **state)
                    "X-RateLimit-Limit: 10\nX-RateLimit-Remaining: 0\nX-RateLimit-Reset: 60\n");
 }
 
-/* http_response.c tells fields apart by their names' addresses. */
+/* http/wire/response.c tells fields apart by their names' addresses. */
 static void a_name_is_always_the_same_pointer(void **state)
 {
     (void)state;
