@@ -131,8 +131,8 @@ void http_turn_away(struct http *http, int socket)
 /*
  * libmicrohttpd waits for the edge of an event, and takes a short read for all there was. If a
  * client's end came together with its last bytes, that edge has passed, and the connection would
- * stay until its timeout. To shut down reading, where nothing more can come, makes a new edge; what
- * has arrived is still read.
+ * stay until its timeout (findings/microhttpd_epoll_half_close.sh). To shut down reading, where
+ * nothing more can come, makes a new edge; what has arrived is still read.
  *
  * That makes an edge in http->hangups too, so this is called again and again until libmicrohttpd
  * has read to the end. While libmicrohttpd does not read, because a letter is away or a reply is
