@@ -13,9 +13,22 @@ static int hex_value(char digit)
     return -1;
 }
 
+static bool has_any(const char *text, size_t len, char byte)
+{
+    return memchr(text, byte, len) != NULL;
+}
+
 enum form form_decode(const char *text, size_t len, bool plus_is_space, char *decoded,
                       size_t capacity, size_t *decoded_len)
 {
+    if (!has_any(text, len, '%') && !(plus_is_space && has_any(text, len, '+'))) {
+        if (len > capacity)
+            return FORM_TOO_LONG;
+        memcpy(decoded, text, len);
+        decoded[len] = '\0';
+        *decoded_len = len;
+        return FORM_OK; /* as nearly always */
+    }
     size_t used = 0;
     for (size_t i = 0; i < len; i++) {
         char byte = text[i];

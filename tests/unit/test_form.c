@@ -20,6 +20,8 @@ static void escapes_and_plus_are_decoded(void **state)
     (void)state;
     expect_decoded("", true, "", 0);
     expect_decoded("alice", true, "alice", 5);
+    expect_decoded("a+b", true, "a b", 3);
+    expect_decoded("a+b", false, "a+b", 3);
     expect_decoded("a+b%20c", true, "a b c", 5);
     expect_decoded("a+b%20c", false, "a+b c", 5);
     expect_decoded("%2f%2F%25%2B", true, "//%+", 4);
@@ -49,6 +51,9 @@ static void what_does_not_fit_is_refused(void **state)
     assert_int_equal(form_decode("abc", 3, true, decoded, 3, &len), FORM_OK);
     assert_int_equal(form_decode("%61%62%63", 9, true, decoded, 3, &len), FORM_OK);
     assert_int_equal(form_decode("abcd", 4, true, decoded, 3, &len), FORM_TOO_LONG);
+    assert_int_equal(form_decode("a+cd", 4, true, decoded, 3, &len), FORM_TOO_LONG);
+    assert_int_equal(form_decode("a+cd", 4, false, decoded, 3, &len), FORM_TOO_LONG);
+    assert_int_equal(form_decode("%61bcd", 6, true, decoded, 3, &len), FORM_TOO_LONG);
 }
 
 /* Joins the pairs of a form as [name|value]. */
