@@ -96,22 +96,26 @@ void withdraw_letter(struct http *http, struct client *client)
     http->questions_count--;
 }
 
+/* Sends a letter off at once, in a chain of its own. */
+static void post_alone(struct http *http, struct client *client, struct inbox *inbox)
+{
+    struct letter *letter = &client->request.message.letter;
+    client_move(client, CLIENT_AWAY);
+    letter->home = http->home;
+    http->away++;
+    inbox_post_one(inbox, letter);
+}
+
 void ask_in_place(struct http *http, struct client *client)
 {
-    client_move(client, CLIENT_AWAY);
-    client->request.message.letter.home = http->home;
-    http->away++;
-    inbox_post_one(&http->host_of->inbox, &client->request.message.letter);
+    post_alone(http, client, &http->host_of->inbox);
     decider_turn(http->host_of);
     take_all_home(http, inbox_take(http->home, 0));
 }
 
 void send_to_main(struct http *http, struct client *client)
 {
-    client_move(client, CLIENT_AWAY);
-    client->request.message.letter.home = http->home;
-    http->away++;
-    inbox_post_one(http->reloads, &client->request.message.letter);
+    post_alone(http, client, http->reloads);
 }
 
 /* The report goes first, so that METRICS in the same chain tells what was counted until now. */
