@@ -1,6 +1,7 @@
 #include "http/reply_list.h"
 
 #include "ask/answer_json.h"
+#include "base/bytes.h"
 #include "base/text.h"
 #include "http/headers.h"
 
@@ -37,9 +38,7 @@ static void begin_seen(struct seen *seen, const struct list_question *ask)
 /* FNV-1a is enough: the names come from the configuration, not from a caller. */
 static size_t hash_of(const char *name)
 {
-    uint64_t hash = 0xcbf29ce484222325;
-    for (; *name != '\0'; name++)
-        hash = (hash ^ (unsigned char)*name) * 0x100000001b3;
+    uint64_t hash = bytes_checksum(name, strlen(name));
     return (size_t)(hash ^ hash >> 32);
 }
 
