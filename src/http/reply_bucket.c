@@ -2,6 +2,7 @@
 
 #include "ask/answer_json.h"
 #include "http/headers.h"
+#include "http/question.h"
 #include "limits/key.h"
 
 #include <assert.h>
@@ -21,6 +22,14 @@ void reply_bucket_status(struct reply *reply, const struct message *message,
     reply_write_status(&body, &message->ask.bucket, answer);
     text_literal(&body, "}\n");
     reply_end_body(reply, &body);
+}
+
+void reply_bucket_changed(struct request *request, const struct serving *serving)
+{
+    if (request_reply_no_such_limit(request))
+        return;
+    reply_bucket_status(&request->reply, &request->message, serving->headers);
+    request->reply.terse = TERSE_DONE;
 }
 
 void reply_write_denial(struct text *body, unsigned status, const struct bucket_answer *answer)

@@ -7,11 +7,15 @@
 
 #include "ask/contract.h"
 #include "http/reply.h"
+#include "http/request.h"
 
 /* Writes how many tokens a key has left, whatever was asked. The answer must not be
  * BUCKET_NO_SUCH_LIMIT. */
 void reply_bucket_status(struct reply *reply, const struct message *message,
                          enum headers_dialect dialect);
+
+/* A route's reply: replies to a request that has changed how many tokens a key has left. */
+void reply_bucket_changed(struct request *request, const struct serving *serving);
 
 /* Begins the body of a denial: all members up to "violated-policies", which is the last. */
 void reply_write_denial(struct text *body, unsigned status, const struct bucket_answer *answer);

@@ -9,14 +9,6 @@ static void ask(struct request *request)
     request_ask_bucket(request, MESSAGE_REFUND);
 }
 
-static void reply(struct request *request, const struct serving *serving)
-{
-    if (request_reply_no_such_limit(request))
-        return;
-    reply_bucket_status(&request->reply, &request->message, serving->headers);
-    request->reply.terse = TERSE_DONE;
-}
-
 static const struct parameter *const parameters[] = {&parameter_key, &parameter_tokens,
                                                      &parameter_limit, NULL};
 
@@ -28,5 +20,5 @@ const struct route route_refund = {
     .is_admin = true,
     .changes_state = true,
     .ask = ask,
-    .reply = reply,
+    .reply = reply_bucket_changed,
 };

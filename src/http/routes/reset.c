@@ -9,14 +9,6 @@ static void ask(struct request *request)
     request_ask_bucket(request, MESSAGE_RESET);
 }
 
-static void reply(struct request *request, const struct serving *serving)
-{
-    if (request_reply_no_such_limit(request))
-        return;
-    reply_bucket_status(&request->reply, &request->message, serving->headers);
-    request->reply.terse = TERSE_DONE;
-}
-
 static const struct parameter *const parameters[] = {&parameter_key, &parameter_limit, NULL};
 
 const struct route route_reset = {
@@ -27,5 +19,5 @@ const struct route route_reset = {
     .is_admin = true,
     .changes_state = true,
     .ask = ask,
-    .reply = reply,
+    .reply = reply_bucket_changed,
 };
