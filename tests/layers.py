@@ -17,9 +17,9 @@ SRC = os.path.join(TOP, "src")
 BUILD = os.environ.get("BUILDDIR")
 
 # What C itself gives, without threads, clocks, files or a log.
-PLAIN = r"<(assert|fnmatch|inttypes|limits|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string|strings)\.h>"
+PLAIN = r"<(assert|inttypes|limits|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string|strings)\.h>"
 # What of base/ has neither a thread nor a clock nor a system in it.
-PURE = r"base/(bytes|date|form|histogram|quantity|quote|text|token|utf8)\.h"
+PURE = r"base/(bytes|date|form|glob|histogram|quantity|quote|text|token|utf8)\.h"
 
 # Each room, from the bottom up, and what it may include.
 ROOMS = {

@@ -1,9 +1,9 @@
 #include "limits/limits.h"
 
+#include "base/glob.h"
 #include "base/text.h"
 
 #include <assert.h>
-#include <fnmatch.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,7 +96,7 @@ static bool override_init(struct override *override, const char *limit_name,
 {
     override->key = strdup(terms->key);
     override->quoted_key = quote(terms->key, "", "");
-    override->is_glob = override_key_is_glob(terms->key);
+    override->is_glob = text_is_glob(terms->key);
     override->action = terms->action;
     override->until_s = terms->until_s;
     if (override->key == NULL || override->quoted_key == NULL)
@@ -216,22 +216,6 @@ int limits_find(const struct limits *limits, const char *name, size_t len)
     return -1;
 }
 
-static bool is_special(char c)
-{
-    return c == '*' || c == '?' || c == '[' || c == '\\';
-}
-
-/* fnmatch(3) of the C library takes at worst the glob's length times the key's, never exponential
- * time. What a glob begins with is compared first: of many globs most differ there, and a list
- * of 1,000 keys past 999 globs then takes a fifth of the time. */
-static bool glob_matches(const char *glob, const char *key)
-{
-    for (; *glob != '\0' && !is_special(*glob); glob++, key++)
-        if (*glob != *key)
-            return false;
-    return fnmatch(glob, key, 0) == 0;
-}
-
 uint32_t limits_match(const struct limits *limits, const char *key)
 {
     for (uint32_t i = 0; i < limits->count; i++) {
@@ -240,11 +224,6 @@ uint32_t limits_match(const struct limits *limits, const char *key)
             return i;
     }
     return limits->fallback;
-}
-
-bool override_key_is_glob(const char *key)
-{
-    return strpbrk(key, "*?[\\") != NULL;
 }
 
 /* The index of the override for just this key, or -1. */

@@ -138,8 +138,5 @@ int64_t limit_denied_until_s(const struct limit *limit, const char *key, int64_t
 /* The earliest end of an override after this Unix time, or OVERRIDE_FOR_EVER. */
 int64_t limit_next_end_s(const struct limit *limit, int64_t as_of_s);
 
-/* Whether an override's key is a glob: it holds one of * ? [ \. */
-bool override_key_is_glob(const char *key);
-
 /* The w of RateLimit-Policy: seconds in which `burst` tokens refill, rounded up, at least 1. */
 uint64_t limit_window_s(uint64_t burst, struct rate rate);
