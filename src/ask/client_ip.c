@@ -90,22 +90,30 @@ static bool walk(const struct trusted *trusted, struct piece field, struct ip *i
     return true;
 }
 
+/* The right-most address that is not trusted, in the last so many fields. */
+static bool find_forwarded(const struct trusted *trusted, const struct check_request *request,
+                           unsigned fields, struct ip *ip)
+{
+    bool is_decided = false;
+    do {
+        if (!walk(trusted, forwarded_field(request, FORWARDED_FOR, --fields), ip, &is_decided))
+            return false;
+    } while (fields > 0 && !is_decided);
+    return true;
+}
+
 bool client_ip_find(const struct trusted *trusted, const struct check_request *request,
                     struct ip *ip)
 {
+    struct ip found;
     unsigned fields = 0;
     if (trusted_has_peer(trusted, request->peer))
         while (forwarded_field(request, FORWARDED_FOR, fields).bytes != NULL)
             fields++;
-    if (fields == 0)
-        return ip_of_socket(request->peer, ip);
-
-    struct ip found;
-    bool is_decided = false;
-    do {
-        if (!walk(trusted, forwarded_field(request, FORWARDED_FOR, --fields), &found, &is_decided))
-            return false;
-    } while (fields > 0 && !is_decided);
+    if (fields == 0 ? !ip_of_socket(request->peer, &found)
+                    : !find_forwarded(trusted, request, fields, &found))
+        return false;
+    ip_leave_nat64(&found);
     *ip = found;
     return true;
 }

@@ -27,6 +27,7 @@ void trusted_add(struct trusted *trusted, const char *text);
 
 bool trusted_has_peer(const struct trusted *trusted, const struct sockaddr *peer);
 
-/* The address from which a request came. false, and *ip untouched: it cannot be known. */
+/* The address from which a request came; one behind NAT64 is its IPv4 address. Whether a proxy is
+ * trusted goes by the address that it has. false, and *ip untouched: it cannot be known. */
 bool client_ip_find(const struct trusted *trusted, const struct check_request *request,
                     struct ip *ip);

@@ -47,6 +47,16 @@ bool ip_of_socket(const struct sockaddr *socket, struct ip *ip)
     return true;
 }
 
+void ip_leave_nat64(struct ip *ip)
+{
+    static const uint8_t prefix[MAPPED_BITS / 8] = {0x00, 0x64, 0xff, 0x9b};
+    struct in_addr v4;
+    if (memcmp(ip->bytes.s6_addr, prefix, sizeof prefix) != 0)
+        return;
+    memcpy(&v4, ip->bytes.s6_addr + sizeof prefix, sizeof v4);
+    *ip = of_v4(&v4);
+}
+
 static void keep_bits(struct ip *ip, unsigned bits)
 {
     for (unsigned i = 0; i < sizeof ip->bytes.s6_addr; i++) {

@@ -32,6 +32,10 @@ bool ip_parse(const char *text, size_t len, struct ip *ip);
 /* The address of an IP socket. false, and *ip untouched: it is of another family, such as Unix. */
 bool ip_of_socket(const struct sockaddr *socket, struct ip *ip);
 
+/* Makes an address of 64:ff9b::/96, by which a network without IPv4 reaches an IPv4 address through
+ * NAT64, that IPv4 address (RFC 6052, 2.1). Other addresses stay as they are. */
+void ip_leave_nat64(struct ip *ip);
+
 /* Keeps this many leading bits and clears the rest. Of an IPv4 address, 32 or more keep all. */
 void ip_keep(struct ip *ip, unsigned bits);
 

@@ -404,6 +404,28 @@ static void clients_are_found_behind_proxies(void **state)
         expect_key(&expected[i], "GET", "");
 }
 
+/* A network without IPv4 reaches IPv4 through NAT64, and each address of IPv4 has an address in
+ * 64:ff9b::/96 there (RFC 6052, 2.1). It is the same client, and /64 would make all of IPv4 one. */
+static void clients_behind_nat64_are_their_ipv4(void **state)
+{
+    (void)state;
+    static const struct expectation expected[] = {
+        {"{client_ip}", "64:ff9b::192.0.2.7", "", "192.0.2.7"},
+        {"{client_ip}", "unix", "X-Forwarded-For: 64:ff9b::192.0.2.7", "192.0.2.7"},
+        {"{client_ip}", "unix", "X-Forwarded-For: 64:FF9B:0::c000:207", "192.0.2.7"},
+        {"{client_ip/64}", "unix", "X-Forwarded-For: 64:ff9b::192.0.2.7", "192.0.2.7"},
+        {"{client_ip/24}", "unix", "X-Forwarded-For: 64:ff9b::192.0.2.7", "192.0.2.0"},
+        /* Its neighbours are other networks. */
+        {"{client_ip}", "unix", "X-Forwarded-For: 64:ff9b:0:0:0:1:c000:207", "64:ff9b::1:c000:207"},
+        {"{client_ip}", "unix", "X-Forwarded-For: 64:ff9b:1::c000:207", "64:ff9b:1::c000:207"},
+        /* A proxy is trusted by the address that it has. */
+        {"{client_ip}", "64:ff9b::127.0.0.1", "X-Forwarded-For: 198.51.100.7", "127.0.0.1"},
+        {"{client_ip}", "unix", "X-Forwarded-For: 198.51.100.7, 64:ff9b::10.0.0.1", "10.0.0.1"},
+    };
+    for (size_t i = 0; i < LENGTH(expected); i++)
+        expect_key(&expected[i], "GET", "");
+}
+
 static void unreadable_clients_are_missing(void **state)
 {
     (void)state;
@@ -547,6 +569,20 @@ static void hosts_become_keys(void **state)
         {"{host}", "127.0.0.1", "Host: a\nX-Forwarded-Host: forged, b", "b"},
         {"{host}", "127.0.0.1", "Host: a\nX-Forwarded-Host: forged\nX-Forwarded-Host: b", "b"},
         {"{host}", "127.0.0.1", "Host: a\nX-Forwarded-Host: b,", NULL},
+        /* A final dot is the root of all names, and the same host. */
+        {"{host}", "192.0.2.1", "Host: Example.com.", "example.com"},
+        {"{host}", "192.0.2.1", "Host: Example.com.:80", "example.com"},
+        {"{host}", "192.0.2.1", "Host: example.com..", "example.com."},
+        {"{host}", "192.0.2.1", "Host: .", NULL},
+        {"{host}", "127.0.0.1", "Host: a\nX-Forwarded-Host: B.", "b"},
+        /* An address is itself, however it is spelt. */
+        {"{host}", "192.0.2.1", "Host: [2001:0DB8:0:0::0001]", "[2001:db8::1]"},
+        {"{host}", "192.0.2.1", "Host: [::1]:10429", "[::1]"},
+        {"{host}", "192.0.2.1", "Host: [::FFFF:192.0.2.7]", "192.0.2.7"},
+        {"{host}", "192.0.2.1", "Host: 192.0.2.7:80", "192.0.2.7"},
+        {"{host}", "192.0.2.1", "Host: [FE80::1%25LO]", "[fe80::1%25lo]"},
+        {"{host}", "192.0.2.1", "Host: [2001:DB8::1].", "[2001:db8::1]"},
+        {"{host}", "192.0.2.1", "Host: []", "[]"},
     };
     for (size_t i = 0; i < LENGTH(expected); i++)
         expect_key(&expected[i], "GET", "");
@@ -560,10 +596,32 @@ static void methods_become_keys(void **state)
         {"{method}", "192.0.2.1", "X-Forwarded-Method: POST", "PUT"},
         {"{method}", "127.0.0.1", "X-Forwarded-Method: POST", "POST"},
         {"{method}", "127.0.0.1", "X-Forwarded-Method:", "PUT"},
-        {"{method}", "unix", "X-Forwarded-Method: forged\nX-Forwarded-Method: post", "post"},
+        {"{method}", "unix", "X-Forwarded-Method: forged\nX-Forwarded-Method: PATCH", "PATCH"},
+        /* A method is spelt in one way only (RFC 9110, 9.1). */
+        {"{method}", "unix", "X-Forwarded-Method: post", "OTHER"},
+        {"{method}", "unix", "X-Forwarded-Method: Get", "OTHER"},
+        {"{method}", "unix", "X-Forwarded-Method: OTHER", "OTHER"},
+        {"{method}", "unix", "X-Forwarded-Method: POSTS", "OTHER"},
+        {"{method}", "unix", "X-Forwarded-Method: POS", "OTHER"},
     };
     for (size_t i = 0; i < LENGTH(expected); i++)
         expect_key(&expected[i], "PUT", "");
+}
+
+/* Nobody gets a fresh bucket by a method that nobody has heard of. */
+static void unheard_of_methods_share_one_key(void **state)
+{
+    (void)state;
+    static const char *const known[] = {"GET",     "HEAD",    "POST",  "PUT",  "DELETE",
+                                        "CONNECT", "OPTIONS", "TRACE", "PATCH"};
+    static const char *const unknown[] = {"get", "FOO1", "FOO2", "PROPFIND", "G", "GETX"};
+    struct expectation expected = {"{method}", "unix", "", "OTHER"};
+    for (size_t i = 0; i < LENGTH(unknown); i++)
+        expect_key(&expected, unknown[i], "");
+    for (size_t i = 0; i < LENGTH(known); i++) {
+        expected.key = known[i];
+        expect_key(&expected, known[i], "");
+    }
 }
 
 static void paths_become_keys(void **state)
@@ -853,12 +911,14 @@ int main(void)
         cmocka_unit_test(terms_are_copied),
         cmocka_unit_test(headers_become_keys),
         cmocka_unit_test(clients_are_found_behind_proxies),
+        cmocka_unit_test(clients_behind_nat64_are_their_ipv4),
         cmocka_unit_test(unreadable_clients_are_missing),
         cmocka_unit_test(untrusted_unix_peers_are_nobody),
         cmocka_unit_test(families_are_kept_apart),
         cmocka_unit_test(addresses_are_cut_to_their_network),
         cmocka_unit_test(hosts_become_keys),
         cmocka_unit_test(methods_become_keys),
+        cmocka_unit_test(unheard_of_methods_share_one_key),
         cmocka_unit_test(paths_become_keys),
         cmocka_unit_test(what_is_no_key_is_hashed),
         cmocka_unit_test(long_keys_differ),
