@@ -141,5 +141,7 @@ void reply_add_retry_after(struct reply *reply, uint64_t retry_after_ms)
     if (retry_after_ms == RETRY_NEVER)
         return;
     uint64_t seconds = ceil_seconds(retry_after_ms);
+    if (seconds > RETRY_AFTER_MAX_S)
+        seconds = RETRY_AFTER_MAX_S;
     add_number(reply, "Retry-After", seconds == 0 ? 1 : seconds);
 }

@@ -454,22 +454,35 @@ static void a_name_is_always_the_same_pointer(void **state)
     }
 }
 
-static void retry_after_is_whole_seconds_at_least_one(void **state)
+/* The body tells a wait of any length. */
+static void retry_after_is_whole_seconds_from_one_to_twenty_days(void **state)
 {
     (void)state;
     static const struct {
         uint64_t ms;
-        const char *field;
+        const char *field, *body_ms;
     } rounded[] = {
-        {0, "Retry-After: 1\n"},    {1, "Retry-After: 1\n"},
-        {1000, "Retry-After: 1\n"}, {1001, "Retry-After: 2\n"},
-        {RETRY_NEVER, ""},          {RETRY_NEVER - 1, "Retry-After: 18446744073709552\n"},
+        {0, "Retry-After: 1\n", "0"},
+        {1, "Retry-After: 1\n", "1"},
+        {1000, "Retry-After: 1\n", "1000"},
+        {1001, "Retry-After: 2\n", "1001"},
+        {1727999001, "Retry-After: 1728000\n", "1727999001"},
+        {1728000000, "Retry-After: 1728000\n", "1728000000"},
+        {1728000001, "Retry-After: 1728000\n", "1728000001"},
+        {2147483648, "Retry-After: 1728000\n", "2147483648"},
+        {RETRY_NEVER - 1, "Retry-After: 1728000\n", "18446744073709551614"},
+        {RETRY_NEVER, "", "null"},
     };
     for (size_t i = 0; i < LENGTH(rounded); i++) {
         struct bucket_answer answer = denied(PLAIN);
         answer.retry_after_ms = rounded[i].ms;
         say_check(&answer, 429, HEADERS_NONE);
         expect_fields(rounded[i].field);
+        char body[256];
+        snprintf(body, sizeof body,
+                 QUOTA_EXCEEDED "429,\"violated-policies\":[\"default\"],\"retry_after_ms\":%s}\n",
+                 rounded[i].body_ms);
+        expect_reply(429, reply_type_problem, body);
     }
 }
 
@@ -910,7 +923,7 @@ int main(void)
         cmocka_unit_test(several_buckets_in_every_dialect),
         cmocka_unit_test(an_override_has_its_own_numbers_in_every_dialect),
         cmocka_unit_test(a_name_is_always_the_same_pointer),
-        cmocka_unit_test(retry_after_is_whole_seconds_at_least_one),
+        cmocka_unit_test(retry_after_is_whole_seconds_from_one_to_twenty_days),
         cmocka_unit_test(checks_allow_without_content),
         cmocka_unit_test(checks_deny_with_the_status_chosen),
         cmocka_unit_test(checks_without_a_key_say_so),
