@@ -4,7 +4,8 @@
 -- what allowd has sent of txn.allowd_ratelimit, txn.allowd_policy, txn.allowd_retry_after.
 
 local URL = "http://127.0.0.1:10429/check/edge-429"
--- Of one try; HAProxy 2.6 makes four before it gives up.
+-- Of one try. HAProxy 2.6 makes four before it gives up, and has no setting for it. Each
+-- may take a token: a request that allowd answers too late costs up to four.
 local TIMEOUT_MS = 125
 
 local VARIABLES = {

@@ -80,6 +80,8 @@ class App:
             self.send_response(403 if self.path == "/forbidden" else 200)
             self.send_header("Content-Length", str(len(seen)))
             self.send_header("X-App", "yes")
+            if self.path == "/file":
+                self.send_header("X-Accel-Redirect", "/files/page")  # which nginx keeps to itself
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(seen)
@@ -210,7 +212,7 @@ class Recipe:
 
 class NginxRecipe(Recipe):
     program = "nginx"
-    switch = [("return 204;", "return 500;")]
+    switch = [("return 204; # fail open", "return 500; # fail open")]
 
     # What Debian's nginx.conf puts around it, with paths that need no root.
     around = """

@@ -1,0 +1,275 @@
+#!/usr/bin/python3 -B
+"""
+The recipe for nginx in sites that redirect inside, refuse by themselves, or ask for passwords.
+
+nginx begins anew after each redirect inside. Whatever a site does, one request is to be one
+question to allowd, and what nginx itself refuses stays refused as it was.
+"""
+import base64
+import unittest
+
+from harness import Connection, request_bytes
+from recipes import BURST, NginxRecipe, free_port
+
+# What the recipe does with a request that may go on.
+PASSES_ON = """\
+        proxy_pass http://app;
+        proxy_set_header Host $http_host;
+        proxy_set_header X-Forwarded-For $remote_addr;
+        proxy_set_header X-Forwarded-Proto $scheme;
+"""
+BESIDE = """
+    location @app {{
+        proxy_pass http://app;
+    }}
+    location /files/ {{
+        internal;
+        alias {site}/;
+    }}
+    location /closed/ {{
+        deny all;
+    }}
+"""
+
+
+class Site(NginxRecipe):
+    """The recipe with a site of its own in place of the application."""
+
+    does = PASSES_ON  # in place of that
+    asks_in_server = False  # whether the lines that ask stand in the server, not in the location
+
+    def setUp(self):
+        super().setUp()
+        self.site = self.directory / "site"
+        (self.site / "empty").mkdir(parents=True)
+        for name in ("index.html", "missing.html", "page"):
+            (self.site / name).write_text(name, encoding="ascii")
+
+    def write_recipe(self, switch):
+        does = self.does.replace("root site;", f"root {self.site};")
+        beside = BESIDE.format(site=self.site)
+        if self.asks_in_server:
+            own = [("    location / {\n", ""),
+                   (PASSES_ON + "    }\n", f"location / {{\n{does}\n}}\n{beside}")]
+        else:
+            own = [(PASSES_ON + "    }\n", f"{does}\n}}\n{beside}")]
+        super().write_recipe(own + switch)
+
+    def count_questions(self):
+        """How often allowd has been asked."""
+        with Connection(self.daemon.address) as connection:
+            connection.send(request_bytes("GET", "/status"))
+            counters = connection.receive().json()["counters"]
+        return counters["allowed"] + counters["denied"]
+
+
+# ---- redirects inside ----
+
+class Redirects:
+    target = "/nothing"
+    answer = None  # status and body
+    is_told = True  # whether the location that answers has the recipe's add_header lines
+
+    def assert_answered(self, response):
+        status, body = self.answer
+        self.assertEqual((response.status, response.body[:len(body)]), (status, body))
+        self.assertIsNone(response.headers["Retry-After"])
+
+    def test_exactly_the_burst_passes(self):
+        self.start_proxy()
+        for number in range(BURST):
+            response = self.ask(path=self.target)
+            self.assert_answered(response)
+            if self.is_told:
+                self.assertRegex(response.headers["RateLimit"],
+                                 rf'^"per-client";r={BURST - 1 - number};t=\d+$')
+                self.assertRegex(response.headers["RateLimit-Policy"],
+                                 rf'^"per-client";q={BURST};w=\d+$')
+        for _ in range(5):
+            self.assert_denied(self.ask(path=self.target))
+        self.assertEqual(self.count_questions(), BURST + 5)
+
+    def test_allowd_down(self):
+        self.start_proxy()
+        self.daemon.stop()
+        for _ in range(BURST + 5):
+            response = self.ask(path=self.target)
+            self.assert_answered(response)
+            self.assertIsNone(response.headers["RateLimit"])
+
+    def test_allowd_down_switched(self):
+        self.start_proxy(switched=True)
+        self.daemon.stop()
+        response = self.ask(path=self.target)
+        self.assertEqual(response.status, 500)
+        self.assertNotIn(self.answer[1], response.body)
+
+    def test_nothing_is_logged(self):
+        self.start_proxy()
+        for _ in range(BURST):
+            self.ask(path=self.target)
+        self.assertNotRegex(self.proxy.log(), r"\[(warn|crit|alert|emerg)\]")
+
+
+class PlainFiles(Redirects, Site, unittest.TestCase):
+    does, target, answer = "root site;", "/page", (200, b"page")
+
+
+class Index(Redirects, Site, unittest.TestCase):
+    does, target, answer = "root site; index none.html index.html;", "/", (200, b"index.html")
+
+
+class TryFiles(Redirects, Site, unittest.TestCase):
+    does, answer = "root site; try_files $uri $uri/ /index.html;", (200, b"index.html")
+
+
+class TryFilesOfAFolder(TryFiles):
+    target = "/"
+
+
+class TryFilesByName(Redirects, Site, unittest.TestCase):
+    does, answer = "root site; try_files $uri @app;", (200, b"GET /nothing")
+    is_told = False
+
+
+class TryFilesByNameAskedInServer(TryFilesByName):
+    asks_in_server = is_told = True
+
+
+class ErrorPage(Redirects, Site, unittest.TestCase):
+    does, answer = "root site; error_page 404 /missing.html;", (404, b"missing.html")
+
+
+class ErrorPageByName(Redirects, Site, unittest.TestCase):
+    does, answer = "root site; error_page 404 = @app;", (200, b"GET /nothing")
+    is_told = False
+
+
+class Rewrite(Redirects, Site, unittest.TestCase):
+    does, answer = "root site; rewrite ^/nothing$ /page last;", (200, b"page")
+
+
+class AccelRedirect(Redirects, Site, unittest.TestCase):
+    """The application sends whoever asks for /file to /files/page."""
+
+    asks_in_server, target, answer = True, "/file", (200, b"page")
+
+
+# ---- what nginx itself refuses ----
+
+class Refusals:
+    def assert_refused(self, response):
+        self.assertEqual((response.status, response.headers["Retry-After"]), (403, None))
+        self.assertIn(b"403 Forbidden", response.body)
+
+    def test_before_allowd_is_asked(self):
+        self.start_proxy()
+        for _ in range(BURST + 5):
+            response = self.ask("127.0.0.2", path="/page")
+            self.assert_refused(response)
+            self.assertIsNone(response.headers["RateLimit"])
+        self.assertEqual(self.count_questions(), 0)
+
+    def test_after_a_yes(self):
+        """A folder that may not be listed, which nginx finds out last."""
+        self.start_proxy()
+        for _ in range(BURST):
+            self.assert_refused(self.ask(path="/empty/"))
+        for _ in range(5):
+            self.assert_denied(self.ask(path="/empty/"))
+        self.assertEqual(self.count_questions(), BURST + 5)
+
+    def test_when_allowd_is_down(self):
+        self.start_proxy()
+        self.daemon.stop()
+        for _ in range(BURST + 5):
+            self.assert_refused(self.ask("127.0.0.2", path="/page"))
+            self.assert_refused(self.ask(path="/empty/"))
+            self.assertEqual(self.ask(path="/page").status, 200)
+
+    def test_without_header_fields(self):
+        self.start_proxy()
+        with open(self.daemon.config_path, encoding="utf-8") as file:
+            self.daemon.reload(file.read() + "\nheaders: none\n")
+        for _ in range(BURST):
+            self.assert_refused(self.ask(path="/empty/"))
+        response = self.ask(path="/empty/")
+        self.assertEqual((response.status, response.headers["RateLimit"]), (429, None))
+        self.assertGreaterEqual(int(response.headers["Retry-After"]), 1)
+
+
+class Refuses(Refusals, Site, unittest.TestCase):
+    does = "root site; deny 127.0.0.2;"
+
+
+class RefusesAskedInServer(Refusals, Site, unittest.TestCase):
+    does = "root site; deny 127.0.0.2;"
+    asks_in_server = True
+
+
+# ---- passwords ----
+
+def password(text):
+    return {"Authorization": "Basic " + base64.b64encode(f"alice:{text}".encode()).decode()}
+
+
+class Passwords(Site):
+    def setUp(self):
+        super().setUp()
+        (self.directory / "passwords").write_text("alice:{PLAIN}right\n", encoding="ascii")
+
+    @property
+    def basic(self):
+        return f"auth_basic users; auth_basic_user_file {self.directory}/passwords;"
+
+
+class PasswordsBehind(Passwords, unittest.TestCase):
+    """The way that the recipe shows: it stands in front, and another server asks for the password."""
+
+    def write_recipe(self, switch):
+        behind = free_port()
+        super().write_recipe([(f"127.0.0.1:{self.app.port}", f"127.0.0.1:{behind}")] + switch)
+        with open(self.directory / "nginx.conf", "a", encoding="utf-8") as file:
+            file.write(f"server {{ listen 127.0.0.1:{behind}; root {self.site}; {self.basic} }}\n")
+
+    def test_guessing_is_limited(self):
+        self.start_proxy()
+        for number in range(BURST):
+            response = self.ask(path="/page", headers=password(f"wrong{number}"))
+            self.assertEqual((response.status, response.headers["WWW-Authenticate"]),
+                             (401, 'Basic realm="users"'))
+        self.assert_denied(self.ask(path="/page", headers=password("wrong")))
+        self.assert_denied(self.ask(path="/page", headers=password("right")))
+        response = self.ask("127.0.0.2", path="/page", headers=password("right"))
+        self.assertEqual((response.status, response.body), (200, b"page"))
+
+
+class PasswordsBeside(Passwords, unittest.TestCase):
+    """What the recipe warns of."""
+
+    @property
+    def does(self):
+        return f"root site; {self.basic}"
+
+    def test_guessing_is_not_limited(self):
+        self.start_proxy()
+        for number in range(BURST + 5):
+            response = self.ask(path="/page", headers=password(f"wrong{number}"))
+            self.assertEqual(response.status, 401)
+        self.assertEqual(self.count_questions(), 0)
+
+
+class SatisfyAny(Passwords, unittest.TestCase):
+    """And of this, where a yes of allowd is enough."""
+
+    @property
+    def does(self):
+        return f"root site; satisfy any; {self.basic}"
+
+    def test_a_yes_opens_what_a_password_guards(self):
+        self.start_proxy()
+        self.assertEqual(self.ask(path="/page", headers=password("wrong")).status, 200)
+
+
+if __name__ == "__main__":
+    unittest.main()
