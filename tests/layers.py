@@ -32,6 +32,7 @@ ROOMS = {
     "actor": rf'"(base|log|limits|table|keep|brain|actor)/|{PLAIN}|<(errno|fcntl|pthread|sched|semaphore|time|unistd)\.h>|<sys/eventfd\.h>',
     "ask": r'"(base|log|limits|brain|ask)/|<',
     "http": r'"(base|log|limits|brain|actor|ask)/|"http/[^/]*\.h"|<',
+    "http/dialects": r'"(base|limits|brain|ask|http/dialects)/|"http/[^/]*\.h"|<',
     "http/routes": r'"(base|log|limits|brain|actor|ask|http/routes)/|"http/[^/]*\.h"|<',
     "http/wire": r'"(base|log|limits|brain|actor|ask|http)/|<',
     "config": r'"(base|limits|ask|config)/|"(brain/(message|sampler)|log/settings|table/table)\.h"|<',
@@ -40,7 +41,7 @@ ROOMS = {
 }
 
 # Rooms of peers: each file is one of many alike, and the table lists them.
-PEERS = {"http/routes": "table"}
+PEERS = {"http/dialects": "table", "http/routes": "table"}
 
 # Where each library has its only place.
 LIBRARIES = {

@@ -5,10 +5,9 @@
 #include <string.h>
 
 const char *const headers_dialect_names[HEADERS_DIALECTS] = {
-    [HEADERS_IETF] = "ietf",
-    [HEADERS_DRAFT_03] = "draft-03",
-    [HEADERS_X_RATELIMIT] = "x-ratelimit",
-    [HEADERS_NONE] = "none",
+#define X(constant, word, file) [HEADERS_##constant] = word,
+    HEADERS_TABLE(X)
+#undef X
 };
 
 struct contract *contract_new(enum headers_dialect headers)

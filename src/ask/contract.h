@@ -15,15 +15,20 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-/* Which header fields carry the numbers of an answer. */
+/* Which header fields carry the numbers of an answer, a row for each dialect: its constant, its word
+ * in the configuration, and its file in http/dialects/. */
+#define HEADERS_TABLE(X)                                                                           \
+    X(IETF, "ietf", ietf)                                                                          \
+    X(DRAFT_03, "draft-03", draft_03)                                                              \
+    X(X_RATELIMIT, "x-ratelimit", x_ratelimit)                                                     \
+    X(NONE, "none", none)
+
 enum headers_dialect {
-    HEADERS_IETF, /* draft-ietf-httpapi-ratelimit-headers-08 to -11 */
-    /* that draft in its third version: RateLimit-Limit, -Remaining, -Reset */
-    HEADERS_DRAFT_03,
-    HEADERS_X_RATELIMIT, /* X-RateLimit-Limit, -Remaining, -Reset, in seconds from now */
-    HEADERS_NONE,
+#define X(constant, word, file) HEADERS_##constant,
+    HEADERS_TABLE(X)
+#undef X
+        HEADERS_DIALECTS,
 };
-#define HEADERS_DIALECTS 4
 /* as the configuration has them */
 extern const char *const headers_dialect_names[HEADERS_DIALECTS];
 

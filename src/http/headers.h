@@ -1,16 +1,22 @@
 /*
- * Reply headers: the fields that tell how many tokens a key has left, in the configured dialect.
+ * Reply headers: the fields that tell how many tokens a key has left, and when to come back.
  *
  * Owns nothing. Any thread. Never blocks.
  */
 #pragma once
 
-#include "ask/contract.h"
+#include "http/dialect.h"
 #include "http/reply.h"
+#include "http/request.h"
 
-/* Adds the fields that the dialect has for these buckets. */
-void reply_add_rate_limit(struct reply *reply, const struct bucket_answer *answer,
-                          enum headers_dialect dialect);
+/* ---- for routes ---- */
+
+/* Adds the fields that the configured dialect has for an answered message about one key. */
+static inline void reply_add_rate_limit(struct reply *reply, const struct message *message,
+                                        const struct serving *serving)
+{
+    serving->dialect->add(reply, message, serving);
+}
 
 /* The longest wait that Retry-After tells: 20 days. Clients whose timers count 2^31 ms, such as
  * those of Node.js, take a wait of more than 24.8 days for none and come back at once; some add up
@@ -19,3 +25,15 @@ void reply_add_rate_limit(struct reply *reply, const struct bucket_answer *answe
 
 /* Adds Retry-After, in seconds. If the request never succeeds (RETRY_NEVER), adds nothing. */
 void reply_add_retry_after(struct reply *reply, uint64_t retry_after_ms);
+
+/* ---- for dialects ---- */
+
+/* A time in seconds, rounded up. */
+uint64_t headers_ceil_seconds(uint64_t ms);
+
+/* The index of the bucket that holds fewest tokens, for dialects that know one bucket only. */
+uint32_t headers_nearest_to_empty(const struct bucket_answer *answer);
+
+/* The reset time of the older dialects: the time until the bucket is full. If an override denies
+ * all, it is the time until that ends, or RETRY_NEVER. */
+uint64_t headers_reset_ms(const struct bucket_state *bucket);

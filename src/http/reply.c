@@ -2,6 +2,7 @@
 
 #include "http/phrase.h"
 
+#include <assert.h>
 #include <string.h>
 
 const char reply_type_json[] = "application/json";
@@ -20,6 +21,30 @@ void reply_begin(struct reply *reply, unsigned status, const char *content_type)
     reply->values_len = 0;
     reply->body_len = 0;
     reply->large_body = NULL;
+}
+
+void reply_add_field(struct reply *reply, const char *name, const char *value)
+{
+    assert(reply->fields_count < REPLY_FIELDS_MAX);
+    reply->fields[reply->fields_count++] = (struct reply_field){name, value};
+}
+
+struct text reply_begin_value(struct reply *reply)
+{
+    return text_begin(reply->values + reply->values_len, sizeof reply->values - reply->values_len);
+}
+
+void reply_end_value(struct reply *reply, const char *name, struct text *value)
+{
+    reply->values_len += text_end(value) + 1;
+    reply_add_field(reply, name, value->start);
+}
+
+void reply_add_number(struct reply *reply, const char *name, uint64_t number)
+{
+    struct text value = reply_begin_value(reply);
+    text_number(&value, number);
+    reply_end_value(reply, name, &value);
 }
 
 void reply_problem(struct reply *reply, unsigned status, const char *detail)

@@ -15,13 +15,21 @@
 
 #define REPLY_BODY_MAX 4096
 #define REPLY_DETAIL_MAX 320
-#define REPLY_FIELDS_MAX 4    /* three of a dialect, and Retry-After */
-#define REPLY_VALUES_MAX 1280 /* bytes, NULs included */
+#define REPLY_NUMBER_MAX ((size_t)20) /* digits */
+
+/* Header fields of a reply at most, and bytes of their values, NULs included: those of a dialect,
+ * then those that say when to come back. */
+#define REPLY_DIALECT_FIELDS_MAX 3
+#define REPLY_DIALECT_VALUES_MAX 1216
+#define REPLY_RETRY_FIELDS_MAX 1
+#define REPLY_RETRY_VALUES_MAX 64
+#define REPLY_FIELDS_MAX (REPLY_DIALECT_FIELDS_MAX + REPLY_RETRY_FIELDS_MAX)
+#define REPLY_VALUES_MAX (REPLY_DIALECT_VALUES_MAX + REPLY_RETRY_VALUES_MAX)
 
 /* The most bytes of RateLimit-Policy. Its text belongs to the limits and is not in `values`. */
 #define REPLY_POLICY_MAX (BUCKETS_MAX * (POLICY_NAME_MAX + sizeof ", ;q=;w=" + (size_t)2 * 20))
 
-/* A header field that tells how many tokens a key has left. */
+/* A header field of one reply. */
 struct reply_field {
     const char *name; /* always the same pointer for the same name */
     const char *value;
@@ -53,6 +61,16 @@ extern const char reply_type_json[], reply_type_problem[];
 
 /* Begins a reply without fields and with an empty body; `terse` is TERSE_UNAVAILABLE. */
 void reply_begin(struct reply *reply, unsigned status, const char *content_type);
+
+/* Adds a header field. The value is borrowed until the reply has been sent. */
+void reply_add_field(struct reply *reply, const char *name, const char *value);
+
+/* Writes the value of a field, and adds the field. Fields may be added in between. */
+struct text reply_begin_value(struct reply *reply);
+void reply_end_value(struct reply *reply, const char *name, struct text *value);
+
+/* Adds a field that is a number. */
+void reply_add_number(struct reply *reply, const char *name, uint64_t number);
 
 /* Returns the text that the body is written with. */
 static inline struct text reply_begin_body(struct reply *reply)

@@ -11,12 +11,12 @@ static_assert(2 * KEY_MAX + REPLY_JSON_MAX < REPLY_BODY_MAX,
               "the longest answer, every character of its names escaped, fits");
 
 void reply_bucket_status(struct reply *reply, const struct message *message,
-                         enum headers_dialect dialect)
+                         const struct serving *serving)
 {
     const struct bucket_answer *answer = &message->answer.bucket;
     reply_begin(reply, 200, reply_type_json);
     reply->recurs = true;
-    reply_add_rate_limit(reply, answer, dialect);
+    reply_add_rate_limit(reply, message, serving);
     struct text body = reply_begin_body(reply);
     text_literal(&body, "{");
     reply_write_status(&body, &message->ask.bucket, answer);
@@ -28,7 +28,7 @@ void reply_bucket_changed(struct request *request, const struct serving *serving
 {
     if (request_reply_no_such_limit(request))
         return;
-    reply_bucket_status(&request->reply, &request->message, serving->headers);
+    reply_bucket_status(&request->reply, &request->message, serving);
     request->reply.terse = TERSE_DONE;
 }
 

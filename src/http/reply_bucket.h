@@ -5,14 +5,13 @@
  */
 #pragma once
 
-#include "ask/contract.h"
 #include "http/reply.h"
 #include "http/request.h"
 
 /* Writes how many tokens a key has left, whatever was asked. The answer must not be
  * BUCKET_NO_SUCH_LIMIT. */
 void reply_bucket_status(struct reply *reply, const struct message *message,
-                         enum headers_dialect dialect);
+                         const struct serving *serving);
 
 /* A route's reply: replies to a request that has changed how many tokens a key has left. */
 void reply_bucket_changed(struct request *request, const struct serving *serving);

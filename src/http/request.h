@@ -15,6 +15,7 @@
 #include "brain/message.h"
 #include "http/access.h"
 #include "http/batch.h"
+#include "http/dialect.h"
 #include "http/reply.h"
 #include "http/route.h"
 #include "limits/key.h"
@@ -71,7 +72,7 @@ struct request {
 /* What replies need to know of the front-end that serves the request. */
 struct serving {
     const struct route_table *routes;
-    enum headers_dialect headers;
+    const struct dialect *dialect;
     bool draining;
     uint64_t waited_ns;               /* how long the decider took for its last chain */
     uint64_t (*log_lines_lost)(void); /* lines lost so far; NULL: nothing is logged */

@@ -1,4 +1,5 @@
 /* Replies: what each answer says, to the byte, and that the longest fits. */
+#include "http/dialects/table.h"
 #include "http/reply_list.h"
 #include "http/request.h"
 #include "http/routes/table.h"
@@ -146,7 +147,8 @@ static void say(const struct route *route, const struct message *message,
 {
     request.route = route;
     request.message = *message;
-    request_reply(&request, &(struct serving){.routes = &route_table, .headers = dialect});
+    request_reply(&request,
+                  &(struct serving){.routes = &route_table, .dialect = dialect_table[dialect]});
 }
 
 static void say_bucket(const struct message *message, enum headers_dialect dialect)

@@ -16,14 +16,14 @@ static void ask(struct request *request)
 }
 
 static void reply_bucket(struct reply *reply, const struct message *message,
-                         enum headers_dialect dialect)
+                         const struct serving *serving)
 {
     const struct bucket_answer *answer = &message->answer.bucket;
     bool allowed = bucket_answer_allows(answer);
     reply_begin(reply, allowed ? 200 : 429, allowed ? reply_type_json : reply_type_problem);
     reply->terse = allowed ? TERSE_ALLOWED : TERSE_DENIED;
     reply->recurs = true;
-    reply_add_rate_limit(reply, answer, dialect);
+    reply_add_rate_limit(reply, message, serving);
     if (!allowed)
         reply_add_retry_after(reply, answer->retry_after_ms);
 
@@ -44,7 +44,7 @@ static void reply(struct request *request, const struct serving *serving)
     if (request->is_list)
         list_reply(request);
     else if (!request_reply_no_such_limit(request))
-        reply_bucket(&request->reply, &request->message, serving->headers);
+        reply_bucket(&request->reply, &request->message, serving);
 }
 
 static const struct parameter *const parameters[] = {&parameter_key, &parameter_tokens,

@@ -65,14 +65,15 @@ static void ask(struct request *request)
 }
 
 /* A denial does not name the key, because the proxy may pass it on to its client. */
-static void reply_bucket(struct reply *reply, const struct bucket_answer *answer,
-                         unsigned deny_status, enum headers_dialect dialect)
+static void reply_bucket(struct reply *reply, const struct message *message, unsigned deny_status,
+                         const struct serving *serving)
 {
+    const struct bucket_answer *answer = &message->answer.bucket;
     bool allowed = bucket_answer_allows(answer);
     reply_begin(reply, allowed ? 200 : deny_status, allowed ? NULL : reply_type_problem);
     reply->terse = allowed ? TERSE_ALLOWED : TERSE_DENIED;
     reply->recurs = true;
-    reply_add_rate_limit(reply, answer, dialect);
+    reply_add_rate_limit(reply, message, serving);
     if (allowed)
         return;
     reply_add_retry_after(reply, answer->retry_after_ms);
@@ -107,7 +108,7 @@ static void reply(struct request *request, const struct serving *serving)
                        "a reload is just removing the limit of this check; try again");
         request_reply_fault(request);
     } else {
-        reply_bucket(&request->reply, &message->answer.bucket, deny_status, serving->headers);
+        reply_bucket(&request->reply, message, deny_status, serving);
     }
 }
 

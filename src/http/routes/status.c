@@ -155,7 +155,7 @@ static void reply(struct request *request, const struct serving *serving)
     else if (is_about_daemon(request))
         reply_daemon(&request->reply, &request->own.daemon);
     else if (!request_reply_no_such_limit(request))
-        reply_bucket_status(&request->reply, &request->message, serving->headers);
+        reply_bucket_status(&request->reply, &request->message, serving);
 }
 
 static const struct parameter *const parameters[] = {&parameter_key, &parameter_limit, NULL};

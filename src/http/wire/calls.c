@@ -1,3 +1,4 @@
+#include "http/dialects/table.h"
 #include "http/wire/fields.h"
 #include "http/wire/parts.h"
 
@@ -122,7 +123,7 @@ static void heed_contract(struct http *http)
     struct contract *next = atomic_exchange(&http->next_contract, NULL);
     contract_release(http->contract);
     http->contract = next;
-    http->serving.headers = next->headers;
+    http->serving.dialect = dialect_table[next->headers];
 }
 
 /* The first call, when the header has arrived: the gate. */

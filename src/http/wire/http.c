@@ -1,5 +1,6 @@
 #include "http/wire/http.h"
 
+#include "http/dialects/table.h"
 #include "http/routes/table.h"
 #include "http/wire/parts.h"
 #include "log/log.h"
@@ -60,7 +61,7 @@ struct http *http_new(const struct http_terms *terms)
     http->contract = contract_retain(terms->contract);
     http->serving = (struct serving){
         .routes = &route_table,
-        .headers = terms->contract->headers,
+        .dialect = dialect_table[terms->contract->headers],
         .log_lines_lost = log_lines_lost,
     };
     http->admin_apart = terms->admin_apart;
