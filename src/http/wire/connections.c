@@ -46,6 +46,7 @@ void release_request(struct http *http, struct request *request)
 static void on_started(struct http *http, struct client *client, struct MHD_Connection *connection)
 {
     struct epoll_event hangup = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = client};
+    assert(http->is_adding);
     client->connection = connection;
     client->socket =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
@@ -90,13 +91,17 @@ void on_connection(void *context, struct MHD_Connection *connection, void **clie
     }
 }
 
-/* libmicrohttpd has no threads here, so it calls on_connection before this returns. */
+/* libmicrohttpd has no threads here, so it calls on_connection before this returns. If it did so
+ * later, a stranger's connection could be taken for an admin's; on_started asserts that it does
+ * not. */
 void http_add(struct http *http, int socket, const struct sockaddr *peer, socklen_t peer_len,
               bool is_admin)
 {
+    http->is_adding = true;
     http->adding_admin = is_admin;
     http->now_ns = clock_now_ns(http->clock);
     MHD_add_connection(http->daemon, socket, peer, peer_len);
+    http->is_adding = false;
 }
 
 /* Whether one more socket may be open. Sockets that are being closed have some spare ones. */

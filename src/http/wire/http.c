@@ -25,10 +25,32 @@ static size_t leave_escaped(void *context, struct MHD_Connection *connection, ch
     return strlen(text);
 }
 
+/*
+ * Whether libmicrohttpd is 1.0 or later. It is asked when it runs: both are libmicrohttpd.so.12, so
+ * a binary that was built on Debian 12, with 0.9.75, also runs on Debian 13, with 1.0.
+ */
+static bool is_from_1_0(void)
+{
+    return strncmp(MHD_get_version(), "0.", 2) != 0;
+}
+
+/*
+ * Unless 1.0 is told that there is one thread only, it takes over an added connection in its next
+ * run: see http_add. 0.9.75 does so at once, if it has no thread of its own.
+ */
+enum {
+    NO_THREAD_SAFETY = 1 << 19, /* MHD_USE_NO_THREAD_SAFETY, which 0.9.75's header does not have */
+};
+#if MHD_VERSION >= 0x01000000
+static_assert(NO_THREAD_SAFETY == (int)MHD_USE_NO_THREAD_SAFETY,
+              "the flag's value is the header's");
+#endif
+
 static struct MHD_Daemon *start_daemon(struct http *http, unsigned connections_max)
 {
-    return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0,
-                            NULL, NULL, on_request, http, MHD_OPTION_CONNECTION_LIMIT,
+    unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
+                     (is_from_1_0() ? NO_THREAD_SAFETY : 0);
+    return MHD_start_daemon(flags, 0, NULL, NULL, on_request, http, MHD_OPTION_CONNECTION_LIMIT,
                             connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
                             (unsigned)HTTP_IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
                             (size_t)HTTP_CONNECTION_MEMORY, MHD_OPTION_URI_LOG_CALLBACK, on_target,
@@ -72,7 +94,7 @@ struct http *http_new(const struct http_terms *terms)
     http->tally = &http->tallies[0];
     turns_init(&http->turns);
     atomic_init(&http->next_contract, NULL);
-    http->check_places = strncmp(MHD_get_version(), "0.", 2) == 0;
+    http->check_places = !is_from_1_0();
     http->hangups = http->leaving.epoll = -1;
     if (make_parts(http))
         return http;

@@ -38,7 +38,8 @@ struct http {
     _Atomic(struct contract *) next_contract; /* a reference to its successor, or NULL */
     struct serving serving;
     bool admin_apart;  /* routes for admins are served on listeners for admins only */
-    bool adding_admin; /* the connection that is being added came in on such a listener */
+    bool is_adding;    /* a connection is being added: see http_add */
+    bool adding_admin; /* it came in on such a listener */
     bool check_places; /* see gate.h */
     struct turns turns;
     bool some_have_turn;
