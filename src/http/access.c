@@ -31,7 +31,7 @@ static bool is_own_origin(const struct access *access)
     static const char separator[] = "://";
     const struct access_value *origin = &access->origin, *host = &access->host;
     const char *at = memmem(origin->text, origin->len, separator, strlen(separator));
-    if (at == NULL || origin->count != 1)
+    if (at == NULL || origin->count != 1 || host->count != 1)
         return false;
     at += strlen(separator);
     size_t len = origin->len - (size_t)(at - origin->text);

@@ -98,6 +98,19 @@ static void other_origins_change_nothing(void **state)
     }
 }
 
+/* As HTTP/1.0 may come. */
+static void without_a_host_no_origin_is_the_own_one(void **state)
+{
+    (void)state;
+    static const char *const origins[] = {"Origin: http://", "Origin: http://h:1", "Origin: ://"};
+    for (size_t i = 0; i < LENGTH(origins); i++) {
+        const char *const lines[] = {origins[i], NULL};
+        assert_int_equal(judge(lines, &changes, false, false, false), ACCESS_OTHER_ORIGIN);
+    }
+    static const char *const program[] = {"User-Agent: a", NULL};
+    assert_int_equal(judge(program, &changes, false, false, false), ACCESS_GRANTED);
+}
+
 static void verdicts_can_be_told(void **state)
 {
     (void)state;
@@ -132,6 +145,7 @@ int main(void)
         cmocka_unit_test(listeners_decide_what_is_for_admins),
         cmocka_unit_test(tokens_are_told_from_others),
         cmocka_unit_test(other_origins_change_nothing),
+        cmocka_unit_test(without_a_host_no_origin_is_the_own_one),
         cmocka_unit_test(verdicts_can_be_told),
         cmocka_unit_test(secrets_have_a_length_and_an_alphabet),
     };

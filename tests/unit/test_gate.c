@@ -56,6 +56,8 @@ static void good_headers_pass(void **state)
         V "Host: a\r\nContent-Length: 0\r\n\r\n",
         V "Host: a\r\ncontent-length: 100\r\n\r\n",
         "HTTP/1.0\r\nHost: a\r\n\r\n",
+        "HTTP/1.0\r\n\r\n",
+        "HTTP/1.0\r\nX: a\r\n\r\n",
         "HTTP/1.1\nHost: a\nX: b\n\n",
     };
     for (size_t i = 0; i < LENGTH(good); i++) {
@@ -74,6 +76,7 @@ static void what_two_parsers_could_read_differently_is_refused(void **state)
         {V "\r\n", "exactly one Host"},
         {V "X: a\r\n\r\n", "exactly one Host"},
         {V "Host: a\r\nHost: a\r\n\r\n", "exactly one Host"},
+        {"HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n", "exactly one Host"},
         {V "Host: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
          "at most one Content-Length"},
         {V "Host: a\r\nTransfer-Encoding: chunked\r\n\r\n", "Transfer-Encoding"},

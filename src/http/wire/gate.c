@@ -9,7 +9,8 @@
 void gate_begin(struct gate *gate, const char *version, bool check_places)
 {
     *gate = (struct gate){.end = version + strlen(version), .check_places = check_places};
-    if (strcmp(version, "HTTP/1.1") != 0 && strcmp(version, "HTTP/1.0") != 0)
+    gate->is_http_1_0 = strcmp(version, "HTTP/1.0") == 0;
+    if (strcmp(version, "HTTP/1.1") != 0 && !gate->is_http_1_0)
         gate->fault = "only HTTP/1.1 and HTTP/1.0 are spoken here";
 }
 
@@ -80,8 +81,8 @@ void gate_field(struct gate *gate, const char *name, size_t name_len, const char
 
 void gate_end(struct gate *gate, const char *header_end, uint64_t body_max)
 {
-    if (gate->hosts != 1)
-        refuse(gate, "there must be exactly one Host header");
+    if (gate->hosts > 1 || (gate->hosts == 0 && !gate->is_http_1_0))
+        refuse(gate, "there must be exactly one Host header; HTTP/1.0 may go without");
     if (gate->content_lengths > 1)
         refuse(gate, "there must be at most one Content-Length header");
     if (gate->transfer_encodings > 0)

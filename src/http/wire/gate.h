@@ -17,6 +17,7 @@ struct gate {
     size_t cookie_bytes; /* libmicrohttpd keeps cookies twice */
     const char *fault;   /* the first fault, as a detail for the client; or NULL */
     const char *end;     /* the byte behind the last value seen, in the raw header block */
+    bool is_http_1_0;    /* it may go without a Host */
     bool check_places;   /* the strings lie in the raw header block, as in libmicrohttpd 0.9 */
     bool too_large;      /* the Content-Length is greater than body_max */
 };
