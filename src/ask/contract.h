@@ -35,6 +35,7 @@ extern const char *const headers_dialect_names[HEADERS_DIALECTS];
 struct contract {
     atomic_uint references;
     enum headers_dialect headers;
+    bool retry_after_ms;       /* a denial also has Retry-After-Ms; set before it is shared */
     struct secret admin_token; /* set before the contract is shared */
     uint32_t checks_count;
     struct check *checks[CHECKS_MAX];

@@ -110,6 +110,7 @@ void config_checks_check(const struct raw_config *raw, struct faults *faults, st
     }
     for (uint32_t i = 0; i < raw->checks_count; i++)
         add_check(raw, i, faults, contract);
+    contract->retry_after_ms = config->retry_after_ms;
     contract->admin_token = config->admin_token;
     config->contract = contract;
 }

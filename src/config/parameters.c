@@ -24,6 +24,7 @@
     .kind = PARAMETER_DURATION, .min = (least_ms), .max = (most_ms), .by_default = (absent_ms)
 #define WORD(names, count, absent)                                                                 \
     .kind = PARAMETER_WORD, .words = (names), .words_count = (count), .by_default = (absent)
+#define FLAG(absent) WORD(parameter_flags, 2, absent)
 #define RATE(what, most) .kind = PARAMETER_RATE, .counted = (what), .max = (most)
 #define OWN(subject) .kind = PARAMETER_OWN, .check = subject##_check, .print = subject##_print
 
@@ -50,6 +51,8 @@
      .member = offsetof(struct config, kept),                                                      \
      kind,                                                                                         \
      effect},
+
+const char *const parameter_flags[2] = {"false", "true"};
 
 const struct parameter config_parameters[] = {CONFIG_PARAMETERS(VALUE, TEXT, LIST, GROUP)};
 const size_t config_parameters_count = sizeof config_parameters / sizeof config_parameters[0];

@@ -35,6 +35,7 @@
  *   NUMBER_OR(word, min, max, default)   a number or the word, which is kept as PARAMETER_IS_WORD
  *   DURATION(min_ms, max_ms, default_ms) kept in milliseconds
  *   WORD(words, count, default)          kept as the word's index
+ *   FLAG(default)                        the words false and true, so kept as 0 or 1
  *   RATE(counted, max)                   kept as struct rate; of 0 tokens if not in the file
  *
  * OWN(subject) stands for the functions subject_check and subject_print. The effect is AT_RELOAD;
@@ -59,6 +60,7 @@
           WORD(when_full_names, WHEN_FULL_COUNT, WHEN_FULL_EVICT), AT_RELOAD)                      \
     VALUE(headers, enum headers_dialect, headers,                                                  \
           WORD(headers_dialect_names, HEADERS_DIALECTS, HEADERS_IETF), AT_RELOAD)                  \
+    VALUE(retry_after_ms, uint32_t, retry_after_ms, FLAG(false), AT_RELOAD)                        \
     GROUP(log, CONFIG_LOG_PARAMETERS)                                                              \
     LIST(limits, struct raw_limit, limit_entry, LIMITS_MAX, OWN(config_limits), AT_RELOAD)         \
     LIST(checks, struct raw_check, check_entry, CHECKS_MAX, OWN(config_checks), AT_RELOAD)
@@ -81,6 +83,9 @@ enum parameter_kind {
     PARAMETER_OWN,
     PARAMETER_GROUP,
 };
+
+/* The words of a FLAG. */
+extern const char *const parameter_flags[2];
 
 /* The value of a NUMBER_OR that is its word. */
 #define PARAMETER_IS_WORD UINT32_MAX

@@ -20,12 +20,20 @@ uint64_t headers_reset_ms(const struct bucket_state *bucket)
                                                          : bucket->full_after_ms;
 }
 
-void reply_add_retry_after(struct reply *reply, uint64_t retry_after_ms)
+/* A time that is not less than one unit and not more than RETRY_AFTER_MAX_S. */
+static uint64_t bounded(uint64_t time, uint64_t per_second)
 {
-    if (retry_after_ms == RETRY_NEVER)
+    uint64_t most = RETRY_AFTER_MAX_S * per_second;
+    return time == 0 ? 1 : time > most ? most : time;
+}
+
+void reply_add_retry(struct reply *reply, uint64_t retry_after_ms, const struct serving *serving)
+{
+    if (retry_after_ms == RETRY_NEVER) {
+        reply_add_field(reply, "X-Should-Retry", "false");
         return;
-    uint64_t seconds = headers_ceil_seconds(retry_after_ms);
-    if (seconds > RETRY_AFTER_MAX_S)
-        seconds = RETRY_AFTER_MAX_S;
-    reply_add_number(reply, "Retry-After", seconds == 0 ? 1 : seconds);
+    }
+    reply_add_number(reply, "Retry-After", bounded(headers_ceil_seconds(retry_after_ms), 1));
+    if (serving->retry_after_ms)
+        reply_add_number(reply, "Retry-After-Ms", bounded(retry_after_ms, MS_PER_S));
 }

@@ -18,13 +18,14 @@ static inline void reply_add_rate_limit(struct reply *reply, const struct messag
     serving->dialect->add(reply, message, serving);
 }
 
-/* The longest wait that Retry-After tells: 20 days. Clients whose timers count 2^31 ms, such as
+/* The longest wait that these fields tell: 20 days. Clients whose timers count 2^31 ms, such as
  * those of Node.js, take a wait of more than 24.8 days for none and come back at once; some add up
  * to a fifth to what they are told. */
 #define RETRY_AFTER_MAX_S UINT64_C(1728000)
 
-/* Adds Retry-After, in seconds. If the request never succeeds (RETRY_NEVER), adds nothing. */
-void reply_add_retry_after(struct reply *reply, uint64_t retry_after_ms);
+/* Adds what each denial has: Retry-After, in seconds, and Retry-After-Ms if that is configured. If
+ * the request never succeeds (RETRY_NEVER), it is X-Should-Retry: false. */
+void reply_add_retry(struct reply *reply, uint64_t retry_after_ms, const struct serving *serving);
 
 /* ---- for dialects ---- */
 

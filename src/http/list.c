@@ -53,7 +53,7 @@ size_t list_cost(const struct request *request)
     return request->body_len > SHORT ? request->body_len : 0;
 }
 
-void list_reply(struct request *request)
+void list_reply(struct request *request, const struct serving *serving)
 {
     const struct message *message = &request->message;
     uint32_t missing = message->answer.list.no_such_limit;
@@ -64,6 +64,6 @@ void list_reply(struct request *request)
         request_reply_fault(request);
         return;
     }
-    reply_list(&request->reply, message, request->list_room);
+    reply_list(&request->reply, message, request->list_room, serving);
     request->list_room = NULL; /* the reply's now */
 }

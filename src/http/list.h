@@ -17,4 +17,4 @@ void list_parse(struct request *request);
 size_t list_cost(const struct request *request);
 
 /* Writes the reply. */
-void list_reply(struct request *request);
+void list_reply(struct request *request, const struct serving *serving);

@@ -157,7 +157,8 @@ static char *trim(char *room, size_t len)
     return trimmed;
 }
 
-void reply_list(struct reply *reply, const struct message *message, char *room)
+void reply_list(struct reply *reply, const struct message *message, char *room,
+                const struct serving *serving)
 {
     bool denied = message->kind == MESSAGE_ALL && !message->answer.list.allowed;
     reply_begin(reply, denied ? 429 : 200, denied ? reply_type_problem : reply_type_json);
@@ -166,7 +167,7 @@ void reply_list(struct reply *reply, const struct message *message, char *room)
         reply->terse = denied ? TERSE_DENIED : TERSE_ALLOWED;
     struct text body = text_begin(room, reply_list_room(&message->ask.list));
     if (denied) {
-        reply_add_retry_after(reply, message->answer.list.retry_after_ms);
+        reply_add_retry(reply, message->answer.list.retry_after_ms, serving);
         write_all_denied(&body, message);
     } else if (message->kind == MESSAGE_ALL) {
         text_literal(&body, "{\"allowed\":true,");

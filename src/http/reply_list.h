@@ -6,9 +6,11 @@
 #pragma once
 
 #include "http/reply.h"
+#include "http/request.h"
 
 /* Replies to EACH, ALL or LIST, if every limit that was named exists. Tokens have been taken by
  * then, so it cannot fail: allocate `room` with malloc, reply_list_room bytes, before the brain is
  * asked. The reply owns it from then on. */
 size_t reply_list_room(const struct list_question *ask);
-void reply_list(struct reply *reply, const struct message *message, char *room);
+void reply_list(struct reply *reply, const struct message *message, char *room,
+                const struct serving *serving);

@@ -219,7 +219,8 @@ class All(BatchCase):
             with self.subTest(requests[:2]):
                 response = self.batch(requests, "all")
                 self.assertEqual(response.status, 429)
-                self.assertIsNone(response.header("Retry-After"))
+                self.assert_fields(response, "X-Should-Retry")
+                self.assertEqual(response.header("X-Should-Retry"), "false")
                 self.assertIsNone(response.json()["retry_after_ms"])
                 self.assertEqual(response.json()["results"][-1]["reason"], "exceeds_burst")
         self.assertEqual((self.remaining(key), self.remaining(other)), (10, 10))

@@ -170,7 +170,10 @@ class Allow(ContractCase):
                 response = self.allow(key, f"&tokens={tokens}")
                 self.assertEqual(response.status, 429)
                 self.assertEqual(response.header("Content-Type"), "application/problem+json")
-                self.assertIsNone(response.header("Retry-After"))
+                self.assert_field_names(response, "Date", "Content-Type", "Cache-Control",
+                                        "RateLimit-Policy", "RateLimit", "X-Should-Retry",
+                                        "Content-Length")
+                self.assertEqual(response.header("X-Should-Retry"), "false")
                 answer = response.json()
                 self.assertEqual(list(answer), DENIED_MEMBERS + ["reason"])
                 self.assertEqual(answer["reason"], "exceeds_burst")

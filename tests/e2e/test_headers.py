@@ -168,6 +168,9 @@ class Dialect:
                                           "parameters": {}})
                     else:
                         self.assertIsNone(response.header("Retry-After"))
+                    self.assertEqual(response.header("X-Should-Retry"),
+                                     "false" if response.status == 429 and retry_after_ms is None
+                                     else None)
 
     def test_the_same_connection_tells_each_answer_anew(self):
         """What is kept of a response from one request to the next must not show."""
@@ -253,6 +256,63 @@ class Without(Dialect, Case):
 
     def judge(self, response):
         self.assertEqual(self.rate_limit_fields(response), {})
+
+
+class RetryAfterMs(Case):
+    """At a tick of 1 ms a wait is any number of milliseconds."""
+
+    config = """
+tick: 1ms
+retry_after_ms: true
+limits:
+  - {name: default, burst: 1, rate: 1/d}
+  - {name: long, burst: 1, rate: 1/30d}
+checks:
+  - {name: edge, key: "{header:X-Key}"}
+"""
+
+    def denials(self):
+        key = self.key()
+        self.assertEqual(self.call("GET", f"/allow?key={key}").status, 200)
+        yield self.call("GET", f"/allow?key={key}")
+        yield self.call("GET", "/check/edge", [("X-Key", key)])
+        yield self.batch([{"key": key}], "all")
+
+    def test_is_the_wait_to_the_millisecond(self):
+        for response in self.denials():
+            with self.subTest(response=response):
+                retry_ms = response.json()["retry_after_ms"]
+                self.assertEqual(response.header("Retry-After-Ms"), str(retry_ms))
+                self.assertEqual(response.header("Retry-After"), str(ceil_seconds(retry_ms)))
+
+    def test_is_twenty_days_at_most(self):
+        about = f"/allow?key={self.key()}&limit=long"
+        self.assertEqual(self.call("GET", about).status, 200)
+        response = self.call("GET", about)
+        self.assertGreater(response.json()["retry_after_ms"], 29 * DAY_S * 1000)
+        self.assertEqual(response.header("Retry-After-Ms"), str(20 * DAY_S * 1000))
+        self.assertEqual(response.header("Retry-After"), str(20 * DAY_S))
+        self.assertGreater(int(response.header("RateLimit").split(";t=")[1]), 29 * DAY_S)
+
+    def test_is_of_no_use_where_waiting_is_not(self):
+        for response in (self.call("GET", f"/allow?key={self.key()}&tokens=2"),
+                         self.call("GET", "/check/edge"),
+                         self.batch([{"key": self.key(), "tokens": 2}], "all")):
+            with self.subTest(response=response):
+                self.assertIsNone(response.header("Retry-After-Ms"))
+                self.assertIsNone(response.header("Retry-After"))
+                self.assertEqual(response.header("X-Should-Retry"), "false")
+
+    def test_comes_and_goes_by_a_reload(self):
+        with Daemon(self.config) as daemon, Connection(daemon.address) as connection:
+            target = f"/allow?key={self.key()}"
+            connection.send(request_bytes("GET", target))
+            connection.receive()
+            for flag in ("true", "false", "true"):
+                daemon.reload(self.config.replace("_ms: true", "_ms: " + flag))
+                connection.send(request_bytes("GET", target))
+                self.assertEqual(connection.receive().header("Retry-After-Ms") is not None,
+                                 flag == "true")
 
 
 class Reload(unittest.TestCase):

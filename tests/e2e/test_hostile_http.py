@@ -545,6 +545,7 @@ class Numbers(HostileCase):
             response = self.allow(key, f"&tokens={number}")
             self.assertEqual(response.status, 429)
             self.assertIsNone(response.header("Retry-After"))
+            self.assertEqual(response.header("X-Should-Retry"), "false")
             self.assertIsNone(response.json()["retry_after_ms"])
         self.assertEqual(self.remaining(key), 1000)
 

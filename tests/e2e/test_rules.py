@@ -482,7 +482,7 @@ checks:
             trial, earnest = self.both(key, tokens)
             # What the limit in earnest would have said, had it allowed.
             expected = [(name, value.replace("earnest", "trial"))
-                        for name, value in earnest.fields if name != "Retry-After"]
+                        for name, value in earnest.fields if name not in ("Retry-After", "X-Should-Retry")]
             for (name, value), (found_name, found_value) in zip(expected, trial.fields,
                                                                 strict=True):
                 self.assertEqual(found_name, name)
@@ -610,6 +610,8 @@ checks:
                     self.assertEqual(list(self.numbers(response)), FIELDS[dialect])
                     waiting_helps = status == 429 and "tokens=3" not in target
                     self.assertEqual(response.header("Retry-After") is not None, waiting_helps)
+                    self.assertEqual(response.header("X-Should-Retry"),
+                                     "false" if status == 429 and not waiting_helps else None)
 
     def test_no_error_has_any(self):
         for dialect in FIELDS:

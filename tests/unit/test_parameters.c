@@ -117,6 +117,13 @@ static const struct row {
             "none",
     },
     {
+        .name = "retry_after_ms",
+        .by_default = "retry_after_ms: false\n",
+        .other = "retry_after_ms: true\n",
+        .faulty = "retry_after_ms: 1\n",
+        .fault = "1:17: retry_after_ms \"1\" is not one of its words; write false or true",
+    },
+    {
         .name = "log",
         .by_default = "log:\n",
         .other = "log:\n",

@@ -248,7 +248,7 @@ static void plain_answers_are_as_ever(void **state)
                  "429,\"violated-policies\":[\"default\"],\"allowed\":false,\"key\":\"k\","
                  "\"limit\":\"default\",\"tokens\":1,\"remaining\":10,\"burst\":10,"
                  "\"retry_after_ms\":null,\"reset_after_ms\":0,\"reason\":\"exceeds_burst\"}\n");
-    expect_fields("");
+    expect_fields("X-Should-Retry: false\n");
     expect_status(allowed(PLAIN), "{\"key\":\"k\",\"limit\":\"default\",\"remaining\":9,"
                                   "\"burst\":10,\"reset_after_ms\":1000,\"active\":true}\n");
 }
@@ -343,7 +343,7 @@ static void overrides_are_named(void **state)
                  "\"limit\":\"default\",\"tokens\":1,\"remaining\":10,\"burst\":10,"
                  "\"retry_after_ms\":null,\"reset_after_ms\":0,\"reason\":\"override\","
                  "\"override\":\"bad \\\"*\\\"\"}\n");
-    expect_fields("");
+    expect_fields("X-Should-Retry: false\n");
     expect_status(with_override(full, 1),
                   "{\"key\":\"k\",\"limit\":\"default\",\"remaining\":10,\"burst\":10,"
                   "\"reset_after_ms\":0,\"active\":false,\"override\":\"bad \\\"*\\\"\"}\n");
@@ -431,12 +431,15 @@ static void an_override_has_its_own_numbers_in_every_dialect(void **state)
     answer = with_override(answer_of(PLAIN, BUCKET_NEVER, nothing), 1);
     answer.retry_after_ms = RETRY_NEVER;
     expect_dialect(HEADERS_IETF, answer,
-                   "RateLimit-Policy: \"default\";q=10;w=10\nRateLimit: \"default\";r=0\n");
+                   "RateLimit-Policy: \"default\";q=10;w=10\nRateLimit: \"default\";r=0\n"
+                   "X-Should-Retry: false\n");
     expect_dialect(HEADERS_DRAFT_03, answer,
-                   "RateLimit-Limit: 10, 10;w=10\nRateLimit-Remaining: 0\n");
+                   "RateLimit-Limit: 10, 10;w=10\nRateLimit-Remaining: 0\n"
+                   "X-Should-Retry: false\n");
     answer.buckets[0].next_token_ms = 60000; /* the override has an end */
     expect_dialect(HEADERS_X_RATELIMIT, answer,
-                   "X-RateLimit-Limit: 10\nX-RateLimit-Remaining: 0\nX-RateLimit-Reset: 60\n");
+                   "X-RateLimit-Limit: 10\nX-RateLimit-Remaining: 0\nX-RateLimit-Reset: 60\n"
+                   "X-Should-Retry: false\n");
 }
 
 /* http/wire/response.c tells fields apart by their names' addresses. */
@@ -473,7 +476,7 @@ static void retry_after_is_whole_seconds_from_one_to_twenty_days(void **state)
         {1728000001, "Retry-After: 1728000\n", "1728000001"},
         {2147483648, "Retry-After: 1728000\n", "2147483648"},
         {RETRY_NEVER - 1, "Retry-After: 1728000\n", "18446744073709551614"},
-        {RETRY_NEVER, "", "null"},
+        {RETRY_NEVER, "X-Should-Retry: false\n", "null"},
     };
     for (size_t i = 0; i < LENGTH(rounded); i++) {
         struct bucket_answer answer = denied(PLAIN);
@@ -485,6 +488,36 @@ static void retry_after_is_whole_seconds_from_one_to_twenty_days(void **state)
                  QUOTA_EXCEEDED "429,\"violated-policies\":[\"default\"],\"retry_after_ms\":%s}\n",
                  rounded[i].body_ms);
         expect_reply(429, reply_type_problem, body);
+    }
+}
+
+/* It tells the same wait in the same bounds, and is not there unless it is configured. */
+static void retry_after_ms_is_exact(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t ms;
+        const char *fields;
+    } exact[] = {
+        {0, "Retry-After: 1\nRetry-After-Ms: 1\n"},
+        {1, "Retry-After: 1\nRetry-After-Ms: 1\n"},
+        {100, "Retry-After: 1\nRetry-After-Ms: 100\n"},
+        {1001, "Retry-After: 2\nRetry-After-Ms: 1001\n"},
+        {1727999999, "Retry-After: 1728000\nRetry-After-Ms: 1727999999\n"},
+        {1728000000, "Retry-After: 1728000\nRetry-After-Ms: 1728000000\n"},
+        {1728000001, "Retry-After: 1728000\nRetry-After-Ms: 1728000000\n"},
+        {RETRY_NEVER - 1, "Retry-After: 1728000\nRetry-After-Ms: 1728000000\n"},
+        {RETRY_NEVER, "X-Should-Retry: false\n"},
+    };
+    for (size_t i = 0; i < LENGTH(exact); i++) {
+        struct bucket_answer answer = denied(PLAIN);
+        answer.retry_after_ms = exact[i].ms;
+        request.route = &route_allow;
+        request.message = bucket_message(MESSAGE_ALLOW, "k", 1, answer);
+        request_reply(&request, &(struct serving){.routes = &route_table,
+                                                  .dialect = dialect_table[HEADERS_NONE],
+                                                  .retry_after_ms = true});
+        expect_fields(exact[i].fields);
     }
 }
 
@@ -517,7 +550,7 @@ static void checks_deny_with_the_status_chosen(void **state)
     expect_reply(599, reply_type_problem,
                  QUOTA_EXCEEDED "599,\"violated-policies\":[\"default\"],"
                                 "\"retry_after_ms\":null}\n");
-    expect_fields("");
+    expect_fields("X-Should-Retry: false\n");
 }
 
 static void checks_without_a_key_say_so(void **state)
@@ -540,7 +573,7 @@ static void checks_without_a_key_say_so(void **state)
                  titles[i].title, titles[i].status);
         say_check_missing(false, titles[i].status);
         expect_reply(titles[i].status, reply_type_problem, body);
-        expect_fields("");
+        expect_fields("X-Should-Retry: false\n");
     }
     say_check_missing(true, 403);
     expect_reply(200, NULL, "");
@@ -603,7 +636,7 @@ static void write_list(const struct message *message)
 {
     char *room = malloc(reply_list_room(&message->ask.list));
     assert_non_null(room);
-    reply_list(&request.reply, message, room);
+    reply_list(&request.reply, message, room, &(struct serving){.routes = &route_table});
     assert_false(request.reply.recurs);
 }
 
@@ -683,7 +716,7 @@ static void all_of_a_list_is_denied(void **state)
         QUOTA_EXCEEDED "429,\"violated-policies\":[\"default\",\"api/hour\"],\"allowed\":false,"
                        "\"retry_after_ms\":null,\"results\":[";
     assert_memory_equal(request.reply.large_body, frame, sizeof frame - 1);
-    expect_fields("");
+    expect_fields("X-Should-Retry: false\n");
     free(request.reply.large_body);
 }
 
@@ -926,6 +959,7 @@ int main(void)
         cmocka_unit_test(an_override_has_its_own_numbers_in_every_dialect),
         cmocka_unit_test(a_name_is_always_the_same_pointer),
         cmocka_unit_test(retry_after_is_whole_seconds_from_one_to_twenty_days),
+        cmocka_unit_test(retry_after_ms_is_exact),
         cmocka_unit_test(checks_allow_without_content),
         cmocka_unit_test(checks_deny_with_the_status_chosen),
         cmocka_unit_test(checks_without_a_key_say_so),

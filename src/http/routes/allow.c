@@ -25,7 +25,7 @@ static void reply_bucket(struct reply *reply, const struct message *message,
     reply->recurs = true;
     reply_add_rate_limit(reply, message, serving);
     if (!allowed)
-        reply_add_retry_after(reply, answer->retry_after_ms);
+        reply_add_retry(reply, answer->retry_after_ms, serving);
 
     struct text body = reply_begin_body(reply);
     if (allowed) {
@@ -42,7 +42,7 @@ static void reply_bucket(struct reply *reply, const struct message *message,
 static void reply(struct request *request, const struct serving *serving)
 {
     if (request->is_list)
-        list_reply(request);
+        list_reply(request, serving);
     else if (!request_reply_no_such_limit(request))
         reply_bucket(&request->reply, &request->message, serving);
 }

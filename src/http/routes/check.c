@@ -76,7 +76,7 @@ static void reply_bucket(struct reply *reply, const struct message *message, uns
     reply_add_rate_limit(reply, message, serving);
     if (allowed)
         return;
-    reply_add_retry_after(reply, answer->retry_after_ms);
+    reply_add_retry(reply, answer->retry_after_ms, serving);
     struct text body = reply_begin_body(reply);
     reply_write_denial(&body, deny_status, answer);
     text_literal(&body, ",\"retry_after_ms\":");
@@ -85,15 +85,18 @@ static void reply_bucket(struct reply *reply, const struct message *message, uns
     reply_end_body(reply, &body);
 }
 
-/* Replies to a request that lacks a part of the check's key. */
-static void reply_missing(struct reply *reply, bool allows, unsigned deny_status)
+/* Replies to a request that lacks a part of the check's key, which waiting does not cure. */
+static void reply_missing(struct reply *reply, bool allows, unsigned deny_status,
+                          const struct serving *serving)
 {
-    if (allows)
+    if (allows) {
         reply_begin(reply, 200, NULL);
-    else
+    } else {
         reply_problem(reply, deny_status,
                       "the request lacks a part of this check's key; have the proxy pass it on, or "
                       "change the key in the configuration");
+        reply_add_retry(reply, RETRY_NEVER, serving);
+    }
     reply->terse = allows ? TERSE_ALLOWED : TERSE_DENIED;
 }
 
@@ -102,7 +105,7 @@ static void reply(struct request *request, const struct serving *serving)
     const struct message *message = &request->message;
     unsigned deny_status = request->own.check.deny_status;
     if (message->kind == MESSAGE_MISSING) {
-        reply_missing(&request->reply, request->own.check.missing_allows, deny_status);
+        reply_missing(&request->reply, request->own.check.missing_allows, deny_status, serving);
     } else if (message->answer.bucket.result == BUCKET_NO_SUCH_LIMIT) {
         request_refuse(request, 503,
                        "a reload is just removing the limit of this check; try again");

@@ -151,7 +151,7 @@ static void reply_daemon(struct reply *reply, const struct daemon_answer *answer
 static void reply(struct request *request, const struct serving *serving)
 {
     if (request->is_list)
-        list_reply(request);
+        list_reply(request, serving);
     else if (is_about_daemon(request))
         reply_daemon(&request->reply, &request->own.daemon);
     else if (!request_reply_no_such_limit(request))

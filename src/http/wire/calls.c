@@ -124,6 +124,7 @@ static void heed_contract(struct http *http)
     contract_release(http->contract);
     http->contract = next;
     http->serving.dialect = dialect_table[next->headers];
+    http->serving.retry_after_ms = next->retry_after_ms;
 }
 
 /* The first call, when the header has arrived: the gate. */

@@ -84,6 +84,7 @@ struct http *http_new(const struct http_terms *terms)
     http->serving = (struct serving){
         .routes = &route_table,
         .dialect = dialect_table[terms->contract->headers],
+        .retry_after_ms = terms->contract->retry_after_ms,
         .log_lines_lost = log_lines_lost,
     };
     http->admin_apart = terms->admin_apart;
