@@ -110,13 +110,14 @@ static bool has_descriptors(const struct http *http)
     return http_connections(http) < http->connections_max + HTTP_LEAVING_SPARE;
 }
 
+/* Without Retry-After: some clients, such as Erlang's httpc, then come back by themselves without
+ * end, and each of them is one more connection. */
 #define NO_ROOM_BODY                                                                               \
     "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,"                  \
     "\"detail\":\"no room for another connection now; try again, and keep connections open\"}\n"
 static const char no_room[] = "HTTP/1.1 503 Service Unavailable\r\n"
                               "Content-Type: application/problem+json\r\n"
                               "Cache-Control: no-store\r\n"
-                              "Retry-After: 1\r\n"
                               "Connection: close\r\n"
                               "Content-Length: 150\r\n"
                               "\r\n" NO_ROOM_BODY;

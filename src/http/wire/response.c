@@ -156,7 +156,7 @@ bool http_terse_init(struct http_terse_set *set)
         made_all &=
             made != NULL && add_header(made, MHD_HTTP_HEADER_CONTENT_TYPE, terse[i].content_type) &&
             add_header(made, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store") &&
-            add_header(made, MHD_HTTP_HEADER_RETRY_AFTER, terse[i].status >= 400 ? "1" : NULL) &&
+            add_header(made, MHD_HTTP_HEADER_RETRY_AFTER, terse[i].status == 429 ? "1" : NULL) &&
             add_header(made, MHD_HTTP_HEADER_CONNECTION, "close");
     }
     return made_all;
