@@ -127,10 +127,12 @@ static void fill_standard_descriptors(void)
 }
 
 /* Editors find a fault if its line begins with the place, so "allowd:" does not stand before it. */
-static void print_line(void *context, const char *line)
+static void print_line(void *context, enum fault_kind kind, const char *place, const char *text)
 {
     (void)context;
-    fprintf(stderr, "%s%s\n", log_priority(LOG_LEVEL_ERROR), line);
+    bool is_warning = kind == FAULT_WARNING;
+    fprintf(stderr, "%s%s: %s%s\n", log_priority(is_warning ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR),
+            place, is_warning ? "warning: " : "", text);
 }
 
 static enum exit_status print_config(const struct config *config)
@@ -151,8 +153,10 @@ int main(int argc, char **argv)
     batch_json_set_up();
     if (!parse_options(argc, argv, &options, &status))
         return (int)status;
-    if (!config_load(options.config_path, &config, &faults)) {
+    bool is_loaded = config_load(options.config_path, &config, &faults);
+    if (!is_loaded || options.check || options.print_config)
         faults_tell(&faults, options.config_path, print_line, NULL);
+    if (!is_loaded) {
         faults_release(&faults);
         return EXIT_STATUS_CONFIG;
     }
@@ -167,7 +171,8 @@ int main(int argc, char **argv)
     else if (options.check)
         log_info("the configuration is fine");
     else
-        status = server_run(&config, options.config_path, options.ready_fd);
+        status = server_run(&config, options.config_path, &faults, options.ready_fd);
+    faults_release(&faults);
     config_release(&config);
     return (int)status;
 }

@@ -5,21 +5,20 @@
 
 void reload_report_add(struct reload_report *report, size_t line, size_t column, const char *text)
 {
-    report->faults_found++;
-    struct reload_fault *faults =
-        realloc(report->faults, (report->faults_count + 1) * sizeof *faults);
-    if (faults == NULL)
+    report->notes_found++;
+    struct reload_note *notes = realloc(report->notes, (report->notes_count + 1) * sizeof *notes);
+    if (notes == NULL)
         return;
-    report->faults = faults;
+    report->notes = notes;
     char *copy = strdup(text);
     if (copy != NULL)
-        faults[report->faults_count++] = (struct reload_fault){line, column, copy};
+        notes[report->notes_count++] = (struct reload_note){line, column, copy};
 }
 
 void reload_report_release(struct reload_report *report)
 {
-    for (size_t i = 0; i < report->faults_count; i++)
-        free(report->faults[i].text);
-    free(report->faults);
+    for (size_t i = 0; i < report->notes_count; i++)
+        free(report->notes[i].text);
+    free(report->notes);
     *report = (struct reload_report){0};
 }

@@ -4,7 +4,7 @@
  * The question is a letter like any other (MESSAGE_RELOAD), but in the main thread's inbox, not the
  * decider's. To load a file takes longer than a turn, and so only the client that asked waits.
  *
- * A report owns its faults. Threads: one at a time. Never blocks. Errors: as each function says.
+ * A report owns its notes. Threads: one at a time. Never blocks. Errors: as each function says.
  */
 #pragma once
 
@@ -19,22 +19,24 @@ enum reload_outcome {
     RELOAD_DRAINING,  /* allowd is about to end, and reloads nothing any more */
 };
 
-struct reload_fault {
+/* What is said of one place in the file. */
+struct reload_note {
     size_t line, column; /* from 1; 0: the file as a whole */
     char *text;
 };
 
-/* How a reload went. If all zeros, it holds no faults. */
+/* How a reload went. If all zeros, it holds no notes. The notes are the faults if RELOAD_FAULTY,
+ * else the warnings. */
 struct reload_report {
     enum reload_outcome outcome;
-    uint32_t limits;     /* if RELOAD_IN_FORCE: how many are in force */
-    size_t faults_found; /* if RELOAD_FAULTY */
-    size_t faults_count; /* how many of them are in `faults` */
-    struct reload_fault *faults;
+    uint32_t limits; /* if RELOAD_IN_FORCE: how many are in force */
+    size_t notes_found;
+    size_t notes_count; /* how many of them are in `notes` */
+    struct reload_note *notes;
 };
 
-/* Adds a fault. If there is no memory, only counts it. */
+/* Adds a note. If there is no memory, only counts it. */
 void reload_report_add(struct reload_report *report, size_t line, size_t column, const char *text);
 
-/* Frees its faults. It is all zeros then. */
+/* Frees its notes. It is all zeros then. */
 void reload_report_release(struct reload_report *report);

@@ -47,6 +47,7 @@ bool brain_install(struct brain *brain, const struct limits_question *ask)
     limits_release(brain->limits);
     brain->limits = limits_retain(ask->limits);
     brain->when_full = ask->when_full;
+    brain->counters.config_warnings = ask->warnings;
     sampler_set(&brain->denials, ask->limits->shown_denials, brain->now_ns);
     set_tick(brain, ask->limits->tick_ms * NS_PER_MS);
     brain_keep_time(brain);

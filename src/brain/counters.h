@@ -115,6 +115,9 @@
     READ(reloaded, (uint64_t)answer->meters.reloaded_s,                                            \
          FAMILY("allowd_config_last_reload_success_timestamp_seconds", GAUGE,                      \
                 "When the configuration in force was put into force, the start included."))        \
+    STATE(config_warnings, IN_STATUS, /* LIMITS; not a count, but how many there are */            \
+          FAMILY("allowd_config_warnings", GAUGE,                                                  \
+                 "Warnings about the configuration in force; the log has their texts."))           \
     READ(log_lines_lost, answer->log_lines_lost,                                                   \
          FAMILY("allowd_log_lines_lost_total", COUNTER,                                            \
                 "Log lines that standard error had no room for, or did not take."))                \

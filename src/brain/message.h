@@ -134,7 +134,8 @@ struct daemon_answer {
 struct limits_question {
     struct limits *limits; /* the brain takes a reference of its own */
     enum when_full when_full;
-    int64_t date_s; /* Unix time: overrides that have ended by then are not in force */
+    int64_t date_s;    /* Unix time: overrides that have ended by then are not in force */
+    uint64_t warnings; /* of their configuration; only told */
 };
 
 /* The answer to LIMITS. */

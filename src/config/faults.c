@@ -10,7 +10,7 @@
 enum {
     FORMATTED_MAX = 512,           /* bytes of a text before its control characters are shown */
     SHOWN_MAX = FORMATTED_MAX * 4, /* each byte can become \xNN */
-    LINE_MAX_BYTES = PATH_MAX + SHOWN_MAX + 64,
+    PLACE_MAX_BYTES = PATH_MAX + 64,
 };
 
 /* Bytes of the control character that begins here (U+0000-001F, U+007F-009F), or 0. */
@@ -37,22 +37,34 @@ static void show_controls(const char *text, char shown[SHOWN_MAX])
     *shown = '\0';
 }
 
+static void keep(struct faults *faults, struct fault fault, const char *format, va_list arguments)
+{
+    char formatted[FORMATTED_MAX], shown[SHOWN_MAX];
+    int len = vsnprintf(formatted, sizeof formatted, format, arguments);
+    show_controls(len < 0 ? format : formatted, shown);
+    fault.text = strdup(shown);
+    if (fault.text != NULL)
+        faults->fault[faults->kept++] = fault;
+}
+
 void faults_add(struct faults *faults, size_t line, size_t column, const char *format, ...)
 {
-    faults->count++;
-    if (faults->kept == FAULTS_MAX)
-        return;
-
-    char formatted[FORMATTED_MAX], shown[SHOWN_MAX];
     va_list arguments;
+    if (faults->count++ >= FAULTS_MAX)
+        return;
     va_start(arguments, format);
-    int len = vsnprintf(formatted, sizeof formatted, format, arguments);
+    keep(faults, (struct fault){FAULT_ERROR, line, column, NULL}, format, arguments);
     va_end(arguments);
-    show_controls(len < 0 ? format : formatted, shown);
+}
 
-    char *text = strdup(shown);
-    if (text != NULL)
-        faults->fault[faults->kept++] = (struct fault){line, column, text};
+void faults_warn(struct faults *faults, size_t line, size_t column, const char *format, ...)
+{
+    va_list arguments;
+    if (faults->warnings++ >= FAULTS_MAX)
+        return;
+    va_start(arguments, format);
+    keep(faults, (struct fault){FAULT_WARNING, line, column, NULL}, format, arguments);
+    va_end(arguments);
 }
 
 static bool comes_before(const struct fault *a, const struct fault *b)
@@ -72,25 +84,27 @@ void faults_sort(struct faults *faults)
     }
 }
 
-void faults_tell(const struct faults *faults, const char *name,
-                 void (*tell)(void *context, const char *line), void *context)
+void faults_tell(const struct faults *faults, const char *name, faults_teller *tell, void *context)
 {
-    char line[LINE_MAX_BYTES];
+    static const char *const nouns[] = {[FAULT_ERROR] = "fault", [FAULT_WARNING] = "warning"};
+    size_t found[] = {[FAULT_ERROR] = faults->count, [FAULT_WARNING] = faults->warnings};
+    size_t kept[] = {[FAULT_ERROR] = 0, [FAULT_WARNING] = 0};
+    char place[PLACE_MAX_BYTES], text[64];
     for (size_t i = 0; i < faults->kept; i++) {
         const struct fault *fault = &faults->fault[i];
         if (fault->line == 0)
-            snprintf(line, sizeof line, "%s: %s", name, fault->text);
+            snprintf(place, sizeof place, "%s", name);
         else
-            snprintf(line, sizeof line, "%s:%zu:%zu: %s", name, fault->line, fault->column,
-                     fault->text);
-        tell(context, line);
+            snprintf(place, sizeof place, "%s:%zu:%zu", name, fault->line, fault->column);
+        tell(context, fault->kind, place, fault->text);
+        kept[fault->kind]++;
     }
-
-    size_t untold = faults->count - faults->kept;
-    if (untold > 0) {
-        snprintf(line, sizeof line, "%s: %zu %sfault%s not shown", name, untold,
-                 faults->kept == 0 ? "" : "more ", untold == 1 ? "" : "s");
-        tell(context, line);
+    for (enum fault_kind kind = FAULT_ERROR; kind <= FAULT_WARNING; kind++) {
+        size_t untold = found[kind] - kept[kind];
+        snprintf(text, sizeof text, "%zu %s%s%s not shown", untold, kept[kind] == 0 ? "" : "more ",
+                 nouns[kind], untold == 1 ? "" : "s");
+        if (untold > 0)
+            tell(context, kind, name, text);
     }
 }
 
@@ -98,5 +112,5 @@ void faults_release(struct faults *faults)
 {
     for (size_t i = 0; i < faults->kept; i++)
         free(faults->fault[i].text);
-    faults->count = faults->kept = 0;
+    faults->count = faults->warnings = faults->kept = 0;
 }

@@ -30,10 +30,11 @@ enum {
 struct server {
     struct config *config;
     const char *config_path;
-    int signals;          /* a signalfd */
-    int done;             /* an eventfd that counts front-ends that have ended */
-    struct inbox reloads; /* front-ends post MESSAGE_RELOAD here */
-    struct letter *asked; /* taken out of `reloads` and waiting, oldest first */
+    const struct faults *warnings; /* of the configuration that it started with */
+    int signals;                   /* a signalfd */
+    int done;                      /* an eventfd that counts front-ends that have ended */
+    struct inbox reloads;          /* front-ends post MESSAGE_RELOAD here */
+    struct letter *asked;          /* taken out of `reloads` and waiting, oldest first */
     struct keeper keeper;
     struct brain *brain; /* until the decider owns it */
     struct decider decider;
@@ -101,19 +102,21 @@ static void close_inboxes(struct server *server)
     inbox_release(&server->reloads);
 }
 
-static struct limits_question question_of(const struct config *config)
+static struct limits_question question_of(const struct config *config,
+                                          const struct faults *warnings)
 {
     return (struct limits_question){
         .limits = config->limits,
         .when_full = config->when_full,
         .date_s = clock_date_s(&clock_system),
+        .warnings = warnings->warnings,
     };
 }
 
 /* Called before the log has its thread, because a wait for a state must be logged at once. */
 static bool open_state(struct server *server)
 {
-    const struct limits_question limits = question_of(server->config);
+    const struct limits_question limits = question_of(server->config, server->warnings);
     server->brain = keeper_open(&server->keeper, server->config, &limits);
     if (server->brain == NULL)
         return false;
@@ -339,17 +342,19 @@ static void warn_of_token(const struct config *config)
                     config->admin_token_file);
 }
 
-static enum limits_result ask_limits(struct server *server, const struct config *config)
+static enum limits_result ask_limits(struct server *server, const struct limits_question *question)
 {
-    struct message message = {.kind = MESSAGE_LIMITS, .ask.limits = question_of(config)};
+    struct message message = {.kind = MESSAGE_LIMITS, .ask.limits = *question};
     ask(server, &message);
     return message.answer.limits;
 }
 
 /* The limits go first, because the checks of the contract may name new ones. */
-static bool put_into_force(struct server *server, const struct config *next)
+static bool put_into_force(struct server *server, const struct config *next,
+                           const struct faults *warnings)
 {
-    if (ask_limits(server, next) != LIMITS_IN_FORCE) {
+    const struct limits_question question = question_of(next, warnings);
+    if (ask_limits(server, &question) != LIMITS_IN_FORCE) {
         log_error("out of memory; the limits stay as they were");
         return false;
     }
@@ -362,10 +367,20 @@ static bool put_into_force(struct server *server, const struct config *next)
     return true;
 }
 
-static void tell_fault(void *context, const char *line)
+static void tell_fault(void *context, enum fault_kind kind, const char *place, const char *text)
 {
     (void)context;
-    log_error("%s", line);
+    log_line(kind == FAULT_WARNING ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "%s: %s", place, text);
+}
+
+static void report_all(struct reload_report *report, const struct faults *faults,
+                       enum fault_kind kind)
+{
+    for (size_t i = 0; i < faults->kept; i++)
+        if (faults->fault[i].kind == kind)
+            reload_report_add(report, faults->fault[i].line, faults->fault[i].column,
+                              faults->fault[i].text);
+    report->notes_found = kind == FAULT_WARNING ? faults->warnings : faults->count;
 }
 
 static void reload_file(struct server *server, struct reload_report *report)
@@ -379,18 +394,18 @@ static void reload_file(struct server *server, struct reload_report *report)
         faults_tell(&faults, server->config_path, tell_fault, NULL);
         log_error("%s is faulty; the limits stay as they were", server->config_path);
         report->outcome = RELOAD_FAULTY;
-        for (size_t i = 0; i < faults.kept; i++)
-            reload_report_add(report, faults.fault[i].line, faults.fault[i].column,
-                              faults.fault[i].text);
-        report->faults_found = faults.count;
-        faults_release(&faults);
+        report_all(report, &faults, FAULT_ERROR);
     } else {
+        faults_tell(&faults, server->config_path, tell_fault, NULL);
         warn_of_restart(server, &next);
         warn_of_token(&next);
-        report->outcome = put_into_force(server, &next) ? RELOAD_IN_FORCE : RELOAD_NO_MEMORY;
+        bool is_in_force = put_into_force(server, &next, &faults);
+        report->outcome = is_in_force ? RELOAD_IN_FORCE : RELOAD_NO_MEMORY;
         report->limits = next.limits->count;
+        report_all(report, &faults, FAULT_WARNING);
         config_release(&next);
     }
+    faults_release(&faults);
 }
 
 static void count_failed_reload(struct server *server)
@@ -523,6 +538,7 @@ static enum exit_status run_fronts(struct server *server)
 {
     enum exit_status status = EXIT_STATUS_FAILURE;
     unsigned limits = server->config->limits->count, max_keys = server->max_keys;
+    faults_tell(server->warnings, server->config_path, tell_fault, NULL);
     warn_of_token(server->config);
     if (open_listeners(server) && start_log() && start_fronts(server)) {
         log_info("version " PACKAGE_VERSION " ready: %u limit%s, room for %u key%s", limits,
@@ -538,7 +554,8 @@ static enum exit_status run_fronts(struct server *server)
     return status;
 }
 
-enum exit_status server_run(struct config *config, const char *config_path, int ready_fd)
+enum exit_status server_run(struct config *config, const char *config_path,
+                            const struct faults *warnings, int ready_fd)
 {
     struct server *server = calloc(1, sizeof *server);
     enum exit_status status = EXIT_STATUS_FAILURE;
@@ -548,6 +565,7 @@ enum exit_status server_run(struct config *config, const char *config_path, int 
     }
     server->config = config;
     server->config_path = config_path;
+    server->warnings = warnings;
     server->keeper.file.descriptor = -1;
     log_set(&config->log);
     notify_open(&server->notify, ready_fd);

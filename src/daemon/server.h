@@ -20,6 +20,7 @@ enum exit_status {
 };
 
 /* Runs until SIGTERM or SIGINT. config_path is read again at a reload (NULL: there is no file);
- * ready_fd is told once it serves (NOTIFY_NO_FD: there is none). The configuration stays the
- * caller's. */
-enum exit_status server_run(struct config *config, const char *config_path, int ready_fd);
+ * warnings: what was found in it so far; ready_fd is told once it serves (NOTIFY_NO_FD: there is
+ * none). Configuration and warnings stay the caller's. */
+enum exit_status server_run(struct config *config, const char *config_path,
+                            const struct faults *warnings, int ready_fd);

@@ -6,7 +6,8 @@
  * Each NAME.yaml in tests/conf has a NAME.dump, what config_print then writes other
  * than by default, or a NAME.error, the lines that its faults make, with NAMES for the
  * list of all parameters. So a new parameter changes none of them; all that is written
- * by default is in tests/unit/test_parameters.c. --update writes both anew, to be read
+ * by default is in tests/unit/test_parameters.c. If it has a NAME.dump and there are
+ * warnings, their lines are its NAME.warning. --update writes all three anew, to be read
  * over before they are committed. What a file cannot show, or would take too large a
  * one, is a test function here.
  */
@@ -39,18 +40,22 @@ static char scratch[PATH_MAX]; /* one of this process's own */
 
 /* ---- helpers ---- */
 
-static void tell_line(void *context, const char *line)
+static void tell_line(void *context, enum fault_kind kind, const char *place, const char *text)
 {
-    fprintf(context, "%s\n", line);
+    fprintf(context, "%s: %s%s\n", place, kind == FAULT_WARNING ? "warning: " : "", text);
 }
 
-/* What loading a file comes to: the dump, or the faults under this name. To be freed. */
-static char *outcome(const char *path, const char *name, bool *is_loaded)
+/* What loading a file comes to: the dump, or the faults under this name; and *warnings, which of a
+ * file with faults are among them. Both to be freed. */
+static char *outcome_and_warnings(const char *path, const char *name, bool *is_loaded,
+                                  char **warnings)
 {
     char *text = NULL;
-    size_t len = 0;
-    FILE *out = open_memstream(&text, &len);
+    size_t len = 0, warnings_len = 0;
+    *warnings = NULL;
+    FILE *out = open_memstream(&text, &len), *warned = open_memstream(warnings, &warnings_len);
     assert_non_null(out);
+    assert_non_null(warned);
     struct faults faults = {0};
     struct config config, before;
     memset(&config, 0x5a, sizeof config);
@@ -61,6 +66,7 @@ static char *outcome(const char *path, const char *name, bool *is_loaded)
         assert_int_equal(faults.count, 0);
         config_print(&config, out);
         config_release(&config);
+        faults_tell(&faults, name, tell_line, warned);
     } else {
         assert_true(faults.count > 0);
         assert_memory_equal(&config, &before, sizeof config);
@@ -68,6 +74,15 @@ static char *outcome(const char *path, const char *name, bool *is_loaded)
     }
     faults_release(&faults);
     assert_int_equal(fclose(out), 0);
+    assert_int_equal(fclose(warned), 0);
+    return text;
+}
+
+static char *outcome(const char *path, const char *name, bool *is_loaded)
+{
+    char *warnings;
+    char *text = outcome_and_warnings(path, name, is_loaded, &warnings);
+    free(warnings);
     return text;
 }
 
@@ -249,10 +264,10 @@ static char *without_names(const char *text)
 }
 
 /* What comes of a case's file, told under the name that the file has here. */
-static char *case_outcome(const char *name, bool *is_loaded)
+static char *case_outcome(const char *name, bool *is_loaded, char **warnings)
 {
     char *path = joined(cases, name, ".yaml");
-    char *text = outcome(path, path + strlen(cases) + 1, is_loaded);
+    char *text = outcome_and_warnings(path, path + strlen(cases) + 1, is_loaded, warnings);
     free(path);
     return text;
 }
@@ -269,11 +284,23 @@ static void check_round_trip(const char *dump)
     check_text(dump, true, dump);
 }
 
+/* That a case's file has these warnings. */
+static void check_warnings(const char *name, const char *warnings)
+{
+    char *path = joined(cases, name, ".warning"), *wanted = read_text(path);
+    assert_string_equal(warnings, wanted == NULL ? "" : wanted);
+    if (wanted != NULL)
+        assert_string_not_equal(wanted, "");
+    free(wanted);
+    free(path);
+}
+
 static void test_case(void **state)
 {
     const char *name = *state;
     bool is_loaded;
-    char *text = case_outcome(name, &is_loaded), *told = case_expectation(text, is_loaded);
+    char *warnings, *text = case_outcome(name, &is_loaded, &warnings);
+    char *told = case_expectation(text, is_loaded);
     char *wanted_path = joined(cases, name, is_loaded ? ".dump" : ".error");
     char *wanted = read_text(wanted_path);
     if (wanted == NULL)
@@ -283,24 +310,34 @@ static void test_case(void **state)
         check_round_trip(text);
     if (is_loaded && strcmp(told, NO_DIFFERENCE) != 0)
         check_text(told, true, text); /* the rest is by default */
+    check_warnings(name, warnings);
+    free(warnings);
     free(wanted);
     free(wanted_path);
     free(told);
     free(text);
 }
 
+/* Writes an expected file anew; without a text, removes it. */
+static void update_file(const char *name, const char *ending, const char *text)
+{
+    char *path = joined(cases, name, ending);
+    unlink(path);
+    FILE *out = text[0] == '\0' ? NULL : fopen(path, "w");
+    if (text[0] != '\0' && (out == NULL || fputs(text, out) < 0 || fclose(out) != 0))
+        fprintf(stderr, "%s: %s\n", path, strerror(errno));
+    free(path);
+}
+
 static void update_case(const char *name)
 {
     bool is_loaded;
-    char *text = case_outcome(name, &is_loaded), *told = case_expectation(text, is_loaded);
-    char *wanted = joined(cases, name, is_loaded ? ".dump" : ".error");
-    char *other = joined(cases, name, is_loaded ? ".error" : ".dump");
-    unlink(other);
-    FILE *out = fopen(wanted, "w");
-    if (out == NULL || fputs(told, out) < 0 || fclose(out) != 0)
-        fprintf(stderr, "%s: %s\n", wanted, strerror(errno));
-    free(other);
-    free(wanted);
+    char *warnings, *text = case_outcome(name, &is_loaded, &warnings);
+    char *told = case_expectation(text, is_loaded);
+    update_file(name, ".dump", is_loaded ? told : "");
+    update_file(name, ".error", is_loaded ? "" : told);
+    update_file(name, ".warning", warnings);
+    free(warnings);
     free(told);
     free(text);
 }
@@ -312,8 +349,11 @@ static void test_shipped_example_is_the_defaults(void **state)
     (void)state;
     bool is_loaded;
     char *path = joined(top, "etc/allowd.yaml", "");
-    char *text = outcome(path, "allowd.yaml", &is_loaded), *defaults = default_dump();
+    char *warnings, *text = outcome_and_warnings(path, "allowd.yaml", &is_loaded, &warnings);
+    char *defaults = default_dump();
     assert_string_equal(text, defaults);
+    assert_string_equal(warnings, "");
+    free(warnings);
     check_round_trip(defaults);
     free(defaults);
     free(text);
@@ -324,10 +364,13 @@ static void test_shipped_example_is_the_defaults(void **state)
 static void check_other_than_default(const char *text, const char *wanted)
 {
     bool is_loaded;
-    char *path = write_file("f", text, strlen(text)), *dump = outcome(path, "f", &is_loaded);
+    char *path = write_file("f", text, strlen(text)), *warnings;
+    char *dump = outcome_and_warnings(path, "f", &is_loaded, &warnings);
     char *told = case_expectation(dump, is_loaded);
     assert_string_equal(told, wanted);
     assert_true(is_loaded);
+    assert_string_equal(warnings, "");
+    free(warnings);
     unlink(path);
     free(path);
     free(told);

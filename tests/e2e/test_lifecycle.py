@@ -106,6 +106,21 @@ class Options(unittest.TestCase):
         self.assertEqual((status, out), (0, ""))
         self.assertEqual(error, "allowd: the configuration is fine\n")
 
+    def test_check_a_file_with_warnings(self):
+        """They are told at their place, and the file is fine all the same."""
+        path = self.write("limits:\n"
+                          "  - {name: all, match: '*', burst: 1, rate: 1/s}\n"
+                          "  - {name: api, match: 'api:*', burst: 2, rate: 1/s}\n"
+                          "  - {name: default, burst: 1, rate: 1/s}\n")
+        warning = f'{path}:3:24: warning: match "api:*" takes no key, because "*" on line 2 takes'
+        status, out, error = run_allowd("-t", "-c", path)
+        self.assertEqual((status, out), (0, ""))
+        told, fine = error.splitlines()
+        self.assertTrue(told.startswith(warning), told)
+        self.assertEqual(fine, "allowd: the configuration is fine")
+        status, out, error = run_allowd("--print-config", "-c", path)
+        self.assertEqual((status, error), (0, told + "\n"))
+
     def test_check_the_defaults(self):
         self.assertEqual(run_allowd("-t")[0], 0)
 

@@ -461,6 +461,22 @@ class Events(unittest.TestCase):
         for line, pattern in zip(daemon.log(), wanted, strict=True):
             self.assertRegex(line, f"^allowd: {pattern}$")
 
+    def test_warnings(self):
+        """At the start and at each reload, those of the file that is taken."""
+        odd = ("limits:\n- {name: all, match: '*', burst: 1, rate: 1/s}\n"
+               "- {name: api, match: 'api:*', burst: 2, rate: 1/s}\n"
+               "- {name: default, burst: 1, rate: 1/s}\n")
+        daemon = self.start(odd)
+        text = rf'allowd: warning: {daemon.config_path}:3:22: match "api:\*" takes no key, because .*'
+        self.assertRegex(daemon.log()[0], f"^{text}$")
+        mark = len(daemon.log())
+        daemon.reload(odd)
+        self.assertRegex(daemon.log()[mark + 1], f"^{text}$")
+        mark = len(daemon.log())
+        daemon.reload(LIMITS)
+        self.assertFalse([line for line in daemon.log()[mark:] if "warning" in line])
+        daemon.stop()
+
     def test_without_a_file(self):
         daemon = self.start(None)
         daemon.signal(signal.SIGHUP)

@@ -49,6 +49,7 @@ FAMILIES = {
     "allowd_config_reloads_total": "counter",
     "allowd_config_last_reload_successful": "gauge",
     "allowd_config_last_reload_success_timestamp_seconds": "gauge",
+    "allowd_config_warnings": "gauge",
     "allowd_log_lines_lost_total": "counter",
     "allowd_build_info": "gauge",
     "process_resident_memory_bytes": "gauge",

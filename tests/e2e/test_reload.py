@@ -50,12 +50,31 @@ class Reload(Case):
         self.daemon.write_config(limits(20, "  - {name: more, burst: 1, rate: 1/d}\n"))
         response = self.reload()
         self.assertEqual(response.status, 200)
-        self.assertEqual(response.json(), {"status": "reloaded", "limits": 2})
+        self.assertEqual(response.json(), {"status": "reloaded", "limits": 2, "warnings": []})
         self.assertEqual(response.header("Content-Type"), "application/json")
         # As by SIGHUP: a changed limit keeps the tokens there are.
         self.assertEqual(ask(self.admin, request_bytes("GET", f"/status?key={key}"))[0]
                          .json()["remaining"], 7)
         self.assertEqual(self.allow(self.key(), "&tokens=20").status, 200)
+
+    def test_warnings(self):
+        """A file with warnings is taken; they are in the answer, and counted while it is in force."""
+        def count():
+            return ask(self.admin, request_bytes("GET", "/status"))[0].json()["counters"]["config_warnings"]
+        rule = "  - {name: %s, match: 'api:*', burst: 1, rate: 1/d}\n"
+        self.daemon.write_config(limits(20, rule % "one" + rule % "two"))
+        response = self.reload()
+        self.assertEqual((response.status, response.json()["limits"]), (200, 3))
+        warning, = response.json()["warnings"]
+        self.assertEqual(set(warning), {"line", "column", "text"})
+        self.assertIn('match "api:*" takes no key', warning["text"])
+        self.assertEqual(count(), 1)
+        self.daemon.write_config("limits: {}\n")
+        self.assertEqual(self.reload().status, 422)
+        self.assertEqual(count(), 1)
+        self.daemon.write_config(limits(20))
+        self.assertEqual(self.reload().json()["warnings"], [])
+        self.assertEqual(count(), 0)
 
     def test_what_follows_is_served_by_the_new_one(self):
         check = "checks:\n  - {name: edge, key: '{method}'}\n"

@@ -95,7 +95,8 @@ static void make_brains(void)
     } kinds[BRAINS] = {
         {40, WHEN_FULL_EVICT}, {2, WHEN_FULL_EVICT}, {2, WHEN_FULL_DENY}, {2, WHEN_FULL_ALLOW}};
     for (unsigned i = 0; i < BRAINS; i++) {
-        const struct limits_question question = {limits, kinds[i].when_full, 0};
+        const struct limits_question question = {
+            .limits = limits, .when_full = kinds[i].when_full, .date_s = 0};
         brains[i] = brain_new(&question, kinds[i].max_keys, seed, 0);
         FUZZ_REQUIRE(brains[i] != NULL);
     }

@@ -76,7 +76,7 @@ static void reload(struct brain *brain, uint64_t burst)
     struct limits *limits = limits_of(burst);
     struct message message = {
         .kind = MESSAGE_LIMITS,
-        .ask.limits = {limits, WHEN_FULL_EVICT, 1000000001},
+        .ask.limits = {.limits = limits, .when_full = WHEN_FULL_EVICT, .date_s = 1000000001},
     };
     struct message *messages[] = {&message};
     ask_brain(brain, messages, 1);
@@ -94,7 +94,8 @@ static void base_make(void)
         abort();
     store_begin(&store, base.memory, MAX_KEYS, (const uint8_t *)"seed of a fuzzer");
     struct limits *limits = limits_of(10);
-    const struct limits_question question = {limits, WHEN_FULL_EVICT, 1000000000};
+    const struct limits_question question = {
+        .limits = limits, .when_full = WHEN_FULL_EVICT, .date_s = 1000000000};
     struct brain *brain = brain_new_stored(&question, &store, &moment);
     for (size_t i = 0; i < KEYS_COUNT; i++)
         ask(brain, MESSAGE_ALLOW, keys[i], 3 + i);
@@ -196,7 +197,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct brain *brain = NULL;
     const char *why = NULL;
     struct limits *limits = limits_of(12);
-    const struct limits_question question = {limits, WHEN_FULL_EVICT, 1000000002};
+    const struct limits_question question = {
+        .limits = limits, .when_full = WHEN_FULL_EVICT, .date_s = 1000000002};
     if (store_find(&store, base.memory, store_bytes(MAX_KEYS), &why) == STORE_FOUND &&
         brain_restore(&brain, &question, &store, &moment, &why) == BRAIN_RESTORED) {
         live(brain);

@@ -279,7 +279,8 @@ static void world_init(struct world *world, const struct recipe *recipe, uint64_
     unsigned count = choose_rules(world, tick_ms, rules);
     model_change(model, rules, count, tick_ms);
     struct limits *limits = make_limits(model);
-    const struct limits_question question = {limits, model->when_full, model->date_s};
+    const struct limits_question question = {
+        .limits = limits, .when_full = model->when_full, .date_s = model->date_s};
     world->brain = brain_new(&question, model->max_keys, seed, model->now_ns);
     assert_non_null(world->brain);
     limits_release(limits);
@@ -590,7 +591,7 @@ static void reload(struct world *world)
     struct limits *limits = make_limits(model);
     struct message message = {
         .kind = MESSAGE_LIMITS,
-        .ask.limits = {limits, model->when_full, model->date_s},
+        .ask.limits = {.limits = limits, .when_full = model->when_full, .date_s = model->date_s},
     };
     struct message *batch[] = {&message};
     ask_brain(world->brain, batch, 1);

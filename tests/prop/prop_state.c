@@ -104,7 +104,8 @@ static void check_kept_levels(const struct brain *brain)
 
 static struct limits_question question_of(const struct world *world, struct limits *limits)
 {
-    return (struct limits_question){limits, world->model.when_full, world->model.date_s};
+    return (struct limits_question){
+        .limits = limits, .when_full = world->model.when_full, .date_s = world->model.date_s};
 }
 
 /* The limits are those of the model, as the configuration has them by now. */

@@ -28,7 +28,8 @@ void fixture_init_limits(struct fixture *fixture, struct limits *limits, uint32_
     fixture->now_ns = FIXTURE_START_NS;
     fixture->sweeps_for_room = 0;
     fixture->date_s = FIXTURE_START_DATE_S;
-    const struct limits_question question = {limits, when_full, fixture->date_s};
+    const struct limits_question question = {
+        .limits = limits, .when_full = when_full, .date_s = fixture->date_s};
     fixture->brain = brain_new(&question, max_keys, seed, fixture->now_ns);
     assert_non_null(fixture->brain);
     limits_release(limits);
@@ -138,7 +139,7 @@ bool fixture_try_limits(struct fixture *fixture, struct limits *limits, enum whe
 {
     struct message message = {
         .kind = MESSAGE_LIMITS,
-        .ask.limits = {limits, when_full, fixture->date_s},
+        .ask.limits = {.limits = limits, .when_full = when_full, .date_s = fixture->date_s},
     };
     struct message *messages[] = {&message};
     if (!lines_have_room(&fixture->brain->buckets.lines, limits))
@@ -158,7 +159,7 @@ void fixture_reload_limits(struct fixture *fixture, struct limits *limits)
 {
     struct message message = {
         .kind = MESSAGE_LIMITS,
-        .ask.limits = {limits, WHEN_FULL_EVICT, fixture->date_s},
+        .ask.limits = {.limits = limits, .when_full = WHEN_FULL_EVICT, .date_s = fixture->date_s},
     };
     struct message *messages[] = {&message};
     ask_brain(fixture->brain, messages, 1);

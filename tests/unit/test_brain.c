@@ -1131,7 +1131,8 @@ static void messages_after_a_reload_in_a_chain_are_decided_by_it(void **state)
     struct limits *limits = fixture_limits(100, &rule, 1);
     struct bucket_question ask = {.key = "foo", .key_len = 3, .tokens = 5};
     struct message before = {.kind = MESSAGE_ALLOW, .ask.bucket = ask}, after = before;
-    struct message reload = {.kind = MESSAGE_LIMITS, .ask.limits = {limits, WHEN_FULL_EVICT}};
+    struct message reload = {.kind = MESSAGE_LIMITS,
+                             .ask.limits = {.limits = limits, .when_full = WHEN_FULL_EVICT}};
     struct message *chain[] = {&before, &reload, &after};
     assert_int_equal(ask_brain(fixture.brain, chain, 3), 3);
     assert_int_equal(before.answer.bucket.result, BUCKET_ALLOWED);
@@ -1193,7 +1194,8 @@ static void a_reload_that_must_wait_gets_in_after_sweeping(void **state)
         .limit_name_len = 2,
     };
     struct message before = {.kind = MESSAGE_STATUS, .ask.bucket = ask}, after = before;
-    struct message reload = {.kind = MESSAGE_LIMITS, .ask.limits = {limits, WHEN_FULL_EVICT}};
+    struct message reload = {.kind = MESSAGE_LIMITS,
+                             .ask.limits = {.limits = limits, .when_full = WHEN_FULL_EVICT}};
     struct message *chain[] = {&before, &reload, &after};
     /* The reload waits in the brain, and what is asked behind it does not. */
     struct limits *limits_before = brain_limits(fixture.brain);

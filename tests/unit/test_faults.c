@@ -10,9 +10,9 @@
 
 #include <cmocka.h>
 
-static void tell_line(void *context, const char *line)
+static void tell_line(void *context, enum fault_kind kind, const char *place, const char *text)
 {
-    fprintf(context, "%s\n", line);
+    fprintf(context, "%s: %s%s\n", place, kind == FAULT_WARNING ? "warning: " : "", text);
 }
 
 /* That these faults are told in these lines; releases them. */
@@ -63,6 +63,49 @@ static void test_sort(void **state)
     faults_sort(&faults);
     check_told(&faults, "NAME: a\nNAME:2:1: b\nNAME:2:9: c\nNAME:2:10: d\nNAME:2:10: e\n"
                         "NAME:10:1: f\n");
+}
+
+/* A warning is no fault, but has its place among them. */
+static void test_warnings(void **state)
+{
+    (void)state;
+    struct faults faults = {0};
+    faults_warn(&faults, 3, 1, "never %s", "applies");
+    faults_warn(&faults, 1, 2, "b\n");
+    assert_int_equal(faults.count, 0);
+    assert_int_equal(faults.warnings, 2);
+    faults_add(&faults, 2, 1, "is wrong");
+    assert_int_equal(faults.count, 1);
+    assert_int_equal(faults.kept, 3);
+    faults_sort(&faults);
+    check_told(&faults, "NAME:1:2: warning: b\\x0a\nNAME:2:1: is wrong\n"
+                        "NAME:3:1: warning: never applies\n");
+    assert_int_equal(faults.warnings, 0);
+}
+
+/* Many of one kind take no room from the other. */
+static void test_more_warnings_than_are_kept(void **state)
+{
+    (void)state;
+    struct faults faults = {0};
+    for (size_t i = 1; i <= FAULTS_MAX + 2; i++)
+        faults_warn(&faults, i, 1, "w");
+    for (size_t i = 1; i <= FAULTS_MAX + 1; i++)
+        faults_add(&faults, 1000 + i, 1, "f");
+    assert_int_equal(faults.warnings, FAULTS_MAX + 2);
+    assert_int_equal(faults.count, FAULTS_MAX + 1);
+    assert_int_equal(faults.kept, 2 * FAULTS_MAX);
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    assert_non_null(out);
+    faults_tell(&faults, "NAME", tell_line, out);
+    assert_int_equal(fclose(out), 0);
+    assert_non_null(strstr(text, "NAME:100:1: warning: w\nNAME:1001:1: f\n"));
+    assert_string_equal(strstr(text, "NAME:1100:"), "NAME:1100:1: f\nNAME: 1 more fault not shown\n"
+                                                    "NAME: warning: 2 more warnings not shown\n");
+    free(text);
+    faults_release(&faults);
 }
 
 static void test_control_characters(void **state)
@@ -158,6 +201,7 @@ int main(void)
         cmocka_unit_test(test_sort),       cmocka_unit_test(test_control_characters),
         cmocka_unit_test(test_long),       cmocka_unit_test(test_more_than_are_kept),
         cmocka_unit_test(test_texts_lost), cmocka_unit_test(test_longest_name),
+        cmocka_unit_test(test_warnings),   cmocka_unit_test(test_more_warnings_than_are_kept),
     };
     return cmocka_run_group_tests_name("faults", tests, NULL, NULL);
 }

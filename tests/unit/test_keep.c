@@ -44,8 +44,11 @@ static struct moment moment_of(const struct machine *machine)
 
 static struct limits_question question_of(const struct machine *machine, struct limits *limits)
 {
-    return (struct limits_question){limits, WHEN_FULL_EVICT,
-                                    (int64_t)(machine->wall_ns / NS_PER_S)};
+    return (struct limits_question){
+        .limits = limits,
+        .when_full = WHEN_FULL_EVICT,
+        .date_s = (int64_t)(machine->wall_ns / NS_PER_S),
+    };
 }
 
 static void machine_init(struct machine *machine, struct limits *limits, uint32_t max_keys)

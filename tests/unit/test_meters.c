@@ -210,6 +210,29 @@ static void a_reload_keeps_the_counts_of_each_name_wherever_it_is_now(void **unu
     fixture_release(&fixture);
 }
 
+/* How many there are in the configuration in force: a reload that fails changes nothing. */
+static void warnings_are_those_of_the_configuration_in_force(void **unused)
+{
+    (void)unused;
+    struct fixture fixture;
+    struct message failed = {.kind = MESSAGE_RELOAD_FAILED}, next = {.kind = MESSAGE_LIMITS};
+    struct message *messages[] = {&failed}, *reloads[] = {&next};
+    fixture_init_one(&fixture, 100, 2, slow);
+    assert_int_equal(ask(&fixture)->daemon.counters.config_warnings, 0);
+    struct limits *limits = fixture_limits(100, &(const struct rule){"default", NULL, 2, slow}, 1);
+    next.ask.limits =
+        (struct limits_question){.limits = limits, .date_s = fixture.date_s, .warnings = 3};
+    ask_brain(fixture.brain, reloads, 1);
+    limits_release(limits);
+    assert_int_equal(next.answer.limits, LIMITS_IN_FORCE);
+    assert_int_equal(ask(&fixture)->daemon.counters.config_warnings, 3);
+    ask_brain(fixture.brain, messages, 1);
+    assert_int_equal(ask(&fixture)->daemon.counters.config_warnings, 3);
+    fixture_reload_one(&fixture, 100, 2, slow);
+    assert_int_equal(ask(&fixture)->daemon.counters.config_warnings, 0);
+    fixture_release(&fixture);
+}
+
 static void reloads_are_dated_and_those_that_failed_are_counted(void **unused)
 {
     (void)unused;
@@ -347,6 +370,7 @@ int main(void)
         cmocka_unit_test(a_trial_counts_what_it_would_have_denied),
         cmocka_unit_test(each_call_of_a_list_is_a_decision),
         cmocka_unit_test(a_reload_keeps_the_counts_of_each_name_wherever_it_is_now),
+        cmocka_unit_test(warnings_are_those_of_the_configuration_in_force),
         cmocka_unit_test(reloads_are_dated_and_those_that_failed_are_counted),
         cmocka_unit_test(a_late_tick_is_told_for_a_minute_and_two_at_most),
         cmocka_unit_test(a_peak_of_long_ago_is_not_told_though_nothing_came_since),

@@ -298,9 +298,12 @@ static void what_the_command_line_fixed_does_not_wait(void **state)
     config_release(&config);
 }
 
-static void take_line(void *context, const char *line)
+static void take_line(void *context, enum fault_kind kind, const char *place, const char *text)
 {
-    append(context, line);
+    (void)kind;
+    append(context, place);
+    append(context, ": ");
+    append(context, text);
     append(context, "\n");
 }
 

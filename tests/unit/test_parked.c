@@ -450,7 +450,7 @@ static void a_reload_is_answered_late(enum stage_decider who)
     assert_int_equal(caller_reply(&caller), REPLY_NONE);
     answer_reload(&stage, letter, RELOAD_IN_FORCE);
     assert_int_equal(caller_reply(&caller), 200);
-    assert_true(caller_is_told(&caller, "{\"status\":\"reloaded\",\"limits\":3}"));
+    assert_true(caller_is_told(&caller, "{\"status\":\"reloaded\",\"limits\":3,\"warnings\":[]}"));
 
     caller_send(&caller, reload_request);
     stage_settle(&stage);

@@ -786,9 +786,14 @@ static void a_reload_says_how_it_went(void **state)
 {
     (void)state;
     static char plain[] = "c", quoted[] = "a \"b\"";
-    static struct reload_fault faults[] = {{0, 0, quoted}, {3, 14, plain}};
+    static struct reload_note notes[] = {{0, 0, quoted}, {3, 14, plain}};
     struct reload_report report = {.limits = 7};
-    expect_reload(&report, 200, "{\"status\":\"reloaded\",\"limits\":7}\n");
+    expect_reload(&report, 200, "{\"status\":\"reloaded\",\"limits\":7,\"warnings\":[]}\n");
+    report.notes_found = report.notes_count = 2;
+    report.notes = notes;
+    expect_reload(&report, 200,
+                  "{\"status\":\"reloaded\",\"limits\":7,\"warnings\":[{\"line\":null,\"column\":"
+                  "null,\"text\":\"a \\\"b\\\"\"},{\"line\":3,\"column\":14,\"text\":\"c\"}]}\n");
     report.outcome = RELOAD_NO_FILE;
     expect_reload(&report, 409,
                   "there is nothing to reload: allowd was started without a "
@@ -798,11 +803,11 @@ static void a_reload_says_how_it_went(void **state)
     report.outcome = RELOAD_DRAINING;
     expect_reload(&report, 503, "draining: allowd is about to end");
     report = (struct reload_report){
-        .outcome = RELOAD_FAULTY, .faults_found = 1, .faults_count = 1, .faults = faults};
+        .outcome = RELOAD_FAULTY, .notes_found = 1, .notes_count = 1, .notes = notes};
     expect_reload(&report, 422,
                   "the configuration has 1 fault, so nothing was changed; correct them");
-    report.faults_found = 3;
-    report.faults_count = 2;
+    report.notes_found = 3;
+    report.notes_count = 2;
     expect_reload(
         &report, 422,
         "{\"type\":\"about:blank\",\"title\":\"Unprocessable Content\",\"status\":422,"

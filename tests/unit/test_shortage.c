@@ -80,7 +80,8 @@ static void a_brain_without_memory_is_none(void **state)
 {
     (void)state;
     struct limits *limits = three(10);
-    const struct limits_question question = {limits, WHEN_FULL_EVICT, FIXTURE_START_DATE_S};
+    const struct limits_question question = {
+        .limits = limits, .when_full = WHEN_FULL_EVICT, .date_s = FIXTURE_START_DATE_S};
     unsigned shortages = 0;
     for (bool failed = true; failed; shortages += failed) {
         failing_at(FAILING_ALLOCATION, shortages + 1);
@@ -104,7 +105,7 @@ static enum limits_result put_into_force(struct fixture *fixture, struct limits 
 {
     struct message message = {
         .kind = MESSAGE_LIMITS,
-        .ask.limits = {limits, WHEN_FULL_DENY, fixture->date_s},
+        .ask.limits = {.limits = limits, .when_full = WHEN_FULL_DENY, .date_s = fixture->date_s},
     };
     struct message *messages[] = {&message};
     assert_int_equal(ask_brain(fixture->brain, messages, 1), 1);
@@ -181,7 +182,8 @@ static void a_new_store_without_memory_can_be_begun_again(void **state)
     struct stored stored;
     stored_init(&stored);
     struct limits *limits = three(10);
-    const struct limits_question question = {limits, WHEN_FULL_EVICT, FIXTURE_START_DATE_S};
+    const struct limits_question question = {
+        .limits = limits, .when_full = WHEN_FULL_EVICT, .date_s = FIXTURE_START_DATE_S};
     failing_at(FAILING_MMAP, 1);
     assert_null(brain_new_stored(&question, &stored.store, &moment));
     assert_true(failing_end());
@@ -206,7 +208,8 @@ static void a_new_store_without_memory_can_be_begun_again(void **state)
 static enum brain_restored restore(struct stored *stored, struct limits *limits)
 {
     const char *why = NULL;
-    const struct limits_question question = {limits, WHEN_FULL_EVICT, FIXTURE_START_DATE_S};
+    const struct limits_question question = {
+        .limits = limits, .when_full = WHEN_FULL_EVICT, .date_s = FIXTURE_START_DATE_S};
     assert_int_equal(store_find(&stored->store, stored->memory, stored->bytes, &why), STORE_FOUND);
     return brain_restore(&stored->fixture.brain, &question, &stored->store, &moment, &why);
 }
@@ -215,7 +218,8 @@ static void begin_stored(struct stored *stored)
 {
     stored_init(stored);
     struct limits *limits = three(10);
-    const struct limits_question question = {limits, WHEN_FULL_EVICT, FIXTURE_START_DATE_S};
+    const struct limits_question question = {
+        .limits = limits, .when_full = WHEN_FULL_EVICT, .date_s = FIXTURE_START_DATE_S};
     stored->fixture.brain = brain_new_stored(&question, &stored->store, &moment);
     assert_non_null(stored->fixture.brain);
     limits_release(limits);

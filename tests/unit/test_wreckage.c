@@ -291,7 +291,8 @@ static void a_list_of_keys_is_of_what_is_sure(void **state)
     const struct rule rule = {LIMIT_DEFAULT_NAME, NULL, 10, one_per_second};
     struct fixture fixture = {.now_ns = FIXTURE_START_NS, .date_s = FIXTURE_START_DATE_S};
     struct limits *limits = fixture_limits(100, &rule, 1);
-    const struct limits_question question = {limits, WHEN_FULL_EVICT, FIXTURE_START_DATE_S};
+    const struct limits_question question = {
+        .limits = limits, .when_full = WHEN_FULL_EVICT, .date_s = FIXTURE_START_DATE_S};
     struct store store;
     size_t bytes = store_bytes(MAX_KEYS);
     void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,

@@ -5,21 +5,32 @@
 
 #include <string.h>
 
-enum { FAULT_TEXT_MAX = 4096 };
+enum { NOTE_TEXT_MAX = 4096 };
 
-static void write_fault(struct text *body, const struct reload_fault *fault)
+static void write_note(struct text *body, const struct reload_note *note)
 {
     text_literal(body, "{\"line\":");
-    if (fault->line == 0) {
+    if (note->line == 0) {
         text_literal(body, "null,\"column\":null");
     } else {
-        text_number(body, fault->line);
+        text_number(body, note->line);
         text_literal(body, ",\"column\":");
-        text_number(body, fault->column);
+        text_number(body, note->column);
     }
     text_literal(body, ",\"text\":");
-    text_json(body, fault->text, strnlen(fault->text, FAULT_TEXT_MAX));
+    text_json(body, note->text, strnlen(note->text, NOTE_TEXT_MAX));
     text_literal(body, "}");
+}
+
+static void write_notes(struct text *body, const struct reload_report *report)
+{
+    text_literal(body, "[");
+    for (size_t i = 0; i < report->notes_count; i++) {
+        if (i > 0)
+            text_literal(body, ",");
+        write_note(body, &report->notes[i]);
+    }
+    text_literal(body, "]}\n");
 }
 
 static void reply_faulty(struct reply *reply, const struct reload_report *report)
@@ -28,31 +39,44 @@ static void reply_faulty(struct reply *reply, const struct reload_report *report
     text_literal(&body, "{\"type\":\"about:blank\",\"title\":\"");
     text_string(&body, status_phrase(422));
     text_literal(&body, "\",\"status\":422,\"detail\":\"the configuration has ");
-    text_number(&body, report->faults_found);
-    text_string(&body, report->faults_found == 1 ? " fault" : " faults");
-    text_literal(&body, ", so nothing was changed; correct them and reload again\",\"faults\":[");
-    for (size_t i = 0; i < report->faults_count; i++) {
-        if (i > 0)
-            text_literal(&body, ",");
-        write_fault(&body, &report->faults[i]);
-    }
-    text_literal(&body, "]}\n");
+    text_number(&body, report->notes_found);
+    text_string(&body, report->notes_found == 1 ? " fault" : " faults");
+    text_literal(&body, ", so nothing was changed; correct them and reload again\",\"faults\":");
+    write_notes(&body, report);
     reply_take_body(reply, 422, reply_type_problem, &body, 422,
                     "the configuration is faulty, so nothing was changed; there is no memory to "
                     "list the faults, run allowd -t to see them");
 }
 
+static void write_in_force(struct text *body, const struct reload_report *report)
+{
+    text_literal(body, "{\"status\":\"reloaded\",\"limits\":");
+    text_number(body, report->limits);
+}
+
+/* If there is no memory to list the warnings, it is still true that the configuration is in force:
+ * then they are not said. */
+static void reply_in_force(struct reply *reply, const struct reload_report *report)
+{
+    struct text body = text_begin_growing();
+    write_in_force(&body, report);
+    text_literal(&body, ",\"warnings\":");
+    write_notes(&body, report);
+    reply_begin(reply, 200, reply_type_json);
+    reply->large_body = text_take(&body, &reply->body_len);
+    if (reply->large_body != NULL)
+        return;
+    body = reply_begin_body(reply);
+    write_in_force(&body, report);
+    text_literal(&body, "}\n");
+    reply_end_body(reply, &body);
+}
+
 static void reply_report(struct reply *reply, const struct reload_report *report)
 {
-    struct text body;
     switch (report->outcome) {
     case RELOAD_IN_FORCE:
-        reply_begin(reply, 200, reply_type_json);
-        body = reply_begin_body(reply);
-        text_literal(&body, "{\"status\":\"reloaded\",\"limits\":");
-        text_number(&body, report->limits);
-        text_literal(&body, "}\n");
-        reply_end_body(reply, &body);
+        reply_in_force(reply, report);
         return;
     case RELOAD_FAULTY:
         reply_faulty(reply, report);
