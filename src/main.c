@@ -3,7 +3,7 @@
  */
 #include "config/config.h"
 #include "daemon/server.h"
-#include "http/batch.h"
+#include "http/json_memory.h"
 #include "log/log.h"
 
 #include <fcntl.h>
@@ -150,7 +150,7 @@ int main(int argc, char **argv)
 
     fill_standard_descriptors();
     log_init();
-    batch_json_set_up();
+    json_memory_set_up();
     if (!parse_options(argc, argv, &options, &status))
         return (int)status;
     bool is_loaded = config_load(options.config_path, &config, &faults);

@@ -37,7 +37,7 @@ ROOMS = {
     "http/wire": r'"(base|log|limits|brain|actor|ask|http)/|<',
     "config": r'"(base|limits|ask|config)/|"(brain/(message|sampler)|log/settings|table/table)\.h"|<',
     "daemon": r'"(base|log|limits|table|keep|brain|actor|ask|http|config|daemon)/|<',
-    "": r'"(base|log|config|daemon)/|"http/batch\.h"|<',
+    "": r'"(base|log|config|daemon)/|"http/json_memory\.h"|<',
 }
 
 # Rooms of peers: each file is one of many alike, and the table lists them.
@@ -48,7 +48,7 @@ LIBRARIES = {
     r"microhttpd\.h": r"http/wire/.*",
     r"cyaml/": r"config/.*",
     r"yaml\.h": r"config/.*",
-    r"jansson\.h": r"http/batch\.c",
+    r"jansson\.h": r"http/(batch|body_parts|json_memory)\.c",
     r"sodium/crypto_shorthash": r"table/entry\.c",
     r"sodium/crypto_hash_sha256": r"ask/key_maker\.h|base/secret\.h",
     r"sodium": r"table/entry\.c|daemon/keeper\.c|ask/key_maker\.h|base/secret\.[ch]",

@@ -77,10 +77,22 @@ const struct check_terms *check_terms(const struct check *check)
     return &check->terms;
 }
 
-bool check_key_is_private(const struct check *check)
+/* Whether any part of the key is of one of these kinds, a bit for each. */
+static bool has_part(const struct check *check, unsigned kinds)
 {
     for (uint32_t i = 0; i < check->template.count; i++)
-        if (check->template.parts[i].kind == PART_HEADER)
+        if ((kinds >> check->template.parts[i].kind & 1) != 0)
             return true;
     return false;
+}
+
+bool check_key_is_private(const struct check *check)
+{
+    return has_part(check,
+                    1u << PART_HEADER | 1u << PART_QUERY | 1u << PART_FORM | 1u << PART_JSON);
+}
+
+bool check_reads_body(const struct check *check)
+{
+    return has_part(check, 1u << PART_FORM | 1u << PART_JSON);
 }

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "base/form.h"
 #include "limits/key.h"
 #include "limits/limits.h"
 
@@ -52,10 +53,16 @@ void check_free(struct check *check); /* NULL is fine */
 /* The terms as they were given, borrowed for as long as the check lives. */
 const struct check_terms *check_terms(const struct check *check);
 
-/* Whether keys of this check may be secret: they hold the value of a header field. */
+/* Whether keys of this check may be secret: they hold a value that a client has sent, of a header
+ * field, a query or a body. */
 bool check_key_is_private(const struct check *check);
 
-/* What check_key asks of a request. Strings are borrowed while it runs. */
+/* Whether keys of this check hold parts of the body, so that they can be made only once that is
+ * whole. */
+bool check_reads_body(const struct check *check);
+
+/* What check_key asks of a request. Strings are borrowed while it runs; those but form and json hold
+ * until the request has been replied to. */
 struct check_request {
     const char *method;
     /* what the raw target has behind /check/NAME, without the query: empty, or begins with '/' */
@@ -64,7 +71,18 @@ struct check_request {
     /* The value and length of the field of this name (in any case): index 0 is the first one.
      * NULL: there are no more. */
     const char *(*field)(void *context, const char *name, unsigned index, size_t *len);
+    /* Calls `take` with each parameter of the target's query, still escaped. */
+    void (*parameters)(void *context, void (*take)(void *taker, const struct form_pair *parameter),
+                       void *taker);
     void *context;
+    /* The body, if it is a form, as it came; else NULL. */
+    const char *form;
+    size_t form_len;
+    /* The text of a member of the object that the body is in JSON, and its length; the text holds
+     * until the next call. NULL: there is no such member, or it is neither a string nor a whole
+     * number nor a boolean. */
+    const char *(*json)(void *json_context, const char *name, size_t *len);
+    void *json_context; /* NULL: the body is no object in JSON, and `json` is not called */
 };
 
 /* Makes the key that a request counts for, NUL-terminated: what the template makes of it, or the

@@ -3,6 +3,7 @@
 #include "ask/key_maker.h"
 #include "ask/method.h"
 #include "base/form.h"
+#include "base/text.h"
 
 #include <string.h>
 
@@ -14,21 +15,122 @@ struct making {
     struct key_maker key;
 };
 
-/* Each function below adds one part to the key. false: the part is missing. */
+/* Each function below adds one part to the key. false: the part is missing, and nothing was
+ * added. */
+
+static bool has_header(const struct making *making, const char *name)
+{
+    struct piece value;
+    for (unsigned i = 0; (value = forwarded_field(making->request, name, i)).bytes != NULL; i++)
+        if (value.len > 0)
+            return true;
+    return false;
+}
 
 /* Several fields of that name count as one list (RFC 9110, 5.3). */
 static bool add_header(struct making *making, const char *name)
 {
-    bool is_empty = true;
+    if (!has_header(making, name))
+        return false;
     struct piece value = forwarded_field(making->request, name, 0);
     for (unsigned i = 1; value.bytes != NULL; i++) {
         if (i > 1)
             key_maker_add(&making->key, ", ", 2);
         key_maker_add(&making->key, value.bytes, value.len);
-        is_empty = is_empty && value.len == 0;
         value = forwarded_field(making->request, name, i);
     }
-    return !is_empty;
+    return true;
+}
+
+/* Whether an escaped name of a form is this one. */
+static bool is_name(const struct form_pair *pair, const char *name)
+{
+    char decoded[CHECK_TEMPLATE_MAX + 1];
+    size_t len = 0;
+    return form_decode(pair->name, pair->name_len, true, decoded, CHECK_TEMPLATE_MAX, &len) ==
+               FORM_OK &&
+           text_is(decoded, len, name);
+}
+
+/* Adds a text with its escapes decoded. A '%' that begins no escape stays as it is. */
+static void add_decoded(struct making *making, struct piece text, bool plus_is_space)
+{
+    for (size_t i = 0; i < text.len;) {
+        enum { ESCAPE_LEN = 3 };
+        char byte[2] = {text.bytes[i] == '+' && plus_is_space ? ' ' : text.bytes[i]};
+        size_t byte_len = 1;
+        bool is_escape =
+            byte[0] == '%' && text.len - i >= ESCAPE_LEN &&
+            form_decode(text.bytes + i, ESCAPE_LEN, false, byte, 1, &byte_len) == FORM_OK;
+        key_maker_add(&making->key, byte, byte_len);
+        i += is_escape ? ESCAPE_LEN : 1;
+    }
+}
+
+/* Looking for a parameter. */
+struct parameter_search {
+    const char *name;
+    unsigned count;
+    struct piece value; /* of the last one of that name */
+};
+
+static void take_parameter(void *context, const struct form_pair *pair)
+{
+    struct parameter_search *search = context;
+    if (!is_name(pair, search->name))
+        return;
+    search->value = (struct piece){pair->value, pair->value_len};
+    search->count++;
+}
+
+/* Adds the parameter that was found. One that is there twice is missing: whoever asks may have put
+ * its own beside one that its client wrote, and nobody can tell which. */
+static bool add_found(struct making *making, const struct parameter_search *search)
+{
+    if (search->count != 1 || search->value.len == 0)
+        return false;
+    add_decoded(making, search->value, true);
+    return true;
+}
+
+static bool add_parameter(struct making *making, struct piece form, const char *name)
+{
+    struct parameter_search search = {.name = name};
+    struct form_pair pair;
+    while (form_next(&form.bytes, &form.len, &pair))
+        take_parameter(&search, &pair);
+    return add_found(making, &search);
+}
+
+static bool add_query(struct making *making, const char *name)
+{
+    const struct check_request *request = making->request;
+    struct piece query = forwarded_query(request, making->is_trusted);
+    struct parameter_search search = {.name = name};
+    if (query.bytes != NULL)
+        return add_parameter(making, query, name);
+    request->parameters(request->context, take_parameter, &search);
+    return add_found(making, &search);
+}
+
+static bool add_form(struct making *making, const char *name)
+{
+    const struct check_request *request = making->request;
+    return request->form != NULL &&
+           add_parameter(making, (struct piece){request->form, request->form_len}, name);
+}
+
+static bool add_json(struct making *making, const char *name)
+{
+    const struct check_request *request = making->request;
+    if (request->json_context == NULL)
+        return false;
+    size_t len = 0;
+    const char *value = request->json(request->json_context, name, &len);
+    if (value == NULL || len == 0)
+        return false;
+    key_maker_add(&making->key, value, len);
+    return true;
 }
 
 static bool add_client_ip(struct making *making, unsigned bits)
@@ -86,20 +188,9 @@ static bool add_method(struct making *making)
     return true;
 }
 
-/* Adds the path with escapes decoded. A '%' that begins no escape stays as it is. */
 static bool add_path(struct making *making)
 {
-    struct piece path = forwarded_path(making->request, making->is_trusted);
-    for (size_t i = 0; i < path.len;) {
-        enum { ESCAPE_LEN = 3 };
-        char byte[2] = {path.bytes[i]};
-        size_t byte_len = 1;
-        bool is_escape =
-            byte[0] == '%' && path.len - i >= ESCAPE_LEN &&
-            form_decode(path.bytes + i, ESCAPE_LEN, false, byte, 1, &byte_len) == FORM_OK;
-        key_maker_add(&making->key, byte, byte_len);
-        i += is_escape ? ESCAPE_LEN : 1;
-    }
+    add_decoded(making, forwarded_path(making->request, making->is_trusted), false);
     return true;
 }
 
@@ -112,6 +203,12 @@ static bool add_part(struct making *making, const struct part *part)
         return true;
     case PART_HEADER:
         return add_header(making, text);
+    case PART_QUERY:
+        return add_query(making, text);
+    case PART_FORM:
+        return add_form(making, text);
+    case PART_JSON:
+        return add_json(making, text);
     case PART_CLIENT_IP:
         return add_client_ip(making, part->bits);
     case PART_HOST:
@@ -133,9 +230,14 @@ bool check_key(const struct check *check, const struct check_request *request,
         .is_trusted = trusted_has_peer(&check->trusted, request->peer),
     };
     key_maker_begin(&making.key, key);
-    for (uint32_t i = 0; i < check->template.count; i++)
-        if (!add_part(&making, &check->template.parts[i]))
+    bool is_there = true;
+    for (uint32_t i = 0; i < check->template.count; i++) {
+        const struct part *part = &check->template.parts[i];
+        if (!part->falls_back && !is_there)
             return false;
-    *key_len = key_maker_end(&making.key);
-    return true;
+        if (!part->falls_back || !is_there)
+            is_there = add_part(&making, part);
+    }
+    *key_len = is_there ? key_maker_end(&making.key) : 0;
+    return is_there;
 }

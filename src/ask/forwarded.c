@@ -79,12 +79,11 @@ struct piece forwarded_host(const struct check_request *request, bool is_trusted
     return host.bytes == NULL ? nothing : without_port(host);
 }
 
+/* The target that a proxy tells, or nothing. */
 static struct piece find_target(const struct check_request *request, bool is_trusted)
 {
     struct piece target = find(request, is_trusted, "X-Forwarded-Uri");
-    if (target.bytes == NULL)
-        target = find(request, is_trusted, "X-Original-URI");
-    return target.bytes != NULL ? target : of_string(request->suffix);
+    return target.bytes != NULL ? target : find(request, is_trusted, "X-Original-URI");
 }
 
 static struct piece without_query(struct piece target)
@@ -107,6 +106,22 @@ static struct piece without_authority(struct piece target)
 
 struct piece forwarded_path(const struct check_request *request, bool is_trusted)
 {
-    struct piece path = without_authority(without_query(find_target(request, is_trusted)));
+    struct piece target = find_target(request, is_trusted);
+    if (target.bytes == NULL)
+        target = of_string(request->suffix);
+    struct piece path = without_authority(without_query(target));
     return path.len > 0 ? path : of_string("/");
+}
+
+struct piece forwarded_query(const struct check_request *request, bool is_trusted)
+{
+    struct piece target = find_target(request, is_trusted);
+    if (target.bytes == NULL)
+        return nothing;
+    const char *end = target.bytes + target.len;
+    const char *fragment = memchr(target.bytes, '#', target.len);
+    if (fragment != NULL)
+        end = fragment;
+    const char *mark = memchr(target.bytes, '?', (size_t)(end - target.bytes));
+    return between(mark == NULL ? end : mark + 1, end);
 }

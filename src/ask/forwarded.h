@@ -35,3 +35,7 @@ struct piece forwarded_host(const struct check_request *request, bool is_trusted
 
 /* Without scheme, authority, query and fragment; escapes are left as they are; "/" if empty. */
 struct piece forwarded_path(const struct check_request *request, bool is_trusted);
+
+/* What follows the '?' of the target that a trusted proxy tells, without a fragment; it may be empty.
+ * Nothing: no such proxy tells a target. */
+struct piece forwarded_query(const struct check_request *request, bool is_trusted);

@@ -2,6 +2,7 @@
 
 #include "base/ip.h"
 #include "base/quantity.h"
+#include "base/text.h"
 #include "base/token.h"
 
 #include <assert.h>
@@ -10,8 +11,8 @@
 #include <string.h>
 
 #define PARTS                                                                                      \
-    "{header:NAME}, {client_ip}, {client_ip/BITS} with 1 to 128 bits, {host}, {method} and {path}"
-#define HEADER_PREFIX "header:"
+    "{header:NAME}, {query:NAME}, {form:NAME}, {json:NAME}, {client_ip}, {client_ip/BITS} with 1 " \
+    "to 128 bits, {host}, {method} and {path}, and several with | between them"
 #define BITS_PREFIX "client_ip/"
 
 /* Reading one template. */
@@ -85,8 +86,20 @@ static bool begins_with(const char *text, size_t len, const char *prefix)
     return len >= strlen(prefix) && memcmp(text, prefix, strlen(prefix)) == 0;
 }
 
-/* Reads what stands between two braces. */
-static bool read_part(struct reader *reader, const char *text, size_t len)
+static bool is_header_name(const char *name, size_t len)
+{
+    return token_is_valid(name, len);
+}
+
+/* Names in queries, forms and JSON may hold whatever a template can. */
+static bool is_any_name(const char *name, size_t len)
+{
+    (void)name;
+    return len > 0;
+}
+
+/* Reads a part that is a word, such as "host". */
+static bool read_plain(const char *text, size_t len, struct part *part)
 {
     static const struct {
         const char *name;
@@ -98,24 +111,67 @@ static bool read_part(struct reader *reader, const char *text, size_t len)
         {"path", {.kind = PART_PATH}},
     };
     for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++)
-        if (strlen(plain[i].name) == len && memcmp(plain[i].name, text, len) == 0)
-            return add_part(reader, plain[i].part, "", 0);
+        if (text_is(text, len, plain[i].name))
+            return *part = plain[i].part, true;
+    uint64_t bits;
+    size_t prefix_len = strlen(BITS_PREFIX);
+    if (!begins_with(text, len, BITS_PREFIX) ||
+        quantity_parse_number(text + prefix_len, len - prefix_len, 1, IP_BITS_MAX, &bits) !=
+            QUANTITY_OK)
+        return false;
+    *part = (struct part){.kind = PART_CLIENT_IP, .bits = (unsigned)bits};
+    return true;
+}
 
-    if (begins_with(text, len, HEADER_PREFIX)) {
-        const char *name = text + strlen(HEADER_PREFIX);
-        size_t name_len = len - strlen(HEADER_PREFIX);
-        if (token_is_valid(name, name_len))
-            return add_part(reader, (struct part){.kind = PART_HEADER}, name, name_len);
+/* Reads a part that has a name of its own, such as "header:NAME". *name_at: where that begins. */
+static bool read_named(const char *text, size_t len, struct part *part, size_t *name_at)
+{
+    static const struct {
+        const char *prefix;
+        enum part_kind kind;
+        bool (*name_is_valid)(const char *name, size_t len);
+    } named[] = {
+        {"header:", PART_HEADER, is_header_name},
+        {"query:", PART_QUERY, is_any_name},
+        {"form:", PART_FORM, is_any_name},
+        {"json:", PART_JSON, is_any_name},
+    };
+    for (size_t i = 0; i < sizeof named / sizeof named[0]; i++) {
+        size_t prefix_len = strlen(named[i].prefix);
+        if (!begins_with(text, len, named[i].prefix) ||
+            !named[i].name_is_valid(text + prefix_len, len - prefix_len))
+            continue;
+        *part = (struct part){.kind = named[i].kind};
+        *name_at = prefix_len;
+        return true;
     }
-    if (begins_with(text, len, BITS_PREFIX)) {
-        uint64_t bits;
-        if (quantity_parse_number(text + strlen(BITS_PREFIX), len - strlen(BITS_PREFIX), 1,
-                                  IP_BITS_MAX, &bits) == QUANTITY_OK)
-            return add_part(reader, (struct part){.kind = PART_CLIENT_IP, .bits = (unsigned)bits},
-                            "", 0);
+    return false;
+}
+
+/* Reads one part: what stands between braces, or between those and a '|'. */
+static bool read_part(struct reader *reader, const char *text, size_t len, bool falls_back)
+{
+    struct part part;
+    size_t name_at = len;
+    if (!read_plain(text, len, &part) && !read_named(text, len, &part, &name_at))
+        return refuse(reader, "\"{%.*s}\" is no part of a request; there are " PARTS,
+                      shown_len(text, len), text);
+    part.falls_back = falls_back;
+    return add_part(reader, part, text + name_at, len - name_at);
+}
+
+/* Reads what stands between two braces. */
+static bool read_parts(struct reader *reader, const char *text, size_t len)
+{
+    const char *end = text + len;
+    for (bool falls_back = false;; falls_back = true) {
+        const char *bar = memchr(text, '|', (size_t)(end - text));
+        if (!read_part(reader, text, (size_t)((bar != NULL ? bar : end) - text), falls_back))
+            return false;
+        if (bar == NULL)
+            return true;
+        text = bar + 1;
     }
-    return refuse(reader, "\"{%.*s}\" is no part of a request; there are " PARTS,
-                  shown_len(text, len), text);
 }
 
 static bool is_doubled_brace(const char *at)
@@ -149,7 +205,7 @@ static bool read_braces(struct reader *reader, const char **at)
         return refuse(reader, "a '}' closes nothing; write }} for the character itself");
     if ((*at)[1 + len] != '}')
         return refuse(reader, "a '{' is never closed; write {{ for the character itself");
-    if (!read_part(reader, *at + 1, len))
+    if (!read_parts(reader, *at + 1, len))
         return false;
     *at += 1 + len + 1;
     return true;

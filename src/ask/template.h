@@ -2,7 +2,9 @@
  * Templates: how the key of a check is put together, as the configuration writes it.
  *
  * A template is literal text, in which "{{" and "}}" stand for braces, and parts of a request
- * in braces: {header:NAME}, {client_ip}, {client_ip/BITS}, {host}, {method}, {path}.
+ * in braces: {header:NAME}, {query:NAME}, {form:NAME}, {json:NAME}, {client_ip}, {client_ip/BITS},
+ * {host}, {method}, {path}. Braces may hold several parts with '|' between them, such as
+ * {header:X-Api-Key|client_ip}: the first that is in the request counts.
  *
  * A template holds its strings in itself, and can be copied. Any thread. Never blocks. Errors:
  * template_parse says what is wrong.
@@ -17,6 +19,9 @@
 enum part_kind {
     PART_LITERAL,
     PART_HEADER,
+    PART_QUERY,
+    PART_FORM,
+    PART_JSON,
     PART_CLIENT_IP,
     PART_HOST,
     PART_METHOD,
@@ -25,9 +30,9 @@ enum part_kind {
 
 struct part {
     enum part_kind kind;
-    unsigned bits; /* of PART_CLIENT_IP: how many leading bits are kept */
-    uint32_t start,
-        len; /* of a literal or a header's name, in the template's text; a NUL follows */
+    bool falls_back;     /* it counts only if the part before it is missing */
+    unsigned bits;       /* of PART_CLIENT_IP: how many leading bits are kept */
+    uint32_t start, len; /* of a literal or a name, in the template's text; a NUL follows */
 };
 
 struct template

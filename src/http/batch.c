@@ -1,7 +1,7 @@
 #include "http/batch.h"
 
-#include "base/arena.h"
 #include "http/fault_text.h"
+#include "http/json_memory.h"
 
 #include <assert.h>
 #include <jansson.h>
@@ -11,65 +11,6 @@
 #include <string.h>
 
 #define EXAMPLE "{\"requests\":[{\"key\":\"user:1\"}]}"
-
-/* ---- jansson's memory ---- */
-
-/* jansson takes 1 MiB for the largest batch there can be, and four times the length of a string,
- * which may be as long as the body. JSON that wants more than this is no batch. */
-#define ARENA_MAX_BYTES ((size_t)8 * BATCH_JSON_BODY_MAX)
-
-/* A typical batch takes 13 times its length. */
-#define ARENA_FIRST_BYTES(len) (14 * (len) + 4096)
-
-/* The memory of the parse that runs on this thread, if one does, and whether that was refused
- * any: jansson does not always tell. */
-static _Thread_local struct arena arena;
-static _Thread_local bool is_parsing, was_refused;
-static bool is_set_up;
-
-bool (*batch_json_has_no_memory)(void);
-
-static bool has_no_memory(void)
-{
-    return batch_json_has_no_memory != NULL && batch_json_has_no_memory();
-}
-
-static void *take(size_t size)
-{
-    if (!is_parsing)
-        return malloc(size);
-    void *piece = has_no_memory() ? NULL : arena_take(&arena, size);
-    was_refused |= piece == NULL;
-    return piece;
-}
-
-/* During a parse nothing is freed: the arena gives all back at its end. */
-static void give_back(void *piece)
-{
-    if (!is_parsing)
-        free(piece);
-}
-
-void batch_json_set_up(void)
-{
-    json_set_alloc_funcs(take, give_back);
-    json_object_seed(0);
-    is_set_up = true;
-}
-
-static void begin_parse(size_t len)
-{
-    assert(is_set_up && !is_parsing);
-    arena_init(&arena, ARENA_FIRST_BYTES(len), ARENA_MAX_BYTES);
-    was_refused = false;
-    is_parsing = true;
-}
-
-static void end_parse(void)
-{
-    is_parsing = false;
-    arena_release(&arena);
-}
 
 /* ---- faults ---- */
 
@@ -249,7 +190,7 @@ static void rebase(const char **string, const char *from, char *to)
 static void give_back_rest(struct batch_json *batch, size_t used)
 {
     char *from = batch->memory;
-    char *to = used < batch->size / 2 && !has_no_memory() ? malloc(used) : NULL;
+    char *to = used < batch->size / 2 && !json_memory_is_out() ? malloc(used) : NULL;
     if (to == NULL)
         return;
     memcpy(to, from, used);
@@ -276,7 +217,7 @@ static enum batch_json_result read_batch(json_t *root, size_t len, struct batch_
     /* A string is never longer than its JSON, and its NUL fits into the room of the quotes. */
     made.count = (uint32_t)json_array_size(requests);
     made.size = made.count * sizeof made.calls[0] + len;
-    made.calls = has_no_memory() ? NULL : malloc(made.size);
+    made.calls = json_memory_is_out() ? NULL : malloc(made.size);
     made.memory = made.calls;
     if (made.calls == NULL)
         return BATCH_JSON_NO_MEMORY;
@@ -309,9 +250,9 @@ static enum batch_json_result tell_error(const json_error_t *error, char *detail
 {
     struct fault fault = {detail, -1};
     enum json_error_code code = json_error_code(error);
-    if (was_refused && !arena.is_spent)
+    if (json_memory_was_short() && !json_memory_was_spent())
         return BATCH_JSON_NO_MEMORY;
-    if (was_refused)
+    if (json_memory_was_spent())
         refuse(&fault, "the JSON holds more values than %d requests need; give 1 to %d requests",
                LIST_MAX, LIST_MAX);
     else if (code == json_error_null_character || code == json_error_null_byte_in_key)
@@ -340,11 +281,11 @@ enum batch_json_result batch_json_parse(const char *bytes, size_t len, struct ba
     if (!begins_object(bytes, len))
         return BATCH_JSON_NO_BATCH;
     json_error_t error;
-    begin_parse(len);
+    json_memory_begin(len);
     json_t *root = json_loadb(bytes, len, JSON_REJECT_DUPLICATES, &error);
     enum batch_json_result result =
         root == NULL ? tell_error(&error, detail) : read_batch(root, len, batch, detail);
-    end_parse(); /* root and all that hangs from it are gone */
+    json_memory_end(); /* root and all that hangs from it are gone */
     return result;
 }
 

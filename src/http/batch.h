@@ -3,7 +3,7 @@
  *
  *   {"requests":[{"key":"user:1","limit":"api","tokens":2}, ...],"mode":"each"}
  *
- * The only user of jansson. Strict: it is a fault, told with its place, if a member is unknown or
+ * Strict: it is a fault, told with its place, if a member is unknown or
  * there twice, if a type is wrong, if anything follows the end, or if a text is not UTF-8.
  *
  * A batch owns what its calls point to. Any thread. Never blocks. Errors: enum batch_json_result.
@@ -18,12 +18,6 @@
 #include <stdint.h>
 
 #define BATCH_JSON_BODY_MAX (1u << 20) /* bytes */
-
-/* Call it once, before a batch is parsed and while there is one thread only: it sets jansson's
- * allocator and seed, which hold for the whole process. While a thread parses a batch, jansson
- * gets its memory there from an arena that ends with the parse, so nothing that jansson makes may
- * outlive the parse. Any other use of jansson gets malloc(3) and free(3). */
-void batch_json_set_up(void);
 
 struct batch_json {
     struct bucket_call *calls;
@@ -46,6 +40,3 @@ enum batch_json_result batch_json_parse(const char *bytes, size_t len, struct ba
                                         char detail[REPLY_DETAIL_MAX]);
 
 void batch_json_release(struct batch_json *batch);
-
-/* For tests: if not NULL, it is called before each allocation, which fails if it returns true. */
-extern bool (*batch_json_has_no_memory)(void);

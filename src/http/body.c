@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #define JSON_TYPE "application/json"
+#define JSON_SUFFIX "+json"
 
 static bool is_type(const char *content_type, const char *type)
 {
@@ -16,6 +17,20 @@ static bool is_type(const char *content_type, const char *type)
     if (content_type == NULL || strncasecmp(content_type, type, len) != 0)
         return false;
     return content_type[len] == '\0' || strchr("; \t", content_type[len]) != NULL;
+}
+
+bool body_is_form(const char *content_type)
+{
+    return is_type(content_type, BODY_FORM_TYPE);
+}
+
+bool body_is_json(const char *content_type)
+{
+    if (content_type == NULL || is_type(content_type, JSON_TYPE))
+        return content_type != NULL;
+    size_t len = strcspn(content_type, "; \t"), suffix_len = strlen(JSON_SUFFIX);
+    return len > suffix_len &&
+           strncasecmp(content_type + len - suffix_len, JSON_SUFFIX, suffix_len) == 0;
 }
 
 bool body_may_be_list(const struct request *request, const char *content_type)
@@ -62,10 +77,26 @@ void body_drop(struct request *request)
     request->long_body_room = 0;
 }
 
+/* Of a body that a check reads, the beginning is no use without the rest. */
+static void add_body_of_another(struct request *request, const char *bytes, size_t len)
+{
+    if (!request->keeps_body)
+        return;
+    if (len > REQUEST_BODY_MAX - request->body_len) {
+        request->keeps_body = false;
+        request->body_len = 0;
+        return;
+    }
+    memcpy(request->body + request->body_len, bytes, len);
+    request->body_len += len;
+}
+
 void request_add_body(struct request *request, const char *bytes, size_t len)
 {
-    if (has_body_of_another(request))
+    if (has_body_of_another(request)) {
+        add_body_of_another(request, bytes, len);
         return;
+    }
     bool is_long = request->long_body != NULL;
     assert(len <= (is_long ? request->long_body_room : REQUEST_BODY_MAX) - request->body_len);
     memcpy((is_long ? request->long_body : request->body) + request->body_len, bytes, len);
@@ -74,9 +105,9 @@ void request_add_body(struct request *request, const char *bytes, size_t len)
 
 void body_parse_form(struct request *request, const char *content_type)
 {
-    if (request->method != METHOD_POST || request->body_len == 0)
+    if (request->method != METHOD_POST || request->body_len == 0 || has_body_of_another(request))
         return;
-    if (is_type(content_type, BODY_FORM_TYPE))
+    if (body_is_form(content_type))
         parameters_parse(request, request->body, request->body_len);
     else
         request_refuse(request, 415,

@@ -11,6 +11,11 @@
 
 #define BODY_FORM_TYPE "application/x-www-form-urlencoded"
 
+/* Whether a body of this Content-Type (NULL: there is none) is a form, or JSON: application/json, or
+ * a type that ends in "+json" (RFC 6839, 3.1). */
+bool body_is_form(const char *content_type);
+bool body_is_json(const char *content_type);
+
 /* Whether the body of this request, if there is one, is a list of requests: its route takes lists,
  * its method is POST, and its Content-Type is JSON. */
 bool body_may_be_list(const struct request *request, const char *content_type);

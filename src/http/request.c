@@ -70,6 +70,7 @@ void request_begin(struct request *request, const struct route_table *routes, co
     request->fault_status = 0;
     request->body_len = 0;
     request->is_list = false;
+    request->keeps_body = false;
     request->key_is_private = false;
     request->verdict = ACCESS_GRANTED;
     request->message.ask.bucket = (struct bucket_question){.tokens = 1};

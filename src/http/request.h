@@ -26,6 +26,16 @@
 #define REQUEST_BODY_MAX 4096 /* bytes of form, or of anything that is ignored */
 #define REQUEST_LONG_BODY_MAX BATCH_JSON_BODY_MAX /* of a list, or of what is sent to a check */
 
+/* What /check remembers of a request from its header to its reply. */
+struct check_asked {
+    unsigned deny_status;
+    bool is_missing, missing_allows;
+    /* If the check is needed again, for the body or for the reply: */
+    struct contract *contract; /* a reference, which keeps the check; or NULL */
+    const struct check *check;
+    struct check_request asked; /* if it reads the body */
+};
+
 struct request {
     unsigned method;           /* METHOD_ bit; 0 until known */
     unsigned route_number;     /* see route.h */
@@ -45,6 +55,7 @@ struct request {
     size_t reply_size;     /* bytes of a large reply, until it has been sent */
     size_t counted;        /* what whoever adds up all requests has counted of request_held */
     bool is_list;
+    bool keeps_body;              /* of a route that is header_only: its body is wanted after all */
     bool key_is_private;          /* the log must not show it as it is */
     struct batch_json list;       /* if is_list */
     struct request *next_in_turn; /* while it waits for its turn */
@@ -55,10 +66,7 @@ struct request {
             struct keys_question ask;
             uint64_t cursor;
         } keys;
-        struct {
-            unsigned deny_status;
-            bool is_missing, missing_allows;
-        } check;
+        struct check_asked check; /* see routes/check.c */
         struct reload_report reload;
     } own;
     char key[KEY_MAX + 1];

@@ -55,7 +55,7 @@ struct route {
     const char *allow;                         /* the methods, as an Allow header */
     const struct parameter *const *parameters; /* the parameters it takes, then NULL */
     bool takes_list;    /* a POST may bring a list of requests, in JSON: see list.h */
-    bool header_only;   /* query and body belong to another service and are not looked at */
+    bool header_only;   /* query and body belong to another service: heed_header has its say */
     bool is_admin;      /* for admins only, if there is an admin_listen or an admin token */
     bool is_guarded;    /* refused if there is neither */
     bool changes_state; /* so no web page of another origin may call it */
@@ -69,7 +69,7 @@ struct route {
     void (*begin)(struct request *request);
 
     /* Called when the header has arrived: takes what it needs. path: of the raw target. */
-    void (*heed_header)(struct request *request, const struct contract *contract, const char *path,
+    void (*heed_header)(struct request *request, struct contract *contract, const char *path,
                         struct check_request asked);
 
     /* Fills in the message, or refuses the request. Allocates what the reply will need, because

@@ -41,6 +41,11 @@ checks:
   - {name: strict, limit: small, key: "{header:X-Api-Key}", missing: deny, deny_status: 401}
   - {name: status-400, limit: small, key: "{header:X-Api-Key}", deny_status: 400}
   - {name: status-429, limit: small, key: "{header:X-Api-Key}", deny_status: 429}
+  - {name: query, key: "q:{query:user}"}
+  - {name: told-query, key: "q:{query:user}", trusted_proxies: [127.0.0.1, unix]}
+  - {name: form, key: "f:{form:ip}"}
+  - {name: json, key: "j:{json:login}"}
+  - {name: any, key: "a:{header:X-Api-Key|form:key|json:key|query:key|client_ip}"}
   - {name: status-599, limit: small, key: "{header:X-Api-Key}", deny_status: 599}
 """
 
@@ -225,7 +230,7 @@ class Bodies(CheckCase):
         connection = self.connect()
         level, before = BURST, self.counters()
         for body in bodies:
-            for content_type in (None, FORM, JSON):
+            for content_type in (None, FORM_TYPE, JSON_TYPE):
                 with self.subTest(body[:20], content_type=content_type):
                     headers = [("X-Api-Key", key)] + ([content_type] if content_type else [])
                     connection.send(request_bytes("POST", "/check/header", headers, body))
@@ -382,6 +387,110 @@ class Ipv6Peer(CheckCase):
         self.assert_counts_against("ip:::1", "edge")
         self.assert_counts_against("ip:::1", "wary", forwarded_for("203.0.113.7"))
         self.assert_counts_against("net:::", "net", forwarded_for("203.0.113.7"))
+
+
+FORM_TYPE = "application/x-www-form-urlencoded"
+JSON_TYPE = "application/json"
+
+
+class Bodies(CheckCase):
+    """Parts of the query and of the body."""
+
+    def post(self, check, body, content_type=FORM_TYPE, method="POST", framing=None, address=None):
+        raw = (f"{method} /check/{check} HTTP/1.1\r\nHost: a\r\n"
+               f"{framing or f'Content-Length: {len(body)}'}\r\n").encode()
+        if content_type is not None:
+            raw += f"Content-Type: {content_type}\r\n".encode()
+        with Connection(address or self.tcp) as connection:
+            connection.send(raw + b"\r\n" + body)
+            return connection.receive()
+
+    def assert_charged(self, key, check, body=b"", **options):
+        level, before = self.level(key), self.counters()
+        response = self.post(check, body, **options)
+        self.assertEqual((response.status, response.body), (200, b""), response)
+        self.assertEqual(self.counted(before), {"allowed": 1})
+        self.assertEqual(self.level(key), level - 1)
+
+    def assert_lacks(self, check, body=b"", **options):
+        before = self.counters()
+        response = self.post(check, body, **options)
+        self.assertEqual(response.status, 403, response)
+        self.assertEqual(self.counted(before), {"missing_denied": 1})
+
+    def test_query(self):
+        for target in ("query?user=alice", "query/a/b?x=y&user=alice", "query?user=%61lice", "query?%75ser=alice"):
+            with self.subTest(target):
+                self.assert_counts_against("q:alice", target)
+        self.assert_counts_against("q:a b", "query?user=a+b")
+        self.assert_counts_against("q:a&b=c", "query?user=a%26b%3Dc")
+        for target in ("query", "query?", "query?user", "query?user=", "query?User=alice", "query?user=a&user=a",
+                       "query?user=a&%75ser=b", "query?user=a&user"):
+            with self.subTest(target):
+                self.assert_missing(target)
+
+    def test_the_query_that_a_trusted_proxy_tells(self):
+        for name in ("X-Forwarded-Uri", "X-Original-URI"):
+            self.assert_counts_against("q:bob", "told-query?user=alice", [(name, "/a?user=b%6Fb")])
+            self.assert_counts_against("q:alice", "query?user=alice", [(name, "/a?user=bob")])
+            self.assert_missing("told-query?user=alice", [(name, "/a")])
+
+    def test_forms(self):
+        for method in ("POST", "PUT", "GET", "PROPFIND"):
+            self.assert_charged("f:192.0.2.7", "form", b"action=listener_add&ip=192.0.2.7&mount=%2Fa", method=method)
+        self.assert_charged("f:a b", "form", b"ip=a+b", content_type=FORM_TYPE + "; charset=utf-8")
+        for body in (b"", b"ip", b"ip=", b"IP=1", b"ip=1&ip=2", b'{"ip":"1"}'):
+            with self.subTest(body):
+                self.assert_lacks("form", body)
+        for content_type in (None, JSON_TYPE, "text/plain", FORM_TYPE + "x"):
+            with self.subTest(content_type):
+                self.assert_lacks("form", b"ip=1", content_type=content_type)
+
+    def test_json(self):
+        for body, key in ((b'{"login":"alice"}', "alice"), (b' {"a":{"login":"x"},"login":"al\\u0069ce"}', "alice"),
+                          (b'{"login":-17}', "-17"), (b'{"login":true}', "true"), (b'{"login":false}', "false"),
+                          (b'{"login":"\xc3\xa9"}', "\u00e9")):
+            with self.subTest(body):
+                self.assert_charged(f"j:{key}", "json", body, content_type=JSON_TYPE)
+        self.assert_charged("j:alice", "json", b'{"login":"alice"}', content_type="application/vnd.api+json; a=b")
+        for body in (b"", b"{}", b"[]", b'"login"', b'{"login":""}', b'{"login":null}', b'{"login":1.5}',
+                     b'{"login":[]}', b'{"login":{}}', b'{"login":"a","login":"b"}', b'{"login":"a"', b'{"login":"a"}x',
+                     b'{"login":"\xff"}', b'{"Login":"a"}', b'{"login":123456789012345678901234567890}',
+                     b"[" * 4000):
+            with self.subTest(body):
+                self.assert_lacks("json", body, content_type=JSON_TYPE)
+        for content_type in (None, FORM_TYPE, "application/jsonx", "+json"):
+            with self.subTest(content_type):
+                self.assert_lacks("json", b'{"login":"alice"}', content_type=content_type)
+
+    def test_what_is_no_key_is_hashed(self):
+        self.assert_charged(hashed(b"j:a\0b"), "json", b'{"login":"a\\u0000b"}', content_type=JSON_TYPE)
+        self.assert_charged(hashed(b"f:\xff"), "form", b"ip=%ff")
+        self.assert_charged(hashed(b"f:" + b"a" * 4000), "form", b"ip=" + b"a" * 4000)
+
+    def test_a_longer_body_has_no_parts(self):
+        fits = b"ip=1&a=" + b"x" * (4096 - 7)
+        self.assert_charged("f:1", "form", fits)
+        self.assert_lacks("form", fits + b"x")
+        self.assert_lacks("form", b"ip=1&a=" + b"x" * (BODY_MAX - 7))
+        self.assertEqual(self.post("form", b"", framing=f"Content-Length: {BODY_MAX + 1}").status, 413)
+
+    def test_one_that_falls_back(self):
+        self.assert_charged("a:1", "any", b"key=1")
+        self.assert_charged("a:2", "any", b'{"key":2}', content_type=JSON_TYPE)
+        self.assert_charged("a:3", "any?key=3", b"{", content_type=JSON_TYPE)
+        self.assert_charged("a:127.0.0.1", "any")
+        self.assert_counts_against("a:k", "any?key=3", [("X-Api-Key", "k")])
+
+    def test_connections_are_kept_and_bodies_do_not_mix(self):
+        with Connection(self.tcp) as connection:
+            for i in range(50):
+                level = self.level(f"f:{i % 3}")
+                body = f"ip={i % 3}".encode()
+                connection.send((f"POST /check/form HTTP/1.1\r\nHost: a\r\nContent-Type: {FORM_TYPE}\r\n"
+                                 f"Content-Length: {len(body)}\r\n\r\n").encode() + body)
+                self.assertEqual(connection.receive().status, 200)
+                self.assertEqual(self.level(f"f:{i % 3}"), level - 1)
 
 
 class Parts(CheckCase):

@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "fuzz/fuzz.h"
 #include "http/batch.h"
+#include "http/json_memory.h"
 #include "limits/key.h"
 
 #include <string.h>
@@ -88,7 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct batch_json batch;
     static bool is_set_up;
     if (!is_set_up)
-        batch_json_set_up();
+        json_memory_set_up();
     is_set_up = true;
     if (size > BATCH_JSON_BODY_MAX)
         return 0;

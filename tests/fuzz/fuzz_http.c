@@ -12,6 +12,7 @@
 #include "fuzz/fuzz.h"
 #include "fuzz/replies.h"
 #include "http/batch.h"
+#include "http/json_memory.h"
 #include "http/wire/http.h"
 #include "support/ask_brain.h"
 #include "support/plain_limit.h"
@@ -122,9 +123,10 @@ static void set_up(void)
 {
     struct contract *contract = contract_new(HEADERS_IETF);
     FUZZ_REQUIRE(contract != NULL);
-    batch_json_set_up();
+    json_memory_set_up();
     add_check(contract, "web", "api:{header:X-Api-Key}", false);
     add_check(contract, "all", "{client_ip} {method} {host}{path}", true);
+    add_check(contract, "body", "b:{form:a|json:a|query:a}", false);
     add_limits();
     make_brains();
     FUZZ_REQUIRE(inbox_init(&home, false) == 0 && inbox_init(&reloads, false) == 0);

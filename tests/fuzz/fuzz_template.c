@@ -2,8 +2,8 @@
  * Templates and the requests they are filled from: whatever is sent, the key is
  * a valid one or none, and a stranger's X-Forwarded fields change nothing.
  *
- * An input is lines: a byte of flags and the template, the method, the path,
- * then "NAME:VALUE" fields.
+ * An input is lines: a byte of flags and the template, the method, the path, then "NAME:VALUE"
+ * fields, which are the query's parameters and the body's members too. The path is a form as well.
  */
 #include "ask/check.h"
 #include "ask/client_ip.h"
@@ -43,6 +43,21 @@ static const char *find_field(void *context, const char *name, unsigned index, s
         return fields->field[i].value;
     }
     return NULL;
+}
+
+static void pass_parameters(void *context, void (*take)(void *, const struct form_pair *),
+                            void *taker)
+{
+    const struct fields *fields = context;
+    for (unsigned i = 0; i < fields->count; i++) {
+        const char *name = fields->field[i].name, *value = fields->field[i].value;
+        take(taker, &(struct form_pair){name, value, strlen(name), strlen(value)});
+    }
+}
+
+static const char *find_member(void *context, const char *name, size_t *len)
+{
+    return find_field(context, name, 0, len);
 }
 
 /* Takes a line off the text. */
@@ -98,7 +113,7 @@ static bool find_key(const struct check *check, const struct check_request *requ
     return true;
 }
 
-static void check_request(const struct check *check, uint8_t flags, char *text, bool asks_fields)
+static void check_request(const struct check *check, uint8_t flags, char *text, bool asks_clients)
 {
     union peer peer = peer_of(flags);
     struct check_request request = {.method = next_line(&text), .peer = &peer.any};
@@ -107,11 +122,15 @@ static void check_request(const struct check *check, uint8_t flags, char *text, 
         request.suffix = "";
     struct fields fields = read_fields(text);
     request.field = find_field;
-    request.context = &fields;
+    request.parameters = pass_parameters;
+    request.context = request.json_context = &fields;
+    request.json = find_member;
+    request.form = request.suffix;
+    request.form_len = strlen(request.form);
 
     char key[KEY_MAX + 1], without[KEY_MAX + 1];
     bool found = find_key(check, &request, key);
-    if ((flags & TRUSTS) != 0 || asks_fields)
+    if ((flags & TRUSTS) != 0 || asks_clients)
         return;
     fields.hide_forwarded = true;
     FUZZ_REQUIRE(find_key(check, &request, without) == found);
@@ -158,7 +177,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     };
     struct check *check = check_new(&terms);
     FUZZ_REQUIRE(check != NULL);
-    check_request(check, data[0], at, strstr(template, "{header:") != NULL);
+    check_request(check, data[0], at, check_key_is_private(check));
     check_free(check);
     return 0;
 }

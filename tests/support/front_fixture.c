@@ -1,6 +1,7 @@
 #include "support/front_fixture.h"
 
 #include "http/batch.h"
+#include "http/json_memory.h"
 #include "support/plain_limit.h"
 
 #include <errno.h>
@@ -228,7 +229,7 @@ static void open_listener(struct listener *listener)
 void stage_open(struct stage *stage, enum stage_decider who, unsigned connections_max)
 {
     const struct rule rule = {LIMIT_DEFAULT_NAME, NULL, STAGE_BURST, one_a_day};
-    batch_json_set_up();
+    json_memory_set_up();
     *stage = (struct stage){.who = who};
     fixture_init(&stage->brain, TICK_MS, &rule, 1, FIXTURE_MAX_KEYS, WHEN_FULL_EVICT);
     stage->clock = (struct clock){.now_ns = stage_now_ns, .date_s = stage_date_s, .context = stage};

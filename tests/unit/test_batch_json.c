@@ -1,6 +1,7 @@
 /* Batches in JSON: good ones become calls, bad ones say what is wrong and where. */
 #include "base/arena.h"
 #include "http/batch.h"
+#include "http/json_memory.h"
 #include "limits/key.h"
 #include "support/dice.h"
 #include "support/unit.h"
@@ -431,12 +432,12 @@ static void fail_each_piece(const char *text)
 static void every_piece_of_memory_can_be_refused(void **state)
 {
     (void)state;
-    batch_json_has_no_memory = fails;
+    json_memory_fails = fails;
     fails_from_there_on = false;
     fail_each_piece(GOOD);
     fails_from_there_on = true;
     fail_each_piece(GOOD);
-    batch_json_has_no_memory = NULL;
+    json_memory_fails = NULL;
 }
 
 /* ---- whoever else uses jansson ---- */
@@ -561,6 +562,6 @@ int main(void)
         cmocka_unit_test(no_piece_is_larger_than_memory),
         cmocka_unit_test(mutated_batches_are_fit_to_ask_or_refused),
     };
-    batch_json_set_up();
+    json_memory_set_up();
     return cmocka_run_group_tests_name("batch_json", tests, NULL, NULL);
 }

@@ -13,7 +13,9 @@
 
 /* ---- a request in one line ---- */
 
-/* "Name: value" lines, or fields with lengths of their own. */
+/* "Name: value" lines, or fields with lengths of their own. "?name: value" is a parameter of the
+ * target's query; "=form: text" a body that is a form; ".name: value" a member of one that
+ * is JSON. */
 struct fields {
     unsigned count;
     struct {
@@ -52,6 +54,24 @@ static const char *find_field(void *context, const char *name, unsigned index, s
         return fields->field[i].value;
     }
     return NULL;
+}
+
+static void pass_parameters(void *context, void (*take)(void *, const struct form_pair *),
+                            void *taker)
+{
+    const struct fields *fields = context;
+    for (unsigned i = 0; i < fields->count; i++) {
+        const char *name = fields->field[i].name, *value = fields->field[i].value;
+        if (name[0] == '?')
+            take(taker, &(struct form_pair){name + 1, value, strlen(name + 1), strlen(value)});
+    }
+}
+
+static const char *find_member(void *context, const char *name, size_t *len)
+{
+    char marked[64];
+    snprintf(marked, sizeof marked, ".%s", name);
+    return find_field(context, marked, 0, len);
 }
 
 union peer {
@@ -95,13 +115,18 @@ static const char *key_of(const char *template, struct fields *fields, const cha
     union peer peer = peer_of(peer_text);
     size_t len = 0;
     struct check *check = check_of(template, trusted_proxies, LENGTH(trusted_proxies));
-    bool is_there = check_key(check,
-                              &(struct check_request){.method = method,
-                                                      .suffix = suffix,
-                                                      .peer = &peer.any,
-                                                      .field = find_field,
-                                                      .context = fields},
-                              key, &len);
+    struct check_request request = {
+        .method = method,
+        .suffix = suffix,
+        .peer = &peer.any,
+        .field = find_field,
+        .parameters = pass_parameters,
+        .context = fields,
+        .json = find_member,
+        .json_context = fields,
+    };
+    request.form = find_field(fields, "=form", 0, &request.form_len);
+    bool is_there = check_key(check, &request, key, &len);
     check_free(check);
     if (!is_there)
         return NULL;
@@ -137,7 +162,14 @@ static void good_templates_are_taken(void **state)
         "{client_ip/1}",
         "{client_ip/128}",
         "{header:X-Api-Key}",
-        "{header:!#$%&'*+-.^_`|~09azAZ}",
+        "{header:!#$%&'*+-.^_`~09azAZ}",
+        "{query:name}",
+        "{query:a b&c=d/%41}",
+        "{form:ip}",
+        "{json:\xc3\xa9}",
+        "{json:a.b}",
+        "{header:X-Api-Key|client_ip}",
+        "{header:A|query:a|form:a|json:a|client_ip/64|host|method|path}",
         "{{{host}}}",
         "api:{host} {method} {path}",
         "{path}{path}{path}{path}{path}{path}{path}{path}"
@@ -186,6 +218,18 @@ static void faulty_templates_are_refused(void **state)
         {"{header:\xc3\xa9}", "is no part"},
         {"{header: X}", "is no part"},
         {"{header:a\n}", "is no part"},
+        {"{query}", "is no part"},
+        {"{query:}", "is no part"},
+        {"{form:}", "is no part"},
+        {"{json:}", "is no part"},
+        {"{Json:a}", "is no part"},
+        {"{|host}", "\"{}\" is no part"},
+        {"{host|}", "\"{}\" is no part"},
+        {"{host||path}", "\"{}\" is no part"},
+        {"{host |path}", "\"{host }\" is no part"},
+        {"{host|everyone}", "\"{everyone}\" is no part"},
+        {"{host|host|host|host|host|host|host|host|host|host|host|host|host|host|host|host|host}",
+         "more than 16 parts"},
         {"{host}a{host}a{host}a{host}a{host}a{host}a{host}a{host}a{host}", "more than 16 parts"},
     };
     for (size_t i = 0; i < LENGTH(bad); i++) {
@@ -217,8 +261,29 @@ static void faults_fit_and_stay_utf8(void **state)
             strcat(text, "\xf0\x9f\x98\x80");
         strcat(text, "}");
         assert_false(check_template_is_valid(text, fault));
-        assert_non_null(strstr(fault, "{path}"));
+        assert_non_null(strstr(fault, "with | between them"));
         assert_int_equal(key_check(fault, strlen(fault)), KEY_OK);
+    }
+}
+
+/* A key that holds what a client has written may hold a password of his. */
+static void keys_of_what_clients_write_are_private(void **state)
+{
+    (void)state;
+    static const char *const private[] = {"{header:A}", "{query:a}", "{form:a}", "{json:a}",
+                                          "{client_ip|json:a}"};
+    static const char *const public[] = {"{client_ip}", "{host}", "{method}", "{path}"};
+    for (size_t i = 0; i < LENGTH(private); i++) {
+        struct check *check = check_of(private[i], NULL, 0);
+        assert_true(check_key_is_private(check));
+        assert_int_equal(check_reads_body(check), i >= 2);
+        check_free(check);
+    }
+    for (size_t i = 0; i < LENGTH(public); i++) {
+        struct check *check = check_of(public[i], NULL, 0);
+        assert_false(check_key_is_private(check));
+        assert_false(check_reads_body(check));
+        check_free(check);
     }
 }
 
@@ -655,6 +720,82 @@ static void paths_become_keys(void **state)
     expect_key(&(struct expectation){"{path}", "unix", "", "/a b"}, "GET", "/a%20b");
 }
 
+static void queries_become_keys(void **state)
+{
+    (void)state;
+    static const struct expectation expected[] = {
+        {"{query:user}", "192.0.2.1", "?user: alice", "alice"},
+        {"{query:user}", "192.0.2.1", "?user: al%26ice+b", "al&ice b"},
+        {"{query:a b}", "192.0.2.1", "?%61+b: x", "x"},
+        {"{query:User}", "192.0.2.1", "?user: alice", NULL},
+        {"{query:user}", "192.0.2.1", "", NULL},
+        {"{query:user}", "192.0.2.1", "?user:", NULL},
+        {"{query:user}", "192.0.2.1", "user: alice", NULL},
+        {"{query:user}", "192.0.2.1", "?user: alice\n?user: alice", NULL},
+        {"{query:user}", "192.0.2.1", "?user: alice\n?user:", NULL},
+        /* A trusted proxy tells the target that it was asked for. */
+        {"{query:user}", "unix", "X-Forwarded-Uri: /a?user=al%69ce+b", "alice b"},
+        {"{query:user}", "unix", "X-Original-URI: /a?b=c&user=alice#d", "alice"},
+        {"{query:user}", "unix", "X-Forwarded-Uri: /a?%75ser=alice", "alice"},
+        {"{query:user}", "unix", "X-Forwarded-Uri: /a?user=alice&%75ser=bob", NULL},
+        {"{query:user}", "unix", "X-Forwarded-Uri: /a?user=%zz%", "%zz%"},
+        {"{query:user}", "unix", "X-Forwarded-Uri: /a?user=\n?user: alice", NULL},
+        {"{query:user}", "unix", "X-Forwarded-Uri: /a?user\n?user: alice", NULL},
+        {"{query:user}", "unix", "X-Forwarded-Uri: /a\n?user: alice", NULL},
+        {"{query:user}", "unix", "X-Forwarded-Uri: /a#?user=alice", NULL},
+        {"{query:user}", "192.0.2.1", "X-Forwarded-Uri: /a?user=bob\n?user: alice", "alice"},
+    };
+    for (size_t i = 0; i < LENGTH(expected); i++)
+        expect_key(&expected[i], "GET", "");
+}
+
+static void bodies_become_keys(void **state)
+{
+    (void)state;
+    static const struct expectation expected[] = {
+        {"{form:ip}", "unix", "=form: ip=192.0.2.7", "192.0.2.7"},
+        {"{form:ip}", "unix", "=form: a=b&ip=a%20b%2B+c&d", "a b+ c"},
+        {"{form:a b}", "unix", "=form: a+b=1", "1"},
+        {"{form:ip}", "unix", "=form: ip=1&ip=2", NULL},
+        {"{form:ip}", "unix", "=form: ip=1&%69p", NULL},
+        {"{form:ip}", "unix", "=form: ip=", NULL},
+        {"{form:ip}", "unix", "=form: ip", NULL},
+        {"{form:ip}", "unix", "=form: IP=1", NULL},
+        {"{form:ip}", "unix", "=form:", NULL},
+        {"{form:ip}", "unix", "", NULL},
+        {"{form:ip}", "unix", "?ip: 1", NULL},
+        {"imap:{json:remote} {json:login}", "unix", ".remote: ::1\n.login: alice",
+         "imap:::1 alice"},
+        {"{json:remote} {json:login}", "unix", ".remote: ::1", NULL},
+        {"{json:login}", "unix", ".login:", NULL},
+        {"{json:login}", "unix", "=form: login=alice", NULL},
+    };
+    for (size_t i = 0; i < LENGTH(expected); i++)
+        expect_key(&expected[i], "POST", "");
+}
+
+/* The first part that is there counts, and nothing stays of those that were not. */
+static void parts_fall_back(void **state)
+{
+    (void)state;
+    static const struct expectation expected[] = {
+        {"{header:X-Api-Key|client_ip}", "192.0.2.1", "X-Api-Key: alice", "alice"},
+        {"{header:X-Api-Key|client_ip}", "192.0.2.1", "", "192.0.2.1"},
+        {"{header:X-Api-Key|client_ip}", "192.0.2.1", "X-Api-Key:\nX-Api-Key: ", "192.0.2.1"},
+        {"{header:X-Api-Key|client_ip}", "unix", "", NULL},
+        {"a:{header:A|header:B|header:C}:z", "unix", "C: 3", "a:3:z"},
+        {"a:{header:A|header:B|header:C}:z", "unix", "B: 2\nC: 3", "a:2:z"},
+        {"a:{header:A|header:B|header:C}:z", "unix", "D: 4", NULL},
+        {"{header:A|header:B}{header:C|header:D}", "unix", "B: 2\nD: 4", "24"},
+        {"{header:A|header:B}{header:C|header:D}", "unix", "D: 4", NULL},
+        {"{header:A|header:B}{header:C|header:D}", "unix", "A: 1", NULL},
+        {"{header:A}{header:C|header:D}", "unix", "C: 3", NULL},
+        {"{json:user|form:user|query:user}", "unix", "=form: user=alice\n?user: bob", "alice"},
+    };
+    for (size_t i = 0; i < LENGTH(expected); i++)
+        expect_key(&expected[i], "GET", "");
+}
+
 /* ---- what is no key ---- */
 
 /* Digests as sha256sum(1) prints them. */
@@ -906,6 +1047,7 @@ int main(void)
         cmocka_unit_test(faulty_templates_are_refused),
         cmocka_unit_test(templates_have_a_longest_length),
         cmocka_unit_test(faults_fit_and_stay_utf8),
+        cmocka_unit_test(keys_of_what_clients_write_are_private),
         cmocka_unit_test(names_are_checked),
         cmocka_unit_test(trusted_proxies_are_checked),
         cmocka_unit_test(terms_are_copied),
@@ -920,6 +1062,9 @@ int main(void)
         cmocka_unit_test(methods_become_keys),
         cmocka_unit_test(unheard_of_methods_share_one_key),
         cmocka_unit_test(paths_become_keys),
+        cmocka_unit_test(queries_become_keys),
+        cmocka_unit_test(bodies_become_keys),
+        cmocka_unit_test(parts_fall_back),
         cmocka_unit_test(what_is_no_key_is_hashed),
         cmocka_unit_test(long_keys_differ),
         cmocka_unit_test(long_lists_of_proxies_are_walked),

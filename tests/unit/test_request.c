@@ -1,6 +1,7 @@
 /* Requests: targets and forms become messages, or errors that say what to do. */
 #include "http/batch.h"
 #include "http/fault_text.h"
+#include "http/json_memory.h"
 #include "http/request.h"
 #include "http/routes/table.h"
 #include "support/failing.h"
@@ -275,6 +276,6 @@ int main(void)
         cmocka_unit_test(a_request_that_finds_no_memory_is_to_be_tried_again),
         cmocka_unit_test(a_long_body_has_room_of_its_own),
     };
-    batch_json_set_up();
+    json_memory_set_up();
     return cmocka_run_group_tests_name("request", tests, NULL, NULL);
 }

@@ -1,6 +1,8 @@
-/* /check/NAME: may the request go on that a reverse proxy holds? Only the header of it counts. */
+/* /check/NAME: may the request go on that a reverse proxy, or another service, holds? Its body counts
+ * only if the check's key has parts of it. */
 #include "ask/answer_json.h"
 #include "base/form.h"
+#include "http/body_parts.h"
 #include "http/headers.h"
 #include "http/question.h"
 #include "http/reply_bucket.h"
@@ -16,6 +18,13 @@ static void begin(struct request *request)
     request->own.check.deny_status = CHECK_DENY_STATUS_DEFAULT;
     request->own.check.is_missing = true;
     request->own.check.missing_allows = false;
+    request->own.check.contract = NULL;
+}
+
+static void release(struct request *request)
+{
+    contract_release(request->own.check.contract);
+    request->own.check.contract = NULL;
 }
 
 /* The check that a path names, or NULL. *suffix: the rest of the path behind its name. */
@@ -32,8 +41,34 @@ static const struct check *find_check(const struct contract *contract, const cha
     return contract_find_check(contract, name, name_len);
 }
 
-/* Finds the check that the path names, and makes the key. */
-static void heed_header(struct request *request, const struct contract *contract, const char *path,
+static void make_key(struct request *request, const struct check *check,
+                     const struct check_request *asked)
+{
+    request->own.check.is_missing =
+        !check_key(check, asked, request->key, &request->message.ask.bucket.key_len);
+}
+
+/* The key can be made only when the body is whole. */
+static void await_body(struct request *request, struct contract *contract,
+                       const struct check *check, const struct check_request *asked)
+{
+    request->keeps_body = true;
+    request->own.check.contract = contract_retain(contract);
+    request->own.check.check = check;
+    request->own.check.asked = *asked;
+}
+
+static void make_key_of_body(struct request *request)
+{
+    struct check_request *asked = &request->own.check.asked;
+    struct body_parts parts;
+    body_parts_begin(&parts, request, asked);
+    make_key(request, request->own.check.check, asked);
+    body_parts_end(&parts);
+}
+
+/* Finds the check that the path names, and makes the key, unless that needs the body. */
+static void heed_header(struct request *request, struct contract *contract, const char *path,
                         struct check_request asked)
 {
     const struct check *check = find_check(contract, path, &asked.suffix);
@@ -46,9 +81,12 @@ static void heed_header(struct request *request, const struct contract *contract
     struct bucket_question *question = &request->message.ask.bucket;
     request->own.check.deny_status = terms->deny_status;
     request->own.check.missing_allows = terms->missing_allows;
-    request->own.check.is_missing = !check_key(check, &asked, request->key, &question->key_len);
     question->key = request->key;
     request->key_is_private = check_key_is_private(check);
+    if (check_reads_body(check))
+        await_body(request, contract, check, &asked);
+    else
+        make_key(request, check, &asked);
     if (terms->limit != NULL) {
         strcpy(request->limit_name, terms->limit);
         question->limit_name = request->limit_name;
@@ -59,6 +97,8 @@ static void heed_header(struct request *request, const struct contract *contract
 static void ask(struct request *request)
 {
     struct message *message = &request->message;
+    if (request->own.check.contract != NULL)
+        make_key_of_body(request);
     message->kind = request->own.check.is_missing ? MESSAGE_MISSING : MESSAGE_ALLOW;
     if (request->own.check.is_missing)
         message->ask.missing_allows = request->own.check.missing_allows;
@@ -125,4 +165,5 @@ const struct route route_check = {
     .heed_header = heed_header,
     .ask = ask,
     .reply = reply,
+    .release = release,
 };

@@ -59,6 +59,33 @@ static const char *field(void *context, const char *name, unsigned index, size_t
     return search.value;
 }
 
+struct taker {
+    void (*take)(void *context, const struct form_pair *parameter);
+    void *context;
+};
+
+/* libmicrohttpd leaves parameters escaped: see leave_escaped in http.c. */
+static enum MHD_Result pass_parameter(void *context, enum MHD_ValueKind kind, const char *name,
+                                      size_t name_len, const char *value, size_t value_len)
+{
+    const struct taker *taker = context;
+    (void)kind;
+    taker->take(taker->context, &(struct form_pair){
+                                    .name = name,
+                                    .name_len = name_len,
+                                    .value = value == NULL ? "" : value,
+                                    .value_len = value == NULL ? 0 : value_len,
+                                });
+    return MHD_YES;
+}
+
+static void parameters(void *context, void (*take)(void *taker, const struct form_pair *parameter),
+                       void *taker)
+{
+    MHD_get_connection_values_n(context, MHD_GET_ARGUMENT_KIND, pass_parameter,
+                                &(struct taker){take, taker});
+}
+
 struct check_request http_fields_of_check(struct MHD_Connection *connection, const char *method)
 {
     return (struct check_request){
@@ -66,6 +93,7 @@ struct check_request http_fields_of_check(struct MHD_Connection *connection, con
         .peer =
             MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr,
         .field = field,
+        .parameters = parameters,
         .context = connection,
     };
 }

@@ -1,0 +1,59 @@
+#include "http/body_parts.h"
+
+#include "http/body.h"
+#include "http/json_memory.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *find_member(void *context, const char *name, size_t *len)
+{
+    struct body_parts *parts = context;
+    const json_t *member = json_object_get(parts->root, name);
+    const char *text = NULL;
+    if (json_is_integer(member)) {
+        snprintf(parts->number, sizeof parts->number, "%" JSON_INTEGER_FORMAT,
+                 json_integer_value(member));
+        text = parts->number;
+    } else if (json_is_boolean(member)) {
+        text = json_is_true(member) ? "true" : "false";
+    } else if (json_is_string(member)) {
+        *len = json_string_length(member);
+        return json_string_value(member);
+    }
+    *len = text == NULL ? 0 : strlen(text);
+    return text;
+}
+
+/* The first Content-Type, NUL-terminated in libmicrohttpd's memory as every field is. */
+static const char *content_type(const struct check_request *asked)
+{
+    size_t len = 0;
+    return asked->field(asked->context, "Content-Type", 0, &len);
+}
+
+void body_parts_begin(struct body_parts *parts, const struct request *request,
+                      struct check_request *asked)
+{
+    parts->root = NULL;
+    json_memory_begin(request->body_len);
+    if (body_is_form(content_type(asked))) {
+        asked->form = request->body;
+        asked->form_len = request->body_len;
+    } else if (body_is_json(content_type(asked))) {
+        parts->root = json_loadb(request->body, request->body_len,
+                                 JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
+    }
+    if (json_is_object((json_t *)parts->root)) {
+        asked->json = find_member;
+        asked->json_context = parts;
+    }
+}
+
+/* The root and all that hangs from it are gone with the memory. */
+void body_parts_end(struct body_parts *parts)
+{
+    parts->root = NULL;
+    json_memory_end();
+}
