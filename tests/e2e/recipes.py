@@ -40,9 +40,14 @@ def free_port():
             return port
 
 
-def find_program(name):
-    """Where a server is installed; it may not be on the path of a plain user."""
-    return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+def require_program(name):
+    """Where a program is installed; a server may not be on the path of a plain user."""
+    path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    if path is None:
+        if os.environ.get("CI") == "true":
+            raise AssertionError(f"{name} is not installed, and CI must test its recipe")
+        raise unittest.SkipTest(f"{name} is not installed")
+    return path
 
 
 def replaced(text, replacements):
@@ -148,11 +153,7 @@ class Recipe:
 
     @classmethod
     def setUpClass(cls):
-        cls.path = find_program(cls.program)
-        if cls.path is None:
-            if os.environ.get("CI") == "true":
-                raise AssertionError(f"{cls.program} is not installed, and CI must test its recipe")
-            raise unittest.SkipTest(f"{cls.program} is not installed")
+        cls.path = require_program(cls.program)
 
     def setUp(self):
         self.app = App()
