@@ -19,8 +19,10 @@
  * in the configuration, and its file in http/dialects/. */
 #define HEADERS_TABLE(X)                                                                           \
     X(IETF, "ietf", ietf)                                                                          \
+    X(IETF_ACW, "ietf-acw", ietf_acw)                                                              \
     X(DRAFT_03, "draft-03", draft_03)                                                              \
     X(X_RATELIMIT, "x-ratelimit", x_ratelimit)                                                     \
+    X(X_RATELIMIT_EPOCH, "x-ratelimit-epoch", x_ratelimit_epoch)                                   \
     X(NONE, "none", none)
 
 enum headers_dialect {

@@ -3,7 +3,8 @@
  *
  * Buckets refill by CLOCK_MONOTONIC: it does not jump when somebody sets the wall clock, and
  * does not count time in which the machine is suspended. CLOCK_REALTIME tells when an override
- * ends and how long the system was down between two boots, and nothing else.
+ * ends, how long the system was down between two boots, and the date in an answer that is to have
+ * one; nothing else.
  *
  * Owns nothing. Any thread. Never blocks. Never fails.
  */
@@ -17,7 +18,7 @@
 struct clock {
     uint64_t (*now_ns)(void *context);  /* never goes back; from any thread */
     int64_t (*date_s)(void *context);   /* Unix time; from any thread */
-    uint64_t (*wall_ns)(void *context); /* Unix time, for a brain that has a store */
+    uint64_t (*wall_ns)(void *context); /* Unix time, for stores and for fields that tell dates */
     bool measures; /* now_ns may also be read to measure how long something took */
     void *context;
 };

@@ -10,11 +10,14 @@
 
 #include "ask/contract.h"
 
+#include <stdbool.h>
+
 struct message;
 struct reply;
 struct serving;
 
 struct dialect {
+    bool tells_date; /* it needs serving->wall_ns */
     /* Adds the fields for the buckets of an answered message. The answer must not be
      * BUCKET_NO_SUCH_LIMIT. */
     void (*add)(struct reply *reply, const struct message *message, const struct serving *serving);

@@ -82,6 +82,7 @@ struct serving {
     const struct route_table *routes;
     const struct dialect *dialect;
     bool retry_after_ms; /* a denial also has Retry-After-Ms */
+    uint64_t wall_ns;    /* Unix time of the pass, if the dialect tells dates */
     bool draining;
     uint64_t waited_ns;               /* how long the decider took for its last chain */
     uint64_t (*log_lines_lost)(void); /* lines lost so far; NULL: nothing is logged */

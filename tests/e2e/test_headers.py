@@ -5,9 +5,12 @@ The fields that tell how a key stands, read by a structured-field parser that is
 The parser is an npm package (tests/e2e/sfv), put into a directory of its own for the run.
 Names hold quotes and backslashes, and what is parsed must say what the body says.
 """
+import email.utils
 import json
+import math
 import shutil
 import subprocess
+import time
 import unittest
 import urllib.parse
 
@@ -222,6 +225,32 @@ class Draft03(Dialect, Case):
         self.assertEqual(remaining, response.json()["remaining"])
 
 
+class IetfAcw(Dialect, Case):
+    dialect = "ietf-acw"
+
+    def judge(self, response):
+        states = list(self.states(response))
+        body = response.json()
+        self.assertEqual(list(self.rate_limit_fields(response)), ["RateLimit-Policy", "RateLimit"])
+        self.assertEqual(
+            parse("list", response.header("RateLimit-Policy")),
+            [{"value": name, "parameters": {"q": burst, "w": window}}
+             for name, burst, window, _, _ in states])
+        found = parse("list", response.header("RateLimit"))
+        self.assertEqual([(item["value"], item["parameters"]["a"]) for item in found],
+                         [(name, remaining) for name, _, _, remaining, _ in states])
+        for item, (_, burst, window, remaining, reset_ms) in zip(found, states):
+            self.assertEqual(list(item["parameters"]), ["a", "w"] + ["c"] * ("tokens" in body))
+            self.assertEqual(item["parameters"].get("c"), body.get("tokens"))
+            a_token_s = -(-window // burst)
+            if remaining == burst:
+                self.assertEqual(item["parameters"]["w"], a_token_s)
+            else:
+                self.assertIn(item["parameters"]["w"], range(1, ceil_seconds(reset_ms) + 1))
+            if remaining == burst - 1:
+                self.assertEqual(item["parameters"]["w"], ceil_seconds(reset_ms))
+
+
 class XRateLimit(Dialect, Case):
     dialect = "x-ratelimit"
 
@@ -231,6 +260,28 @@ class XRateLimit(Dialect, Case):
                          {"X-RateLimit-Limit": str(burst),
                           "X-RateLimit-Remaining": str(remaining),
                           "X-RateLimit-Reset": str(ceil_seconds(reset_ms))})
+
+
+class XRateLimitEpoch(Dialect, Case):
+    dialect = "x-ratelimit-epoch"
+
+    def judge(self, response):
+        _, burst, _, remaining, reset_ms = self.fewest(response)
+        fields = self.rate_limit_fields(response)
+        reset_s = int(fields.pop("X-RateLimit-Reset"))
+        self.assertEqual(fields, {"X-RateLimit-Limit": str(burst),
+                                  "X-RateLimit-Remaining": str(remaining)})
+        # From the time that the answer has in its Date, which is cut to a second, in a pass that
+        # may have begun before.
+        date_s = email.utils.parsedate_to_datetime(response.header("Date")).timestamp()
+        self.assertIn(reset_s, range(int(date_s + reset_ms / 1000) - 1,
+                                     math.ceil(date_s + 1 + reset_ms / 1000) + 1))
+
+    def test_is_a_time_to_come(self):
+        before = time.time()
+        response = self.call("GET", f"/allow?key={self.key()}")
+        self.assertGreaterEqual(int(response.header("X-RateLimit-Reset")),
+                                math.floor(before + response.json()["reset_after_ms"] / 1000))
 
 
 class Without(Dialect, Case):
@@ -302,6 +353,8 @@ class Reload(unittest.TestCase):
         with Daemon(config("ietf", LIMITS)) as daemon, Connection(daemon.address) as connection:
             for dialect, field in (("ietf", "RateLimit"), ("draft-03", "RateLimit-Limit"),
                                    ("x-ratelimit", "X-RateLimit-Limit"), ("none", None),
+                                   ("x-ratelimit-epoch", "X-RateLimit-Reset"),
+                                   ("none", None), ("ietf-acw", "RateLimit"),
                                    ("ietf", "RateLimit")):
                 daemon.reload(config(dialect, LIMITS))
                 connection.send(request_bytes("GET", "/allow?key=k&tokens=0"))

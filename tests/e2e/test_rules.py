@@ -482,7 +482,8 @@ checks:
             trial, earnest = self.both(key, tokens)
             # What the limit in earnest would have said, had it allowed.
             expected = [(name, value.replace("earnest", "trial"))
-                        for name, value in earnest.fields if name not in ("Retry-After", "X-Should-Retry")]
+                        for name, value in earnest.fields
+                        if name not in ("Retry-After", "X-Should-Retry")]
             for (name, value), (found_name, found_value) in zip(expected, trial.fields,
                                                                 strict=True):
                 self.assertEqual(found_name, name)
@@ -555,8 +556,10 @@ class ShadowReloads(RulesCase):
 
 FIELDS = {
     "ietf": ["RateLimit-Policy", "RateLimit"],
+    "ietf-acw": ["RateLimit-Policy", "RateLimit"],
     "draft-03": ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"],
     "x-ratelimit": ["X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"],
+    "x-ratelimit-epoch": ["X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"],
     "none": [],
 }
 
@@ -588,7 +591,7 @@ checks:
         return {name: value for name, value in response.fields if name in self.ALL}
 
     def test_which_fields_are_there(self):
-        for dialect in ("draft-03", "x-ratelimit", "none", "ietf"):
+        for dialect in FIELDS:
             self.daemon.reload(self.CONFIG % dialect)
             key, other = self.key(), self.key()
             for method, target, headers, status in (

@@ -34,6 +34,12 @@ static int64_t stage_date_s(void *context)
     return DATE_S;
 }
 
+static uint64_t stage_wall_ns(void *context)
+{
+    const struct stage *stage = context;
+    return DATE_S * (uint64_t)NS_PER_S + stage->brain.now_ns - FIXTURE_START_NS;
+}
+
 uint64_t stage_now_ms(const struct stage *stage)
 {
     return (stage->brain.now_ns - FIXTURE_START_NS) / NS_PER_MS;
@@ -232,7 +238,8 @@ void stage_open(struct stage *stage, enum stage_decider who, unsigned connection
     json_memory_set_up();
     *stage = (struct stage){.who = who};
     fixture_init(&stage->brain, TICK_MS, &rule, 1, FIXTURE_MAX_KEYS, WHEN_FULL_EVICT);
-    stage->clock = (struct clock){.now_ns = stage_now_ns, .date_s = stage_date_s, .context = stage};
+    stage->clock = (struct clock){
+        .now_ns = stage_now_ns, .date_s = stage_date_s, .wall_ns = stage_wall_ns, .context = stage};
     stage->contract = contract_new(HEADERS_IETF);
     assert_non_null(stage->contract);
     open_listener(&stage->listeners[0]);

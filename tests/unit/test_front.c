@@ -7,6 +7,7 @@
 #include "support/front_fixture.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -155,6 +156,30 @@ static void another_contract_holds_for_the_next_request(enum stage_decider who)
     contract_release(next);
     expect_reply(&stage, &caller, "/allow?key=a", 200);
     assert_false(caller_is_told(&caller, "\nRateLimit: "));
+    stage_close(&stage);
+    caller_close(&caller);
+}
+
+/* The date is that of the pass, and right from the request on that brings the dialect along. */
+static void a_dialect_that_tells_dates_knows_the_date(enum stage_decider who)
+{
+    struct stage stage;
+    struct caller caller;
+    char field[64];
+    stage_open(&stage, who, ROOM);
+    struct contract *next = contract_new(HEADERS_X_RATELIMIT_EPOCH);
+    assert_non_null(next);
+    front_set_contract(&stage.front, next);
+    contract_release(next);
+    connect_caller(&caller, &stage);
+    for (uint64_t taken = 1; taken <= 2; taken++) {
+        expect_reply(&stage, &caller, "/allow?key=a", 200);
+        uint64_t now_ms = stage_now_ms(&stage), a_day_s = DAY_MS / MS_PER_S;
+        snprintf(field, sizeof field, "\nX-RateLimit-Reset: %" PRIu64 "\r\n",
+                 FIXTURE_START_DATE_S + taken * a_day_s + (now_ms + MS_PER_S - 1) / MS_PER_S);
+        assert_true(caller_is_told(&caller, field));
+        stage_pass_ms(&stage, 5000);
+    }
     stage_close(&stage);
     caller_close(&caller);
 }
@@ -620,6 +645,7 @@ static void what_waits_at_an_inherited_socket_is_for_the_next_process(enum stage
     TEST(what_was_counted_is_told_in_time)                                                         \
     TEST(ticks_come_while_nobody_asks)                                                             \
     TEST(another_contract_holds_for_the_next_request)                                              \
+    TEST(a_dialect_that_tells_dates_knows_the_date)                                                \
     TEST(a_header_has_ten_seconds)                                                                 \
     TEST(a_body_has_twenty_seconds_more)                                                           \
     TEST(the_next_header_has_its_own_deadline)                                                     \

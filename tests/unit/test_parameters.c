@@ -112,9 +112,8 @@ static const struct row {
         .by_default = "headers: ietf\n",
         .other = "headers: none\n",
         .faulty = "headers: x\n",
-        .fault =
-            "1:10: headers \"x\" is not one of its words; write ietf, draft-03, x-ratelimit or "
-            "none",
+        .fault = "1:10: headers \"x\" is not one of its words; write ietf, ietf-acw, draft-03, "
+                 "x-ratelimit, x-ratelimit-epoch or none",
     },
     {
         .name = "retry_after_ms",

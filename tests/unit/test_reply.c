@@ -142,13 +142,16 @@ static struct message bucket_message(enum message_kind kind, const char *key, ui
 
 /* ---- what the routes say to them ---- */
 
+static bool tells_retry_after_ms; /* false between tests */
+
 static void say(const struct route *route, const struct message *message,
                 enum headers_dialect dialect)
 {
     request.route = route;
     request.message = *message;
-    request_reply(&request,
-                  &(struct serving){.routes = &route_table, .dialect = dialect_table[dialect]});
+    request_reply(&request, &(struct serving){.routes = &route_table,
+                                              .dialect = dialect_table[dialect],
+                                              .retry_after_ms = tells_retry_after_ms});
 }
 
 static void say_bucket(const struct message *message, enum headers_dialect dialect)
@@ -385,6 +388,15 @@ static void expect_dialect(enum headers_dialect dialect, struct bucket_answer an
     expect_fields(fields);
 }
 
+/* The same for what asks for no tokens. */
+static void expect_status_in(enum headers_dialect dialect, struct bucket_answer answer,
+                             const char *fields)
+{
+    struct message message = bucket_message(MESSAGE_STATUS, "k", 1, answer);
+    say_bucket(&message, dialect);
+    expect_fields(fields);
+}
+
 static void one_bucket_in_every_dialect(void **state)
 {
     (void)state;
@@ -393,6 +405,9 @@ static void one_bucket_in_every_dialect(void **state)
                    "Retry-After: 2\n");
     expect_dialect(HEADERS_DRAFT_03, denied(PLAIN),
                    "RateLimit-Limit: 10, 10;w=10\nRateLimit-Remaining: 0\nRateLimit-Reset: 10\n"
+                   "Retry-After: 2\n");
+    expect_dialect(HEADERS_IETF_ACW, denied(PLAIN),
+                   "RateLimit-Policy: \"default\";q=10;w=10\nRateLimit: \"default\";a=0;w=1;c=1\n"
                    "Retry-After: 2\n");
     expect_dialect(HEADERS_X_RATELIMIT, denied(PLAIN),
                    "X-RateLimit-Limit: 10\nX-RateLimit-Remaining: 0\nX-RateLimit-Reset: 10\n"
@@ -408,6 +423,9 @@ static void several_buckets_in_every_dialect(void **state)
     expect_dialect(HEADERS_IETF, answer,
                    "RateLimit-Policy: \"api/second\";q=20;w=2, \"api/hour\";q=1000;w=3600\n"
                    "RateLimit: \"api/second\";r=19;t=1, \"api/hour\";r=7;t=3\n");
+    expect_dialect(HEADERS_IETF_ACW, answer,
+                   "RateLimit-Policy: \"api/second\";q=20;w=2, \"api/hour\";q=1000;w=3600\n"
+                   "RateLimit: \"api/second\";a=19;w=1;c=1, \"api/hour\";a=7;w=3;c=1\n");
     expect_dialect(HEADERS_DRAFT_03, answer,
                    "RateLimit-Limit: 1000, 20;w=2, 1000;w=3600\nRateLimit-Remaining: 7\n"
                    "RateLimit-Reset: 3576\n");
@@ -417,6 +435,82 @@ static void several_buckets_in_every_dialect(void **state)
     answer.buckets[1].remaining_tokens = 19; /* of two that hold the same, the first */
     expect_dialect(HEADERS_X_RATELIMIT, answer,
                    "X-RateLimit-Limit: 20\nX-RateLimit-Remaining: 19\nX-RateLimit-Reset: 1\n");
+}
+
+static void the_successor_tells_window_and_cost(void **state)
+{
+    (void)state;
+#define POLICY "RateLimit-Policy: \"default\";q=10;w=10\nRateLimit: \"default\";"
+    expect_status_in(HEADERS_IETF_ACW, allowed(PLAIN), POLICY "a=9;w=1\n");
+    expect_status_in(HEADERS_IETF_ACW, denied(PLAIN), POLICY "a=0;w=1\n");
+    struct bucket_answer full =
+        answer_of(PLAIN, BUCKET_ALLOWED, (struct bucket_state){10, 0, 0, false});
+    expect_status_in(HEADERS_IETF_ACW, full, POLICY "a=10;w=1\n");
+
+    /* Of a full bucket the window is as long as a token takes. */
+    struct bucket_answer several = of_several(BUCKET_ALLOWED);
+    several.buckets[1] = (struct bucket_state){1000, 0, 0, false};
+    expect_status_in(HEADERS_IETF_ACW, several,
+                     "RateLimit-Policy: \"api/second\";q=20;w=2, \"api/hour\";q=1000;w=3600\n"
+                     "RateLimit: \"api/second\";a=19;w=1, \"api/hour\";a=1000;w=4\n");
+
+    /* What costs nothing: a look, and what is not counted. */
+    struct message look = bucket_message(MESSAGE_ALLOW, "k", 0, full);
+    say_bucket(&look, HEADERS_IETF_ACW);
+    expect_fields(POLICY "a=10;w=1;c=0\n");
+    static const enum bucket_result uncounted[] = {BUCKET_ALWAYS, BUCKET_UNCOUNTED};
+    for (size_t i = 0; i < LENGTH(uncounted); i++) {
+        full.result = uncounted[i];
+        struct message message = bucket_message(MESSAGE_ALLOW, "k", 7, full);
+        say_bucket(&message, HEADERS_IETF_ACW);
+        expect_fields(POLICY "a=10;w=1;c=0\n");
+    }
+    struct message message = bucket_message(MESSAGE_ALLOW, "k", 11, exceeding(PLAIN));
+    say_bucket(&message, HEADERS_IETF_ACW);
+    expect_fields(POLICY "a=10;w=1;c=11\nX-Should-Retry: false\n");
+
+    /* There never will be more. */
+    struct bucket_state nothing = {.next_token_ms = RETRY_NEVER};
+    struct bucket_answer never = with_override(answer_of(PLAIN, BUCKET_NEVER, nothing), 1);
+    never.retry_after_ms = RETRY_NEVER;
+    expect_dialect(HEADERS_IETF_ACW, never, POLICY "a=0;c=1\nX-Should-Retry: false\n");
+#undef POLICY
+}
+
+/* Unix time and milliseconds add up before they are rounded, and never overflow. */
+static void the_epoch_dialect_tells_a_date(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t wall_ns, reset_ms;
+        const char *reset;
+    } dates[] = {
+        {0, 0, "X-RateLimit-Reset: 0\n"},
+        {1800000000 * NS_PER_S, 0, "X-RateLimit-Reset: 1800000000\n"},
+        {1800000000 * NS_PER_S + 1, 0, "X-RateLimit-Reset: 1800000001\n"},
+        {1800000000 * NS_PER_S, 1, "X-RateLimit-Reset: 1800000001\n"},
+        {1800000000 * NS_PER_S + 1, 999, "X-RateLimit-Reset: 1800000001\n"},
+        {1800000000 * NS_PER_S + 1 * NS_PER_MS, 999, "X-RateLimit-Reset: 1800000001\n"},
+        {1800000000 * NS_PER_S + 1 * NS_PER_MS + 1, 999, "X-RateLimit-Reset: 1800000002\n"},
+        {1800000000 * NS_PER_S + 999999999, 999, "X-RateLimit-Reset: 1800000002\n"},
+        {1800000000 * NS_PER_S, 86400000, "X-RateLimit-Reset: 1800086400\n"},
+        {UINT64_MAX, RETRY_NEVER - 1, "X-RateLimit-Reset: 18446762520453626\n"},
+        {1800000000 * NS_PER_S, RETRY_NEVER, ""},
+    };
+    for (size_t i = 0; i < LENGTH(dates); i++) {
+        char fields[256];
+        struct bucket_state bucket = {9, 0, dates[i].reset_ms, false};
+        request.route = &route_status;
+        request.message =
+            bucket_message(MESSAGE_STATUS, "k", 1, answer_of(PLAIN, BUCKET_ALLOWED, bucket));
+        request_reply(&request,
+                      &(struct serving){.routes = &route_table,
+                                        .dialect = dialect_table[HEADERS_X_RATELIMIT_EPOCH],
+                                        .wall_ns = dates[i].wall_ns});
+        snprintf(fields, sizeof fields, "X-RateLimit-Limit: 10\nX-RateLimit-Remaining: 9\n%s",
+                 dates[i].reset);
+        expect_fields(fields);
+    }
 }
 
 static void an_override_has_its_own_numbers_in_every_dialect(void **state)
@@ -512,11 +606,10 @@ static void retry_after_ms_is_exact(void **state)
     for (size_t i = 0; i < LENGTH(exact); i++) {
         struct bucket_answer answer = denied(PLAIN);
         answer.retry_after_ms = exact[i].ms;
-        request.route = &route_allow;
-        request.message = bucket_message(MESSAGE_ALLOW, "k", 1, answer);
-        request_reply(&request, &(struct serving){.routes = &route_table,
-                                                  .dialect = dialect_table[HEADERS_NONE],
-                                                  .retry_after_ms = true});
+        struct message message = bucket_message(MESSAGE_ALLOW, "k", 1, answer);
+        tells_retry_after_ms = true;
+        say_bucket(&message, HEADERS_NONE);
+        tells_retry_after_ms = false;
         expect_fields(exact[i].fields);
     }
 }
@@ -863,7 +956,7 @@ static struct bucket_answer longest_answer(const struct limits *longest, enum bu
         .full_after_ms = UINT64_MAX,
     };
     for (int i = 0; i < BUCKETS_MAX; i++)
-        answer.buckets[i] = (struct bucket_state){UINT64_MAX, UINT64_MAX, UINT64_MAX, true};
+        answer.buckets[i] = (struct bucket_state){UINT64_MAX, RETRY_NEVER - 1, UINT64_MAX, true};
     return answer;
 }
 
@@ -877,7 +970,9 @@ static void the_longest_answer_fits(void **state)
             struct bucket_answer answer = longest_answer(longest, BUCKET_TABLE_FULL);
             struct message message =
                 bucket_message(MESSAGE_ALLOW, so_many_quotes(KEY_MAX), UINT64_MAX, answer);
+            tells_retry_after_ms = true;
             say_bucket(&message, dialect);
+            tells_retry_after_ms = false;
             assert_in_range(request.reply.body_len, 2500, sizeof request.reply.body - 1);
             assert_int_equal(request.reply.body_len, strlen(request.reply.body));
             assert_true(strlen(answer.allowance->policy) < REPLY_POLICY_MAX);
@@ -961,6 +1056,8 @@ int main(void)
         cmocka_unit_test(a_limit_on_trial_allows_and_says_what_it_would_do),
         cmocka_unit_test(one_bucket_in_every_dialect),
         cmocka_unit_test(several_buckets_in_every_dialect),
+        cmocka_unit_test(the_successor_tells_window_and_cost),
+        cmocka_unit_test(the_epoch_dialect_tells_a_date),
         cmocka_unit_test(an_override_has_its_own_numbers_in_every_dialect),
         cmocka_unit_test(a_name_is_always_the_same_pointer),
         cmocka_unit_test(retry_after_is_whole_seconds_from_one_to_twenty_days),

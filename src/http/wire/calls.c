@@ -125,6 +125,7 @@ static void heed_contract(struct http *http)
     http->contract = next;
     http->serving.dialect = dialect_table[next->headers];
     http->serving.retry_after_ms = next->retry_after_ms;
+    http->serving.wall_ns = clock_wall_ns(http->clock); /* the last dialect may not have told it */
 }
 
 /* The first call, when the header has arrived: the gate. */

@@ -186,6 +186,8 @@ static void pass(struct http *http)
     if (http->host_of != NULL)
         look_at_crowd(http);
     http->now_ns = clock_now_ns(http->clock);
+    if (http->serving.dialect->tells_date)
+        http->serving.wall_ns = clock_wall_ns(http->clock);
     if (http->now_ns >= http->deadlines.look_ns)
         deadlines_look(&http->deadlines, http->now_ns, end_overdue, http);
     MHD_run(http->daemon);
