@@ -1,7 +1,8 @@
 #!/usr/bin/python3 -B
 """
 Checks tests/hostile.md: each row says what comes in, what allowd does and which tests show it, or
-how it was tried by hand; each test named is there, and belongs to the suite.
+how it was tried by hand; each test named is there, and belongs to the suite. And tests/libraries.md:
+each row is tested.
 """
 import os
 import pathlib
@@ -12,6 +13,7 @@ TOP = pathlib.Path(os.environ.get("TOP_SRCDIR") or pathlib.Path(__file__).resolv
 MAKEFILE_WORDS = {word for name in ("Makefile.am", "tests/tests.am")
                   for word in (TOP / name).read_text(encoding="utf-8").split()}
 ROWS_LEAST = 80     # a table that was not read would have no faults either
+ANSWERS_LEAST = 20
 FAULTY = """\
 | in | out | |
 | in | out |
@@ -83,6 +85,14 @@ class Hostile(unittest.TestCase):
         self.assertGreaterEqual(len(table), ROWS_LEAST)
         self.assertEqual({row: faults for row in table if (faults := row_faults(row))}, {})
         print(f"{len(table)} rows, each with its tests")
+
+    def test_all_answers_of_the_library_are_tested(self):
+        """Each row of tests/libraries.md is in the test that sends such requests, word for word."""
+        answers = [row.split("|")[1].strip() for row in
+                   rows((TOP / "tests" / "libraries.md").read_text(encoding="utf-8"))]
+        test = (TOP / "tests" / "e2e" / "test_hostile_http.py").read_text(encoding="utf-8")
+        self.assertGreaterEqual(len(answers), ANSWERS_LEAST)
+        self.assertEqual([answer for answer in answers if f'"{answer}"' not in test], [])
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ must be taken, and what must be in an answer.
 """
 import unittest
 
+import libraries
 from harness import FORM, Case
 
 FROZEN = """
@@ -41,7 +42,6 @@ class Version10(RfcCase):
     def test_http_1_0_needs_no_host(self):
         key = self.key()
         for raw in (f"GET /allow?key={key} HTTP/1.0\r\n\r\n",
-                    f"GET /allow?key={key} HTTP/1.0\nUser-Agent: a\n\n",
                     f"GET /check/keyed HTTP/1.0\r\nX-Key: {key}\r\n\r\n",
                     f"POST /allow HTTP/1.0\r\n{FORM[0]}: {FORM[1]}\r\n"
                     f"Content-Length: {len(key) + 4}\r\n\r\nkey={key}",
@@ -58,6 +58,15 @@ class Version10(RfcCase):
                 self.assertEqual(self.exchange(f"GET {path} HTTP/1.0\r\n\r\n".encode()).status,
                                  200)
         self.assertEqual(self.exchange(b"POST /reset?key=k HTTP/1.0\r\n\r\n").status, 200)
+
+    def test_bare_line_feeds_in_http_1_0(self):
+        key = self.key()
+        served = libraries.answer(self.daemon, "a bare LF at the end of a line") == "200, goes on"
+        connection = self.connect()
+        connection.send(f"GET /allow?key={key} HTTP/1.0\nUser-Agent: a\n\n".encode())
+        self.assertEqual(connection.receive().status, 200 if served else 400)
+        self.assertIsNone(connection.receive())
+        self.assertEqual(self.remaining(key), 999 if served else 1000)
 
     def test_a_hand_written_denial_is_told_in_http_1_0(self):
         key = self.key()

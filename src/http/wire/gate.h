@@ -18,12 +18,14 @@ struct gate {
     const char *fault;   /* the first fault, as a detail for the client; or NULL */
     const char *end;     /* the byte behind the last value seen, in the raw header block */
     bool is_http_1_0;    /* it may go without a Host */
-    bool check_places;   /* the strings lie in the raw header block, as in libmicrohttpd 0.9 */
+    bool check_places;   /* see gate_begin */
     bool too_large;      /* the Content-Length is greater than body_max */
 };
 
 /* version: the raw "HTTP/1.1", which lies just before the first field.
- * check_places: whether to find out by the places of the strings what was cut out of them. */
+ * check_places: whether to find out by the places of the strings what was cut out of them. That is
+ * for libmicrohttpd 0.9; from 1.0 on, which refuses all that by itself, a value ends before its
+ * blanks, and the next name is farther away. */
 void gate_begin(struct gate *gate, const char *version, bool check_places);
 
 /* Shows it a field; name and value point into the raw header block. */

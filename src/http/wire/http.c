@@ -35,10 +35,18 @@ static bool is_from_1_0(void)
 }
 
 /*
+ * The flags and the strictness that go with the version.
+ *
  * Unless 1.0 is told that there is one thread only, it takes over an added connection in its next
  * run: see http_add. 0.9.75 does so at once, if it has no thread of its own.
+ *
+ * Unless 1.0 is strict, it joins folded lines, redirects a target with a blank in it, and takes a
+ * tab for a blank; the gate never sees that. 0.9.75 leaves all of this to the gate. If it is
+ * strict, it folds as before, and leaves some requests without an answer that the gate answers.
  */
 enum {
+    STRICT_FROM_1_0 = 1, /* MHD_OPTION_STRICT_FOR_CLIENT */
+    STRICT_BEFORE = 0,
     NO_THREAD_SAFETY = 1 << 19, /* MHD_USE_NO_THREAD_SAFETY, which 0.9.75's header does not have */
 };
 #if MHD_VERSION >= 0x01000000
@@ -48,15 +56,17 @@ static_assert(NO_THREAD_SAFETY == (int)MHD_USE_NO_THREAD_SAFETY,
 
 static struct MHD_Daemon *start_daemon(struct http *http, unsigned connections_max)
 {
+    bool from_1_0 = is_from_1_0();
     unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
-                     (is_from_1_0() ? NO_THREAD_SAFETY : 0);
-    return MHD_start_daemon(flags, 0, NULL, NULL, on_request, http, MHD_OPTION_CONNECTION_LIMIT,
-                            connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
-                            (unsigned)HTTP_IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                            (size_t)HTTP_CONNECTION_MEMORY, MHD_OPTION_URI_LOG_CALLBACK, on_target,
-                            http, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
-                            MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
-                            MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_END);
+                     (from_1_0 ? NO_THREAD_SAFETY : 0);
+    return MHD_start_daemon(
+        flags, 0, NULL, NULL, on_request, http, MHD_OPTION_CONNECTION_LIMIT, connections_max,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_TIMEOUT_S,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_CONNECTION_MEMORY,
+        MHD_OPTION_URI_LOG_CALLBACK, on_target, http, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped,
+        NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, http, MHD_OPTION_NOTIFY_CONNECTION,
+        on_connection, http, MHD_OPTION_STRICT_FOR_CLIENT,
+        from_1_0 ? STRICT_FROM_1_0 : STRICT_BEFORE, MHD_OPTION_END);
 }
 
 /* false and errno: a part could not be made; http_free frees the others. */
