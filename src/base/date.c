@@ -21,6 +21,14 @@ static int two_digits(const char *digits)
     return (digits[0] - '0') * 10 + digits[1] - '0';
 }
 
+/* The end of a fraction of the second that is zero, and of a blank; `text` if there is neither. */
+static const char *skip_zeros(const char *text)
+{
+    if (text[0] == '.' && text[1] == '0')
+        text += 1 + strspn(text + 1, "0");
+    return text[0] == ' ' ? text + 1 : text;
+}
+
 /* Reads "Z", or a sign, hours and minutes, as seconds ahead of UTC. */
 static enum date parse_offset(const char *text, int64_t *offset_s)
 {
@@ -46,11 +54,12 @@ static bool is_same(const struct tm *a, const struct tm *b)
 
 enum date date_parse(const char *text, int64_t *unix_s)
 {
-    static const char form[] = "0000-00-00T00:00:00";
+    static const char date[] = "0000-00-00", time[] = "00:00:00";
+    const char *rest = text + strlen(date);
     int64_t offset_s;
-    if (!has_form(text, form))
+    if (!has_form(text, date) || (*rest != 'T' && *rest != ' ') || !has_form(rest + 1, time))
         return DATE_MALFORMED;
-    enum date result = parse_offset(text + strlen(form), &offset_s);
+    enum date result = parse_offset(skip_zeros(rest + 1 + strlen(time)), &offset_s);
     if (result != DATE_OK)
         return result;
 

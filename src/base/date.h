@@ -1,5 +1,5 @@
 /*
- * Dates: points in time as RFC 3339 writes them, read strictly.
+ * Dates: points in time as RFC 3339 writes them, and as libraries write those; read strictly.
  *
  * Owns nothing. Any thread. Never blocks. Errors: enum date.
  */
@@ -14,7 +14,9 @@ enum date {
     DATE_OUT_OF_RANGE, /* its year, as written or in UTC, is not 1970 to 9999 */
 };
 
-/* Reads "2026-12-31T23:59:59Z", or the same with an offset such as "+01:00" in place of Z.
+/* Reads "2026-12-31T23:59:59Z", or the same with an offset such as "+01:00" in place of Z. As many
+ * writers of YAML have it, a blank may stand in place of T, a fraction of zeros behind the seconds,
+ * and then a blank: "2026-12-31 23:59:59.000 +00:00".
  * *unix_s is untouched unless the result is DATE_OK. */
 enum date date_parse(const char *text, int64_t *unix_s);
 

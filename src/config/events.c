@@ -34,7 +34,31 @@ static void report_problem(const yaml_parser_t *parser, struct faults *faults)
         faults_add(faults, EVENTS_AT(parser->problem_mark), "not valid YAML: %s", parser->problem);
 }
 
-/* Reports anchors, aliases and tags: they would change the meaning of a value. */
+/* Whether a tag says what is so without it: as every single value is a text here, which is read by
+ * its place, the tags of YAML's core schema that fit a kind of value change nothing. */
+static bool tag_fits(yaml_event_type_t type, const char *tag)
+{
+    static const char core[] = "tag:yaml.org,2002:";
+    static const struct {
+        yaml_event_type_t type;
+        const char *name;
+    } fitting[] = {
+        {YAML_SCALAR_EVENT, "str"},        {YAML_SCALAR_EVENT, "int"},
+        {YAML_SCALAR_EVENT, "float"},      {YAML_SCALAR_EVENT, "bool"},
+        {YAML_SCALAR_EVENT, "timestamp"},  {YAML_SEQUENCE_START_EVENT, "seq"},
+        {YAML_MAPPING_START_EVENT, "map"},
+    };
+    if (strcmp(tag, "!") == 0)
+        return true;
+    if (strncmp(tag, core, sizeof core - 1) != 0)
+        return false;
+    for (size_t i = 0; i < sizeof fitting / sizeof fitting[0]; i++)
+        if (type == fitting[i].type && strcmp(tag + sizeof core - 1, fitting[i].name) == 0)
+            return true;
+    return false;
+}
+
+/* Reports anchors and aliases, and tags that would change the meaning of a value. */
 static void check_properties(const yaml_event_t *event, struct faults *faults)
 {
     const yaml_char_t *anchor = NULL, *tag = NULL;
@@ -55,7 +79,7 @@ static void check_properties(const yaml_event_t *event, struct faults *faults)
     if (anchor != NULL)
         faults_add(faults, EVENTS_AT(event->start_mark),
                    "an anchor (&%s) is not accepted; leave it out", (const char *)anchor);
-    if (tag != NULL)
+    if (tag != NULL && !tag_fits(event->type, (const char *)tag))
         faults_add(faults, EVENTS_AT(event->start_mark), "a tag (%s) is not accepted; leave it out",
                    (const char *)tag);
 }
@@ -109,7 +133,7 @@ bool event_is_empty(const yaml_event_t *event)
     static const char *const words[] = {"~", "null", "Null", "NULL"};
     if (event->type != YAML_SCALAR_EVENT)
         return false;
-    if (event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
+    if (event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && event->data.scalar.tag == NULL)
         for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
             if (strcmp((const char *)event->data.scalar.value, words[i]) == 0)
                 return true;

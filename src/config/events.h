@@ -2,7 +2,7 @@
  * The YAML events of a configuration, one after the other, as libyaml finds them.
  *
  * It reports what is forbidden everywhere in a configuration: a syntax error, an anchor, an alias,
- * a tag, or nesting that is too deep.
+ * a tag that is not of YAML's core schema, or nesting that is too deep.
  *
  * Owns the parser and the current event; the bytes must outlive it. Any thread. Never blocks.
  * Errors: faults; after one that cannot be passed over, there are no more events.
@@ -37,7 +37,7 @@ bool events_next(struct events *events);
  * too deep or broken, which is reported, and there are no more events. */
 bool events_skip(struct events *events);
 
-/* Whether a value is empty, or is one of YAML's words for null. */
+/* Whether a value is empty, or is one of YAML's words for null without a tag. */
 bool event_is_empty(const yaml_event_t *event);
 
 bool event_has_nul(const yaml_event_t *scalar);

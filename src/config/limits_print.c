@@ -43,7 +43,7 @@ static void print_override(const struct override *override, FILE *out)
     if (override->until_s != OVERRIDE_FOR_EVER) {
         char until[DATE_TEXT_MAX];
         date_print(override->until_s, until);
-        fprintf(out, "        until: %s\n", until);
+        fprintf(out, "        until: \"%s\"\n", until);
     }
 }
 

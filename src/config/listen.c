@@ -128,6 +128,25 @@ static bool parse_mode(const char *text, uint32_t *mode)
     return true;
 }
 
+enum { MODE_TEXT_MAX = 4 };
+
+/* Programs that read a mode as a number write it again as 432 or as 660. Finds the three digits
+ * that stood behind the zero. */
+static bool meant_mode(const char *text, char meant[MODE_TEXT_MAX])
+{
+    if (strlen(text) != 3 || strspn(text, "0123456789") != 3 || text[0] == '0')
+        return false;
+    unsigned number = (unsigned)(text[0] - '0') * 100 + (unsigned)(text[1] - '0') * 10 +
+                      (unsigned)(text[2] - '0');
+    if (number <= 0777)
+        snprintf(meant, MODE_TEXT_MAX, "%03o", number);
+    else if (strspn(text, "01234567") == 3)
+        memcpy(meant, text, MODE_TEXT_MAX);
+    else
+        return false;
+    return true;
+}
+
 void config_socket_mode_check(const struct raw_config *raw, struct faults *faults,
                               struct config *config)
 {
@@ -137,10 +156,17 @@ void config_socket_mode_check(const struct raw_config *raw, struct faults *fault
         return;
     struct placed value = scalar_placed(raw->socket_mode);
     uint32_t mode;
-    if (!parse_mode(value.text, &mode))
+    char meant[MODE_TEXT_MAX];
+    if (meant_mode(value.text, meant))
         faults_add(faults, value.line, value.column,
-                   "socket_mode \"%s\" is not a mode; write 0 and three octal digits, such as 0660",
-                   config_shorten(value.text, shortened));
+                   "socket_mode \"%s\" is not a mode; a program may have read 0%s as a number; "
+                   "write \"0%s\", in quotes",
+                   value.text, meant, meant);
+    else if (!parse_mode(value.text, &mode))
+        faults_add(
+            faults, value.line, value.column,
+            "socket_mode \"%s\" is not a mode; write 0 and three octal digits, such as \"0660\"",
+            config_shorten(value.text, shortened));
     else if ((mode & 0222) == 0)
         faults_add(faults, value.line, value.column,
                    "socket_mode \"%s\" lets nobody connect, because that takes write permission; "
@@ -174,7 +200,7 @@ void config_socket_group_check(const struct raw_config *raw, struct faults *faul
 void config_socket_mode_print(const struct config *config, FILE *out)
 {
     if (config->sockets.mode != SOCKET_MODE_BY_UMASK)
-        fprintf(out, "socket_mode: %04o\n", (unsigned)config->sockets.mode);
+        fprintf(out, "socket_mode: \"%04o\"\n", (unsigned)config->sockets.mode);
 }
 
 void config_socket_group_print(const struct config *config, FILE *out)

@@ -154,8 +154,8 @@ int64_t scalar_until(struct faults *faults, const char *raw)
         break;
     case DATE_MALFORMED:
         refuse(faults, "until", value, QUANTITY_MALFORMED, "a time",
-               "write date, T, time and Z or an offset, such as 2026-12-31T23:59:59Z or "
-               "2027-01-31T00:00:00+01:00");
+               "write date, T, time and Z or an offset, such as \"2026-12-31T23:59:59Z\" or "
+               "\"2027-01-31T00:00:00+01:00\"");
         break;
     case DATE_NONEXISTENT:
         refuse(faults, "until", value, QUANTITY_MALFORMED, "a time that exists",

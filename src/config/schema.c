@@ -17,7 +17,7 @@
 #define OPTIONAL_STRING(structure, member) STRING(#member, CYAML_FLAG_OPTIONAL, structure, member)
 #define REQUIRED_STRING(structure, member) STRING(#member, CYAML_FLAG_DEFAULT, structure, member)
 
-/* The least length of a list is 0 although an empty list is a fault: config_shape_check reports it,
+/* The least length of a list is 0. Where an empty list is a fault, config_shape_check reports it,
  * and the rest must still load for the other checks. */
 #define LIST(name, structure, member, entry, max)                                                  \
     CYAML_FIELD_SEQUENCE(name, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, structure, member, entry, \

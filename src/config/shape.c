@@ -94,6 +94,17 @@ static void take_scalar(struct shape *shape)
 static enum taken take_value(struct shape *shape, struct slot slot,
                              const cyaml_schema_value_t *schema);
 
+/* Whether an empty list says the same as none, as programs write it. For addresses and limits the
+ * default is not nothing: there it is more likely that the list got lost where it was made. */
+static bool may_be_empty(const char *name)
+{
+    static const char *const filled[] = {"listen", "admin_listen", "limits"};
+    for (size_t i = 0; i < sizeof filled / sizeof filled[0]; i++)
+        if (strcmp(name, filled[i]) == 0)
+            return false;
+    return true;
+}
+
 static enum taken take_list(struct shape *shape, const char *name,
                             const cyaml_schema_value_t *schema)
 {
@@ -115,10 +126,11 @@ static enum taken take_list(struct shape *shape, const char *name,
         }
     }
     fputc(']', shape->copy);
-    if (entries == 0 && !events->is_stopped)
+    if (entries == 0 && !events->is_stopped && !may_be_empty(name))
         faults_add(shape->faults, EVENTS_AT(start),
-                   "%s is an empty list; it takes 1 to %zu entries", name, max);
-    bool is_whole = entries > 0 && written == entries && !events->is_stopped;
+                   "%s is an empty list; give it 1 to %zu entries, or leave it out", name, max);
+    bool is_whole =
+        (entries > 0 || may_be_empty(name)) && written == entries && !events->is_stopped;
     return is_whole ? TAKEN_WHOLE : TAKEN_IN_PART;
 }
 

@@ -401,7 +401,7 @@ static void test_shipped_example_uncommented(void **state)
                                    "      - key: \"api:partner\"\n"
                                    "        burst: 500\n"
                                    "        rate: 200/s\n"
-                                   "        until: 2026-12-31T23:59:59Z\n"
+                                   "        until: \"2026-12-31T23:59:59Z\"\n"
                                    "      - key: \"api:test-*\"\n"
                                    "        action: allow\n"
                                    "  - name: \"search\"\n"
@@ -711,7 +711,8 @@ static void write_overrides(FILE *out, const char *before, unsigned count)
 {
     fprintf(out, "%s    overrides:\n", before);
     for (unsigned i = 0; i < count; i++)
-        fprintf(out, "      - {key: user:%u, burst: %u, rate: 1/s, until: 2026-12-31T23:59:59Z}\n",
+        fprintf(out,
+                "      - {key: user:%u, burst: %u, rate: 1/s, until: \"2026-12-31T23:59:59Z\"}\n",
                 i * 7919 % count, i + 1);
 }
 

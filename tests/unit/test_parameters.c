@@ -49,11 +49,11 @@ static const struct row {
     {
         .name = "socket_mode",
         .by_default = "",
-        .other = "socket_mode: 0660\n",
+        .other = "socket_mode: \"0660\"\n",
         .warning = "socket_mode or socket_group",
-        .faulty = "socket_mode: 660\n",
-        .fault = "1:14: socket_mode \"660\" is not a mode; write 0 and three octal digits, such as "
-                 "0660",
+        .faulty = "socket_mode: rw\n",
+        .fault = "1:14: socket_mode \"rw\" is not a mode; write 0 and three octal digits, such as "
+                 "\"0660\"",
     },
     {
         .name = "socket_group",
@@ -157,7 +157,7 @@ static const struct row {
             "limits:\n  - name: \"default\"\n    burst: 10\n    rate: 1/s\n    shadow: false\n",
         .other = "limits:\n  - name: \"default\"\n    burst: 20\n    rate: 1/s\n    shadow: true\n",
         .faulty = "limits: []\n",
-        .fault = "1:9: limits is an empty list; it takes 1 to 1000 entries",
+        .fault = "1:9: limits is an empty list; give it 1 to 1000 entries, or leave it out",
     },
     {
         .name = "checks",
