@@ -89,3 +89,12 @@ void date_print(int64_t unix_s, char text[DATE_TEXT_MAX])
     gmtime_r(&time, &parts);
     strftime(text, DATE_TEXT_MAX, "%Y-%m-%dT%H:%M:%SZ", &parts);
 }
+
+/* The process never leaves the C locale, whose names are HTTP's. */
+void date_print_http(int64_t unix_s, char text[DATE_HTTP_MAX])
+{
+    time_t time = (time_t)unix_s;
+    struct tm parts;
+    gmtime_r(&time, &parts);
+    strftime(text, DATE_HTTP_MAX, "%a, %d %b %Y %H:%M:%S GMT", &parts);
+}

@@ -1,5 +1,6 @@
 /*
- * Dates: points in time as RFC 3339 writes them, and as libraries write those; read strictly.
+ * Dates: points in time as RFC 3339 writes them, and as libraries write those; read strictly. And as
+ * HTTP writes them.
  *
  * Owns nothing. Any thread. Never blocks. Errors: enum date.
  */
@@ -25,3 +26,7 @@ enum date date_parse(const char *text, int64_t *unix_s);
 
 /* Writes a time, which must be one that date_parse can give, in UTC: "2026-12-31T23:59:59Z". */
 void date_print(int64_t unix_s, char text[DATE_TEXT_MAX]);
+
+/* The same for date_print_http: "Thu, 31 Dec 2026 23:59:59 GMT" (RFC 9110, 5.6.7). */
+#define DATE_HTTP_MAX 30
+void date_print_http(int64_t unix_s, char text[DATE_HTTP_MAX]);

@@ -55,6 +55,10 @@ size_t request_body_room(const struct request *request, size_t len)
     return len <= REQUEST_BODY_MAX || has_body_of_another(request) ? 0 : len;
 }
 
+static_assert((REQUEST_LONG_BODY_MAX & (REQUEST_LONG_BODY_MAX - 1)) == 0 &&
+                  (REQUEST_BODY_MAX & (REQUEST_BODY_MAX - 1)) == 0,
+              "doubled again and again, the room of a body is that of the longest one at last");
+
 /* The room is mapped. The heap would keep for ever what the greatest crowd of clients needed. */
 bool request_expect_body(struct request *request, size_t len)
 {
@@ -65,6 +69,37 @@ bool request_expect_body(struct request *request, size_t len)
     if (mapped == MAP_FAILED)
         return false;
     request->long_body = mapped;
+    request->long_body_room = room;
+    return true;
+}
+
+size_t request_body_room_grown(const struct request *request, size_t len)
+{
+    enum { FIRST_ROOM = 4 * REQUEST_BODY_MAX };
+    size_t needed = request->body_len + len;
+    size_t has = request->long_body != NULL ? request->long_body_room : REQUEST_BODY_MAX;
+    if (has_body_of_another(request) || needed <= has)
+        return 0;
+    size_t room = request->long_body != NULL ? has : FIRST_ROOM / 2;
+    do
+        room *= 2;
+    while (room < needed);
+    return room;
+}
+
+/* A mapping moves without its bytes being copied. */
+bool request_grow_body(struct request *request, size_t room)
+{
+    if (request->long_body == NULL) {
+        if (!request_expect_body(request, room))
+            return false;
+        memcpy(request->long_body, request->body, request->body_len);
+        return true;
+    }
+    void *moved = mremap(request->long_body, request->long_body_room, room, MREMAP_MAYMOVE);
+    if (moved == MAP_FAILED)
+        return false;
+    request->long_body = moved;
     request->long_body_room = room;
     return true;
 }

@@ -69,6 +69,7 @@ void request_begin(struct request *request, const struct route_table *routes, co
     request->seen = 0;
     request->fault_status = 0;
     request->body_len = 0;
+    request->chunked_max = request->chunked_len = 0;
     request->is_list = false;
     request->keeps_body = false;
     request->key_is_private = false;

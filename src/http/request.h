@@ -50,6 +50,8 @@ struct request {
     size_t target_len;           /* bytes of the raw target */
     size_t target_parameters;    /* number of parameters in its query */
     size_t body_len;
+    size_t chunked_max;    /* of a body in chunks: the most bytes it may have; else 0 */
+    size_t chunked_len;    /* and what has come of it */
     char *long_body;       /* a body that does not fit into `body`, or NULL */
     size_t long_body_room; /* bytes of long_body */
     size_t reply_size;     /* bytes of a large reply, until it has been sent */
@@ -98,6 +100,11 @@ size_t request_body_max(const struct request *request, const char *content_type)
  * request_expect_body allocates them; false: no memory. */
 size_t request_body_room(const struct request *request, size_t len);
 bool request_expect_body(struct request *request, size_t len);
+
+/* The same for a body whose length is not known, when `len` more bytes of it come. The room is at
+ * most four times what has come; 0: they fit into what it has. After request_grow_body they fit. */
+size_t request_body_room_grown(const struct request *request, size_t len);
+bool request_grow_body(struct request *request, size_t room);
 
 /* Adds bytes of the body. The caller knows that they fit. */
 void request_add_body(struct request *request, const char *bytes, size_t len);

@@ -282,7 +282,8 @@ class Bodies(CheckCase):
     def test_framing_is_as_strict_as_elsewhere(self):
         before = self.counters()
         bait = request_bytes("GET", "/allow?key=bait", [("Connection", "close")])
-        for headers in ([("Transfer-Encoding", "chunked")],
+        for headers in ([("Transfer-Encoding", "gzip, chunked")],
+                        [("Transfer-Encoding", "chunked"), ("Content-Length", "0")],
                         [("Content-Length", "0"), ("Content-Length", str(len(bait)))],
                         [("Content-Length", "3"), ("Content-Length", "3")], [("Host", "b")]):
             with self.subTest(headers):

@@ -150,16 +150,30 @@ class Framing(HostileCase):
                 self.assert_answered(post(*fields) + b"0\r\n\r\n",
                                      "a Content-Length beside a Transfer-Encoding")
 
-    def test_any_transfer_encoding(self):
-        for value in (b"chunked", b"Chunked", b"identity", b"", b"gzip", b"gzip, chunked",
-                      b"chunked, identity", b"xchunked", b" chunked", b"\tchunked", b"chunked ",
-                      b"\x0bchunked", b'"chunked"', b"chunked;a=b"):
+    def test_any_transfer_encoding_but_chunked(self):
+        for value in (b"identity", b"", b"gzip", b"gzip, chunked", b"chunked, chunked", b",chunked",
+                      b"chunked,", b"chunked, identity", b"xchunked", b"chunked ", b"chunked\t",
+                      b"\x0bchunked", b'"chunked"', b"chunked;a=b", b"chunke", b"chunkedd"):
             for make in (get, post):
                 with self.subTest(value=value, make=make.__name__):
                     self.assert_answered(
                         make(b"Transfer-Encoding: " + value + b"\r\n") + b"0\r\n\r\n",
                         "400" if value.strip(b" \t").lower() == b"chunked" else
                         "a Transfer-Encoding other than chunked")
+
+    def test_several_transfer_encodings(self):
+        for first, second in ((b"chunked", b"chunked"), (b"chunked", b"identity"),
+                              (b"gzip", b"chunked"), (b"", b"chunked")):
+            with self.subTest(first=first, second=second):
+                self.assert_refused(post(b"Transfer-Encoding: " + first + b"\r\n",
+                                         b"transfer-encoding: " + second + b"\r\n") +
+                                    b"0\r\n\r\n", 400)
+
+    def test_transfer_encoding_in_http_1_0(self):
+        for host in (HOST, b""):
+            with self.subTest(host):
+                self.assert_refused(b"POST /allow?key=k HTTP/1.0\r\n" + host +
+                                    b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400)
 
     def test_content_length_beyond_all_bounds(self):
         values = dict.fromkeys((4097, 2**31, 2**32, 2**63 - 1, 2**63), "413")
@@ -275,7 +289,7 @@ class Framing(HostileCase):
             b"".join(requests), {"200, goes on": "200, 200, 200, 200, goes on",
                                  "400 HTML": "400 HTML"}[libraries.answer(self.daemon, comes_in)])
         # And a header seen behind one is a header to the gate, too.
-        for fields in (b"X: a\nTransfer-Encoding: chunked\n",
+        for fields in (b"X: a\nTransfer-Encoding: gzip\n",
                        b"X: a\nContent-Length: 0\nContent-Length: 0\n"):
             with self.subTest(fields):
                 self.assert_answered(post(fields), "a bare LF at the end of a line, and a fault")

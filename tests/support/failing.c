@@ -53,6 +53,8 @@ WRAP(FILE *, NULL, ENOMEM, FAILING_ALLOCATION, open_memstream, (char **to, size_
 WRAP(void *, MAP_FAILED, ENOMEM, FAILING_MMAP, mmap,
      (void *at, size_t size, int access, int flags, int fd, off_t offset),
      (at, size, access, flags, fd, offset))
+WRAP(void *, MAP_FAILED, ENOMEM, FAILING_MREMAP, mremap,
+     (void *at, size_t size, size_t next, int flags), (at, size, next, flags))
 WRAP(int, -1, EIO, FAILING_FSTAT, fstat, (int fd, struct stat *to), (fd, to))
 WRAP(int, -1, ENOSPC, FAILING_FTRUNCATE, ftruncate, (int fd, off_t size), (fd, size))
 WRAP(int, -1, EPERM, FAILING_FCHMOD, fchmod, (int fd, mode_t mode), (fd, mode))

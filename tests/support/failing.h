@@ -13,6 +13,7 @@
 enum failing {
     FAILING_ALLOCATION, /* malloc, calloc, realloc, strdup, open_memstream */
     FAILING_MMAP,
+    FAILING_MREMAP,
     FAILING_FSTAT,
     FAILING_FTRUNCATE,
     FAILING_FCHMOD,

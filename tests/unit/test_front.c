@@ -223,6 +223,31 @@ static void a_body_has_twenty_seconds_more(enum stage_decider who)
     caller_close(&caller);
 }
 
+/* However small its chunks are, and with as many fields behind them as there may be. */
+static void a_body_in_chunks_has_no_more(enum stage_decider who)
+{
+    static const char header[] = "POST /allow?key=a HTTP/1.1\r\nHost: a\r\n"
+                                 "Transfer-Encoding: chunked\r\n\r\n";
+    static const char *const next[] = {"1\r\na\r\n", "a: b\r\n"};
+    for (int i = 0; i < 2; i++) {
+        struct stage stage;
+        struct caller caller;
+        stage_open(&stage, who, ROOM);
+        connect_caller(&caller, &stage);
+        caller_send(&caller, header);
+        caller_send(&caller, i == 0 ? "" : "0\r\n");
+        for (int s = 0; s < HTTP_BODY_S - 1; s++) {
+            stage_pass_ms(&stage, S);
+            caller_send(&caller, next[i]);
+            stage_settle(&stage);
+        }
+        expect_end_within(&stage, &caller, S);
+        assert_int_equal(stage_left(&stage, "a"), STAGE_BURST);
+        stage_close(&stage);
+        caller_close(&caller);
+    }
+}
+
 static void the_next_header_has_its_own_deadline(enum stage_decider who)
 {
     struct stage stage;
@@ -648,6 +673,7 @@ static void what_waits_at_an_inherited_socket_is_for_the_next_process(enum stage
     TEST(a_dialect_that_tells_dates_knows_the_date)                                                \
     TEST(a_header_has_ten_seconds)                                                                 \
     TEST(a_body_has_twenty_seconds_more)                                                           \
+    TEST(a_body_in_chunks_has_no_more)                                                             \
     TEST(the_next_header_has_its_own_deadline)                                                     \
     TEST(a_reply_has_a_minute_to_be_taken_in)                                                      \
     TEST(and_so_it_has_for_who_has_half_closed)                                                    \

@@ -79,9 +79,15 @@ static void what_two_parsers_could_read_differently_is_refused(void **state)
         {"HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n", "exactly one Host"},
         {V "Host: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
          "at most one Content-Length"},
-        {V "Host: a\r\nTransfer-Encoding: chunked\r\n\r\n", "Transfer-Encoding"},
-        {V "Host: a\r\nTRANSFER-ENCODING: identity\r\n\r\n", "Transfer-Encoding"},
-        {V "Host: a\r\nContent-Length: 1\r\nTransfer-Encoding: x\r\n\r\n", "Transfer-Encoding"},
+        {V "Host: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+         "at most one Transfer-Encoding"},
+        {V "Host: a\r\nTRANSFER-ENCODING: identity\r\n\r\n", "may be chunked"},
+        {V "Host: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "may be chunked"},
+        {V "Host: a\r\nTransfer-Encoding: chunked \r\n\r\n", "may be chunked"},
+        {V "Host: a\r\nTransfer-Encoding:\r\n\r\n", "may be chunked"},
+        {V "Host: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "not both"},
+        {V "Host: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n", "not both"},
+        {"HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", "HTTP/1.0 has no"},
         {V "Host: a\r\nContent-Length: -1\r\n\r\n", "digits"},
         {V "Host: a\r\nContent-Length: +3\r\n\r\n", "digits"},
         {V "Host: a\r\nContent-Length: 0x3\r\n\r\n", "digits"},
@@ -138,6 +144,20 @@ static void bodies_have_a_bound(void **state)
     assert_null(pass(V "Host: a\r\nContent-Length: 101\r\n\r\n").fault);
 }
 
+static void a_body_may_come_in_chunks(void **state)
+{
+    (void)state;
+    assert_false(pass(V "Host: a\r\nContent-Length: 1\r\n\r\n").is_chunked);
+    static const char *const good[] = {"chunked", "Chunked", "CHUNKED", " \tchunked"};
+    for (size_t i = 0; i < LENGTH(good); i++) {
+        char wire[100];
+        snprintf(wire, sizeof wire, V "Host: a\r\ntransfer-encoding:%s\r\n\r\n", good[i]);
+        struct gate gate = pass(wire);
+        if (gate.fault != NULL || !gate.is_chunked)
+            fail_msg("%s: %s", good[i], gate.fault);
+    }
+}
+
 static void cookies_are_counted_twice(void **state)
 {
     (void)state;
@@ -154,6 +174,7 @@ int main(void)
         cmocka_unit_test(what_two_parsers_could_read_differently_is_refused),
         cmocka_unit_test(folded_lines_are_refused),
         cmocka_unit_test(bodies_have_a_bound),
+        cmocka_unit_test(a_body_may_come_in_chunks),
         cmocka_unit_test(cookies_are_counted_twice),
     };
     return cmocka_run_group_tests_name("gate", tests, NULL, NULL);

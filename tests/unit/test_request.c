@@ -262,6 +262,72 @@ static void a_long_body_has_room_of_its_own(void **state)
     assert_null(request.long_body);
 }
 
+/* Takes a body in pieces of a size, as it comes in chunks; whether there was memory for all. */
+static bool add_in_pieces(const char *bytes, size_t len, size_t piece)
+{
+    for (size_t at = 0; at < len; at += piece) {
+        size_t now = len - at < piece ? len - at : piece;
+        size_t room = request_body_room_grown(&request, now);
+        assert_true(room == 0 || room <= 4 * (at + now));
+        if (room > 0 && !request_grow_body(&request, room))
+            return false;
+        request_add_body(&request, bytes + at, now);
+    }
+    return true;
+}
+
+static void a_body_of_unknown_length_gets_room_as_it_comes(void **state)
+{
+    (void)state;
+    static char bytes[REQUEST_LONG_BODY_MAX];
+    static const size_t lengths[] = {0,     1,     4095,  4096,   4097,    16384,
+                                     16385, 65536, 65537, 524289, 1048575, 1048576};
+    static const size_t pieces[] = {1000, 4096, 4097, 50000, REQUEST_LONG_BODY_MAX};
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (char)(i * 31 + i / 4096);
+    for (size_t i = 0; i < LENGTH(lengths) * LENGTH(pieces); i++) {
+        size_t len = lengths[i / LENGTH(pieces)], piece = pieces[i % LENGTH(pieces)];
+        request_begin(&request, &route_table, "/allow");
+        assert_true(add_in_pieces(bytes, len, piece));
+        assert_int_equal(request.body_len, len);
+        assert_int_equal(request.long_body != NULL, len > REQUEST_BODY_MAX);
+        assert_true(request_held(&request) <= REQUEST_LONG_BODY_MAX);
+        assert_memory_equal(len > REQUEST_BODY_MAX ? request.long_body : request.body, bytes, len);
+        request_release(&request);
+        assert_int_equal(request_held(&request), 0);
+    }
+}
+
+static void a_body_that_finds_no_more_room_keeps_what_it_has(void **state)
+{
+    (void)state;
+    static const char bytes[20000];
+    request_begin(&request, &route_table, "/allow");
+    failing_at(FAILING_MMAP, 1);
+    assert_false(add_in_pieces(bytes, 5000, 1000));
+    assert_true(failing_end());
+    assert_int_equal(request_held(&request), 0);
+    request_release(&request);
+
+    request_begin(&request, &route_table, "/allow");
+    failing_at(FAILING_MREMAP, 1);
+    assert_false(add_in_pieces(bytes, sizeof bytes, 1000));
+    assert_true(failing_end());
+    assert_int_equal(request_held(&request), 16384);
+    assert_int_equal(request.body_len, 16000);
+    request_release(&request);
+    assert_null(request.long_body);
+}
+
+/* It belongs to another service and is thrown away. */
+static void what_is_sent_to_a_check_needs_no_room(void **state)
+{
+    (void)state;
+    request_begin(&request, &route_table, "/check/web");
+    assert_int_equal(request_body_room_grown(&request, REQUEST_LONG_BODY_MAX), 0);
+    request_release(&request);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -275,6 +341,9 @@ int main(void)
         cmocka_unit_test(a_check_whose_limit_is_gone_is_to_be_tried_again),
         cmocka_unit_test(a_request_that_finds_no_memory_is_to_be_tried_again),
         cmocka_unit_test(a_long_body_has_room_of_its_own),
+        cmocka_unit_test(a_body_of_unknown_length_gets_room_as_it_comes),
+        cmocka_unit_test(a_body_that_finds_no_more_room_keeps_what_it_has),
+        cmocka_unit_test(what_is_sent_to_a_check_needs_no_room),
     };
     json_memory_set_up();
     return cmocka_run_group_tests_name("request", tests, NULL, NULL);

@@ -7,18 +7,15 @@
 
 enum {
     TARGET_MAX = 8000,
-    REPLY_HEADER_MAX = 2560,      /* kept for the reply, of a connection's memory */
-    ENTRY_BYTES = 64,             /* what a field, parameter or cookie takes besides its text */
-    IN_PLACE_MAX = 16,            /* beyond this crowd one chain is quicker than answers in place */
-    HELD_MAX = 128 << 20,         /* bytes that the bodies and replies of all requests may hold */
-    HELD_TO_BEGIN_MAX = 64 << 20, /* beyond this no long body may begin; small lists still may */
+    REPLY_HEADER_MAX = 2560, /* kept for the reply, of a connection's memory */
+    ENTRY_BYTES = 64,        /* what a field, parameter or cookie takes besides its text */
+    IN_PLACE_MAX = 16,       /* beyond this crowd one chain is quicker than answers in place */
+    HELD_MAX = 128 << 20,    /* bytes that the bodies and replies of all requests may hold */
 };
 
 static_assert(REPLY_POLICY_MAX + REPLY_VALUES_MAX + 256 <= REPLY_HEADER_MAX,
               "the longest header of a reply has room");
 
-#define NO_MEMORY_FOR_BATCH                                                                        \
-    "no memory for another large batch now; try again, or send a smaller one"
 #define NO_MEMORY_FOR_ANSWER "no memory for another large answer now; try again"
 
 /* libmicrohttpd calls this hook "URI log". It gets the raw target before that is cut up, and what
@@ -57,13 +54,16 @@ void on_completed(void *context, struct MHD_Connection *connection, void **clien
 
 /* ---- replies ---- */
 
+/* Behind a body in chunks nothing runs. libmicrohttpd 0.9.75 lets a bare line feed end a chunk's
+ * line, so it and a proxy before it may see different ends of the body. */
 static enum MHD_Result send_reply(struct http *http, struct MHD_Connection *connection,
                                   struct client *client)
 {
     struct reply *reply = &client->request.reply;
     unsigned status = reply->status;
     if (http_response_queue(&client->response, connection, reply,
-                            reply->close || http->serving.draining) != MHD_YES) {
+                            reply->close || client->request.chunked_max > 0 ||
+                                http->serving.draining) != MHD_YES) {
         if (http_terse_queue(&http->terse, reply->terse, connection) != MHD_YES)
             return MHD_NO;
         status = http_terse_status(reply->terse);
@@ -99,18 +99,6 @@ static enum MHD_Result refuse(struct http *http, struct MHD_Connection *connecti
     reply_problem(&client->request.reply, status, detail);
     client->request.reply.close = true;
     return send_reply(http, connection, client);
-}
-
-/* Allocates room for the body. false: there is no memory, or all requests hold too much already. */
-static bool expect_body(struct http *http, struct request *request, size_t len)
-{
-    size_t room = request_body_room(request, len);
-    if (room == 0)
-        return true;
-    if (http->held + room > HELD_TO_BEGIN_MAX || !request_expect_body(request, len))
-        return false;
-    count_held(http, request);
-    return true;
 }
 
 /* Before each header that is read, takes over the contract that was set, if any: once a reload is
@@ -155,23 +143,22 @@ static enum MHD_Result on_header(struct http *http, struct MHD_Connection *conne
     http_fields_pass(connection, &gate, &access);
     request->method = method_parse(method);
     /* Its Content-Type matters only if the body is longer than every request may have. */
-    size_t body_max = gate.content_length <= REQUEST_BODY_MAX
+    size_t body_max = gate.content_length <= REQUEST_BODY_MAX && !gate.is_chunked
                           ? REQUEST_BODY_MAX
                           : request_body_max(request, http_fields_content_type(connection));
     gate_end(&gate, method + header->header_size, body_max);
-    size_t memory = header->header_size + gate.cookie_bytes +
-                    ENTRY_BYTES * (gate.entries + request->target_parameters);
+    client->header_memory = header->header_size + gate.cookie_bytes +
+                            ENTRY_BYTES * (gate.entries + request->target_parameters);
     if (gate.fault != NULL)
         return refuse(http, connection, client, 400, gate.fault);
-    if (memory > HTTP_CONNECTION_MEMORY - REPLY_HEADER_MAX)
+    if (client->header_memory > HTTP_CONNECTION_MEMORY - REPLY_HEADER_MAX)
         return refuse(http, connection, client, 431,
                       "the header is too large; send fewer or shorter header fields");
     if (gate.too_large)
-        return refuse(http, connection, client, 413,
-                      body_max == REQUEST_BODY_MAX
-                          ? "the body is too large; send at most 4096 bytes"
-                          : "the body is too large; send at most 1048576 bytes");
-    if (!expect_body(http, request, gate.content_length))
+        return refuse(http, connection, client, 413, body_too_large(body_max));
+    if (gate.is_chunked)
+        request->chunked_max = body_max;
+    else if (!expect_body(http, request, gate.content_length))
         return refuse(http, connection, client, 503, NO_MEMORY_FOR_BATCH);
     heed_contract(http);
     const struct route *route = request->route;
@@ -181,12 +168,10 @@ static enum MHD_Result on_header(struct http *http, struct MHD_Connection *conne
         request->verdict =
             access_judge(&access, route, client->is_admin, http->admin_apart, http->contract);
     client_move(client, CLIENT_READING);
-    if (gate.content_length > 0) /* else it is whole already */
+    if (gate.content_length > 0 || gate.is_chunked) /* else it is whole already */
         give_time(http, client, HTTP_BODY_S);
     return MHD_YES;
 }
-static_assert(REQUEST_BODY_MAX == 4096 && REQUEST_LONG_BODY_MAX == 1048576,
-              "the texts above say so");
 
 /* If no response is queued, libmicrohttpd calls again in each pass. While the answer is late that
  * is for nothing, so the connection is suspended. */
@@ -254,6 +239,11 @@ static enum MHD_Result on_whole(struct http *http, struct MHD_Connection *connec
 {
     struct request *request = &client->request;
     give_time(http, client, 0);
+    if (request->chunked_max > 0 &&
+        client->header_memory + http_fields_trailer_memory(connection, ENTRY_BYTES) >
+            HTTP_CONNECTION_MEMORY - REPLY_HEADER_MAX)
+        return refuse(http, connection, client, 431,
+                      "the fields behind the last chunk are too large; send fewer or none");
     const char *content_type = NULL;
     if (request->body_len > 0)
         content_type = http_fields_content_type(connection);
@@ -307,9 +297,7 @@ enum MHD_Result on_request(void *context, struct MHD_Connection *connection, con
         if (*upload_len == 0)
             return request_cost(request) > 0 ? await_turn(http, client)
                                              : on_whole(http, connection, client);
-        request_add_body(request, upload, *upload_len);
-        *upload_len = 0;
-        return MHD_YES;
+        return take_body(http, client, upload, upload_len);
     case CLIENT_QUEUED:
     case CLIENT_WRITTEN:
     case CLIENT_AWAY:

@@ -35,6 +35,7 @@ struct client {
     struct request request;
     struct http_response response;
     struct client *next_free;
+    size_t header_memory; /* of its connection's memory, what the header of the request takes */
     struct MHD_Connection *connection;
     int socket; /* -1: no connection */
     enum client_state state;

@@ -2,6 +2,8 @@
 
 #include "http/field_name.h"
 
+#include <string.h>
+
 struct passage {
     struct gate *gate;
     struct access *access;
@@ -28,6 +30,26 @@ void http_fields_pass(struct MHD_Connection *connection, struct gate *gate, stru
 const char *http_fields_content_type(struct MHD_Connection *connection)
 {
     return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE);
+}
+
+struct measure {
+    size_t entry_bytes, bytes;
+};
+
+static enum MHD_Result measure_field(void *context, enum MHD_ValueKind kind, const char *name,
+                                     size_t name_len, const char *value, size_t value_len)
+{
+    struct measure *measure = context;
+    (void)kind, (void)name, (void)value;
+    measure->bytes += measure->entry_bytes + name_len + strlen(": \r\n") + value_len;
+    return MHD_YES;
+}
+
+size_t http_fields_trailer_memory(struct MHD_Connection *connection, size_t entry_bytes)
+{
+    struct measure measure = {.entry_bytes = entry_bytes};
+    MHD_get_connection_values_n(connection, MHD_FOOTER_KIND, measure_field, &measure);
+    return measure.bytes;
 }
 
 struct search {

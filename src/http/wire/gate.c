@@ -64,6 +64,10 @@ void gate_field(struct gate *gate, const char *name, size_t name_len, const char
         gate->hosts++;
     } else if (field_name_is(name, name_len, "Transfer-Encoding")) {
         gate->transfer_encodings++;
+        gate->is_chunked = true;
+        if (!field_name_is(value, value_len, "chunked")) /* whose case does not count either */
+            refuse(gate, "Transfer-Encoding may be chunked and nothing else; or send a "
+                         "Content-Length in its place");
     } else if (field_name_is(name, name_len, "Content-Length")) {
         gate->content_lengths++;
         enum quantity length =
@@ -85,8 +89,12 @@ void gate_end(struct gate *gate, const char *header_end, uint64_t body_max)
         refuse(gate, "there must be exactly one Host header; HTTP/1.0 may go without");
     if (gate->content_lengths > 1)
         refuse(gate, "there must be at most one Content-Length header");
-    if (gate->transfer_encodings > 0)
-        refuse(gate, "Transfer-Encoding is not taken here; send a Content-Length");
+    if (gate->transfer_encodings > 1)
+        refuse(gate, "there must be at most one Transfer-Encoding header");
+    if (gate->transfer_encodings > 0 && gate->content_lengths > 0)
+        refuse(gate, "send either a Content-Length or a Transfer-Encoding, not both");
+    if (gate->transfer_encodings > 0 && gate->is_http_1_0)
+        refuse(gate, "HTTP/1.0 has no Transfer-Encoding; send a Content-Length");
     /* The line end of the last field and that of the empty line. */
     if (gate->fault == NULL && gate->check_places &&
         (header_end - gate->end < 2 || header_end - gate->end > 4))

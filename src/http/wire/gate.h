@@ -18,6 +18,7 @@ struct gate {
     const char *fault;   /* the first fault, as a detail for the client; or NULL */
     const char *end;     /* the byte behind the last value seen, in the raw header block */
     bool is_http_1_0;    /* it may go without a Host */
+    bool is_chunked;     /* a body comes in chunks; its length is not known */
     bool check_places;   /* see gate_begin */
     bool too_large;      /* the Content-Length is greater than body_max */
 };

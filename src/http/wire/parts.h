@@ -105,6 +105,22 @@ void ask_in_place(struct http *http, struct client *client);
 /* Posts the message of a request to the main thread. */
 void send_to_main(struct http *http, struct client *client);
 
+/* ---- bodies.c ---- */
+
+#define NO_MEMORY_FOR_BATCH                                                                        \
+    "no memory for another large batch now; try again, or send a smaller one"
+
+/* What to tell whose body is longer than this; request_body_max gives two lengths. */
+const char *body_too_large(size_t body_max);
+
+/* Allocates room for a body of this length. false: there is no memory, or all requests hold too
+ * much already. */
+bool expect_body(struct http *http, struct request *request, size_t len);
+
+/* Takes bytes of a body, and sets *len to 0. If they do not fit, the client is told so at once and
+ * its connection ends. */
+enum MHD_Result take_body(struct http *http, struct client *client, const char *bytes, size_t *len);
+
 /* ---- calls.c ---- */
 
 /* libmicrohttpd's hooks. on_target: the raw target is here, before it is cut up. on_request: more
