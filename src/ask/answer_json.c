@@ -149,6 +149,20 @@ void reply_write_allow(struct text *body, const struct bucket_question *ask,
         write_would_allow(body, answer, allowed);
 }
 
+void reply_write_verdict(struct text *body, const struct bucket_question *ask,
+                         const struct bucket_answer *answer, bool allowed)
+{
+    if (allowed) {
+        text_literal(body, "{\"allowed\":true,");
+    } else {
+        text_literal(body, "{\"allowed\":false,\"violated-policies\":");
+        reply_write_violated(body, answer);
+        text_literal(body, ",");
+    }
+    reply_write_allow(body, ask, answer, allowed);
+    text_literal(body, "}");
+}
+
 void reply_write_status(struct text *body, const struct bucket_question *ask,
                         const struct bucket_answer *answer)
 {

@@ -38,6 +38,11 @@ void reply_write_retry_after_ms(struct text *body, uint64_t retry_after_ms);
 void reply_write_allow(struct text *body, const struct bucket_question *ask,
                        const struct bucket_answer *answer, bool allowed);
 
-/* The same of an answer to STATUS. */
+/* Writes the same as a whole object, which begins with "allowed" and, if that is false, with
+ * "violated-policies". */
+void reply_write_verdict(struct text *body, const struct bucket_question *ask,
+                         const struct bucket_answer *answer, bool allowed);
+
+/* The same as reply_write_allow, of an answer to STATUS. */
 void reply_write_status(struct text *body, const struct bucket_question *ask,
                         const struct bucket_answer *answer);

@@ -2,6 +2,7 @@
 
 #include "http/body.h"
 #include "http/fault_text.h"
+#include "http/parameters.h"
 #include "http/question.h"
 #include "http/reply_list.h"
 
@@ -34,9 +35,10 @@ void list_parse(struct request *request)
 {
     parse(request);
     body_drop(request);
-    if (request->fault_status == 0 && request->seen != 0)
+    if (request->fault_status == 0 && !parameters_suit_list(request))
         request_refuse(request, 400,
-                       "a batch brings its own keys; leave the parameters out of the query");
+                       "a batch brings its own keys, limits and tokens; leave these out of the "
+                       "query");
     if (request->fault_status != 0)
         return;
     struct list_question ask = {request->list.calls, request->list.count};
@@ -64,6 +66,6 @@ void list_reply(struct request *request, const struct serving *serving)
         request_reply_fault(request);
         return;
     }
-    reply_list(&request->reply, message, request->list_room, serving);
+    reply_list(&request->reply, message, request->deny_status, request->list_room, serving);
     request->list_room = NULL; /* the reply's now */
 }

@@ -57,9 +57,9 @@ static void parse_limit(struct request *request, const char *value, size_t len)
         request_refuse(request, 400, FAULT_LIMIT_NAME, show(value, len).text);
 }
 
-const struct parameter parameter_key = {"key", parse_key};
-const struct parameter parameter_tokens = {"tokens", parse_tokens};
-const struct parameter parameter_limit = {"limit", parse_limit};
+const struct parameter parameter_key = {.name = "key", .parse = parse_key};
+const struct parameter parameter_tokens = {.name = "tokens", .parse = parse_tokens};
+const struct parameter parameter_limit = {.name = "limit", .parse = parse_limit};
 
 /* The index of a name among the route's parameters; if it is not there, the index of the NULL. */
 static unsigned find(const struct parameter *const *parameters, const char *name, size_t len)
@@ -113,6 +113,14 @@ static void parse_parameter(struct request *request, const struct form_pair *pai
     }
     request->seen |= 1u << index;
     parameters[index]->parse(request, pair->value, pair->value_len);
+}
+
+bool parameters_suit_list(const struct request *request)
+{
+    for (unsigned i = 0; request->seen >> i != 0; i++)
+        if ((request->seen >> i & 1) != 0 && !request->route->parameters[i]->suits_list)
+            return false;
+    return true;
 }
 
 void parameters_parse(struct request *request, const char *form, size_t len)

@@ -14,3 +14,6 @@ extern const struct parameter parameter_key, parameter_tokens, parameter_limit;
 
 /* Reads the parameters of a query or a form, and stops at the first fault. */
 void parameters_parse(struct request *request, const char *form, size_t len);
+
+/* Whether all parameters that the request has may be in the query of a list. */
+bool parameters_suit_list(const struct request *request);

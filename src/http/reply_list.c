@@ -76,29 +76,16 @@ static void write_all_violated(struct text *body, const struct list_question *as
 
 /* ---- the results ---- */
 
-static void write_allow_result(struct text *body, const struct bucket_call *call, bool allowed)
-{
-    if (allowed) {
-        text_literal(body, "{\"allowed\":true,");
-    } else {
-        text_literal(body, "{\"allowed\":false,\"violated-policies\":");
-        reply_write_violated(body, &call->answer);
-        text_literal(body, ",");
-    }
-    reply_write_allow(body, &call->ask, &call->answer, allowed);
-    text_literal(body, "}");
-}
-
 /* Of ALL no key is allowed unless all are; this holds for limits on trial too. */
 static void write_result(struct text *body, const struct message *message,
                          const struct bucket_call *call)
 {
     switch (message->kind) {
     case MESSAGE_EACH:
-        write_allow_result(body, call, bucket_answer_allows(&call->answer));
+        reply_write_verdict(body, &call->ask, &call->answer, bucket_answer_allows(&call->answer));
         return;
     case MESSAGE_ALL:
-        write_allow_result(body, call, message->answer.list.allowed);
+        reply_write_verdict(body, &call->ask, &call->answer, message->answer.list.allowed);
         return;
     default:
         assert(message->kind == MESSAGE_LIST);
@@ -120,13 +107,21 @@ static void write_results(struct text *body, const struct message *message)
     text_literal(body, "]}\n");
 }
 
-static void write_all_denied(struct text *body, const struct message *message)
+/* With status 200 the body is no problem. */
+static void write_all_denied(struct text *body, const struct message *message, unsigned status)
 {
-    text_literal(body, "{\"type\":\"" REPLY_TYPE_QUOTA_EXCEEDED
-                       "\",\"title\":\"" REPLY_TITLE_QUOTA_EXCEEDED
-                       "\",\"status\":429,\"violated-policies\":");
-    write_all_violated(body, &message->ask.list);
-    text_literal(body, ",\"allowed\":false,\"retry_after_ms\":");
+    if (status == 200) {
+        text_literal(body, "{\"allowed\":false,\"violated-policies\":");
+        write_all_violated(body, &message->ask.list);
+    } else {
+        text_literal(body, "{\"type\":\"" REPLY_TYPE_QUOTA_EXCEEDED
+                           "\",\"title\":\"" REPLY_TITLE_QUOTA_EXCEEDED "\",\"status\":");
+        text_number(body, status);
+        text_literal(body, ",\"violated-policies\":");
+        write_all_violated(body, &message->ask.list);
+        text_literal(body, ",\"allowed\":false");
+    }
+    text_literal(body, ",\"retry_after_ms\":");
     reply_write_retry_after_ms(body, message->answer.list.retry_after_ms);
     text_literal(body, ",");
 }
@@ -157,18 +152,19 @@ static char *trim(char *room, size_t len)
     return trimmed;
 }
 
-void reply_list(struct reply *reply, const struct message *message, char *room,
-                const struct serving *serving)
+void reply_list(struct reply *reply, const struct message *message, unsigned deny_status,
+                char *room, const struct serving *serving)
 {
     bool denied = message->kind == MESSAGE_ALL && !message->answer.list.allowed;
-    reply_begin(reply, denied ? 429 : 200, denied ? reply_type_problem : reply_type_json);
+    unsigned status = denied ? deny_status : 200;
+    reply_begin(reply, status, status == 200 ? reply_type_json : reply_type_problem);
     /* Of EACH, tokens may be taken from some keys; no short reply can say from which. */
     if (message->kind == MESSAGE_ALL)
         reply->terse = denied ? TERSE_DENIED : TERSE_ALLOWED;
     struct text body = text_begin(room, reply_list_room(&message->ask.list));
     if (denied) {
         reply_add_retry(reply, message->answer.list.retry_after_ms, serving);
-        write_all_denied(&body, message);
+        write_all_denied(&body, message, status);
     } else if (message->kind == MESSAGE_ALL) {
         text_literal(&body, "{\"allowed\":true,");
     } else {

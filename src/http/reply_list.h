@@ -10,7 +10,7 @@
 
 /* Replies to EACH, ALL or LIST, if every limit that was named exists. Tokens have been taken by
  * then, so it cannot fail: allocate `room` with malloc, reply_list_room bytes, before the brain is
- * asked. The reply owns it from then on. */
+ * asked. The reply owns it from then on. deny_status: of the reply if ALL is denied. */
 size_t reply_list_room(const struct list_question *ask);
-void reply_list(struct reply *reply, const struct message *message, char *room,
-                const struct serving *serving);
+void reply_list(struct reply *reply, const struct message *message, unsigned deny_status,
+                char *room, const struct serving *serving);

@@ -68,6 +68,7 @@ void request_begin(struct request *request, const struct route_table *routes, co
     request->route = NULL;
     request->seen = 0;
     request->fault_status = 0;
+    request->deny_status = REQUEST_DENY_STATUS;
     request->body_len = 0;
     request->chunked_max = request->chunked_len = 0;
     request->is_list = false;

@@ -23,6 +23,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define REQUEST_DENY_STATUS 429 /* unless the caller asks for another */
+
 #define REQUEST_BODY_MAX 4096 /* bytes of form, or of anything that is ignored */
 #define REQUEST_LONG_BODY_MAX BATCH_JSON_BODY_MAX /* of a list, or of what is sent to a check */
 
@@ -43,6 +45,7 @@ struct request {
     unsigned seen;             /* a bit for each parameter of the route that has a value */
     unsigned fault_status;     /* of the first fault in the parameters; 0: none so far */
     char detail[REPLY_DETAIL_MAX];
+    unsigned deny_status; /* of a denial of /allow */
     struct message message;
     void *room;                  /* for a large answer, from malloc; or NULL */
     size_t room_bytes;           /* of `room` */

@@ -35,6 +35,7 @@ struct parameter {
     const char *name;
     /* Takes the value, which is still escaped. Refuses the request if the value is wrong. */
     void (*parse)(struct request *request, const char *value, size_t len);
+    bool suits_list; /* it may be in the query of a list too */
 };
 
 /* Who answers the message that `ask` fills in. */

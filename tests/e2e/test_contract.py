@@ -6,7 +6,7 @@ import subprocess
 import time
 import unittest
 
-from harness import FORM, PATIENCE_S, Case, Connection, Daemon, request_bytes
+from harness import FORM, JSON, PATIENCE_S, Case, Connection, Daemon, request_bytes
 
 DAY_MS = 24 * 3600 * 1000
 TICK_MS = 10_000
@@ -66,6 +66,164 @@ class ContractCase(Case):
         self.assertEqual((expected_ms - ms) % TICK_MS, 0)
         self.assertLessEqual(ms, expected_ms)
         self.assertGreaterEqual(ms, expected_ms - 60_000)
+
+
+class DenyStatus(ContractCase):
+    """For callers whose client retries a 429 by itself."""
+
+    CHOSEN = (400, 401, 403, 404, 410, 429, 451, 499, 503, 599)
+    REFUSED = ("", "0", "1", "20", "199", "201", "204", "299", "300", "399", "600", "999", "2000",
+               "0200", "0403", "+403", "-403", "%20403", "403%20", "403.0", "4e2", "0x193", "four",
+               "403,404", "%00", "18446744073709552019")
+
+    def ways(self, key, status):
+        yield "GET", f"/allow?key={key}&deny_status={status}", (), None
+        yield "POST", f"/allow?deny_status={status}&key={key}", (), None
+        yield "POST", "/allow", [FORM], f"key={key}&deny_status={status}".encode()
+        yield "POST", f"/allow?key={key}", [FORM], f"deny_status={status}".encode()
+
+    def assert_as_ever(self, response, ordinary):
+        """But for status and body it is what a denial is."""
+        mine, its = ([(name, value) for name, value in fields
+                      if name not in ("Date", "Content-Type", "Content-Length")]
+                     for fields in (response.fields, ordinary.fields))
+        self.assertEqual(mine, its)
+
+    def beside(self, ask, ask_ordinarily):
+        """An answer, and the ordinary one of the same tick."""
+        before, response, after = ask_ordinarily(), ask(), ask_ordinarily()
+        self.assertEqual((before.status, after.status), (429, 429))
+        waits = [each.json()["retry_after_ms"] for each in (before, response)]
+        return response, before if waits[0] == waits[1] else after
+
+    def test_a_denial_has_it(self):
+        key = self.drained()
+        for status in self.CHOSEN:
+            for way in self.ways(key, status):
+                with self.subTest(status, method=way[0], target=way[1]):
+                    response, ordinary = self.beside(lambda: self.call(*way),
+                                                     lambda: self.allow(key))
+                    self.assertEqual(response.status, status)
+                    self.assert_as_ever(response, ordinary)
+                    self.assertEqual(response.header("Content-Type"), "application/problem+json")
+                    self.assertEqual(response.body, ordinary.body.replace(
+                        b'"status":429', f'"status":{status}'.encode()))
+        self.assertEqual(self.remaining(key), 0)
+
+    def test_with_200_it_is_no_problem(self):
+        key = self.drained()
+        for way in self.ways(key, 200):
+            with self.subTest(method=way[0], target=way[1]):
+                response, ordinary = self.beside(lambda: self.call(*way), lambda: self.allow(key))
+                self.assertEqual((response.status, response.reason), (200, "OK"))
+                self.assert_as_ever(response, ordinary)
+                self.assertEqual(response.header("Content-Type"), "application/json")
+                self.assertEqual(list(response.json()),
+                                 ["allowed", "violated-policies"] + ALLOW_MEMBERS[1:])
+                problem = ordinary.json()
+                for name in ("type", "title", "status"):
+                    del problem[name]
+                self.assertEqual(response.json(), problem)
+
+    def test_with_200_never_is_said_too(self):
+        response = self.allow(self.key(), "&tokens=11&deny_status=200")
+        self.assertEqual(response.status, 200)
+        self.assertEqual(response.header("X-Should-Retry"), "false")
+        self.assertIsNone(response.header("Retry-After"))
+        self.assertEqual((response.json()["allowed"], response.json()["reason"],
+                          response.json()["retry_after_ms"]), (False, "exceeds_burst", None))
+
+    def test_nothing_else_has_it(self):
+        for status in (200, 403, 503):
+            with self.subTest(status):
+                key = self.key()
+                response = self.allow(key, f"&deny_status={status}")
+                self.assertEqual((response.status, list(response.json())), (200, ALLOW_MEMBERS))
+                self.assertIs(response.json()["allowed"], True)
+                for parameters in (f"limit=nosuch&deny_status={status}", f"deny_status={status}"):
+                    self.assert_problem(self.call("GET", "/allow?" + parameters), 400)
+                self.assert_problem(self.call("PUT", f"/allow?key=a&deny_status={status}"), 405)
+
+    def test_a_wrong_one_charges_nothing(self):
+        key = self.key()
+        before = self.counters()
+        for status in self.REFUSED:
+            for method, target, headers, body in self.ways(key, status):
+                with self.subTest(status, method=method, target=target):
+                    self.assert_problem(self.call(method, target, headers, body), 400,
+                                        'deny_status is ".*"; give 200, or 400 to 599')
+        self.assert_problem(self.allow(key, "&deny_status=403&deny_status=403"), 400, "twice")
+        self.assertEqual((self.counted(before), self.remaining(key)), ({}, 10))
+
+    def test_other_calls_have_no_such_parameter(self):
+        for method, path in (("GET", "/status"), ("POST", "/reset"), ("POST", "/refund")):
+            self.assert_problem(self.call(method, f"{path}?key=a&deny_status=200"), 400,
+                                'unknown parameter "deny_status"')
+
+    def test_is_counted_as_the_denial_that_it_is(self):
+        key = self.drained()
+        before = self.counters()
+        for status in (200, 404, 503):
+            self.allow(key, f"&deny_status={status}")
+        self.batch([{"key": key}], "all", "/allow?deny_status=200")
+        self.assertEqual(self.counted(before), {"denied": 4})
+
+    def test_a_connection_has_each_answer_anew(self):
+        """What is kept of one answer for the next must not show."""
+        key = self.drained()
+        with Connection(self.daemon.address) as connection:
+            for status in (200, 429, 200, 200, 403, 503, 403, 429, 429, 200):
+                connection.send(request_bytes("GET", f"/allow?key={key}&deny_status={status}"))
+                response = connection.receive()
+                self.assertEqual(response.status, status)
+                self.assertEqual(response.header("Content-Type"),
+                                 "application/json" if status == 200
+                                 else "application/problem+json")
+                self.assertEqual(response.json().get("status"), None if status == 200 else status)
+
+    def test_a_batch_of_all_or_none(self):
+        drained, key = self.drained(), self.key()
+        requests = [{"key": key}, {"key": drained}]
+
+        def beside(status):
+            return self.beside(
+                lambda: self.batch(requests, "all", f"/allow?deny_status={status}"),
+                lambda: self.batch(requests, "all"))
+
+        for status in self.CHOSEN:
+            response, ordinary = beside(status)
+            self.assertEqual(response.status, status)
+            self.assert_as_ever(response, ordinary)
+            self.assertEqual(response.json(), ordinary.json() | {"status": status})
+        response, ordinary = beside(200)
+        self.assertEqual((response.status, response.header("Content-Type")),
+                         (200, "application/json"))
+        self.assert_as_ever(response, ordinary)
+        self.assertEqual(list(response.json()),
+                         ["allowed", "violated-policies", "retry_after_ms", "results"])
+        self.assertEqual(response.json(), {name: value for name, value in ordinary.json().items()
+                                           if name not in ("type", "title", "status")})
+        self.assertEqual(self.remaining(key), 10)
+
+    def test_a_batch_of_each_is_200_anyway(self):
+        drained = self.drained()
+        for status in ("200", "503"):
+            response = self.batch([{"key": drained}], "each", "/allow?deny_status=" + status)
+            self.assertEqual((response.status, response.json()["results"][0]["allowed"]),
+                             (200, False))
+
+    def test_a_batch_has_it_in_the_query_or_not_at_all(self):
+        key = self.key()
+        for requests, path, says in (
+                ([{"key": key, "deny_status": 200}], "/allow", 'unknown member "deny_status"'),
+                ([{"key": key}], "/allow?deny_status=300", "deny_status is"),
+                ([{"key": key}], f"/allow?deny_status=200&key={key}", "leave these out"),
+                ([{"key": key}], "/allow?limit=api", "leave these out"),
+                ([{"key": key}], "/status?deny_status=200", "unknown parameter")):
+            self.assert_problem(self.batch(requests, "all", path), 400, says)
+        body = json.dumps({"requests": [{"key": key}], "deny_status": 200}).encode()
+        self.assert_problem(self.call("POST", "/allow", [JSON], body), 400, "unknown member")
+        self.assertEqual(self.remaining(key), 10)
 
 
 class Allow(ContractCase):

@@ -48,18 +48,21 @@ class Memory(unittest.TestCase):
         daemon.signal(signal.SIGUSR1)
         answers = [ask(daemon, "GET", "/allow?key=a") for _ in range(300)]
         drained = [ask(daemon, "GET", "/allow?key=b&tokens=10001") for _ in range(100)]
+        gone = [ask(daemon, "GET", "/allow?key=b&tokens=10001&deny_status=410") for _ in range(60)]
         resets = [ask(daemon, "POST", "/reset?key=a") for _ in range(100)]
         daemon.signal(signal.SIGUSR1)
         after = self.counters(daemon)
 
         self.assertLessEqual(set(answers), {200, None})
         self.assertLessEqual(set(drained), {429, None})
+        self.assertLessEqual(set(gone), {410, None})
         self.assertLessEqual(set(resets), {200, None})
         self.assertEqual(after["allowed"] - before["allowed"], answers.count(200))
-        self.assertEqual(after["denied"] - before["denied"], drained.count(429))
+        self.assertEqual(after["denied"] - before["denied"],
+                         drained.count(429) + gone.count(410))
         self.assertEqual(after["resets"] - before["resets"], resets.count(200))
         daemon.stop()
-        return answers + drained + resets
+        return answers + drained + gone + resets
 
     def check_lists_and_checks(self, every):
         daemon = self.start(every)
@@ -84,7 +87,7 @@ class Memory(unittest.TestCase):
         self.assertEqual(taken("e"), checks.count(200))
         self.assertLessEqual(set(lists + long_lists + singles), {200, 503, None})
         self.assertLessEqual(set(checks + refunds), {200, None})
-        self.assertLessEqual(set(without), {403, 429, None})  # 429: no memory for the check's own
+        self.assertLessEqual(set(without), {403, None})
         self.assertEqual(counters["missing_denied"], 60 - without.count(None))
         self.assertEqual(counters["refunds"], refunds.count(200))
         # What was decided of each in a list cannot be told in short.

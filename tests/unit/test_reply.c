@@ -142,13 +142,16 @@ static struct message bucket_message(enum message_kind kind, const char *key, ui
 
 /* ---- what the routes say to them ---- */
 
-static bool tells_retry_after_ms; /* false between tests */
+/* Others in some tests, which put them back. */
+static bool tells_retry_after_ms = false;
+static unsigned asked_deny_status = REQUEST_DENY_STATUS;
 
 static void say(const struct route *route, const struct message *message,
                 enum headers_dialect dialect)
 {
     request.route = route;
     request.message = *message;
+    request.deny_status = asked_deny_status;
     request_reply(&request, &(struct serving){.routes = &route_table,
                                               .dialect = dialect_table[dialect],
                                               .retry_after_ms = tells_retry_after_ms});
@@ -374,6 +377,38 @@ static void a_limit_on_trial_allows_and_says_what_it_would_do(void **state)
                  "\"violated-policies\":[\"trial\"]}\n");
     expect_status(allowed(TRIAL), "{\"key\":\"k\",\"limit\":\"trial\",\"remaining\":9,\"burst\":10,"
                                   "\"reset_after_ms\":1000,\"active\":true,\"shadow\":true}\n");
+}
+
+/* ---- another status for denials ---- */
+
+#define DENIED_NUMBERS                                                                             \
+    "\"key\":\"k\",\"limit\":\"default\",\"tokens\":1,\"remaining\":0,\"burst\":10,"               \
+    "\"retry_after_ms\":1301,\"reset_after_ms\":9301}\n"
+
+static void a_denial_has_the_status_asked_for(void **state)
+{
+    (void)state;
+    struct message message = bucket_message(MESSAGE_ALLOW, "k", 1, denied(PLAIN));
+    asked_deny_status = 403;
+    say_bucket(&message, HEADERS_NONE);
+    expect_reply(403, reply_type_problem,
+                 QUOTA_EXCEEDED
+                 "403,\"violated-policies\":[\"default\"],\"allowed\":false," DENIED_NUMBERS);
+    expect_fields("Retry-After: 2\n");
+
+    /* A problem's "status" would mislead under 200. */
+    asked_deny_status = 200;
+    say_bucket(&message, HEADERS_NONE);
+    expect_reply(200, reply_type_json,
+                 "{\"allowed\":false,\"violated-policies\":[\"default\"]," DENIED_NUMBERS);
+    expect_fields("Retry-After: 2\n");
+    assert_true(request.reply.recurs);
+    assert_int_equal(request.reply.terse, TERSE_DENIED);
+
+    message = bucket_message(MESSAGE_ALLOW, "k", 1, denied(TRIAL));
+    say_bucket(&message, HEADERS_NONE);
+    assert_int_equal(request.reply.terse, TERSE_ALLOWED);
+    asked_deny_status = REQUEST_DENY_STATUS;
 }
 
 /* ---- dialects ---- */
@@ -729,7 +764,8 @@ static void write_list(const struct message *message)
 {
     char *room = malloc(reply_list_room(&message->ask.list));
     assert_non_null(room);
-    reply_list(&request.reply, message, room, &(struct serving){.routes = &route_table});
+    reply_list(&request.reply, message, asked_deny_status, room,
+               &(struct serving){.routes = &route_table});
     assert_false(request.reply.recurs);
 }
 
@@ -801,6 +837,20 @@ static void all_of_a_list_is_denied(void **state)
                 "]}\n");
     expect_fields("Retry-After: 3\n");
     assert_int_equal(request.reply.terse, TERSE_DENIED);
+
+    asked_deny_status = 451;
+    expect_list(&message, 451,
+                QUOTA_EXCEEDED
+                "451,\"violated-policies\":[\"default\"],\"allowed\":false,"
+                "\"retry_after_ms\":2500,\"results\":[" HELD_BACK_AND_TRIAL_ITEMS DENIED_ITEM
+                "]}\n");
+    asked_deny_status = 200;
+    expect_list(&message, 200,
+                "{\"allowed\":false,\"violated-policies\":[\"default\"],\"retry_after_ms\":2500,"
+                "\"results\":[" HELD_BACK_AND_TRIAL_ITEMS DENIED_ITEM "]}\n");
+    expect_fields("Retry-After: 3\n");
+    assert_int_equal(request.reply.terse, TERSE_DENIED);
+    asked_deny_status = REQUEST_DENY_STATUS;
 
     message.ask.list.count = 5;
     message.answer.list.retry_after_ms = RETRY_NEVER;
@@ -1054,6 +1104,7 @@ int main(void)
         cmocka_unit_test(a_bucket_with_a_name_is_listed),
         cmocka_unit_test(overrides_are_named),
         cmocka_unit_test(a_limit_on_trial_allows_and_says_what_it_would_do),
+        cmocka_unit_test(a_denial_has_the_status_asked_for),
         cmocka_unit_test(one_bucket_in_every_dialect),
         cmocka_unit_test(several_buckets_in_every_dialect),
         cmocka_unit_test(the_successor_tells_window_and_cost),

@@ -202,10 +202,10 @@ static size_t cost(const struct request *request)
     return ROUTE_COST_TURN / 4;
 }
 
-static const struct parameter parameter_prefix = {"prefix", parse_prefix};
-static const struct parameter parameter_sort = {"sort", parse_sort};
-static const struct parameter parameter_count = {"count", parse_count};
-static const struct parameter parameter_cursor = {"cursor", parse_cursor};
+static const struct parameter parameter_prefix = {.name = "prefix", .parse = parse_prefix};
+static const struct parameter parameter_sort = {.name = "sort", .parse = parse_sort};
+static const struct parameter parameter_count = {.name = "count", .parse = parse_count};
+static const struct parameter parameter_cursor = {.name = "cursor", .parse = parse_cursor};
 
 static const struct parameter *const parameters[] = {&parameter_prefix, &parameter_limit,
                                                      &parameter_sort,   &parameter_count,

@@ -64,9 +64,9 @@ static enum MHD_Result send_reply(struct http *http, struct MHD_Connection *conn
     if (http_response_queue(&client->response, connection, reply,
                             reply->close || client->request.chunked_max > 0 ||
                                 http->serving.draining) != MHD_YES) {
-        if (http_terse_queue(&http->terse, reply->terse, connection) != MHD_YES)
+        if (http_terse_queue(&http->terse, reply, connection) != MHD_YES)
             return MHD_NO;
-        status = http_terse_status(reply->terse);
+        status = http_terse_status(reply);
     }
     client_move(client, client->state == CLIENT_AWAY ? CLIENT_DISOWNED : CLIENT_REPLIED);
     give_time(http, client, HTTP_REPLY_S);

@@ -141,9 +141,9 @@ static const struct {
                            "\"status\":503,\"detail\":\"out of memory; try again\"}\n"},
 };
 
-unsigned http_terse_status(enum reply_terse which)
+unsigned http_terse_status(const struct reply *reply)
 {
-    return terse[which].status;
+    return reply->terse == TERSE_DENIED ? reply->status : terse[reply->terse].status;
 }
 
 bool http_terse_init(struct http_terse_set *set)
@@ -169,8 +169,8 @@ void http_terse_release(struct http_terse_set *set)
             MHD_destroy_response(set->responses[i]);
 }
 
-enum MHD_Result http_terse_queue(const struct http_terse_set *set, enum reply_terse which,
+enum MHD_Result http_terse_queue(const struct http_terse_set *set, const struct reply *reply,
                                  struct MHD_Connection *connection)
 {
-    return MHD_queue_response(connection, terse[which].status, set->responses[which]);
+    return MHD_queue_response(connection, http_terse_status(reply), set->responses[reply->terse]);
 }

@@ -34,10 +34,11 @@ struct http_terse_set {
 bool http_terse_init(struct http_terse_set *set);
 void http_terse_release(struct http_terse_set *set);
 
-unsigned http_terse_status(enum reply_terse which);
+/* The status of the one that stands for a reply. A denial keeps its own. */
+unsigned http_terse_status(const struct reply *reply);
 
-/* Queues one of them, as the last reply of a connection. */
-enum MHD_Result http_terse_queue(const struct http_terse_set *set, enum reply_terse which,
+/* Queues the one that stands for a reply, as the last one of a connection. */
+enum MHD_Result http_terse_queue(const struct http_terse_set *set, const struct reply *reply,
                                  struct MHD_Connection *connection);
 
 /* Queues a reply on a connection; `close`: it is the last one there. `body` is borrowed until it
