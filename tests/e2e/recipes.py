@@ -1,7 +1,7 @@
 """
-What the tests of recipes are made of: a client on loopback, an application that says what has
-reached it, a proxy's process, and allowd with the configuration of the recipes, whose rate is made
-so low that none of its tokens come back in time.
+What the tests of recipes are made of: allowd with the configuration of the recipes, whose rate is
+made so low that none of its tokens come back in time, and the process of the program that asks it.
+For proxies also a client on loopback, and an application that says what has reached it.
 
 A recipe runs as it stands but for ports and paths, which are replaced in its text, and each
 replacement must find what it replaces. A program that is not installed is skipped, but never in
@@ -21,7 +21,7 @@ import tempfile
 import threading
 import unittest
 
-from harness import ENDS_WITH_US, PATIENCE_S, TOP, Daemon, wait_until
+from harness import ENDS_WITH_US, PATIENCE_S, TOP, Connection, Daemon, request_bytes, wait_until
 
 EXAMPLES = TOP / "etc" / "examples"
 BURST = 20
@@ -109,29 +109,29 @@ class App:
         self.server.server_close()
 
 
-# ---- the proxy ----
+# ---- the program that asks ----
 
-class Proxy:
-    """A proxy's process in a directory of its own."""
+class Program:
+    """A process in a directory of its own."""
 
-    def __init__(self, directory, command):
+    def __init__(self, directory, command, environment):
         self.log_path = directory / "log"
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 [*ENDS_WITH_US, *command], cwd=directory, stdin=subprocess.DEVNULL, stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "HOME": str(directory), "XDG_DATA_HOME": str(directory),
-                     "XDG_CONFIG_HOME": str(directory)})
+                     "XDG_CONFIG_HOME": str(directory), **environment})
 
     def wait_for_port(self, port):
         def answers():
             if self.process.poll() is not None:
-                raise AssertionError(f"the proxy has ended: {self.log()}")
+                raise AssertionError(f"it has ended: {self.log()}")
             with contextlib.suppress(ConnectionRefusedError):
                 socket.create_connection(("127.0.0.1", port)).close()
                 return True
             return False
-        wait_until(answers, "the proxy listens")
+        wait_until(answers, f"something listens on port {port}")
 
     def log(self):
         return self.log_path.read_text(encoding="utf-8", errors="backslashreplace")
@@ -146,32 +146,30 @@ class Proxy:
 
 
 class Recipe:
-    """One proxy, run by its recipe; the subclasses say how."""
+    """A program and allowd, run by their recipe; the subclasses say how."""
 
     program = None
-    switch = None  # what to write in place of what so that it fails the other way
+    allowd_file = "allowd-checks.yaml"
+    slowed = ("rate: 10/s", "rate: 1/d")  # what to write in place of what so that no token comes back
+    environment = {}
 
     @classmethod
     def setUpClass(cls):
         cls.path = require_program(cls.program)
 
     def setUp(self):
-        self.app = App()
-        self.addCleanup(self.app.stop)
         self.allowd_port = free_port()
         self.daemon = self.start_allowd()
         self.addCleanup(lambda: self.daemon.stop())
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="allowd-e2e-"))
         self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
-        os.chmod(self.directory, 0o755)  # a proxy's worker may be another user
+        os.chmod(self.directory, 0o755)  # its worker may be another user
 
     # -- starting --
 
     def start_allowd(self):
-        config = replaced((EXAMPLES / "allowd-checks.yaml").read_text(encoding="utf-8"), [
-            (ALLOWD_ADDRESS, f"127.0.0.1:{self.allowd_port}"),
-            ("rate: 10/s", "rate: 1/d"),
-        ])
+        config = replaced((EXAMPLES / self.allowd_file).read_text(encoding="utf-8"), [
+            (ALLOWD_ADDRESS, f"127.0.0.1:{self.allowd_port}"), self.slowed])
         return Daemon(config, listen=())
 
     def write(self, name, replacements):
@@ -179,12 +177,33 @@ class Recipe:
         text = (EXAMPLES / name).read_text(encoding="utf-8")
         (self.directory / name).write_text(replaced(text, replacements), encoding="utf-8")
 
+    def count_questions(self):
+        """How often allowd has been asked since it was started."""
+        with Connection(self.daemon.address) as connection:
+            connection.send(request_bytes("GET", "/status"))
+            counters = connection.receive().json()["counters"]
+        return counters["allowed"] + counters["denied"]
+
+    def start_program(self):
+        self.running = Program(self.directory, self.command(), self.environment)
+        self.addCleanup(self.running.stop)
+        self.running.wait_for_port(self.port)
+
+
+class ProxyRecipe(Recipe):
+    """A proxy, and an application behind it."""
+
+    switch = None  # what to write in place of what so that it fails the other way
+
+    def setUp(self):
+        super().setUp()
+        self.app = App()
+        self.addCleanup(self.app.stop)
+
     def start_proxy(self, switched=False):
         self.port = free_port()
         self.write_recipe(self.switch if switched else [])
-        self.proxy = Proxy(self.directory, self.command())
-        self.addCleanup(self.proxy.stop)
-        self.proxy.wait_for_port(self.port)
+        self.start_program()
 
     # -- asking --
 
@@ -211,7 +230,7 @@ class Recipe:
         self.assertIsNone(response.headers["X-App"])
 
 
-class NginxRecipe(Recipe):
+class NginxRecipe(ProxyRecipe):
     program = "nginx"
     switch = [("return 204; # fail open", "return 500; # fail open")]
 

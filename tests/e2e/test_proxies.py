@@ -9,7 +9,7 @@ import time
 import unittest
 
 from harness import wait_until
-from recipes import ALLOWD_ADDRESS, APP_ADDRESS, BURST, NginxRecipe, Recipe, free_port
+from recipes import ALLOWD_ADDRESS, APP_ADDRESS, BURST, NginxRecipe, ProxyRecipe, free_port
 
 REQUESTS = 100
 
@@ -124,7 +124,7 @@ class Nginx(Promises, NginxRecipe, unittest.TestCase):
     closed_status = stalled_status = 500
 
 
-class Caddy(Promises, Recipe, unittest.TestCase):
+class Caddy(Promises, ProxyRecipe, unittest.TestCase):
     program = "caddy"
     fails_open = False
     closed_status = 502
@@ -144,7 +144,7 @@ class Caddy(Promises, Recipe, unittest.TestCase):
                 "caddyfile"]
 
 
-class Haproxy(Promises, Recipe, unittest.TestCase):
+class Haproxy(Promises, ProxyRecipe, unittest.TestCase):
     program = "haproxy"
     fails_open = True
     closed_status = stalled_status = 503
