@@ -166,5 +166,19 @@ class Waiting(Clients, unittest.TestCase):
                                         first.retry_after_s - EARLY_S)
 
 
+class Denied(Clients, unittest.TestCase):
+    """Asked for a denial that is no 429, they hand it on at once."""
+
+    query = "&deny_status=200"
+
+    def test_each_is_given_the_no(self):
+        for name in CLIENTS:
+            with self.subTest(client=name):
+                given = self.given[name]
+                self.assertEqual((given.get("error"), given.get("status")), (None, 200))
+                self.assertEqual(given["body"]["allowed"], False)
+                self.assertEqual([visit.status for visit in self.visits[name]], [200])
+
+
 if __name__ == "__main__":
     unittest.main()
