@@ -1,0 +1,93 @@
+#!/usr/bin/python3 -B
+"""
+Gateways that send allowd what their clients sent, by no recipe of ours: Caddy's forward_auth as
+its manual has it, and HAProxy with allowd as the server behind it.
+"""
+import hashlib
+import os
+import unittest
+
+from recipes import BURST, ProxyRecipe, free_port
+
+
+class CaddyForwardAuth(ProxyRecipe, unittest.TestCase):
+    """It copies every field of the client's, cookies too, and what says how the body comes."""
+
+    program = "caddy"
+
+    def write_recipe(self, _):
+        (self.directory / "Caddyfile").write_text(f"""
+{{
+	admin 127.0.0.1:{free_port()}
+}}
+:{self.port} {{
+	forward_auth 127.0.0.1:{self.allowd_port} {{
+		uri /check/edge-429
+	}}
+	reverse_proxy 127.0.0.1:{self.app.port}
+}}
+""", encoding="ascii")
+
+    def command(self):
+        return [self.path, "run", "--config", f"{self.directory}/Caddyfile", "--adapter",
+                "caddyfile"]
+
+    def test_bodies_arrive_whole(self):
+        self.start_proxy()
+        for body in (os.urandom(200000), b""):
+            seen = f"POST /a {hashlib.sha256(body).hexdigest()}"
+            for sent in (body, iter([body] if body else [])):  # an iterator is sent in chunks
+                answer = self.ask(method="POST", path="/a", body=sent)
+                self.assertEqual((answer.status, answer.body.decode()), (200, seen))
+
+    def test_denied_in_chunks(self):
+        self.start_proxy()
+        for _ in range(BURST):
+            self.assertEqual(self.ask(method="POST", body=iter([b"some", b"thing"])).status, 200)
+        self.assert_denied(self.ask(method="POST", body=iter([b"some", b"thing"])))
+
+
+class HaproxyPassesOn(ProxyRecipe, unittest.TestCase):
+    program = "haproxy"
+
+    def write_recipe(self, _):
+        (self.directory / "haproxy.cfg").write_text(f"""
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+frontend web
+    bind :{self.port}
+    default_backend allowd
+backend allowd
+    server allowd 127.0.0.1:{self.allowd_port}
+""", encoding="ascii")
+
+    def command(self):
+        return [self.path, "-db", "-f", f"{self.directory}/haproxy.cfg"]
+
+    def test_bodies_in_chunks(self):
+        self.start_proxy()
+        for number in range(BURST):
+            answer = self.ask(method="POST", path="/check/edge-429", body=iter([b"x" * 30000] * 3))
+            self.assertEqual(answer.status, 200, answer.body)
+            self.assertRegex(answer.headers["RateLimit"], rf";r={BURST - 1 - number};")
+        self.assert_denied(self.ask(method="POST", path="/check/edge-429", body=iter([b"x" * 30000])))
+
+    def test_forms_and_lists_in_chunks(self):
+        self.start_proxy()
+        answer = self.ask(method="POST", path="/allow", body=iter([b"key=a", b"lice&tok", b"ens=3"]),
+                          headers={"Content-Type": "application/x-www-form-urlencoded"})
+        self.assertEqual(answer.status, 200, answer.body)
+        self.assertIn(b'"key":"alice"', answer.body)
+        self.assertIn(b'"tokens":3', answer.body)
+        answer = self.ask(method="POST", path="/allow",
+                          body=iter([b'{"requests":[{"key":', b'"bob"},{"key":"carol"}]}']),
+                          headers={"Content-Type": "application/json"})
+        self.assertEqual(answer.status, 200, answer.body)
+        self.assertIn(b'"key":"carol"', answer.body)
+
+
+if __name__ == "__main__":
+    unittest.main()
