@@ -2,6 +2,7 @@
  * allowd: reads the options, loads the configuration, runs the server.
  */
 #include "config/config.h"
+#include "config/hints.h"
 #include "daemon/server.h"
 #include "http/json_memory.h"
 #include "log/log.h"
@@ -44,10 +45,13 @@ static enum exit_status show(const char *text)
 
 static bool add_listen(struct options *options, const char *text)
 {
+    char hint[HINT_MAX];
+    bool hints = hint_address(text, hint);
     if (options->listen_count == CONFIG_LISTEN_MAX)
         log_error("-l: more than %d addresses", CONFIG_LISTEN_MAX);
     else if (!address_parse(text, &options->listen[options->listen_count]))
-        log_error("-l: \"%s\" is not " ADDRESS_FORMS, text);
+        log_error("-l: \"%s\" is not %s%s", text, hints ? "an address; write " : "",
+                  hints ? hint : ADDRESS_FORMS);
     else
         return ++options->listen_count, true;
     return false;

@@ -1,5 +1,7 @@
 #include "config/events.h"
 
+#include "config/syntax.h"
+
 #include <string.h>
 
 /* No valid file is nearly so deep, and libyaml's time grows with the square of the depth. */
@@ -24,14 +26,18 @@ void events_release(struct events *events)
 
 static void report_problem(const yaml_parser_t *parser, struct faults *faults)
 {
+    char advice[SYNTAX_ADVICE_MAX] = "";
+    if (parser->error != YAML_MEMORY_ERROR)
+        syntax_advise(parser, advice);
     if (parser->error == YAML_MEMORY_ERROR)
         faults_add(faults, 0, 0, "out of memory");
     else if (parser->context != NULL)
         faults_add(faults, EVENTS_AT(parser->problem_mark),
-                   "not valid YAML: %s, %s (from line %zu)", parser->problem, parser->context,
-                   parser->context_mark.line + 1);
+                   "not valid YAML: %s, %s (from line %zu)%s", parser->problem, parser->context,
+                   parser->context_mark.line + 1, advice);
     else
-        faults_add(faults, EVENTS_AT(parser->problem_mark), "not valid YAML: %s", parser->problem);
+        faults_add(faults, EVENTS_AT(parser->problem_mark), "not valid YAML: %s%s", parser->problem,
+                   advice);
 }
 
 /* Whether a tag says what is so without it: as every single value is a text here, which is read by
@@ -64,7 +70,8 @@ static void check_properties(const yaml_event_t *event, struct faults *faults)
     const yaml_char_t *anchor = NULL, *tag = NULL;
     if (event->type == YAML_ALIAS_EVENT) {
         faults_add(faults, EVENTS_AT(event->start_mark),
-                   "an alias (*%s) is not accepted; write the value itself",
+                   "an alias (*%s) is not accepted; write the value itself, or put quotes around a "
+                   "text that begins with *",
                    (const char *)event->data.alias.anchor);
     } else if (event->type == YAML_SCALAR_EVENT) {
         anchor = event->data.scalar.anchor;
@@ -77,8 +84,11 @@ static void check_properties(const yaml_event_t *event, struct faults *faults)
         tag = event->data.mapping_start.tag;
     }
     if (anchor != NULL)
-        faults_add(faults, EVENTS_AT(event->start_mark),
-                   "an anchor (&%s) is not accepted; leave it out", (const char *)anchor);
+        faults_add(
+            faults, EVENTS_AT(event->start_mark),
+            "an anchor (&%s) is not accepted; leave it out, and write the value itself where it "
+            "is used",
+            (const char *)anchor);
     if (tag != NULL && !tag_fits(event->type, (const char *)tag))
         faults_add(faults, EVENTS_AT(event->start_mark), "a tag (%s) is not accepted; leave it out",
                    (const char *)tag);

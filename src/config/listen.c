@@ -1,5 +1,6 @@
 #include "config/listen.h"
 
+#include "config/hints.h"
 #include "config/scalar.h"
 #include "config/text.h"
 #include "limits/key.h"
@@ -26,6 +27,21 @@ static bool is_listed(const struct address *listed, uint32_t count, const struct
     return false;
 }
 
+static void refuse_address(struct placed value, struct faults *faults)
+{
+    char shortened[CONFIG_SHORT_MAX], hint[HINT_MAX];
+    bool is_text = key_check(value.text, strlen(value.text)) == KEY_OK;
+    const char *placeholder = hint_placeholder(value.text);
+    config_shorten(value.text, shortened);
+    if (placeholder != NULL)
+        faults_add(faults, value.line, value.column, "\"%s\" is not an address to listen on; %s",
+                   shortened, placeholder);
+    else
+        faults_add(faults, value.line, value.column,
+                   "\"%s\" is not an address to listen on; write %s", shortened,
+                   is_text && hint_address(value.text, hint) ? hint : ADDRESS_FORMS);
+}
+
 /* Adds an address to one of the lists of `config`. It may not be in any of them yet. */
 static void check_address(const char *raw, struct faults *faults, const struct config *config,
                           struct address *list, uint32_t *count)
@@ -34,9 +50,7 @@ static void check_address(const char *raw, struct faults *faults, const struct c
     char shortened[CONFIG_SHORT_MAX];
     struct address address;
     if (key_check(value.text, strlen(value.text)) != KEY_OK || !address_parse(value.text, &address))
-        faults_add(faults, value.line, value.column,
-                   "\"%s\" is not an address to listen on; write %s",
-                   config_shorten(value.text, shortened), ADDRESS_FORMS);
+        refuse_address(value, faults);
     else if (is_listed(config->listen, config->listen_count, &address) ||
              is_listed(config->admin_listen, config->admin_listen_count, &address))
         faults_add(faults, value.line, value.column,

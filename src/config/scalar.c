@@ -1,6 +1,7 @@
 #include "config/scalar.h"
 
 #include "base/date.h"
+#include "config/hints.h"
 #include "config/text.h"
 #include "limits/limits.h"
 
@@ -44,6 +45,9 @@ static void refuse(struct faults *faults, const char *name, struct placed value,
                    enum quantity result, const char *what, const char *allowed)
 {
     char shortened[CONFIG_SHORT_MAX];
+    const char *hint = hint_placeholder(value.text);
+    if (hint != NULL)
+        allowed = hint;
     faults_add(faults, value.line, value.column, "%s \"%s\" is %s%s; %s", name,
                config_shorten(value.text, shortened),
                result == QUANTITY_OUT_OF_RANGE ? "out of range" : "not ",
@@ -61,11 +65,13 @@ uint64_t scalar_number_or(struct faults *faults, const char *name, const char *w
     uint64_t number = 0;
     enum quantity result = quantity_parse_number(value.text, strlen(value.text), min, max, &number);
     if (result != QUANTITY_OK) {
-        char what[64], allowed[96];
+        char what[64], allowed[HINT_MAX + 32], hint[HINT_MAX];
         snprintf(what, sizeof what, "a number%s%s", word == NULL ? "" : " or ",
                  word == NULL ? "" : word);
         snprintf(allowed, sizeof allowed, "write %s%s%" PRIu64 " to %" PRIu64 ", in digits only",
                  word == NULL ? "" : word, word == NULL ? "" : ", or ", min, max);
+        if (result == QUANTITY_MALFORMED && hint_number(value.text, min, max, hint))
+            snprintf(allowed, sizeof allowed, "write %s, in digits only", hint);
         refuse(faults, name, value, result, what, allowed);
     }
     return number;
@@ -88,12 +94,14 @@ uint64_t scalar_duration(struct faults *faults, const char *name, const char *ra
         quantity_parse_duration(value.text, strlen(value.text), min_ms, max_ms, &duration_ms);
     if (result != QUANTITY_OK) {
         char min[QUANTITY_TEXT_MAX], max[QUANTITY_TEXT_MAX], example[QUANTITY_TEXT_MAX];
-        char allowed[256];
+        char allowed[256], hint[HINT_MAX];
         quantity_print_duration(min_ms, min);
         quantity_print_duration(max_ms, max);
         quantity_print_duration(absent_ms, example);
         snprintf(allowed, sizeof allowed, "write a number and ms or s, such as %s, from %s to %s",
                  example, min, max);
+        if (result == QUANTITY_MALFORMED && hint_duration(value.text, min_ms, max_ms, hint))
+            snprintf(allowed, sizeof allowed, "write %s", hint);
         refuse(faults, name, value, result, "a duration", allowed);
     }
     return duration_ms;
@@ -111,13 +119,17 @@ struct rate scalar_rate(struct faults *faults, const char *name, const char *cou
         result = QUANTITY_OUT_OF_RANGE;
     if (result == QUANTITY_OK)
         return rate;
-    char longest[QUANTITY_TEXT_MAX], allowed[128];
+    char longest[QUANTITY_TEXT_MAX], hint[HINT_MAX], allowed[HINT_MAX + 96];
     quantity_print_duration(PERIOD_MAX_MS, longest);
     if (result == QUANTITY_OUT_OF_RANGE)
         snprintf(allowed, sizeof allowed, "write 1 to %" PRIu64 " %s per period of 1ms to %s", max,
                  counted, longest);
+    else if (hint_rate(value.text, max, hint))
+        snprintf(allowed, sizeof allowed, "write %s: whole %s per period in ms, s, m, h or d", hint,
+                 counted);
     else
-        snprintf(allowed, sizeof allowed, "write %s per period, such as 50/s, 5/100ms or 1000/h",
+        snprintf(allowed, sizeof allowed,
+                 "write %s per period in ms, s, m, h or d, such as 50/s, 5/100ms or 1000/h",
                  counted);
     refuse(faults, name, value, result, "a rate", allowed);
     return (struct rate){0};
@@ -149,10 +161,17 @@ int64_t scalar_until(struct faults *faults, const char *raw)
     if (!scalar_is_usable(raw))
         return until_s;
     struct placed value = scalar_placed(raw);
+    char hint[HINT_MAX], allowed[HINT_MAX + 64];
     switch (date_parse(value.text, &until_s)) {
     case DATE_OK:
         break;
     case DATE_MALFORMED:
+        if (hint_time(value.text, hint)) {
+            snprintf(allowed, sizeof allowed,
+                     "write %s, in quotes: a program may have made a number of it", hint);
+            refuse(faults, "until", value, QUANTITY_MALFORMED, "a time", allowed);
+            break;
+        }
         refuse(faults, "until", value, QUANTITY_MALFORMED, "a time",
                "write date, T, time and Z or an offset, such as \"2026-12-31T23:59:59Z\" or "
                "\"2027-01-31T00:00:00+01:00\"");

@@ -1,6 +1,7 @@
 #include "config/shape.h"
 
 #include "config/events.h"
+#include "config/hints.h"
 #include "config/schema.h"
 #include "config/text.h"
 
@@ -73,13 +74,29 @@ static void list_names(const cyaml_schema_field_t *fields, bool only_required,
     }
 }
 
+/* What to do if a text was meant, but YAML takes it for a list or a mapping. */
+static const char *flow_advice(struct slot slot, const yaml_event_t *event)
+{
+    bool is_entry = slot.prefix[0] != '\0';
+    if (!is_entry && strcmp(slot.name, "key") != 0 && strcmp(slot.name, "match") != 0)
+        return "";
+    if (event->type == YAML_MAPPING_START_EVENT &&
+        event->data.mapping_start.style == YAML_FLOW_MAPPING_STYLE)
+        return "; put quotes around a text that begins with { or ?";
+    if (event->type == YAML_SEQUENCE_START_EVENT &&
+        event->data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE)
+        return "; put quotes around a text that begins with [";
+    return "";
+}
+
 static void refuse_kind(struct shape *shape, struct slot slot, cyaml_type_e wanted)
 {
     yaml_mark_t mark = shape->events.event.start_mark;
     cyaml_type_e found = event_kind(&shape->events.event);
+    const char *advice = wanted == CYAML_STRING ? flow_advice(slot, &shape->events.event) : "";
     if (events_skip(&shape->events))
-        faults_add(shape->faults, EVENTS_AT(mark), "%s%s must be %s, not %s", slot.prefix,
-                   slot.name, kind_name(wanted), kind_name(found));
+        faults_add(shape->faults, EVENTS_AT(mark), "%s%s must be %s, not %s%s", slot.prefix,
+                   slot.name, kind_name(wanted), kind_name(found), advice);
 }
 
 static void take_scalar(struct shape *shape)
@@ -138,10 +155,14 @@ static void refuse_name(struct shape *shape, const cyaml_schema_field_t *fields)
 {
     const yaml_event_t *event = &shape->events.event;
     char names[NAMES_TEXT_MAX], shortened[CONFIG_SHORT_MAX];
+    const char *hint = hint_name((const char *)event->data.scalar.value);
     list_names(fields, false, names);
     if (event_has_nul(event))
         faults_add(shape->faults, EVENTS_AT(event->start_mark),
                    "a name with a NUL character in it; the names here are %s", names);
+    else if (hint != NULL)
+        faults_add(shape->faults, EVENTS_AT(event->start_mark), "unknown name \"%s\"; %s",
+                   (const char *)event->data.scalar.value, hint);
     else
         faults_add(shape->faults, EVENTS_AT(event->start_mark),
                    "unknown name \"%s\"; the names here are %s",

@@ -1,5 +1,6 @@
 #include "config/state.h"
 
+#include "config/hints.h"
 #include "config/scalar.h"
 #include "config/text.h"
 
@@ -16,10 +17,12 @@ void config_state_check(const struct raw_config *raw, struct faults *faults, str
     size_t len = strlen(path.text);
     if (path.text[0] != '/' || path.text[len - 1] == '/' || len > CONFIG_PATH_MAX) {
         char shortened[CONFIG_SHORT_MAX];
-        faults_add(faults, path.line, path.column,
-                   "state \"%s\" is not the path of a file; write an absolute one of at most 1023 "
-                   "bytes, such as /var/lib/allowd/state",
-                   config_shorten(path.text, shortened));
+        const char *hint = hint_placeholder(path.text);
+        faults_add(faults, path.line, path.column, "state \"%s\" is not the path of a file; %s",
+                   config_shorten(path.text, shortened),
+                   hint != NULL ? hint
+                                : "write an absolute one of at most 1023 bytes, such as "
+                                  "/var/lib/allowd/state");
         return;
     }
     memcpy(config->state, path.text, len + 1);

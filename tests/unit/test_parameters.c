@@ -87,8 +87,8 @@ static const struct row {
         .by_default = "max_keys: 1000000\n",
         .other = "max_keys: 100000000\n",
         .warning = "max_keys",
-        .faulty = "max_keys: 1e6\n",
-        .fault = "1:11: max_keys \"1e6\" is not a number; write 1 to 100000000, in digits only",
+        .faulty = "max_keys: many\n",
+        .fault = "1:11: max_keys \"many\" is not a number; write 1 to 100000000, in digits only",
     },
     {
         .name = "state",
