@@ -4,6 +4,7 @@
 #include "config/config.h"
 #include "config/hints.h"
 #include "daemon/server.h"
+#include "daemon/signals.h"
 #include "http/json_memory.h"
 #include "log/log.h"
 
@@ -33,6 +34,7 @@ static const char usage[] =
 struct options {
     const char *config_path; /* NULL: the built-in defaults */
     bool check, print_config;
+    const char *shown; /* to show and end; NULL: nothing */
     int ready_fd;
     uint32_t listen_count;
     struct address listen[CONFIG_LISTEN_MAX];
@@ -78,10 +80,9 @@ static const struct option long_options[] = {
     {0},
 };
 
-/* false: the process ends with *status. */
-static bool parse_options(int argc, char **argv, struct options *options, enum exit_status *status)
+/* false: the command line is wrong, which is logged. */
+static bool parse_options(int argc, char **argv, struct options *options)
 {
-    *status = EXIT_STATUS_USAGE;
     for (int option; (option = getopt_long(argc, argv, "c:l:thV", long_options, NULL)) != -1;) {
         switch (option) {
         case 'c':
@@ -102,11 +103,11 @@ static bool parse_options(int argc, char **argv, struct options *options, enum e
                 return false;
             break;
         case 'h':
-            *status = show(usage);
-            return false;
+            options->shown = usage;
+            return true;
         case 'V':
-            *status = show("allowd " PACKAGE_VERSION "\n");
-            return false;
+            options->shown = "allowd " PACKAGE_VERSION "\n";
+            return true;
         default:
             fputs("Try 'allowd -h'.\n", stderr);
             return false;
@@ -145,38 +146,52 @@ static enum exit_status print_config(const struct config *config)
     return fflush(stdout) == 0 && !ferror(stdout) ? EXIT_STATUS_OK : EXIT_STATUS_FAILURE;
 }
 
-int main(int argc, char **argv)
+/* Whoever runs a command takes 0 for its answer. */
+static void set_what_ends_it(const struct options *options)
 {
-    struct options options = {.ready_fd = NOTIFY_NO_FD};
+    if (options->shown != NULL || options->check || options->print_config)
+        signals_end_as_usual();
+    else
+        signals_end_quietly();
+}
+
+static enum exit_status run(const struct options *options)
+{
     struct config config;
     struct faults faults = {0};
-    enum exit_status status;
-
-    fill_standard_descriptors();
-    log_init();
-    json_memory_set_up();
-    if (!parse_options(argc, argv, &options, &status))
-        return (int)status;
-    bool is_loaded = config_load(options.config_path, &config, &faults);
-    if (!is_loaded || options.check || options.print_config)
-        faults_tell(&faults, options.config_path, print_line, NULL);
+    enum exit_status status = EXIT_STATUS_OK;
+    bool is_loaded = config_load(options->config_path, &config, &faults);
+    if (!is_loaded || options->check || options->print_config)
+        faults_tell(&faults, options->config_path, print_line, NULL);
     if (!is_loaded) {
         faults_release(&faults);
         return EXIT_STATUS_CONFIG;
     }
-    if (options.listen_count > 0) {
+    if (options->listen_count > 0) {
         config.listen_is_fixed = true;
-        config.listen_count = options.listen_count;
-        memcpy(config.listen, options.listen, sizeof config.listen);
+        config.listen_count = options->listen_count;
+        memcpy(config.listen, options->listen, sizeof config.listen);
     }
-    status = EXIT_STATUS_OK;
-    if (options.print_config)
+    if (options->print_config)
         status = print_config(&config);
-    else if (options.check)
+    else if (options->check)
         log_info("the configuration is fine");
     else
-        status = server_run(&config, options.config_path, &faults, options.ready_fd);
+        status = server_run(&config, options->config_path, &faults, options->ready_fd);
     faults_release(&faults);
     config_release(&config);
-    return (int)status;
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {.ready_fd = NOTIFY_NO_FD};
+    signals_hold();
+    fill_standard_descriptors();
+    log_init();
+    json_memory_set_up();
+    if (!parse_options(argc, argv, &options))
+        return EXIT_STATUS_USAGE;
+    set_what_ends_it(&options);
+    return (int)(options.shown != NULL ? show(options.shown) : run(&options));
 }

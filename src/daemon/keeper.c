@@ -1,17 +1,16 @@
 #include "daemon/keeper.h"
 
 #include "base/clock.h"
+#include "daemon/signals.h"
 #include "log/log.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <signal.h>
 #include <sodium/core.h>
 #include <sodium/randombytes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -304,27 +303,13 @@ static struct brain *take_up(struct opening *opening)
 
 /* ---- opening ---- */
 
-/* Returns SIGTERM or SIGINT if one comes within LOOK_MS, else 0. A SIGHUP stays pending, and causes
- * a reload later. */
-static int next_end(void)
-{
-    const struct timespec timeout = {.tv_nsec = LOOK_MS * (long)NS_PER_MS};
-    sigset_t ends;
-    sigemptyset(&ends);
-    sigaddset(&ends, SIGTERM);
-    sigaddset(&ends, SIGINT);
-    int number = sigtimedwait(&ends, NULL, &timeout);
-    return number > 0 ? number : 0;
-}
-
 static int open_in_turn(struct keeper *keeper)
 {
     int error = state_file_open(&keeper->file, keeper->path);
     if (error == EWOULDBLOCK)
         log_info("waiting for the process that still has the state %s", keeper->path);
     for (int waited_ms = 0; error == EWOULDBLOCK && waited_ms < WAIT_MS; waited_ms += LOOK_MS) {
-        keeper->ended_by = next_end();
-        if (keeper->ended_by != 0)
+        if (signals_await_end(LOOK_MS) != 0)
             return EINTR;
         error = state_file_open(&keeper->file, keeper->path);
     }
@@ -362,10 +347,9 @@ struct brain *keeper_open(struct keeper *keeper, const struct config *config,
     *keeper = (struct keeper){.path = config->state, .file = {.descriptor = -1}};
     if (keeper->path[0] == '\0')
         return begin_in_memory(&opening);
-    signal(SIGXFSZ, SIG_IGN); /* so that a limit on the size of files is an errno value */
     int error = open_in_turn(keeper);
-    if (keeper->ended_by != 0) {
-        log_info("%s: no longer waiting for the state %s", strsignal(keeper->ended_by),
+    if (signals_ended_by() != 0) {
+        log_info("%s: no longer waiting for the state %s", strsignal(signals_ended_by()),
                  keeper->path);
         return NULL;
     }

@@ -20,13 +20,12 @@ struct keeper {
     const char *path; /* of the file; empty: no state is kept */
     struct state_file file;
     struct store stores[2]; /* the one in use, and its successor while keys are moved */
-    int ended_by;           /* the signal that ended the wait for another process, or 0 */
     bool is_lost;           /* it is logged that the state will not outlive the process */
     uint64_t look_due_ns;
 };
 
-/* Returns the brain to serve with; NULL: the start fails, which is logged. SIGTERM and SIGINT must
- * be blocked. */
+/* Returns the brain to serve with; NULL: the start fails, or a signal has ended it, which is
+ * logged. */
 struct brain *keeper_open(struct keeper *keeper, const struct config *config,
                           const struct limits_question *limits);
 

@@ -2,12 +2,12 @@
 
 #include "base/clock.h"
 #include "base/quantity.h"
+#include "daemon/signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -108,11 +108,11 @@ static int lock_directory(const struct address *address)
     strcpy(copy.sun_path, path);
     int directory = open(dirname(copy.sun_path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     for (int tries = 0; directory >= 0 && flock(directory, LOCK_EX | LOCK_NB) != 0; tries++) {
-        if (errno != EWOULDBLOCK || tries == LOCK_TRIES) {
+        if (errno != EWOULDBLOCK || tries == LOCK_TRIES || signals_ended_by() != 0) {
             close(directory);
             return -1;
         }
-        poll(NULL, 0, LOCK_TRY_MS);
+        signals_await_end(LOCK_TRY_MS);
     }
     return directory;
 }
@@ -155,7 +155,8 @@ int listener_open(struct listener *listener, const struct address *address,
         int error = try_to_open(listener, address, sockets, doing);
         if (error != EADDRINUSE || !may_be_let_go(address) || clock_now_ns(&clock_system) >= end_ns)
             return error;
-        poll(NULL, 0, IN_USE_TRY_MS);
+        if (signals_await_end(IN_USE_TRY_MS) != 0)
+            return EINTR;
     }
 }
 

@@ -6,6 +6,7 @@
 #include "daemon/front.h"
 #include "daemon/inherited.h"
 #include "daemon/keeper.h"
+#include "daemon/signals.h"
 #include "log/log.h"
 
 #include <assert.h>
@@ -60,14 +61,7 @@ static bool fail(const char *doing, int error)
 
 static bool open_signals(struct server *server)
 {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
-    signal(SIGPIPE, SIG_IGN);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    server->signals = signalfd(-1, &set, SFD_CLOEXEC);
+    server->signals = signals_open();
     server->done = eventfd(0, EFD_CLOEXEC);
     return (server->signals >= 0 && server->done >= 0) || fail("open a signalfd", errno);
 }
@@ -163,6 +157,8 @@ static bool open_listener(struct server *server, const struct address *address, 
     const char *doing = "";
     int error = listener_open(listener, address, &server->config->sockets, &doing);
     address_print(error == 0 ? &listener->address : address, text);
+    if (error == EINTR)
+        return false;
     if (error != 0) {
         log_error("cannot %s %s: %s", doing, text, strerror(error));
         return false;
@@ -533,6 +529,15 @@ static void close_listeners(struct server *server)
         listener_close(&server->listeners[i]);
 }
 
+/* Whether a signal has ended the start. */
+static bool is_ended(bool has_started)
+{
+    if (signals_ended_by() == 0 && (!has_started || signals_await_end(0) == 0))
+        return false;
+    log_info("%s: ended before it was ready", strsignal(signals_ended_by()));
+    return true;
+}
+
 /* Runs from a decider that is made to one that is stopped. */
 static enum exit_status run_fronts(struct server *server)
 {
@@ -540,7 +545,10 @@ static enum exit_status run_fronts(struct server *server)
     unsigned limits = server->config->limits->count, max_keys = server->max_keys;
     faults_tell(server->warnings, server->config_path, tell_fault, NULL);
     warn_of_token(server->config);
-    if (open_listeners(server) && start_log() && start_fronts(server)) {
+    bool has_started = open_listeners(server) && start_log() && start_fronts(server);
+    if (is_ended(has_started)) {
+        status = EXIT_STATUS_OK;
+    } else if (has_started) {
         log_info("version " PACKAGE_VERSION " ready: %u limit%s, room for %u key%s", limits,
                  limits == 1 ? "" : "s", max_keys, max_keys == 1 ? "" : "s");
         server->limits_count = server->config->limits->count;
@@ -577,7 +585,7 @@ enum exit_status server_run(struct config *config, const char *config_path,
         decider_release(&server->decider);
         if (status == EXIT_STATUS_OK)
             log_info("stopped");
-    } else if (server->keeper.ended_by != 0) {
+    } else if (signals_ended_by() != 0) {
         log_info("stopped");
         status = EXIT_STATUS_OK;
     }

@@ -3,7 +3,8 @@
  * one from there on (FAILPOINT_ON=1). Calls are counted from the start of the process to the
  * end of main, for what comes after is the C library's and gcov's, over all threads: those
  * that allocate (FAILPOINT_KIND=allocation), or those that ask the system for something
- * (FAILPOINT_KIND=call).
+ * (FAILPOINT_KIND=call). With FAILPOINT_KIND=stop no call fails: before the one of that number, of
+ * those that ask the system for something from main's first line on, the process stops (SIGSTOP).
  *
  * FAILPOINT_FILE, of at least sizeof(struct told), hears how many calls there were and
  * which one failed. The process ends with the thread that began it.
@@ -49,7 +50,7 @@ struct told {
 
 static struct told unheard, *told = &unheard;
 static unsigned long fail_at;
-static bool fails_on, of_calls;
+static bool fails_on, of_calls, stops, is_in_main;
 
 __attribute__((constructor)) static void begin(void)
 {
@@ -65,20 +66,26 @@ __attribute__((constructor)) static void begin(void)
     close(descriptor);
     told = mapped;
     atomic_store(&told->count, 0);
+    memset(told->failed, 0, sizeof told->failed);
     fails_on = getenv("FAILPOINT_ON") != NULL;
-    of_calls = strcmp(kind, "call") == 0;
+    stops = strcmp(kind, "stop") == 0;
+    of_calls = stops || strcmp(kind, "call") == 0;
     fail_at = strtoul(at, NULL, 10);
 }
 
 static bool fails(bool is_call, const char *name, int error)
 {
-    if (is_call != of_calls || fail_at == 0)
+    if (is_call != of_calls || fail_at == 0 || (stops && !is_in_main))
         return false;
     unsigned long number = atomic_fetch_add(&told->count, 1) + 1;
     if (number < fail_at || (number > fail_at && !fails_on))
         return false;
     if (number == fail_at)
         strncpy(told->failed, name, sizeof told->failed - 1);
+    if (stops) {
+        kill(getpid(), SIGSTOP);
+        return false;
+    }
     errno = error;
     return true;
 }
@@ -87,6 +94,7 @@ static int (*main_itself)(int, char **, char **);
 
 static int main_and_no_further(int count, char **arguments, char **variables)
 {
+    is_in_main = true;
     int status = main_itself(count, arguments, variables);
     fail_at = 0;
     return status;
