@@ -22,16 +22,18 @@ static void set_tick(struct brain *brain, uint64_t tick_ns)
     brain->tick_ns = tick_ns;
 }
 
-/* Denials counted under a limit count for the limit of the same name from now on. */
+/* Denials counted under a limit count for the limit that goes on as it. */
 static void carry_denied(struct brain *brain, const struct limits *next)
 {
     uint16_t label_of[LIMITS_MAX];
     if (brain->limits == NULL)
         return;
-    for (uint32_t i = 0; i < brain->limits->count; i++) {
-        const char *name = brain->limits->limit[i].name;
-        int found = limits_find(next, name, strlen(name));
-        label_of[i] = found < 0 ? HITTERS_NO_LABEL : (uint16_t)found;
+    for (uint32_t i = 0; i < brain->limits->count; i++)
+        label_of[i] = HITTERS_NO_LABEL;
+    for (uint32_t i = 0; i < next->count; i++) {
+        int before = limits_before(brain->limits, &next->limit[i]);
+        if (before >= 0)
+            label_of[before] = (uint16_t)i;
     }
     hitters_relabel(&brain->denied, label_of);
 }

@@ -26,14 +26,37 @@ void buckets_release(struct buckets *buckets)
     lines_release(&buckets->lines);
 }
 
-/* The hash of a NUL and a limit's name. No key holds a NUL, so it is no key's hash. */
-static uint64_t hash_name(const struct table *table, const char *name)
+/* ---- salts ---- */
+
+/* The hash of a NUL, a limit's name, and the number of limits that have begun. No key holds a NUL,
+ * so it is no key's hash. Number 0 is left out: version 0.1.0 made its salts of the name alone. */
+static uint64_t make_salt(const struct table *table, const char *name, uint32_t number)
 {
-    char bytes[1 + LIMIT_NAME_MAX];
-    size_t len = strlen(name);
+    char bytes[1 + LIMIT_NAME_MAX + 1 + sizeof number];
+    size_t len = 1 + strlen(name);
     bytes[0] = '\0';
-    memcpy(bytes + 1, name, len);
-    return table_hash(table, bytes, 1 + len);
+    strcpy(bytes + 1, name);
+    if (number > 0) {
+        memcpy(bytes + len + 1, &number, sizeof number);
+        len += 1 + sizeof number;
+    }
+    uint64_t salt = table_hash(table, bytes, len);
+    return salt == 0 ? 1 : salt;
+}
+
+/* Editions that 0.1.0 left have no salt in the state. */
+static void salt_as_before(struct buckets *buckets)
+{
+    for (uint16_t i = 0; i < buckets->lines.editions_used; i++) {
+        struct edition *edition = &buckets->lines.edition[i];
+        if (edition_is_in_use(edition) && edition->salt == 0)
+            edition->salt = make_salt(&buckets->table, edition_limit(edition)->name, 0);
+    }
+}
+
+static uint64_t salt_of_line(const struct lines *lines, uint16_t line)
+{
+    return lines->edition[lines->line[line].edition].salt;
 }
 
 /* ---- what the table may believe of an entry that another process left ---- */
@@ -45,8 +68,7 @@ static bool can_be_on(const void *context, uint16_t number, unsigned *marks, uin
     if (number >= LINES_MAX || lines->line[number].count == 0)
         return false;
     *marks = lines->line[number].count;
-    *salt = hash_name(&buckets->table,
-                      edition_limit(&lines->edition[lines->line[number].edition])->name);
+    *salt = salt_of_line(lines, number);
     return true;
 }
 
@@ -82,7 +104,10 @@ enum table_adoption buckets_adopt(struct buckets *buckets, void *arena, uint32_t
                                   struct brain_counters *counters)
 {
     buckets->counters = counters;
-    return adopt(buckets, arena, max_keys, seed);
+    enum table_adoption adoption = adopt(buckets, arena, max_keys, seed);
+    if (adoption == TABLE_ADOPTED)
+        salt_as_before(buckets);
+    return adoption;
 }
 
 void buckets_doubt(struct buckets *buckets)
@@ -102,8 +127,12 @@ bool buckets_install(struct buckets *buckets, const struct limits *prior, struct
 {
     if (!lines_install(&buckets->lines, prior, next, date_s))
         return false;
-    for (uint32_t i = 0; i < next->count; i++)
-        buckets->name_hash[i] = hash_name(&buckets->table, next->limit[i].name);
+    for (uint32_t i = 0; i < next->count; i++) {
+        struct edition *edition = &buckets->lines.edition[buckets->lines.of_limit[i]];
+        if (edition->salt == 0)
+            edition->salt = make_salt(&buckets->table, next->limit[i].name, ++buckets->lines.begun);
+        buckets->salt[i] = edition->salt;
+    }
     if (buckets_are_none(buckets))
         lines_emptied(&buckets->lines);
     return true;
@@ -128,7 +157,7 @@ struct place buckets_place(const struct buckets *buckets, const struct limits *l
         place.denied_until_s = lines_denied_until_s(&buckets->lines, limit, ask->key);
     place.owner = buckets->lines.of_limit[limit];
     place.line = lines_line(&buckets->lines, limit, place.override);
-    place.hash = table_hash(&buckets->table, ask->key, ask->key_len) ^ buckets->name_hash[limit];
+    place.hash = table_hash(&buckets->table, ask->key, ask->key_len) ^ buckets->salt[limit];
     return place;
 }
 
@@ -380,8 +409,7 @@ static void put(struct buckets *buckets, const struct table *from, uint32_t slot
     size_t key_len = table_key(from, slot, key);
     uint16_t number = table_line(from, slot);
     const struct line *line = &buckets->lines.line[number];
-    const char *name = edition_limit(&buckets->lines.edition[line->edition])->name;
-    uint64_t hash = table_hash(from, key, key_len) ^ hash_name(from, name);
+    uint64_t hash = table_hash(from, key, key_len) ^ salt_of_line(&buckets->lines, number);
     for (unsigned i = 0; i < line->count; i++)
         marks[i] = table_spent(from, slot, i);
     if (buckets_make_room(buckets, hash, 0, true))

@@ -19,7 +19,7 @@ struct buckets {
     struct table table;
     struct table_user user;          /* what an adopted table asks of us */
     struct brain_counters *counters; /* the brain's: drops and evictions are counted there */
-    uint64_t name_hash[LIMITS_MAX];  /* mixed into a key's hash, so that it differs by limit */
+    uint64_t salt[LIMITS_MAX];       /* of each limit in force: that of its edition */
 };
 
 /* Whether all buckets are full for certain: a table in doubt may have more keys than it says. */

@@ -76,8 +76,7 @@ static void fill_in(struct keys_entry *entry, const char *key, size_t key_len,
 static struct hitters_count denials_of(const struct brain *brain, uint32_t limit, const char *key,
                                        size_t key_len)
 {
-    uint64_t hash =
-        table_hash(&brain->buckets.table, key, key_len) ^ brain->buckets.name_hash[limit];
+    uint64_t hash = table_hash(&brain->buckets.table, key, key_len) ^ brain->buckets.salt[limit];
     return hitters_look(&brain->denied, hash, key, key_len, (uint16_t)limit);
 }
 

@@ -41,8 +41,7 @@ void meters_carry(struct meters *meters, const struct limits *prior, const struc
     memcpy(before, meters->decisions, prior->count * sizeof before[0]);
     memset(meters->decisions, 0, sizeof meters->decisions);
     for (uint32_t i = 0; i < next->count; i++) {
-        const char *name = next->limit[i].name;
-        int found = limits_find(prior, name, strlen(name));
+        int found = limits_before(prior, &next->limit[i]);
         if (found >= 0)
             memcpy(meters->decisions[i], before[found], sizeof before[0]);
     }

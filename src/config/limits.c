@@ -21,6 +21,19 @@ struct reading {
     struct limits *limits;
 };
 
+/* Whether the value of `name` or `was` can be the name of a limit. */
+static bool check_is_name(struct faults *faults, const char *what, struct placed name)
+{
+    char shortened[CONFIG_SHORT_MAX];
+    if (limit_name_is_valid(name.text, strlen(name.text)))
+        return true;
+    faults_add(faults, name.line, name.column,
+               "%s \"%s\" is not a name; write 1 to %d printable ASCII characters, with no space "
+               "at either end",
+               what, config_shorten(name.text, shortened), LIMIT_NAME_MAX);
+    return false;
+}
+
 /* Whether the name of a limit is valid, and no earlier limit has it. */
 static bool check_name(const struct reading *reading, uint32_t index)
 {
@@ -29,13 +42,8 @@ static bool check_name(const struct reading *reading, uint32_t index)
         return false;
     struct placed name = scalar_placed(limits[index].name);
     char shortened[CONFIG_SHORT_MAX];
-    if (!limit_name_is_valid(name.text, strlen(name.text))) {
-        faults_add(reading->faults, name.line, name.column,
-                   "name \"%s\" is not a name; write 1 to %d printable ASCII characters, with no "
-                   "space at either end",
-                   config_shorten(name.text, shortened), LIMIT_NAME_MAX);
+    if (!check_is_name(reading->faults, "name", name))
         return false;
-    }
     for (uint32_t i = 0; i < index; i++) {
         if (!scalar_has_text(limits[i].name, name.text))
             continue;
@@ -45,6 +53,56 @@ static bool check_name(const struct reading *reading, uint32_t index)
         return false;
     }
     return true;
+}
+
+/* Whether no limit has the name that a limit had before, and no earlier limit had it too. */
+static bool check_was_differs(const struct reading *reading, uint32_t index, struct placed was)
+{
+    const struct raw_limit *limits = reading->raw->limits;
+    char shortened[CONFIG_SHORT_MAX];
+    config_shorten(was.text, shortened);
+    for (uint32_t i = 0; i < reading->raw->limits_count; i++) {
+        if (scalar_has_text(limits[i].name, was.text)) {
+            faults_add(reading->faults, was.line, was.column,
+                       "was \"%s\" is the name of the limit on line %zu; a limit that was renamed "
+                       "is no longer there under its old name",
+                       shortened, scalar_placed(limits[i].name).line);
+            return false;
+        }
+        if (i < index && scalar_has_text(limits[i].was, was.text)) {
+            faults_add(reading->faults, was.line, was.column,
+                       "was \"%s\" is given on line %zu too; only one limit can go on with the "
+                       "buckets of another",
+                       shortened, scalar_placed(limits[i].was).line);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Whether a limit has no former name, or one that it can have had. */
+static bool check_was(const struct reading *reading, uint32_t index)
+{
+    const struct raw_limit *limit = &reading->raw->limits[index];
+    if (!scalar_is_usable(limit->was))
+        return limit->was == NULL;
+    struct placed was = scalar_placed(limit->was);
+    if (!check_is_name(reading->faults, "was", was))
+        return false;
+    if (scalar_has_text(limit->name, LIMIT_DEFAULT_NAME)) {
+        faults_add(reading->faults, was.line, was.column,
+                   "the limit named " LIMIT_DEFAULT_NAME
+                   " is always there, so it never had another "
+                   "name; leave its was out");
+        return false;
+    }
+    if (scalar_has_text(limit->name, was.text)) {
+        faults_add(
+            reading->faults, was.line, was.column,
+            "was is the limit's own name; write the one that it had before, or leave it out");
+        return false;
+    }
+    return check_was_differs(reading, index, was);
 }
 
 /* Whether a limit has no glob, or one that a key can match. */
@@ -93,6 +151,7 @@ static void check_limit(struct reading *reading, uint32_t index)
     struct limit_terms terms = {.shadow = scalar_flag(reading->faults, "shadow", limit->shadow)};
     struct override_terms *overrides;
     bool is_good = check_name(reading, index);
+    is_good &= check_was(reading, index);
     is_good &= check_match(reading, limit);
     terms.buckets_count =
         config_buckets_check(&limit->terms, "a limit takes burst and rate, or buckets",
@@ -103,6 +162,7 @@ static void check_limit(struct reading *reading, uint32_t index)
     terms.overrides = overrides;
     if (is_good && terms.buckets_count > 0) {
         terms.name = scalar_placed(limit->name).text;
+        terms.was = limit->was == NULL ? NULL : scalar_placed(limit->was).text;
         terms.match = limit->match == NULL ? NULL : scalar_placed(limit->match).text;
         if (!limits_add(reading->limits, &terms))
             faults_add(reading->faults, 0, 0, "out of memory");

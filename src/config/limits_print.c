@@ -50,6 +50,8 @@ static void print_override(const struct override *override, FILE *out)
 static void print_limit(const struct limit *limit, FILE *out)
 {
     config_write_named(out, "  - name: ", limit->name);
+    if (limit->was[0] != '\0')
+        config_write_named(out, "    was: ", limit->was);
     if (limit->match[0] != '\0')
         config_write_named(out, "    match: ", limit->match);
     print_allowance(&limit->allowance, "    ", out);

@@ -57,6 +57,7 @@ static const cyaml_schema_value_t override_entry = {
 static const cyaml_schema_field_t limit_fields[] = {
     PLACE(struct raw_limit, terms.place),
     REQUIRED_STRING(struct raw_limit, name),
+    OPTIONAL_STRING(struct raw_limit, was),
     OPTIONAL_STRING(struct raw_limit, match),
     TERMS(struct raw_limit),
     OPTIONAL_STRING(struct raw_limit, shadow),

@@ -44,7 +44,7 @@ struct raw_override {
 
 struct raw_limit {
     struct raw_terms terms;
-    char *name, *match, *shadow;
+    char *name, *was, *match, *shadow;
     struct raw_override *overrides;
     uint32_t overrides_count;
 };

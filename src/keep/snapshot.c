@@ -6,6 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A snapshot of allowd 0.1.0, the first version, begins with the tick. Since then it begins with this
+ * number, which no tick reaches, and which 0.1.0 refuses. Change it with what follows. */
+#define SNAPSHOT_VERSION (UINT64_MAX - 1)
+
 /* ---- writing ---- */
 
 static void put_allowance(struct bytes_writer *writer, const struct allowance *allowance)
@@ -52,6 +56,7 @@ static void put_edition(struct bytes_writer *writer, const struct lines *lines, 
     bytes_put_16(writer, number);
     bytes_put_16(writer, edition->successor);
     bytes_put_32(writer, edition->replaced);
+    bytes_put_64(writer, edition->salt);
     bytes_put_64(writer, (uint64_t)edition->began_s);
     bytes_put_64(writer, (uint64_t)edition->as_of_s);
     bytes_put_64(writer, edition->limits->tick_ms);
@@ -79,8 +84,10 @@ static size_t count_overrides(const struct lines *lines)
 size_t snapshot_write(const struct lines *lines, unsigned char *bytes, size_t room)
 {
     struct bytes_writer writer = {.at = bytes, .end = bytes + room};
+    bytes_put_64(&writer, SNAPSHOT_VERSION);
     bytes_put_64(&writer, lines->tick);
     bytes_put_32(&writer, lines->installs);
+    bytes_put_32(&writer, lines->begun);
     bytes_put_64(&writer, (uint64_t)lines->date_s);
     bytes_put_32(&writer, lines->count);
     bytes_put_32(&writer, lines->replaced_count);
@@ -99,6 +106,7 @@ size_t snapshot_write(const struct lines *lines, unsigned char *bytes, size_t ro
 struct reading {
     struct bytes_reader bytes;
     struct lines *lines;
+    bool is_first_version;
     size_t overrides; /* of all editions so far */
     bool is_short_of_memory;
 };
@@ -265,6 +273,8 @@ static void get_edition(struct reading *reading, struct limits **in_force, uint3
     uint16_t number = bytes_get_16(bytes);
     read.successor = bytes_get_16(bytes);
     read.replaced = bytes_get_32(bytes);
+    if (!reading->is_first_version)
+        read.salt = bytes_get_64(bytes);
     read.began_s = (int64_t)bytes_get_64(bytes);
     read.as_of_s = (int64_t)bytes_get_64(bytes);
     uint64_t tick_ms = bytes_get_64(bytes);
@@ -319,7 +329,12 @@ static void get_editions(struct reading *reading, struct limits **in_force)
     struct bytes_reader *bytes = &reading->bytes;
     struct lines *lines = reading->lines;
     lines->tick = bytes_get_64(bytes);
+    reading->is_first_version = lines->tick != SNAPSHOT_VERSION;
+    if (!reading->is_first_version)
+        lines->tick = bytes_get_64(bytes);
     lines->installs = bytes_get_32(bytes);
+    if (!reading->is_first_version)
+        lines->begun = bytes_get_32(bytes);
     lines->date_s = (int64_t)bytes_get_64(bytes);
     uint32_t count = bytes_get_32(bytes), replaced = bytes_get_32(bytes);
     expect(reading, count >= 1 && count <= LIMITS_MAX && replaced <= EDITIONS_MAX - count);

@@ -7,7 +7,8 @@
 
 enum {
     PAGE_BYTES = 4096,
-    /* change it with any change to what is in the file, the table's arena included */
+    /* change it with any change to what is in the file, the table's arena included; but snapshots
+     * say their version themselves, so that those of an earlier one can still be read */
     LAYOUT = 1,
     BYTE_ORDER_MARK = 0x01020304,
 };

@@ -148,10 +148,13 @@ bool limits_add(struct limits *limits, const struct limit_terms *terms)
 {
     struct limit *limit = &limits->limit[limits->count];
     const char *match = terms->match == NULL ? "" : terms->match;
+    const char *was = terms->was == NULL ? "" : terms->was;
     assert(limit_name_is_valid(terms->name, strlen(terms->name)));
+    assert(was[0] == '\0' || limit_name_is_valid(was, strlen(was)));
     assert(strlen(match) <= LIMIT_MATCH_MAX);
 
     strcpy(limit->name, terms->name);
+    strcpy(limit->was, was);
     strcpy(limit->match, match);
     limit->shadow = terms->shadow;
     limit->quoted_name = quote(terms->name, "", "");
@@ -214,6 +217,14 @@ int limits_find(const struct limits *limits, const char *name, size_t len)
             return (int)i;
     }
     return -1;
+}
+
+int limits_before(const struct limits *prior, const struct limit *next)
+{
+    int found = prior == NULL ? -1 : limits_find(prior, next->name, strlen(next->name));
+    if (found < 0 && prior != NULL && next->was[0] != '\0')
+        found = limits_find(prior, next->was, strlen(next->was));
+    return found;
 }
 
 uint32_t limits_match(const struct limits *limits, const char *key)

@@ -66,6 +66,7 @@ struct override {
 
 struct limit {
     char name[LIMIT_NAME_MAX + 1];
+    char was[LIMIT_NAME_MAX + 1];    /* the name that it had before it was renamed, or empty */
     char match[LIMIT_MATCH_MAX + 1]; /* a glob; empty: it is asked for by name, or the default */
     char *quoted_name; /* in quotes, '"' and '\' escaped; valid in JSON and in RFC 9651 */
     bool shadow;       /* on trial: it decides and counts, but the caller is always allowed */
@@ -88,7 +89,8 @@ struct limits {
 };
 
 /* What a limit is made from; everything is copied. Buckets must have passed credit_line_init,
- * names and globs the checks of the configuration. */
+ * names and globs the checks of the configuration: so a name that one limit had before is that of
+ * no other, now or before. */
 struct override_terms {
     const char *key;
     enum override_action action;
@@ -98,7 +100,7 @@ struct override_terms {
 };
 
 struct limit_terms {
-    const char *name, *match; /* match may be NULL */
+    const char *name, *was, *match; /* was and match may be NULL */
     bool shadow;
     uint32_t buckets_count;
     struct bucket_terms buckets[BUCKETS_MAX];
@@ -123,6 +125,10 @@ bool bucket_name_is_valid(const char *name, size_t len);
 
 /* The index of the limit of that name, or -1. */
 int limits_find(const struct limits *limits, const char *name, size_t len);
+
+/* The index, in the set that was in force before (NULL: none), of the limit that a limit of the
+ * next set goes on as: the one of its name, else the one whose name it had; -1: it is new. */
+int limits_before(const struct limits *prior, const struct limit *next);
 
 /* The index of the first limit whose glob matches the NUL-terminated key, else of the default. */
 uint32_t limits_match(const struct limits *limits, const char *key);

@@ -164,11 +164,11 @@ static bool fits(const struct lines *lines, const struct edition *edition, const
     return true;
 }
 
-/* The edition of a limit in the set now in force, or EDITION_NONE. */
-static uint16_t edition_of_name(const struct lines *lines, const struct limits *prior,
-                                const char *name)
+/* The edition in force that a limit of the next set goes on from, or EDITION_NONE. */
+static uint16_t edition_before(const struct lines *lines, const struct limits *prior,
+                               const struct limit *next)
 {
-    int found = prior == NULL ? -1 : limits_find(prior, name, strlen(name));
+    int found = limits_before(prior, next);
     return found < 0 ? EDITION_NONE : lines->of_limit[found];
 }
 
@@ -188,9 +188,9 @@ static uint16_t line_make(struct lines *lines, uint16_t edition, uint32_t index,
     return number;
 }
 
-/* A new edition; EDITION_NONE: no memory. */
-static uint16_t edition_make(struct lines *lines, struct limits *limits, uint32_t index,
-                             int64_t date_s)
+/* A new edition of the limit whose edition was `before`; EDITION_NONE: no memory. */
+static uint16_t edition_make(struct lines *lines, uint16_t before, struct limits *limits,
+                             uint32_t index, int64_t date_s)
 {
     const struct limit *limit = &limits->limit[index];
     uint16_t *numbers = calloc(1 + limit->overrides_count, sizeof numbers[0]);
@@ -210,6 +210,7 @@ static uint16_t edition_make(struct lines *lines, struct limits *limits, uint32_
                     .limits = limits_retain(limits),
                     .limit = index,
                     .successor = number,
+                    .salt = before == EDITION_NONE ? 0 : lines->edition[before].salt,
                     .began_s = date_s,
                     .as_of_s = date_s,
                     .lines = numbers,
@@ -263,14 +264,14 @@ static bool make_editions(struct lines *lines, const struct limits *prior, struc
                           int64_t date_s, uint16_t of_limit[LIMITS_MAX])
 {
     for (uint32_t i = 0; i < next->count; i++) {
-        uint16_t before = edition_of_name(lines, prior, next->limit[i].name);
+        uint16_t before = edition_before(lines, prior, &next->limit[i]);
         bool stays = before != EDITION_NONE &&
                      fits(lines, &lines->edition[before], &next->limit[i], next->tick_ms);
-        of_limit[i] = stays ? before : edition_make(lines, next, i, date_s);
+        of_limit[i] = stays ? before : edition_make(lines, before, next, i, date_s);
         if (of_limit[i] != EDITION_NONE)
             continue;
         while (i-- > 0)
-            if (of_limit[i] != edition_of_name(lines, prior, next->limit[i].name))
+            if (of_limit[i] != edition_before(lines, prior, &next->limit[i]))
                 edition_free(lines, &lines->edition[of_limit[i]]);
         return false;
     }
@@ -293,7 +294,7 @@ bool lines_install(struct lines *lines, const struct limits *prior, struct limit
     for (uint32_t i = 0; i < lines->count; i++)
         became[lines->of_limit[i]] = EDITION_NONE;
     for (uint32_t i = 0; i < next->count; i++) {
-        uint16_t before = edition_of_name(lines, prior, next->limit[i].name);
+        uint16_t before = edition_before(lines, prior, &next->limit[i]);
         stays[of_limit[i]] = before == of_limit[i];
         if (stays[of_limit[i]])
             keep(&lines->edition[before], next, i);

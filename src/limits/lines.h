@@ -8,7 +8,7 @@
  *    overrides.
  *
  * A reload that changes a limit makes a new edition and ends the lines of the old one; a
- * limit that stays the same keeps its edition. An override whose date comes ends its own
+ * limit that stays the same keeps its edition, under another name too. An override whose date comes ends its own
  * line. A line that has ended no longer advances. No entry is touched by any of this: it is
  * carried over when a request or the sweep next meets it, step by step along the editions,
  * each time with the credit that the next line had when the one before ended.
@@ -70,11 +70,14 @@ struct line {
 };
 
 struct edition {
-    struct limits *limits;    /* NULL: the edition is not in use */
-    uint32_t limit;           /* its index in them */
-    uint16_t successor;       /* itself while in force, then its replacement; EDITION_NONE: none */
-    uint32_t replaced;        /* the install that replaced it, by its number */
-    uint64_t replaced_lap;    /* the lap of the sweep in which that was */
+    struct limits *limits; /* NULL: the edition is not in use */
+    uint32_t limit;        /* its index in them */
+    uint16_t successor;    /* itself while in force, then its replacement; EDITION_NONE: none */
+    uint32_t replaced;     /* the install that replaced it, by its number */
+    uint64_t replaced_lap; /* the lap of the sweep in which that was */
+    /* mixed into the hashes of the limit's keys: it tells the keys of one limit from those of
+     * another, and is the same in all editions of a limit, whatever its name; 0: none yet */
+    uint64_t salt;
     int64_t began_s, as_of_s; /* Unix time: of its beginning; overrides were ended up to then */
     uint16_t *lines;          /* the limit's own, then those of its overrides */
 };
@@ -82,6 +85,7 @@ struct edition {
 struct lines {
     uint64_t tick;           /* credited since the start */
     uint32_t count;          /* of limits in force */
+    uint32_t begun;          /* limits that came as new ones: each has a salt of its own */
     uint32_t installs;       /* that replaced an edition; the others leave entries where they are */
     uint32_t replaced_count; /* editions in use that are not in force */
     uint64_t laps;           /* of the sweep, round the whole table */
@@ -106,8 +110,8 @@ void lines_release(struct lines *lines);
 bool lines_have_room(const struct lines *lines, const struct limits *next);
 
 /* Puts `next` into force in place of `prior` (NULL: none), as of a date (Unix time). A limit
- * keeps its edition if name, terms, overrides and tick are the same. There must be room
- * (lines_have_room). false: no memory, and nothing has changed. */
+ * goes on as the one that it was before (limits_before), and keeps its edition if terms, overrides
+ * and tick are the same. There must be room (lines_have_room). false: no memory, and nothing has changed. */
 bool lines_install(struct lines *lines, const struct limits *prior, struct limits *next,
                    int64_t date_s);
 

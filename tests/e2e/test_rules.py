@@ -222,6 +222,81 @@ limits:
         self.assertEqual(self.levels(key), [6, 16])
 
 
+class Renames(RulesCase):
+    """A limit that goes on under another name, while it runs."""
+
+    config = "limits: [{name: default, burst: 10, rate: 1/d}]\n"
+
+    def named(self, *limits):
+        text = "".join(f"  - {{{limit}, burst: 10, rate: 1/d}}\n" for limit in limits)
+        return f"tick: 10s\nlimits:\n{text}  - {{name: default, burst: 10, rate: 1/d}}\n"
+
+    def setUp(self):
+        self.daemon.reload(self.named("name: a"))
+        self.used = self.drained_of("a", 10)
+        self.used_less = self.drained_of("a", 4)
+
+    def drained_of(self, limit, tokens):
+        key = self.key()
+        self.assertEqual(self.allow(key, f"&limit={limit}&tokens={tokens}").status, 200)
+        return key
+
+    def assert_left(self, limit, *tokens):
+        left = [self.remaining(key, f"&limit={limit}") for key in (self.used, self.used_less)]
+        self.assertEqual(left, list(tokens))
+
+    def test_with_its_former_name_and_then_without(self):
+        for limit in ("name: b, was: a", "name: b, was: a", "name: b", "name: b, was: never"):
+            self.daemon.reload(self.named(limit))
+            self.assert_left("b", 0, 6)
+        self.assertEqual(self.allow(self.used, "&limit=a").status, 400)
+
+    def test_one_name_after_the_other(self):
+        self.daemon.reload(self.named("name: b, was: a"))
+        self.daemon.reload(self.named("name: c, was: b"))
+        self.assert_left("c", 0, 6)
+        self.daemon.reload(self.named("name: a, was: c"))
+        self.assert_left("a", 0, 6)
+
+    def test_a_name_that_was_skipped_is_another_limit(self):
+        self.daemon.reload(self.named("name: c, was: b"))
+        self.assert_left("c", 10, 10)
+
+    def test_a_limit_that_is_there_already_goes_on_as_itself(self):
+        self.daemon.reload(self.named("name: a", "name: b"))
+        self.allow(self.used, "&limit=b")
+        self.daemon.reload(self.named("name: b, was: a"))
+        self.assert_left("b", 9, 10)
+
+    def test_the_name_that_it_left_is_free(self):
+        self.daemon.reload(self.named("name: b, was: a"))
+        self.daemon.reload(self.named("name: b", "name: a"))
+        self.assert_left("b", 0, 6)
+        self.assert_left("a", 10, 10)
+
+    def test_a_key_that_another_limit_matches_begins_full_there(self):
+        """What no reload promises; and back under the first limit it finds what it left."""
+        matched = self.named("name: a, match: 'm:*'")
+        self.daemon.reload(matched)
+        key = self.drained("m:", 9)
+        self.daemon.reload(self.named("name: a, match: 'other:*'"))
+        self.assertEqual(self.remaining(key), 10)
+        self.assertEqual(self.allow(key, "&tokens=10").status, 200)
+        self.daemon.reload(matched)
+        self.assertEqual(self.remaining(key), 1)
+
+    def test_a_full_bucket_stays_full_whatever_the_burst(self):
+        """The other thing: cut to a burst that it fills, it is full under a larger one."""
+        self.daemon.reload(self.named("name: a").replace("burst: 10", "burst: 6"))
+        self.assert_left("a", 0, 6)
+        self.daemon.reload(self.named("name: a"))
+        self.assert_left("a", 0, 10)
+
+    def test_a_faulty_file_changes_nothing(self):
+        self.daemon.reload(self.named("name: b, was: b"))
+        self.assert_left("a", 0, 6)
+
+
 class Overrides(RulesCase):
     config = """
 tick: 10s

@@ -15,6 +15,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -271,6 +272,79 @@ class Restarts(StateCase):
         daemon.wait_for_line("state has changed; it takes effect at the next start")
         self.assertEqual(os.listdir(self.directory), ["state"])
         daemon.stop()
+
+
+class Renames(StateCase):
+    LIMITS = "  - {name: %s, match: 'api:*', burst: %d, rate: 1/d}\n"
+
+    def named(self, name, burst=10):
+        return self.config() + self.LIMITS % (name, burst)
+
+    def test_a_restart_with_another_name(self):
+        daemon = self.start(self.named("old"))
+        self.take(daemon, "api:a", 10)
+        self.take(daemon, "api:b", 4)
+        daemon.stop()
+        for name in ("new, was: old", "new", "new, was: old"):
+            daemon = self.start(self.named(name, 5))
+            self.assertEqual(self.remaining(daemon, "api:a"), 0, name)
+            self.assertEqual(self.remaining(daemon, "api:b"), 5, name)
+            daemon.kill()
+
+    def test_a_reload_is_kept(self):
+        daemon = self.start(self.named("old"))
+        self.take(daemon, "api:a", 7)
+        daemon.reload(self.named("new, was: old"))
+        daemon.kill()
+        daemon = self.start(self.named("new"))
+        self.assertEqual(self.remaining(daemon, "api:a"), 3)
+
+    def test_without_it_the_keys_begin_full(self):
+        daemon = self.start(self.named("old"))
+        self.take(daemon, "api:a", 7)
+        daemon.stop()
+        daemon = self.start(self.named("new"))
+        self.assertEqual(self.remaining(daemon, "api:a"), 10)
+
+
+@unittest.skipUnless(sys.byteorder == "little", "the state is that of a little-endian machine")
+class FirstVersion(StateCase):
+    """What allowd 0.1.0 left is gone on with: state-0.1.0.hex says what it had done."""
+
+    LIMITS = ("max_keys: 8\ntick: 10s\nlimits:\n"
+              "  - {name: %s, match: 'api:*', burst: 90, rate: 1/366d}\n"
+              "  - name: default\n    burst: 90\n    rate: 1/366d\n"
+              "    overrides: [{key: 10.0.0.0/8, burst: 80, rate: 1/366d}]\n")
+    YEARS = 9  # the longest absence that counts
+
+    def setUp(self):
+        super().setUp()
+        place = os.path.join(os.path.dirname(os.path.abspath(__file__)), "state-0.1.0.hex")
+        with open(place, encoding="ascii") as lines:
+            words = [line.split() for line in lines if not line.startswith("#")]
+        with open(self.path, "wb") as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.truncate(int(words[0][0], 16))
+            for offset, some in words[1:]:
+                file.seek(int(offset, 16))
+                file.write(bytes.fromhex(some))
+
+    def assert_left(self, daemon, key, tokens):
+        """A token has come for each year since."""
+        self.assertIn(self.remaining(daemon, key), range(tokens, tokens + self.YEARS + 1), key)
+
+    def test_all_keys_are_there(self):
+        for name in ("old", "new, was: old", "new"):
+            daemon = self.start(f"state: {self.path}\n" + self.LIMITS % name)
+            self.assertTrue(daemon.wait_for_line(r"state \S+: 4 keys restored"), name)
+            self.assert_left(daemon, "api:a", 0)
+            self.assert_left(daemon, "api:b", 60)
+            self.assert_left(daemon, "10.1.2.3", 10)
+            self.assert_left(daemon, "someone", 0)
+            for result in ("mended", "emptied", "dropped"):
+                self.assertEqual(
+                    self.metric(daemon, "allowd_state_damaged_total", result=result), 0)
+            daemon.stop()
 
 
 class Lock(StateCase):

@@ -316,12 +316,36 @@ void model_date(struct model *model, int64_t date_s)
     model->date_s = date_s;
 }
 
+/* The rule before of which a rule goes on: of its name, else of the one that it had; or -1. */
+static int find_before(const struct model *model, const struct model_rule *rule)
+{
+    int found = find_name(model->rule, model->count, rule->name);
+    return found < 0 && rule->was > 0 ? find_name(model->rule, model->count, rule->was) : found;
+}
+
+/* What a renamed rule had goes to its new name, which none had before. */
+static void rename_buckets(struct model *model, const struct model_rule *rules, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        int before = find_before(model, &rules[i]);
+        if (before < 0 || model->rule[before].name == rules[i].name)
+            continue;
+        for (unsigned key = 0; key < MODEL_KEYS; key++) {
+            struct model_buckets *from = &model->buckets[rules[i].was][key];
+            struct model_buckets *to = &model->buckets[rules[i].name][key], empty = *to;
+            *to = *from;
+            *from = empty;
+        }
+    }
+}
+
 void model_change(struct model *model, const struct model_rule *rules, unsigned count,
                   uint64_t tick_ms)
 {
+    rename_buckets(model, rules, count);
     for (unsigned name = 0; name < MODEL_NAMES; name++) {
-        int before = find_name(model->rule, model->count, name);
         int after = find_name(rules, count, name);
+        int before = after < 0 ? -1 : find_before(model, &rules[after]);
         for (unsigned key = 0; key < MODEL_KEYS; key++) {
             struct model_buckets *buckets = &model->buckets[name][key];
             if (after < 0)

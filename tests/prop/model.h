@@ -10,7 +10,8 @@
  * bucket, by name, up to the new burst and rounded down to a unit of the new
  * line, 1 / token_units tokens with token_units = P / gcd(P, R * T). Where no
  * name is the same the first bucket gets the least of those that are not full;
- * all others are full. A limit that goes takes its buckets with it.
+ * all others are full. A limit that goes takes its buckets with it, unless it goes
+ * on under another name that it did not have to share with one that was there.
  *
  * Owns its numbers. One thread. Failures inside are failures of the test.
  */
@@ -50,6 +51,7 @@ struct model_override {
 
 struct model_rule {
     unsigned name, glob;
+    unsigned was; /* the name that it had before; 0, the default's, which no other has had: none */
     bool shadow;
     struct model_terms terms;
     unsigned overrides_count;

@@ -209,6 +209,31 @@ static void choose_rule(struct world *world, unsigned name, uint64_t tick_ms,
         rule->glob = (unsigned)dice_roll(dice, MODEL_GLOBS);
 }
 
+static bool is_named(const struct model_rule *rules, unsigned count, unsigned name)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (rules[i].name == name || rules[i].was == name)
+            return true;
+    return false;
+}
+
+/* Gives a rule that there was another name, or one that it never had; or leaves it. */
+static void rename_rule(struct world *world, struct model_rule *rules, unsigned count,
+                        struct model_rule *rule)
+{
+    struct dice *dice = &world->dice;
+    unsigned name = (unsigned)dice_between(dice, 1, MODEL_NAMES - 1);
+    rule->was = 0;
+    if (rule->name == 0 || is_named(rules, count, name) || !dice_once_in(dice, 3))
+        return;
+    if (dice_once_in(dice, 4)) {
+        rule->was = name; /* of a limit that goes, or of none: the rule goes on as itself */
+    } else if (model_find(&world->model, model_names[name]) < 0) {
+        rule->was = rule->name;
+        rule->name = name;
+    }
+}
+
 /* Makes up a set of rules, the default among them, out of the one there is. */
 static unsigned choose_rules(struct world *world, uint64_t tick_ms,
                              struct model_rule next[MODEL_NAMES])
@@ -219,6 +244,8 @@ static unsigned choose_rules(struct world *world, uint64_t tick_ms,
     for (unsigned i = 0; i < MODEL_NAMES; i++)
         if (order[i] == 0 || order[i] < want)
             choose_rule(world, order[i], tick_ms, &next[count++]);
+    for (unsigned i = 0; i < count; i++)
+        rename_rule(world, next, count, &next[i]);
     return count;
 }
 
@@ -227,6 +254,7 @@ static void add_rule(struct limits *limits, const struct model_rule *rule)
     struct override_terms overrides[MODEL_OVERRIDES];
     struct limit_terms terms = {
         .name = model_names[rule->name],
+        .was = rule->was == 0 ? NULL : model_names[rule->was],
         .match = model_globs[rule->glob],
         .shadow = rule->shadow,
         .buckets_count = rule->terms.count,

@@ -357,6 +357,67 @@ static void a_restart_with_other_limits_is_a_reload(void **state)
     machine_release(&machine);
 }
 
+static struct limits *renamed(const char *name, const char *was, uint64_t burst)
+{
+    struct limits *limits = limits_new(2, 100);
+    assert_non_null(limits);
+    add_renamed_limit(limits, name, was, "api:*", burst, one_per_second);
+    add_plain_limit(limits, LIMIT_DEFAULT_NAME, NULL, 10, one_per_second);
+    return limits;
+}
+
+static void a_restart_that_renames_a_limit_keeps_its_keys_under_the_new_name(void **state)
+{
+    (void)state;
+    struct machine machine;
+    machine_init(&machine, renamed("old", NULL, 20), FIXTURE_MAX_KEYS);
+    fixture_drain(&machine.fixture, "api:a", NULL);
+    assert_true(fixture_allows(&machine.fixture, "api:b", 3));
+    machine_kill(&machine);
+    machine_start(&machine, renamed("new", "old", 5));
+    assert_int_equal(level(&machine, "api:a"), 0);
+    assert_int_equal(level(&machine, "api:b"), 50); /* 17 tokens, as many as the new burst */
+    machine_kill(&machine);
+    machine_start(&machine, renamed("new", NULL, 5)); /* the line was taken out */
+    assert_int_equal(level(&machine, "api:a"), 0);
+    assert_int_equal(level(&machine, "api:b"), 50);
+    machine_kill(&machine);
+    machine_start(&machine, renamed("new", "old", 5)); /* or put back */
+    assert_int_equal(level(&machine, "api:a"), 0);
+    fixture_sweep_all(&machine.fixture);
+    assert_int_equal(brain_keys(machine.fixture.brain), 1); /* b is full */
+    machine_release(&machine);
+}
+
+/* A limit may come under a name that another has left. Their keys are never mixed up. */
+static void a_former_name_can_be_another_limits(void **state)
+{
+    (void)state;
+    struct machine machine;
+    machine_init(&machine, renamed("old", NULL, 20), FIXTURE_MAX_KEYS);
+    fixture_drain(&machine.fixture, "api:a", "old");
+    fixture_reload_limits(&machine.fixture, renamed("new", "old", 20));
+    struct limits *both = limits_new(3, 100);
+    assert_non_null(both);
+    add_plain_limit(both, "new", "api:*", 20, one_per_second);
+    add_plain_limit(both, "old", NULL, 30, one_per_second);
+    add_plain_limit(both, LIMIT_DEFAULT_NAME, NULL, 10, one_per_second);
+    fixture_reload_limits(&machine.fixture, limits_retain(both));
+    fixture_drain(&machine.fixture, "api:a", "old"); /* it is full: these are other buckets */
+    fixture_ask(&machine.fixture, MESSAGE_REFUND, "api:a", "new", 2);
+    assert_int_equal(brain_keys(machine.fixture.brain), 2);
+    const struct lines *lines = &machine.fixture.brain->buckets.lines;
+    assert_true(lines->edition[lines->of_limit[0]].salt != lines->edition[lines->of_limit[1]].salt);
+    machine_kill(&machine);
+    machine_start(&machine, both);
+    fixture_sweep_all(&machine.fixture);
+    assert_int_equal(
+        fixture_ask(&machine.fixture, MESSAGE_STATUS, "api:a", "new", 0).remaining_tokens, 2);
+    assert_int_equal(
+        fixture_ask(&machine.fixture, MESSAGE_STATUS, "api:a", "old", 0).remaining_tokens, 0);
+    machine_release(&machine);
+}
+
 /* As with a reload, what is left of a long tick is not many short ones. */
 static void a_restart_with_another_tick_goes_on_from_the_last_one(void **state)
 {
@@ -869,6 +930,8 @@ int main(void)
         cmocka_unit_test(a_time_that_is_older_than_the_marks_mints_nothing),
         cmocka_unit_test(keys_that_were_full_are_forgotten_and_others_counted),
         cmocka_unit_test(a_restart_with_other_limits_is_a_reload),
+        cmocka_unit_test(a_restart_that_renames_a_limit_keeps_its_keys_under_the_new_name),
+        cmocka_unit_test(a_former_name_can_be_another_limits),
         cmocka_unit_test(a_restart_with_another_tick_goes_on_from_the_last_one),
         cmocka_unit_test(restarts_with_ever_other_limits_mint_nothing),
         cmocka_unit_test(restarts_with_the_same_limits_sweep_nothing),

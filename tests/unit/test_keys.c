@@ -602,6 +602,24 @@ static void denials_stay_with_their_limit_over_a_reload(void **unused)
     end();
 }
 
+static void denials_stay_with_a_limit_that_is_renamed(void **unused)
+{
+    (void)unused;
+    begin(two_rules, LENGTH(two_rules), FIXTURE_MAX_KEYS);
+    fixture_allow(&fixture, "o:b", 21);
+    struct limits *limits = limits_new(2, 100);
+    assert_non_null(limits);
+    add_plain_limit(limits, LIMIT_DEFAULT_NAME, NULL, 5, (struct rate){1, 3600000});
+    add_renamed_limit(limits, "another", "other", "o:*", 20, (struct rate){1, 3600000});
+    fixture_reload_limits(&fixture, limits);
+    fixture_allow(&fixture, "o:b", 21);
+    call(&denied, 0);
+    assert_int_equal(answer->found, 1);
+    expect_denied(0, "o:b", 2);
+    assert_string_equal(entry(0)->limit_name, "another");
+    end();
+}
+
 /* A trial denies nobody, but is asked about for what it would do. */
 static void denials_on_trial_and_by_override_count(void **unused)
 {
@@ -675,6 +693,7 @@ int main(void)
         cmocka_unit_test(who_is_denied_most_comes_first),
         cmocka_unit_test(denials_are_of_the_last_minutes),
         cmocka_unit_test(denials_stay_with_their_limit_over_a_reload),
+        cmocka_unit_test(denials_stay_with_a_limit_that_is_renamed),
         cmocka_unit_test(denials_on_trial_and_by_override_count),
         cmocka_unit_test(only_whoever_lacks_tokens_is_denied_of_all),
         cmocka_unit_test(a_flood_hides_no_one),

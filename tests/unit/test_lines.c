@@ -16,6 +16,14 @@ struct terms {
     struct rate rate;
 };
 
+static struct limits *renamed(const char *name, const char *was, uint64_t burst)
+{
+    struct limits *limits = limits_new(1, 100);
+    assert_non_null(limits);
+    add_renamed_limit(limits, name, was, NULL, burst, one_per_second);
+    return limits;
+}
+
 static struct limits *limits_of(uint64_t tick_ms, const struct terms *terms, uint32_t count)
 {
     struct limits *limits = limits_new(count, tick_ms);
@@ -145,6 +153,67 @@ static void the_same_terms_under_another_name_are_another_line(void **state)
     uint16_t a = line_now(fixture.lines, 0);
     install_terms(&fixture, 100, after, 1);
     assert_int_not_equal(line_now(fixture.lines, 0), a);
+    assert_int_equal(heir(fixture.lines, a), LINE_NONE);
+    fixture_free(&fixture);
+}
+
+static void a_renamed_limit_keeps_its_line_with_and_without_its_former_name(void **state)
+{
+    (void)state;
+    struct fixture fixture = fixture_new();
+    install(&fixture, renamed("a", NULL, 10));
+    uint16_t line = line_now(fixture.lines, 0);
+    install(&fixture, renamed("b", "a", 10));
+    assert_int_equal(line_now(fixture.lines, 0), line);
+    install(&fixture, renamed("b", "a", 10)); /* the same file once more */
+    assert_int_equal(line_now(fixture.lines, 0), line);
+    install(&fixture, renamed("b", NULL, 10));
+    assert_int_equal(line_now(fixture.lines, 0), line);
+    install(&fixture, renamed("c", "b", 10));
+    install(&fixture, renamed("a", "c", 10)); /* and back to the first name */
+    assert_int_equal(line_now(fixture.lines, 0), line);
+    assert_int_equal(lines_in_use(fixture.lines), 1);
+    fixture_free(&fixture);
+}
+
+static void a_limit_renamed_with_other_terms_is_the_heir(void **state)
+{
+    (void)state;
+    struct fixture fixture = fixture_new();
+    install(&fixture, renamed("a", NULL, 10));
+    uint16_t a = line_now(fixture.lines, 0);
+    fixture.lines->edition[fixture.lines->of_limit[0]].salt = 4711;
+    install(&fixture, renamed("b", "a", 20));
+    assert_int_not_equal(line_now(fixture.lines, 0), a);
+    assert_int_equal(heir(fixture.lines, a), line_now(fixture.lines, 0));
+    assert_true(fixture.lines->edition[fixture.lines->of_limit[0]].salt == 4711);
+    fixture_free(&fixture);
+}
+
+/* A limit that skips a name, or names one that never was, is a new one. */
+static void a_former_name_that_is_not_in_force_changes_nothing(void **state)
+{
+    (void)state;
+    struct fixture fixture = fixture_new();
+    install(&fixture, renamed("a", NULL, 10));
+    uint16_t a = line_now(fixture.lines, 0);
+    install(&fixture, renamed("c", "b", 10));
+    assert_int_not_equal(line_now(fixture.lines, 0), a);
+    assert_int_equal(heir(fixture.lines, a), LINE_NONE);
+    install(&fixture, renamed("d", "a", 10)); /* a went with the reload before */
+    assert_int_equal(heir(fixture.lines, a), LINE_NONE);
+    fixture_free(&fixture);
+}
+
+static void a_limit_that_is_there_goes_on_as_itself_whatever_it_was(void **state)
+{
+    (void)state;
+    static const struct terms both[] = {{"a", 10, {1, 1000}}, {"b", 10, {1, 1000}}};
+    struct fixture fixture = fixture_new();
+    install_terms(&fixture, 100, both, 2);
+    uint16_t a = line_now(fixture.lines, 0), b = line_now(fixture.lines, 1);
+    install(&fixture, renamed("b", "a", 10));
+    assert_int_equal(line_now(fixture.lines, 0), b);
     assert_int_equal(heir(fixture.lines, a), LINE_NONE);
     fixture_free(&fixture);
 }
@@ -595,6 +664,10 @@ int main(void)
         cmocka_unit_test(unchanged_terms_keep_the_line_and_its_credit),
         cmocka_unit_test(the_same_name_elsewhere_in_the_list_keeps_its_line),
         cmocka_unit_test(the_same_terms_under_another_name_are_another_line),
+        cmocka_unit_test(a_renamed_limit_keeps_its_line_with_and_without_its_former_name),
+        cmocka_unit_test(a_limit_renamed_with_other_terms_is_the_heir),
+        cmocka_unit_test(a_former_name_that_is_not_in_force_changes_nothing),
+        cmocka_unit_test(a_limit_that_is_there_goes_on_as_itself_whatever_it_was),
         cmocka_unit_test(each_changed_term_makes_a_new_line),
         cmocka_unit_test(only_lines_in_force_advance),
         cmocka_unit_test(a_replaced_line_is_free_once_the_table_is_empty),

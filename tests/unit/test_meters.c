@@ -233,6 +233,24 @@ static void warnings_are_those_of_the_configuration_in_force(void **unused)
     fixture_release(&fixture);
 }
 
+static void a_limit_that_is_renamed_keeps_its_counts(void **unused)
+{
+    (void)unused;
+    struct fixture fixture;
+    const struct rule before[] = {{"a", "a*", 1, slow}, {LIMIT_DEFAULT_NAME, NULL, 3, slow}};
+    fixture_init(&fixture, 100, before, LENGTH(before), FIXTURE_MAX_KEYS, WHEN_FULL_EVICT);
+    fixture_allow(&fixture, "a", 1);
+    fixture_allow(&fixture, "a", 1);
+    struct limits *limits = limits_new(2, 100);
+    assert_non_null(limits);
+    add_plain_limit(limits, LIMIT_DEFAULT_NAME, NULL, 3, slow);
+    add_renamed_limit(limits, "b", "a", "a*", 1, slow);
+    fixture_reload_limits(&fixture, limits);
+    EXPECT(&fixture, 0, 0, 0);
+    EXPECT(&fixture, 1, 1, 1);
+    fixture_release(&fixture);
+}
+
 static void reloads_are_dated_and_those_that_failed_are_counted(void **unused)
 {
     (void)unused;
@@ -371,6 +389,7 @@ int main(void)
         cmocka_unit_test(each_call_of_a_list_is_a_decision),
         cmocka_unit_test(a_reload_keeps_the_counts_of_each_name_wherever_it_is_now),
         cmocka_unit_test(warnings_are_those_of_the_configuration_in_force),
+        cmocka_unit_test(a_limit_that_is_renamed_keeps_its_counts),
         cmocka_unit_test(reloads_are_dated_and_those_that_failed_are_counted),
         cmocka_unit_test(a_late_tick_is_told_for_a_minute_and_two_at_most),
         cmocka_unit_test(a_peak_of_long_ago_is_not_told_though_nothing_came_since),

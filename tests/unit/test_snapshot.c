@@ -1,5 +1,7 @@
 /* Snapshots: what is written is read back the same, and nothing that is not is believed. */
 #include "keep/snapshot.h"
+
+#include "base/bytes.h"
 #include "support/dice.h"
 #include "support/plain_limit.h"
 #include "support/unit.h"
@@ -108,6 +110,8 @@ static struct fixture eventful(void)
     lines_advance(fixture.lines, 5);
     assert_int_equal(lines_end_overrides(fixture.lines, 210), 1);
     lines_advance(fixture.lines, 1);
+    fixture.lines->begun = 3;
+    fixture.lines->edition[fixture.lines->of_limit[0]].salt = 0x123456789abcdef;
     return fixture;
 }
 
@@ -127,6 +131,7 @@ static void expect_same(const struct lines *lines, const struct lines *read)
     assert_true(lines->tick == read->tick && lines->date_s == read->date_s);
     assert_true(lines->next_end_s == read->next_end_s);
     assert_int_equal(lines->installs, read->installs);
+    assert_int_equal(lines->begun, read->begun);
     assert_int_equal(lines->count, read->count);
     assert_int_equal(lines->replaced_count, read->replaced_count);
     assert_int_equal(lines->lines_free, read->lines_free);
@@ -138,6 +143,7 @@ static void expect_same(const struct lines *lines, const struct lines *read)
             continue;
         assert_int_equal(a->successor, b->successor);
         assert_int_equal(a->replaced, b->replaced);
+        assert_true(a->salt == b->salt);
         assert_true(a->began_s == b->began_s && a->as_of_s == b->as_of_s);
         assert_int_equal(edition_lines_count(a), edition_lines_count(b));
         for (uint32_t j = 0; j < edition_lines_count(a); j++) {
@@ -260,6 +266,52 @@ static void as_many_overrides_are_written_as_are_read(void **state)
     fixture_free(&read);
 }
 
+/* What allowd 0.1.0 wrote of one limit, byte for byte as it did. */
+static size_t first_version(void)
+{
+    struct bytes_writer writer = {.at = others, .end = others + sizeof others};
+    bytes_put_64(&writer, 1234); /* the tick */
+    bytes_put_32(&writer, 3);    /* installs */
+    bytes_put_64(&writer, 55);   /* the date */
+    bytes_put_32(&writer, 1);    /* editions in force, and replaced */
+    bytes_put_32(&writer, 0);
+    bytes_put_16(&writer, 7); /* the edition, its successor, the install that replaced it */
+    bytes_put_16(&writer, 7);
+    bytes_put_32(&writer, 0);
+    bytes_put_64(&writer, 50); /* when it began, and what ended overrides are as of */
+    bytes_put_64(&writer, 55);
+    bytes_put_64(&writer, 100); /* the tick's length */
+    bytes_put_string(&writer, "default");
+    bytes_put_8(&writer, 1); /* bucket */
+    bytes_put_string(&writer, "");
+    bytes_put_64(&writer, 10);
+    bytes_put_64(&writer, 1);
+    bytes_put_64(&writer, 1000);
+    bytes_put_32(&writer, 0); /* overrides */
+    bytes_put_8(&writer, 1);  /* it has a line: its number, and whether and when it ended */
+    bytes_put_16(&writer, 9);
+    bytes_put_8(&writer, 0);
+    bytes_put_64(&writer, 0);
+    bytes_put_64(&writer, 0);
+    bytes_put_64(&writer, 777); /* the credit */
+    assert_false(writer.is_full);
+    return (size_t)(writer.at - others);
+}
+
+static void what_the_first_version_wrote_is_read(void **state)
+{
+    (void)state;
+    struct fixture read = fixture_new();
+    assert_int_equal(read_into(&read, others, first_version()), SNAPSHOT_OK);
+    assert_true(read.lines->tick == 1234 && read.lines->date_s == 55);
+    assert_int_equal(read.lines->of_limit[0], 7);
+    assert_int_equal(read.lines->edition[7].salt, 0);
+    assert_int_equal(read.lines->edition[7].lines[0], 9);
+    assert_int_equal(read.lines->line[9].credit[0].credit_units, 777);
+    assert_string_equal(read.limits->limit[0].name, "default");
+    fixture_free(&read);
+}
+
 static void a_snapshot_cut_short_or_too_long_is_damaged(void **state)
 {
     (void)state;
@@ -326,6 +378,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_read_back),
         cmocka_unit_test(lines_that_were_read_go_on),
+        cmocka_unit_test(what_the_first_version_wrote_is_read),
         cmocka_unit_test(without_room_nothing_is_written),
         cmocka_unit_test(more_overrides_than_a_limit_may_have_are_damage),
         cmocka_unit_test(as_many_overrides_are_written_as_are_read),
