@@ -7,6 +7,7 @@ import json
 import select
 import unittest
 
+import libraries
 from harness import FORM, JSON, Connection, request_bytes, wait_until
 from test_hostile_http import BAIT, FROZEN, HostileCase
 
@@ -36,6 +37,9 @@ class ChunkedCase(HostileCase):
         connection = self.connect()
         connection.send(raw)
         return connection.receive(to_head=to_head)
+
+    def takes_extensions(self):
+        return libraries.answer(self.daemon, "a chunk with an extension") == "200"
 
 
 class Taken(ChunkedCase):
@@ -90,7 +94,6 @@ class Taken(ChunkedCase):
         bodies = {
             "one": lambda body: chunks(body),
             "a byte each": lambda body: chunks(body, 1),
-            "extensions": lambda body: chunks(body, 2, b";a;b=c;d=\"e f\"", b"0;last=\"1\"\r\n\r\n"),
             "zeros": lambda body: b"000000000000000000%x\r\n%s\r\n00000\r\n\r\n" % (len(body), body),
             "upper case": lambda body: b"A\r\n%s\r\n%X\r\n%s\r\n0\r\n\r\n" % (
                 body[:10], len(body) - 10, body[10:]),
@@ -102,6 +105,14 @@ class Taken(ChunkedCase):
                 response = self.exchange(post("/allow", make(f"key={key}&tokens=2".encode())))
                 self.assertEqual(response.json()["key"], key)
                 self.assertEqual(self.remaining(key), 998)
+
+    def test_extensions(self):
+        for extension, end in ((b";a;b=c;d=\"e f\"", b"0\r\n\r\n"), (b"", b"0;last=\"1\"\r\n\r\n")):
+            with self.subTest(extension=extension, end=end):
+                key = self.key()
+                raw = post("/allow", chunks(f"key={key}".encode(), 2, extension, end))
+                self.assert_answered(raw, "a chunk with an extension")
+                self.assertEqual(self.remaining(key), 998 if self.takes_extensions() else 1000)
 
     def test_fields_behind_the_last_chunk_say_nothing(self):
         key = self.key()
@@ -118,7 +129,8 @@ class Taken(ChunkedCase):
 
     def test_cut_at_every_byte(self):
         key = self.key()
-        raw = post("/allow", chunks(f"key={key}".encode(), 4, b";a=b", b"0\r\nX: y\r\n\r\n"))
+        extension = b";a=b" if self.takes_extensions() else b""
+        raw = post("/allow", chunks(f"key={key}".encode(), 4, extension, b"0\r\nX: y\r\n\r\n"))
         for cut in range(1, len(raw)):
             before = self.counters()
             connection = self.connect()
@@ -217,27 +229,15 @@ class Refused(ChunkedCase):
                 "trailer that is none": b"5\r\nkey=a\r\n0\r\nnone\r\n\r\n",
         }.items():
             with self.subTest(name):
-                before = self.counters()
-                connection = self.connect()
-                connection.send(post("/allow", body + BAIT))
-                connection.half_close()
-                while connection._more():
-                    pass
-                answer = connection.unread
-                self.assertEqual(self.ran(before), {}, answer)
-                if answer:
-                    self.assertEqual(self.status_of(answer), 400)
-                    self.assertIn(b"\r\nConnection: close", answer)
-                    self.assertEqual(answer.count(b"HTTP/1.1 "), 1)
+                self.assert_answered(
+                    post("/allow", body),
+                    "a malformed chunk, or a line behind the last one that is no field")
 
     def test_a_size_beyond_64_bits(self):
         for size in (b"10000000000000000", b"f" * 17, b"f" * 1000):
             with self.subTest(size):
-                before = self.counters()
-                answer = self.talk(post("/allow", size + b"\r\n") + BAIT)
-                self.assertEqual(self.status_of(answer), 413)
-                self.assertIn(b"\r\nConnection: close\r\n", answer)
-                self.assertEqual((self.ran(before), answer.count(b"HTTP/1.1 ")), ({}, 1))
+                self.assert_answered(post("/allow", size + b"\r\n"),
+                                     "a chunk of 2^64 bytes and more")
 
     def test_fields_behind_the_last_chunk_have_a_bound(self):
         """Up to a size they are passed over, and from there on nothing is charged."""
@@ -261,25 +261,19 @@ class Behind(ChunkedCase):
     """The end of chunks is where parsers differ: whatever one takes for it, nothing runs behind."""
 
     def test_nothing_runs(self):
-        for name, body in {
-                "well-formed": chunks(b"key=first"),
-                "bare line feeds": b"9\nkey=first\n0\n\n",
-                "a bare line feed in an extension": b"9;a\nkey=first\r\n0\r\n\r\n",
-                "a bare line feed behind the last": b"9\r\nkey=first\r\n0\n\r\n",
-                "a bare line feed in the last extension": b"9\r\nkey=first\r\n0;a\n\r\n",
-                "a carriage return in an extension": b"9;a\rb\r\nkey=first\r\n0\r\n\r\n",
-                "a NUL in an extension": b"9;\0\r\nkey=first\r\n0\r\n\r\n",
-                "a folded trailer": b"9\r\nkey=first\r\n0\r\nX: a\r\n b\r\n\r\n",
-                "a NUL in a trailer": b"9\r\nkey=first\r\n0\r\nX: \0\r\n\r\n",
-        }.items():
-            for send in (self.talk, self.talk_split):
-                with self.subTest(name=name, send=send.__name__):
-                    before = self.counters()
-                    answer = send(post("/allow", body) + BAIT)
-                    self.assertEqual(answer.count(b"HTTP/1.1 "), 1)
-                    self.assertIn(b"\r\nConnection: close\r\n", answer)
-                    self.assertIn(self.ran(before), ({}, {"allowed": 1}))
-                    self.assertNotIn(b"bait", answer)
+        for expected, bodies in {
+                "200": (chunks(b"key=first"),),
+                "a bare LF at the end of a chunk's line": (
+                    b"9\nkey=first\n0\n\n", b"9\r\nkey=first\r\n0\n\r\n"),
+                "a chunk with an extension": (
+                    b"9;a\nkey=first\r\n0\r\n\r\n", b"9\r\nkey=first\r\n0;a\n\r\n",
+                    b"9;a\rb\r\nkey=first\r\n0\r\n\r\n", b"9;\0\r\nkey=first\r\n0\r\n\r\n"),
+                "a field behind the last chunk that goes on over a second line, or holds a NUL": (
+                    b"9\r\nkey=first\r\n0\r\nX: a\r\n b\r\n\r\n",
+                    b"9\r\nkey=first\r\n0\r\nX: \0\r\n\r\n")}.items():
+            for body in bodies:
+                with self.subTest(body):
+                    self.assert_answered(post("/allow", body), expected)
 
     def test_what_comes_once_the_answer_is_there_does_not_run_either(self):
         before = self.counters()
