@@ -8,7 +8,6 @@
 #include <strings.h>
 #include <sys/mman.h>
 
-#define JSON_TYPE "application/json"
 #define JSON_SUFFIX "+json"
 
 static bool is_type(const char *content_type, const char *type)
@@ -26,7 +25,7 @@ bool body_is_form(const char *content_type)
 
 bool body_is_json(const char *content_type)
 {
-    if (content_type == NULL || is_type(content_type, JSON_TYPE))
+    if (content_type == NULL || is_type(content_type, BODY_JSON_TYPE))
         return content_type != NULL;
     size_t len = strcspn(content_type, "; \t"), suffix_len = strlen(JSON_SUFFIX);
     return len > suffix_len &&
@@ -35,8 +34,11 @@ bool body_is_json(const char *content_type)
 
 bool body_may_be_list(const struct request *request, const char *content_type)
 {
-    return request->route != NULL && request->route->takes_list && request->method == METHOD_POST &&
-           is_type(content_type, JSON_TYPE);
+    const struct route *route = request->route;
+    return route != NULL && route->takes_list &&
+           (request->method == METHOD_POST ||
+            (request->method == METHOD_QUERY && (route->methods & METHOD_QUERY) != 0)) &&
+           is_type(content_type, BODY_JSON_TYPE);
 }
 
 static bool has_body_of_another(const struct request *request)
@@ -136,6 +138,15 @@ void request_add_body(struct request *request, const char *bytes, size_t len)
     assert(len <= (is_long ? request->long_body_room : REQUEST_BODY_MAX) - request->body_len);
     memcpy((is_long ? request->long_body : request->body) + request->body_len, bytes, len);
     request->body_len += len;
+}
+
+/* RFC 10008, 2: without a type, or with one that the body belies, a QUERY must fail. */
+void body_refuse_query(struct request *request, const char *content_type)
+{
+    bool is_other = content_type != NULL && !is_type(content_type, BODY_JSON_TYPE);
+    request_refuse(request, is_other ? 415 : 400,
+                   "a QUERY brings a batch: send Content-Type: " BODY_JSON_TYPE
+                   " and a JSON object with \"requests\"");
 }
 
 void body_parse_form(struct request *request, const char *content_type)

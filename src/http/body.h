@@ -16,9 +16,14 @@
 bool body_is_form(const char *content_type);
 bool body_is_json(const char *content_type);
 
+#define BODY_JSON_TYPE "application/json"
+
 /* Whether the body of this request, if there is one, is a list of requests: its route takes lists,
- * its method is POST, and its Content-Type is JSON. */
+ * its method is POST or a QUERY that the route takes, and its Content-Type is JSON. */
 bool body_may_be_list(const struct request *request, const char *content_type);
+
+/* Refuses a QUERY that brings no list. */
+void body_refuse_query(struct request *request, const char *content_type);
 
 /* Takes the parameters from a body, which must be a form. Without a body it does nothing. */
 void body_parse_form(struct request *request, const char *content_type);

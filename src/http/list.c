@@ -17,9 +17,12 @@ static void parse(struct request *request)
         request->is_list = true;
         return;
     case BATCH_JSON_NO_BATCH:
-        request_refuse(request, 415,
-                       "the body must be a form: send Content-Type: " BODY_FORM_TYPE
-                       "; or a batch: a JSON object with \"requests\"");
+        if (request->method == METHOD_QUERY)
+            body_refuse_query(request, BODY_JSON_TYPE);
+        else
+            request_refuse(request, 415,
+                           "the body must be a form: send Content-Type: " BODY_FORM_TYPE
+                           "; or a batch: a JSON object with \"requests\"");
         return;
     case BATCH_JSON_BAD:
         request_refuse(request, 400, "%s", detail);

@@ -119,6 +119,8 @@ static void make_message(struct request *request, const char *content_type)
         request->fault_status = 0;
         request_refuse(request, 405, "%s%s is called with %s", route->path,
                        route->below != NULL ? route->below : "", route->allow);
+    } else if (request->method == METHOD_QUERY && route->takes_list) {
+        body_refuse_query(request, content_type);
     } else {
         body_parse_form(request, content_type);
     }
@@ -134,6 +136,9 @@ bool request_finish(struct request *request, const char *content_type)
     request_reply_fault(request);
     if (request->fault_status == 405)
         request->reply.allow = request->route->allow;
+    if ((request->fault_status == 405 || request->fault_status == 415) &&
+        request->route->takes_list && (request->route->methods & METHOD_QUERY) != 0)
+        reply_add_field(&request->reply, "Accept-Query", BODY_JSON_TYPE);
     if (request->fault_status == 401)
         request->reply.authenticate = access_challenge(request->verdict);
     return false;

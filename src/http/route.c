@@ -8,8 +8,8 @@ static const struct {
     const char *name;
     unsigned bit;
 } methods[] = {
-    {"GET", METHOD_GET},       {"HEAD", METHOD_HEAD},       {"POST", METHOD_POST},
-    {"DELETE", METHOD_DELETE}, {"CONNECT", METHOD_CONNECT},
+    {"GET", METHOD_GET},       {"HEAD", METHOD_HEAD},   {"POST", METHOD_POST},
+    {"DELETE", METHOD_DELETE}, {"QUERY", METHOD_QUERY}, {"CONNECT", METHOD_CONNECT},
 };
 
 unsigned method_parse(const char *method)

@@ -23,9 +23,10 @@ enum {
     METHOD_HEAD = 2,
     METHOD_POST = 4,
     METHOD_DELETE = 8,
-    METHOD_OTHER = 16,
-    METHOD_ANY = 31,
-    METHOD_CONNECT = 32, /* its target is a host, never a path, so no route takes it */
+    METHOD_QUERY = 16, /* RFC 10008: as safe as GET, and what is asked is in the body */
+    METHOD_OTHER = 32,
+    METHOD_ANY = 63,
+    METHOD_CONNECT = 64, /* its target is a host, never a path, so no route takes it */
 };
 
 unsigned method_parse(const char *method);
@@ -55,7 +56,8 @@ struct route {
     unsigned methods;                          /* METHOD_ bits */
     const char *allow;                         /* the methods, as an Allow header */
     const struct parameter *const *parameters; /* the parameters it takes, then NULL */
-    bool takes_list;    /* a POST may bring a list of requests, in JSON: see list.h */
+    bool takes_list;    /* a POST may bring a list of requests, in JSON, and a QUERY, where that is
+                         * among the methods, must: see list.h */
     bool header_only;   /* query and body belong to another service: heed_header has its say */
     bool is_admin;      /* for admins only, if there is an admin_listen or an admin token */
     bool is_guarded;    /* refused if there is neither */

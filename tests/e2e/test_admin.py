@@ -289,6 +289,8 @@ class Token(Access):
         body = b'{"requests":[{"key":"a"}]}'
         self.assert_asked_for_a_token(self.call("POST", "/status", [JSON], body))
         self.assertEqual(self.call("POST", "/status", [JSON, BEARER], body).status, 200)
+        self.assert_asked_for_a_token(self.call("QUERY", "/status", [JSON], body))
+        self.assertEqual(self.call("QUERY", "/status", [JSON, BEARER], body).status, 200)
         self.assertEqual(self.call("POST", "/allow", [JSON], body).status, 200)
 
     def test_is_never_in_the_log(self):
@@ -475,11 +477,12 @@ class Origin(Case):
 
     def test_preflights_are_not_answered(self):
         for path in ("/allow", "/reset", "/refund", "/status"):
-            response = self.call("OPTIONS", path, [
-                ("Origin", "http://evil.example"), ("Access-Control-Request-Method", "DELETE")])
-            self.assertIn(response.status, (403, 405))
-            self.assertFalse([name for name, _ in response.fields
-                              if name.lower().startswith("access-control-")])
+            for method in ("DELETE", "QUERY"):
+                response = self.call("OPTIONS", path, [
+                    ("Origin", "http://evil.example"), ("Access-Control-Request-Method", method)])
+                self.assertIn(response.status, (403, 405))
+                self.assertFalse([name for name, _ in response.fields
+                                  if name.lower().startswith("access-control-")])
 
     def test_pipelined_behind_what_is_allowed(self):
         key = self.key()

@@ -276,8 +276,91 @@ class Status(BatchCase):
             with self.subTest(target=target, headers=headers, body=body):
                 response = self.call("POST", target, headers, body)
                 self.assert_problem(response, 405)
-                self.assertEqual(response.header("Allow"), "GET, HEAD")
+                self.assertEqual(response.header("Allow"), "GET, HEAD, QUERY")
         self.assertEqual(self.counted(before), {})
+
+
+class Query(BatchCase):
+    """QUERY /status (RFC 10008): a look at many keys, as safe as GET."""
+
+    def query(self, body, headers=(JSON,), path="/status"):
+        return self.call("QUERY", path, headers, body)
+
+    def test_tells_what_a_posted_batch_is_told(self):
+        drained, unseen = self.drained(), self.key("api:")
+        tracked, before = self.call("GET", "/status").json()["keys"], self.counters()
+        for count in (1, 2, 1000):
+            requests = ([{"key": drained}, {"key": unseen, "limit": "slow"}] * 500)[:count]
+            body = json.dumps({"requests": requests}).encode()
+            # A tick may pass between two of them, but not between three.
+            posted, answer, again = (self.call(method, "/status", [JSON], body)
+                                     for method in ("POST", "QUERY", "POST"))
+            self.assertEqual(answer.status, 200)
+            self.assertIn(answer.body, (posted.body, again.body))
+            self.assertEqual([name for name, _ in answer.fields],
+                             [name for name, _ in posted.fields])
+            self.assertEqual([result["key"] for result in answer.json()["results"]],
+                             [request["key"] for request in requests])
+        self.assertEqual(self.counted(before), {"statuses": 3 * (1 + 2 + 1000)})
+        self.assertEqual(self.call("GET", "/status").json()["keys"], tracked)
+
+    def test_the_longest_body(self):
+        body = b'{"requests":[{"key":"a"}]}'.rjust(BODY_MAX)
+        self.assertEqual(self.query(body).status, 200)
+        self.assert_problem(self.query(body.rjust(BODY_MAX + 1)), 413)
+        self.assert_problem(self.query(body.rjust(4097), [FORM]), 413)
+
+    def test_in_chunks_behind_others_and_in_turn(self):
+        batch = b'{"requests":[{"key":"%s"}]}'
+        head = "QUERY /status HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+        with Connection(self.daemon.address) as connection:
+            keys = [self.key().encode() for _ in range(3)]
+            one, two, three = (batch % key for key in keys)
+            connection.send(request_bytes("QUERY", "/status", [JSON], one) +
+                            request_bytes("GET", "/status?key=a") +
+                            request_bytes("QUERY", "/status", [JSON], two))
+            self.assertEqual([connection.receive().status for _ in range(3)], [200] * 3)
+            connection.send(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode() +
+                            b"".join(b"%x\r\n%s\r\n" % (len(part), part)
+                                     for part in (three[:5], three[5:])) + b"0\r\n\r\n")
+            response = connection.receive()
+            self.assertEqual(response.status, 200, response)
+            self.assertEqual(response.json()["results"][0]["key"], keys[2].decode())
+
+    def test_must_bring_a_batch_of_a_type_that_is_said(self):
+        batch = b'{"requests":[{"key":"beside"}]}'
+        before = self.counters()
+        for headers, body, path, status in (
+                ((), None, "/status", 400), ((), b"", "/status", 400),
+                ([JSON], b"", "/status", 400), ((), batch, "/status", 400),
+                ((), None, "/status?key=beside", 400), ([JSON], b"[]", "/status", 400),
+                ([JSON], b"key=beside", "/status", 400), ([JSON], b"{}", "/status", 400),
+                ([FORM], b"key=beside", "/status", 415),
+                ([("Content-Type", "text/json")], batch, "/status", 415)):
+            with self.subTest(headers=headers, body=body, path=path):
+                response = self.query(body, headers, path)
+                self.assert_problem(response, status, "a QUERY brings a batch: send Content-Type: "
+                                                      "application/json and a JSON object")
+                self.assertEqual(response.header("Accept-Query"),
+                                 "application/json" if status == 415 else None)
+        self.assert_problem(self.query(batch, path="/status?key=beside"), 400, "leave these out")
+        self.assert_problem(self.query(b'{"requests":[{"key":"a","limit":"nosuch"}]}'), 400,
+                            "no limit named")
+        self.assertEqual(self.counted(before), {})
+
+    def test_is_not_there_for_what_changes_something(self):
+        batch = b'{"requests":[{"key":"beside"}]}'
+        for path in ("/allow", "/reset", "/refund", "/keys", "/metrics", "/healthz"):
+            with self.subTest(path):
+                response = self.query(batch, path=path)
+                self.assert_problem(response, 405)
+                self.assertNotIn("QUERY", response.header("Allow"))
+                self.assertIsNone(response.header("Accept-Query"))
+        self.assertEqual(self.remaining("beside"), 10)
+
+    def test_to_a_check_it_is_a_method_like_any_other(self):
+        response = self.query(b"anything", path="/check/any")
+        self.assertEqual((response.status, response.body), (200, b""))
 
 
 # What stands in place of the second of three requests, and what is said of it.

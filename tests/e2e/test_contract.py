@@ -615,10 +615,10 @@ class Errors(ContractCase):
 
     def test_wrong_method(self):
         allowed = {"/allow": ["GET", "POST"], "/reset": ["POST", "DELETE"],
-                   "/status": ["GET", "HEAD"]}
+                   "/status": ["GET", "HEAD", "QUERY"]}
         for path, methods in allowed.items():
             for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE",
-                           "CONNECT", "FOO", "get", "Post"):
+                           "CONNECT", "QUERY", "FOO", "get", "Post"):
                 if method in methods:
                     continue
                 with self.subTest(path=path, method=method):
@@ -629,6 +629,8 @@ class Errors(ContractCase):
                     else:
                         self.assert_problem(response, 405, ", ".join(methods))
                     self.assertEqual(response.header("Allow"), ", ".join(methods))
+                    self.assertEqual(response.header("Accept-Query"),
+                                     "application/json" if "QUERY" in methods else None)
 
     def test_allow_is_only_in_405(self):
         for target in ("/", "/allow", f"/allow?key={self.key()}", "/status"):

@@ -10,6 +10,8 @@
 #include <string.h>
 
 #define FORM "application/x-www-form-urlencoded"
+#define JSON "application/json"
+#define BATCH "{\"requests\":[{\"key\":\"a\"}]}"
 
 static struct request request; /* too large for the stack of a test */
 
@@ -87,7 +89,7 @@ static const struct {
     {"OPTIONS", "/allow", NULL, NULL, 405, "GET, POST"},
     {"get", "/allow?key=a", NULL, NULL, 405, "GET, POST"},
     {"GET", "/reset?key=a", NULL, NULL, 405, "POST, DELETE"},
-    {"POST", "/status", NULL, NULL, 405, "GET, HEAD"},
+    {"POST", "/status", NULL, NULL, 405, "GET, HEAD, QUERY"},
     {"GET", "/refund?key=a", NULL, NULL, 405, "POST"},
     {"POST", "/refund?tokens=1", NULL, NULL, 400, "key is missing; call /refund?key=KEY"},
     {"PUT", "/allow?kez=a", NULL, NULL, 405, "GET, POST"},
@@ -125,7 +127,59 @@ static const struct {
     {"POST", "/allow", "key=a", FORM "x", 415, "must be a form"},
     {"POST", "/allow?key=a", "key=a", FORM, 400, "\"key\" is there twice"},
     {"POST", "/allow", "key=a&x=1", FORM, 400, "unknown parameter \"x\""},
+    {"QUERY", "/status", NULL, NULL, 400, "a QUERY brings a batch"},
+    {"QUERY", "/status?key=a", NULL, NULL, 400, "a QUERY brings a batch"},
+    {"QUERY", "/status", "", JSON, 400, "a QUERY brings a batch"},
+    {"QUERY", "/status", BATCH, NULL, 400, "send Content-Type: " JSON},
+    {"QUERY", "/status", "key=a", FORM, 415, "send Content-Type: " JSON},
+    {"QUERY", "/status", BATCH, JSON "x", 415, "send Content-Type: " JSON},
+    {"QUERY", "/status", "key=a", JSON, 400, "a QUERY brings a batch"},
+    {"QUERY", "/status", "{}", JSON, 400, "a QUERY brings a batch"},
+    {"QUERY", "/status", "{\"requests\":[]}", JSON, 400, "give 1 to 1000"},
+    {"QUERY", "/status?key=a", BATCH, JSON, 400, "a batch brings its own keys"},
+    {"QUERY", "/allow", BATCH, JSON, 405, "GET, POST"},
+    {"QUERY", "/keys", BATCH, JSON, 405, "GET, HEAD"},
+    {"query", "/status", BATCH, JSON, 405, "GET, HEAD, QUERY"},
 };
+
+/* RFC 10008, 3: who may ask so is told how. */
+static void whom_a_query_would_serve_is_told_its_type(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *method, *target, *type;
+        bool is_told;
+    } asked[] = {
+        {"QUERY", "/status", FORM, true},    {"OPTIONS", "/status", NULL, true},
+        {"QUERY", "/allow", JSON, false},    {"POST", "/allow", JSON "x", false},
+        {"OPTIONS", "/allow", NULL, false},  {"QUERY", "/status", NULL, false},
+        {"GET", "/status?x=1", NULL, false},
+    };
+    for (size_t i = 0; i < LENGTH(asked); i++) {
+        assert_false(parse(asked[i].method, asked[i].target, BATCH, asked[i].type));
+        assert_int_equal(request.reply.fields_count, asked[i].is_told);
+        if (!asked[i].is_told)
+            continue;
+        assert_string_equal(request.reply.fields[0].name, "Accept-Query");
+        assert_string_equal(request.reply.fields[0].value, JSON);
+    }
+}
+
+static void a_query_asks_what_a_posted_batch_asks(void **state)
+{
+    (void)state;
+    static const char *const methods[] = {"QUERY", "POST"};
+    for (size_t i = 0; i < LENGTH(methods); i++) {
+        assert_true(parse(methods[i], "/status", BATCH, JSON));
+        assert_int_equal(request.message.kind, MESSAGE_LIST);
+        assert_int_equal(request.message.ask.list.count, 1);
+        assert_string_equal(request.message.ask.list.calls[0].ask.key, "a");
+        request_release(&request);
+    }
+    /* To a check it is a method like any other. */
+    assert_true(parse("QUERY", "/check/edge", NULL, NULL));
+    assert_int_equal(request.message.kind, MESSAGE_MISSING);
+}
 
 static void bad_requests_say_what_to_do(void **state)
 {
@@ -334,6 +388,8 @@ int main(void)
         cmocka_unit_test(good_requests_become_messages),
         cmocka_unit_test(bodies_of_other_methods_do_not_count),
         cmocka_unit_test(bad_requests_say_what_to_do),
+        cmocka_unit_test(whom_a_query_would_serve_is_told_its_type),
+        cmocka_unit_test(a_query_asks_what_a_posted_batch_asks),
         cmocka_unit_test(form_types_are_known_in_any_case_and_with_parameters),
         cmocka_unit_test(keys_have_255_bytes_at_most),
         cmocka_unit_test(nothing_is_left_of_the_request_before),

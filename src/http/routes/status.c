@@ -162,8 +162,8 @@ static const struct parameter *const parameters[] = {&parameter_key, &parameter_
 
 const struct route route_status = {
     .path = "/status",
-    .methods = METHOD_GET | METHOD_HEAD,
-    .allow = "GET, HEAD",
+    .methods = METHOD_GET | METHOD_HEAD | METHOD_QUERY,
+    .allow = "GET, HEAD, QUERY",
     .parameters = parameters,
     .takes_list = true,
     .is_admin = true,
