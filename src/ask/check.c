@@ -1,10 +1,20 @@
 #include "ask/check.h"
 
 #include "ask/check_parts.h"
+#include "ask/forwarded.h"
+#include "ask/wording.h"
+#include "base/token.h"
 
-#include <assert.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
+#include <strings.h>
+
+const char *const check_case_names[CHECK_CASES] = {
+    [CHECK_ALLOW] = "allow",
+    [CHECK_DENY] = "deny",
+    [CHECK_NEVER] = "never",
+    [CHECK_MISSING] = "missing",
+};
 
 bool check_name_is_valid(const char *name)
 {
@@ -21,55 +31,59 @@ bool check_template_is_valid(const char *template, char fault[CHECK_FAULT_MAX])
     return template_parse(template, &parsed, fault);
 }
 
-static size_t room_for(const char *string)
+bool split_header(const char *header, struct split *split)
 {
-    return string == NULL ? 0 : strlen(string) + 1;
+    const char *colon = strchr(header, ':');
+    if (colon == NULL)
+        return false;
+    struct piece value = piece_trimmed(colon + 1, header + strlen(header));
+    *split = (struct split){(size_t)(colon - header), value.bytes, value.len};
+    return true;
 }
 
-static size_t room_for_terms(const struct check_terms *terms)
+static bool refuse(char fault[CHECK_FAULT_MAX], const char *text)
 {
-    size_t room = room_for(terms->name) + room_for(terms->limit) + room_for(terms->key);
-    for (uint32_t i = 0; i < terms->trusted_count; i++)
-        room += room_for(terms->trusted[i]);
-    return room;
+    snprintf(fault, CHECK_FAULT_MAX, "%s", text);
+    return false;
 }
 
-/* Copies a string to *at, and moves *at behind it. */
-static const char *keep(const char *string, char **at)
+/* Fields that this server writes itself: twice they would be wrong or mean something else. */
+static bool is_reserved(const char *name, size_t len)
 {
-    if (string == NULL)
-        return NULL;
-    char *kept = *at;
-    *at = stpcpy(kept, string) + 1;
-    return kept;
+    static const char *const reserved[] = {
+        "Connection",       "Content-Length", "Content-Type",   "Cache-Control",     "Date",
+        "Keep-Alive",       "Retry-After",    "Retry-After-Ms", "Transfer-Encoding", "RateLimit",
+        "RateLimit-Policy", "X-Should-Retry", "Trailer",        "Upgrade",
+    };
+    for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
+        if (strlen(reserved[i]) == len && strncasecmp(name, reserved[i], len) == 0)
+            return true;
+    return false;
 }
 
-struct check *check_new(const struct check_terms *terms)
+static bool has_control(const char *text)
 {
-    struct check *check = calloc(1, sizeof *check + room_for_terms(terms));
-    char fault[CHECK_FAULT_MAX];
-    if (check == NULL)
-        return NULL;
-    bool is_template = template_parse(terms->key, &check->template, fault);
-    assert(is_template && terms->trusted_count <= CHECK_TRUSTED_MAX);
-    (void)is_template;
-
-    char *at = check->strings;
-    check->terms = *terms;
-    check->terms.name = keep(terms->name, &at);
-    check->terms.limit = keep(terms->limit, &at);
-    check->terms.key = keep(terms->key, &at);
-    check->terms.trusted = check->trusted_texts;
-    for (uint32_t i = 0; i < terms->trusted_count; i++) {
-        check->trusted_texts[i] = keep(terms->trusted[i], &at);
-        trusted_add(&check->trusted, terms->trusted[i]);
-    }
-    return check;
+    for (; *text != '\0'; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            return true;
+    return false;
 }
 
-void check_free(struct check *check)
+bool check_header_is_valid(const char *header, char fault[CHECK_FAULT_MAX], size_t *longest)
 {
-    free(check);
+    struct split split;
+    if (!split_header(header, &split) || !token_is_valid(header, split.name_len))
+        return refuse(fault, "it is no header field; write a name, a colon and a value, such as "
+                             "\"Auth-Status: OK\"");
+    if (is_reserved(header, split.name_len))
+        return refuse(fault, "this field is written by the server itself; leave it out, and use "
+                             "type for Content-Type");
+    if (has_control(header))
+        return refuse(fault, "it holds a control character, which no field may have");
+    if (!wording_is_valid(split.value, fault))
+        return false;
+    *longest = split.name_len + strlen(": \r\n") + wording_longest(split.value);
+    return true;
 }
 
 const struct check_terms *check_terms(const struct check *check)
@@ -95,4 +109,26 @@ bool check_key_is_private(const struct check *check)
 bool check_reads_body(const struct check *check)
 {
     return has_part(check, 1u << PART_FORM | 1u << PART_JSON);
+}
+
+bool check_skips(const struct check *check, const struct check_request *request)
+{
+    return rule_find(check->skip, check->terms.skip_count, &check->trusted, request) != NULL;
+}
+
+uint64_t check_cost(const struct check *check, const struct check_request *request)
+{
+    const struct rule *rule =
+        rule_find(check->cost, check->terms.cost_count, &check->trusted, request);
+    return rule == NULL ? 1 : rule->tokens;
+}
+
+const struct check_answer *check_answer(const struct check *check, enum check_case which)
+{
+    return &check->answers[which];
+}
+
+bool check_writes_out(const struct check *check)
+{
+    return check->writes_out;
 }

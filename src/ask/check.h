@@ -25,9 +25,47 @@
 #define CHECK_DENY_STATUS_MIN 400
 #define CHECK_DENY_STATUS_MAX 599
 #define CHECK_DENY_STATUS_DEFAULT 403
-#define CHECK_FAULT_MAX 256
+#define CHECK_STATUS_MIN 200 /* of an answer that is written out */
+#define CHECK_STATUS_MAX 599
+#define CHECK_RULES_MAX 32       /* of one kind */
+#define CHECK_RULE_LIST_MAX 64   /* methods, paths or networks of a rule */
+#define CHECK_RULE_PATH_MAX 8000 /* bytes of a request's path that rules look at */
+#define CHECK_FIELDS_MAX 8       /* header fields of an answer */
+#define CHECK_FIELDS_ROOM 768    /* bytes that they may take, at their longest */
+#define CHECK_BODY_ROOM 3072     /* bytes that the body of an answer may take, at its longest */
+#define CHECK_TYPE_MAX 128       /* bytes of a Content-Type */
+#define CHECK_TYPE_DEFAULT "text/plain"
+#define CHECK_FAULT_MAX 384
 
 struct check;
+
+/* Which requests a rule holds for: those that have one of each list that is not empty. */
+struct check_rule_terms {
+    const char *const *methods, *const *paths, *const *networks;
+    uint32_t methods_count, paths_count, networks_count;
+    uint64_t tokens; /* of `cost`: 1 to TOKENS_MAX */
+};
+
+/* Whom an answer is for. */
+enum check_case {
+    CHECK_ALLOW,
+    CHECK_DENY,
+    CHECK_NEVER,   /* denied, and waiting never cures it */
+    CHECK_MISSING, /* a part of the key is missing */
+    CHECK_CASES,
+};
+/* as the configuration names them */
+extern const char *const check_case_names[CHECK_CASES];
+
+/* An answer that is written out. */
+struct check_answer_terms {
+    bool is_given;    /* false: the rest is not set */
+    unsigned status;  /* 0: as if it were not written out */
+    const char *type; /* NULL: CHECK_TYPE_DEFAULT if there is a body */
+    const char *body; /* a wording; NULL: none, or the usual problem if the status is an error */
+    const char *const *headers; /* "NAME: VALUE", where VALUE is a wording */
+    uint32_t headers_count;
+};
 
 /* What a check is made from; everything is copied. */
 struct check_terms {
@@ -35,7 +73,11 @@ struct check_terms {
     const char *limit; /* NULL: the first limit that matches the key */
     const char *key;   /* the template */
     unsigned deny_status;
-    bool missing_allows; /* what happens if a part is missing: true: allowed, false: denied */
+    unsigned never_status; /* 0: the same as of another denial */
+    bool missing_allows;   /* what happens if a part is missing: true: allowed, false: denied */
+    uint32_t skip_count, cost_count;
+    const struct check_rule_terms *skip, *cost;
+    struct check_answer_terms answers[CHECK_CASES];
     const char *const *trusted; /* proxies: "unix", an address, or a network such as 10.0.0.0/8 */
     uint32_t trusted_count;
 };
@@ -45,6 +87,9 @@ struct check_terms {
 bool check_name_is_valid(const char *name);
 bool check_template_is_valid(const char *template, char fault[CHECK_FAULT_MAX]);
 bool check_trusted_is_valid(const char *text);
+
+/* The same of "NAME: VALUE". *longest: the bytes that it takes in an answer, at its longest. */
+bool check_header_is_valid(const char *header, char fault[CHECK_FAULT_MAX], size_t *longest);
 
 /* All of the terms must be valid. NULL: no memory. */
 struct check *check_new(const struct check_terms *terms);
@@ -84,6 +129,28 @@ struct check_request {
     const char *(*json)(void *json_context, const char *name, size_t *len);
     void *json_context; /* NULL: the body is no object in JSON, and `json` is not called */
 };
+
+/* Whether a request passes uncounted; if not, how many tokens it costs. */
+bool check_skips(const struct check *check, const struct check_request *request);
+uint64_t check_cost(const struct check *check, const struct check_request *request);
+
+/* A header field of an answer. */
+struct check_field {
+    const char *name, *value; /* value: a wording */
+};
+
+/* How a check answers in one case: what is written out, or what holds in its place. */
+struct check_answer {
+    unsigned status;
+    bool is_written_out;     /* false: the rest is not set, and the answer is the usual one */
+    const char *type, *body; /* as in the terms, but type is set if there is a body */
+    uint32_t fields_count;
+    struct check_field fields[CHECK_FIELDS_MAX];
+};
+const struct check_answer *check_answer(const struct check *check, enum check_case which);
+
+/* Whether any answer is written out, so that whoever replies needs the check. */
+bool check_writes_out(const struct check *check);
 
 /* Makes the key that a request counts for, NUL-terminated: what the template makes of it, or the
  * SHA-256 of that if it is no valid key, because it is too long for instance. false: a part is

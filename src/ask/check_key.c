@@ -183,7 +183,8 @@ static bool add_host(struct making *making)
 
 static bool add_method(struct making *making)
 {
-    const char *method = method_name(forwarded_method(making->request, making->is_trusted));
+    const char *method =
+        method_names[method_number(forwarded_method(making->request, making->is_trusted))];
     key_maker_add(&making->key, method, strlen(method));
     return true;
 }

@@ -1,17 +1,31 @@
 /*
- * The parts of a check, for the files that make it up: check.c builds it, check_key.c makes keys by
- * it. No other file includes this.
+ * The parts of a check, for the files that make it up: check_build.c makes a check, check_key.c
+ * makes keys by it, check.c has the rest. No other file includes this.
  */
 #pragma once
 
 #include "ask/check.h"
 #include "ask/client_ip.h"
+#include "ask/rule.h"
 #include "ask/template.h"
+#include "base/arena.h"
 
 struct check {
-    struct check_terms terms; /* of strings in `strings` */
-    const char *trusted_texts[CHECK_TRUSTED_MAX];
+    struct arena arena;       /* of all that the check points to, and of the check itself */
+    struct check_terms terms; /* as they were given */
     struct trusted trusted;
     struct template template;
-    char strings[];
+    const struct rule *skip, *cost; /* as many as in the terms */
+    bool writes_out;
+    struct check_answer answers[CHECK_CASES];
 };
+
+/* "NAME: VALUE" of a header, split; the value without blanks around it. */
+struct split {
+    size_t name_len;
+    const char *value;
+    size_t value_len;
+};
+
+/* false: there is no colon. */
+bool split_header(const char *header, struct split *split);

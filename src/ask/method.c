@@ -2,13 +2,14 @@
 
 #include "base/text.h"
 
-const char *method_name(struct piece method)
+const char *const method_names[METHOD_NUMBERS] = {
+    "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "OTHER",
+};
+
+unsigned method_number(struct piece method)
 {
-    static const char *const names[] = {
-        "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",
-    };
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (text_is(method.bytes, method.len, names[i]))
-            return names[i];
-    return METHOD_OTHER_NAME;
+    unsigned number = 0;
+    while (number < METHOD_NUMBER_OTHER && !text_is(method.bytes, method.len, method_names[number]))
+        number++;
+    return number;
 }

@@ -42,7 +42,7 @@ void *arena_take(struct arena *arena, size_t size)
     const size_t unit = alignof(max_align_t);
     if (size > SIZE_MAX - unit)
         return NULL;
-    size = (size + unit - 1) / unit * unit;
+    size = size == 0 ? unit : (size + unit - 1) / unit * unit;
     if (size > (size_t)(arena->end - arena->at) && !grow(arena, size))
         return NULL;
     void *piece = arena->at;

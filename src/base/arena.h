@@ -22,7 +22,7 @@ struct arena {
 /* Takes no memory yet. first_bytes: the size of the first chunk; enough for most tasks is best. */
 void arena_init(struct arena *arena, size_t first_bytes, size_t max_bytes);
 
-/* A piece aligned for anything. */
+/* A piece aligned for anything; one of 0 bytes is a piece too. */
 void *arena_take(struct arena *arena, size_t size);
 
 /* Gives all pieces back. */

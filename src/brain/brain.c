@@ -209,6 +209,9 @@ static bool answer_whole(struct brain *brain, struct message *message)
     case MESSAGE_MISSING:
         counters_missed(&brain->counters, message->ask.missing_allows);
         return true;
+    case MESSAGE_SKIPPED:
+        counters_skipped(&brain->counters);
+        return true;
     case MESSAGE_DAEMON:
         answer_daemon(brain, message->answer.daemon);
         return true;

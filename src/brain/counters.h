@@ -81,7 +81,10 @@
     STATE(shadow_denied, IN_STATUS, NO_METRIC)   /* allowed for a trial only, also in allowed */   \
     STATE(missing_denied, IN_STATUS, NO_METRIC)  /* checks that found no key, and denied */        \
     STATE(missing_allowed, IN_STATUS, NO_METRIC) /* checks that found no key, and allowed */       \
-    TOLD(overrides_ended, IN_STATUS,             /* that reached their end while in force */       \
+    STATE(skipped, IN_STATUS,                    /* requests that a check let pass uncounted */    \
+          FAMILY("allowd_check_skipped_total", COUNTER,                                            \
+                 "Requests that the skip rules of a check let pass uncounted."))                   \
+    TOLD(overrides_ended, IN_STATUS, /* that reached their end while in force */                   \
          INFO("overrides that have ended: ", "", "", ""), NO_METRIC)                               \
     READ(ticks, answer->ticks, FAMILY("allowd_ticks_total", COUNTER, "Ticks credited."))           \
     READ(tick_lag, answer->tick_lag_ns,                                                            \
@@ -172,6 +175,12 @@ static inline void counters_missed(struct brain_counters *counters, bool allows)
         counters->missing_allowed++;
     else
         counters->missing_denied++;
+}
+
+/* A rule of a check let a request pass. */
+static inline void counters_skipped(struct brain_counters *counters)
+{
+    counters->skipped++;
 }
 
 static inline void counters_reloaded(struct brain_counters *counters, bool is_in_force)

@@ -26,6 +26,7 @@ enum message_kind {
     MESSAGE_ALL,           /* a list: ALLOW for all keys, or for none */
     MESSAGE_LIST,          /* a list: STATUS of each key */
     MESSAGE_MISSING,       /* a check found no key: only count it */
+    MESSAGE_SKIPPED,       /* a check let a request pass uncounted: only count that */
     MESSAGE_DAEMON,        /* how is the daemon? */
     MESSAGE_METRICS,       /* the same, with all that is measured */
     MESSAGE_KEYS,          /* which keys are tracked, or denied most? */

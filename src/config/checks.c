@@ -1,8 +1,13 @@
 #include "config/checks.h"
 
+#include "base/arena.h"
+#include "config/answers.h"
 #include "config/limits.h"
+#include "config/rules.h"
 #include "config/scalar.h"
 #include "config/text.h"
+
+#define ARENA_FIRST_BYTES 4096
 
 /* Whether the name of a check is valid, and no earlier check has it. */
 static bool name_is_good(const struct raw_check *checks, uint32_t index, struct faults *faults)
@@ -71,16 +76,13 @@ static bool proxy_is_good(const char *raw, struct faults *faults)
     return false;
 }
 
-static void add_check(const struct raw_config *raw, uint32_t index, struct faults *faults,
-                      struct contract *contract)
+static void add_check(const struct raw_config *raw, uint32_t index, struct arena *arena,
+                      struct faults *faults, struct contract *contract)
 {
     static const char *const missing[] = {"deny", "allow"};
     const struct raw_check *check = &raw->checks[index];
     const char *trusted[CHECK_TRUSTED_MAX];
     struct check_terms terms = {
-        .deny_status = (unsigned)scalar_number(faults, "deny_status", check->deny_status,
-                                               CHECK_DENY_STATUS_MIN, CHECK_DENY_STATUS_MAX,
-                                               CHECK_DENY_STATUS_DEFAULT),
         .missing_allows = scalar_word(faults, "missing", check->missing, missing, 2, 0) == 1,
         .trusted = trusted,
         .trusted_count = check->trusted_proxies_count,
@@ -88,6 +90,8 @@ static void add_check(const struct raw_config *raw, uint32_t index, struct fault
     bool is_good = name_is_good(raw->checks, index, faults);
     is_good &= limit_is_good(raw, check->limit, faults);
     is_good &= key_is_good(check->key, faults);
+    is_good &= config_rules_check(check, arena, faults, &terms);
+    is_good &= config_answers_check(check, arena, faults, &terms);
     for (uint32_t i = 0; i < terms.trusted_count; i++) {
         is_good &= proxy_is_good(check->trusted_proxies[i], faults);
         trusted[i] = scalar_placed(check->trusted_proxies[i]).text;
@@ -108,8 +112,11 @@ void config_checks_check(const struct raw_config *raw, struct faults *faults, st
         faults_add(faults, 0, 0, "out of memory");
         return;
     }
+    struct arena arena;
+    arena_init(&arena, ARENA_FIRST_BYTES, SIZE_MAX);
     for (uint32_t i = 0; i < raw->checks_count; i++)
-        add_check(raw, i, faults, contract);
+        add_check(raw, i, &arena, faults, contract);
+    arena_release(&arena);
     contract->retry_after_ms = config->retry_after_ms;
     contract->admin_token = config->admin_token;
     config->contract = contract;
@@ -121,8 +128,10 @@ static void print_check(const struct check_terms *terms, FILE *out)
     if (terms->limit != NULL)
         config_write_named(out, "    limit: ", terms->limit);
     config_write_named(out, "    key: ", terms->key);
-    fprintf(out, "    deny_status: %u\n    missing: %s\n", terms->deny_status,
-            terms->missing_allows ? "allow" : "deny");
+    config_statuses_print(terms, out);
+    fprintf(out, "    missing: %s\n", terms->missing_allows ? "allow" : "deny");
+    config_rules_print(terms, out);
+    config_answers_print(terms, out);
     if (terms->trusted_count > 0)
         fputs("    trusted_proxies:\n", out);
     for (uint32_t i = 0; i < terms->trusted_count; i++)

@@ -148,10 +148,11 @@ bool scalar_check_glob(struct faults *faults, const char *name, struct placed gl
 {
     if (!ends_in_stray_backslash(glob.text))
         return true;
-    faults_add(faults, glob.line, glob.column,
-               "%s ends in a backslash that quotes nothing, so no key would match; write \\\\ for "
-               "a backslash",
-               name);
+    faults_add(
+        faults, glob.line, glob.column,
+        "%s ends in a backslash that quotes nothing, so it would match nothing; write \\\\ for "
+        "a backslash",
+        name);
     return false;
 }
 

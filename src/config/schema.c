@@ -73,14 +73,65 @@ static const cyaml_schema_value_t text_entry = {
     CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, CYAML_UNLIMITED),
 };
 
+#define RULE_LISTS                                                                                 \
+    LIST("methods", struct raw_rule, methods, &text_entry, CHECK_RULE_LIST_MAX),                   \
+        LIST("paths", struct raw_rule, paths, &text_entry, CHECK_RULE_LIST_MAX),                   \
+        LIST("networks", struct raw_rule, networks, &text_entry, CHECK_RULE_LIST_MAX)
+
+static const cyaml_schema_field_t skip_fields[] = {
+    PLACE(struct raw_rule, place),
+    RULE_LISTS,
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t skip_entry = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_rule, skip_fields),
+};
+
+static const cyaml_schema_field_t cost_fields[] = {
+    PLACE(struct raw_rule, place),
+    RULE_LISTS,
+    REQUIRED_STRING(struct raw_rule, tokens),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t cost_entry = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_rule, cost_fields),
+};
+
+static const cyaml_schema_field_t answer_fields[] = {
+    PLACE(struct raw_answer, place),
+    OPTIONAL_STRING(struct raw_answer, status),
+    OPTIONAL_STRING(struct raw_answer, type),
+    LIST("headers", struct raw_answer, headers, &text_entry, CHECK_FIELDS_MAX),
+    OPTIONAL_STRING(struct raw_answer, body),
+    CYAML_FIELD_END,
+};
+
+#define ANSWER(member)                                                                             \
+    CYAML_FIELD_MAPPING(#member, CYAML_FLAG_OPTIONAL, struct raw_answers, member, answer_fields)
+
+static const cyaml_schema_field_t answers_fields[] = {
+    PLACE(struct raw_answers, place),
+    ANSWER(allow),
+    ANSWER(deny),
+    ANSWER(never),
+    ANSWER(missing),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t check_fields[] = {
     PLACE(struct raw_check, place),
     REQUIRED_STRING(struct raw_check, name),
     OPTIONAL_STRING(struct raw_check, limit),
     REQUIRED_STRING(struct raw_check, key),
     OPTIONAL_STRING(struct raw_check, deny_status),
+    OPTIONAL_STRING(struct raw_check, never_status),
     OPTIONAL_STRING(struct raw_check, missing),
     LIST("trusted_proxies", struct raw_check, trusted_proxies, &text_entry, CHECK_TRUSTED_MAX),
+    LIST("skip", struct raw_check, skip, &skip_entry, CHECK_RULES_MAX),
+    LIST("cost", struct raw_check, cost, &cost_entry, CHECK_RULES_MAX),
+    CYAML_FIELD_MAPPING("answers", CYAML_FLAG_OPTIONAL, struct raw_check, answers, answers_fields),
     CYAML_FIELD_END,
 };
 
@@ -113,7 +164,9 @@ static const cyaml_schema_field_t config_fields[] = {
 static_assert(NAMES(config_fields) <= CONFIG_NAMES_MAX && NAMES(limit_fields) <= CONFIG_NAMES_MAX &&
                   NAMES(override_fields) <= CONFIG_NAMES_MAX &&
                   NAMES(bucket_fields) <= CONFIG_NAMES_MAX &&
-                  NAMES(check_fields) <= CONFIG_NAMES_MAX && NAMES(log_fields) <= CONFIG_NAMES_MAX,
+                  NAMES(check_fields) <= CONFIG_NAMES_MAX &&
+                  NAMES(answer_fields) <= CONFIG_NAMES_MAX &&
+                  NAMES(cost_fields) <= CONFIG_NAMES_MAX && NAMES(log_fields) <= CONFIG_NAMES_MAX,
               "no mapping has more names than CONFIG_NAMES_MAX");
 
 const cyaml_schema_value_t config_schema = {

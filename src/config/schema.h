@@ -49,10 +49,31 @@ struct raw_limit {
     uint32_t overrides_count;
 };
 
+struct raw_rule {
+    char *place, *tokens;
+    char **methods, **paths, **networks;
+    uint32_t methods_count, paths_count, networks_count;
+};
+
+struct raw_answer {
+    char *place; /* NULL: it is not in the file */
+    char *status, *type, *body;
+    char **headers;
+    uint32_t headers_count;
+};
+
+struct raw_answers {
+    char *place;
+    struct raw_answer allow, deny, never, missing;
+};
+
 struct raw_check {
-    char *place, *name, *limit, *key, *deny_status, *missing;
+    char *place, *name, *limit, *key, *deny_status, *never_status, *missing;
     char **trusted_proxies;
     uint32_t trusted_proxies_count;
+    struct raw_rule *skip, *cost;
+    uint32_t skip_count, cost_count;
+    struct raw_answers answers;
 };
 
 /* The rest comes from parameters.h. A LIST is a pointer and the number of its entries. */

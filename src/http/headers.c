@@ -20,11 +20,26 @@ uint64_t headers_reset_ms(const struct bucket_state *bucket)
                                                          : bucket->full_after_ms;
 }
 
-/* A time that is not less than one unit and not more than RETRY_AFTER_MAX_S. */
+/* A time of 1 or more is at most RETRY_AFTER_MAX_S. */
 static uint64_t bounded(uint64_t time, uint64_t per_second)
 {
     uint64_t most = RETRY_AFTER_MAX_S * per_second;
-    return time == 0 ? 1 : time > most ? most : time;
+    return time > most ? most : time;
+}
+
+uint64_t headers_retry_after_s(uint64_t retry_after_ms)
+{
+    return bounded(headers_ceil_seconds(retry_after_ms), 1);
+}
+
+uint64_t headers_retry_after_ms(uint64_t retry_after_ms)
+{
+    return bounded(retry_after_ms, MS_PER_S);
+}
+
+static uint64_t at_least_1(uint64_t time)
+{
+    return time == 0 ? 1 : time;
 }
 
 void reply_add_retry(struct reply *reply, uint64_t retry_after_ms, const struct serving *serving)
@@ -33,7 +48,8 @@ void reply_add_retry(struct reply *reply, uint64_t retry_after_ms, const struct 
         reply_add_field(reply, "X-Should-Retry", "false");
         return;
     }
-    reply_add_number(reply, "Retry-After", bounded(headers_ceil_seconds(retry_after_ms), 1));
+    reply_add_number(reply, "Retry-After", at_least_1(headers_retry_after_s(retry_after_ms)));
     if (serving->retry_after_ms)
-        reply_add_number(reply, "Retry-After-Ms", bounded(retry_after_ms, MS_PER_S));
+        reply_add_number(reply, "Retry-After-Ms",
+                         at_least_1(headers_retry_after_ms(retry_after_ms)));
 }

@@ -27,6 +27,11 @@ static inline void reply_add_rate_limit(struct reply *reply, const struct messag
  * the request never succeeds (RETRY_NEVER), it is X-Should-Retry: false. */
 void reply_add_retry(struct reply *reply, uint64_t retry_after_ms, const struct serving *serving);
 
+/* The same two numbers of any answer: 0 if the request succeeded, and the longest of each if it never
+ * will. */
+uint64_t headers_retry_after_s(uint64_t retry_after_ms);
+uint64_t headers_retry_after_ms(uint64_t retry_after_ms);
+
 /* ---- for dialects ---- */
 
 /* A time in seconds, rounded up. */

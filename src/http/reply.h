@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "ask/check.h"
 #include "base/text.h"
 #include "brain/message.h"
 
@@ -18,13 +19,13 @@
 #define REPLY_NUMBER_MAX ((size_t)20) /* digits */
 
 /* Header fields of a reply at most, and bytes of their values, NULs included: those of a dialect,
- * then those that say when to come back. */
+ * those that say when to come back, then those that a check writes out. */
 #define REPLY_DIALECT_FIELDS_MAX 3
 #define REPLY_DIALECT_VALUES_MAX 1216
 #define REPLY_RETRY_FIELDS_MAX 2
 #define REPLY_RETRY_VALUES_MAX 64
-#define REPLY_FIELDS_MAX (REPLY_DIALECT_FIELDS_MAX + REPLY_RETRY_FIELDS_MAX)
-#define REPLY_VALUES_MAX (REPLY_DIALECT_VALUES_MAX + REPLY_RETRY_VALUES_MAX)
+#define REPLY_FIELDS_MAX (REPLY_DIALECT_FIELDS_MAX + REPLY_RETRY_FIELDS_MAX + CHECK_FIELDS_MAX)
+#define REPLY_VALUES_MAX (REPLY_DIALECT_VALUES_MAX + REPLY_RETRY_VALUES_MAX + CHECK_FIELDS_ROOM)
 
 /* The most bytes of RateLimit-Policy. Its text belongs to the limits and is not in `values`. */
 #define REPLY_POLICY_MAX (BUCKETS_MAX * (POLICY_NAME_MAX + sizeof ", ;q=;w=" + (size_t)2 * 20))

@@ -30,12 +30,10 @@
 
 /* What /check remembers of a request from its header to its reply. */
 struct check_asked {
-    unsigned deny_status;
-    bool is_missing, missing_allows;
-    /* If the check is needed again, for the body or for the reply: */
-    struct contract *contract; /* a reference, which keeps the check; or NULL */
+    struct contract *contract; /* a reference, which keeps the check; NULL: there is no check */
     const struct check *check;
-    struct check_request asked; /* if it reads the body */
+    bool skips, is_missing;
+    struct check_request asked; /* if the check reads the body */
 };
 
 struct request {

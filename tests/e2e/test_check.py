@@ -494,6 +494,169 @@ class Bodies(CheckCase):
                 self.assertEqual(self.level(f"f:{i % 3}"), level - 1)
 
 
+class Rules(CheckCase):
+    """Requests that pass uncounted, and those that cost more."""
+
+    config = """
+tick: 10s
+limits:
+  - {name: small, burst: 10, rate: 1/d}
+  - {name: default, burst: 30000, rate: 1/d}
+checks:
+  - name: shop
+    key: "shop:{header:X-Api-Key}"
+    trusted_proxies: [127.0.0.1]
+    skip:
+      - {methods: [OPTIONS]}
+      - {methods: [GET], paths: ["/static/*"]}
+      - {networks: [10.0.0.0/8, "2001:db8::/32"]}
+    cost:
+      - {methods: [POST], paths: ["/search*"], tokens: 7}
+      - {paths: ["/search*"], tokens: 5}
+  - {name: dear, limit: small, key: "{header:X-Api-Key}", deny_status: 429, never_status: 403,
+     cost: [{paths: [/never], tokens: 11}, {tokens: 4}]}
+  - {name: wary, key: "wary:{header:X-Api-Key}", skip: [{methods: [OPTIONS], networks: [10.0.0.0/8]}]}
+"""
+
+    def assert_skipped(self, check, headers=(), **options):
+        level, before = self.level("shop:k"), self.counters()
+        response = self.ask(check, headers, **options)
+        self.assertEqual((response.status, response.body), (200, b""), response)
+        self.assertEqual([name for name, _ in response.fields if "ratelimit" in name.lower()], [])
+        self.assertEqual(self.counted(before), {"skipped": 1})
+        self.assertEqual(self.level("shop:k"), level)
+
+    def assert_costs(self, tokens, check, headers=(), **options):
+        level = self.level("shop:k")
+        response = self.ask(check, [("X-Api-Key", "k"), *headers], **options)
+        self.assertEqual(response.status, 200, response)
+        self.assertEqual(self.level("shop:k"), level - tokens)
+
+    def test_what_passes_uncounted(self):
+        key = ("X-Api-Key", "k")
+        for options in ({"method": "OPTIONS"}, {"check": "shop/static/a.css"}, {"check": "shop/st%61tic/a"},
+                        {"headers": [key, ("X-Forwarded-Method", "OPTIONS")]},
+                        {"headers": [key, ("X-Forwarded-Uri", "/static/a?b=c")]},
+                        {"headers": [key, ("X-Forwarded-For", "10.1.2.3")]},
+                        {"headers": [key, ("X-Forwarded-For", "2001:db8::1")]},
+                        {"headers": [key, ("X-Forwarded-For", "64:ff9b::10.1.2.3")]},
+                        {"headers": [("X-Forwarded-For", "10.1.2.3")]}):  # it needs no key
+            with self.subTest(options):
+                self.assert_skipped(**{"check": "shop", "headers": [key], **options})
+
+    def test_one_bucket_for_all_that_is_counted(self):
+        self.assert_costs(1, "shop")
+        self.assert_costs(1, "shop", method="POST")
+        self.assert_costs(1, "shop/static/a", method="POST")
+        self.assert_costs(1, "shop", [("X-Forwarded-For", "11.1.2.3")])
+        self.assert_costs(5, "shop/search?q=a")
+        self.assert_costs(5, "shop/searches", method="PUT")
+        self.assert_costs(7, "shop/search", method="POST")
+        self.assert_costs(7, "shop", [("X-Forwarded-Uri", "/search?a"), ("X-Forwarded-Method", "POST")])
+
+    def test_strangers_choose_no_rule(self):
+        level = self.level("wary:k")
+        for _ in range(2):
+            headers = [("X-Api-Key", "k"), ("X-Forwarded-Method", "OPTIONS"), ("X-Forwarded-For", "10.1.2.3")]
+            self.assertEqual(self.ask("wary", headers).status, 200)
+        self.assertEqual(self.level("wary:k"), level - 2)
+
+    def test_what_costs_more_than_there_ever_is(self):
+        headers = [("X-Api-Key", "k")]
+        self.assertEqual([self.ask("dear", headers).status for _ in range(3)], [200, 200, 429])
+        response = self.ask("dear/never", headers)
+        self.assertEqual((response.status, response.header("Retry-After")), (403, None))
+        self.assertEqual(response.header("X-Should-Retry"), "false")
+        self.assertEqual(self.level("k", "&limit=small"), 2)
+
+
+class Answers(CheckCase):
+    """Answers that the configuration writes out."""
+
+    config = """
+tick: 10s
+limits:
+  - {name: default, burst: 2, rate: 1/d, overrides: [{key: "*banned", action: deny}]}
+checks:
+  - name: rabbit
+    key: "rabbit:{form:username|query:username}"
+    answers:
+      allow: {body: allow}
+      deny: {status: 200, body: deny}
+  - name: dovecot
+    key: "imap:{json:login}"
+    answers:
+      allow: {type: application/json, body: '{{"status":0}}'}
+      deny: {status: 200, type: application/json, body: '{{"status":-1,"msg":"wait {retry_after} s"}}'}
+      never: {status: 200, type: application/json, body: '{{"status":-1,"msg":"banned"}}'}
+      missing: {status: 400, type: application/json, headers: ["X-Why: no login"], body: "{{}}"}
+  - name: bare
+    key: "bare:{header:X-Api-Key}"
+    answers: {deny: {status: 200, headers: ["Auth-Status: wait {retry_after_ms} ms"]}}
+  - name: icecast
+    key: "icecast:{form:ip}"
+    missing: allow
+    answers: {allow: {headers: ["icecast-auth-user: 1", "X-Left: {remaining} of {burst}, full in {reset_after} s"]}}
+"""
+
+    def post(self, check, body, content_type=FORM_TYPE, method="POST"):
+        with Connection(self.tcp) as connection:
+            connection.send((f"{method} /check/{check} HTTP/1.1\r\nHost: a\r\nContent-Type: {content_type}\r\n"
+                             f"Content-Length: {len(body)}\r\n\r\n").encode() + body)
+            return connection.receive(to_head=method == "HEAD")
+
+    def test_a_word_and_no_line_end(self):
+        answers = [self.post("rabbit", b"username=a%20b") for _ in range(4)]
+        self.assertEqual([(a.status, a.body) for a in answers], [(200, b"allow")] * 2 + [(200, b"deny")] * 2)
+        self.assertEqual(answers[0].header("Content-Type"), "text/plain")
+        self.assertEqual(answers[0].header("Cache-Control"), "no-store")
+        self.assertEqual(answers[3].header("Retry-After"), "86400")
+        self.assertEqual(self.ask("rabbit?username=a+b").body, b"deny")
+        self.assertEqual(self.post("rabbit", b"").body, b"deny")
+        head = self.post("rabbit", b"username=a+b", method="HEAD")
+        self.assertEqual((head.status, head.body, head.header("Content-Length")), (200, b"", "4"))
+
+    def test_json_with_numbers(self):
+        def login(name):
+            answer = self.post("dovecot", f'{{"login":"{name}","remote":"::1"}}'.encode(), JSON_TYPE)
+            self.assertEqual((answer.status, answer.header("Content-Type")), (200, JSON_TYPE))
+            return answer.json()
+        self.assertEqual([login("x") for _ in range(3)],
+                         [{"status": 0}] * 2 + [{"status": -1, "msg": "wait 86400 s"}])
+        self.assertEqual(login("banned"), {"status": -1, "msg": "banned"})
+        missing = self.post("dovecot", b"{}", JSON_TYPE)
+        self.assertEqual((missing.status, missing.body, missing.header("X-Why")), (400, b"{}", "no login"))
+
+    def test_no_problem_under_200(self):
+        answers = [self.ask("bare", [("X-Api-Key", "n")]) for _ in range(3)]
+        self.assertEqual([(a.status, a.body) for a in answers], [(200, b"")] * 3)
+        self.assertIsNone(answers[1].header("Auth-Status"))
+        self.assertEqual(answers[2].header("Auth-Status"), "wait 86400000 ms")
+        self.assertIsNone(answers[2].header("Content-Type"))
+        self.assertEqual(self.ask("bare").body, b"")
+
+    def test_fields_with_numbers(self):
+        answers = [self.post("icecast", b"ip=1") for _ in range(3)]
+        self.assertEqual([a.status for a in answers], [200, 200, 403])
+        self.assertEqual([a.header("icecast-auth-user") for a in answers], ["1", "1", None])
+        self.assertEqual(answers[1].header("X-Left"), "0 of 2, full in 172800 s")
+        self.assertEqual(answers[2].header("Content-Type"), "application/problem+json")
+        missing = self.post("icecast", b"")
+        self.assertEqual((missing.status, missing.header("icecast-auth-user")), (200, "1"))
+
+    def test_one_connection_and_a_reload_between(self):
+        """A reply keeps nothing of a check that is no more."""
+        with Connection(self.tcp) as connection:
+            def ask():
+                connection.send(b"GET /check/icecast HTTP/1.1\r\nHost: a\r\n\r\n")
+                return connection.receive()
+            self.assertEqual(ask().header("icecast-auth-user"), "1")
+            self.addCleanup(self.daemon.reload, self.config)
+            self.daemon.reload(self.config.replace("icecast-auth-user: 1", "icecast-auth-who: 2"))
+            answer = ask()
+            self.assertEqual((answer.header("icecast-auth-user"), answer.header("icecast-auth-who")), (None, "2"))
+
+
 class Parts(CheckCase):
     def test_host(self):
         for check in ("host", "wary-host"):

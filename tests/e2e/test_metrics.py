@@ -40,6 +40,7 @@ FAMILIES = {
     "allowd_keys": "gauge",
     "allowd_keys_max": "gauge",
     "allowd_evictions_total": "counter",
+    "allowd_check_skipped_total": "counter",
     "allowd_ticks_total": "counter",
     "allowd_tick_lag_seconds": "gauge",
     "allowd_state_degraded": "gauge",

@@ -215,6 +215,10 @@ static void answer(struct message *message)
         ask_one(message);
         told.missing += message->ask.missing_allows; /* a yes that no key is charged for */
         return;
+    case MESSAGE_SKIPPED:
+        ask_one(message);
+        told.missing++; /* likewise */
+        return;
     case MESSAGE_RESET:
     case MESSAGE_REFUND:
     case MESSAGE_STATUS:

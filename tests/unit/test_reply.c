@@ -168,19 +168,38 @@ static void say_bucket(const struct message *message, enum headers_dialect diale
     say(routes[message->kind], message, dialect);
 }
 
+/* The check that replies, as it is built from these terms; it stays for what is expected. */
+static struct check *check;
+
+static void use_check(const struct check_terms *terms)
+{
+    check_free(check);
+    struct check_terms whole = *terms;
+    whole.name = "edge";
+    whole.key = "{host}";
+    check = check_new(&whole);
+    assert_non_null(check);
+    request.own.check.check = check;
+}
+
+static void say_check_as(const struct check_terms *terms, const struct bucket_answer *answer,
+                         enum headers_dialect dialect)
+{
+    struct message message = bucket_message(MESSAGE_ALLOW, "k", 1, *answer);
+    use_check(terms);
+    say(&route_check, &message, dialect);
+}
+
 static void say_check(const struct bucket_answer *answer, unsigned deny_status,
                       enum headers_dialect dialect)
 {
-    struct message message = bucket_message(MESSAGE_ALLOW, "k", 1, *answer);
-    request.own.check.deny_status = deny_status;
-    say(&route_check, &message, dialect);
+    say_check_as(&(struct check_terms){.deny_status = deny_status}, answer, dialect);
 }
 
 static void say_check_missing(bool allows, unsigned deny_status)
 {
     struct message message = {.kind = MESSAGE_MISSING, .ask.missing_allows = allows};
-    request.own.check.missing_allows = allows;
-    request.own.check.deny_status = deny_status;
+    use_check(&(struct check_terms){.missing_allows = allows, .deny_status = deny_status});
     say(&route_check, &message, HEADERS_IETF);
 }
 
@@ -1094,6 +1113,148 @@ static void a_thousand_limits_are_violated_once_each(void **state)
     limits_release(many);
 }
 
+/* ---- answers of a check that are written out ---- */
+
+static const char *const deny_headers[] = {"Auth-Status: wait {retry_after} s",
+                                           "X-Left:{remaining}"};
+
+static void checks_answer_as_it_is_written_out(void **state)
+{
+    (void)state;
+    struct bucket_answer yes = allowed(0), no = denied(0);
+    struct check_terms terms = {
+        .deny_status = 403,
+        .answers[CHECK_ALLOW] = {.is_given = true, .body = "allow"},
+        .answers[CHECK_DENY] = {.is_given = true,
+                                .status = 200,
+                                .type = "application/json",
+                                .body = "{{\"wait\":{retry_after},\"ms\":{retry_after_ms},\"full\":"
+                                        "{reset_after}}}",
+                                .headers = deny_headers,
+                                .headers_count = 2},
+    };
+    say_check_as(&terms, &yes, HEADERS_NONE);
+    expect_reply(200, check_answer(check, CHECK_ALLOW)->type, "allow");
+    assert_string_equal(request.reply.content_type, "text/plain");
+    expect_fields("");
+    assert_int_equal(request.reply.terse, TERSE_ALLOWED);
+    /* Its names end with the check, so no response with them may be kept. */
+    assert_false(request.reply.recurs);
+
+    say_check_as(&terms, &no, HEADERS_NONE);
+    expect_reply(200, check_answer(check, CHECK_DENY)->type,
+                 "{\"wait\":2,\"ms\":1301,\"full\":10}");
+    assert_string_equal(request.reply.content_type, "application/json");
+    expect_fields("Retry-After: 2\nAuth-Status: wait 2 s\nX-Left: 0\n");
+    assert_int_equal(request.reply.terse, TERSE_DENIED);
+}
+
+/* A problem's "status" would be taken for something else under a status that is no error. */
+static void no_problem_is_told_with_a_status_of_success(void **state)
+{
+    (void)state;
+    struct bucket_answer no = denied(0);
+    static const unsigned statuses[] = {200, 204, 299, 302, 399};
+    for (size_t i = 0; i < LENGTH(statuses); i++) {
+        const struct check_terms terms = {
+            .deny_status = 403,
+            .answers[CHECK_DENY] = {.is_given = true, .status = statuses[i]},
+        };
+        say_check_as(&terms, &no, HEADERS_NONE);
+        expect_reply(statuses[i], NULL, "");
+        struct message missing = {.kind = MESSAGE_MISSING};
+        say(&route_check, &missing, HEADERS_NONE);
+        expect_reply(statuses[i], NULL, "");
+    }
+}
+
+/* An error without a body of its own keeps the usual one. */
+static void an_error_has_the_usual_body_unless_another_is_written(void **state)
+{
+    (void)state;
+    struct bucket_answer no = denied(0);
+    const struct check_terms terms = {
+        .deny_status = 429,
+        .answers[CHECK_DENY] = {.is_given = true, .headers = deny_headers, .headers_count = 2},
+    };
+    say_check_as(&terms, &no, HEADERS_NONE);
+    assert_int_equal(request.reply.status, 429);
+    assert_ptr_equal(request.reply.content_type, reply_type_problem);
+    assert_non_null(strstr(request.reply.body, "\"status\":429,"));
+    expect_fields("Retry-After: 2\nAuth-Status: wait 2 s\nX-Left: 0\n");
+}
+
+static void what_waiting_never_cures_has_a_status_of_its_own(void **state)
+{
+    (void)state;
+    struct bucket_answer no = denied(0), never = exceeding(0);
+    struct check_terms terms = {.deny_status = 429, .never_status = 403};
+    say_check_as(&terms, &no, HEADERS_NONE);
+    assert_int_equal(request.reply.status, 429);
+    say_check_as(&terms, &never, HEADERS_NONE);
+    assert_int_equal(request.reply.status, 403);
+    assert_non_null(strstr(request.reply.body, "\"status\":403,"));
+    expect_fields("X-Should-Retry: false\n");
+    terms.never_status = 0;
+    say_check_as(&terms, &never, HEADERS_NONE);
+    assert_int_equal(request.reply.status, 429);
+
+    /* It shares the words of other denials, whose numbers are then the greatest there are. */
+    terms.never_status = 404;
+    terms.answers[CHECK_DENY] = (struct check_answer_terms){
+        .is_given = true, .status = 200, .body = "{retry_after} {retry_after_ms}"};
+    say_check_as(&terms, &never, HEADERS_NONE);
+    expect_reply(404, check_answer(check, CHECK_NEVER)->type, "1728000 1728000000");
+    terms.never_status = 0;
+    terms.answers[CHECK_NEVER] = (struct check_answer_terms){.is_given = true, .body = "never"};
+    say_check_as(&terms, &never, HEADERS_NONE);
+    expect_reply(200, check_answer(check, CHECK_NEVER)->type, "never");
+}
+
+static void whoever_lacks_a_part_gets_the_answer_written_for_him(void **state)
+{
+    (void)state;
+    struct message missing = {.kind = MESSAGE_MISSING};
+    struct check_terms terms = {
+        .deny_status = 403,
+        .answers[CHECK_ALLOW] = {.is_given = true, .body = "allow {burst}"},
+        .answers[CHECK_DENY] = {.is_given = true, .status = 200, .body = "deny"},
+    };
+    use_check(&terms);
+    say(&route_check, &missing, HEADERS_IETF);
+    expect_reply(200, check_answer(check, CHECK_MISSING)->type, "deny");
+    expect_fields("X-Should-Retry: false\n");
+
+    terms.missing_allows = true;
+    use_check(&terms);
+    say(&route_check, &missing, HEADERS_IETF);
+    expect_reply(200, check_answer(check, CHECK_MISSING)->type, "allow 0");
+    expect_fields("");
+    assert_int_equal(request.reply.terse, TERSE_ALLOWED);
+
+    terms.answers[CHECK_MISSING] =
+        (struct check_answer_terms){.is_given = true, .status = 400, .body = "who are you?"};
+    use_check(&terms);
+    say(&route_check, &missing, HEADERS_IETF);
+    expect_reply(400, check_answer(check, CHECK_MISSING)->type, "who are you?");
+}
+
+static void what_passes_uncounted_gets_the_answer_of_what_is_allowed(void **state)
+{
+    (void)state;
+    struct message skipped = {.kind = MESSAGE_SKIPPED};
+    struct check_terms terms = {.deny_status = 403};
+    use_check(&terms);
+    say(&route_check, &skipped, HEADERS_IETF);
+    expect_reply(200, NULL, "");
+    expect_fields("");
+    terms.answers[CHECK_ALLOW] =
+        (struct check_answer_terms){.is_given = true, .status = 202, .body = "{remaining}"};
+    use_check(&terms);
+    say(&route_check, &skipped, HEADERS_IETF);
+    expect_reply(202, check_answer(check, CHECK_ALLOW)->type, "0");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1126,6 +1287,12 @@ int main(void)
         cmocka_unit_test(the_longest_answer_fits),
         cmocka_unit_test(the_longest_list_fits),
         cmocka_unit_test(a_thousand_limits_are_violated_once_each),
+        cmocka_unit_test(checks_answer_as_it_is_written_out),
+        cmocka_unit_test(no_problem_is_told_with_a_status_of_success),
+        cmocka_unit_test(an_error_has_the_usual_body_unless_another_is_written),
+        cmocka_unit_test(what_waiting_never_cures_has_a_status_of_its_own),
+        cmocka_unit_test(whoever_lacks_a_part_gets_the_answer_written_for_him),
+        cmocka_unit_test(what_passes_uncounted_gets_the_answer_of_what_is_allowed),
     };
     return cmocka_run_group_tests_name("reply", tests, make_limits, release_limits);
 }

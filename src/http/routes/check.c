@@ -1,23 +1,17 @@
 /* /check/NAME: may the request go on that a reverse proxy, or another service, holds? Its body counts
  * only if the check's key has parts of it. */
-#include "ask/answer_json.h"
 #include "base/form.h"
 #include "http/body_parts.h"
-#include "http/headers.h"
 #include "http/question.h"
-#include "http/reply_bucket.h"
+#include "http/reply_check.h"
 #include "http/routes/table.h"
 
 #include <string.h>
 
 #define PATH "/check"
 
-/* Until the header has been read, the key is missing. */
 static void begin(struct request *request)
 {
-    request->own.check.deny_status = CHECK_DENY_STATUS_DEFAULT;
-    request->own.check.is_missing = true;
-    request->own.check.missing_allows = false;
     request->own.check.contract = NULL;
 }
 
@@ -41,33 +35,34 @@ static const struct check *find_check(const struct contract *contract, const cha
     return contract_find_check(contract, name, name_len);
 }
 
-static void make_key(struct request *request, const struct check *check,
-                     const struct check_request *asked)
+static void make_key(struct request *request, const struct check_request *asked)
 {
-    request->own.check.is_missing =
-        !check_key(check, asked, request->key, &request->message.ask.bucket.key_len);
-}
-
-/* The key can be made only when the body is whole. */
-static void await_body(struct request *request, struct contract *contract,
-                       const struct check *check, const struct check_request *asked)
-{
-    request->keeps_body = true;
-    request->own.check.contract = contract_retain(contract);
-    request->own.check.check = check;
-    request->own.check.asked = *asked;
+    request->own.check.is_missing = !check_key(request->own.check.check, asked, request->key,
+                                               &request->message.ask.bucket.key_len);
 }
 
 static void make_key_of_body(struct request *request)
 {
-    struct check_request *asked = &request->own.check.asked;
     struct body_parts parts;
-    body_parts_begin(&parts, request, asked);
-    make_key(request, request->own.check.check, asked);
+    body_parts_begin(&parts, request, &request->own.check.asked);
+    make_key(request, &request->own.check.asked);
     body_parts_end(&parts);
 }
 
-/* Finds the check that the path names, and makes the key, unless that needs the body. */
+/* Makes the key, unless it needs the body. */
+static void begin_key(struct request *request, const struct check *check,
+                      const struct check_request *asked)
+{
+    request->message.ask.bucket.key = request->key;
+    request->key_is_private = check_key_is_private(check);
+    request->keeps_body = check_reads_body(check);
+    if (request->keeps_body)
+        request->own.check.asked = *asked;
+    else
+        make_key(request, asked);
+}
+
+/* Finds the check that the path names, and what it says of the header. */
 static void heed_header(struct request *request, struct contract *contract, const char *path,
                         struct check_request asked)
 {
@@ -79,14 +74,13 @@ static void heed_header(struct request *request, struct contract *contract, cons
     }
     const struct check_terms *terms = check_terms(check);
     struct bucket_question *question = &request->message.ask.bucket;
-    request->own.check.deny_status = terms->deny_status;
-    request->own.check.missing_allows = terms->missing_allows;
-    question->key = request->key;
-    request->key_is_private = check_key_is_private(check);
-    if (check_reads_body(check))
-        await_body(request, contract, check, &asked);
-    else
-        make_key(request, check, &asked);
+    request->own.check.contract = contract_retain(contract);
+    request->own.check.check = check;
+    request->own.check.skips = check_skips(check, &asked);
+    if (request->own.check.skips)
+        return;
+    question->tokens = check_cost(check, &asked);
+    begin_key(request, check, &asked);
     if (terms->limit != NULL) {
         strcpy(request->limit_name, terms->limit);
         question->limit_name = request->limit_name;
@@ -97,61 +91,32 @@ static void heed_header(struct request *request, struct contract *contract, cons
 static void ask(struct request *request)
 {
     struct message *message = &request->message;
-    if (request->own.check.contract != NULL)
+    const struct check *check = request->own.check.check;
+    if (request->own.check.skips) {
+        message->kind = MESSAGE_SKIPPED;
+        return;
+    }
+    if (check_reads_body(check))
         make_key_of_body(request);
     message->kind = request->own.check.is_missing ? MESSAGE_MISSING : MESSAGE_ALLOW;
     if (request->own.check.is_missing)
-        message->ask.missing_allows = request->own.check.missing_allows;
-}
-
-/* A denial does not name the key, because the proxy may pass it on to its client. */
-static void reply_bucket(struct reply *reply, const struct message *message, unsigned deny_status,
-                         const struct serving *serving)
-{
-    const struct bucket_answer *answer = &message->answer.bucket;
-    bool allowed = bucket_answer_allows(answer);
-    reply_begin(reply, allowed ? 200 : deny_status, allowed ? NULL : reply_type_problem);
-    reply->terse = allowed ? TERSE_ALLOWED : TERSE_DENIED;
-    reply->recurs = true;
-    reply_add_rate_limit(reply, message, serving);
-    if (allowed)
-        return;
-    reply_add_retry(reply, answer->retry_after_ms, serving);
-    struct text body = reply_begin_body(reply);
-    reply_write_denial(&body, deny_status, answer);
-    text_literal(&body, ",\"retry_after_ms\":");
-    reply_write_retry_after_ms(&body, answer->retry_after_ms);
-    text_literal(&body, "}\n");
-    reply_end_body(reply, &body);
-}
-
-/* Replies to a request that lacks a part of the check's key, which waiting does not cure. */
-static void reply_missing(struct reply *reply, bool allows, unsigned deny_status,
-                          const struct serving *serving)
-{
-    if (allows) {
-        reply_begin(reply, 200, NULL);
-    } else {
-        reply_problem(reply, deny_status,
-                      "the request lacks a part of this check's key; have the proxy pass it on, or "
-                      "change the key in the configuration");
-        reply_add_retry(reply, RETRY_NEVER, serving);
-    }
-    reply->terse = allows ? TERSE_ALLOWED : TERSE_DENIED;
+        message->ask.missing_allows = check_terms(check)->missing_allows;
 }
 
 static void reply(struct request *request, const struct serving *serving)
 {
     const struct message *message = &request->message;
-    unsigned deny_status = request->own.check.deny_status;
-    if (message->kind == MESSAGE_MISSING) {
-        reply_missing(&request->reply, request->own.check.missing_allows, deny_status, serving);
+    const struct check *check = request->own.check.check;
+    if (message->kind == MESSAGE_SKIPPED) {
+        reply_check_skipped(&request->reply, check);
+    } else if (message->kind == MESSAGE_MISSING) {
+        reply_check_missing(&request->reply, check, serving);
     } else if (message->answer.bucket.result == BUCKET_NO_SUCH_LIMIT) {
         request_refuse(request, 503,
                        "a reload is just removing the limit of this check; try again");
         request_reply_fault(request);
     } else {
-        reply_bucket(&request->reply, message, deny_status, serving);
+        reply_check_bucket(&request->reply, check, message, serving);
     }
 }
 

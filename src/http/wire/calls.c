@@ -7,7 +7,7 @@
 
 enum {
     TARGET_MAX = 8000,
-    REPLY_HEADER_MAX = 2560, /* kept for the reply, of a connection's memory */
+    REPLY_HEADER_MAX = 3328, /* kept for the reply, of a connection's memory */
     ENTRY_BYTES = 64,        /* what a field, parameter or cookie takes besides its text */
     IN_PLACE_MAX = 16,       /* beyond this crowd one chain is quicker than answers in place */
     HELD_MAX = 128 << 20,    /* bytes that the bodies and replies of all requests may hold */

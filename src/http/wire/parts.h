@@ -19,7 +19,7 @@
 /* Bytes of a connection's memory in libmicrohttpd, for the line and header of a request, then of
  * its reply. Cookies count twice; one of 4 KiB, the most that a browser keeps, has room.
  * libmicrohttpd 0.9.75 clears all of it after every request: tests/bench says what more costs. */
-#define HTTP_CONNECTION_MEMORY (13 * 1024 + 512)
+#define HTTP_CONNECTION_MEMORY (14 * 1024 + 256)
 
 struct http {
     struct MHD_Daemon *daemon;
