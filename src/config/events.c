@@ -7,9 +7,10 @@
 /* No valid file is nearly so deep, and libyaml's time grows with the square of the depth. */
 #define NESTING_MAX 100
 
-bool events_init(struct events *events, const char *bytes, size_t len, struct faults *faults)
+bool events_init(struct events *events, const char *bytes, size_t len,
+                 const struct escapes *escapes, struct faults *faults)
 {
-    *events = (struct events){.faults = faults};
+    *events = (struct events){.faults = faults, .escapes = escapes};
     if (!yaml_parser_initialize(&events->parser)) {
         faults_add(faults, 0, 0, "out of memory");
         return false;
@@ -100,9 +101,11 @@ bool events_next(struct events *events)
         return false;
     yaml_event_delete(&events->event);
     if (yaml_parser_parse(&events->parser, &events->event)) {
+        escapes_correct(events->escapes, &events->event.start_mark);
         check_properties(&events->event, events->faults);
         return true;
     }
+    escapes_correct(events->escapes, &events->parser.problem_mark);
     report_problem(&events->parser, events->faults);
     events->is_stopped = true;
     return false;

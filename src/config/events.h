@@ -4,11 +4,12 @@
  * It reports what is forbidden everywhere in a configuration: a syntax error, an anchor, an alias,
  * a tag that is not of YAML's core schema, or nesting that is too deep.
  *
- * Owns the parser and the current event; the bytes must outlive it. Any thread. Never blocks.
+ * Owns the parser and the current event; bytes and escapes must outlive it. Any thread. Never blocks.
  * Errors: faults; after one that cannot be passed over, there are no more events.
  */
 #pragma once
 
+#include "config/escapes.h"
 #include "config/faults.h"
 
 #include <stdbool.h>
@@ -19,7 +20,8 @@ struct events {
     yaml_parser_t parser;
     yaml_event_t event; /* the current event */
     struct faults *faults;
-    bool is_stopped; /* the rest of the file cannot be read */
+    const struct escapes *escapes; /* by which the marks are set right */
+    bool is_stopped;               /* the rest of the file cannot be read */
 };
 
 /* The line and the column of a mark, counted from 1 as in faults. */
@@ -27,7 +29,8 @@ struct events {
 
 /* Makes the parser. The first events_next moves to the start of the stream. false: a fault is
  * reported. */
-bool events_init(struct events *events, const char *bytes, size_t len, struct faults *faults);
+bool events_init(struct events *events, const char *bytes, size_t len,
+                 const struct escapes *escapes, struct faults *faults);
 void events_release(struct events *events);
 
 /* Moves to the next event. false: there is none. */

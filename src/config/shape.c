@@ -358,6 +358,22 @@ static void close_copy(struct shape *shape, bool is_wanted, struct config_copy *
     }
 }
 
+/* Checks a text in which every character may be. */
+static void check_text(struct shape *shape, const char *bytes, size_t len,
+                       const struct escapes *escapes, struct config_copy *copy)
+{
+    if (!events_init(&shape->events, bytes, len, escapes, shape->faults))
+        return;
+    shape->copy = open_memstream(&copy->yaml, &copy->len);
+    if (shape->copy == NULL) {
+        faults_add(shape->faults, 0, 0, "out of memory");
+    } else {
+        bool is_written = take_stream(shape);
+        close_copy(shape, is_written, copy);
+    }
+    events_release(&shape->events);
+}
+
 struct config_copy config_shape_check(char *bytes, size_t len, struct faults *faults)
 {
     struct config_copy copy = {0};
@@ -372,15 +388,9 @@ struct config_copy config_shape_check(char *bytes, size_t len, struct faults *fa
     len -= mark_len;
 
     config_mend_characters(bytes, len, faults);
-    if (!events_init(&shape.events, bytes, len, faults))
-        return copy;
-    shape.copy = open_memstream(&copy.yaml, &copy.len);
-    if (shape.copy == NULL) {
-        faults_add(faults, 0, 0, "out of memory");
-    } else {
-        bool is_written = take_stream(&shape);
-        close_copy(&shape, is_written, &copy);
-    }
-    events_release(&shape.events);
+    struct escapes escapes;
+    if (escapes_mend(bytes, &len, &escapes, faults))
+        check_text(&shape, bytes, len, &escapes, &copy);
+    escapes_release(&escapes);
     return copy;
 }

@@ -18,7 +18,7 @@ static const struct {
      "check the indent, and put quotes around a text that has a colon and a blank in it"},
     {"unknown escape", NULL,
      "write \\\\ for a backslash between double quotes, or put single quotes around the text"},
-    {"invalid Unicode", NULL, "write the character itself"},
+    {"invalid Unicode", NULL, "this is half of a pair of escapes; write the character itself"},
     {"end of stream", "quoted", "close the quotes"},
     {"expected ','", NULL, "put quotes around a text that has one of [ ] { } , in it"},
     {"expected key", "block mapping",
