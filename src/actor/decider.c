@@ -92,7 +92,9 @@ static void bring_time_forward(struct decider *decider)
 static void tell_news(struct brain *brain)
 {
     const struct news news = brain_news(brain);
+    const struct forgotten forgotten = brain_forgotten(brain);
     log_news(&news);
+    log_forgotten(&forgotten);
 }
 
 /* Letters that are posted from now on wait for the next turn. */

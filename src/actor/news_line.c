@@ -26,3 +26,15 @@ void log_news(const struct news *news)
                      count == 1 ? lines[i].after_one : lines[i].after_many, lines[i].end);
     }
 }
+
+void log_forgotten(const struct forgotten *forgotten)
+{
+    static const char are_gone[] =
+        "gone from the configuration; keys forgotten that were not full: ";
+    for (uint32_t i = 0; i < forgotten->named; i++)
+        log_line(LOG_LEVEL_INFO, "limit \"%s\" is %s%" PRIu64, forgotten->limit[i].name, are_gone,
+                 forgotten->limit[i].keys);
+    if (forgotten->others > 0)
+        log_line(LOG_LEVEL_INFO, "%" PRIu32 " more limits are %s%" PRIu64, forgotten->others,
+                 are_gone, forgotten->keys_of_others);
+}

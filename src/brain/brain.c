@@ -310,12 +310,20 @@ void brain_measure_batch(struct brain *brain, uint64_t messages)
 
 bool brain_has_news(const struct brain *brain)
 {
-    return news_may_be(&brain->told, &brain->counters);
+    return news_may_be(&brain->told, &brain->counters) ||
+           !forgotten_is_empty(&brain->buckets.lines.forgotten);
 }
 
 struct news brain_news(struct brain *brain)
 {
     return news_take(&brain->told, &brain->counters, brain->now_ns);
+}
+
+struct forgotten brain_forgotten(struct brain *brain)
+{
+    struct forgotten forgotten = brain->buckets.lines.forgotten;
+    memset(&brain->buckets.lines.forgotten, 0, sizeof forgotten);
+    return forgotten;
 }
 
 uint64_t brain_decisions(const struct brain *brain)

@@ -100,6 +100,7 @@ void brain_measure_time(struct brain *brain, uint64_t decisions, uint64_t took_n
 /* What has happened that nobody asked about; each event is told once. And whether there may be any. */
 bool brain_has_news(const struct brain *brain);
 struct news brain_news(struct brain *brain);
+struct forgotten brain_forgotten(struct brain *brain);
 
 /* Decisions made so far. */
 uint64_t brain_decisions(const struct brain *brain);

@@ -185,16 +185,21 @@ static void seal_marks(const uint64_t marks[BUCKETS_MAX], unsigned count,
         sealed[i] = credit_seal(marks[i]);
 }
 
+static void key_and_marks(const struct buckets *buckets, uint32_t slot, char key[KEY_MAX + 1],
+                          uint64_t marks[BUCKETS_MAX])
+{
+    table_key(&buckets->table, slot, key);
+    for (unsigned i = 0; i < line_of(buckets, slot)->count; i++)
+        marks[i] = mark_of(buckets, slot, i);
+}
+
 /* The marks of an entry, carried over to the line in force. Returns the number of that line. */
 static uint16_t carried_marks(const struct buckets *buckets, uint32_t slot,
                               uint64_t marks[BUCKETS_MAX])
 {
     char key[KEY_MAX + 1];
-    uint16_t line = table_line(&buckets->table, slot);
-    table_key(&buckets->table, slot, key);
-    for (unsigned i = 0; i < buckets->lines.line[line].count; i++)
-        marks[i] = mark_of(buckets, slot, i);
-    return lines_carry(&buckets->lines, line, key, marks);
+    key_and_marks(buckets, slot, key, marks);
+    return lines_carry(&buckets->lines, table_line(&buckets->table, slot), key, marks);
 }
 
 /* Puts an entry on another line. false: damage has left no cell for that, and the entry was given
@@ -207,6 +212,20 @@ static bool put_on(struct buckets *buckets, uint32_t slot, uint16_t line,
     buckets_drop(buckets, slot);
     buckets->counters->evicted++;
     return false;
+}
+
+/* Drops an entry whose limit is gone. */
+static void forget(struct buckets *buckets, uint32_t slot)
+{
+    char key[KEY_MAX + 1];
+    uint64_t marks[BUCKETS_MAX];
+    uint16_t line = table_line(&buckets->table, slot);
+    if (line < LINES_MAX && buckets->lines.line[line].count > 0) { /* damage can put it elsewhere */
+        key_and_marks(buckets, slot, key, marks);
+        lines_forget(&buckets->lines, line, key, marks);
+    }
+    buckets_drop(buckets, slot);
+    buckets->counters->dropped_unlimited++;
 }
 
 static bool bring_up_to_date(struct buckets *buckets, uint32_t slot)
@@ -311,8 +330,7 @@ static bool is_idle(const struct buckets *buckets, uint32_t slot)
 bool buckets_drop_if_idle(struct buckets *buckets, uint32_t slot)
 {
     if (buckets->lines.owners[table_line(&buckets->table, slot)] == EDITION_NONE) {
-        buckets_drop(buckets, slot);
-        buckets->counters->dropped_unlimited++;
+        forget(buckets, slot);
         return true;
     }
     if (!bring_up_to_date(buckets, slot))

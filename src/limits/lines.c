@@ -64,6 +64,8 @@ static void let_go(struct lines *lines, uint64_t laps)
         struct edition *edition = &lines->edition[i];
         if (!edition_is_in_use(edition) || edition->successor == i || edition->replaced_lap > laps)
             continue;
+        if (edition->forgotten > 0)
+            forgotten_add(&lines->forgotten, edition_limit(edition)->name, edition->forgotten);
         edition_free(lines, edition);
         lines->replaced_count--;
     }
@@ -410,12 +412,14 @@ int64_t lines_denied_until_s(const struct lines *lines, uint32_t limit, const ch
     return limit_denied_until_s(edition_limit(edition), key, edition->as_of_s);
 }
 
-/* The line that came after an ended one for a key. */
+/* The line that came after an ended one for a key; LINE_NONE: the limit is gone. */
 static uint16_t next_line(const struct lines *lines, const struct line *line, const char *key)
 {
     const struct edition *edition = &lines->edition[line->edition];
     int64_t as_of_s = line->ended_s;
     if (as_of_s == OVERRIDE_FOR_EVER) {
+        if (edition->successor == EDITION_NONE)
+            return LINE_NONE;
         edition = &lines->edition[edition->successor];
         as_of_s = edition->began_s;
     }
@@ -489,8 +493,20 @@ uint16_t lines_carry(const struct lines *lines, uint16_t line, const char *key,
 {
     while (lines->line[line].ended) {
         uint16_t next = next_line(lines, &lines->line[line], key);
+        if (next == LINE_NONE)
+            break;
         carry_step(lines, &lines->line[line], &lines->line[next], marks);
         line = next;
     }
     return line;
+}
+
+void lines_forget(struct lines *lines, uint16_t line, const char *key, uint64_t marks[BUCKETS_MAX])
+{
+    const struct line *last = &lines->line[lines_carry(lines, line, key, marks)];
+    for (uint32_t i = 0; i < last->count; i++)
+        if (!credit_is_full(&last->credit[i], marks[i])) {
+            lines->edition[last->edition].forgotten++;
+            return;
+        }
 }

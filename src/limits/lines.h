@@ -47,6 +47,7 @@
 #pragma once
 
 #include "limits/credit.h"
+#include "limits/forgotten.h"
 #include "limits/limits.h"
 
 #include <stdbool.h>
@@ -78,6 +79,7 @@ struct edition {
     /* mixed into the hashes of the limit's keys: it tells the keys of one limit from those of
      * another, and is the same in all editions of a limit, whatever its name; 0: none yet */
     uint64_t salt;
+    uint64_t forgotten;       /* of a limit that is gone: its keys dropped that were not full */
     int64_t began_s, as_of_s; /* Unix time: of its beginning; overrides were ended up to then */
     uint16_t *lines;          /* the limit's own, then those of its overrides */
 };
@@ -94,6 +96,7 @@ struct lines {
     uint16_t of_limit[LIMITS_MAX];   /* the edition in force of each limit, by its index */
     uint32_t lines_used, lines_free; /* lines from number lines_used on were never in use */
     uint16_t free_line;              /* the first of a list; LINE_NONE: it is empty */
+    struct forgotten forgotten;      /* the limits that are gone, to be told */
     /* by line, for any 16 bits: the edition now in force of the line's limit, or EDITION_NONE */
     uint16_t owners[LINE_NONE + 1];
     uint16_t editions_used; /* editions from this number on were never in use */
@@ -172,10 +175,15 @@ static inline bool lines_is_in_force(const struct lines *lines, uint16_t line)
     return !lines->line[line].ended;
 }
 
-/* Carries the marks of a key from its line, which must have an owner, to the line in force for
- * that key. Overwrites the marks, and returns the number of that line. */
+/* Carries the marks of a key from its line to the line in force for that key; if the limit is gone,
+ * to the last one that there was for it. Overwrites the marks, and returns the number of that
+ * line. */
 uint16_t lines_carry(const struct lines *lines, uint16_t line, const char *key,
                      uint64_t marks[BUCKETS_MAX]);
+
+/* Says that an entry is dropped whose limit is gone. It counts as forgotten unless its buckets were
+ * full when the limit went. Overwrites the marks. */
+void lines_forget(struct lines *lines, uint16_t line, const char *key, uint64_t marks[BUCKETS_MAX]);
 
 /* Says that the sweep has been round the table once more: no entry is on an edition that was
  * replaced before that lap began. */

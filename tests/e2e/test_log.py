@@ -514,6 +514,21 @@ class Events(unittest.TestCase):
         daemon.wait_for_line("^allowd: overrides that have ended: 1$")
         daemon.stop()
 
+    def test_a_limit_is_gone(self):
+        for threads in (0, 1):
+            config = (f"threads: {threads}\nmax_keys: 100\ntick: 10ms\nlimits:\n"
+                      "  - {name: default, burst: 2, rate: 1/d}\n")
+            daemon = self.start(config + "  - {name: old, match: 'o*', burst: 2, rate: 1/d}\n"
+                                "  - {name: older, match: 'p*', burst: 2, rate: 1/d}\n")
+            for key in ("o1", "o2", "o3", "p", "other"):
+                self.assertEqual(self.allow(daemon, key), 200)
+            daemon.reload(
+                config + "  - {name: new, was: older, match: 'p*', burst: 2, rate: 1/d}\n")
+            daemon.wait_for_line('^allowd: limit "old" is gone from the configuration; '
+                                 'keys forgotten that were not full: 3$')
+            daemon.stop()
+            self.assertNotIn("older", "\n".join(daemon.log()))
+
     def test_a_stall(self):
         """Of the thread that decides: told while it lasts, and when it is over."""
         daemon = self.start("threads: 1\n" + LIMITS)

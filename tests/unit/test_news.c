@@ -92,6 +92,97 @@ static void kinds_do_not_wait_for_each_other(void **unused)
     assert_int_equal(news.count[NEWS_overrides_ended], 0);
 }
 
+/* ---- limits that are gone ---- */
+
+static void expect_forgotten(struct fixture *fixture, const char *name, uint64_t keys)
+{
+    assert_true(brain_has_news(fixture->brain));
+    struct forgotten forgotten = brain_forgotten(fixture->brain);
+    assert_int_equal(forgotten.named, 1);
+    assert_int_equal(forgotten.others, 0);
+    assert_string_equal(forgotten.limit[0].name, name);
+    assert_int_equal(forgotten.limit[0].keys, keys);
+    assert_false(brain_has_news(fixture->brain));
+}
+
+/* Whether full or not is a matter of the moment at which the limit went. */
+static void a_limit_that_is_gone_is_told_with_its_keys_that_were_not_full(void **unused)
+{
+    (void)unused;
+    static const struct rule two[] = {{"a", "a*", 10, {1, 1000}}, {"default", NULL, 9, {1, 1000}}};
+    static const struct rule more[] = {{"a", "a*", 30, {1, 1000}}, {"default", NULL, 9, {1, 1000}}};
+    struct fixture fixture;
+    fixture_init(&fixture, 100, two, LENGTH(two), FIXTURE_MAX_KEYS, WHEN_FULL_EVICT);
+    assert_true(fixture_allows(&fixture, "a1", 10));
+    fixture_reload(&fixture, 100, more, LENGTH(more)); /* marks stay on the line before */
+    assert_true(fixture_allows(&fixture, "a2", 30));
+    assert_true(fixture_allows(&fixture, "a3", 1));
+    assert_true(fixture_allows(&fixture, "b", 9));
+    fixture_at(&fixture, 1000); /* a3 is full */
+    fixture_reload(&fixture, 100, more + 1, 1);
+    fixture_at(&fixture, 60000); /* all would be */
+    fixture_sweep_all(&fixture);
+    expect_forgotten(&fixture, "a", 2);
+    assert_int_equal(fixture_daemon(&fixture).counters.dropped_unlimited, 3);
+    fixture_sweep_all(&fixture);
+    assert_false(brain_has_news(fixture.brain));
+    fixture_release(&fixture);
+}
+
+static void of_a_limit_with_full_buckets_nothing_is_told(void **unused)
+{
+    (void)unused;
+    static const struct rule two[] = {{"a", "a*", 10, {1, 1000}}, {"default", NULL, 9, {1, 1000}}};
+    struct fixture fixture;
+    fixture_init(&fixture, 100, two, LENGTH(two), FIXTURE_MAX_KEYS, WHEN_FULL_EVICT);
+    assert_true(fixture_allows(&fixture, "a1", 5));
+    fixture_at(&fixture, 5000);
+    fixture_reload(&fixture, 100, two + 1, 1);
+    fixture_sweep_all(&fixture);
+    assert_false(brain_has_news(fixture.brain));
+    fixture_release(&fixture);
+}
+
+/* Keys that give way to others before the sweep comes by count as well. */
+static void a_key_that_makes_room_counts_too(void **unused)
+{
+    (void)unused;
+    static const struct rule two[] = {{"a", "a*", 10, {1, 1000}}, {"default", NULL, 9, {1, 1000}}};
+    struct fixture fixture;
+    fixture_init(&fixture, 100, two, LENGTH(two), 1, WHEN_FULL_DENY);
+    assert_true(fixture_allows(&fixture, "a1", 10));
+    fixture_reload(&fixture, 100, two + 1, 1);
+    assert_true(fixture_allows(&fixture, "b", 1));
+    fixture_sweep_all(&fixture);
+    expect_forgotten(&fixture, "a", 1);
+    fixture_release(&fixture);
+}
+
+static void of_many_limits_that_are_gone_the_first_have_names(void **unused)
+{
+    (void)unused;
+    enum { MANY = FORGOTTEN_NAMED_MAX + 3 };
+    struct fixture fixture;
+    struct rule many[MANY + 1];
+    char names[MANY][8];
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(names[i], sizeof names[i], "%u", i);
+        many[i] = (struct rule){names[i], names[i], 10, {1, 366ull * MS_PER_DAY}};
+    }
+    many[MANY] = rules[0];
+    fixture_init(&fixture, 100, many, MANY + 1, FIXTURE_MAX_KEYS, WHEN_FULL_EVICT);
+    for (unsigned i = 0; i < MANY; i++)
+        assert_true(fixture_allows(&fixture, names[i], 1));
+    fixture_reload(&fixture, 100, rules, 1);
+    fixture_sweep_all(&fixture);
+    struct forgotten forgotten = brain_forgotten(fixture.brain);
+    assert_int_equal(forgotten.named, FORGOTTEN_NAMED_MAX);
+    assert_string_equal(forgotten.limit[0].name, "0");
+    assert_int_equal(forgotten.others, 3);
+    assert_int_equal(forgotten.keys_of_others, 3);
+    fixture_release(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -99,6 +190,10 @@ int main(void)
         cmocka_unit_test(denials_for_want_of_room),
         cmocka_unit_test(what_is_let_through_uncounted),
         cmocka_unit_test(kinds_do_not_wait_for_each_other),
+        cmocka_unit_test(a_limit_that_is_gone_is_told_with_its_keys_that_were_not_full),
+        cmocka_unit_test(of_a_limit_with_full_buckets_nothing_is_told),
+        cmocka_unit_test(a_key_that_makes_room_counts_too),
+        cmocka_unit_test(of_many_limits_that_are_gone_the_first_have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
