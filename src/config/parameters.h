@@ -51,6 +51,8 @@
     TEXT(socket_mode, OWN(config_socket_mode),                                                     \
          AT_START_IF(config_sockets_differ, "socket_mode or socket_group"))                        \
     TEXT(socket_group, OWN(config_socket_group), AS_ABOVE)                                         \
+    VALUE(idle_timeout, uint32_t, idle_timeout_ms, DURATION(1000, 3600000, 75000), AT_START)       \
+    VALUE(header_room, uint32_t, header_room, NUMBER(8192, 65536, 16384), AT_START)                \
     VALUE(threads, uint32_t, threads, NUMBER_OR("auto", 0, CONFIG_THREADS_MAX, PARAMETER_IS_WORD), \
           AT_START)                                                                                \
     VALUE(tick, uint32_t, tick_ms, DURATION(1, 10000, 100), AT_RELOAD)                             \

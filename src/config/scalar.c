@@ -98,8 +98,8 @@ uint64_t scalar_duration(struct faults *faults, const char *name, const char *ra
         quantity_print_duration(min_ms, min);
         quantity_print_duration(max_ms, max);
         quantity_print_duration(absent_ms, example);
-        snprintf(allowed, sizeof allowed, "write a number and ms or s, such as %s, from %s to %s",
-                 example, min, max);
+        snprintf(allowed, sizeof allowed, "write a number and %s, such as %s, from %s to %s",
+                 max_ms < 60 * MS_PER_S ? "ms or s" : "ms, s, m or h", example, min, max);
         if (result == QUANTITY_MALFORMED && hint_duration(value.text, min_ms, max_ms, hint))
             snprintf(allowed, sizeof allowed, "write %s", hint);
         refuse(faults, name, value, result, "a duration", allowed);

@@ -315,6 +315,8 @@ static int open_parts(struct front *front, const struct front_terms *terms)
 {
     front->http = http_new(&(struct http_terms){
         .connections_max = terms->connections_max,
+        .idle_timeout_ms = terms->idle_timeout_ms,
+        .header_room = terms->header_room,
         .contract = terms->contract,
         .admin_apart = has_admin(terms->listeners, terms->listeners_count),
         .clock = terms->clock,

@@ -67,9 +67,10 @@ struct front_terms {
     struct inbox *reloads;     /* the main thread's */
     struct contract *contract; /* each takes a reference of its own */
     const struct clock *clock;
-    unsigned connections_max; /* of each */
-    atomic_uint *with_room;   /* how many have room; 0 before the first start */
-    int done;                 /* an eventfd that each writes to when it has drained */
+    unsigned connections_max;              /* of each */
+    uint32_t idle_timeout_ms, header_room; /* see http.h */
+    atomic_uint *with_room;                /* how many have room; 0 before the first start */
+    int done;                              /* an eventfd that each writes to when it has drained */
 };
 
 /* Opens it, and starts its thread. */

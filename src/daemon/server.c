@@ -234,6 +234,8 @@ static bool start_fronts(struct server *server)
         .contract = server->config->contract,
         .clock = &clock_system,
         .connections_max = connections_per_front(server),
+        .idle_timeout_ms = server->config->idle_timeout_ms,
+        .header_room = server->config->header_room,
         .with_room = &server->fronts_with_room,
         .done = server->done,
     };

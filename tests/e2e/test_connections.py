@@ -58,6 +58,20 @@ class Streams(Case):
                 else:
                     self.assertIsNone(connection.receive())
 
+    def test_an_idle_connection_ends_after_the_idle_timeout(self):
+        """One that is used stays, and so does one of a daemon with a longer time."""
+        with Daemon("idle_timeout: 1s\n") as brief, Daemon("idle_timeout: 1h\n") as patient:
+            with Connection(brief.address) as idle, Connection(patient.address) as kept:
+                ask = request_bytes("GET", "/allow?key=a&tokens=0")
+                for connection in (idle, kept):
+                    connection.send(ask)
+                    self.assertEqual(connection.receive().status, 200)
+                since = time.monotonic()
+                self.assertIsNone(idle.receive())
+                self.assertGreater(time.monotonic() - since, 0.9)
+                kept.send(ask)
+                self.assertEqual(kept.receive().status, 200)
+
     def test_a_thousand_pipelined_requests(self):
         """Answered in order, each charged once: the answers count down without a gap."""
         key = self.key("wide:")

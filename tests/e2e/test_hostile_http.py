@@ -475,6 +475,7 @@ class RequestLines(HostileCase):
         shapes = {
             "cookie": lambda n: get(b"Cookie: " + b"a" * n + b"\r\n"),
             "cookies": lambda n: get(b"Cookie: " + b"a=b;" * (n // 40) + b"\r\n"),
+            "cookie fields": lambda n: get(b"Cookie: a=b\r\n" * (n // 40)),
             "field": lambda n: get(b"X-Forwarded-For: " + b"a" * n + b"\r\n"),
             "fields": lambda n: get(b"X: a\r\n" * (n // 40)),
             "field, body": lambda n: get(b"Content-Length: 4000\r\n",

@@ -21,6 +21,8 @@ enum {
     STAGE_BRAIN_HOLDS = 2, /* references to the limits in force: its own, and its credit lines' */
 };
 
+#define STAGE_IDLE_TIMEOUT_S 75
+
 enum stage_decider {
     STAGE_HOSTED,      /* a real one, which the front-end hosts */
     STAGE_TEST,        /* the test, as if on a thread of its own */

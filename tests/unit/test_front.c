@@ -255,10 +255,10 @@ static void the_next_header_has_its_own_deadline(enum stage_decider who)
     stage_open(&stage, who, ROOM);
     connect_caller(&caller, &stage);
     for (int i = 0; i < 3; i++) {
-        stage_pass_ms(&stage, (HTTP_IDLE_TIMEOUT_S + HTTP_HEADER_S - 1) * S * (i > 0));
+        stage_pass_ms(&stage, (STAGE_IDLE_TIMEOUT_S + HTTP_HEADER_S - 1) * S * (i > 0));
         expect_reply(&stage, &caller, "/allow?key=a", 200);
     }
-    trickle(&stage, &caller, HTTP_IDLE_TIMEOUT_S + HTTP_HEADER_S - 1);
+    trickle(&stage, &caller, STAGE_IDLE_TIMEOUT_S + HTTP_HEADER_S - 1);
     expect_end_within(&stage, &caller, S);
     assert_int_equal(shed(&stage, "slow"), 1);
     stage_close(&stage);

@@ -165,6 +165,9 @@ static void cookies_are_counted_twice(void **state)
     assert_null(gate.fault);
     assert_int_equal(gate.cookie_bytes, 8);
     assert_int_equal(gate.entries, 4);
+    gate = pass(V "Host: a\r\nCookie: a=b\r\ncookie: c=d\r\n\r\n"); /* as it keeps the first */
+    assert_int_equal(gate.cookie_bytes, 3);
+    assert_int_equal(gate.entries, 4);
 }
 
 int main(void)

@@ -66,6 +66,23 @@ static const struct row {
             "name of one that getent group lists",
     },
     {
+        .name = "idle_timeout",
+        .by_default = "idle_timeout: 75s\n",
+        .other = "idle_timeout: 1h\n",
+        .warning = "idle_timeout",
+        .faulty = "idle_timeout: 999ms\n",
+        .fault = "1:15: idle_timeout \"999ms\" is out of range; write a number and ms, s, m or h, "
+                 "such as 75s, from 1s to 1h",
+    },
+    {
+        .name = "header_room",
+        .by_default = "header_room: 16384\n",
+        .other = "header_room: 65536\n",
+        .warning = "header_room",
+        .faulty = "header_room: 8191\n",
+        .fault = "1:14: header_room \"8191\" is out of range; write 8192 to 65536, in digits only",
+    },
+    {
         .name = "threads",
         .by_default = "threads: auto\n",
         .other = "threads: 64\n",

@@ -145,7 +145,7 @@ static void nothing_is_done_while_a_letter_is_away(enum stage_decider who)
     stage.turns = 0;
     stage_pass_ms(&stage, HOUR_MS);
     /* libmicrohttpd's timeout of a minute, by its own clock, is all that wakes it. */
-    assert_in_range(stage.turns, 0, 2 * HOUR_MS / 1000 / HTTP_IDLE_TIMEOUT_S + 4);
+    assert_in_range(stage.turns, 0, 2 * HOUR_MS / 1000 / STAGE_IDLE_TIMEOUT_S + 4);
     stage_release(&stage, "a");
     expect_allowed(&caller, "a", 9);
     stage_close(&stage);

@@ -289,7 +289,7 @@ static void nothing_is_done_in_a_stall(void **state)
     stage.turns = 0;
     stage_pass_ms(&stage, HOUR_MS);
     /* libmicrohttpd's timeouts, by its own clock, are all that wakes it. */
-    assert_in_range(stage.turns, 0, 2 * HOUR_MS / 1000 / HTTP_IDLE_TIMEOUT_S + 4);
+    assert_in_range(stage.turns, 0, 2 * HOUR_MS / 1000 / STAGE_IDLE_TIMEOUT_S + 4);
     go_on(&stage);
     expect_left(&away, 9);
     expect_left(&written, 9);

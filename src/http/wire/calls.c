@@ -7,13 +7,11 @@
 
 enum {
     TARGET_MAX = 8000,
-    REPLY_HEADER_MAX = 3328, /* kept for the reply, of a connection's memory */
-    ENTRY_BYTES = 64,        /* what a field, parameter or cookie takes besides its text */
-    IN_PLACE_MAX = 16,       /* beyond this crowd one chain is quicker than answers in place */
-    HELD_MAX = 128 << 20,    /* bytes that the bodies and replies of all requests may hold */
+    IN_PLACE_MAX = 16,    /* beyond this crowd one chain is quicker than answers in place */
+    HELD_MAX = 128 << 20, /* bytes that the bodies and replies of all requests may hold */
 };
 
-static_assert(REPLY_POLICY_MAX + REPLY_VALUES_MAX + 256 <= REPLY_HEADER_MAX,
+static_assert(REPLY_POLICY_MAX + REPLY_VALUES_MAX + 256 <= HTTP_REPLY_HEADER_MAX,
               "the longest header of a reply has room");
 
 #define NO_MEMORY_FOR_ANSWER "no memory for another large answer now; try again"
@@ -39,7 +37,7 @@ void on_completed(void *context, struct MHD_Connection *connection, void **clien
     (void)code;
     if (client == NULL)
         return;
-    give_time(http, client, HTTP_IDLE_TIMEOUT_S + HTTP_HEADER_S);
+    give_time(http, client, http->idle_timeout_s + HTTP_HEADER_S);
     if (client_letter_is_away(client))
         return; /* its connection is about to be closed */
     if (client->state == CLIENT_QUEUED)
@@ -148,10 +146,10 @@ static enum MHD_Result on_header(struct http *http, struct MHD_Connection *conne
                           : request_body_max(request, http_fields_content_type(connection));
     gate_end(&gate, method + header->header_size, body_max);
     client->header_memory = header->header_size + gate.cookie_bytes +
-                            ENTRY_BYTES * (gate.entries + request->target_parameters);
+                            HTTP_HEADER_ENTRY * (gate.entries + request->target_parameters);
     if (gate.fault != NULL)
         return refuse(http, connection, client, 400, gate.fault);
-    if (client->header_memory > HTTP_CONNECTION_MEMORY - REPLY_HEADER_MAX)
+    if (client->header_memory > http->header_room)
         return refuse(http, connection, client, 431,
                       "the header is too large; send fewer or shorter header fields");
     if (gate.too_large)
@@ -240,8 +238,8 @@ static enum MHD_Result on_whole(struct http *http, struct MHD_Connection *connec
     struct request *request = &client->request;
     give_time(http, client, 0);
     if (request->chunked_max > 0 &&
-        client->header_memory + http_fields_trailer_memory(connection, ENTRY_BYTES) >
-            HTTP_CONNECTION_MEMORY - REPLY_HEADER_MAX)
+        client->header_memory + http_fields_trailer_memory(connection, HTTP_HEADER_ENTRY) >
+            http->header_room)
         return refuse(http, connection, client, 431,
                       "the fields behind the last chunk are too large; send fewer or none");
     const char *content_type = NULL;

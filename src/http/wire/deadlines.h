@@ -15,12 +15,11 @@
 
 /* How long a client may take: to send the header, from the start of its connection; to send the
  * body, from the end of the header; to receive the reply; and to send the first byte of its next
- * request. The header of that request must be complete HTTP_IDLE_TIMEOUT_S + HTTP_HEADER_S after
- * the reply, however many bytes trickle in. */
+ * request, which is http_terms.idle_timeout_ms. The header of that request must be complete
+ * HTTP_HEADER_S later, however many bytes trickle in. */
 #define HTTP_HEADER_S 10
 #define HTTP_BODY_S 20
 #define HTTP_REPLY_S 60
-#define HTTP_IDLE_TIMEOUT_S 60
 
 #define DEADLINES_LOOK_MS 1000 /* a connection may be ended so much too late */
 #define DEADLINE_NONE UINT64_MAX

@@ -76,7 +76,8 @@ void gate_field(struct gate *gate, const char *name, size_t name_len, const char
             gate->content_length = UINT64_MAX;
         else if (length != QUANTITY_OK)
             refuse(gate, "Content-Length must be digits, without sign, space or leading zero");
-    } else if (field_name_is(name, name_len, "Cookie")) {
+    } else if (field_name_is(name, name_len, "Cookie") && !gate->has_cookies) {
+        gate->has_cookies = true;
         gate->cookie_bytes += value_len;
         for (size_t i = 0; i < value_len; i++)
             gate->entries += value[i] == '=';

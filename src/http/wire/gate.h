@@ -14,13 +14,14 @@ struct gate {
     unsigned hosts, content_lengths, transfer_encodings;
     uint64_t content_length;
     size_t entries;      /* fields and cookies; libmicrohttpd keeps a record of each */
-    size_t cookie_bytes; /* libmicrohttpd keeps cookies twice */
-    const char *fault;   /* the first fault, as a detail for the client; or NULL */
-    const char *end;     /* the byte behind the last value seen, in the raw header block */
-    bool is_http_1_0;    /* it may go without a Host */
-    bool is_chunked;     /* a body comes in chunks; its length is not known */
-    bool check_places;   /* see gate_begin */
-    bool too_large;      /* the Content-Length is greater than body_max */
+    size_t cookie_bytes; /* libmicrohttpd keeps those of the first Cookie twice */
+    bool has_cookies;
+    const char *fault; /* the first fault, as a detail for the client; or NULL */
+    const char *end;   /* the byte behind the last value seen, in the raw header block */
+    bool is_http_1_0;  /* it may go without a Host */
+    bool is_chunked;   /* a body comes in chunks; its length is not known */
+    bool check_places; /* see gate_begin */
+    bool too_large;    /* the Content-Length is greater than body_max */
 };
 
 /* version: the raw "HTTP/1.1", which lies just before the first field.

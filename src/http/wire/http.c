@@ -54,15 +54,15 @@ static_assert(NO_THREAD_SAFETY == (int)MHD_USE_NO_THREAD_SAFETY,
               "the flag's value is the header's");
 #endif
 
-static struct MHD_Daemon *start_daemon(struct http *http, unsigned connections_max)
+static struct MHD_Daemon *start_daemon(struct http *http)
 {
     bool from_1_0 = is_from_1_0();
     unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
                      (from_1_0 ? NO_THREAD_SAFETY : 0);
     return MHD_start_daemon(
-        flags, 0, NULL, NULL, on_request, http, MHD_OPTION_CONNECTION_LIMIT, connections_max,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_TIMEOUT_S,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_CONNECTION_MEMORY,
+        flags, 0, NULL, NULL, on_request, http, MHD_OPTION_CONNECTION_LIMIT, http->connections_max,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)http->idle_timeout_s,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)http->header_room + HTTP_REPLY_HEADER_MAX,
         MHD_OPTION_URI_LOG_CALLBACK, on_target, http, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped,
         NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, http, MHD_OPTION_NOTIFY_CONNECTION,
         on_connection, http, MHD_OPTION_STRICT_FOR_CLIENT,
@@ -79,7 +79,7 @@ static bool make_parts(struct http *http)
     if (http->hangups < 0 || !leaving_init(&http->leaving) || !http_terse_init(&http->terse) ||
         !deadlines_init(&http->deadlines, http->connections_max))
         return false;
-    http->daemon = start_daemon(http, http->connections_max);
+    http->daemon = start_daemon(http);
     return http->daemon != NULL;
 }
 
@@ -90,6 +90,8 @@ struct http *http_new(const struct http_terms *terms)
         return NULL;
     http->clock = terms->clock;
     http->connections_max = terms->connections_max;
+    http->idle_timeout_s = (uint32_t)((terms->idle_timeout_ms + MS_PER_S - 1) / MS_PER_S);
+    http->header_room = terms->header_room;
     http->contract = contract_retain(terms->contract);
     http->serving = (struct serving){
         .routes = &route_table,

@@ -22,10 +22,18 @@
 
 struct http;
 
+/* What of header_room a header takes: its first line and its fields with their line ends, the value
+ * of the first Cookie once more, and so many bytes for each field, each cookie of that one, and each
+ * parameter of the target. That is how libmicrohttpd 0.9.75 keeps them. */
+#define HTTP_HEADER_ENTRY 64
+
 struct http_terms {
     unsigned connections_max;  /* connections that there is room for */
     struct contract *contract; /* http_new takes a reference of its own */
-    bool admin_apart;          /* routes for admins are served on listeners for admins only */
+    uint32_t
+        idle_timeout_ms;  /* how long a connection may be silent; in whole seconds, rounded up */
+    uint32_t header_room; /* bytes for the header of a request: see HTTP_HEADER_ENTRY */
+    bool admin_apart;     /* routes for admins are served on listeners for admins only */
     const struct clock *clock; /* for deadlines; libmicrohttpd has a clock of its own */
     struct inbox *home;        /* its letters come home to it; the caller's, who takes them out */
     struct inbox *reloads;     /* of whoever answers RELOAD; NULL: nobody does */

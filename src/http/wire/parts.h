@@ -16,10 +16,10 @@
 
 #include <stdatomic.h>
 
-/* Bytes of a connection's memory in libmicrohttpd, for the line and header of a request, then of
- * its reply. Cookies count twice; one of 4 KiB, the most that a browser keeps, has room.
- * libmicrohttpd 0.9.75 clears all of it after every request: tests/bench says what more costs. */
-#define HTTP_CONNECTION_MEMORY (14 * 1024 + 256)
+/* Bytes that the header of a reply takes. A connection's memory in libmicrohttpd holds the header of
+ * a request, up to header_room, and then that of its reply. 0.9.75 clears all of it after every
+ * request: tests/bench/NOTEBOOK.md says what more costs. */
+#define HTTP_REPLY_HEADER_MAX 3328
 
 struct http {
     struct MHD_Daemon *daemon;
@@ -37,6 +37,8 @@ struct http {
     struct contract *contract;                /* a reference */
     _Atomic(struct contract *) next_contract; /* a reference to its successor, or NULL */
     struct serving serving;
+    uint32_t idle_timeout_s;
+    uint32_t header_room;
     bool admin_apart;  /* routes for admins are served on listeners for admins only */
     bool is_adding;    /* a connection is being added: see http_add */
     bool adding_admin; /* it came in on such a listener */
