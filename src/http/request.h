@@ -32,8 +32,8 @@
 struct check_asked {
     struct contract *contract; /* a reference, which keeps the check; NULL: there is no check */
     const struct check *check;
-    bool skips, is_missing;
-    struct check_request asked; /* if the check reads the body */
+    bool skips, reads_body, is_missing, missing_allows;
+    struct check_request asked; /* if reads_body */
 };
 
 struct request {

@@ -10,9 +10,14 @@
 
 #define PATH "/check"
 
+/* Until the header has been read, the key is missing. */
 static void begin(struct request *request)
 {
     request->own.check.contract = NULL;
+    request->own.check.skips = false;
+    request->own.check.reads_body = false;
+    request->own.check.is_missing = true;
+    request->own.check.missing_allows = false;
 }
 
 static void release(struct request *request)
@@ -55,7 +60,7 @@ static void begin_key(struct request *request, const struct check *check,
 {
     request->message.ask.bucket.key = request->key;
     request->key_is_private = check_key_is_private(check);
-    request->keeps_body = check_reads_body(check);
+    request->own.check.reads_body = request->keeps_body = check_reads_body(check);
     if (request->keeps_body)
         request->own.check.asked = *asked;
     else
@@ -76,6 +81,7 @@ static void heed_header(struct request *request, struct contract *contract, cons
     struct bucket_question *question = &request->message.ask.bucket;
     request->own.check.contract = contract_retain(contract);
     request->own.check.check = check;
+    request->own.check.missing_allows = terms->missing_allows;
     request->own.check.skips = check_skips(check, &asked);
     if (request->own.check.skips)
         return;
@@ -91,16 +97,15 @@ static void heed_header(struct request *request, struct contract *contract, cons
 static void ask(struct request *request)
 {
     struct message *message = &request->message;
-    const struct check *check = request->own.check.check;
     if (request->own.check.skips) {
         message->kind = MESSAGE_SKIPPED;
         return;
     }
-    if (check_reads_body(check))
+    if (request->own.check.reads_body)
         make_key_of_body(request);
     message->kind = request->own.check.is_missing ? MESSAGE_MISSING : MESSAGE_ALLOW;
     if (request->own.check.is_missing)
-        message->ask.missing_allows = check_terms(check)->missing_allows;
+        message->ask.missing_allows = request->own.check.missing_allows;
 }
 
 static void reply(struct request *request, const struct serving *serving)
