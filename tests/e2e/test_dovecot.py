@@ -1,0 +1,96 @@
+#!/usr/bin/python3 -B
+"""
+The recipe for Dovecot, with the real server and a client that logs in over IMAP.
+"""
+import imaplib
+import os
+import pwd
+import unittest
+
+from callers import BURST, USERS, Caller
+from harness import PATIENCE_S
+
+
+class Dovecot(Caller, unittest.TestCase):
+    program = "dovecot"
+    fails_open = True
+
+    # What Debian's dovecot.conf and conf.d put around it, with paths and ports of its own.
+    around = """
+base_dir = {directory}/run
+state_dir = {directory}/state
+log_path = /dev/stderr
+protocols = imap
+ssl = no
+listen = 127.0.0.1
+auth_failure_delay = 0
+mail_location = maildir:{directory}/mail/%u
+first_valid_uid = {uid}
+passdb {{
+  driver = passwd-file
+  args = {directory}/users
+}}
+userdb {{
+  driver = static
+  args = uid={uid} gid={gid} home={directory}/mail/%u
+}}
+service imap-login {{
+  inet_listener imap {{
+    port = {port}
+  }}
+  inet_listener imaps {{
+    port = 0
+  }}
+}}
+!include {directory}/dovecot.conf
+"""
+
+    def setUp(self):
+        if os.getuid() != 0:
+            self.skipTest("Dovecot starts as root only")
+        super().setUp()
+
+    def start(self):
+        nobody = pwd.getpwnam("nobody")
+        mail = self.directory / "mail"
+        mail.mkdir()
+        os.chown(mail, nobody.pw_uid, nobody.pw_gid)
+        (self.directory / "users").write_text(
+            "".join(f"{user}:{{PLAIN}}right\n" for user in USERS), encoding="ascii")
+        self.write_recipe("dovecot.conf")
+        (self.directory / "around.conf").write_text(self.around.format(
+            directory=self.directory, port=self.port, uid=nobody.pw_uid, gid=nobody.pw_gid),
+            encoding="utf-8")
+        self.start_program()
+
+    def command(self):
+        return [self.path, "-F", "-c", f"{self.directory}/around.conf"]
+
+    def log_in(self, user, password):
+        client = imaplib.IMAP4("127.0.0.1", self.port, PATIENCE_S)
+        try:
+            client.login(user, password)
+        except imaplib.IMAP4.error as error:
+            client.shutdown()
+            return False, str(error)
+        client.logout()
+        return True, ""
+
+    def enter(self, user):
+        return self.log_in(user, "right")
+
+    def assert_told(self, text):
+        self.assertRegex(text, r"\[ALERT\] Too many logins\. Try again in [1-9]\d* s\.")
+
+    def test_guessing_is_limited(self):
+        for _ in range(BURST):
+            is_in, text = self.log_in("dave", "wrong")
+            self.assertFalse(is_in)
+            self.assertIn("AUTHENTICATIONFAILED", text)
+        for password in ("wrong", "right"):
+            is_in, text = self.log_in("dave", password)
+            self.assertFalse(is_in)
+            self.assert_told(text)
+
+if __name__ == "__main__":
+    unittest.main()
