@@ -1,7 +1,8 @@
 -- Asks allowd whether a request may go on; haproxy.cfg says what then happens.
 --
--- Sets txn.allowd to "allowed" or "denied", or to nothing if no answer came, and
--- what allowd has sent of txn.allowd_ratelimit, txn.allowd_policy, txn.allowd_retry_after.
+-- Sets txn.allowd to "allowed", "denied", "never" if waiting does not cure the denial,
+-- or to nothing if no answer came, and what allowd has sent of txn.allowd_ratelimit,
+-- txn.allowd_policy, txn.allowd_retry_after.
 
 local URL = "http://127.0.0.1:10429/check/edge-429"
 -- Of one try. HAProxy 2.6 makes four before it gives up, and has no setting for it. Each
@@ -17,6 +18,9 @@ local VARIABLES = {
 local function verdict(status)
     if status == 200 then
         return "allowed"
+    end
+    if status == 403 then
+        return "never"
     end
     -- A request that allowd refuses must not go on, or it would be one without a limit.
     if status >= 400 and status < 500 then

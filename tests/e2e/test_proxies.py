@@ -9,7 +9,7 @@ import time
 import unittest
 
 from harness import wait_until
-from recipes import ALLOWD_ADDRESS, APP_ADDRESS, BURST, NginxRecipe, ProxyRecipe, free_port
+from recipes import ALLOWD_ADDRESS, APP_ADDRESS, BURST, NginxRecipe, ProxyRecipe, free_port, replaced
 
 REQUESTS = 100
 
@@ -71,6 +71,20 @@ class Promises:
         answer = self.ask("127.0.0.6", method="HEAD")
         self.assert_denied(answer)
         self.assertEqual(answer.body, b"")
+
+    def test_a_denial_that_waiting_never_cures(self):
+        """It is no 429, which clients would repeat."""
+        with open(self.daemon.config_path, encoding="utf-8") as file:
+            config = file.read()
+        self.daemon.reload(replaced(config, [("rate: 1/d", """rate: 1/d
+    overrides:
+      - {key: 127.0.0.11, action: deny}""")]))
+        self.start_proxy()
+        for method in ("GET", "POST", "HEAD"):
+            answer = self.ask("127.0.0.11", method=method)
+            self.assertEqual((answer.status, answer.headers["Retry-After"]), (403, None))
+            self.assertIsNone(answer.headers["X-App"])
+        self.drain("127.0.0.12")
 
     def test_large_requests(self):
         self.start_proxy()
