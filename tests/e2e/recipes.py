@@ -60,6 +60,9 @@ def replaced(text, replacements):
 
 # ---- the application ----
 
+http.client._MAXHEADERS = 1000  # which http.server reads; 100 would be too few for some tests
+
+
 class App:
     """An application that answers with what has reached it."""
 

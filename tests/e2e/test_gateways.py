@@ -7,7 +7,28 @@ import hashlib
 import os
 import unittest
 
+from harness import Daemon, wait_until
 from recipes import BURST, ProxyRecipe, free_port
+
+# The fields that a browser sends besides its cookies.
+BROWSER = {
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    "Accept-Language": "de,en-US;q=0.7,en;q=0.3",
+    "Accept-Encoding": "gzip, deflate, br, zstd",
+    "Referer": "https://www.example.com/some/page?with=a&query=of&its=own",
+    "Upgrade-Insecure-Requests": "1",
+    "Sec-Fetch-Dest": "document",
+    "Sec-Fetch-Mode": "navigate",
+    "Sec-Fetch-Site": "same-origin",
+    "Sec-Fetch-User": "?1",
+    "Priority": "u=0, i",
+}
+
+
+def cookies(number, length):
+    """So many cookies of so many bytes each."""
+    return "; ".join(f"c{i:03}=".ljust(length, "x") for i in range(number))
 
 
 class CaddyForwardAuth(ProxyRecipe, unittest.TestCase):
@@ -31,6 +52,31 @@ class CaddyForwardAuth(ProxyRecipe, unittest.TestCase):
     def command(self):
         return [self.path, "run", "--config", f"{self.directory}/Caddyfile", "--adapter",
                 "caddyfile"]
+
+    def assert_passes(self, headers):
+        answer = self.ask(path="/a", headers=headers)
+        self.assertEqual(answer.status, 200, answer.body)
+        self.assertEqual(answer.headers["X-App"], "yes")
+
+    def test_what_browsers_send(self):
+        self.start_proxy()
+        for number, length in ((55, 60), (79, 30), (112, 10), (1, 5000)):
+            with self.subTest(cookies=number, length=length):
+                self.assert_passes({**BROWSER, "Cookie": cookies(number, length)})
+        with self.subTest(fields=100):
+            self.assert_passes({**BROWSER, **{f"X-Field-{i:03}": "x" * 27 for i in range(100)}})
+
+    def test_a_cookie_jar_that_needs_more_room(self):
+        self.start_proxy()
+        headers = {**BROWSER, "Cookie": cookies(300, 60)}
+        answer = self.ask(path="/a", headers=headers)  # refused, and so it does not go on
+        self.assertEqual((answer.status, answer.headers["X-App"]), (431, None))
+        with open(self.daemon.config_path, encoding="utf-8") as file:
+            config = file.read()
+        self.daemon.stop()
+        self.daemon = Daemon(config + "\nheader_room: 65536\n", listen=())
+        wait_until(lambda: self.ask(path="/a").status == 200, "Caddy has noticed")
+        self.assert_passes(headers)
 
     def test_bodies_arrive_whole(self):
         self.start_proxy()
