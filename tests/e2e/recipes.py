@@ -94,7 +94,7 @@ class App:
             if self.command != "HEAD":
                 self.wfile.write(seen)
 
-        do_GET = do_HEAD = do_POST = answer
+        do_GET = do_HEAD = do_POST = do_OPTIONS = answer
 
         def log_message(self, *_):
             pass

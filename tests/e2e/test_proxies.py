@@ -86,6 +86,18 @@ class Promises:
             self.assertIsNone(answer.headers["X-App"])
         self.drain("127.0.0.12")
 
+    def test_preflights_are_free(self):
+        with open(self.daemon.config_path, encoding="utf-8") as file:
+            config = file.read()
+        self.daemon.reload(replaced(config, [("\n#    skip:", "\n    skip:")]))
+        self.start_proxy()
+        for _ in range(BURST + 5):
+            answer = self.ask("127.0.0.13", method="OPTIONS")
+            self.assertEqual((answer.status, answer.headers["X-App"]), (200, "yes"))
+            self.assertIsNone(answer.headers["RateLimit"])
+        self.drain("127.0.0.13")
+        self.assertEqual(self.ask("127.0.0.13", method="OPTIONS").status, 200)
+
     def test_large_requests(self):
         self.start_proxy()
         answer = self.ask(path="/" + "a" * 6000,
