@@ -8,7 +8,7 @@ import os
 import unittest
 
 from harness import Daemon, wait_until
-from recipes import BURST, ProxyRecipe, free_port
+from recipes import BURST, ProxyRecipe, free_port, replaced
 
 # The fields that a browser sends besides its cookies.
 BROWSER = {
@@ -93,8 +93,9 @@ class CaddyForwardAuth(ProxyRecipe, unittest.TestCase):
         self.assert_denied(self.ask(method="POST", body=iter([b"some", b"thing"])))
 
 
-class HaproxyPassesOn(ProxyRecipe, unittest.TestCase):
+class Haproxy(ProxyRecipe):
     program = "haproxy"
+    retries = ""
 
     def write_recipe(self, _):
         (self.directory / "haproxy.cfg").write_text(f"""
@@ -103,6 +104,7 @@ defaults
     timeout connect 5s
     timeout client 60s
     timeout server 60s
+    {self.retries}
 frontend web
     bind :{self.port}
     default_backend allowd
@@ -113,6 +115,8 @@ backend allowd
     def command(self):
         return [self.path, "-db", "-f", f"{self.directory}/haproxy.cfg"]
 
+
+class HaproxyPassesOn(Haproxy, unittest.TestCase):
     def test_bodies_in_chunks(self):
         self.start_proxy()
         for number in range(BURST):
@@ -133,6 +137,26 @@ backend allowd
                           headers={"Content-Type": "application/json"})
         self.assertEqual(answer.status, 200, answer.body)
         self.assertIn(b'"key":"carol"', answer.body)
+
+
+class HaproxyRetries(Haproxy, unittest.TestCase):
+    """What its recipe warns of."""
+
+    retries = "retry-on 503"
+
+    def start_allowd(self):
+        daemon = super().start_allowd()
+        with open(daemon.config_path, encoding="utf-8") as file:
+            daemon.reload(replaced(file.read(), [("deny_status: 429", "deny_status: 503")]))
+        return daemon
+
+    def test_a_no_is_asked_for_four_times(self):
+        self.start_proxy()
+        for _ in range(BURST):
+            self.assertEqual(self.ask(path="/check/edge-429").status, 200)
+        self.assertEqual(self.count_questions(), BURST)
+        self.assertEqual(self.ask(path="/check/edge-429").status, 503)
+        self.assertEqual(self.count_questions(), BURST + 4)
 
 
 if __name__ == "__main__":

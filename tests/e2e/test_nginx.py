@@ -199,6 +199,27 @@ class RefusesAskedInServer(Refusals, Site, unittest.TestCase):
     asks_in_server = True
 
 
+# ---- what the recipe warns of: a second server that is asked after the no of the first ----
+
+class NextUpstream(Site, unittest.TestCase):
+    does = "root site;"
+
+    def write_recipe(self, switch):
+        server = f"server 127.0.0.1:{self.allowd_port};"
+        super().write_recipe([
+            (server, server + server),
+            ("proxy_read_timeout 500ms;", "proxy_read_timeout 500ms; proxy_next_upstream http_403;"),
+        ] + switch)
+
+    def test_a_no_is_asked_for_twice(self):
+        self.start_proxy()
+        for _ in range(BURST):
+            self.assertEqual(self.ask(path="/page").status, 200)
+        self.assertEqual(self.count_questions(), BURST)
+        self.assert_denied(self.ask(path="/page"))
+        self.assertEqual(self.count_questions(), BURST + 2)
+
+
 # ---- passwords ----
 
 def password(text):
