@@ -194,7 +194,11 @@ static void move_on(struct front *front)
 {
     if (front->phase == FRONT_SERVING) {
         acceptor_look_again(&front->acceptor);
-        if (!atomic_load(&front->draining))
+        int wish = atomic_load(&front->wish);
+        if (wish == FRONT_SERVE)
+            return;
+        http_leave(front->http);
+        if (wish == FRONT_LEAVE)
             return;
         begin_drain(front);
     }
@@ -352,7 +356,7 @@ int front_open(struct front *front, const struct front_terms *terms)
         .wake = -1,
         .done = terms->done,
     };
-    atomic_init(&front->draining, false);
+    atomic_init(&front->wish, FRONT_SERVE);
     int error = inbox_init(&front->home, true);
     if (error != 0)
         return error;
@@ -396,8 +400,18 @@ void front_set_contract(struct front *front, struct contract *contract)
     http_set_contract(front->http, contract);
 }
 
+static void wish(struct front *front, enum front_wish wished)
+{
+    atomic_store(&front->wish, (int)wished);
+    eventfd_write(front->wake, 1);
+}
+
+void front_leave(struct front *front)
+{
+    wish(front, FRONT_LEAVE);
+}
+
 void front_drain(struct front *front)
 {
-    atomic_store(&front->draining, true);
-    eventfd_write(front->wake, 1);
+    wish(front, FRONT_DRAIN);
 }

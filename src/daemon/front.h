@@ -32,6 +32,9 @@
 #define FRONT_STALL_MS 1000      /* if there is no answer for so long, it is a stall */
 #define FRONT_TELL_MS 1000       /* what is counted goes then, if no chain takes it along before */
 
+/* What the caller wishes of it; each comes after the one above. */
+enum front_wish { FRONT_SERVE, FRONT_LEAVE, FRONT_DRAIN };
+
 /* A front-end goes through these phases in this order. */
 enum front_phase {
     FRONT_SERVING,
@@ -55,7 +58,7 @@ struct front {
     uint64_t asked_ns; /* when the last chain was posted */
     bool is_stalled;   /* its report is late, and that is logged */
     uint64_t tell_ns;  /* when what is counted goes without a chain */
-    atomic_bool draining;
+    atomic_int wish;   /* an enum front_wish */
     pthread_t thread;
 };
 
@@ -78,6 +81,9 @@ int front_start(struct front *front, const struct front_terms *terms);
 
 /* Serves every request that arrives from now on by another contract. */
 void front_set_contract(struct front *front, struct contract *contract);
+
+/* Has /readyz say that it is about to drain. Everything else is served as before. */
+void front_leave(struct front *front);
 
 /* Has it stop accepting, answer what has been accepted, and end, after FRONT_DRAIN_MS at the
  * latest. */

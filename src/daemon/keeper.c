@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 enum {
-    WAIT_MS = 10000, /* for the other process, whose drain takes 5 s at most */
+    WAIT_MS = 10000, /* for the other process, whose drain takes 5 s at most, behind its delay */
     LOOK_MS = 20,
     WATCH_MS = 5000, /* between two looks whether the file was removed */
 };
@@ -303,12 +303,15 @@ static struct brain *take_up(struct opening *opening)
 
 /* ---- opening ---- */
 
-static int open_in_turn(struct keeper *keeper)
+/* The other process may be one with the same configuration that has begun to end. */
+static int open_in_turn(struct keeper *keeper, uint32_t drain_delay_ms)
 {
+    uint32_t most_ms = drain_delay_ms + WAIT_MS;
     int error = state_file_open(&keeper->file, keeper->path);
     if (error == EWOULDBLOCK)
         log_info("waiting for the process that still has the state %s", keeper->path);
-    for (int waited_ms = 0; error == EWOULDBLOCK && waited_ms < WAIT_MS; waited_ms += LOOK_MS) {
+    for (uint32_t waited_ms = 0; error == EWOULDBLOCK && waited_ms < most_ms;
+         waited_ms += LOOK_MS) {
         if (signals_await_end(LOOK_MS) != 0)
             return EINTR;
         error = state_file_open(&keeper->file, keeper->path);
@@ -347,7 +350,7 @@ struct brain *keeper_open(struct keeper *keeper, const struct config *config,
     *keeper = (struct keeper){.path = config->state, .file = {.descriptor = -1}};
     if (keeper->path[0] == '\0')
         return begin_in_memory(&opening);
-    int error = open_in_turn(keeper);
+    int error = open_in_turn(keeper, config->drain_delay_ms);
     if (signals_ended_by() != 0) {
         log_info("%s: no longer waiting for the state %s", strsignal(signals_ended_by()),
                  keeper->path);

@@ -2,7 +2,7 @@
  * The keeper: opens the state file at the start, watches over it, and decides what if it fails.
  *
  * If another process still has the file, as when one daemon takes over from another that drains, it
- * waits a few seconds; SIGTERM and SIGINT end that. If the file stays in use, or the path can never
+ * waits a few seconds longer than that takes; SIGTERM and SIGINT end that. If the file stays in use, or the path can never
  * work, the start fails. If the file is refused, it is put aside and a new one is begun. If it
  * cannot be read, written or made larger now, allowd serves from memory and says so. Every few
  * seconds it looks whether the file is still at its path, because the kernel does not tell.

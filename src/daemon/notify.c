@@ -17,6 +17,7 @@
 
 enum { WORDS_MAX = 512 };
 #define NS_PER_US 1000u
+#define US_PER_MS 1000u
 
 /* ---- what the environment says ---- */
 
@@ -123,9 +124,14 @@ void notify_reloading(struct notify *notify, uint64_t now_ns)
     tell(notify, words);
 }
 
-void notify_stopping(struct notify *notify)
+void notify_stopping(struct notify *notify, const char *status, uint64_t within_ms)
 {
-    tell(notify, "STOPPING=1\nSTATUS=draining");
+    char words[WORDS_MAX];
+    int len = snprintf(words, sizeof words, "STOPPING=1\nSTATUS=%s", status);
+    if (within_ms > 0)
+        snprintf(words + len, sizeof words - (size_t)len, "\nEXTEND_TIMEOUT_USEC=%" PRIu64,
+                 within_ms * US_PER_MS);
+    tell(notify, words);
 }
 
 void notify_alive(struct notify *notify)

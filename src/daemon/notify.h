@@ -41,7 +41,10 @@ void notify_close(const struct notify *notify);
 void notify_ready(struct notify *notify, const char *status);
 
 void notify_reloading(struct notify *notify, uint64_t now_ns);
-void notify_stopping(struct notify *notify);
+
+/* The daemon is about to end. within_ms: how long that may take at most, so that the manager waits
+ * for it, however short its own patience is; 0: what the manager is set to is enough. */
+void notify_stopping(struct notify *notify, const char *status, uint64_t within_ms);
 
 /* Sends WATCHDOG=1. */
 void notify_alive(struct notify *notify);

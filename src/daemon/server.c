@@ -3,6 +3,7 @@
 #include "actor/reload.h"
 #include "actor/watchdog.h"
 #include "base/processors.h"
+#include "base/quantity.h"
 #include "daemon/front.h"
 #include "daemon/inherited.h"
 #include "daemon/keeper.h"
@@ -22,8 +23,9 @@
 #include <unistd.h>
 
 enum {
-    CONNECTIONS_MAX = 4096, /* of all front-ends together */
-    DESCRIPTORS_SPARE = 18, /* for all but connections, listeners and front-ends */
+    AFTER_DELAY_MS = FRONT_DRAIN_MS + 5000, /* until it has drained and ended, at most */
+    CONNECTIONS_MAX = 4096,                 /* of all front-ends together */
+    DESCRIPTORS_SPARE = 18,                 /* for all but connections, listeners and front-ends */
     /* its epoll sets and eventfds, and clients that it has no room for */
     DESCRIPTORS_PER_FRONT = 6 + HTTP_LEAVING_SPARE,
 };
@@ -43,6 +45,9 @@ struct server {
     struct watchdog watchdog;
     struct notify notify;
     unsigned limits_count; /* in force */
+    uint32_t drain_delay_ms;
+    bool is_leaving;       /* a signal has come, and the delay goes by */
+    uint64_t drain_due_ns; /* when that is over; CLOCK_NEVER: there is none */
     /* what there is room for: not as configured if the state cannot be moved */
     uint32_t max_keys;
     unsigned listeners_count, fronts_count;
@@ -258,6 +263,8 @@ static void tell_serving(struct server *server, const char *but)
 {
     char status[STATUS_MAX];
     unsigned limits = server->limits_count, addresses = server->listeners_count;
+    if (server->is_leaving)
+        return;
     snprintf(status, sizeof status, "serving %u limit%s on %u address%s%s", limits,
              limits == 1 ? "" : "s", addresses, addresses == 1 ? "" : "es", but);
     notify_ready(&server->notify, status);
@@ -294,20 +301,28 @@ static int wait_once(struct server *server, struct pollfd *events, nfds_t count,
     return inbox_is_filled(&server->reloads) ? 1 : found;
 }
 
-/* Waits for an event or a letter; meanwhile feeds the watchdog and watches the state file. The
- * first of `events` is the inbox. */
+static bool is_delay_over(const struct server *server)
+{
+    return clock_now_ns(&clock_system) >= server->drain_due_ns;
+}
+
+/* Waits for an event, a letter or the end of the delay before a drain; meanwhile feeds the watchdog
+ * and watches the state file. The first of `events` is the inbox. */
 static void wait_for(struct server *server, struct pollfd *events, nfds_t count)
 {
     int timeout_ms;
+    for (nfds_t i = 0; i < count; i++)
+        events[i].revents = 0;
     do {
         uint64_t now_ns = clock_now_ns(&clock_system);
         if (watchdog_look(&server->watchdog, now_ns))
             notify_alive(&server->notify);
         if (keeper_timeout_ms(&server->keeper, now_ns) == 0)
             look_after_state(server, now_ns);
-        timeout_ms = sooner(watchdog_timeout_ms(&server->watchdog, now_ns),
-                            keeper_timeout_ms(&server->keeper, now_ns));
-    } while (wait_once(server, events, count, timeout_ms) <= 0);
+        timeout_ms = sooner(sooner(watchdog_timeout_ms(&server->watchdog, now_ns),
+                                   keeper_timeout_ms(&server->keeper, now_ns)),
+                            clock_ms_until(now_ns, server->drain_due_ns));
+    } while (wait_once(server, events, count, timeout_ms) <= 0 && !is_delay_over(server));
 }
 
 /* Takes the next letter that asks for a reload; NULL: there is none. */
@@ -357,6 +372,7 @@ static bool put_into_force(struct server *server, const struct config *next,
         return false;
     }
     server->limits_count = next->limits->count;
+    server->drain_delay_ms = next->drain_delay_ms;
     log_set(&next->log);
     for (unsigned i = 0; i < server->fronts_count; i++)
         front_set_contract(&server->fronts[i], next->contract);
@@ -415,7 +431,8 @@ static void count_failed_reload(struct server *server)
 static void reload(struct server *server, struct reload_report *report)
 {
     uint64_t now_ns = clock_now_ns(&clock_system);
-    notify_reloading(&server->notify, now_ns);
+    if (!server->is_leaving)
+        notify_reloading(&server->notify, now_ns);
     look_after_state(server, now_ns);
     reload_file(server, report);
     bool has_failed = report->outcome == RELOAD_FAULTY || report->outcome == RELOAD_NO_MEMORY;
@@ -460,6 +477,38 @@ static int next_signal(struct server *server)
     return got == sizeof info ? (int)info.ssi_signo : 0;
 }
 
+/* The first signal begins the delay, if there is one: all is served on, but /readyz is red, so that
+ * nobody new is sent here. */
+static bool begins_delay(struct server *server)
+{
+    char delay[QUANTITY_TEXT_MAX], status[STATUS_MAX];
+    if (server->drain_delay_ms == 0 || server->is_leaving)
+        return false;
+    quantity_print_duration(server->drain_delay_ms, delay);
+    snprintf(status, sizeof status, "serving, and draining in %s", delay);
+    notify_stopping(&server->notify, status, server->drain_delay_ms + AFTER_DELAY_MS);
+    server->is_leaving = true;
+    server->drain_due_ns =
+        clock_now_ns(&clock_system) + server->drain_delay_ms * (uint64_t)NS_PER_MS;
+    for (unsigned i = 0; i < server->fronts_count; i++)
+        front_leave(&server->fronts[i]);
+    return true;
+}
+
+/* Whether the drain begins now. */
+static bool heed_end(struct server *server, int signal)
+{
+    char delay[QUANTITY_TEXT_MAX];
+    if (begins_delay(server)) {
+        quantity_print_duration(server->drain_delay_ms, delay);
+        log_info("%s: draining in %s; a second signal begins it", strsignal(signal), delay);
+        return false;
+    }
+    log_info("%s: draining", strsignal(signal));
+    return true;
+}
+
+/* Serves until the drain begins. */
 static void serve(struct server *server)
 {
     struct pollfd events[] = {
@@ -477,8 +526,11 @@ static void serve(struct server *server)
         int signal = events[1].revents != 0 ? next_signal(server) : 0;
         if (signal == SIGHUP) {
             reload_for_signal(server);
-        } else if (signal != 0) {
-            log_info("%s: draining", strsignal(signal));
+        } else if (signal != 0 && heed_end(server, signal)) {
+            return;
+        }
+        if (is_delay_over(server)) {
+            log_info("the delay is over: draining");
             return;
         }
     }
@@ -556,7 +608,8 @@ static enum exit_status run_fronts(struct server *server)
         server->limits_count = server->config->limits->count;
         tell_serving(server, "");
         serve(server);
-        notify_stopping(&server->notify);
+        server->drain_due_ns = CLOCK_NEVER;
+        notify_stopping(&server->notify, "draining", server->is_leaving ? AFTER_DELAY_MS : 0);
         status = EXIT_STATUS_OK;
     }
     stop_threads(server);
@@ -577,6 +630,8 @@ enum exit_status server_run(struct config *config, const char *config_path,
     server->config_path = config_path;
     server->warnings = warnings;
     server->keeper.file.descriptor = -1;
+    server->drain_delay_ms = config->drain_delay_ms;
+    server->drain_due_ns = CLOCK_NEVER;
     log_set(&config->log);
     notify_open(&server->notify, ready_fd);
     bool has_inboxes = false;

@@ -86,7 +86,8 @@ struct serving {
     const struct dialect *dialect;
     bool retry_after_ms; /* a denial also has Retry-After-Ms */
     uint64_t wall_ns;    /* Unix time of the pass, if the dialect tells dates */
-    bool draining;
+    bool leaving;  /* it is about to drain: /readyz says so, and all is served */
+    bool draining; /* each reply is the last on its connection */
     uint64_t waited_ns;               /* how long the decider took for its last chain */
     uint64_t (*log_lines_lost)(void); /* lines lost so far; NULL: nothing is logged */
 };

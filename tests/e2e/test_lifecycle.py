@@ -433,6 +433,111 @@ class End(unittest.TestCase):
             self.assertEqual(sorted(seen), list(range(100_000 - 400 - len(seen), 100_000 - 400)))
 
 
+class Delay(unittest.TestCase):
+    """After SIGTERM /readyz is red for a while, and everything is served."""
+
+    def start(self, delay, threads=0):
+        head = f"tick: 10s\nthreads: {threads}\ndrain_delay: {delay}"
+        daemon = Daemon(limits(100, head=head))
+        self.addCleanup(daemon.kill)
+        return daemon
+
+    def get(self, connection, target):
+        connection.send(request_bytes("GET", target))
+        return connection.receive()
+
+    def assert_leaving(self, daemon, kept):
+        with Connection(daemon.address) as late:
+            for connection in (kept, late):
+                response = self.get(connection, "/readyz")
+                self.assertEqual(response.status, 503)
+                self.assertRegex(response.json()["detail"], "^draining: ")
+                for target in ("/allow?key=a", "/healthz", "/status"):
+                    response = self.get(connection, target)
+                    self.assertEqual((response.status, response.header("Connection")), (200, None))
+
+    def test_all_is_served_until_a_second_signal(self):
+        for threads in (0, 1, 3):
+            for number in (signal.SIGTERM, signal.SIGINT):
+                with self.subTest(threads, number=number):
+                    daemon = self.start("1h", threads)
+                    with Connection(daemon.address) as kept:
+                        self.assertEqual(self.get(kept, "/readyz").status, 200)
+                        daemon.signal(number)
+                        daemon.wait_for_line(": draining in 1h; a second signal begins it$")
+                        wait_until(lambda: self.get(kept, "/readyz").status == 503, "it is red")
+                        wait_until(lambda: self.is_red(daemon), "so it is on every thread")
+                        self.assert_leaving(daemon, kept)
+                        daemon.reload(limits(50))
+                        self.assertEqual(remaining(daemon, "unseen"), 50)
+                        self.assert_leaving(daemon, kept)
+                        mark = daemon.mark()
+                        daemon.signal(number)
+                        daemon.wait_for_line(": draining$", mark)
+                        self.assertEqual(daemon.wait(), 0)
+                        self.assertEqual(daemon.log()[-1], "allowd: stopped")
+
+    def is_red(self, daemon):
+        """Ten times in a row, for a connection is whichever thread's that takes it."""
+        for _ in range(10):
+            with Connection(daemon.address) as connection:
+                if self.get(connection, "/readyz").status != 503:
+                    return False
+        return True
+
+    def test_it_is_over_by_itself(self):
+        daemon = self.start("300ms")
+        began = time.monotonic()
+        daemon.signal(signal.SIGTERM)
+        daemon.wait_for_line("the delay is over: draining$")
+        self.assertGreaterEqual(time.monotonic() - began, 0.3)
+        self.assertEqual(daemon.wait(), 0)
+
+    def test_a_third_signal_ends_it_at_once(self):
+        daemon = self.start("1h")
+        with Connection(daemon.address) as held:
+            held.send(request_bytes("GET", "/allow?key=a"))
+            held.receive()
+            held.send(b"GET /allow?key=a HTTP/1.1\r\n")
+            daemon.signal(signal.SIGTERM)
+            daemon.wait_for_line("draining in 1h")
+            daemon.signal(signal.SIGTERM)
+            daemon.wait_for_line(": draining$")
+            daemon.signal(signal.SIGTERM)
+            daemon.wait_for_line("a second signal: ending at once")
+            self.assertEqual(daemon.wait(), 0)
+
+    def test_a_reload_sets_it(self):
+        daemon = self.start("0s")
+        daemon.reload(limits(100, head="threads: 0\ndrain_delay: 1h"))
+        self.assertEqual([line for line in daemon.log() if "warning" in line], [])
+        daemon.signal(signal.SIGTERM)
+        daemon.wait_for_line("draining in 1h")
+        daemon.reload(limits(100))  # the delay that has begun stays
+        daemon.signal(signal.SIGTERM)
+        self.assertEqual(daemon.wait(), 0)
+
+    def test_what_is_taken_meanwhile_is_kept(self):
+        with tempfile.TemporaryDirectory(prefix="allowd-e2e-") as directory:
+            config = limits(100, head=f"drain_delay: 1h\nstate: {directory}/state")
+            first = Daemon(config)
+            self.addCleanup(first.kill)
+            first.signal(signal.SIGTERM)
+            first.wait_for_line("draining in 1h")
+            self.assertEqual(take(first, "a", 60).status, 200)
+            second = Daemon(config, wait=False)
+            self.addCleanup(second.kill)
+            second.wait_for_line("waiting for the process that still has the state")
+            self.assertEqual(take(first, "a", 5).status, 200)
+            first.signal(signal.SIGTERM)
+            self.assertEqual(first.wait(), 0)
+            second.wait_for_line(" ready: ")
+            self.assertEqual(remaining(second, "a"), 35)
+            second.signal(signal.SIGTERM)
+            second.signal(signal.SIGINT)
+            self.assertEqual(second.wait(), 0)
+
+
 class Client:
     """Sends a request whenever the one before it is answered, until it is told to stop."""
 

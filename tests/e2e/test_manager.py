@@ -52,6 +52,21 @@ class Told(unittest.TestCase):
         self.assertEqual(daemon.wait(), 0)
         self.assertTrue(manager.hear_silence(0))
 
+    def test_a_delay_before_the_drain(self):
+        """Told at once that it stops, and how long that may take: systemd then waits so long."""
+        manager = self.manager()
+        daemon = self.start(manager.prepare(), "drain_delay: 1m\n" + CONFIG)
+        manager.hear()
+        daemon.signal(signal.SIGTERM)
+        self.assertEqual(manager.hear(), {"STOPPING": "1", "STATUS": "serving, and draining in 1m",
+                                          "EXTEND_TIMEOUT_USEC": "70000000"})
+        self.assertEqual(status_of(daemon), 200)
+        daemon.reload(CONFIG)  # which is not told: the manager has stopped listening for READY
+        daemon.signal(signal.SIGTERM)
+        self.assertEqual(manager.hear(), {"STOPPING": "1", "STATUS": "draining",
+                                          "EXTEND_TIMEOUT_USEC": "10000000"})
+        self.assertEqual(daemon.wait(), 0)
+
     def test_a_path(self):
         with tempfile.TemporaryDirectory() as directory:
             manager = self.manager(os.path.join(directory, "notify"))

@@ -506,6 +506,41 @@ static void without_descriptors_it_pauses(enum stage_decider who)
     caller_close(&served), caller_close(&waits);
 }
 
+/* ---- before the drain ---- */
+
+static void one_that_leaves_is_red_and_serves_all(enum stage_decider who)
+{
+    struct stage stage;
+    struct caller kept, late;
+    stage_open(&stage, who, ROOM);
+    connect_to(&kept, &stage);
+    expect_reply(&stage, &kept, "/readyz", 200);
+    front_leave(&stage.front);
+    stage_settle(&stage);
+    for (unsigned i = 0; i < 3; i++) {
+        expect_reply(&stage, &kept, "/readyz", 503);
+        assert_true(caller_is_told(&kept, "draining: allowd is about to end"));
+        assert_false(caller_is_told(&kept, "Connection: close"));
+        connect_to(&late, &stage);
+        expect_reply(&stage, &late, "/readyz", 503);
+        expect_reply(&stage, &late, "/healthz", 200);
+        expect_reply(&stage, &late, "/allow?key=a", 200);
+        assert_false(caller_is_told(&late, "Connection: close"));
+        stage_pass_ms(&stage, 20 * S);
+        assert_int_equal(stage.front.phase, FRONT_SERVING);
+        caller_close(&late);
+    }
+    assert_int_equal(stage_left(&stage, "a"), STAGE_BURST - 3);
+    stage_drain(&stage);
+    assert_int_equal(stage.front.phase, FRONT_IN_GRACE);
+    expect_reply(&stage, &kept, "/readyz", 503);
+    assert_true(caller_is_told(&kept, "Connection: close"));
+    stage_pass_ms(&stage, FRONT_DRAIN_MS);
+    assert_int_equal(stage.front.phase, FRONT_ENDED);
+    stage_close(&stage);
+    caller_close(&kept);
+}
+
 /* ---- the drain ---- */
 
 static void with_nobody_there_a_drain_ends_at_once(enum stage_decider who)
@@ -685,6 +720,7 @@ static void what_waits_at_an_inherited_socket_is_for_the_next_process(enum stage
     TEST(the_log_is_told_of_it_once_in_ten_seconds)                                                \
     TEST(who_is_full_leaves_it_to_those_with_room)                                                 \
     TEST(without_descriptors_it_pauses)                                                            \
+    TEST(one_that_leaves_is_red_and_serves_all)                                                    \
     TEST(with_nobody_there_a_drain_ends_at_once)                                                   \
     TEST(idle_connections_hear_of_the_end_after_a_grace)                                           \
     TEST(a_request_under_way_is_waited_for)                                                        \

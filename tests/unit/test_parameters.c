@@ -83,6 +83,14 @@ static const struct row {
         .fault = "1:14: header_room \"8191\" is out of range; write 8192 to 65536, in digits only",
     },
     {
+        .name = "drain_delay",
+        .by_default = "drain_delay: 0s\n",
+        .other = "drain_delay: 1h\n",
+        .faulty = "drain_delay: 61m\n",
+        .fault = "1:14: drain_delay \"61m\" is out of range; write a number and ms, s, m or h, "
+                 "such as 0s, from 0s to 1h",
+    },
+    {
         .name = "threads",
         .by_default = "threads: auto\n",
         .other = "threads: 64\n",

@@ -205,7 +205,7 @@ static void prints_durations_in_the_largest_unit_that_divides(void **state)
         uint64_t ms;
         const char *text;
     } cases[] = {
-        {0, "0ms"},
+        {0, "0s"},
         {1, "1ms"},
         {999, "999ms"},
         {1000, "1s"},

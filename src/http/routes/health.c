@@ -35,7 +35,7 @@ static void reply_degraded(struct reply *reply, const char *why)
 static void reply_ready(struct request *request, const struct serving *serving)
 {
     const char *lost_state = request->own.daemon.lost_state;
-    if (serving->draining)
+    if (serving->leaving || serving->draining)
         reply_problem(&request->reply, 503,
                       "draining: allowd is about to end; send requests elsewhere");
     else if (lost_state != NULL)

@@ -150,6 +150,11 @@ void http_set_contract(struct http *http, struct contract *contract)
     contract_release(atomic_exchange(&http->next_contract, contract_retain(contract)));
 }
 
+void http_leave(struct http *http)
+{
+    http->serving.leaving = true;
+}
+
 void http_drain(struct http *http)
 {
     http->serving.draining = true;

@@ -113,6 +113,9 @@ bool http_has_room(const struct http *http);
 /* Every header that is read from now on is judged by this contract. Any thread. */
 void http_set_contract(struct http *http, struct contract *contract);
 
+/* From now on /readyz says that the end is near, and nothing else is different. */
+void http_leave(struct http *http);
+
 /* From now on each reply is the last on its connection. */
 void http_drain(struct http *http);
 
