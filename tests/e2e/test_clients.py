@@ -45,8 +45,9 @@ Visit = collections.namedtuple("Visit", "began_s ended_s status retry_after_s")
 class Service:
     """Asks allowd for whoever comes, and tells what it said."""
 
-    def __init__(self, daemon):
+    def __init__(self, daemon, kept_back=()):
         self.daemon = daemon
+        self.kept_back = ("Date", "Connection", *kept_back)
         self.visits = collections.defaultdict(list)
         service = self
 
@@ -80,7 +81,7 @@ class Service:
         retry_after = said.header("Retry-After")
         handler.send_response(said.status)
         for name, value in said.fields:
-            if name not in ("Date", "Connection"):
+            if name not in self.kept_back:
                 handler.send_header(name, value)
         handler.end_headers()
         handler.wfile.write(said.body)
@@ -93,11 +94,11 @@ class Service:
         self.server.server_close()
 
 
-def ask_with_all(service, query):
+def ask_with_all(service, query, clients):
     """What the user of each client is given."""
     url = f"{service.url}/allow?key=KEY{query}"
     commands = {
-        "node": ["node", "ask.mjs", url, *NODE_CLIENTS],
+        "node": ["node", "ask.mjs", url, *(name for name in NODE_CLIENTS if name in clients)],
         "curl": ["curl", "--silent", "--retry", "3", "--output", "curl.json", "--write-out",
                  '{"status": %{http_code}}', url.replace("KEY", "curl")],
         "urllib3": [DEBIAN_PYTHON, "-c", URLLIB3, url.replace("KEY", "urllib3")],
@@ -107,7 +108,7 @@ def ask_with_all(service, query):
     try:
         running = {name: subprocess.Popen(command, cwd=directory, stdin=subprocess.DEVNULL,
                                           stdout=subprocess.PIPE, text=True)
-                   for name, command in commands.items()}
+                   for name, command in commands.items() if name == "node" or name in clients}
         for name, process in running.items():
             lines, _ = process.communicate(timeout=PATIENCE_S)
             for line in lines.splitlines():
@@ -121,9 +122,11 @@ def ask_with_all(service, query):
 
 
 class Clients:
-    """The subclasses say what is asked."""
+    """The subclasses say what is asked, by whom, and what the service does not pass on."""
 
     query = None
+    clients = CLIENTS
+    kept_back = ()
 
     @classmethod
     def setUpClass(cls):
@@ -136,9 +139,9 @@ class Clients:
                     raise
                 raise unittest.SkipTest(f"cannot run {command}") from None
         with Daemon(CONFIG, listen=()) as daemon:
-            service = Service(daemon)
+            service = Service(daemon, cls.kept_back)
             try:
-                cls.given = ask_with_all(service, cls.query)
+                cls.given = ask_with_all(service, cls.query, cls.clients)
             finally:
                 service.stop()
         cls.visits = service.visits
@@ -178,6 +181,26 @@ class Denied(Clients, unittest.TestCase):
                 self.assertEqual((given.get("error"), given.get("status")), (None, 200))
                 self.assertEqual(given["body"]["allowed"], False)
                 self.assertEqual([visit.status for visit in self.visits[name]], [200])
+
+
+class Never(Clients, unittest.TestCase):
+    """Told X-Should-Retry: false, a client that knows it does not come again."""
+
+    query = "&tokens=2"
+    clients = ("openai",)
+    comes = 1
+
+    def test_comes_again_only_if_it_may_help(self):
+        self.assertIn("429", self.given["openai"]["error"])
+        self.assertEqual([(visit.status, visit.retry_after_s) for visit in self.visits["openai"]],
+                         [(429, None)] * self.comes)
+
+
+class NeverUntold(Never):
+    """Not told, it comes again, and sooner than if it had been told to wait."""
+
+    kept_back = ("X-Should-Retry",)
+    comes = 3
 
 
 if __name__ == "__main__":
