@@ -1,12 +1,26 @@
 """
-What the tests of the recipes for RabbitMQ, Dovecot and Icecast have in common. These programs ask
+What the tests of recipes for RabbitMQ, Dovecot and others have in common. These programs ask
 allowd by themselves, and go by what an answer holds; what counts is what their users see.
 """
-from harness import wait_until
+import imaplib
+
+from harness import PATIENCE_S, wait_until
 from recipes import ALLOWD_ADDRESS, Recipe, free_port
 
 BURST = 5
 USERS = ("alice", "bob", "carol", "dave")
+
+
+def log_in_by_imap(port, user, password):
+    """Whether the user is let in, and what is said if not."""
+    client = imaplib.IMAP4("127.0.0.1", port, PATIENCE_S)
+    try:
+        client.login(user, password)
+    except imaplib.IMAP4.error as error:
+        client.shutdown()
+        return False, str(error)
+    client.logout()
+    return True, ""
 
 
 class Caller(Recipe):

@@ -173,7 +173,11 @@ class Recipe:
     def start_allowd(self):
         config = replaced((EXAMPLES / self.allowd_file).read_text(encoding="utf-8"), [
             (ALLOWD_ADDRESS, f"127.0.0.1:{self.allowd_port}"), self.slowed])
-        return Daemon(config, listen=())
+        return Daemon(self.configure_allowd(config), listen=())
+
+    def configure_allowd(self, config):
+        """For what a recipe's configuration of allowd has that is another here."""
+        return config
 
     def write(self, name, replacements):
         """A file of the recipe, with this test's ports and paths."""

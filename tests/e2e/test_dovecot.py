@@ -2,13 +2,11 @@
 """
 The recipe for Dovecot, with the real server and a client that logs in over IMAP.
 """
-import imaplib
 import os
 import pwd
 import unittest
 
-from callers import BURST, USERS, Caller
-from harness import PATIENCE_S
+from callers import BURST, USERS, Caller, log_in_by_imap
 
 
 class Dovecot(Caller, unittest.TestCase):
@@ -66,29 +64,19 @@ service imap-login {{
     def command(self):
         return [self.path, "-F", "-c", f"{self.directory}/around.conf"]
 
-    def log_in(self, user, password):
-        client = imaplib.IMAP4("127.0.0.1", self.port, PATIENCE_S)
-        try:
-            client.login(user, password)
-        except imaplib.IMAP4.error as error:
-            client.shutdown()
-            return False, str(error)
-        client.logout()
-        return True, ""
-
     def enter(self, user):
-        return self.log_in(user, "right")
+        return log_in_by_imap(self.port, user, "right")
 
     def assert_told(self, text):
         self.assertRegex(text, r"\[ALERT\] Too many logins\. Try again in [1-9]\d* s\.")
 
     def test_guessing_is_limited(self):
         for _ in range(BURST):
-            is_in, text = self.log_in("dave", "wrong")
+            is_in, text = log_in_by_imap(self.port, "dave", "wrong")
             self.assertFalse(is_in)
             self.assertIn("AUTHENTICATIONFAILED", text)
         for password in ("wrong", "right"):
-            is_in, text = self.log_in("dave", password)
+            is_in, text = log_in_by_imap(self.port, "dave", password)
             self.assertFalse(is_in)
             self.assert_told(text)
 
