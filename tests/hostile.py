@@ -27,6 +27,17 @@ FAULTY = """\
 | in | out | `tests/layers.py: layers` |
 """
 
+HIDING = """\
+class A:
+    def test_a(self):
+class B:
+    def test_a(self):
+    def test_a_too(self):
+class A:
+    def test_a(self):
+    def test_a(self):
+"""
+
 
 def belongs(path):
     """make knows it, and it is a file; tests/conf is a directory of cases."""
@@ -72,8 +83,28 @@ def rows(text):
     return [line for line in text.splitlines() if re.match(r"\|(?! what comes in |-)", line)]
 
 
+def names_given_twice(text):
+    """Classes and methods of Python that another one of the same name hides, so that its tests never run."""
+    twice, classes, methods = [], set(), set()
+    for line in text.splitlines():
+        if match := re.match(r"class (\w+)|    def (test_\w+)\(", line):
+            name, known = (match[1], classes) if match[1] else (match[2], methods)
+            if match[1]:
+                methods = set()
+            if name in known:
+                twice.append(name)
+            known.add(name)
+    return twice
+
+
 class Hostile(unittest.TestCase):
     """The table, and this check itself."""
+
+    def test_no_test_hides_another(self):
+        self.assertEqual(names_given_twice(HIDING), ["A", "test_a"])
+        hidden = {path.name: names for path in (TOP / "tests" / "e2e").glob("*.py")
+                  if (names := names_given_twice(path.read_text(encoding="utf-8")))}
+        self.assertEqual(hidden, {})
 
     def test_faulty_rows_are_found(self):
         for row in rows(FAULTY):
