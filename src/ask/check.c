@@ -127,8 +127,3 @@ const struct check_answer *check_answer(const struct check *check, enum check_ca
 {
     return &check->answers[which];
 }
-
-bool check_writes_out(const struct check *check)
-{
-    return check->writes_out;
-}

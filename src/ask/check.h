@@ -33,6 +33,7 @@
 #define CHECK_FIELDS_MAX 8       /* header fields of an answer */
 #define CHECK_FIELDS_ROOM 768    /* bytes that they may take, at their longest */
 #define CHECK_BODY_ROOM 3072     /* bytes that the body of an answer may take, at its longest */
+#define CHECK_FIELD_NAME_MAX 64  /* bytes of client_ip_header */
 #define CHECK_TYPE_MAX 128       /* bytes of a Content-Type */
 #define CHECK_TYPE_DEFAULT "text/plain"
 #define CHECK_FAULT_MAX 384
@@ -78,7 +79,8 @@ struct check_terms {
     uint32_t skip_count, cost_count;
     const struct check_rule_terms *skip, *cost;
     struct check_answer_terms answers[CHECK_CASES];
-    const char *const *trusted; /* proxies: "unix", an address, or a network such as 10.0.0.0/8 */
+    const char *client_ip_header; /* in which they tell the client's address; NULL: the usual one */
+    const char *const *trusted;   /* proxies: "unix", an address, or a network such as 10.0.0.0/8 */
     uint32_t trusted_count;
 };
 
@@ -87,6 +89,9 @@ struct check_terms {
 bool check_name_is_valid(const char *name);
 bool check_template_is_valid(const char *template, char fault[CHECK_FAULT_MAX]);
 bool check_trusted_is_valid(const char *text);
+
+/* Whether a valid text trusts everybody: all of IPv4, or all of IPv6. */
+bool check_trusted_is_everybody(const char *text);
 
 /* The same of "NAME: VALUE". *longest: the bytes that it takes in an answer, at its longest. */
 bool check_header_is_valid(const char *header, char fault[CHECK_FAULT_MAX], size_t *longest);
@@ -148,9 +153,6 @@ struct check_answer {
     struct check_field fields[CHECK_FIELDS_MAX];
 };
 const struct check_answer *check_answer(const struct check *check, enum check_case which);
-
-/* Whether any answer is written out, so that whoever replies needs the check. */
-bool check_writes_out(const struct check *check);
 
 /* Makes the key that a request counts for, NUL-terminated: what the template makes of it, or the
  * SHA-256 of that if it is no valid key, because it is too long for instance. false: a part is

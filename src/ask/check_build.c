@@ -69,6 +69,7 @@ static struct check_terms copy_terms(struct copying *copying, const struct check
     copy.name = copy_string(copying, terms->name);
     copy.limit = copy_string(copying, terms->limit);
     copy.key = copy_string(copying, terms->key);
+    copy.client_ip_header = copy_string(copying, terms->client_ip_header);
     copy.trusted = copy_strings(copying, terms->trusted, terms->trusted_count);
     copy.skip = copy_rules(copying, terms->skip, terms->skip_count);
     copy.cost = copy_rules(copying, terms->cost, terms->cost_count);
@@ -127,8 +128,30 @@ static void make_answers(struct copying *copying, struct check *check)
             answers[which].status = terms->never_status;
         if (given->is_given)
             answers[which] = make_answer(copying, given, answers[which].status);
-        check->writes_out |= given->is_given;
     }
+}
+
+/* Works out which fields of a proxy count in the key or in a rule. */
+static struct check_looks find_looks(const struct check *check)
+{
+    struct check_looks looks = {0};
+    const struct check_terms *terms = &check->terms;
+    for (uint32_t i = 0; i < check->template.count; i++) {
+        enum part_kind kind = check->template.parts[i].kind;
+        looks.client_ip |= kind == PART_CLIENT_IP;
+        looks.method |= kind == PART_METHOD;
+        looks.host |= kind == PART_HOST;
+        looks.target |= kind == PART_PATH || kind == PART_QUERY;
+    }
+    for (uint32_t i = 0; i < terms->skip_count + terms->cost_count; i++) {
+        const struct check_rule_terms *rule =
+            i < terms->skip_count ? &terms->skip[i] : &terms->cost[i - terms->skip_count];
+        looks.client_ip |= rule->networks_count > 0;
+        looks.method |= rule->methods_count > 0;
+        looks.target |= rule->paths_count > 0;
+    }
+    looks.any = looks.client_ip || looks.method || looks.host || looks.target;
+    return looks;
 }
 
 struct check *check_new(const struct check_terms *terms)
@@ -153,6 +176,13 @@ struct check *check_new(const struct check_terms *terms)
         check->skip = make_rules(&copying, check->terms.skip, terms->skip_count);
         check->cost = make_rules(&copying, check->terms.cost, terms->cost_count);
         make_answers(&copying, check);
+        check->looks = find_looks(check);
+        check->trusted.field = check->terms.client_ip_header;
+    }
+    check->told = take(&copying, sizeof *check->told);
+    if (check->told != NULL) {
+        atomic_init(&check->told->untrusted, false);
+        atomic_init(&check->told->settled, false);
     }
     if (copying.failed) {
         check_free(check);

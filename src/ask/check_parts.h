@@ -10,13 +10,27 @@
 #include "ask/template.h"
 #include "base/arena.h"
 
+#include <stdatomic.h>
+
+/* Which of the fields that a proxy sends a check looks at. */
+struct check_looks {
+    bool any, client_ip, method, host, target;
+};
+
+/* What was said in the log. Any thread may set a flag, once. */
+struct check_told {
+    atomic_bool untrusted; /* that a field of a peer which is not trusted is ignored */
+    atomic_bool settled;   /* in which field trusted proxies tell the client's address */
+};
+
 struct check {
     struct arena arena;       /* of all that the check points to, and of the check itself */
     struct check_terms terms; /* as they were given */
     struct trusted trusted;
     struct template template;
     const struct rule *skip, *cost; /* as many as in the terms */
-    bool writes_out;
+    struct check_looks looks;
+    struct check_told *told;
     struct check_answer answers[CHECK_CASES];
 };
 

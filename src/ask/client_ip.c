@@ -1,18 +1,26 @@
 #include "ask/client_ip.h"
 
 #include "ask/forwarded.h"
+#include "ask/rfc7239.h"
 #include "base/quantity.h"
 
 #include <assert.h>
 #include <string.h>
+#include <strings.h>
 
-#define FORWARDED_FOR "X-Forwarded-For"
 #define UNIX_SOCKETS "unix"
 
 bool check_trusted_is_valid(const char *text)
 {
     struct ip_network network;
     return strcmp(text, UNIX_SOCKETS) == 0 || ip_network_parse(text, &network);
+}
+
+bool check_trusted_is_everybody(const char *text)
+{
+    struct ip_network network;
+    return strcmp(text, UNIX_SOCKETS) != 0 && ip_network_parse(text, &network) &&
+           ip_network_is_all(&network);
 }
 
 void trusted_add(struct trusted *trusted, const char *text)
@@ -90,28 +98,65 @@ static bool walk(const struct trusted *trusted, struct piece field, struct ip *i
     return true;
 }
 
-/* The right-most address that is not trusted, in the last so many fields. */
-static bool find_forwarded(const struct trusted *trusted, const struct check_request *request,
-                           unsigned fields, struct ip *ip)
+const char *trusted_field(const struct trusted *trusted)
 {
+    return trusted->field != NULL ? trusted->field : CLIENT_IP_FIELD_DEFAULT;
+}
+
+/* The right-most address that is not trusted, in the last so many fields. */
+static bool find_listed(const struct trusted *trusted, const struct check_request *request,
+                        unsigned fields, struct ip *ip)
+{
+    const char *name = trusted_field(trusted);
     bool is_decided = false;
     do {
-        if (!walk(trusted, forwarded_field(request, FORWARDED_FOR, --fields), ip, &is_decided))
+        if (!walk(trusted, forwarded_field(request, name, --fields), ip, &is_decided))
             return false;
     } while (fields > 0 && !is_decided);
     return true;
 }
 
+/* The same in Forwarded, whose quoted strings can be read from the left only: what counts is the last
+ * address that is not trusted, unless something that cannot be read stands behind it. */
+static bool find_in_forwarded(const struct trusted *trusted, const struct check_request *request,
+                              unsigned fields, struct ip *ip)
+{
+    bool is_known = false, is_first = true;
+    for (unsigned i = 0; i < fields; i++) {
+        struct piece list = forwarded_field(request, CLIENT_IP_FIELD_RFC7239, i), element;
+        for (; rfc7239_next(&list, &element); is_first = false) {
+            char node[RFC7239_NODE_MAX];
+            struct ip found;
+            size_t len;
+            if (!rfc7239_for(element, node, &len) ||
+                !parse_entry((struct piece){node, len}, &found)) {
+                is_known = false;
+            } else if (is_first || !has_ip(trusted, &found)) {
+                *ip = found;
+                is_known = true;
+            }
+        }
+    }
+    return is_known;
+}
+
 bool client_ip_find(const struct trusted *trusted, const struct check_request *request,
                     struct ip *ip)
 {
+    const char *name = trusted_field(trusted);
     struct ip found;
+    bool is_found;
     unsigned fields = 0;
     if (trusted_has_peer(trusted, request->peer))
-        while (forwarded_field(request, FORWARDED_FOR, fields).bytes != NULL)
+        while (forwarded_field(request, name, fields).bytes != NULL)
             fields++;
-    if (fields == 0 ? !ip_of_socket(request->peer, &found)
-                    : !find_forwarded(trusted, request, fields, &found))
+    if (fields == 0)
+        is_found = ip_of_socket(request->peer, &found);
+    else if (strcasecmp(name, CLIENT_IP_FIELD_RFC7239) == 0)
+        is_found = find_in_forwarded(trusted, request, fields, &found);
+    else
+        is_found = find_listed(trusted, request, fields, &found);
+    if (!is_found)
         return false;
     ip_leave_nat64(&found);
     *ip = found;

@@ -113,3 +113,8 @@ bool ip_network_has(const struct ip_network *network, const struct ip *ip)
 {
     return is_v4(ip) == is_v4(&network->first) && has_prefix(ip, network->bits, &network->first);
 }
+
+bool ip_network_is_all(const struct ip_network *network)
+{
+    return network->bits == (is_v4(&network->first) ? MAPPED_BITS : 0);
+}

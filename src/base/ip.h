@@ -47,3 +47,6 @@ size_t ip_print(const struct ip *ip, char text[IP_TEXT_MAX]);
 bool ip_network_parse(const char *text, struct ip_network *network);
 
 bool ip_network_has(const struct ip_network *network, const struct ip *ip);
+
+/* Whether a network is all of IPv4, or all of IPv6. */
+bool ip_network_is_all(const struct ip_network *network);

@@ -51,6 +51,10 @@
           LABEL("reason", "full"))                                                                 \
     FRONT(overdue, /* connections ended for taking too long */                                     \
           SAME_FAMILY, LABEL("reason", "slow"))                                                    \
+    FRONT(proxies_ignored, /* requests of which a check ignores a field that a proxy sends */      \
+          FAMILY("allowd_check_proxies_ignored_total", COUNTER,                                    \
+                 "Requests to a check with a field such as X-Forwarded-For, which was ignored "    \
+                 "because the peer is none of trusted_proxies."))                                  \
     OWN(decision_ns, FAMILY("allowd_decision_duration_seconds", HISTOGRAM,                         \
                             "Time the state thread takes for a decision; those made together "     \
                             "share it evenly."))                                                   \

@@ -1,11 +1,14 @@
 #include "config/checks.h"
 
 #include "base/arena.h"
+#include "base/token.h"
 #include "config/answers.h"
 #include "config/limits.h"
 #include "config/rules.h"
 #include "config/scalar.h"
 #include "config/text.h"
+
+#include <string.h>
 
 #define ARENA_FIRST_BYTES 4096
 
@@ -67,13 +70,41 @@ static bool proxy_is_good(const char *raw, struct faults *faults)
 {
     struct placed proxy = scalar_placed(raw);
     char shortened[CONFIG_SHORT_MAX];
-    if (check_trusted_is_valid(proxy.text))
+    if (check_trusted_is_valid(proxy.text)) {
+        if (check_trusted_is_everybody(proxy.text))
+            faults_warn(faults, proxy.line, proxy.column,
+                        "%s trusts everybody, so that each client can choose its own address; name "
+                        "your proxies",
+                        proxy.text);
         return true;
+    }
     faults_add(faults, proxy.line, proxy.column,
                "\"%s\" is not a proxy to trust; write unix, an address (127.0.0.1, ::1) or a "
                "network with no bit set behind its prefix (10.0.0.0/8, fd00::/8)",
                config_shorten(proxy.text, shortened));
     return false;
+}
+
+/* Whether there is no client_ip_header, or the name of a field. Without proxies to believe nobody
+ * looks at it. */
+static bool client_ip_header_is_good(const struct raw_check *check, struct faults *faults)
+{
+    if (!scalar_is_usable(check->client_ip_header))
+        return check->client_ip_header == NULL;
+    struct placed name = scalar_placed(check->client_ip_header);
+    char shortened[CONFIG_SHORT_MAX];
+    if (!token_is_valid(name.text, strlen(name.text)) || strlen(name.text) > CHECK_FIELD_NAME_MAX) {
+        faults_add(faults, name.line, name.column,
+                   "client_ip_header \"%s\" is no name of a header field; write one, such as "
+                   "X-Forwarded-For, X-Real-IP or Forwarded",
+                   config_shorten(name.text, shortened));
+        return false;
+    }
+    if (check->trusted_proxies_count == 0 && !mapping_lacks(check->place, "trusted_proxies"))
+        faults_warn(faults, name.line, name.column,
+                    "client_ip_header is never looked at without trusted_proxies; name those who "
+                    "send it");
+    return true;
 }
 
 static void add_check(const struct raw_config *raw, uint32_t index, struct arena *arena,
@@ -90,6 +121,7 @@ static void add_check(const struct raw_config *raw, uint32_t index, struct arena
     bool is_good = name_is_good(raw->checks, index, faults);
     is_good &= limit_is_good(raw, check->limit, faults);
     is_good &= key_is_good(check->key, faults);
+    is_good &= client_ip_header_is_good(check, faults);
     is_good &= config_rules_check(check, arena, faults, &terms);
     is_good &= config_answers_check(check, arena, faults, &terms);
     for (uint32_t i = 0; i < terms.trusted_count; i++) {
@@ -101,6 +133,8 @@ static void add_check(const struct raw_config *raw, uint32_t index, struct arena
     terms.name = scalar_placed(check->name).text;
     terms.limit = check->limit == NULL ? NULL : scalar_placed(check->limit).text;
     terms.key = scalar_placed(check->key).text;
+    if (check->client_ip_header != NULL)
+        terms.client_ip_header = scalar_placed(check->client_ip_header).text;
     if (!contract_add_check(contract, &terms))
         faults_add(faults, 0, 0, "out of memory");
 }
@@ -132,6 +166,8 @@ static void print_check(const struct check_terms *terms, FILE *out)
     fprintf(out, "    missing: %s\n", terms->missing_allows ? "allow" : "deny");
     config_rules_print(terms, out);
     config_answers_print(terms, out);
+    if (terms->client_ip_header != NULL)
+        config_write_named(out, "    client_ip_header: ", terms->client_ip_header);
     if (terms->trusted_count > 0)
         fputs("    trusted_proxies:\n", out);
     for (uint32_t i = 0; i < terms->trusted_count; i++)

@@ -128,6 +128,7 @@ static const cyaml_schema_field_t check_fields[] = {
     OPTIONAL_STRING(struct raw_check, deny_status),
     OPTIONAL_STRING(struct raw_check, never_status),
     OPTIONAL_STRING(struct raw_check, missing),
+    OPTIONAL_STRING(struct raw_check, client_ip_header),
     LIST("trusted_proxies", struct raw_check, trusted_proxies, &text_entry, CHECK_TRUSTED_MAX),
     LIST("skip", struct raw_check, skip, &skip_entry, CHECK_RULES_MAX),
     LIST("cost", struct raw_check, cost, &cost_entry, CHECK_RULES_MAX),

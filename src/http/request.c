@@ -73,6 +73,7 @@ void request_begin(struct request *request, const struct route_table *routes, co
     request->chunked_max = request->chunked_len = 0;
     request->is_list = false;
     request->keeps_body = false;
+    request->ignores_proxy = false;
     request->key_is_private = false;
     request->verdict = ACCESS_GRANTED;
     request->message.ask.bucket = (struct bucket_question){.tokens = 1};

@@ -59,6 +59,7 @@ struct request {
     size_t counted;        /* what whoever adds up all requests has counted of request_held */
     bool is_list;
     bool keeps_body;              /* of a route that is header_only: its body is wanted after all */
+    bool ignores_proxy;           /* a field of a proxy that is not trusted: see trust_warning.h */
     bool key_is_private;          /* the log must not show it as it is */
     struct batch_json list;       /* if is_list */
     struct request *next_in_turn; /* while it waits for its turn */

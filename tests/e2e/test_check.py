@@ -7,6 +7,7 @@ import unittest
 import urllib.parse
 
 from harness import FORM, JSON, Case, Connection, request_bytes
+from metrics import Metrics
 
 DAY_MS = 24 * 3600 * 1000
 BODY_MAX = 1 << 20
@@ -757,7 +758,112 @@ class Parts(CheckCase):
         self.ask("header/forged", [("X-Api-Key", b"forged\xff")])
         self.ask("forged", [("X-Api-Key", "forged")])
         self.ask("edge", forwarded_for("forged"))
-        self.assertEqual(self.daemon.log()[mark:], [])
+        for line in self.daemon.log()[mark:]:  # what it says of proxies is of its own words
+            self.assertIn(" from 127.0.0.1 is ignored, because that is none of trusted_proxies", line)
+            self.assertNotIn("forged", line)
+
+
+class Proxies(CheckCase):
+    """A proxy that is not believed is told of, once, and counted."""
+
+    config = """
+tick: 10s
+limits: [{name: default, burst: 30000, rate: 1/d}]
+checks:
+  - {name: ip, key: "ip:{client_ip}", trusted_proxies: [192.0.2.1, unix]}
+  - {name: host, key: "{host} {method} {path} {query:a}"}
+  - {name: rules, key: "r:{header:X}", skip: [{networks: [10.0.0.0/8]}], cost: [{methods: [PUT], tokens: 2}]}
+  - {name: none, key: "n:{header:X-Forwarded-For}"}
+  - {name: real, key: "ip:{client_ip}", client_ip_header: X-Real-IP, trusted_proxies: [127.0.0.1, unix]}
+  - {name: rfc7239, key: "ip:{client_ip}", client_ip_header: forwarded, trusted_proxies: [127.0.0.1, 10.0.0.0/8]}
+  - {name: usual, key: "ip:{client_ip}", trusted_proxies: [127.0.0.1]}
+"""
+
+    def ignored(self):
+        with Connection(self.tcp) as connection:
+            connection.send(request_bytes("GET", "/metrics"))
+            text = connection.receive().body.decode()
+        return Metrics(text).value("allowd_check_proxies_ignored_total")
+
+    def told(self, asking):
+        """How many requests were counted while `asking` runs, and what was said: the words before and behind are
+        left out. The reload has a line of its own, behind all others, and after it all is said anew."""
+        mark, before = self.daemon.mark(), self.ignored()
+        asking()
+        counted = self.ignored() - before
+        self.daemon.reload(self.config)
+        return counted, [line.removeprefix("allowd: warning: check ").split(", because")[0].split(", so its")[0]
+                         for line in self.daemon.log()[mark:] if "warning" in line]
+
+    def test_said_once_and_counted(self):
+        def asking():
+            for i in range(3):
+                self.assert_counts_against("ip:127.0.0.1", "ip", forwarded_for(f"198.51.100.{i}"))
+        self.assertEqual(self.told(asking), (3, ["ip: X-Forwarded-For from 127.0.0.1 is ignored"]))
+
+    def test_the_line(self):
+        mark = self.daemon.mark()
+        self.ask("ip", forwarded_for("198.51.100.7"))
+        self.daemon.reload(self.config)
+        self.assertEqual(self.daemon.log()[mark:][:1], [
+            "allowd: warning: check ip: X-Forwarded-For from 127.0.0.1 is ignored, because that is none of "
+            "trusted_proxies; if it is your proxy, add it there"])
+
+    def test_each_field_that_the_check_looks_at(self):
+        for name in ("X-Forwarded-Host", "X-Forwarded-Method", "X-Forwarded-Uri", "X-Original-URI"):
+            with self.subTest(name):
+                self.assertEqual(self.told(lambda: self.ask("host?a=b", [(name, "a")])),
+                                 (1, [f"host: {name} from 127.0.0.1 is ignored"]))
+
+    def test_rules_look_too(self):
+        self.assertEqual(self.told(lambda: self.ask("rules", [("X-Forwarded-Method", "PUT")])),
+                         (1, ["rules: X-Forwarded-Method from 127.0.0.1 is ignored"]))
+        self.assertEqual(self.told(lambda: self.ask("rules", forwarded_for("10.0.0.1"))),
+                         (1, ["rules: X-Forwarded-For from 127.0.0.1 is ignored"]))
+
+    def test_nothing_is_said_where_nothing_is_ignored(self):
+        for check, headers, options in (
+                ("ip", [], {}), ("ip", forwarded_for("198.51.100.7"), {"address": self.unix}),
+                ("ip", [("X-Forwarded-Host", "a")], {}), ("none", forwarded_for("198.51.100.7"), {}),
+                ("host?a=b", forwarded_for("198.51.100.7"), {}), ("usual", [], {}),
+                ("usual", [*forwarded_for("198.51.100.7"), ("X-Real-IP", "192.0.2.9")], {})):
+            with self.subTest(check, headers=headers):
+                self.assertEqual(self.told(lambda: self.ask(check, headers, **options)), (0, []))
+
+    def test_a_trusted_proxy_that_tells_the_address_elsewhere(self):
+        def asking():
+            for _ in range(2):
+                self.assert_counts_against("ip:127.0.0.1", "usual", [("X-Real-IP", "192.0.2.9")])
+        self.assertEqual(self.told(asking), (0, ["usual: the trusted proxy 127.0.0.1 has sent X-Real-IP and no "
+                                                 "X-Forwarded-For"]))
+        self.daemon.wait_for_line("if it is right about the client, set client_ip_header: X-Real-IP$")
+
+    def test_another_field(self):
+        self.assert_counts_against("ip:192.0.2.9", "real", [("x-real-ip", "192.0.2.9"), *forwarded_for("192.0.2.8")])
+        self.assert_counts_against("ip:127.0.0.1", "real", forwarded_for("192.0.2.8"))
+        self.assert_missing("real", [("X-Real-IP", "nobody")])
+
+    def test_the_field_of_rfc_7239(self):
+        for value, key in (("for=192.0.2.60;proto=http;by=203.0.113.43", "192.0.2.60"),
+                           ('For="[2001:DB8:cafe::17]:4711"', "2001:db8:cafe::17"),
+                           ('for="[2001:db8::1]"', "2001:db8::1"), ('for="192.0.2.1:80"', "192.0.2.1"),
+                           ('for="192.0.2\\.1"', "192.0.2.1"),
+                           ("for=192.0.2.43, for=198.51.100.17", "198.51.100.17"),
+                           ("for=192.0.2.43 , for=10.0.0.1;by=a", "192.0.2.43"),
+                           ("for=10.0.0.2, for=10.0.0.1", "10.0.0.2"), ("nonsense, for=192.0.2.1", "192.0.2.1"),
+                           ('for=192.0.2.1;x="a,b;for=c"', "192.0.2.1"), ('x="a\\",b";for=192.0.2.1', "192.0.2.1"),
+                           ("for=_hidden, for=192.0.2.1, for=10.0.0.1", "192.0.2.1")):
+            with self.subTest(value):
+                self.assert_counts_against(f"ip:{key}", "rfc7239", [("Forwarded", value)])
+        self.assert_counts_against("ip:192.0.2.2", "rfc7239",
+                                   [("Forwarded", "for=192.0.2.1"), ("Forwarded", "for=192.0.2.2")])
+        self.assert_counts_against("ip:127.0.0.1", "rfc7239")
+        for value in ("", ",", "for", "for=", "proto=http", "for=unknown", "for=_hidden", "for=192.0.2.1;for=192.0.2.2",
+                      "for=192.0.2.1, x", "for=192.0.2.1, for=unknown, for=10.0.0.1", 'for="192.0.2.1',
+                      'for="192.0.2.1"x', "for=[::1]", "for=192.0.2.1;", "for = 192.0.2.1", 'for="a\\"',
+                      "for=" + "1" * 100):
+            with self.subTest(value):
+                self.assert_missing("rfc7239", [("Forwarded", value)])
 
 
 class Reloads(CheckCase):

@@ -35,6 +35,7 @@ FAMILIES = {
     "allowd_requests_total": "counter",
     "allowd_connections": "gauge",
     "allowd_connections_shed_total": "counter",
+    "allowd_check_proxies_ignored_total": "counter",
     "allowd_decision_duration_seconds": "histogram",
     "allowd_batch_size": "histogram",
     "allowd_keys": "gauge",

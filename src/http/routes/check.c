@@ -1,5 +1,6 @@
 /* /check/NAME: may the request go on that a reverse proxy, or another service, holds? Its body counts
  * only if the check's key has parts of it. */
+#include "ask/trust_warning.h"
 #include "base/form.h"
 #include "http/body_parts.h"
 #include "http/question.h"
@@ -82,6 +83,7 @@ static void heed_header(struct request *request, struct contract *contract, cons
     request->own.check.contract = contract_retain(contract);
     request->own.check.check = check;
     request->own.check.missing_allows = terms->missing_allows;
+    request->ignores_proxy = trust_warn(check, &asked);
     request->own.check.skips = check_skips(check, &asked);
     if (request->own.check.skips)
         return;

@@ -69,6 +69,7 @@ static enum MHD_Result send_reply(struct http *http, struct MHD_Connection *conn
     client_move(client, client->state == CLIENT_AWAY ? CLIENT_DISOWNED : CLIENT_REPLIED);
     give_time(http, client, HTTP_REPLY_S);
     tally_request(http->tally, client->request.route_number, status);
+    http->tally->proxies_ignored += client->request.ignores_proxy;
     return MHD_YES;
 }
 
