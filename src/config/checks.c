@@ -8,6 +8,7 @@
 #include "config/scalar.h"
 #include "config/text.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #define ARENA_FIRST_BYTES 4096
@@ -107,8 +108,28 @@ static bool client_ip_header_is_good(const struct raw_check *check, struct fault
     return true;
 }
 
-static void add_check(const struct raw_config *raw, uint32_t index, struct arena *arena,
-                      struct faults *faults, struct contract *contract)
+/* Warns of requests that cost more than the limit of their check ever holds. */
+static void warn_of_costs(const struct raw_check *check, const struct check_terms *terms,
+                          const struct limits *limits, struct faults *faults)
+{
+    int index = limits == NULL || terms->limit == NULL
+                    ? -1
+                    : limits_find(limits, terms->limit, strlen(terms->limit));
+    if (index < 0)
+        return;
+    uint64_t burst = limits->limit[index].allowance.burst;
+    for (uint32_t i = 0; i < terms->cost_count; i++) {
+        struct placed tokens = scalar_placed(check->cost[i].tokens);
+        if (terms->cost[i].tokens > burst)
+            faults_warn(faults, tokens.line, tokens.column,
+                        "tokens %s is more than the burst of limit %s, %" PRIu64
+                        ", so such requests are always denied",
+                        tokens.text, terms->limit, burst);
+    }
+}
+
+static void add_check(const struct raw_config *raw, uint32_t index, const struct limits *limits,
+                      struct arena *arena, struct faults *faults, struct contract *contract)
 {
     static const char *const missing[] = {"deny", "allow"};
     const struct raw_check *check = &raw->checks[index];
@@ -135,6 +156,7 @@ static void add_check(const struct raw_config *raw, uint32_t index, struct arena
     terms.key = scalar_placed(check->key).text;
     if (check->client_ip_header != NULL)
         terms.client_ip_header = scalar_placed(check->client_ip_header).text;
+    warn_of_costs(check, &terms, limits, faults);
     if (!contract_add_check(contract, &terms))
         faults_add(faults, 0, 0, "out of memory");
 }
@@ -149,7 +171,7 @@ void config_checks_check(const struct raw_config *raw, struct faults *faults, st
     struct arena arena;
     arena_init(&arena, ARENA_FIRST_BYTES, SIZE_MAX);
     for (uint32_t i = 0; i < raw->checks_count; i++)
-        add_check(raw, i, &arena, faults, contract);
+        add_check(raw, i, config->limits, &arena, faults, contract);
     arena_release(&arena);
     contract->retry_after_ms = config->retry_after_ms;
     contract->admin_token = config->admin_token;
