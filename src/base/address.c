@@ -42,6 +42,8 @@ static bool parse_internet(const char *text, struct address *address)
     if (inet_pton(v6 ? AF_INET6 : AF_INET, host,
                   v6 ? (void *)&in6.sin6_addr : (void *)&in.sin_addr) != 1)
         return false;
+    if (v6 && IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr))
+        return false;
     memset(address, 0, sizeof *address);
     address->socket_len = v6 ? sizeof in6 : sizeof in;
     memcpy(&address->socket, v6 ? (void *)&in6 : (void *)&in, address->socket_len);

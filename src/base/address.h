@@ -37,7 +37,8 @@ struct socket_access {
     "an IPv4 address and port (127.0.0.1:10429), an IPv6 one ([::1]:10429) or a Unix socket "      \
     "(unix:/run/allowd/allowd.sock, at most 107 bytes of absolute path)"
 
-/* Reads an address; *address is untouched on failure. Port 0 means any free port. */
+/* Reads an address; *address is untouched on failure. Port 0 means any free port. An IPv4-mapped
+ * IPv6 address is none: a socket for IPv6 alone cannot be bound to it. */
 bool address_parse(const char *text, struct address *address);
 
 /* Writes an address in the form that address_parse reads. A Unix socket in the abstract

@@ -24,6 +24,13 @@
 #define CONFIG_DEFAULT_BURST 10
 #define CONFIG_DEFAULT_RATE ((struct rate){1, 1000})
 
+/* Who may be able to read the token's file. */
+enum token_mode {
+    TOKEN_MODE_PRIVATE, /* its owner, and its group */
+    TOKEN_MODE_ANY,     /* everybody: containers mount secrets so, and there is no other way */
+};
+#define TOKEN_MODES 2
+
 struct config {
     /* The values of the table: see parameters.h. */
 #define VALUE(name, type, member, ...) type member;
@@ -42,8 +49,9 @@ struct config {
     uint32_t admin_listen_count; /* 0 to CONFIG_LISTEN_MAX */
     struct address admin_listen[CONFIG_LISTEN_MAX];
     struct socket_access sockets;               /* who may reach the Unix sockets */
-    char admin_token_file[CONFIG_PATH_MAX + 1]; /* empty: none */
-    bool admin_token_is_shared;                 /* its group can read it */
+    char admin_token_file[CONFIG_PATH_MAX + 1]; /* as written; empty: none */
+    enum token_mode admin_token_mode;
+    bool admin_token_is_shared; /* its group can read it, and it is not said that it may */
     struct secret admin_token;
     char state[CONFIG_PATH_MAX + 1]; /* path of the state file; empty: none */
 

@@ -291,6 +291,23 @@ static bool take_port(const char *port, char hint[HINT_MAX])
     return true;
 }
 
+/* "[::ffff:127.0.0.1]:80" is an IPv4 address. */
+static bool take_mapped(const char *host, char hint[HINT_MAX])
+{
+    char address[INET6_ADDRSTRLEN], written[HINT_MAX];
+    const char *end = strchr(host, ']');
+    struct in6_addr mapped;
+    if (host[0] != '[' || end == NULL || (size_t)(end - host) > sizeof address)
+        return false;
+    memcpy(address, host + 1, (size_t)(end - host) - 1);
+    address[end - host - 1] = '\0';
+    if (inet_pton(AF_INET6, address, &mapped) != 1 || !IN6_IS_ADDR_V4MAPPED(&mapped))
+        return false;
+    inet_ntop(AF_INET, &mapped.s6_addr[12], address, sizeof address);
+    snprintf(written, sizeof written, "%s%.8s", address, end[1] == '\0' ? ":10429" : end + 1);
+    return take_address(written, hint);
+}
+
 bool hint_address(const char *text, char hint[HINT_MAX])
 {
     char written[HINT_MAX];
@@ -311,6 +328,8 @@ bool hint_address(const char *text, char hint[HINT_MAX])
     const char *colon = strrchr(host, ':');
     if (is_digit(*port) && port[strspn(port, "0123456789")] == '\0')
         return take_port(port, hint);
+    if (take_mapped(host, hint))
+        return true;
     if (without(host, "localhost:") != host)
         snprintf(written, sizeof written, "127.0.0.1:%s", without(host, "localhost:"));
     else if (is_ipv6(host, len) && is_ipv6(host, (size_t)(colon - host)))

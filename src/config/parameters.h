@@ -47,7 +47,8 @@
          AT_START_IF(config_listen_differs, "listen"))                                             \
     LIST(admin_listen, char *, text_entry, CONFIG_LISTEN_MAX, OWN(config_admin_listen),            \
          AT_START_IF(config_admin_listen_differs, "admin_listen"))                                 \
-    TEXT(admin_token_file, OWN(config_token), AT_RELOAD)                                           \
+    TEXT(admin_token_file, OWN(config_token_file), AT_RELOAD)                                      \
+    TEXT(admin_token_mode, OWN(config_token_mode), AT_RELOAD)                                      \
     TEXT(socket_mode, OWN(config_socket_mode),                                                     \
          AT_START_IF(config_sockets_differ, "socket_mode or socket_group"))                        \
     TEXT(socket_group, OWN(config_socket_group), AS_ABOVE)                                         \

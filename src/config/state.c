@@ -3,6 +3,7 @@
 #include "config/hints.h"
 #include "config/scalar.h"
 #include "config/text.h"
+#include "config/token.h"
 
 #include <assert.h>
 #include <stdbool.h>
@@ -54,8 +55,10 @@ void config_state_check_apart(const struct raw_config *raw, const char *path, st
         return; /* is a fault already */
     if (is_same_file(state.text, path))
         refuse(faults, state, "this configuration");
+    char token[CONFIG_PATH_MAX + 1];
     if (scalar_is_usable(raw->admin_token_file) &&
-        is_same_file(state.text, scalar_placed(raw->admin_token_file).text))
+        config_token_path(scalar_placed(raw->admin_token_file).text, token) == TOKEN_PATH_OK &&
+        is_same_file(state.text, token))
         refuse(faults, state, "the admin_token_file");
 }
 

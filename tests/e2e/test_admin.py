@@ -4,6 +4,7 @@ For each rule, ways to get around it."""
 import itertools
 import os
 import re
+import tempfile
 import unittest
 
 from harness import (FORM, Case, Connection, Daemon, parse_address, request_bytes, run_allowd,
@@ -323,7 +324,57 @@ class TokenFile(unittest.TestCase):
                 found, _, error = self.check()
                 self.assertEqual(found, status, error)
                 if status != 0:
-                    self.assertRegex(error, ":1:19: admin_token_file .* can be read by everybody; run: chmod o= FILE")
+                    self.assertRegex(error, ":1:19: admin_token_file .* can be read by everybody; run: chmod o= FILE; "
+                                            "or, if a container mounts it so, write admin_token_mode: any")
+
+    def test_of_any_mode_where_that_is_written(self):
+        """As Docker Compose mounts secrets: 0444, and nothing can take that away."""
+        config = "admin_token_mode: any\n" + self.config
+        for mode in (0o444, 0o644, 0o777, 0o440, 0o400):
+            with self.subTest(oct(mode)):
+                write_token(self.path, TOKEN, mode)
+                mark = self.daemon.mark()
+                self.daemon.reload(config)
+                warned = [line for line in self.daemon.log()[mark:] if "can be read by" in line]
+                self.assertEqual(len(warned), mode % 8 != 0, warned)
+                for line in warned:
+                    self.assertRegex(line, "warning: .*:2:19: admin_token_file .*/token\" can be read by "
+                                           "everybody here, as admin_token_mode: any allows$")
+                self.assertEqual((self.status(), self.status(TOKEN)), (401, 200))
+        write_token(self.path, TOKEN, 0o444)
+        self.daemon.write_config(config)
+        status, _, error = run_allowd("-t", "-c", self.daemon.config_path)
+        self.assertEqual(status, 0)
+        self.assertIn("can be read by everybody here", error)
+        self.assertNotIn(TOKEN, error)
+
+    def test_a_credential_of_the_service_manager(self):
+        with tempfile.TemporaryDirectory(prefix="allowd-e2e-") as directory:
+            path = os.path.join(directory, "allowd-token")
+            config = "admin_token_file: credential:allowd-token\n" + LIMITS
+            write_token(path, TOKEN, 0o440)  # as an access control list shows it
+            set_it = {"CREDENTIALS_DIRECTORY": directory}
+            with Daemon(config, prepare=lambda: os.environ.update(set_it)) as daemon:
+                self.assertEqual([line for line in daemon.log() if "warning" in line], [])
+                def told(token):
+                    with Connection(daemon.address) as connection:
+                        connection.send(request_bytes("GET", "/status", [("Authorization", f"Bearer {token}")]))
+                        return connection.receive().status
+                self.assertEqual((told("x"), told(TOKEN)), (401, 200))
+                write_token(path, TOKEN * 2)
+                daemon.reload(config)
+                wait_until(lambda: told(TOKEN) == 401, "the old token no longer counts")
+                self.assertEqual(told(TOKEN * 2), 200)
+                for environment, fault in ((set_it, None), ({}, "is a credential, and CREDENTIALS_DIRECTORY is not set"),
+                                           ({"CREDENTIALS_DIRECTORY": "here"}, "CREDENTIALS_DIRECTORY is not set"),
+                                           ({"CREDENTIALS_DIRECTORY": "/nonexistent"}, "cannot be opened: No such file")):
+                    plain = {name: value for name, value in os.environ.items() if name != "CREDENTIALS_DIRECTORY"}
+                    status, out, error = run_allowd("--print-config", "-c", daemon.config_path, env=plain | environment)
+                    self.assertEqual(status, 0 if fault is None else 6, error)
+                    self.assertIn(fault or "", error)
+                    self.assertEqual('admin_token_file: "credential:allowd-token"\n' in out, fault is None)
+                os.chmod(path, 0o604)
+                self.assertEqual(run_allowd("-t", "-c", daemon.config_path, env=plain | set_it)[0], 6)
 
     def test_group_is_warned_of(self):
         write_token(self.path, TOKEN, 0o640)

@@ -44,7 +44,14 @@ static const struct row {
         .other = "admin_token_file: \"" TOKEN_FILE "\"\n",
         .faulty = "admin_token_file: x\n",
         .fault = "1:19: admin_token_file \"x\" is not the path of a file; write an absolute one of "
-                 "at most 1023 bytes",
+                 "at most 1023 bytes, or credential:NAME",
+    },
+    {
+        .name = "admin_token_mode",
+        .by_default = "admin_token_mode: private\n",
+        .other = "admin_token_mode: any\n",
+        .faulty = "admin_token_mode: 0444\n",
+        .fault = "1:19: admin_token_mode \"0444\" is not one of its words; write private or any",
     },
     {
         .name = "socket_mode",
