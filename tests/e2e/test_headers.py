@@ -187,6 +187,16 @@ class Ietf(Dialect, Case):
             self.assertEqual(item["parameters"]["t"] == 0, remaining == burst)
             if remaining == burst - 1:
                 self.assertEqual(item["parameters"]["t"], ceil_seconds(reset_ms))
+        self.judge_waits(response, found)
+
+    def judge_waits(self, response, found):
+        """What denied gains a token no later than the request can succeed."""
+        if response.header("Retry-After") is None:
+            return
+        violated = response.json()["violated-policies"]
+        waits = [item["parameters"]["t"] for item in found if item["value"] in violated]
+        self.assertTrue(waits)
+        self.assertLessEqual(max(waits), int(response.header("Retry-After")))
 
     def test_a_large_request_leaves_room_for_the_longest_reply(self):
         """libmicrohttpd has request and reply share a connection's memory."""
