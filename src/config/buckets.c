@@ -6,6 +6,26 @@
 
 #include <string.h>
 
+/* With a burst of 1 a bucket is full with the first whole token, so what a tick gives beyond that is
+ * lost. Warns if that is much: a tick gives more than a tenth of a token, and no whole number of
+ * ticks gives exactly one. */
+static void warn_of_coarse_tick(const struct bucket_terms *bucket, const struct credit_line *line,
+                                struct placed burst, uint64_t tick_ms, struct faults *faults)
+{
+    uint64_t token = line->token_units, step = line->step_units;
+    if (bucket->burst != 1 || step <= token / 10 || token % step == 0)
+        return;
+    char rate[QUANTITY_TEXT_MAX], tick[QUANTITY_TEXT_MAX], real[QUANTITY_TEXT_MAX];
+    struct rate every = {1, (token / step + 1) * tick_ms};
+    quantity_print_rate(&bucket->rate, rate);
+    quantity_print_duration(tick_ms, tick);
+    quantity_print_rate(&every, real);
+    faults_warn(faults, burst.line, burst.column,
+                "burst 1 gives at most %s, not %s, because a token comes with a tick of %s and the "
+                "rest of the tick is lost; write burst: 2, or a shorter tick",
+                real, rate, tick);
+}
+
 /* Whether burst, rate and tick fit together. Those that are faulty (0) are not checked. */
 static bool check_credit(const struct bucket_terms *bucket, const char *raw_burst, uint64_t tick_ms,
                          struct faults *faults)
@@ -14,6 +34,8 @@ static bool check_credit(const struct bucket_terms *bucket, const char *raw_burs
         return false;
     struct credit_line line;
     enum credit_fault fault = credit_line_init(&line, bucket->burst, bucket->rate, tick_ms);
+    if (fault == CREDIT_OK)
+        warn_of_coarse_tick(bucket, &line, scalar_placed(raw_burst), tick_ms, faults);
     if (fault == CREDIT_OK)
         return true;
     char text[CREDIT_EXPLAIN_MAX];

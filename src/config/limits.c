@@ -2,7 +2,6 @@
 
 #include "config/buckets.h"
 #include "config/config.h"
-#include "config/limits_warn.h"
 #include "config/overrides.h"
 #include "config/scalar.h"
 #include "config/text.h"
@@ -214,7 +213,6 @@ void config_limits_check(const struct raw_config *raw, struct faults *faults, st
     check_default(&reading);
     if (raw->limits_count == 0 && !limits_add(reading.limits, &fallback))
         faults_add(faults, 0, 0, "out of memory");
-    config_limits_warn(raw, faults);
     reading.limits->shown_denials = config->denials;
     config->limits = reading.limits;
 }

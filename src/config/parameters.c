@@ -1,9 +1,11 @@
 #include "config/parameters.h"
 
+#include "base/clock.h"
 #include "brain/sampler.h"
 #include "config/checks.h"
 #include "config/config.h"
 #include "config/limits.h"
+#include "config/limits_warn.h"
 #include "config/listen.h"
 #include "config/scalar.h"
 #include "config/schema.h"
@@ -134,6 +136,8 @@ bool config_check(const struct raw_config *raw, struct config *config, struct fa
     struct config checked = {0};
     for (size_t i = 0; i < config_parameters_count; i++)
         check(&config_parameters[i], raw, faults, &checked);
+    if (faults->count == 0)
+        config_limits_warn(raw, clock_date_s(&clock_system), faults);
     if (faults->count > 0) {
         config_release(&checked);
         return false;

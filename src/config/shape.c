@@ -108,6 +108,49 @@ static void take_scalar(struct shape *shape)
     fputc('"', shape->copy);
 }
 
+/* Whether a text looks like 1.2345678e+07 or 1e+06, which programs write for 12345678. */
+static bool is_made_number(const char *text)
+{
+    size_t digits = strspn(text, "0123456789");
+    if (digits == 0)
+        return false;
+    text += digits;
+    if (*text == '.')
+        text += 1 + strspn(text + 1, "0123456789");
+    if ((*text != 'e' && *text != 'E') || (text[1] != '+' && text[1] != '-'))
+        return false;
+    digits = strspn(text + 2, "0123456789");
+    return digits > 0 && text[2 + digits] == '\0';
+}
+
+/* Whether a text is a word that programs write for a truth value, of what was yes or off too. */
+static bool is_made_truth(const char *text)
+{
+    static const char *const words[] = {"true", "True", "TRUE", "false", "False", "FALSE"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(text, words[i]) == 0)
+            return true;
+    return false;
+}
+
+/* Warns of a key without quotes that another program seems to have taken for a number or a truth
+ * value. Numbers in digits only are keys as others are. */
+static void warn_of_made_text(struct shape *shape, struct slot slot)
+{
+    const yaml_event_t *event = &shape->events.event;
+    const char *text = (const char *)event->data.scalar.value;
+    bool is_free = strcmp(slot.name, "key") == 0 || strcmp(slot.name, "match") == 0 ||
+                   strcmp(slot.name, "name") == 0;
+    bool is_number = is_made_number(text);
+    if (!is_free || event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE ||
+        event->data.scalar.tag != NULL || (!is_number && !is_made_truth(text)))
+        return;
+    faults_warn(shape->faults, EVENTS_AT(event->start_mark),
+                "%s %s looks like a %s that a program has made of it; put what is meant in quotes, "
+                "where it is written first",
+                slot.name, text, is_number ? "number" : "truth value");
+}
+
 static enum taken take_value(struct shape *shape, struct slot slot,
                              const cyaml_schema_value_t *schema);
 
@@ -319,6 +362,7 @@ static enum taken take_value(struct shape *shape, struct slot slot,
         return take_list(shape, slot.name, schema);
     default:
         assert(schema->type == CYAML_STRING); /* the schema has no other types */
+        warn_of_made_text(shape, slot);
         take_scalar(shape);
         return TAKEN_WHOLE;
     }
