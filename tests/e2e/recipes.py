@@ -201,14 +201,16 @@ class ProxyRecipe(Recipe):
     """A proxy, and an application behind it."""
 
     switch = None  # what to write in place of what so that it fails the other way
+    patience = []  # and so that no busy machine makes it take allowd for down
 
     def setUp(self):
         super().setUp()
         self.app = App()
         self.addCleanup(self.app.stop)
 
-    def start_proxy(self, switched=False):
+    def start_proxy(self, switched=False, is_patient=True):
         self.port = free_port()
+        self.waits = self.patience if is_patient else []
         self.write_recipe(self.switch if switched else [])
         self.start_program()
 
@@ -240,6 +242,7 @@ class ProxyRecipe(Recipe):
 class NginxRecipe(ProxyRecipe):
     program = "nginx"
     switch = [("return 204; # fail open", "return 500; # fail open")]
+    patience = [("timeout 200ms;", "timeout 60s;"), ("timeout 500ms;", "timeout 60s;")]
 
     # What Debian's nginx.conf puts around it, with paths that need no root.
     around = """
@@ -264,7 +267,7 @@ http {{
             (ALLOWD_ADDRESS, f"127.0.0.1:{self.allowd_port}"),
             (APP_ADDRESS, f"127.0.0.1:{self.app.port}"),
             ("listen 80;", f"listen {self.port};"),
-        ] + switch)
+        ] + switch + self.waits)
         (self.directory / "around.conf").write_text(self.around.format(directory=self.directory),
                                                     encoding="utf-8")
 

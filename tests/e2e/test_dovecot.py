@@ -22,6 +22,7 @@ protocols = imap
 ssl = no
 listen = 127.0.0.1
 auth_failure_delay = 0
+auth_policy_server_timeout_msecs = 10000
 mail_location = maildir:{directory}/mail/%u
 first_valid_uid = {uid}
 passdb {{

@@ -19,7 +19,7 @@ class Icecast(Caller, unittest.TestCase):
     # What Debian's icecast.xml has around a mount, with paths and a port of its own.
     around = """\
 <icecast>
-<limits><clients>1000</clients><sources>2</sources></limits>
+<limits><clients>1000</clients><sources>2</sources><source-timeout>3600</source-timeout></limits>
 <authentication>
 <source-password>source</source-password><admin-user>admin</admin-user>
 <admin-password>admin</admin-password>

@@ -208,7 +208,7 @@ class NextUpstream(Site, unittest.TestCase):
         server = f"server 127.0.0.1:{self.allowd_port};"
         super().write_recipe([
             (server, server + server),
-            ("proxy_read_timeout 500ms;", "proxy_read_timeout 500ms; proxy_next_upstream http_403;"),
+            ("proxy_http_version 1.1;", "proxy_http_version 1.1; proxy_next_upstream http_403;"),
         ] + switch)
 
     def test_a_no_is_asked_for_twice(self):

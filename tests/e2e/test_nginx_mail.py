@@ -65,7 +65,8 @@ class NginxMail(Caller, unittest.TestCase):
         return replaced(config, [("Auth-Port: 1143", f"Auth-Port: {self.server.port}")])
 
     def start(self):
-        self.write_recipe("nginx-mail.conf", [("listen 143;", f"listen {self.port};")])
+        self.write_recipe("nginx-mail.conf", [
+            ("listen 143;", f"listen {self.port};"), ("timeout 2s;", "timeout 60s;")])
         (self.directory / "around.conf").write_text(
             f"load_module {MODULE};\ndaemon off;\npid nginx.pid;\nerror_log stderr;\nevents {{\n}}\n"
             f"include {self.directory}/nginx-mail.conf;\n", encoding="ascii")

@@ -130,7 +130,7 @@ class Promises:
         self.check_down(not self.fails_open)
 
     def test_allowd_stalled(self):
-        self.start_proxy()
+        self.start_proxy(is_patient=False)
         self.ask("127.0.0.10")  # nginx has a connection to keep
         self.daemon.signal(signal.SIGSTOP)
         self.addCleanup(lambda: self.daemon.signal(signal.SIGCONT))
@@ -156,6 +156,7 @@ class Caddy(Promises, ProxyRecipe, unittest.TestCase):
     closed_status = 502
     stalled_status = 504
     switch = [("\n\t#", "\n\t")]
+    patience = [("timeout 200ms", "timeout 60s"), ("timeout 500ms", "timeout 60s")]
 
     def write_recipe(self, switch):
         self.write("Caddyfile", [
@@ -163,7 +164,7 @@ class Caddy(Promises, ProxyRecipe, unittest.TestCase):
             (APP_ADDRESS, f"127.0.0.1:{self.app.port}"),
             ("\n:80 {", f"\n:{self.port} {{"),
             ("localhost:2019", f"127.0.0.1:{free_port()}"),
-        ] + switch)
+        ] + switch + self.waits)
 
     def command(self):
         return [self.path, "run", "--config", str(self.directory / "Caddyfile"), "--adapter",
@@ -175,9 +176,10 @@ class Haproxy(Promises, ProxyRecipe, unittest.TestCase):
     fails_open = True
     closed_status = stalled_status = 503
     switch = [("\n    #http-request", "\n    http-request")]
+    patience = [("TIMEOUT_MS = 125", "TIMEOUT_MS = 60000")]
 
     def write_recipe(self, switch):
-        self.write("allowd.lua", [(ALLOWD_ADDRESS, f"127.0.0.1:{self.allowd_port}")])
+        self.write("allowd.lua", [(ALLOWD_ADDRESS, f"127.0.0.1:{self.allowd_port}")] + self.waits)
         self.write("haproxy.cfg", [
             (ALLOWD_ADDRESS, f"127.0.0.1:{self.allowd_port}"),
             (APP_ADDRESS, f"127.0.0.1:{self.app.port}"),
