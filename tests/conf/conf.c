@@ -455,17 +455,20 @@ static void test_shipped_example_uncommented(void **state)
 }
 
 /* Nothing in the recipes is warned of. */
-static void test_example_of_checks_has_no_warnings(void **state)
+static void test_examples_have_no_warnings(void **state)
 {
     (void)state;
-    bool is_loaded;
-    char *path = joined(top, "etc/examples/allowd-checks.yaml", ""), *warnings;
-    char *text = outcome_and_warnings(path, "allowd-checks.yaml", &is_loaded, &warnings);
-    assert_true(is_loaded);
-    assert_string_equal(warnings, "");
-    free(warnings);
-    free(text);
-    free(path);
+    static const char *const examples[] = {"allowd-checks.yaml", "allowd-answers.yaml"};
+    for (size_t i = 0; i < sizeof examples / sizeof *examples; i++) {
+        bool is_loaded;
+        char *path = joined(top, "etc/examples/", examples[i]), *warnings;
+        char *text = outcome_and_warnings(path, examples[i], &is_loaded, &warnings);
+        assert_true(is_loaded);
+        assert_string_equal(warnings, "");
+        free(warnings);
+        free(text);
+        free(path);
+    }
 }
 
 /* ---- what depends on the date ---- */
@@ -1263,7 +1266,7 @@ static const struct CMUnitTest functions[] = {
     cmocka_unit_test(test_values),
     cmocka_unit_test(test_shipped_example_is_the_defaults),
     cmocka_unit_test(test_shipped_example_uncommented),
-    cmocka_unit_test(test_example_of_checks_has_no_warnings),
+    cmocka_unit_test(test_examples_have_no_warnings),
     cmocka_unit_test(test_ends_in_the_past),
     cmocka_unit_test(test_absent),
     cmocka_unit_test(test_below_a_file),
