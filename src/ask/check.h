@@ -118,6 +118,9 @@ struct check_request {
     /* what the raw target has behind /check/NAME, without the query: empty, or begins with '/' */
     const char *suffix;
     const struct sockaddr *peer;
+    /* The host that the target names, which then counts in place of the field Host; mostly NULL. */
+    const char *host;
+    size_t host_len;
     /* The value and length of the field of this name (in any case): index 0 is the first one.
      * NULL: there are no more. */
     const char *(*field)(void *context, const char *name, unsigned index, size_t *len);

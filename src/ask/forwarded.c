@@ -75,7 +75,8 @@ struct piece forwarded_host(const struct check_request *request, bool is_trusted
     struct piece host = find(request, is_trusted, "X-Forwarded-Host");
     if (host.bytes != NULL)
         return without_port(last_of_list(host));
-    host = forwarded_field(request, "Host", 0);
+    host = request->host != NULL ? piece_trimmed(request->host, request->host + request->host_len)
+                                 : forwarded_field(request, "Host", 0);
     return host.bytes == NULL ? nothing : without_port(host);
 }
 

@@ -12,6 +12,11 @@ static void take(struct access_value *value, const char *text, size_t len)
     value->count++;
 }
 
+static bool is_asterisk(const char *value, size_t len)
+{
+    return len > 0 && value[0] == '*';
+}
+
 void access_field(struct access *access, const char *name, size_t name_len, const char *value,
                   size_t value_len)
 {
@@ -23,6 +28,10 @@ void access_field(struct access *access, const char *name, size_t name_len, cons
         take(&access->fetch_site, value, value_len);
     else if (field_name_is(name, name_len, "Authorization"))
         take(&access->authorization, value, value_len);
+    else if (field_name_is(name, name_len, "If-Match"))
+        access->wants_tag |= !is_asterisk(value, value_len);
+    else if (field_name_is(name, name_len, "If-None-Match"))
+        access->wants_absence |= is_asterisk(value, value_len);
 }
 
 /* Whether the page came from the host and port that it now calls. The Origin "null" names none. */

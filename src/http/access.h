@@ -1,6 +1,7 @@
 /*
  * Access: decides who may call what, by the listener that a connection came in on, by the token
- * that a request brings, and by whether a web page of another origin is behind it.
+ * that a request brings, and by whether a web page of another origin is behind it. It also notes on
+ * what conditions a request is made.
  *
  * The caller shows it each header field, in order, once the gate has let the field pass. The values
  * are borrowed. Owns nothing. Threads: one at a time. Never blocks. Never fails.
@@ -23,6 +24,8 @@ struct access_value {
 /* All zeros before the first field. */
 struct access {
     struct access_value host, origin, fetch_site, authorization;
+    bool wants_tag;     /* an If-Match names entity tags, and nothing here has one */
+    bool wants_absence; /* If-None-Match: *, and everything here is there */
 };
 
 enum access_verdict {

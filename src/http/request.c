@@ -1,6 +1,7 @@
 #include "http/request.h"
 
 #include "base/form.h"
+#include "http/authority.h"
 #include "http/body.h"
 #include "http/list.h"
 #include "http/parameters.h"
@@ -8,6 +9,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* The number of the route that an escaped path names, or 0. If the escapes are malformed, the
  * request is refused for that. */
@@ -36,11 +38,6 @@ static unsigned decode_path(struct request *request, const struct route_table *r
 static unsigned parse_path(struct request *request, const struct route_table *routes,
                            const char *raw, size_t len)
 {
-    if (len == 0 || raw[0] != '/') {
-        request_refuse(request, 400,
-                       "the target must be a path that begins with '/', such as /allow?key=alice");
-        return 0;
-    }
     unsigned number = route_find_below(routes, raw, len);
     if (number == 0 && memchr(raw, '%', len) == NULL) /* as nearly always */
         number = route_find(routes, raw, len);
@@ -49,6 +46,35 @@ static unsigned parse_path(struct request *request, const struct route_table *ro
     if (number == 0)
         request_refuse(request, 404, "%s", routes->no_such_path);
     return number;
+}
+
+/* The bytes of "http://HOST:PORT" that a target begins with in place of a path, as if it were sent to
+ * a proxy. Whoever sends it means this server all the same (RFC 9112, 3.2.2). Anything else is
+ * refused. */
+static size_t parse_origin(struct request *request, const struct route_table *routes,
+                           const char *target)
+{
+    static const char https[] = "https://";
+    const size_t scheme_len = strlen(REQUEST_SCHEME);
+    if (strncasecmp(target, https, strlen(https)) == 0) {
+        request_refuse(
+            request, 421,
+            "the target is of https, and this connection is not encrypted; send its path "
+            "alone, or http://");
+        return 0;
+    }
+    if (strcmp(target, "*") == 0)
+        request->if_options = routes->whole;
+    if (strncasecmp(target, REQUEST_SCHEME, scheme_len) != 0) {
+        request_refuse(request, 400,
+                       "the target must be a path that begins with '/', such as /allow?key=alice");
+        return 0;
+    }
+    size_t len = strcspn(target + scheme_len, "/?");
+    if (len == 0 || !authority_is_valid(target + scheme_len, len))
+        request_refuse(request, 400,
+                       "the target's host is no name or address, with or without a port");
+    return scheme_len + len;
 }
 
 /* Whether all characters of a target may stand in it unescaped (RFC 3986, 2; RFC 9112, 3.2):
@@ -76,8 +102,11 @@ void request_begin(struct request *request, const struct route_table *routes, co
     request->ignores_proxy = false;
     request->key_is_private = false;
     request->verdict = ACCESS_GRANTED;
+    request->wants_tag = request->wants_absence = false;
     request->message.ask.bucket = (struct bucket_question){.tokens = 1};
     request->target_len = strlen(target);
+    request->origin_len = 0;
+    request->if_options = NULL;
     request->target_parameters = 1;
     for (const char *at = target; (at = strchr(at, '&')) != NULL; at++)
         request->target_parameters++;
@@ -88,9 +117,18 @@ void request_begin(struct request *request, const struct route_table *routes, co
                        "127; escape it as %%XX");
         return;
     }
+    if (target[0] != '/') /* as hardly ever */
+        request->origin_len = parse_origin(request, routes, target);
+    if (request->fault_status != 0)
+        return;
     const char *query = memchr(target, '?', request->target_len);
-    size_t path_len = query == NULL ? request->target_len : (size_t)(query - target);
-    request->route_number = parse_path(request, routes, target, path_len);
+    const char *path = target + request->origin_len;
+    size_t path_len =
+        (query == NULL ? request->target_len : (size_t)(query - target)) - request->origin_len;
+    if (path_len == 0 || (path_len == 1 && path[0] == '/'))
+        request->if_options = routes->whole;
+    request->route_number =
+        parse_path(request, routes, path_len > 0 ? path : "/", path_len > 0 ? path_len : 1);
     const struct route *route = route_at(routes, request->route_number);
     request->route = route;
     if (route == NULL)
@@ -98,12 +136,32 @@ void request_begin(struct request *request, const struct route_table *routes, co
     if (route->begin != NULL)
         route->begin(request);
     if (!route->header_only && query != NULL)
-        parameters_parse(request, query + 1, request->target_len - path_len - 1);
+        parameters_parse(request, query + 1, request->target_len - (size_t)(query + 1 - target));
+}
+
+/* Refuses what is not to be done on the conditions that the header makes (RFC 9110, 13). What is sent
+ * to a check says them of something else. */
+static void judge_conditions(struct request *request)
+{
+    if (request->wants_tag)
+        request_refuse(
+            request, 412,
+            "If-Match names an entity tag, and nothing here has one; leave the field out");
+    else if (request->wants_absence && (request->method & (METHOD_GET | METHOD_HEAD)) == 0)
+        request_refuse(request, 412,
+                       "If-None-Match: * asks for something that is not there yet, and everything "
+                       "here is; leave the field out");
 }
 
 /* Tells the most general fault: of the target itself, then path, access, method, parameters. */
 static void make_message(struct request *request, const char *content_type)
 {
+    if (request->if_options != NULL && request->method == METHOD_OPTIONS) {
+        request->route = request->if_options;
+        request->fault_status = 0;
+        request->route->ask(request);
+        return;
+    }
     const struct route *route = request->route;
     if (route == NULL)
         return;
@@ -127,6 +185,8 @@ static void make_message(struct request *request, const char *content_type)
     }
     if (request->fault_status == 0)
         route->ask(request);
+    if (request->fault_status == 0 && !route->header_only)
+        judge_conditions(request);
 }
 
 bool request_finish(struct request *request, const char *content_type)

@@ -37,19 +37,22 @@ struct check_asked {
 };
 
 struct request {
-    unsigned method;           /* METHOD_ bit; 0 until known */
-    unsigned route_number;     /* see route.h */
-    const struct route *route; /* NULL: no such path */
-    unsigned seen;             /* a bit for each parameter of the route that has a value */
-    unsigned fault_status;     /* of the first fault in the parameters; 0: none so far */
+    unsigned method;                /* METHOD_ bit; 0 until known */
+    unsigned route_number;          /* see route.h */
+    const struct route *route;      /* NULL: no such path */
+    const struct route *if_options; /* of a target that is "*" or "/": what answers OPTIONS */
+    unsigned seen;                  /* a bit for each parameter of the route that has a value */
+    unsigned fault_status;          /* of the first fault in the parameters; 0: none so far */
     char detail[REPLY_DETAIL_MAX];
     unsigned deny_status; /* of a denial of /allow */
     struct message message;
-    void *room;                  /* for a large answer, from malloc; or NULL */
-    size_t room_bytes;           /* of `room` */
-    enum access_verdict verdict; /* set when the header has arrived */
-    size_t target_len;           /* bytes of the raw target */
-    size_t target_parameters;    /* number of parameters in its query */
+    void *room;                    /* for a large answer, from malloc; or NULL */
+    size_t room_bytes;             /* of `room` */
+    enum access_verdict verdict;   /* set when the header has arrived */
+    bool wants_tag, wants_absence; /* set when the header has arrived: see access.h */
+    size_t target_len;             /* bytes of the raw target */
+    size_t origin_len;             /* of these, bytes of "http://HOST:PORT" in front; mostly 0 */
+    size_t target_parameters;      /* number of parameters in its query */
     size_t body_len;
     size_t chunked_max;    /* of a body in chunks: the most bytes it may have; else 0 */
     size_t chunked_len;    /* and what has come of it */
@@ -85,15 +88,18 @@ struct request {
 struct serving {
     const struct route_table *routes;
     const struct dialect *dialect;
-    bool retry_after_ms; /* a denial also has Retry-After-Ms */
-    uint64_t wall_ns;    /* Unix time of the pass, if the dialect tells dates */
-    bool leaving;  /* it is about to drain: /readyz says so, and all is served */
-    bool draining; /* each reply is the last on its connection */
+    bool retry_after_ms;              /* a denial also has Retry-After-Ms */
+    uint64_t wall_ns;                 /* Unix time of the pass, if the dialect tells dates */
+    bool leaving;                     /* it is about to drain: /readyz says so, and all is served */
+    bool draining;                    /* each reply is the last on its connection */
     uint64_t waited_ns;               /* how long the decider took for its last chain */
     uint64_t (*log_lines_lost)(void); /* lines lost so far; NULL: nothing is logged */
 };
 
-/* Begins a request from its raw target: path, "?", query; NUL-terminated. */
+/* What a target has before its authority, if it has one. */
+#define REQUEST_SCHEME "http://"
+
+/* Begins a request from its raw target: perhaps "http://HOST:PORT"; path, "?", query; NUL-terminated. */
 void request_begin(struct request *request, const struct route_table *routes, const char *target);
 
 /* The most bytes that the body of this request may have. content_type: NULL if there is none. */

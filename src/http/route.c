@@ -1,6 +1,7 @@
 #include "http/route.h"
 
 #include "base/text.h"
+#include "base/token.h"
 
 #include <string.h>
 
@@ -9,7 +10,8 @@ static const struct {
     unsigned bit;
 } methods[] = {
     {"GET", METHOD_GET},       {"HEAD", METHOD_HEAD},   {"POST", METHOD_POST},
-    {"DELETE", METHOD_DELETE}, {"QUERY", METHOD_QUERY}, {"CONNECT", METHOD_CONNECT},
+    {"DELETE", METHOD_DELETE}, {"QUERY", METHOD_QUERY}, {"OPTIONS", METHOD_OPTIONS},
+    {"CONNECT", METHOD_NONE},
 };
 
 unsigned method_parse(const char *method)
@@ -17,7 +19,7 @@ unsigned method_parse(const char *method)
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
         if (strcmp(methods[i].name, method) == 0)
             return methods[i].bit;
-    return METHOD_OTHER;
+    return token_is_valid(method, strlen(method)) ? METHOD_OTHER : METHOD_NONE;
 }
 
 unsigned route_find_below(const struct route_table *table, const char *raw, size_t len)

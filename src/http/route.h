@@ -24,9 +24,12 @@ enum {
     METHOD_POST = 4,
     METHOD_DELETE = 8,
     METHOD_QUERY = 16, /* RFC 10008: as safe as GET, and what is asked is in the body */
-    METHOD_OTHER = 32,
-    METHOD_ANY = 63,
-    METHOD_CONNECT = 64, /* its target is a host, never a path, so no route takes it */
+    METHOD_OPTIONS = 32,
+    METHOD_OTHER = 64,
+    METHOD_ANY = 127,
+    METHOD_NONE =
+        128, /* no route takes it: CONNECT, whose target is a host and never a path; and what
+                        * is no token */
 };
 
 unsigned method_parse(const char *method);
@@ -98,6 +101,8 @@ struct route_table {
     const struct route *const *routes; /* routes that serve paths below theirs come first */
     unsigned count;
     const char *no_such_path; /* the detail of the 404 for any other path */
+    /* What answers OPTIONS of the server as a whole; it has no path and no number. NULL: nothing. */
+    const struct route *whole;
 };
 
 /* The number of the route that a path names, or 0. route_find_below looks among the routes that

@@ -108,14 +108,13 @@ class AdminListen(Access):
         key = self.key()
         self.take(key)
         for target in (f"/%72eset?key={key}", f"/reset?key={key}&limit=default",
-                       f"/r%65%73et?key={key}"):
+                       f"/r%65%73et?key={key}", f"http://allowd.test/reset?key={key}"):
             with self.subTest(target):
                 self.assert_refused(self.public(request_bytes("POST", target))[0])
         for target, status in ((f"/RESET?key={key}", 404), (f"/reset/?key={key}", 404),
                                (f"//reset?key={key}", 404), (f"/./reset?key={key}", 404),
                                (f"/allow/../reset?key={key}", 404), (f"/%2freset?key={key}", 404),
                                (f"/reset%00?key={key}", 400), (f"/reset;x?key={key}", 404),
-                               (f"http://allowd.test/reset?key={key}", 400),
                                (f"http:/reset?key={key}", 400)):
             with self.subTest(target):
                 response, = self.public(request_bytes("POST", target))

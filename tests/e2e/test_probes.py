@@ -67,7 +67,7 @@ class Haproxy(Case):
         return wait_until(columns, "HAProxy has checked its server")
 
     def test_plain_httpchk_finds_it_up(self):
-        for options in (["option httpchk GET /healthz"], ["option httpchk GET /readyz"],
+        for options in (["option httpchk"], ["option httpchk GET /healthz"], ["option httpchk GET /readyz"],
                         ["option httpchk HEAD /healthz"],
                         ["option httpchk", "http-check send meth GET uri /healthz ver HTTP/1.1 hdr Host a"]):
             with self.subTest(options):

@@ -140,7 +140,7 @@ static void read_body(const char *bytes, size_t len, struct replies *replies)
 struct head {
     unsigned status, lengths, types;
     uint64_t length;
-    bool closes, is_json;
+    bool closes, is_json, has_allow;
 };
 
 static bool is_named(const char *name, size_t len, const char *expected)
@@ -164,6 +164,8 @@ static void read_field(const char *line, size_t len, struct head *head)
     } else if (is_named(line, name_len, "Content-Type")) {
         head->types++;
         head->is_json = memmem(value, value_len, "json", 4) != NULL;
+    } else if (is_named(line, name_len, "Allow")) {
+        head->has_allow = true;
     } else if (is_named(line, name_len, "Connection")) {
         head->closes |= is_named(value, value_len, "close");
     }
@@ -221,7 +223,7 @@ static const char *read_content(const char *at, const char *end, const struct he
                                 struct replies *replies)
 {
     if (head->length == 0) {
-        replies->no_content += head->status == 200;
+        replies->no_content += head->status == 200 && !head->has_allow;
         return at;
     }
     if (at == end || *at == 'H') {

@@ -17,7 +17,7 @@ struct replies {
     unsigned first_status;
     unsigned allowed;        /* of those in JSON, the keys that were told yes */
     uint64_t allowed_tokens; /* and how many tokens those asked for */
-    unsigned no_content;     /* 200 without content: a check's yes */
+    unsigned no_content;     /* 200 without content, nor Allow as to OPTIONS: a check's yes */
     unsigned bodiless;       /* replies whose body is left out, as HEAD wants it */
     bool closes;             /* the last one says that it is */
 };

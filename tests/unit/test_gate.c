@@ -57,6 +57,12 @@ static void good_headers_pass(void **state)
         V "Host: a\r\ncontent-length: 100\r\n\r\n",
         "HTTP/1.0\r\nHost: a\r\n\r\n",
         "HTTP/1.0\r\n\r\n",
+        "HTTP/1.2\r\nHost: a\r\n\r\n",
+        V "Host: a \t\r\n\r\n",
+        V "Host: a.b_c-d%20~!$&'()*+,;=:80\r\n\r\n",
+        V "Host: [2001:db8::192.0.2.1]:\r\n\r\n",
+        V "Host: a\r\nContent-Length: 007\r\n\r\n",
+        V "Host: a\r\nContent-Length: 00000000000000000000000000000000000\r\n\r\n",
         "HTTP/1.0\r\nX: a\r\n\r\n",
         "HTTP/1.1\nHost: a\nX: b\n\n",
     };
@@ -93,6 +99,9 @@ static void what_two_parsers_could_read_differently_is_refused(void **state)
         {V "Host: a\r\nContent-Length: 0x3\r\n\r\n", "digits"},
         {V "Host: a\r\nContent-Length:\r\n\r\n", "digits"},
         {V "Host: a\r\nContent-Length: 1, 1\r\n\r\n", "digits"},
+        {V "Host: a b\r\n\r\n", "no name or address"},
+        {V "Host: a@b\r\n\r\n", "NUL"},
+        {V "Host: a/b\r\n\r\n", "no name or address"},
         {V "Host : a\r\n\r\n", "name holds"},
         {V "Host: a\r\nA b: c\r\n\r\n", "name holds"},
         {V "Host: a\r\n: c\r\n\r\n", "name holds"},
@@ -103,7 +112,10 @@ static void what_two_parsers_could_read_differently_is_refused(void **state)
         {V "Host: a\r\nX: a@b\r\nY: c\r\n\r\n", "second line"},
         {V "Host: a\r\nY: c\r\nX: a@b\r\n\r\n", "NUL"},
         {V "Host: a@b\r\n\r\n", "NUL"},
-        {"HTTP/1.2\r\nHost: a\r\n\r\n", "HTTP/1.1 and HTTP/1.0"},
+        {"HTTP/1.2\r\n\r\n", "exactly one Host"},
+        {"HTTP/2.0\r\nHost: a\r\n\r\n", "only HTTP/1"},
+        {"HTTP/1.\r\nHost: a\r\n\r\n", "only HTTP/1"},
+        {"HTTP/1.10\r\nHost: a\r\n\r\n", "only HTTP/1"},
     };
     for (size_t i = 0; i < LENGTH(bad); i++) {
         struct gate gate = pass(bad[i].wire);
@@ -142,6 +154,7 @@ static void bodies_have_a_bound(void **state)
     assert_true(pass(V "Host: a\r\nContent-Length: 9223372036854775808\r\n\r\n").too_large);
     assert_true(pass(V "Host: a\r\nContent-Length: 18446744073709551616\r\n\r\n").too_large);
     assert_null(pass(V "Host: a\r\nContent-Length: 101\r\n\r\n").fault);
+    assert_true(pass(V "Host: a\r\nContent-Length: 0101\r\n\r\n").too_large);
 }
 
 static void a_body_may_come_in_chunks(void **state)

@@ -7,6 +7,7 @@
 #include "support/failing.h"
 #include "support/unit.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define FORM "application/x-www-form-urlencoded"
@@ -75,7 +76,21 @@ static const struct {
 } errors[] = {
     {"GET", "*", NULL, NULL, 400, "begins with '/'"},
     {"GET", "allow?key=a", NULL, NULL, 400, "begins with '/'"},
-    {"GET", "http://h/allow?key=a", NULL, NULL, 400, "begins with '/'"},
+    {"GET", "ftp://h/allow?key=a", NULL, NULL, 400, "begins with '/'"},
+    {"GET", "http:/allow?key=a", NULL, NULL, 400, "begins with '/'"},
+    {"GET", "https://h/allow?key=a", NULL, NULL, 421, "not encrypted"},
+    {"GET", "HTTPS://h/allow?key=a", NULL, NULL, 421, "send its path alone"},
+    {"GET", "http:///allow?key=a", NULL, NULL, 400, "the target's host is"},
+    {"GET", "http://?key=a", NULL, NULL, 400, "the target's host is"},
+    {"GET", "http://u@h/allow?key=a", NULL, NULL, 400, "the target's host is"},
+    {"GET", "http://h:x/allow?key=a", NULL, NULL, 400, "the target's host is"},
+    {"GET", "http://h", NULL, NULL, 404, "no such path"},
+    {"GET", "http://h?key=a", NULL, NULL, 404, "no such path"},
+    {"GET", "http://h/allow", NULL, NULL, 400, "key is missing"},
+    {"POST", "*", NULL, NULL, 400, "begins with '/'"},
+    {"OPTIONS", "*?", NULL, NULL, 400, "begins with '/'"},
+    {"OPTIONS", "http://h/allow", NULL, NULL, 405, "GET, POST"},
+    {"G@T", "/check/web", NULL, NULL, 405, "is called with"},
     {"GET", "/allow?key=a b", NULL, NULL, 400, "as %XX"},
     {"GET", "/allow?key=a#b", NULL, NULL, 400, "escape it"},
     {"GET", "/allow?key=\xc3\xa9", NULL, NULL, 400, "as %XX"},
@@ -180,6 +195,34 @@ static void a_query_asks_what_a_posted_batch_asks(void **state)
     /* To a check it is a method like any other. */
     assert_true(parse("QUERY", "/check/edge", NULL, NULL));
     assert_int_equal(request.message.kind, MESSAGE_MISSING);
+}
+
+static void a_target_may_name_the_server(void **state)
+{
+    (void)state;
+    static const char *const origins[] = {"http://h", "HTTP://H:80", "http://[::1]:1", "http://h:"};
+    for (size_t i = 0; i < LENGTH(origins); i++) {
+        char target[100];
+        snprintf(target, sizeof target, "%s/allow?key=a%%2Fb&tokens=3", origins[i]);
+        expect_question("GET", target, NULL, MESSAGE_ALLOW, "a/b", 3, NULL);
+        assert_int_equal(request.origin_len, strlen(origins[i]));
+    }
+    expect_question("GET", "/allow?key=http://h", NULL, MESSAGE_ALLOW, "http://h", 1, NULL);
+    assert_int_equal(request.origin_len, 0);
+}
+
+/* As HAProxy does, if it is told no path. */
+static void options_of_the_server_asks_whether_it_answers(void **state)
+{
+    (void)state;
+    static const char *const targets[] = {"*", "/", "http://h", "http://h/", "/?a=b"};
+    for (size_t i = 0; i < LENGTH(targets); i++) {
+        assert_true(parse("OPTIONS", targets[i], NULL, NULL));
+        assert_int_equal(request.message.kind, MESSAGE_DAEMON);
+        assert_int_equal(request.route_number, 0);
+        assert_true(request_bears_no_stall(&request));
+        request_release(&request);
+    }
 }
 
 static void bad_requests_say_what_to_do(void **state)
@@ -389,6 +432,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_requests_become_messages),
         cmocka_unit_test(bodies_of_other_methods_do_not_count),
+        cmocka_unit_test(a_target_may_name_the_server),
+        cmocka_unit_test(options_of_the_server_asks_whether_it_answers),
         cmocka_unit_test(bad_requests_say_what_to_do),
         cmocka_unit_test(whom_a_query_would_serve_is_told_its_type),
         cmocka_unit_test(a_query_asks_what_a_posted_batch_asks),

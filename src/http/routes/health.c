@@ -1,6 +1,7 @@
-/* /healthz, /readyz: does the decider answer, and does allowd serve?
+/* /healthz, /readyz: does the decider answer, and does allowd serve? And OPTIONS of "*" or "/", which
+ * load balancers that are told no path ask, such as HAProxy with a bare "option httpchk".
  *
- * Both get a reply at once even if the decider does not answer: that is what they tell. */
+ * All get a reply at once even if the decider does not answer: that is what they tell. */
 #include "http/question.h"
 #include "http/routes/table.h"
 
@@ -69,5 +70,22 @@ const struct route route_readyz = {
     .allow = "GET, HEAD",
     .ask = request_ask_daemon,
     .reply = reply_ready,
+    .reply_stalled = reply_stalled,
+};
+
+/* No field of it lets a web page read anything. */
+static void reply_whole(struct request *request, const struct serving *serving)
+{
+    (void)serving;
+    reply_begin(&request->reply, 200, NULL);
+    request->reply.allow = route_whole.allow;
+}
+
+const struct route route_whole = {
+    .path = "*",
+    .methods = METHOD_OPTIONS,
+    .allow = "GET, HEAD, POST, DELETE, QUERY, OPTIONS",
+    .ask = request_ask_daemon,
+    .reply = reply_whole,
     .reply_stalled = reply_stalled,
 };

@@ -13,4 +13,4 @@ static const struct route *const routes[] = {
 enum { COUNT = sizeof routes / sizeof routes[0] };
 static_assert(COUNT < TALLY_ROUTES_MAX, "each has a number to be counted by, and so has none");
 
-const struct route_table route_table = {routes, COUNT, ROUTES_NO_SUCH_PATH};
+const struct route_table route_table = {routes, COUNT, ROUTES_NO_SUCH_PATH, &route_whole};

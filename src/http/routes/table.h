@@ -30,4 +30,6 @@
 ROUTES(X)
 #undef X
 
+extern const struct route route_whole;
+
 extern const struct route_table route_table;

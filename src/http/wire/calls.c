@@ -115,6 +115,26 @@ static void heed_contract(struct http *http)
     http->serving.wall_ns = clock_wall_ns(http->clock); /* the last dialect may not have told it */
 }
 
+/* The host that a target begins with, which then counts in place of the field Host; mostly none. */
+static struct access_value authority_of(const struct request *request, const char *target)
+{
+    const size_t scheme_len = strlen(REQUEST_SCHEME);
+    if (request->origin_len == 0)
+        return (struct access_value){0};
+    return (struct access_value){target + scheme_len, request->origin_len - scheme_len, 1};
+}
+
+/* Shows a route the header, if it wants to see it. */
+static void heed_header(struct http *http, struct MHD_Connection *connection, struct client *client,
+                        const char *target, const char *method, struct access_value host)
+{
+    struct request *request = &client->request;
+    struct check_request asked = http_fields_of_check(connection, method);
+    asked.host = host.text;
+    asked.host_len = host.len;
+    request->route->heed_header(request, http->contract, target + request->origin_len, asked);
+}
+
 /* The first call, when the header has arrived: the gate. */
 static enum MHD_Result on_header(struct http *http, struct MHD_Connection *connection,
                                  struct client *client, const char *url, const char *method,
@@ -140,6 +160,9 @@ static enum MHD_Result on_header(struct http *http, struct MHD_Connection *conne
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     struct access access = {0};
     http_fields_pass(connection, &gate, &access);
+    struct access_value host = authority_of(request, url);
+    if (host.count > 0)
+        access.host = host;
     request->method = method_parse(method);
     /* Its Content-Type matters only if the body is longer than every request may have. */
     size_t body_max = gate.content_length <= REQUEST_BODY_MAX && !gate.is_chunked
@@ -162,7 +185,9 @@ static enum MHD_Result on_header(struct http *http, struct MHD_Connection *conne
     heed_contract(http);
     const struct route *route = request->route;
     if (route != NULL && route->heed_header != NULL)
-        route->heed_header(request, http->contract, url, http_fields_of_check(connection, method));
+        heed_header(http, connection, client, url, method, host);
+    request->wants_tag = access.wants_tag;
+    request->wants_absence = access.wants_absence;
     if (route != NULL)
         request->verdict =
             access_judge(&access, route, client->is_admin, http->admin_apart, http->contract);

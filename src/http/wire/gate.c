@@ -2,6 +2,7 @@
 
 #include "base/quantity.h"
 #include "base/token.h"
+#include "http/authority.h"
 #include "http/field_name.h"
 
 #include <string.h>
@@ -10,8 +11,10 @@ void gate_begin(struct gate *gate, const char *version, bool check_places)
 {
     *gate = (struct gate){.end = version + strlen(version), .check_places = check_places};
     gate->is_http_1_0 = strcmp(version, "HTTP/1.0") == 0;
-    if (strcmp(version, "HTTP/1.1") != 0 && !gate->is_http_1_0)
-        gate->fault = "only HTTP/1.1 and HTTP/1.0 are spoken here";
+    /* A later HTTP/1 is read as HTTP/1.1 (RFC 9110, 2.5). */
+    if (strncmp(version, "HTTP/1.", 7) != 0 || version[7] < '0' || version[7] > '9' ||
+        version[8] != '\0')
+        gate->fault = "only HTTP/1 is spoken here";
 }
 
 static void refuse(struct gate *gate, const char *fault)
@@ -47,6 +50,29 @@ static bool is_in_place(const struct gate *gate, const char *name, size_t name_l
     return true;
 }
 
+/* Blanks behind a value are no part of it, but libmicrohttpd leaves them. */
+static void pass_host(struct gate *gate, const char *value, size_t len)
+{
+    while (len > 0 && (value[len - 1] == ' ' || value[len - 1] == '\t'))
+        len--;
+    gate->hosts++;
+    if (!authority_is_valid(value, len))
+        refuse(gate, "Host is no name or address, with or without a port");
+}
+
+/* Zeros in front mean nothing (RFC 9110, 8.6). */
+static void pass_content_length(struct gate *gate, const char *value, size_t len)
+{
+    gate->content_lengths++;
+    for (; len > 1 && value[0] == '0'; len--)
+        value++;
+    enum quantity length = quantity_parse_number(value, len, 0, UINT64_MAX, &gate->content_length);
+    if (length == QUANTITY_OUT_OF_RANGE)
+        gate->content_length = UINT64_MAX;
+    else if (length != QUANTITY_OK)
+        refuse(gate, "Content-Length must be digits, without sign or space");
+}
+
 void gate_field(struct gate *gate, const char *name, size_t name_len, const char *value,
                 size_t value_len)
 {
@@ -61,7 +87,7 @@ void gate_field(struct gate *gate, const char *name, size_t name_len, const char
     gate->entries++;
 
     if (field_name_is(name, name_len, "Host")) {
-        gate->hosts++;
+        pass_host(gate, value, value_len);
     } else if (field_name_is(name, name_len, "Transfer-Encoding")) {
         gate->transfer_encodings++;
         gate->is_chunked = true;
@@ -69,13 +95,7 @@ void gate_field(struct gate *gate, const char *name, size_t name_len, const char
             refuse(gate, "Transfer-Encoding may be chunked and nothing else; or send a "
                          "Content-Length in its place");
     } else if (field_name_is(name, name_len, "Content-Length")) {
-        gate->content_lengths++;
-        enum quantity length =
-            quantity_parse_number(value, value_len, 0, UINT64_MAX, &gate->content_length);
-        if (length == QUANTITY_OUT_OF_RANGE)
-            gate->content_length = UINT64_MAX;
-        else if (length != QUANTITY_OK)
-            refuse(gate, "Content-Length must be digits, without sign, space or leading zero");
+        pass_content_length(gate, value, value_len);
     } else if (field_name_is(name, name_len, "Cookie") && !gate->has_cookies) {
         gate->has_cookies = true;
         gate->cookie_bytes += value_len;
