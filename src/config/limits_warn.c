@@ -2,12 +2,12 @@
 
 #include "base/date.h"
 #include "base/glob.h"
-#include "base/ip.h"
 #include "config/address_warn.h"
 #include "config/globs.h"
 #include "config/scalar.h"
 #include "config/text.h"
 #include "limits/limits.h"
+#include "limits/networks.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -161,8 +161,8 @@ static void warn_of_hidden_glob(const struct reading *reading, struct wide *wide
 /* Whether a key is a network, which is compared otherwise than a glob. */
 static bool is_network(const char *key)
 {
-    struct ip_network network;
-    return ip_network_parse(key, &network);
+    struct network_key read;
+    return network_read(key, &read) == NETWORK_IS;
 }
 
 /* comes_by_match: keys come to this limit by its match alone, and nothing is wrong with that. */

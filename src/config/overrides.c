@@ -1,16 +1,72 @@
 #include "config/overrides.h"
 
+#include "base/glob.h"
 #include "config/buckets.h"
 #include "config/scalar.h"
 #include "config/text.h"
 #include "limits/key.h"
+#include "limits/networks.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static const char takes[] = "an override takes burst and rate, or buckets, or action";
 
-/* Whether the key of an override is a valid key, or a glob that a key can match. */
+static void warn_of_key(struct faults *faults, struct placed key, const char *why)
+{
+    char shortened[CONFIG_SHORT_MAX];
+    faults_warn(faults, key.line, key.column, "key \"%s\" %s", config_shorten(key.text, shortened),
+                why);
+}
+
+/* Whether a glob can match a key. */
+static bool check_glob(struct placed key, struct faults *faults)
+{
+    struct network_key read;
+    if (!scalar_check_glob(faults, "key", key))
+        return false;
+    if (network_read(key.text, &read) == NETWORK_IS)
+        warn_of_key(faults, key,
+                    "is a glob, and matches no address of the network that it ends in; give each "
+                    "prefix an override of its own");
+    return true;
+}
+
+/* Whether a key that is no glob is no network either, or is written as one must be. */
+static bool check_network(struct placed key, struct faults *faults)
+{
+    struct network_key read;
+    char shortened[CONFIG_SHORT_MAX], canonical[NETWORK_TEXT_MAX];
+    config_shorten(key.text, shortened);
+    switch (network_read(key.text, &read)) {
+    case NETWORK_IS:
+        return true;
+    case NETWORK_NOT:
+        if (network_is_misspelt(key.text))
+            warn_of_key(faults, key,
+                        "is no network, because what stands before the '/' is no address; an IPv4 "
+                        "address is four numbers up to 255");
+        return true;
+    case NETWORK_NO_LENGTH:
+        faults_add(
+            faults, key.line, key.column,
+            "key \"%s\" is not a network; behind the '/' goes a number of bits, up to 32 for "
+            "IPv4 and 128 for IPv6",
+            shortened);
+        return false;
+    case NETWORK_NOT_CANONICAL:
+        network_print(&read.network, canonical);
+        faults_add(
+            faults, key.line, key.column,
+            "key \"%s\" is a network spelt as none is; write %s at its end, which has no bit set "
+            "behind the prefix and is as {client_ip} spells addresses",
+            shortened, canonical);
+        return false;
+    }
+    return false;
+}
+
+/* Whether the key of an override is a valid key, a network, or a glob that a key can match. */
 static bool check_key(const char *raw, struct faults *faults)
 {
     if (!scalar_is_usable(raw))
@@ -18,13 +74,14 @@ static bool check_key(const char *raw, struct faults *faults)
     struct placed key = scalar_placed(raw);
     if (key_check(key.text, strlen(key.text)) != KEY_OK) {
         char shortened[CONFIG_SHORT_MAX];
-        faults_add(faults, key.line, key.column,
-                   "key \"%s\" is neither a key nor a glob; write 1 to %d bytes without control "
-                   "characters, such as api:partner or api:*",
-                   config_shorten(key.text, shortened), KEY_MAX);
+        faults_add(
+            faults, key.line, key.column,
+            "key \"%s\" is neither a key nor a glob nor a network; write 1 to %d bytes without control "
+            "characters, such as api:partner or api:*",
+            config_shorten(key.text, shortened), KEY_MAX);
         return false;
     }
-    return scalar_check_glob(faults, "key", key);
+    return text_is_glob(key.text) ? check_glob(key, faults) : check_network(key, faults);
 }
 
 /* Reads what an override has in place of the buckets of its limit. */

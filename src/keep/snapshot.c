@@ -8,7 +8,7 @@
 
 /* A snapshot of allowd 0.1.0, the first version, begins with the tick. Since then it begins with this
  * number, which no tick reaches, and which 0.1.0 refuses. Change it with what follows. */
-#define SNAPSHOT_VERSION (UINT64_MAX - 1)
+#define SNAPSHOT_VERSION (UINT64_MAX - 2)
 
 /* ---- writing ---- */
 
@@ -28,6 +28,7 @@ static void put_limit(struct bytes_writer *writer, const struct limit *limit)
 {
     bytes_put_string(writer, limit->name);
     put_allowance(writer, &limit->allowance);
+    bytes_put_8(writer, limit->knows_no_networks);
     bytes_put_32(writer, limit->overrides_count);
     for (uint32_t i = 0; i < limit->overrides_count; i++) {
         const struct override *override = &limit->overrides[i];
@@ -183,6 +184,7 @@ static void get_limit(struct reading *reading, struct limits *limits)
     struct limit_terms terms = {.name = bytes_get_string(&reading->bytes)};
     expect(reading, limit_name_is_valid(terms.name, strlen(terms.name)));
     terms.buckets_count = get_buckets(reading, limits->tick_ms, terms.buckets);
+    terms.knows_no_networks = reading->is_first_version || bytes_get_8(&reading->bytes) != 0;
     terms.overrides_count = bytes_get_32(&reading->bytes);
     expect(reading, terms.overrides_count <= OVERRIDES_MAX);
     reading->overrides += terms.overrides_count;

@@ -56,6 +56,12 @@ static char *policy_of(const struct allowance *allowance)
 
 /* ---- building ---- */
 
+static bool is_network(const char *key)
+{
+    struct network_key read;
+    return !text_is_glob(key) && network_read(key, &read) == NETWORK_IS;
+}
+
 static void allowance_release(struct allowance *allowance)
 {
     for (uint32_t i = 0; i < allowance->count; i++)
@@ -91,18 +97,19 @@ static void override_release(struct override *override)
     free(override->quoted_key);
 }
 
-static bool override_init(struct override *override, const char *limit_name,
+static bool override_init(struct override *override, const struct limit *limit,
                           const struct override_terms *terms)
 {
     override->key = strdup(terms->key);
     override->quoted_key = quote(terms->key, "", "");
     override->is_glob = text_is_glob(terms->key);
+    override->is_network = !limit->knows_no_networks && is_network(terms->key);
     override->action = terms->action;
     override->until_s = terms->until_s;
     if (override->key == NULL || override->quoted_key == NULL)
         return false;
     return terms->action != OVERRIDE_TERMS ||
-           allowance_init(&override->allowance, limit_name, terms->buckets, terms->buckets_count);
+           allowance_init(&override->allowance, limit->name, terms->buckets, terms->buckets_count);
 }
 
 static void limit_release(struct limit *limit)
@@ -112,6 +119,7 @@ static void limit_release(struct limit *limit)
     free(limit->overrides);
     free(limit->exact);
     free(limit->globs);
+    networks_release(&limit->networks);
     allowance_release(&limit->allowance);
     free(limit->quoted_name);
 }
@@ -120,6 +128,24 @@ static int by_key(const void *a, const void *b, void *overrides)
 {
     const struct override *of = overrides;
     return strcmp(of[*(const uint32_t *)a].key, of[*(const uint32_t *)b].key);
+}
+
+/* Of overrides that are all there. */
+static bool add_networks(struct limit *limit)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < limit->overrides_count; i++)
+        count += limit->overrides[i].is_network;
+    if (!networks_init(&limit->networks, count))
+        return false;
+    for (uint32_t i = 0; i < limit->overrides_count; i++) {
+        const char *key = limit->overrides[i].key;
+        struct network_key read;
+        if (limit->overrides[i].is_network && network_read(key, &read) == NETWORK_IS)
+            networks_add(&limit->networks, key, &read, i);
+    }
+    networks_sort(&limit->networks);
+    return true;
 }
 
 static bool add_overrides(struct limit *limit, const struct limit_terms *terms)
@@ -133,7 +159,7 @@ static bool add_overrides(struct limit *limit, const struct limit_terms *terms)
         return false;
     for (uint32_t i = 0; i < terms->overrides_count; i++) {
         limit->overrides_count++;
-        if (!override_init(&limit->overrides[i], limit->name, &terms->overrides[i]))
+        if (!override_init(&limit->overrides[i], limit, &terms->overrides[i]))
             return false;
         if (limit->overrides[i].is_glob)
             limit->globs[limit->globs_count++] = i;
@@ -141,7 +167,7 @@ static bool add_overrides(struct limit *limit, const struct limit_terms *terms)
             limit->exact[limit->exact_count++] = i;
     }
     qsort_r(limit->exact, limit->exact_count, sizeof limit->exact[0], by_key, limit->overrides);
-    return true;
+    return add_networks(limit);
 }
 
 bool limits_add(struct limits *limits, const struct limit_terms *terms)
@@ -157,6 +183,7 @@ bool limits_add(struct limits *limits, const struct limit_terms *terms)
     strcpy(limit->was, was);
     strcpy(limit->match, match);
     limit->shadow = terms->shadow;
+    limit->knows_no_networks = terms->knows_no_networks;
     limit->quoted_name = quote(terms->name, "", "");
     if (limit->quoted_name == NULL ||
         !allowance_init(&limit->allowance, terms->name, terms->buckets, terms->buckets_count) ||
@@ -254,44 +281,67 @@ static int find_exact(const struct limit *limit, const char *key)
     return -1;
 }
 
-int limit_override(const struct limit *limit, const char *key, int64_t as_of_s)
+/* Goes through the overrides for a key in the order in which one goes before the other, whenever
+ * they end. */
+struct override_walk {
+    const struct limit *limit;
+    const char *key;
+    bool is_past_exact;
+    struct networks_walk networks;
+    uint32_t glob; /* the index of the next one */
+};
+
+static struct override_walk override_walk(const struct limit *limit, const char *key)
 {
-    if (limit->overrides_count == 0)
-        return -1;
-    int exact = find_exact(limit, key);
-    if (exact >= 0 && limit->overrides[exact].until_s > as_of_s)
-        return exact;
-    for (uint32_t i = 0; i < limit->globs_count; i++) {
-        const struct override *override = &limit->overrides[limit->globs[i]];
-        if (override->until_s > as_of_s && glob_matches(override->key, key))
-            return (int)limit->globs[i];
+    struct override_walk walk = {.limit = limit, .key = key};
+    if (limit->networks.count > 0)
+        walk.networks = networks_walk(&limit->networks, key);
+    return walk;
+}
+
+/* The next override that holds after a time; -1: there is none. */
+static int override_next(struct override_walk *walk, int64_t as_of_s)
+{
+    const struct limit *limit = walk->limit;
+    int found = -1;
+    if (!walk->is_past_exact) {
+        walk->is_past_exact = true;
+        found = find_exact(limit, walk->key);
+        if (found >= 0 && limit->overrides[found].until_s > as_of_s)
+            return found;
+    }
+    while (limit->networks.count > 0 && (found = networks_next(&walk->networks)) >= 0)
+        if (limit->overrides[found].until_s > as_of_s)
+            return found;
+    while (walk->glob < limit->globs_count) {
+        uint32_t index = limit->globs[walk->glob++];
+        const struct override *override = &limit->overrides[index];
+        if (override->until_s > as_of_s && glob_matches(override->key, walk->key))
+            return (int)index;
     }
     return -1;
 }
 
-/* If the override denies, moves *until_s on to its end. false: it does not deny, and it is the
- * one that holds from *until_s on. */
-static bool denies_until_s(const struct override *override, int64_t *until_s)
+int limit_override(const struct limit *limit, const char *key, int64_t as_of_s)
 {
-    if (override->action != OVERRIDE_DENY)
-        return false;
-    *until_s = override->until_s;
-    return true;
+    if (limit->overrides_count == 0)
+        return -1;
+    struct override_walk walk = override_walk(limit, key);
+    return override_next(&walk, as_of_s);
 }
 
-/* One pass is enough: until_s only grows, so a glob that has ended by then never holds again. */
+/* One pass is enough: until_s only grows, so an override that has ended by then never holds
+ * again. */
 int64_t limit_denied_until_s(const struct limit *limit, const char *key, int64_t as_of_s)
 {
     int64_t until_s = as_of_s;
-    int exact = find_exact(limit, key);
-    if (exact >= 0 && limit->overrides[exact].until_s > until_s &&
-        !denies_until_s(&limit->overrides[exact], &until_s))
-        return until_s;
-    for (uint32_t i = 0; i < limit->globs_count; i++) {
-        const struct override *override = &limit->overrides[limit->globs[i]];
-        if (override->until_s > until_s && glob_matches(override->key, key) &&
-            !denies_until_s(override, &until_s))
+    struct override_walk walk = override_walk(limit, key);
+    int at;
+    while ((at = override_next(&walk, until_s)) >= 0) {
+        const struct override *override = &limit->overrides[at];
+        if (override->action != OVERRIDE_DENY)
             break;
+        until_s = override->until_s;
     }
     return until_s;
 }

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "base/quantity.h"
+#include "limits/networks.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -56,9 +57,9 @@ enum override_action {
 
 /* What holds for some keys of a limit in place of the limit's terms. */
 struct override {
-    char *key;        /* a key, or a glob */
+    char *key;        /* a key, a glob, or a network, see networks.h */
     char *quoted_key; /* as a JSON string, quotes included */
-    bool is_glob;
+    bool is_glob, is_network;
     enum override_action action;
     int64_t until_s;            /* Unix time from which it holds no more, or OVERRIDE_FOR_EVER */
     struct allowance allowance; /* of OVERRIDE_TERMS; of other actions it has no buckets */
@@ -74,8 +75,10 @@ struct limit {
     uint32_t overrides_count;
     struct override *overrides; /* in the order given */
     uint32_t exact_count, globs_count;
-    uint32_t *exact; /* indices of the overrides for one key, sorted by that key */
+    uint32_t *exact; /* indices of the overrides that are no globs, sorted by their keys */
     uint32_t *globs; /* indices of the others, in the order given */
+    bool knows_no_networks;
+    struct networks networks;
 };
 
 struct limits {
@@ -102,6 +105,7 @@ struct override_terms {
 struct limit_terms {
     const char *name, *was, *match; /* was and match may be NULL */
     bool shadow;
+    bool knows_no_networks; /* of its overrides: version 0.1.0 took them for keys */
     uint32_t buckets_count;
     struct bucket_terms buckets[BUCKETS_MAX];
     uint32_t overrides_count;
@@ -134,7 +138,8 @@ int limits_before(const struct limits *prior, const struct limit *next);
 uint32_t limits_match(const struct limits *limits, const char *key);
 
 /* The index of the override that holds for the NUL-terminated key at this Unix time: the one
- * for exactly this key, else the first glob that matches; -1: there is none. */
+ * for exactly this key, else the narrowest network that its address is in, else the first glob
+ * that matches; -1: there is none. */
 int limit_override(const struct limit *limit, const char *key, int64_t as_of_s);
 
 /* The Unix time until which overrides deny the key without a break, where the end of one may

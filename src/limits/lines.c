@@ -154,7 +154,8 @@ static bool fits(const struct lines *lines, const struct edition *edition, const
         return false;
     for (uint32_t i = 0; i < limit->overrides_count; i++) {
         const struct override *a = &limit->overrides[i], *b = &next->overrides[i];
-        if (strcmp(a->key, b->key) != 0 || a->action != b->action || a->until_s != b->until_s)
+        if (strcmp(a->key, b->key) != 0 || a->is_network != b->is_network ||
+            a->action != b->action || a->until_s != b->until_s)
             return false;
     }
     for (uint32_t i = 0; i < edition_lines_count(edition); i++) {

@@ -409,6 +409,8 @@ static void test_shipped_example_uncommented(void **state)
                                    "        until: \"2030-12-31T23:59:59Z\"\n"
                                    "      - key: \"api:test-*\"\n"
                                    "        action: allow\n"
+                                   "      - key: \"api:10.0.0.0/8\"\n"
+                                   "        action: allow\n"
                                    "  - name: \"search\"\n"
                                    "    match: \"search:*\"\n"
                                    "    buckets:\n"

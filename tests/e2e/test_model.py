@@ -42,11 +42,19 @@ limits:
   - name: default
     burst: 12
     rate: 1/d
-    overrides: [{key: "pair:1", burst: 2, rate: 1/d}, {key: vip, burst: 40, rate: 1/d}]
+    overrides:
+      - {key: "pair:1", burst: 2, rate: 1/d}
+      - {key: vip, burst: 40, rate: 1/d}
+      - {key: "1*", action: deny}
+      - {key: "10.0.0.0/8", burst: 7, rate: 1/d}
+      - {key: "10.1.0.0/16", buckets: [{name: a, burst: 4, rate: 1/d}, {name: b, burst: 9, rate: 1/d}]}
+      - {key: "10.1.2.3", action: allow}
+      - {key: "at 2001:db8::/32", burst: 3, rate: 1/d}
 """
 
 KEYS = ["pair:1", "pair:2", "pair:x", "pair:y1", "pair:free", "pair:no1", "trial:1", "trial:2",
-        "trial:no", "trial:x1", "plain", "other", "vip"]
+        "trial:no", "trial:x1", "plain", "other", "vip", "10.200.0.1", "10.1.2.3", "10.1.2.4",
+        "at 2001:db8:5::1", "at 2001:db9::", "11.0.0.1"]
 
 # What the configuration above says, once more and in other words.
 SHADOW = {"trial"}
@@ -55,7 +63,10 @@ OVERRIDES = {
     "pair": {"pair:x": ("pair:x", {"": 25}), "pair:y1": ("pair:y*", {"c": 5, "a": 6, "d": 30}),
              "pair:free": ("pair:free", "allow"), "pair:no1": ("pair:no*", "deny")},
     "trial": {"trial:no": ("trial:no", "deny"), "trial:x1": ("trial:x?", {"a": 3, "b": 5})},
-    "default": {"pair:1": ("pair:1", {"": 2}), "vip": ("vip", {"": 40})},
+    "default": {"pair:1": ("pair:1", {"": 2}), "vip": ("vip", {"": 40}),
+                "10.200.0.1": ("10.0.0.0/8", {"": 7}), "10.1.2.3": ("10.1.2.3", "allow"),
+                "10.1.2.4": ("10.1.0.0/16", {"a": 4, "b": 9}), "11.0.0.1": ("1*", "deny"),
+                "at 2001:db8:5::1": ("at 2001:db8::/32", {"": 3})},
 }
 
 

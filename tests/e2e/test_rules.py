@@ -408,6 +408,57 @@ limits:
         self.assertEqual(self.remaining(key), 5)
 
 
+class Networks(RulesCase):
+    """Overrides for all keys with an address of a network, as checks make them."""
+
+    config = """
+tick: 10s
+limits:
+  - name: default
+    burst: 3
+    rate: 1/d
+    overrides:
+      - {key: "10.0.0.0/8", action: allow}
+      - {key: "10.66.0.0/16", burst: 1, rate: 1/d}
+      - {key: "10.66.6.6", action: deny}
+      - {key: "10.*", action: deny}
+      - {key: "2001:db8::/32", action: allow}
+      - {key: "login:2001:db8::/32", burst: 5, rate: 1/d}
+checks:
+  - {name: whole, key: "{client_ip}", trusted_proxies: [127.0.0.1]}
+  - {name: cut, key: "{client_ip/64}", trusted_proxies: [127.0.0.1]}
+  - {name: login, key: "login:{client_ip/64}", trusted_proxies: [127.0.0.1]}
+"""
+
+    def passed(self, check, address, tries=6):
+        return sum(self.call("GET", f"/check/{check}", [("X-Forwarded-For", address)]).status == 200
+                   for _ in range(tries))
+
+    def test_clients_of_a_network(self):
+        for check, address, wanted in (
+                ("whole", "10.1.2.3", 6), ("whole", "10.66.1.1", 1), ("whole", "10.66.6.6", 0),
+                ("whole", "192.0.2.1", 3), ("whole", "2001:db8::77", 6), ("cut", "2001:db9::1", 3),
+                ("cut", "2001:db8:5::77", 6), ("cut", "10.1.2.4", 6), ("cut", "10.66.1.2", 1),
+                ("login", "2001:db8:7::1", 5), ("login", "10.1.2.5", 3),
+                ("whole", "::ffff:10.1.2.6", 6), ("whole", "64:ff9b::10.66.1.3", 1)):
+            self.assertEqual(self.passed(check, address), wanted, (check, address))
+
+    def test_answers_name_the_network(self):
+        self.assertEqual(self.allow("10.66.9.9").json()["override"], "10.66.0.0/16")
+        self.assertEqual(self.allow("10.66.0.0/16").json()["override"], "10.66.0.0/16")
+
+    def test_one_that_comes_and_goes_mints_nothing(self):
+        plain = self.config[:self.config.index("    overrides:")]
+        self.daemon.reload(plain)
+        key = "10.3." + str(id(self) % 250) + ".1"
+        self.assertEqual(self.allow(key, "&tokens=3").status, 200)
+        narrow = plain + "    overrides: [{key: 10.3.0.0/16, burst: 50, rate: 1/d}]\n"
+        for config in (narrow, plain, narrow):
+            self.daemon.reload(config)
+            self.assertEqual(self.remaining(key), 0)
+        self.daemon.reload(self.config)
+
+
 class OverrideReloads(RulesCase):
     PLAIN = "tick: 10s\nlimits:\n  - {name: default, burst: 5, rate: 1/d%s}\n"
     GENEROUS = PLAIN % ', overrides: [{key: "p*", burst: 20, rate: 1/d}]'

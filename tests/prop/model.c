@@ -11,6 +11,15 @@ char model_keys[MODEL_KEYS][KEY_MAX + 1];
 const char *const model_globs[MODEL_GLOBS] = {NULL, "a*", "b*", "[ab]*", "*", "?*"};
 static const char *const first_letters[MODEL_GLOBS] = {"", "a", "b", "ab", "abc", "abc"};
 
+const char *const model_networks[MODEL_NETWORKS] = {
+    NULL, "a:10.1.2.3/32", "a:10.1.0.0/16", "a:0.0.0.0/0", "b-2001:db8::/32", "b-::/0",
+};
+const char *const model_addresses[MODEL_ADDRESSES] = {"a:10.1.2.3", "a:10.2.0.1", "b-2001:db8::"};
+static const bool is_in[MODEL_NETWORKS][MODEL_ADDRESSES] = {
+    {false, false, false}, {true, false, false}, {true, false, false},
+    {true, true, false},   {false, false, true}, {false, false, true},
+};
+
 /* Numbers to reckon with, so that none is made and freed at every step. */
 static mpq_t scratch, other, step, one_level;
 static mpz_t whole;
@@ -106,14 +115,36 @@ int model_find(const struct model *model, const char *name)
     return -1;
 }
 
+static bool network_has(unsigned network, unsigned key)
+{
+    return key >= MODEL_FIRST_ADDRESS && is_in[network][key - MODEL_FIRST_ADDRESS];
+}
+
+/* The narrowest network that holds, or -1. */
+static int network_at(const struct model_rule *rule, unsigned key, int64_t date_s)
+{
+    int found = -1;
+    for (unsigned i = 0; i < rule->overrides_count; i++) {
+        const struct model_override *override = &rule->override[i];
+        if (override->key < 0 && network_has(override->network, key) &&
+            override->until_s > date_s &&
+            (found < 0 || override->network < rule->override[found].network))
+            found = (int)i;
+    }
+    return found;
+}
+
 static int override_at(const struct model_rule *rule, unsigned key, int64_t date_s)
 {
     for (unsigned i = 0; i < rule->overrides_count; i++)
         if (rule->override[i].key == (int)key && rule->override[i].until_s > date_s)
             return (int)i;
+    int network = network_at(rule, key, date_s);
+    if (network >= 0)
+        return network;
     for (unsigned i = 0; i < rule->overrides_count; i++)
-        if (rule->override[i].key < 0 && glob_matches(rule->override[i].glob, key) &&
-            rule->override[i].until_s > date_s)
+        if (rule->override[i].key < 0 && rule->override[i].network == 0 &&
+            glob_matches(rule->override[i].glob, key) && rule->override[i].until_s > date_s)
             return (int)i;
     return -1;
 }

@@ -5,7 +5,8 @@
  * number of tokens. Each tick of length T adds rate * T tokens, up to the
  * burst. A key whose buckets are all full is like one never seen. All buckets of
  * a key hold what is asked for, or nothing is taken. What a key may take is its
- * limit's terms, or those of an override that holds for it; whenever that
+ * limit's terms, or those of an override that holds for it: for just this key, else
+ * for the narrowest network, else by the first glob that matches. Whenever that
  * changes, by a reload or at an override's end, its levels carry over bucket by
  * bucket, by name, up to the new burst and rounded down to a unit of the new
  * line, 1 / token_units tokens with token_units = P / gcd(P, R * T). Where no
@@ -25,7 +26,7 @@
 
 enum {
     MODEL_NAMES = 5,
-    MODEL_KEYS = 8,
+    MODEL_KEYS = 11,
     MODEL_OVERRIDES = 3, /* of one limit, at most */
 };
 
@@ -36,14 +37,24 @@ extern char model_keys[MODEL_KEYS][KEY_MAX + 1];
 enum { MODEL_GLOBS = 6 };
 extern const char *const model_globs[MODEL_GLOBS];
 
+/* The networks that overrides use, the narrower ones first: number 0 is none. */
+enum { MODEL_NETWORKS = 6 };
+extern const char *const model_networks[MODEL_NETWORKS];
+
+/* The keys with an address that these networks look at, and which of them it is in. The test makes
+ * model_keys of them, from this number on. */
+enum { MODEL_ADDRESSES = 3, MODEL_FIRST_ADDRESS = MODEL_KEYS - MODEL_ADDRESSES };
+extern const char *const model_addresses[MODEL_ADDRESSES];
+
 struct model_terms {
     unsigned count;
     struct bucket_terms bucket[BUCKETS_MAX];
 };
 
 struct model_override {
-    int key;       /* index of just this one, or -1 */
-    unsigned glob; /* else */
+    int key;          /* index of just this one, or -1 */
+    unsigned network; /* else, or 0 */
+    unsigned glob;    /* else */
     enum override_action action;
     int64_t until_s;
     struct model_terms terms; /* of OVERRIDE_TERMS */

@@ -26,11 +26,13 @@ enum {
 /* Lengths about the boundaries of the table's cells. */
 static void invent_keys(void)
 {
-    static const size_t lengths[MODEL_KEYS] = {1, 1, 5, 20, 21, 44, 45, KEY_MAX};
-    for (size_t i = 0; i < MODEL_KEYS; i++) {
+    static const size_t lengths[MODEL_FIRST_ADDRESS] = {1, 1, 5, 20, 21, 44, 45, KEY_MAX};
+    for (size_t i = 0; i < MODEL_FIRST_ADDRESS; i++) {
         memset(model_keys[i], (int)('0' + i), lengths[i]);
         model_keys[i][0] = (char)('a' + i % 3);
     }
+    for (size_t i = 0; i < MODEL_ADDRESSES; i++)
+        strcpy(model_keys[MODEL_FIRST_ADDRESS + i], model_addresses[i]);
 }
 
 /* ---- a world: a brain, a model, and the dice that drive both ---- */
@@ -153,10 +155,10 @@ static int64_t random_end(struct world *world)
                                  : world->model.date_s - 5 + (int64_t)dice_roll(dice, 60);
 }
 
-static bool key_is_overridden(const struct model_rule *rule, int key)
+static bool is_overridden(const struct model_rule *rule, int key, unsigned network)
 {
     for (unsigned i = 0; i < rule->overrides_count; i++)
-        if (rule->override[i].key == key)
+        if (rule->override[i].key == key && (key >= 0 || rule->override[i].network == network))
             return true;
     return false;
 }
@@ -170,12 +172,15 @@ static void random_overrides(struct world *world, uint64_t tick_ms, struct model
         struct model_override override = {.key = -1, .until_s = random_end(world)};
         if (dice_once_in(dice, 2))
             override.key = (int)dice_roll(dice, MODEL_KEYS);
+        else if (dice_once_in(dice, 3))
+            override.network = (unsigned)dice_between(dice, 1, MODEL_NETWORKS - 1);
         else
             override.glob = (unsigned)dice_between(dice, 1, MODEL_GLOBS - 1);
         override.action =
             dice_once_in(dice, 3) ? (enum override_action)dice_roll(dice, 3) : OVERRIDE_TERMS;
         random_terms(world, tick_ms, &override.terms);
-        if (override.key < 0 || !key_is_overridden(rule, override.key))
+        bool can_be_twice = override.key < 0 && override.network == 0;
+        if (can_be_twice || !is_overridden(rule, override.key, override.network))
             rule->override[rule->overrides_count++] = override;
     }
 }
@@ -265,7 +270,9 @@ static void add_rule(struct limits *limits, const struct model_rule *rule)
     for (unsigned i = 0; i < rule->overrides_count; i++) {
         const struct model_override *from = &rule->override[i];
         overrides[i] = (struct override_terms){
-            .key = from->key >= 0 ? model_keys[from->key] : model_globs[from->glob],
+            .key = from->key >= 0      ? model_keys[from->key]
+                   : from->network > 0 ? model_networks[from->network]
+                                       : model_globs[from->glob],
             .action = from->action,
             .until_s = from->until_s,
         };
