@@ -322,12 +322,17 @@ static int override_next(struct override_walk *walk, int64_t as_of_s)
     return -1;
 }
 
-int limit_override(const struct limit *limit, const char *key, int64_t as_of_s)
+/* Apart from its caller, because most limits have no overrides, and then pay nothing for the walk. */
+__attribute__((noinline)) static int find_override(const struct limit *limit, const char *key,
+                                                   int64_t as_of_s)
 {
-    if (limit->overrides_count == 0)
-        return -1;
     struct override_walk walk = override_walk(limit, key);
     return override_next(&walk, as_of_s);
+}
+
+int limit_override(const struct limit *limit, const char *key, int64_t as_of_s)
+{
+    return limit->overrides_count == 0 ? -1 : find_override(limit, key, as_of_s);
 }
 
 /* One pass is enough: until_s only grows, so an override that has ended by then never holds
