@@ -180,7 +180,8 @@ static enum MHD_Result on_header(struct http *http, struct MHD_Connection *conne
         return refuse(http, connection, client, 413, body_too_large(body_max));
     if (gate.is_chunked)
         request->chunked_max = body_max;
-    else if (!expect_body(http, request, gate.content_length))
+    else if (gate.content_length > REQUEST_BODY_MAX &&
+             !expect_body(http, request, gate.content_length))
         return refuse(http, connection, client, 503, NO_MEMORY_FOR_BATCH);
     heed_contract(http);
     const struct route *route = request->route;

@@ -9,11 +9,14 @@
 
 void gate_begin(struct gate *gate, const char *version, bool check_places)
 {
-    *gate = (struct gate){.end = version + strlen(version), .check_places = check_places};
-    gate->is_http_1_0 = strcmp(version, "HTTP/1.0") == 0;
+    static const char major[] = "HTTP/1.";
+    enum { MAJOR_LEN = sizeof major - 1 };
+    size_t len = strlen(version);
+    char minor = len == MAJOR_LEN + 1 ? version[MAJOR_LEN] : '\0';
+    *gate = (struct gate){.end = version + len, .check_places = check_places};
+    gate->is_http_1_0 = minor == '0';
     /* A later HTTP/1 is read as HTTP/1.1 (RFC 9110, 2.5). */
-    if (strncmp(version, "HTTP/1.", 7) != 0 || version[7] < '0' || version[7] > '9' ||
-        version[8] != '\0')
+    if (minor < '0' || minor > '9' || memcmp(version, major, MAJOR_LEN) != 0)
         gate->fault = "only HTTP/1 is spoken here";
 }
 
@@ -104,18 +107,24 @@ void gate_field(struct gate *gate, const char *name, size_t name_len, const char
     }
 }
 
+static void judge_transfer_encoding(struct gate *gate)
+{
+    if (gate->transfer_encodings > 1)
+        refuse(gate, "there must be at most one Transfer-Encoding header");
+    if (gate->content_lengths > 0)
+        refuse(gate, "send either a Content-Length or a Transfer-Encoding, not both");
+    if (gate->is_http_1_0)
+        refuse(gate, "HTTP/1.0 has no Transfer-Encoding; send a Content-Length");
+}
+
 void gate_end(struct gate *gate, const char *header_end, uint64_t body_max)
 {
     if (gate->hosts > 1 || (gate->hosts == 0 && !gate->is_http_1_0))
         refuse(gate, "there must be exactly one Host header; HTTP/1.0 may go without");
     if (gate->content_lengths > 1)
         refuse(gate, "there must be at most one Content-Length header");
-    if (gate->transfer_encodings > 1)
-        refuse(gate, "there must be at most one Transfer-Encoding header");
-    if (gate->transfer_encodings > 0 && gate->content_lengths > 0)
-        refuse(gate, "send either a Content-Length or a Transfer-Encoding, not both");
-    if (gate->transfer_encodings > 0 && gate->is_http_1_0)
-        refuse(gate, "HTTP/1.0 has no Transfer-Encoding; send a Content-Length");
+    if (gate->transfer_encodings > 0)
+        judge_transfer_encoding(gate);
     /* The line end of the last field and that of the empty line. */
     if (gate->fault == NULL && gate->check_places &&
         (header_end - gate->end < 2 || header_end - gate->end > 4))
