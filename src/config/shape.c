@@ -89,14 +89,21 @@ static const char *flow_advice(struct slot slot, const yaml_event_t *event)
     return "";
 }
 
+static void report_kind(struct shape *shape, yaml_mark_t mark, struct slot slot,
+                        cyaml_type_e wanted, cyaml_type_e found, const char *advice)
+{
+    faults_add(shape->faults, EVENTS_AT(mark), "%s%s must be %s, not %s%s", slot.prefix, slot.name,
+               kind_name(wanted), kind_name(found), advice);
+}
+
+/* Reports a value of another kind, and moves past it. */
 static void refuse_kind(struct shape *shape, struct slot slot, cyaml_type_e wanted)
 {
     yaml_mark_t mark = shape->events.event.start_mark;
     cyaml_type_e found = event_kind(&shape->events.event);
     const char *advice = wanted == CYAML_STRING ? flow_advice(slot, &shape->events.event) : "";
     if (events_skip(&shape->events))
-        faults_add(shape->faults, EVENTS_AT(mark), "%s%s must be %s, not %s%s", slot.prefix,
-                   slot.name, kind_name(wanted), kind_name(found), advice);
+        report_kind(shape, mark, slot, wanted, found, advice);
 }
 
 static void take_scalar(struct shape *shape)
@@ -321,6 +328,28 @@ static void take_mapping(struct shape *shape, const cyaml_schema_field_t *fields
     fputc('}', shape->copy);
 }
 
+/* Whether a value of another kind than wanted can be taken, which is so of {} where an empty list
+ * may be: PHP, which has one kind of array for both, writes that. Moves past the value. */
+static bool admit_other_kind(struct shape *shape, struct slot slot, cyaml_type_e wanted)
+{
+    struct events *events = &shape->events;
+    yaml_mark_t mark = events->event.start_mark;
+    if (wanted != CYAML_SEQUENCE || events->event.type != YAML_MAPPING_START_EVENT ||
+        !may_be_empty(slot.name)) {
+        refuse_kind(shape, slot, wanted);
+        return false;
+    }
+    if (!events_next(events))
+        return false;
+    if (events->event.type == YAML_MAPPING_END_EVENT)
+        return true;
+    while (events->event.type != YAML_MAPPING_END_EVENT)
+        if (!events_skip(events) || !events_next(events))
+            return false;
+    report_kind(shape, mark, slot, wanted, CYAML_MAPPING, "");
+    return false;
+}
+
 /* Whether a value can be taken. If not, reports it and moves past it. */
 static bool admit_value(struct shape *shape, struct slot slot, cyaml_type_e wanted)
 {
@@ -332,10 +361,8 @@ static bool admit_value(struct shape *shape, struct slot slot, cyaml_type_e want
                    slot.prefix, slot.name, kind_name(wanted));
         return false;
     }
-    if (event_kind(event) != wanted) {
-        refuse_kind(shape, slot, wanted);
-        return false;
-    }
+    if (event_kind(event) != wanted)
+        return admit_other_kind(shape, slot, wanted);
     if (wanted == CYAML_STRING && event_has_nul(event)) {
         faults_add(shape->faults, EVENTS_AT(event->start_mark),
                    "%s%s has a NUL character in it, which no value may have", slot.prefix,
@@ -354,6 +381,10 @@ static enum taken take_value(struct shape *shape, struct slot slot,
     bool is_named = slot.prefix[0] == '\0';
     if (is_named)
         fprintf(shape->copy, "%s: ", slot.name);
+    if (event_kind(&shape->events.event) != schema->type) {
+        fputs("[]", shape->copy); /* of {} for an empty list */
+        return TAKEN_WHOLE;
+    }
     switch ((int)schema->type) {
     case CYAML_MAPPING:
         take_mapping(shape, names_of(schema));

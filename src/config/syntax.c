@@ -21,6 +21,8 @@ static const struct {
     {"invalid Unicode", NULL, "this is half of a pair of escapes; write the character itself"},
     {"end of stream", "quoted", "close the quotes"},
     {"expected ','", NULL, "put quotes around a text that has one of [ ] { } , in it"},
+    {"expected ':'", NULL,
+     "put a colon and a blank behind a name, and put quotes around a text of several lines"},
     {"expected key", "block mapping",
      "check the indent, and put quotes around a text that begins with one of [ { \" '"},
 };
