@@ -16,6 +16,8 @@ SHORT_MAX, LONG_MAX = 4096, 1048576
 CONFIG = FROZEN + """
 checks:
   - {name: keyed, key: "{header:X-Key}"}
+  - {name: form, key: "{form:user}", missing: deny}
+  - {name: json, key: "{json:user}", missing: deny}
 """
 
 
@@ -83,6 +85,21 @@ class Taken(ChunkedCase):
                         to_head=method == "HEAD")
                     self.assertEqual(response.status, 200)
                     self.assertEqual(self.remaining(key), 999)
+
+    def test_a_check_finds_its_parts_in_chunks(self):
+        for check, kind, make in (("form", FORM, lambda key: f"a=b&user={key}"),
+                                  ("json", JSON, lambda key: json.dumps({"user": key}))):
+            for size in (1, 3, 1000):
+                with self.subTest(check=check, size=size):
+                    key = self.key()
+                    response = self.exchange(post(f"/check/{check}", chunks(make(key).encode(), size),
+                                                  kind=kind))
+                    self.assertEqual(response.status, 200)
+                    self.assertEqual(self.remaining(key), 999)
+            # Beyond what is kept of a body, a part is missing; the rest is still drained.
+            response = self.exchange(post(f"/check/{check}", chunks(make("k").encode().ljust(50_000), 999),
+                                          kind=kind))
+            self.assert_problem(response, 403, "lacks a part")
 
     def test_in_any_form_that_the_standard_has(self):
         for name, value in (("case", b"CHUNKED"), ("name", b"Chunked")):

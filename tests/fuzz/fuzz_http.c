@@ -268,6 +268,23 @@ static unsigned count_fields(const char *bytes, const char *end, const char *lin
     return count;
 }
 
+/* How many Transfer-Encodings are chunked and nothing else. */
+static unsigned count_chunked(const char *bytes, const char *end)
+{
+    static const char name[] = "\r\nTransfer-Encoding:", value[] = "chunked\r\n";
+    unsigned count = 0;
+    for (const char *at = bytes; (at = memmem(at, (size_t)(end - at), "\r\n", 2)) != NULL; at++) {
+        if ((size_t)(end - at) < strlen(name) || strncasecmp(at, name, strlen(name)) != 0)
+            continue;
+        const char *found = at + strlen(name);
+        while (found < end && (*found == ' ' || *found == '\t'))
+            found++;
+        count +=
+            (size_t)(end - found) >= strlen(value) && strncasecmp(found, value, strlen(value)) == 0;
+    }
+    return count;
+}
+
 /* Behind the last line of the first request's header, if that has come whole, and of lines that all
  * end as they must; else NULL. */
 static const char *end_of_header(const char *bytes, size_t len)
@@ -286,8 +303,7 @@ static bool has_bad_framing(const char *bytes, const char *end)
 {
     unsigned encodings = count_fields(bytes, end, "Transfer-Encoding:");
     return encodings + count_fields(bytes, end, "Content-Length:") > 1 ||
-           encodings > count_fields(bytes, end, "Transfer-Encoding: chunked\r\n") ||
-           count_fields(bytes, end, "Host:") > 1;
+           encodings > count_chunked(bytes, end) || count_fields(bytes, end, "Host:") > 1;
 }
 
 /* Where the first request ends may be read differently if its body comes in chunks. */
