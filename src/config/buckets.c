@@ -34,12 +34,12 @@ static bool check_credit(const struct bucket_terms *bucket, const char *raw_burs
         return false;
     struct credit_line line;
     enum credit_fault fault = credit_line_init(&line, bucket->burst, bucket->rate, tick_ms);
-    if (fault == CREDIT_OK)
-        warn_of_coarse_tick(bucket, &line, scalar_placed(raw_burst), tick_ms, faults);
-    if (fault == CREDIT_OK)
-        return true;
-    char text[CREDIT_EXPLAIN_MAX];
     struct placed value = scalar_placed(raw_burst);
+    if (fault == CREDIT_OK) {
+        warn_of_coarse_tick(bucket, &line, value, tick_ms, faults);
+        return true;
+    }
+    char text[CREDIT_EXPLAIN_MAX];
     credit_explain(fault, bucket->burst, bucket->rate, tick_ms, text);
     faults_add(faults, value.line, value.column, "%s", text);
     return false;

@@ -42,9 +42,11 @@ static void keep(struct faults *faults, struct fault fault, const char *format, 
     char formatted[FORMATTED_MAX], shown[SHOWN_MAX];
     int len = vsnprintf(formatted, sizeof formatted, format, arguments);
     show_controls(len < 0 ? format : formatted, shown);
-    fault.text = strdup(shown);
-    if (fault.text != NULL)
-        faults->fault[faults->kept++] = fault;
+    struct fault *kept = &faults->fault[faults->kept];
+    *kept = fault;
+    kept->text = strdup(shown);
+    if (kept->text != NULL)
+        faults->kept++;
 }
 
 void faults_add(struct faults *faults, size_t line, size_t column, const char *format, ...)
@@ -87,7 +89,7 @@ void faults_sort(struct faults *faults)
 void faults_tell(const struct faults *faults, const char *name, faults_teller *tell, void *context)
 {
     static const char *const nouns[] = {[FAULT_ERROR] = "fault", [FAULT_WARNING] = "warning"};
-    size_t found[] = {[FAULT_ERROR] = faults->count, [FAULT_WARNING] = faults->warnings};
+    const size_t found[] = {[FAULT_ERROR] = faults->count, [FAULT_WARNING] = faults->warnings};
     size_t kept[] = {[FAULT_ERROR] = 0, [FAULT_WARNING] = 0};
     char place[PLACE_MAX_BYTES], text[64];
     for (size_t i = 0; i < faults->kept; i++) {
