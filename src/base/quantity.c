@@ -94,7 +94,8 @@ enum quantity quantity_parse_rate(const char *text, size_t len, struct rate *rat
 void quantity_print_duration(uint64_t duration_ms, char text[QUANTITY_TEXT_MAX])
 {
     size_t i = duration_ms == 0 ? 1 : UNITS - 1; /* nothing is 0s */
-    while (i > 0 && duration_ms > 0 && (duration_ms < units[i].ms || duration_ms % units[i].ms != 0))
+    while (i > 0 && duration_ms > 0 &&
+           (duration_ms < units[i].ms || duration_ms % units[i].ms != 0))
         i--;
     snprintf(text, QUANTITY_TEXT_MAX, "%" PRIu64 "%s", duration_ms / units[i].ms, units[i].name);
 }

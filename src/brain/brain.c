@@ -162,6 +162,7 @@ static void answer_daemon(const struct brain *brain, struct daemon_answer *answe
         .when_full = brain->when_full,
         .limits = brain->limits,
         .counters = brain->counters,
+        .surroundings = brain->surroundings,
         .lost_state = brain->lost_state,
     };
 }
@@ -227,6 +228,9 @@ static bool answer_whole(struct brain *brain, struct message *message)
         return true;
     case MESSAGE_STATE_LOST:
         brain_lose_state(brain, message->ask.lost_state);
+        return true;
+    case MESSAGE_SURROUNDINGS:
+        brain->surroundings = message->ask.surroundings;
         return true;
     case MESSAGE_TALLY:
         meters_take(&brain->meters, message->ask.tally);

@@ -33,11 +33,12 @@ struct brain {
     struct hitters denied;  /* the keys denied most, labelled with their limit's index */
     struct sampler denials; /* which denials the log shows */
     struct news_told told;
-    struct store *store;      /* where the state outlives the process, or NULL */
-    struct moment moment;     /* the last moment told; of a brain that has a store */
-    const char *lost_state;   /* why the state will not outlive the process, or NULL */
-    struct list_scratch list; /* while one is being answered */
-    struct chain waiting;     /* LIMITS that there was no room for yet */
+    struct store *store;              /* where the state outlives the process, or NULL */
+    struct moment moment;             /* the last moment told; of a brain that has a store */
+    struct surroundings surroundings; /* as last told */
+    const char *lost_state;           /* why the state will not outlive the process, or NULL */
+    struct list_scratch list;         /* while one is being answered */
+    struct chain waiting;             /* LIMITS that there was no room for yet */
 };
 
 /* A brain without buckets and limits. NULL: no memory. brain_end gives back its own memory only,

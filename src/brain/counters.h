@@ -111,6 +111,14 @@
          LABEL("result", "mended"))                                                                \
     READ(emptied, answer->damage.emptied, SAME_FAMILY, LABEL("result", "emptied"))                 \
     READ(dropped, answer->damage.dropped, SAME_FAMILY, LABEL("result", "dropped"))                 \
+    READ(lost_sockets, answer->daemon.surroundings.lost_sockets,                                   \
+         FAMILY("allowd_sockets_lost", GAUGE,                                                      \
+                "Unix sockets whose file is no longer at its path, so that nobody new can "        \
+                "connect."))                                                                       \
+    READ(changed_files, answer->daemon.surroundings.changed_files,                                 \
+         FAMILY("allowd_files_changed", GAUGE,                                                     \
+                "Files, of the configuration and the admin token, that have changed or gone "      \
+                "since they were read."))                                                          \
     STATE(reloads, IN_STATUS, /* LIMITS */                                                         \
           FAMILY("allowd_config_reloads_total", COUNTER, "Reloads of the configuration."),         \
           LABEL("result", "success"))                                                              \

@@ -32,6 +32,7 @@ enum message_kind {
     MESSAGE_KEYS,          /* which keys are tracked, or denied most? */
     MESSAGE_RELOAD_FAILED, /* a reload changed nothing: only count it */
     MESSAGE_STATE_LOST,    /* the state will not outlive the process: see brain_lose_state */
+    MESSAGE_SURROUNDINGS,  /* how what the daemon depends on is: only keep it for who asks */
     MESSAGE_TALLY,         /* the report of a front-end: what it has counted; answered at once */
     MESSAGE_RELOAD,        /* read the configuration again: the main thread answers it */
     MESSAGE_LIMITS,        /* decide by these limits from now on; it may have to wait for room */
@@ -120,6 +121,12 @@ enum when_full { WHEN_FULL_EVICT, WHEN_FULL_DENY, WHEN_FULL_ALLOW };
 #define WHEN_FULL_COUNT 3
 extern const char *const when_full_names[WHEN_FULL_COUNT]; /* as the configuration names them */
 
+/* The question of SURROUNDINGS. */
+struct surroundings {
+    uint32_t lost_sockets;  /* whose files are gone, so that nobody new can connect to them */
+    uint32_t changed_files; /* that have changed since they were read, or are gone */
+};
+
 /* The answer to DAEMON. */
 struct daemon_answer {
     uint64_t uptime_ms;
@@ -127,6 +134,7 @@ struct daemon_answer {
     enum when_full when_full;
     const struct limits *limits; /* see `limits` of struct message */
     struct brain_counters counters;
+    struct surroundings surroundings;
     const char
         *lost_state; /* why the state will not outlive the process though it should, or NULL */
 };
@@ -155,7 +163,8 @@ struct message {
         bool missing_allows;              /* of MISSING: whether the check allows then */
         const struct keys_question *keys; /* of KEYS; owned by the asker, see keys.h */
         const char *lost_state;           /* of STATE_LOST: the reason; must outlive the brain */
-        const struct tally *tally;        /* of TALLY; owned by the asker */
+        struct surroundings surroundings;
+        const struct tally *tally; /* of TALLY; owned by the asker */
         struct limits_question limits;
     } ask;
     union {

@@ -8,6 +8,7 @@
 
 #include "ask/contract.h"
 #include "base/address.h"
+#include "base/file_mark.h"
 #include "brain/message.h"
 #include "config/faults.h"
 #include "config/parameters.h"
@@ -53,7 +54,10 @@ struct config {
     enum token_mode admin_token_mode;
     bool admin_token_is_shared; /* its group can read it, and it is not said that it may */
     struct secret admin_token;
-    char state[CONFIG_PATH_MAX + 1]; /* path of the state file; empty: none */
+    struct file_mark admin_token_mark; /* of its file as it was read */
+    char state[CONFIG_PATH_MAX + 1];   /* path of the state file; empty: none */
+
+    struct file_mark file_mark; /* of the file that it was read from; not set: of none */
 
     /* Made from all of these. */
     struct limits *limits;     /* a reference of its own */

@@ -10,6 +10,8 @@
 static bool load_file(const char *path, struct config *config, struct faults *faults)
 {
     size_t len;
+    /* Taken before it is read: if it changes meanwhile, it counts as changed since. */
+    const struct file_mark mark = file_mark_at(path);
     char *bytes = config_file_read(path, &len, faults);
     if (bytes == NULL)
         return false;
@@ -26,6 +28,8 @@ static bool load_file(const char *path, struct config *config, struct faults *fa
         is_loaded = config_check(raw, config, faults);
     }
     config_raw_free(raw);
+    if (is_loaded)
+        config->file_mark = mark;
     return is_loaded;
 }
 

@@ -77,6 +77,7 @@ static int open_token(struct placed value, const char *path, struct faults *faul
                "");
     } else {
         char shortened[CONFIG_SHORT_MAX];
+        config->admin_token_mark = file_mark_of(&status);
         config->admin_token_is_shared = is_shared(config, status.st_mode);
         if (is_open_to_all)
             faults_warn(faults, value.line, value.column,

@@ -30,7 +30,7 @@ static bool look_for_room(struct acceptor *acceptor)
 
 /* Each new connection wakes all threads that watch, and whichever comes first takes it. If only one
  * were woken (EPOLLEXCLUSIVE), that one could have just got full, and nobody else would know. */
-int acceptor_open(struct acceptor *acceptor)
+static int watch_all(const struct acceptor *acceptor)
 {
     for (unsigned i = 0; i < acceptor->listeners_count; i++) {
         int socket = acceptor->listeners[i].socket;
@@ -38,6 +38,14 @@ int acceptor_open(struct acceptor *acceptor)
         if (epoll_ctl(acceptor->epoll, EPOLL_CTL_ADD, socket, &event) != 0 && errno != EEXIST)
             return errno;
     }
+    return 0;
+}
+
+int acceptor_open(struct acceptor *acceptor)
+{
+    int error = watch_all(acceptor);
+    if (error != 0)
+        return error;
     look_for_room(acceptor);
     acceptor->is_open = true;
     return 0;
@@ -79,6 +87,15 @@ static void pause_for_resources(struct acceptor *acceptor, int error)
         log_warning("accept: %s; trying again every %d ms", strerror(error), ACCEPTOR_PAUSE_MS);
     acceptor->short_of_resources = true;
     pause(acceptor, now_ns(acceptor) + ACCEPTOR_PAUSE_MS * (uint64_t)NS_PER_MS);
+}
+
+/* One that is not open watches all of them once it is. If there is no memory to watch it now, it
+ * tries again like one that is short of it. */
+void acceptor_listen_again(struct acceptor *acceptor)
+{
+    int error = acceptor->is_open ? watch_all(acceptor) : 0;
+    if (error != 0)
+        pause_for_resources(acceptor, error);
 }
 
 /* Tells a client that no front-end has room. */

@@ -40,6 +40,9 @@ struct acceptor {
 /* Begins to watch the listeners. All members must be zero except those that are borrowed. */
 int acceptor_open(struct acceptor *acceptor);
 
+/* A listener was made anew, on the same descriptor: watches it again. */
+void acceptor_listen_again(struct acceptor *acceptor);
+
 /* Takes it out of the count with_room. */
 void acceptor_release(struct acceptor *acceptor);
 

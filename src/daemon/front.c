@@ -36,9 +36,10 @@ enum { WAKES = -1 };
 static void heed(struct front *front, int descriptor)
 {
     eventfd_t ignored;
-    if (descriptor == front->wake)
+    if (descriptor == front->wake) {
         eventfd_read(front->wake, &ignored);
-    else if (!acceptor_heed(&front->acceptor, descriptor))
+        acceptor_listen_again(&front->acceptor);
+    } else if (!acceptor_heed(&front->acceptor, descriptor))
         http_heed(front->http, descriptor);
 }
 
@@ -403,6 +404,11 @@ void front_set_contract(struct front *front, struct contract *contract)
 static void wish(struct front *front, enum front_wish wished)
 {
     atomic_store(&front->wish, (int)wished);
+    eventfd_write(front->wake, 1);
+}
+
+void front_listen_again(struct front *front)
+{
     eventfd_write(front->wake, 1);
 }
 

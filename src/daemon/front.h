@@ -51,7 +51,7 @@ struct front {
     struct inbox home; /* its letters come home here */
     struct acceptor acceptor;
     int epoll;
-    int wake; /* an eventfd, written to begin a drain */
+    int wake; /* an eventfd, written when there is another wish, or a listener was made anew */
     int done; /* the caller's eventfd, written at the end */
     enum front_phase phase;
     uint64_t drain_ns; /* when the drain began */
@@ -81,6 +81,9 @@ int front_start(struct front *front, const struct front_terms *terms);
 
 /* Serves every request that arrives from now on by another contract. */
 void front_set_contract(struct front *front, struct contract *contract);
+
+/* A listener was made anew on its descriptor (listener_reopen): has it watched again. */
+void front_listen_again(struct front *front);
 
 /* Has /readyz say that it is about to drain. Everything else is served as before. */
 void front_leave(struct front *front);

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -79,18 +80,25 @@ static int bind_and_listen(struct listener *listener, const struct address *addr
     return listen(listener->socket, SOMAXCONN) == 0 ? 0 : errno;
 }
 
+/* An inherited socket's path may be one of a place that this process does not see. */
+static void remember_file(struct listener *listener)
+{
+    const char *path = address_unix_path(&listener->address);
+    struct stat file;
+    if (path == NULL || lstat(path, &file) != 0 || !S_ISSOCK(file.st_mode))
+        return;
+    listener->device = file.st_dev;
+    listener->inode = file.st_ino;
+}
+
 static void remember(struct listener *listener, const struct address *address)
 {
-    struct stat file;
     socklen_t len = sizeof listener->address.socket;
     listener->address = *address;
-    const char *path = address_unix_path(address);
-    if (path == NULL)
+    if (address_unix_path(address) == NULL)
         getsockname(listener->socket, (struct sockaddr *)&listener->address.socket, &len);
-    else if (lstat(path, &file) == 0) {
-        listener->device = file.st_dev;
-        listener->inode = file.st_ino;
-    }
+    else
+        remember_file(listener);
 }
 
 /* Locks the directory of a Unix socket's file. Between the moment that it sees a stale file and the
@@ -99,7 +107,7 @@ static void remember(struct listener *listener, const struct address *address)
  * lock for longer than an allowd would. */
 enum { LOCK_TRIES = 100, LOCK_TRY_MS = 10 };
 
-static int lock_directory(const struct address *address)
+static int lock_directory(const struct address *address, int most_tries)
 {
     const char *path = address_unix_path(address);
     struct sockaddr_un copy;
@@ -108,7 +116,7 @@ static int lock_directory(const struct address *address)
     strcpy(copy.sun_path, path);
     int directory = open(dirname(copy.sun_path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     for (int tries = 0; directory >= 0 && flock(directory, LOCK_EX | LOCK_NB) != 0; tries++) {
-        if (errno != EWOULDBLOCK || tries == LOCK_TRIES || signals_ended_by() != 0) {
+        if (errno != EWOULDBLOCK || tries == most_tries || signals_ended_by() != 0) {
             close(directory);
             return -1;
         }
@@ -118,10 +126,10 @@ static int lock_directory(const struct address *address)
 }
 
 static int try_to_open(struct listener *listener, const struct address *address,
-                       const struct socket_access *sockets, const char **doing)
+                       const struct socket_access *sockets, int lock_tries, const char **doing)
 {
     *listener = (struct listener){.socket = -1};
-    int lock = lock_directory(address);
+    int lock = lock_directory(address, lock_tries);
     if (lock >= 0)
         remove_stale(address);
     int error = bind_and_listen(listener, address, sockets, doing);
@@ -152,12 +160,52 @@ int listener_open(struct listener *listener, const struct address *address,
 {
     uint64_t end_ns = clock_now_ns(&clock_system) + (uint64_t)IN_USE_MS * NS_PER_MS;
     for (;;) {
-        int error = try_to_open(listener, address, sockets, doing);
+        int error = try_to_open(listener, address, sockets, LOCK_TRIES, doing);
         if (error != EADDRINUSE || !may_be_let_go(address) || clock_now_ns(&clock_system) >= end_ns)
             return error;
         if (signals_await_end(IN_USE_TRY_MS) != 0)
             return EINTR;
     }
+}
+
+bool listener_is_at_its_path(const struct listener *listener)
+{
+    struct stat file;
+    if (listener->inode == 0)
+        return true;
+    if (lstat(address_unix_path(&listener->address), &file) == 0)
+        return file.st_dev == listener->device && file.st_ino == listener->inode;
+    return errno != ENOENT && errno != ENOTDIR;
+}
+
+enum { BACKLOG_TRIES = 20, BACKLOG_TRY_MS = 5 };
+
+/* Nobody new can come to it, so once it is empty it stays so. */
+static void await_empty_backlog(int socket)
+{
+    struct pollfd waiting = {.fd = socket, .events = POLLIN};
+    for (int tries = 0; poll(&waiting, 1, 0) > 0 && tries < BACKLOG_TRIES; tries++)
+        poll(NULL, 0, BACKLOG_TRY_MS);
+}
+
+int listener_reopen(struct listener *listener, const struct socket_access *sockets,
+                    const char **doing)
+{
+    struct listener fresh;
+    int error = try_to_open(&fresh, &listener->address, sockets, 0, doing);
+    if (error != 0)
+        return error;
+    await_empty_backlog(listener->socket);
+    *doing = "replace";
+    if (dup3(fresh.socket, listener->socket, O_CLOEXEC) < 0) {
+        error = errno;
+        listener_close(&fresh);
+        return error;
+    }
+    close(fresh.socket);
+    listener->device = fresh.device;
+    listener->inode = fresh.inode;
+    return 0;
 }
 
 static int socket_option(int socket, int option)
@@ -198,6 +246,7 @@ const char *listener_adopt(struct listener *listener, int descriptor)
         fcntl(descriptor, F_SETFL, status_flags | O_NONBLOCK) != 0 ||
         fcntl(descriptor, F_SETFD, FD_CLOEXEC) != 0)
         return "cannot be used";
+    remember_file(listener);
     return NULL;
 }
 

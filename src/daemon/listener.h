@@ -18,8 +18,9 @@ struct listener {
     bool is_admin;          /* connections that come in on it may call everything */
     struct address address; /* if port 0 was asked for, with the port that it got */
     dev_t device;           /* of a Unix socket's file */
-    ino_t inode;
+    ino_t inode;            /* 0: it has none that can be seen */
     bool is_inherited;
+    bool is_gone; /* its file is no longer at its path; the main thread's alone */
 };
 
 /* Binds and listens. Returns 0, or an errno value and in *doing what failed ("bind"), for the log.
@@ -29,6 +30,17 @@ struct listener {
  * meanwhile, because the umask of the process is changed and restored. */
 int listener_open(struct listener *listener, const struct address *address,
                   const struct socket_access *sockets, const char **doing);
+
+/* Whether the file of a Unix socket is still at its path; true also if it has none, or if that
+ * cannot be found out. */
+bool listener_is_at_its_path(const struct listener *listener);
+
+/* Makes a socket of its own anew, if the file of the one before is gone: other threads may go on
+ * using its descriptor, which is of the new socket once that listens, but whoever watches it by
+ * epoll must watch it again. Who waited to be accepted by the old one is, if that takes a moment
+ * only. Does not wait for an address in use. Errors as of listener_open; then all is as it was. */
+int listener_reopen(struct listener *listener, const struct socket_access *sockets,
+                    const char **doing);
 
 /* Takes over an inherited descriptor. Returns NULL, or what is wrong with it. */
 const char *listener_adopt(struct listener *listener, int descriptor);

@@ -8,6 +8,7 @@
 #include "daemon/inherited.h"
 #include "daemon/keeper.h"
 #include "daemon/signals.h"
+#include "daemon/watch.h"
 #include "log/log.h"
 
 #include <assert.h>
@@ -39,6 +40,7 @@ struct server {
     struct inbox reloads;          /* front-ends post MESSAGE_RELOAD here */
     struct letter *asked;          /* taken out of `reloads` and waiting, oldest first */
     struct keeper keeper;
+    struct watch watch;
     struct brain *brain; /* until the decider owns it */
     struct decider decider;
     struct inbox home; /* what the main thread asks the decider comes home here */
@@ -285,6 +287,15 @@ static void look_after_state(struct server *server, uint64_t now_ns)
         ask(server, &lost);
 }
 
+static void look_around(struct server *server, uint64_t now_ns)
+{
+    struct message message = {.kind = MESSAGE_SURROUNDINGS};
+    if (!watch_look(&server->watch, now_ns))
+        return;
+    message.ask.surroundings = server->watch.seen;
+    ask(server, &message);
+}
+
 /* The sooner of two timeouts, of which -1 is never. */
 static int sooner(int a_ms, int b_ms)
 {
@@ -307,7 +318,7 @@ static bool is_delay_over(const struct server *server)
 }
 
 /* Waits for an event, a letter or the end of the delay before a drain; meanwhile feeds the watchdog
- * and watches the state file. The first of `events` is the inbox. */
+ * and watches the state file and the surroundings. The first of `events` is the inbox. */
 static void wait_for(struct server *server, struct pollfd *events, nfds_t count)
 {
     int timeout_ms;
@@ -319,9 +330,12 @@ static void wait_for(struct server *server, struct pollfd *events, nfds_t count)
             notify_alive(&server->notify);
         if (keeper_timeout_ms(&server->keeper, now_ns) == 0)
             look_after_state(server, now_ns);
+        if (watch_timeout_ms(&server->watch, now_ns) == 0)
+            look_around(server, now_ns);
         timeout_ms = sooner(sooner(watchdog_timeout_ms(&server->watchdog, now_ns),
                                    keeper_timeout_ms(&server->keeper, now_ns)),
-                            clock_ms_until(now_ns, server->drain_due_ns));
+                            sooner(watch_timeout_ms(&server->watch, now_ns),
+                                   clock_ms_until(now_ns, server->drain_due_ns)));
     } while (wait_once(server, events, count, timeout_ms) <= 0 && !is_delay_over(server));
 }
 
@@ -409,17 +423,29 @@ static void reload_file(struct server *server, struct reload_report *report)
         log_error("%s is faulty; the limits stay as they were", server->config_path);
         report->outcome = RELOAD_FAULTY;
         report_all(report, &faults, FAULT_ERROR);
+        watch_refused(&server->watch);
     } else {
         faults_tell(&faults, server->config_path, tell_fault, NULL);
         warn_of_restart(server, &next);
         warn_of_token(&next);
         bool is_in_force = put_into_force(server, &next, &faults);
+        if (is_in_force)
+            watch_read(&server->watch, &next);
         report->outcome = is_in_force ? RELOAD_IN_FORCE : RELOAD_NO_MEMORY;
         report->limits = next.limits->count;
         report_all(report, &faults, FAULT_WARNING);
         config_release(&next);
     }
     faults_release(&faults);
+}
+
+static void mend_sockets(struct server *server)
+{
+    watch_look_at_sockets(&server->watch);
+    if (watch_mend(&server->watch, &server->config->sockets) == 0)
+        return;
+    for (unsigned i = 0; i < server->fronts_count; i++)
+        front_listen_again(&server->fronts[i]);
 }
 
 static void count_failed_reload(struct server *server)
@@ -434,7 +460,9 @@ static void reload(struct server *server, struct reload_report *report)
     if (!server->is_leaving)
         notify_reloading(&server->notify, now_ns);
     look_after_state(server, now_ns);
+    mend_sockets(server);
     reload_file(server, report);
+    look_around(server, now_ns);
     bool has_failed = report->outcome == RELOAD_FAULTY || report->outcome == RELOAD_NO_MEMORY;
     if (has_failed)
         count_failed_reload(server);
@@ -603,6 +631,8 @@ static enum exit_status run_fronts(struct server *server)
     if (is_ended(has_started)) {
         status = EXIT_STATUS_OK;
     } else if (has_started) {
+        watch_begin(&server->watch, server->listeners, server->listeners_count, server->config_path,
+                    server->config);
         log_info("version " PACKAGE_VERSION " ready: %u limit%s, room for %u key%s", limits,
                  limits == 1 ? "" : "s", max_keys, max_keys == 1 ? "" : "s");
         server->limits_count = server->config->limits->count;

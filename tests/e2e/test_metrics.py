@@ -48,6 +48,8 @@ FAMILIES = {
     "allowd_state_restored_keys": "gauge",
     "allowd_state_refused_total": "counter",
     "allowd_state_damaged_total": "counter",
+    "allowd_sockets_lost": "gauge",
+    "allowd_files_changed": "gauge",
     "allowd_config_reloads_total": "counter",
     "allowd_config_last_reload_successful": "gauge",
     "allowd_config_last_reload_success_timestamp_seconds": "gauge",

@@ -232,6 +232,7 @@ static void answer(struct message *message)
         return;
     case MESSAGE_RELOAD_FAILED:
     case MESSAGE_STATE_LOST:
+    case MESSAGE_SURROUNDINGS:
     case MESSAGE_LIMITS:
     case MESSAGE_RELOAD:
     case MESSAGE_STOP:

@@ -7,6 +7,7 @@
 #include "support/front_fixture.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -506,6 +507,33 @@ static void without_descriptors_it_pauses(enum stage_decider who)
     caller_close(&served), caller_close(&waits);
 }
 
+/* ---- listeners made anew ---- */
+
+static void one_made_anew_on_its_descriptor_is_served(enum stage_decider who)
+{
+    static const struct sockaddr_un any = {.sun_family = AF_UNIX};
+    struct stage stage;
+    struct caller kept, late;
+    stage_open(&stage, who, ROOM);
+    connect_to(&kept, &stage);
+    expect_reply(&stage, &kept, "/healthz", 200);
+    int fresh = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fresh, (const struct sockaddr *)&any, sizeof any.sun_family), 0);
+    assert_int_equal(listen(fresh, 16), 0);
+    assert_int_equal(dup3(fresh, stage.listeners[0].socket, O_CLOEXEC), stage.listeners[0].socket);
+    close(fresh);
+    connect_to(&late, &stage);
+    caller_get(&late, "/healthz");
+    stage_settle(&stage);
+    assert_int_equal(caller_reply(&late), REPLY_NONE);
+    front_listen_again(&stage.front);
+    stage_settle(&stage);
+    assert_int_equal(caller_reply(&late), 200);
+    expect_reply(&stage, &kept, "/allow?key=a", 200);
+    stage_close(&stage);
+    caller_close(&kept), caller_close(&late);
+}
+
 /* ---- before the drain ---- */
 
 static void one_that_leaves_is_red_and_serves_all(enum stage_decider who)
@@ -720,6 +748,7 @@ static void what_waits_at_an_inherited_socket_is_for_the_next_process(enum stage
     TEST(the_log_is_told_of_it_once_in_ten_seconds)                                                \
     TEST(who_is_full_leaves_it_to_those_with_room)                                                 \
     TEST(without_descriptors_it_pauses)                                                            \
+    TEST(one_made_anew_on_its_descriptor_is_served)                                                \
     TEST(one_that_leaves_is_red_and_serves_all)                                                    \
     TEST(with_nobody_there_a_drain_ends_at_once)                                                   \
     TEST(idle_connections_hear_of_the_end_after_a_grace)                                           \

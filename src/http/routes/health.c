@@ -33,12 +33,26 @@ static void reply_degraded(struct reply *reply, const char *why)
     reply_problem(reply, 503, detail);
 }
 
+/* Whoever asks has a connection, or another address to ask at. */
+static void reply_unreachable(struct reply *reply, uint32_t lost)
+{
+    char detail[REPLY_DETAIL_MAX];
+    snprintf(detail, sizeof detail,
+             "unreachable: the file of %" PRIu32 " Unix socket%s is no longer at its path, and "
+             "nobody new can connect there; the log says which; a reload makes it anew",
+             lost, lost == 1 ? "" : "s");
+    reply_problem(reply, 503, detail);
+}
+
 static void reply_ready(struct request *request, const struct serving *serving)
 {
     const char *lost_state = request->own.daemon.lost_state;
+    uint32_t lost_sockets = request->own.daemon.surroundings.lost_sockets;
     if (serving->leaving || serving->draining)
         reply_problem(&request->reply, 503,
                       "draining: allowd is about to end; send requests elsewhere");
+    else if (lost_sockets > 0)
+        reply_unreachable(&request->reply, lost_sockets);
     else if (lost_state != NULL)
         reply_degraded(&request->reply, lost_state);
     else
