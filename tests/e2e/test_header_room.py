@@ -147,6 +147,31 @@ class Rooms(unittest.TestCase):
                 self.assertEqual([connection.receive().status for _ in range(61)],
                                  [200] + [404] * 60)
 
+    def test_a_full_room_leaves_room_for_the_longest_reply(self):
+        """Every name and number in the header of a reply is as long as it can be."""
+        most = 999_999_999_999_999
+        name = "'" + '"' * 64 + "'"
+        buckets = ", ".join(f"{{name: '{i}{chr(34) * 31}', burst: {most - i}, rate: 317500/s}}"
+                            for i in range(4))
+        headers = ", ".join(f'"X-{i}: {"v" * 89}"' for i in range(8))
+        answer = f'{{headers: [{headers}], type: "text/{"x" * 123}", body: "{"b" * 3072}"}}'
+        for dialect, length in (("ietf", 2783), ("ietf-acw", 2855)):
+            for room in ROOMS:
+                config = (f"tick: 10s\nheaders: {dialect}\nretry_after_ms: true\nheader_room: {room}\n"
+                          f"limits: [{{name: {name}, buckets: [{buckets}]}}, {{name: default, burst: 10, rate: 1/s}}]\n"
+                          f"checks: [{{name: c, limit: {name}, key: '{{method}}', deny_status: 511,\n"
+                          f"  cost: [{{tokens: {most - 3}}}], answers: {{allow: {answer}, deny: {answer}}}}}]\n")
+                left = room - self.taken(request_bytes("GET", "/check/c", [("X", "")]))
+                request = request_bytes("GET", "/check/c", [("X", "a" * left)])
+                with self.subTest(dialect=dialect, room=room), Daemon(config) as daemon, \
+                        Connection(daemon.address) as connection:
+                    for status in (200, 511, 511):
+                        connection.send(request)
+                        response = connection.receive()
+                        self.assertEqual((response.status, response.body), (status, b"b" * 3072), response)
+                    told = sum(len(f"{field}: {value}\r\n") for field, value in response.fields)
+                    self.assertGreaterEqual(told, length)
+
     def test_bodies_are_as_long_in_every_room(self):
         for room in ROOMS:
             with Daemon(f"header_room: {room}\n" + CONFIG) as daemon, \
