@@ -16,6 +16,25 @@ const char *const check_case_names[CHECK_CASES] = {
     [CHECK_MISSING] = "missing",
 };
 
+enum check_case check_case_otherwise(const struct check_terms *terms, enum check_case which)
+{
+    if (which == CHECK_NEVER || (which == CHECK_MISSING && !terms->missing_allows))
+        return CHECK_DENY;
+    return which == CHECK_MISSING ? CHECK_ALLOW : which;
+}
+
+unsigned check_status(const struct check_terms *terms, enum check_case which)
+{
+    if (terms->answers[which].is_given && terms->answers[which].status != 0)
+        return terms->answers[which].status;
+    if (which == CHECK_NEVER && terms->never_status != 0)
+        return terms->never_status;
+    enum check_case otherwise = check_case_otherwise(terms, which);
+    if (otherwise != which)
+        return check_status(terms, otherwise);
+    return which == CHECK_ALLOW ? CHECK_ALLOW_STATUS : terms->deny_status;
+}
+
 bool check_name_is_valid(const char *name)
 {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
@@ -47,18 +66,24 @@ static bool refuse(char fault[CHECK_FAULT_MAX], const char *text)
     return false;
 }
 
-/* Fields that this server writes itself: twice they would be wrong or mean something else. */
+static bool begins_with(const char *name, size_t len, const char *prefix)
+{
+    return len >= strlen(prefix) && strncasecmp(name, prefix, strlen(prefix)) == 0;
+}
+
+/* Fields that this server writes itself: twice they would be wrong or mean something else. Those of
+ * all dialects begin in one of two ways. */
 static bool is_reserved(const char *name, size_t len)
 {
     static const char *const reserved[] = {
-        "Connection",       "Content-Length", "Content-Type",   "Cache-Control",     "Date",
-        "Keep-Alive",       "Retry-After",    "Retry-After-Ms", "Transfer-Encoding", "RateLimit",
-        "RateLimit-Policy", "X-Should-Retry", "Trailer",        "Upgrade",
+        "Connection", "Content-Length", "Content-Type", "Cache-Control",     "Date",
+        "Keep-Alive", "Trailer",        "Retry-After",  "Transfer-Encoding", "Retry-After-Ms",
+        "Upgrade",    "X-Should-Retry",
     };
     for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
         if (strlen(reserved[i]) == len && strncasecmp(name, reserved[i], len) == 0)
             return true;
-    return false;
+    return begins_with(name, len, "RateLimit") || begins_with(name, len, "X-RateLimit-");
 }
 
 static bool has_control(const char *text)
@@ -80,6 +105,8 @@ bool check_header_is_valid(const char *header, char fault[CHECK_FAULT_MAX], size
                              "type for Content-Type");
     if (has_control(header))
         return refuse(fault, "it holds a control character, which no field may have");
+    if (split.value_len == 0)
+        return refuse(fault, "it has no value; write one behind the colon, or leave the field out");
     if (!wording_is_valid(split.value, fault))
         return false;
     *longest = split.name_len + strlen(": \r\n") + wording_longest(split.value);

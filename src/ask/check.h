@@ -22,6 +22,7 @@
 #define CHECK_TEMPLATE_MAX 512 /* bytes */
 #define CHECK_PARTS_MAX 16     /* literals included */
 #define CHECK_TRUSTED_MAX 64
+#define CHECK_ALLOW_STATUS 200
 #define CHECK_DENY_STATUS_MIN 400
 #define CHECK_DENY_STATUS_MAX 599
 #define CHECK_DENY_STATUS_DEFAULT 403
@@ -83,6 +84,13 @@ struct check_terms {
     const char *const *trusted;   /* proxies: "unix", an address, or a network such as 10.0.0.0/8 */
     uint32_t trusted_count;
 };
+
+/* The case that holds in the place of one whose answer is not written out; of ALLOW and DENY, the case
+ * itself. */
+enum check_case check_case_otherwise(const struct check_terms *terms, enum check_case which);
+
+/* The status of the answer in a case. Of the terms it needs the statuses and missing_allows only. */
+unsigned check_status(const struct check_terms *terms, enum check_case which);
 
 /* Whether these are valid in a check. If a template is not, `fault` says what is wrong and what is
  * allowed. */

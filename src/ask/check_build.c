@@ -88,10 +88,9 @@ static const struct rule *make_rules(struct copying *copying, const struct check
 }
 
 static struct check_answer make_answer(struct copying *copying,
-                                       const struct check_answer_terms *terms, unsigned status)
+                                       const struct check_answer_terms *terms)
 {
     struct check_answer answer = {
-        .status = terms->status != 0 ? terms->status : status,
         .is_written_out = true,
         .type = terms->type != NULL ? terms->type : CHECK_TYPE_DEFAULT,
         .body = terms->body,
@@ -109,25 +108,17 @@ static struct check_answer make_answer(struct copying *copying,
     return answer;
 }
 
-/* The answer of a case: as it is written out, or that of another case. never_status holds in the
- * latter too. */
+/* The answer of a case: as it is written out, or that of the case which holds in its place. */
 static void make_answers(struct copying *copying, struct check *check)
 {
     const struct check_terms *terms = &check->terms;
-    struct check_answer *answers = check->answers;
-    const enum check_case when_missing = terms->missing_allows ? CHECK_ALLOW : CHECK_DENY;
-    answers[CHECK_ALLOW].status = 200;
-    answers[CHECK_DENY].status = terms->deny_status;
     for (int which = 0; which < CHECK_CASES; which++) {
-        const struct check_answer_terms *given = &terms->answers[which];
-        if (which == CHECK_NEVER)
-            answers[which] = answers[CHECK_DENY];
-        if (which == CHECK_MISSING)
-            answers[which] = answers[when_missing];
-        if (which == CHECK_NEVER && terms->never_status != 0)
-            answers[which].status = terms->never_status;
-        if (given->is_given)
-            answers[which] = make_answer(copying, given, answers[which].status);
+        struct check_answer *answer = &check->answers[which];
+        if (terms->answers[which].is_given)
+            *answer = make_answer(copying, &terms->answers[which]);
+        else if (which == CHECK_NEVER || which == CHECK_MISSING)
+            *answer = check->answers[check_case_otherwise(terms, which)];
+        answer->status = check_status(terms, which);
     }
 }
 

@@ -12,7 +12,7 @@ static bool has_no_content(unsigned status)
     return status == 204 || status == 205 || status == 304;
 }
 
-/* Checks a body against a status, which is 0 if it is not known. */
+/* Checks a body against the status of its answer, which is 0 if that is not known. */
 static bool check_body(const char *raw, unsigned status, struct faults *faults, const char **body)
 {
     if (!scalar_is_usable(raw))
@@ -28,7 +28,8 @@ static bool check_body(const char *raw, unsigned status, struct faults *faults, 
                    CHECK_BODY_ROOM);
     } else if (has_no_content(status)) {
         faults_add(faults, value.line, value.column,
-                   "an answer with status %u has no body; leave it out, or write another status",
+                   "an answer with status %u has no body; leave it out, or write another status "
+                   "beside it",
                    status);
     } else {
         return true;
@@ -91,18 +92,28 @@ static bool check_headers(const struct raw_answer *raw, struct arena *arena, str
     return is_good;
 }
 
-static bool check_answer_of(const struct raw_answer *raw, struct arena *arena,
-                            struct faults *faults, struct check_answer_terms *terms)
+/* Checks the status that is written out, if one is. */
+static bool check_own_status(const struct raw_answer *raw, struct faults *faults,
+                             struct check_answer_terms *terms)
 {
     terms->is_given = raw->place != NULL;
-    if (!terms->is_given)
-        return true;
     terms->status = (unsigned)scalar_number(faults, "status", raw->status, CHECK_STATUS_MIN,
                                             CHECK_STATUS_MAX, 0);
-    bool is_good = raw->status == NULL || terms->status != 0;
-    is_good &= check_body(raw->body, terms->status, faults, &terms->body);
-    is_good &= check_type(raw->type, faults, &terms->type);
-    is_good &= check_headers(raw, arena, faults, terms);
+    return raw->status == NULL || terms->status != 0;
+}
+
+/* Checks all but the status of an answer that is written out. The terms have the statuses of all. */
+static bool check_answer_of(const struct raw_answer *raw, enum check_case which,
+                            struct arena *arena, struct faults *faults, struct check_terms *terms)
+{
+    struct check_answer_terms *answer = &terms->answers[which];
+    if (!answer->is_given)
+        return true;
+    bool status_is_faulty = raw->status != NULL && answer->status == 0;
+    unsigned status = status_is_faulty ? 0 : check_status(terms, which);
+    bool is_good = check_body(raw->body, status, faults, &answer->body);
+    is_good &= check_type(raw->type, faults, &answer->type);
+    is_good &= check_headers(raw, arena, faults, answer);
     if (raw->type != NULL && raw->body == NULL && !mapping_lacks(raw->place, "body")) {
         struct placed type = scalar_placed(scalar_is_usable(raw->type) ? raw->type : raw->place);
         faults_add(faults, type.line, type.column,
@@ -136,10 +147,16 @@ bool config_answers_check(const struct raw_check *raw, struct arena *arena, stru
                                                   CHECK_DENY_STATUS_MIN, CHECK_DENY_STATUS_MAX, 0);
     bool is_good = check_said_once(raw->deny_status, "deny_status", &answers->deny, "deny", faults);
     is_good &= check_said_once(raw->never_status, "never_status", &answers->never, "never", faults);
-    is_good &= check_answer_of(&answers->allow, arena, faults, &terms->answers[CHECK_ALLOW]);
-    is_good &= check_answer_of(&answers->deny, arena, faults, &terms->answers[CHECK_DENY]);
-    is_good &= check_answer_of(&answers->never, arena, faults, &terms->answers[CHECK_NEVER]);
-    is_good &= check_answer_of(&answers->missing, arena, faults, &terms->answers[CHECK_MISSING]);
+    const struct raw_answer *const raw_answers[CHECK_CASES] = {
+        [CHECK_ALLOW] = &answers->allow,
+        [CHECK_DENY] = &answers->deny,
+        [CHECK_NEVER] = &answers->never,
+        [CHECK_MISSING] = &answers->missing,
+    };
+    for (int which = 0; which < CHECK_CASES; which++)
+        is_good &= check_own_status(raw_answers[which], faults, &terms->answers[which]);
+    for (int which = 0; which < CHECK_CASES; which++)
+        is_good &= check_answer_of(raw_answers[which], which, arena, faults, terms);
     return is_good;
 }
 

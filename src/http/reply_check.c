@@ -9,11 +9,13 @@
 
 static_assert(CHECK_BODY_ROOM < REPLY_BODY_MAX, "the longest body of a check has room");
 
+/* A limit on trial tells a wait though it allows the request. */
 static struct wording_numbers numbers_of(const struct bucket_answer *answer)
 {
+    uint64_t wait_ms = bucket_answer_allows(answer) ? 0 : answer->retry_after_ms;
     return (struct wording_numbers){
-        .retry_after_s = headers_retry_after_s(answer->retry_after_ms),
-        .retry_after_ms = headers_retry_after_ms(answer->retry_after_ms),
+        .retry_after_s = headers_retry_after_s(wait_ms),
+        .retry_after_ms = headers_retry_after_ms(wait_ms),
         .reset_after_s = headers_ceil_seconds(answer->full_after_ms),
         .remaining = answer->remaining_tokens,
         .burst = answer->allowance->burst,

@@ -607,6 +607,26 @@ static void a_name_is_always_the_same_pointer(void **state)
     }
 }
 
+/* A check that wrote one of them out would send it twice. */
+static void no_check_can_write_out_a_field_of_a_reply(void **state)
+{
+    (void)state;
+    const struct bucket_answer answers[] = {denied(PLAIN), exceeding(PLAIN)};
+    tells_retry_after_ms = true;
+    for (enum headers_dialect dialect = 0; dialect < HEADERS_DIALECTS; dialect++)
+        for (size_t i = 0; i < LENGTH(answers); i++) {
+            say_check(&answers[i], 403, dialect);
+            for (uint32_t field = 0; field < request.reply.fields_count; field++) {
+                char header[64], fault[CHECK_FAULT_MAX];
+                size_t longest;
+                snprintf(header, sizeof header, "%s: 1", request.reply.fields[field].name);
+                assert_false(check_header_is_valid(header, fault, &longest));
+                assert_non_null(strstr(fault, "by the server itself"));
+            }
+        }
+    tells_retry_after_ms = false;
+}
+
 /* The body tells a wait of any length. */
 static void retry_after_is_whole_seconds_from_one_to_twenty_days(void **state)
 {
@@ -1211,6 +1231,20 @@ static void what_waiting_never_cures_has_a_status_of_its_own(void **state)
     expect_reply(200, check_answer(check, CHECK_NEVER)->type, "never");
 }
 
+/* Though it tells when it would allow. */
+static void a_limit_on_trial_has_nobody_wait(void **state)
+{
+    (void)state;
+    struct bucket_answer trial = denied(TRIAL);
+    const struct check_terms terms = {
+        .deny_status = 403,
+        .answers[CHECK_ALLOW] = {.is_given = true,
+                                 .body = "{retry_after} {retry_after_ms} {reset_after}"},
+    };
+    say_check_as(&terms, &trial, HEADERS_NONE);
+    expect_reply(200, check_answer(check, CHECK_ALLOW)->type, "0 0 10");
+}
+
 static void whoever_lacks_a_part_gets_the_answer_written_for_him(void **state)
 {
     (void)state;
@@ -1272,6 +1306,7 @@ int main(void)
         cmocka_unit_test(the_epoch_dialect_tells_a_date),
         cmocka_unit_test(an_override_has_its_own_numbers_in_every_dialect),
         cmocka_unit_test(a_name_is_always_the_same_pointer),
+        cmocka_unit_test(no_check_can_write_out_a_field_of_a_reply),
         cmocka_unit_test(retry_after_is_whole_seconds_from_one_to_twenty_days),
         cmocka_unit_test(retry_after_ms_is_exact),
         cmocka_unit_test(checks_allow_without_content),
@@ -1291,6 +1326,7 @@ int main(void)
         cmocka_unit_test(no_problem_is_told_with_a_status_of_success),
         cmocka_unit_test(an_error_has_the_usual_body_unless_another_is_written),
         cmocka_unit_test(what_waiting_never_cures_has_a_status_of_its_own),
+        cmocka_unit_test(a_limit_on_trial_has_nobody_wait),
         cmocka_unit_test(whoever_lacks_a_part_gets_the_answer_written_for_him),
         cmocka_unit_test(what_passes_uncounted_gets_the_answer_of_what_is_allowed),
     };
