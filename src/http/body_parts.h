@@ -1,8 +1,8 @@
 /*
  * The parts of a check's key that are in the body of a request: a form, or an object in JSON.
  *
- * Which of the two a body is its Content-Type says. A body that is neither, that is longer than
- * REQUEST_BODY_MAX, or that is malformed has no parts. In JSON only the members of the outermost
+ * Which of the two a body is its Content-Type says. A body that is neither, that has two of them,
+ * that is longer than REQUEST_BODY_MAX, or that is malformed JSON has no parts. In JSON only the members of the outermost
  * object are parts, and only strings, whole numbers and booleans.
  *
  * Owns what it has parsed, until body_parts_end; one at a time on a thread. Never blocks. Errors: a

@@ -449,17 +449,44 @@ class BodyParts(CheckCase):
             with self.subTest(content_type):
                 self.assert_lacks("form", b"ip=1", content_type=content_type)
 
+    def test_any_form_has_parts(self):
+        """A percent sign that begins no escape is one, and what is behind or around it counts."""
+        for body, key in ((b"ip=%zz", "%zz"), (b"ip=%2", "%2"), (b"ip=1%&x=%", "1%"), (b"%&ip=1", "1"),
+                          (b"%zz=2&ip=1", "1"), (b"&&ip=1&&", "1"), (b"ip=1;a=2", "1;a=2"), (b"ip==", "="),
+                          (b"x=\xff&ip=1", "1"), (b"i%70=1", "1"), (b"ip=%2B+%2b", "+ +")):
+            with self.subTest(body):
+                self.assert_charged(f"f:{key}", "form", body)
+        self.assert_counts_against("q:%zz", "query?user=%zz")
+
+    def test_two_types_are_none(self):
+        """The service behind the proxy may go by the other one."""
+        for check, body, types in (
+                ("json", b'{"login":"alice"}', (JSON_TYPE, FORM_TYPE)), ("json", b'{"login":"alice"}', (JSON_TYPE,) * 2),
+                ("json", b'{"login":"alice"}', (JSON_TYPE, "")), ("form", b"ip=1", (FORM_TYPE, "text/plain"))):
+            with self.subTest(check=check, types=types):
+                self.assert_lacks(check, body, content_type="\r\nContent-Type: ".join(types))
+        self.assert_charged("j:alice", "json", b'{"login":"alice"}', content_type=" \tAPPLICATION/Json\t ;a=b")
+
     def test_json(self):
         for body, key in ((b'{"login":"alice"}', "alice"), (b' {"a":{"login":"x"},"login":"al\\u0069ce"}', "alice"),
                           (b'{"login":-17}', "-17"), (b'{"login":true}', "true"), (b'{"login":false}', "false"),
-                          (b'{"login":"\xc3\xa9"}', "\u00e9")):
+                          (b'{"login":"\xc3\xa9"}', "\u00e9"),
+                          (b'{"login":9223372036854775807}', "9223372036854775807"), (b'{"login":-0}', "0"),
+                          (b'{"login":-9223372036854775808}', "-9223372036854775808"),
+                          (b'{"lo\\u0067in":"\\ud83d\\ude00"}', "\U0001f600"),
+                          (b'{"login":"a","deep":' + b"[" * 2000 + b"]" * 2000 + b"}", "a")):
             with self.subTest(body):
                 self.assert_charged(f"j:{key}", "json", body, content_type=JSON_TYPE)
         self.assert_charged("j:alice", "json", b'{"login":"alice"}', content_type="application/vnd.api+json; a=b")
         for body in (b"", b"{}", b"[]", b'"login"', b'{"login":""}', b'{"login":null}', b'{"login":1.5}',
                      b'{"login":[]}', b'{"login":{}}', b'{"login":"a","login":"b"}', b'{"login":"a"', b'{"login":"a"}x',
                      b'{"login":"\xff"}', b'{"Login":"a"}', b'{"login":123456789012345678901234567890}',
-                     b"[" * 4000):
+                     b'{"login":9223372036854775808}', b'{"login":"a","other":9223372036854775808}',
+                     b'{"login":"a","other":1e999}', b'{"login":1.0}', b'{"login":1e2}', b'{"login":01}',
+                     b'{"login":"a","lo\\u0067in":"b"}', b'{"login":"a","other":{"x":1,"x":2}}',
+                     b'{"login":"\\ud800"}', b'{"login":"\xed\xa0\x80"}', b'{"login":"\xc0\x80"}',
+                     b'{"\\u0000":1,"login":"a"}', b'\xef\xbb\xbf{"login":"a"}', b'{"login":"a"}\0',
+                     b'{"login":"a","deep":' + b"[" * 4000, b"[" * 4000):
             with self.subTest(body):
                 self.assert_lacks("json", body, content_type=JSON_TYPE)
         for content_type in (None, FORM_TYPE, "application/jsonx", "+json"):
@@ -470,6 +497,22 @@ class BodyParts(CheckCase):
         self.assert_charged(hashed(b"j:a\0b"), "json", b'{"login":"a\\u0000b"}', content_type=JSON_TYPE)
         self.assert_charged(hashed(b"f:\xff"), "form", b"ip=%ff")
         self.assert_charged(hashed(b"f:" + b"a" * 4000), "form", b"ip=" + b"a" * 4000)
+
+    def test_parts_of_a_body_in_chunks(self):
+        """However it is cut; the fields behind it are no part of it."""
+        def chunks(body, size, trailers=b""):
+            cut = [body[i:i + size] for i in range(0, len(body), size)]
+            return b"".join(b"%x\r\n%s\r\n" % (len(c), c) for c in cut) + b"0\r\n" + trailers + b"\r\n"
+
+        framing = "Transfer-Encoding: chunked"
+        typed = f"Content-Type: {JSON_TYPE}\r\nX-Api-Key: k\r\n".encode()
+        for size in (1, 7, 5000):
+            self.assert_charged("f:1", "form", chunks(b"a=2&ip=1", size), framing=framing)
+            self.assert_charged("f:1", "form", chunks(b"ip=1&a=" + b"x" * 4089, size), framing=framing)
+            self.assert_lacks("form", chunks(b"ip=1&a=" + b"x" * 4090, size), framing=framing)
+            self.assert_charged("f:1", "form", chunks(b"ip=1", size, typed), framing=framing)
+            self.assert_lacks("json", chunks(b'{"login":"a"}', size, typed), framing=framing, content_type=None)
+        self.assert_charged("a:127.0.0.1", "any", chunks(b"x=1", 5, typed), framing=framing)
 
     def test_a_longer_body_has_no_parts(self):
         fits = b"ip=1&a=" + b"x" * (4096 - 7)
