@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -15,7 +16,10 @@
 
 static_assert(MHD_VERSION >= 0x00097500, "what calls.c stands on is proven against 0.9.75");
 
-enum { COLLECT_PASSES = 8 /* before a chain goes */ };
+enum {
+    COLLECT_PASSES = 8, /* before a chain goes */
+    VAIN_WAIT_MS = 20,  /* see is_in_vain */
+};
 
 /* Keeps libmicrohttpd from decoding targets: request.c does that, strictly. */
 static size_t leave_escaped(void *context, struct MHD_Connection *connection, char *text)
@@ -172,6 +176,15 @@ uint64_t http_now_ns(const struct http *http)
     return http->now_ns;
 }
 
+/* Whether libmicrohttpd goes on in vain: while a body comes in chunks, 0.9.75 can want pass after pass
+ * although it can go on with nothing. So if it has called nobody for a while, the next pass waits a
+ * little, until the deadline of the body ends that. */
+static bool is_in_vain(const struct http *http)
+{
+    enum { PASSES_MAX = 128 /* what takes long, such as a large header, takes fewer */ };
+    return http->in_chunks > 0 && http->vain_passes > PASSES_MAX;
+}
+
 /* Goes by the time of the last pass, so what is due may be late by the length of a pass. */
 int http_timeout_ms(const struct http *http)
 {
@@ -180,6 +193,8 @@ int http_timeout_ms(const struct http *http)
         return 0;
     bool has_timeout = MHD_get_timeout(http->daemon, &mhd_ms) == MHD_YES;
     int timeout_ms = !has_timeout ? -1 : mhd_ms < INT_MAX ? (int)mhd_ms : INT_MAX;
+    if (timeout_ms == 0 && is_in_vain(http))
+        timeout_ms = VAIN_WAIT_MS;
     uint64_t due_ns = leaving_deadline_ns(&http->leaving);
     if (http->connections > 0 && http->deadlines.look_ns < due_ns)
         due_ns = http->deadlines.look_ns;
@@ -198,6 +213,13 @@ static void look_at_crowd(struct http *http)
     http->asked_now = 0;
 }
 
+/* Whether a socket has become readable or writable. */
+static bool has_events(const struct http *http)
+{
+    int epoll = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+    return poll(&(struct pollfd){.fd = epoll, .events = POLLIN}, 1, 0) > 0;
+}
+
 static void pass(struct http *http)
 {
     if (http->host_of != NULL)
@@ -207,7 +229,11 @@ static void pass(struct http *http)
         http->serving.wall_ns = clock_wall_ns(http->clock);
     if (http->now_ns >= http->deadlines.look_ns)
         deadlines_look(&http->deadlines, http->now_ns, end_overdue, http);
+    if (is_in_vain(http) && has_events(http))
+        http->vain_passes = 0;
+    http->has_called = false;
     MHD_run(http->daemon);
+    http->vain_passes = http->has_called ? 0 : http->vain_passes + 1;
     if (http->leaving.count > 0)
         leaving_run(&http->leaving, http->now_ns);
 }
