@@ -6,6 +6,7 @@ ALLOWD_KILLS sets how many kills a run makes; a number that is said in the
 log of a failure, ALLOWD_SEED, which.
 """
 import contextlib
+import ctypes
 import json
 import os
 import random
@@ -21,7 +22,7 @@ import time
 import unittest
 import unittest.mock
 
-from harness import ALLOWD, JSON, SANITIZED, Connection, Daemon, request_bytes, wait_until
+from harness import ALLOWD, JSON, SANITIZED, Connection, Daemon, libc, request_bytes, wait_until
 from metrics import Metrics
 
 SEED = int(os.environ.get("ALLOWD_SEED") or random.randrange(10**9))
@@ -390,6 +391,42 @@ class Lock(StateCase):
         second.wait_for_line("reloaded ")
         self.assertEqual(self.remaining(second, "key"), 5)
         second.stop()
+
+
+class Asleep(StateCase):
+    """A machine that was suspended: the clock of its boot has gone on, and the monotonic one has not."""
+
+    ASLEEP_S = 100_000
+    CLONE_NEWTIME = 0x80
+
+    def setUp(self):
+        if os.getuid() != 0:
+            self.skipTest("only root may have a time namespace of its own")
+        super().setUp()
+
+    def fall_asleep(self):
+        """In a process that becomes the daemon, and in whose namespace so much time was slept away."""
+        before_s = time.clock_gettime(time.CLOCK_BOOTTIME)
+
+        def checked(result):
+            if result != 0:
+                raise OSError(ctypes.get_errno(), "no time namespace")
+        checked(libc.unshare(self.CLONE_NEWTIME))
+        with open("/proc/self/timens_offsets", "w", encoding="ascii") as file:
+            file.write(f"boottime {self.ASLEEP_S} 0\n")
+        with open("/proc/self/ns/time_for_children", "rb") as namespace:
+            checked(libc.setns(namespace.fileno(), self.CLONE_NEWTIME))
+        if time.clock_gettime(time.CLOCK_BOOTTIME) < before_s + self.ASLEEP_S:
+            raise AssertionError("no time was slept away")
+
+    def test_time_asleep_does_not_count(self):
+        with self.start() as daemon:
+            self.take(daemon, "key", 10)
+        with self.start(prepare=self.fall_asleep) as daemon:
+            status = self.call(daemon, "GET", "/status?key=key").json()
+            self.assertEqual(status["remaining"], 0)
+            # All that has passed is the time of the test: far less than that asleep, of which each hour brings a token.
+            self.assertGreater(status["reset_after_ms"], (10 * 3600 - self.ASLEEP_S / 100) * 1000)
 
 
 class Unusable(StateCase):
