@@ -520,7 +520,7 @@ class Events(unittest.TestCase):
                       "  - {name: default, burst: 2, rate: 1/d}\n")
             daemon = self.start(config + "  - {name: old, match: 'o*', burst: 2, rate: 1/d}\n"
                                 "  - {name: older, match: 'p*', burst: 2, rate: 1/d}\n")
-            for key in ("o1", "o2", "o3", "p", "other"):
+            for key in ("o1", "o2", "o3", "p", "x"):
                 self.assertEqual(self.allow(daemon, key), 200)
             daemon.reload(
                 config + "  - {name: new, was: older, match: 'p*', burst: 2, rate: 1/d}\n")
