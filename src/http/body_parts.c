@@ -55,9 +55,12 @@ void body_parts_begin(struct body_parts *parts, const struct request *request,
     }
 }
 
-/* The root and all that hangs from it are gone with the memory. */
-void body_parts_end(struct body_parts *parts)
+/* The root and all that hangs from it are gone with the memory. No body is so long that its values need
+ * more than a parse may take, so what was refused the system did not have. */
+bool body_parts_end(struct body_parts *parts)
 {
+    bool was_short = json_memory_was_short();
     parts->root = NULL;
     json_memory_end();
+    return !was_short;
 }

@@ -52,7 +52,8 @@ static void make_key_of_body(struct request *request)
     struct body_parts parts;
     body_parts_begin(&parts, request, &request->own.check.asked);
     make_key(request, &request->own.check.asked);
-    body_parts_end(&parts);
+    if (!body_parts_end(&parts)) /* the key may be another one than this request's */
+        request_refuse(request, 503, "out of memory; try again");
 }
 
 /* Makes the key, unless it needs the body. */
