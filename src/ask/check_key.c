@@ -56,14 +56,9 @@ static bool is_name(const struct form_pair *pair, const char *name)
 static void add_decoded(struct making *making, struct piece text, bool plus_is_space)
 {
     for (size_t i = 0; i < text.len;) {
-        enum { ESCAPE_LEN = 3 };
-        char byte[2] = {text.bytes[i] == '+' && plus_is_space ? ' ' : text.bytes[i]};
-        size_t byte_len = 1;
-        bool is_escape =
-            byte[0] == '%' && text.len - i >= ESCAPE_LEN &&
-            form_decode(text.bytes + i, ESCAPE_LEN, false, byte, 1, &byte_len) == FORM_OK;
-        key_maker_add(&making->key, byte, byte_len);
-        i += is_escape ? ESCAPE_LEN : 1;
+        char byte;
+        i += form_decode_byte(text.bytes + i, text.len - i, plus_is_space, &byte);
+        key_maker_add(&making->key, &byte, 1);
     }
 }
 

@@ -83,16 +83,13 @@ static const char *find_path(struct facts *facts)
         return facts->path;
     struct piece path = forwarded_path(facts->request, facts->is_trusted);
     size_t len = 0;
-    for (size_t i = 0; i < path.len && len < CHECK_RULE_PATH_MAX; len++) {
-        enum { ESCAPE_LEN = 3 };
-        char byte[2] = {path.bytes[i]};
-        size_t byte_len = 1;
-        bool is_escape =
-            byte[0] == '%' && path.len - i >= ESCAPE_LEN &&
-            form_decode(path.bytes + i, ESCAPE_LEN, false, byte, 1, &byte_len) == FORM_OK &&
-            byte[0] != '\0';
-        facts->path[len] = is_escape ? byte[0] : path.bytes[i];
-        i += is_escape ? ESCAPE_LEN : 1;
+    for (size_t i = 0, taken; i < path.len && len < CHECK_RULE_PATH_MAX; len++, i += taken) {
+        char *byte = &facts->path[len];
+        taken = form_decode_byte(path.bytes + i, path.len - i, false, byte);
+        if (*byte == '\0') {
+            *byte = path.bytes[i];
+            taken = 1;
+        }
     }
     facts->path[len] = '\0';
     facts->has_path = true;
