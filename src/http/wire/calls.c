@@ -29,30 +29,6 @@ void *on_target(void *context, const char *target, struct MHD_Connection *connec
     return client;
 }
 
-void on_completed(void *context, struct MHD_Connection *connection, void **client_context,
-                  enum MHD_RequestTerminationCode code)
-{
-    struct http *http = context;
-    struct client *client = *client_context;
-    (void)connection;
-    (void)code;
-    http->has_called = true;
-    if (client == NULL)
-        return;
-    http->in_chunks -= client->request.chunked_max > 0;
-    give_time(http, client, http->idle_timeout_s + HTTP_HEADER_S);
-    if (client_letter_is_away(client))
-        return; /* its connection is about to be closed */
-    if (client->state == CLIENT_QUEUED)
-        turns_remove(&http->turns, &client->request);
-    if (client->state == CLIENT_WRITTEN)
-        withdraw_letter(http, client);
-    client_move(client, CLIENT_IDLE);
-    release_request(http, &client->request);
-    if (client->hung_up)
-        heed_hangup(client);
-}
-
 /* ---- replies ---- */
 
 /* Behind a body in chunks nothing runs. libmicrohttpd 0.9.75 lets a bare line feed end a chunk's
