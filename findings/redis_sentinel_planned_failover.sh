@@ -4,11 +4,11 @@
 # clients that are still connected, and then all of these writes are gone.
 #
 # One would guess that a failover by hand is a handing over, in which the old master stops, as with the
-# command FAILOVER, and that what is said to be written is. But a Sentinel makes the replica the
-# master first, and tells the old one to be a replica only when it has seen it claim to be a master for ten
-# seconds. Counters, limits and locks count twice meanwhile. For maintenance the command FAILOVER does it
-# without a loss; where Sentinel has to, min-replicas-to-write 1 with a short min-replicas-max-lag
-# lets the old master refuse after a second or two.
+# command FAILOVER, and that what is said to be written is. But a Sentinel makes the replica a master first,
+# and tells the old one to be a replica only after it has seen it go on as a master for many seconds.
+# Counters, limits and locks count twice meanwhile. For maintenance the command FAILOVER does it without
+# a loss; where it has to be Sentinel, min-replicas-to-write 1 with a short min-replicas-max-lag makes the
+# old master refuse after a second or two.
 #
 # Needs apt, dpkg-deb, python3 and the libraries of redis-server; takes 25 seconds. Output on Debian 12.11:
 #
