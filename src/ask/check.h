@@ -129,9 +129,10 @@ struct check_request {
     /* The host that the target names, which then counts in place of the field Host; mostly NULL. */
     const char *host;
     size_t host_len;
-    /* The value and length of the field of this name (in any case): index 0 is the first one.
-     * NULL: there are no more. */
-    const char *(*field)(void *context, const char *name, unsigned index, size_t *len);
+    /* Calls `take` with each field of this name (in any case), the first one first, until it returns
+     * false. One walk through the header, however many there are. */
+    void (*fields)(void *context, const char *name,
+                   bool (*take)(void *taker, const char *value, size_t len), void *taker);
     /* Calls `take` with each parameter of the target's query, still escaped. */
     void (*parameters)(void *context, void (*take)(void *taker, const struct form_pair *parameter),
                        void *taker);

@@ -18,28 +18,30 @@ struct making {
 /* Each function below adds one part to the key. false: the part is missing, and nothing was
  * added. */
 
-static bool has_header(const struct making *making, const char *name)
+/* Adding the fields of one name. */
+struct adding {
+    struct key_maker *key;
+    bool is_there;   /* one of them is not empty */
+    unsigned commas; /* to write before the next one that is not empty */
+};
+
+static bool add_field(void *context, struct piece value)
 {
-    struct piece value;
-    for (unsigned i = 0; (value = forwarded_field(making->request, name, i)).bytes != NULL; i++)
-        if (value.len > 0)
-            return true;
-    return false;
+    struct adding *adding = context;
+    adding->is_there |= value.len > 0;
+    for (; adding->is_there && adding->commas > 0; adding->commas--)
+        key_maker_add(adding->key, ", ", 2);
+    key_maker_add(adding->key, value.bytes, value.len);
+    adding->commas++;
+    return true;
 }
 
 /* Several fields of that name count as one list (RFC 9110, 5.3). */
 static bool add_header(struct making *making, const char *name)
 {
-    if (!has_header(making, name))
-        return false;
-    struct piece value = forwarded_field(making->request, name, 0);
-    for (unsigned i = 1; value.bytes != NULL; i++) {
-        if (i > 1)
-            key_maker_add(&making->key, ", ", 2);
-        key_maker_add(&making->key, value.bytes, value.len);
-        value = forwarded_field(making->request, name, i);
-    }
-    return true;
+    struct adding adding = {.key = &making->key};
+    forwarded_fields(making->request, name, add_field, &adding);
+    return adding.is_there;
 }
 
 /* Whether an escaped name of a form is this one. */

@@ -8,7 +8,7 @@
 
 static bool has_field(const struct check_request *request, const char *name)
 {
-    return forwarded_field(request, name, 0).bytes != NULL;
+    return forwarded_field(request, name).bytes != NULL;
 }
 
 /* The first field of a proxy that the request has and the check looks at, or NULL. */

@@ -45,6 +45,16 @@ static const char *find_field(void *context, const char *name, unsigned index, s
     return NULL;
 }
 
+static void pass_fields(void *context, const char *name,
+                        bool (*take)(void *taker, const char *value, size_t len), void *taker)
+{
+    size_t len = 0;
+    const char *value;
+    for (unsigned i = 0; (value = find_field(context, name, i, &len)) != NULL; i++)
+        if (!take(taker, value, len))
+            return;
+}
+
 static void pass_parameters(void *context, void (*take)(void *, const struct form_pair *),
                             void *taker)
 {
@@ -121,7 +131,7 @@ static void check_request(const struct check *check, uint8_t flags, char *text, 
     if (request.suffix[0] != '/')
         request.suffix = "";
     struct fields fields = read_fields(text);
-    request.field = find_field;
+    request.fields = pass_fields;
     request.parameters = pass_parameters;
     request.context = request.json_context = &fields;
     request.json = find_member;

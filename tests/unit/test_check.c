@@ -56,6 +56,19 @@ static const char *find_field(void *context, const char *name, unsigned index, s
     return NULL;
 }
 
+static unsigned walks; /* through the fields of a request */
+
+static void pass_fields(void *context, const char *name,
+                        bool (*take)(void *taker, const char *value, size_t len), void *taker)
+{
+    size_t len = 0;
+    const char *value;
+    walks++;
+    for (unsigned i = 0; (value = find_field(context, name, i, &len)) != NULL; i++)
+        if (!take(taker, value, len))
+            return;
+}
+
 static void pass_parameters(void *context, void (*take)(void *, const struct form_pair *),
                             void *taker)
 {
@@ -119,7 +132,7 @@ static const char *key_of(const char *template, struct fields *fields, const cha
         .method = method,
         .suffix = suffix,
         .peer = &peer.any,
-        .field = find_field,
+        .fields = pass_fields,
         .parameters = pass_parameters,
         .context = fields,
         .json = find_member,
@@ -562,8 +575,11 @@ static void untrusted_unix_peers_are_nobody(void **state)
     char key[KEY_MAX + 1];
     size_t len;
     add_field(&fields, "X-Forwarded-For", "198.51.100.7", 12);
-    struct check_request request = {
-        .method = "GET", .suffix = "", .peer = &peer.any, .field = find_field, .context = &fields};
+    struct check_request request = {.method = "GET",
+                                    .suffix = "",
+                                    .peer = &peer.any,
+                                    .fields = pass_fields,
+                                    .context = &fields};
     assert_false(check_key(check, &request, key, &len));
     check_free(check);
 }
@@ -579,8 +595,11 @@ static void families_are_kept_apart(void **state)
     char key[KEY_MAX + 1];
     size_t len;
     add_field(&fields, "X-Forwarded-For", "198.51.100.7", 12);
-    struct check_request request = {
-        .method = "GET", .suffix = "", .peer = &peer.any, .field = find_field, .context = &fields};
+    struct check_request request = {.method = "GET",
+                                    .suffix = "",
+                                    .peer = &peer.any,
+                                    .fields = pass_fields,
+                                    .context = &fields};
     assert_true(check_key(check, &request, key, &len));
     assert_string_equal(key, "192.0.2.1");
     peer = peer_of("2001:db8::1");
@@ -882,6 +901,33 @@ static void long_lists_of_proxies_are_walked(void **state)
     assert_null(key_of("{client_ip}", &fields, "GET", "", "unix"));
 }
 
+/* Or a header that is one field, again and again, would take the square of its length. */
+static void many_fields_of_one_name_are_walked_once(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *template, *name, *value, *key;
+    } parts[] = {
+        {"{header:A}", "A", "b", "b, b, b, b, b, b, b, b, b, b, b, b, b, b, b, b, b, b, b, b"},
+        {"{header:A}", "A", "", NULL},
+        {"{client_ip}", "X-Forwarded-For", "10.0.0.1", "10.0.0.1"},
+        {"{client_ip}", "X-Forwarded-For", "nobody", NULL},
+        {"{path}", "X-Forwarded-Uri", "/a", "/a"},
+        {"{host}", "X-Forwarded-Host", "a", "a"},
+    };
+    for (size_t i = 0; i < LENGTH(parts); i++) {
+        struct fields fields = {0};
+        while (fields.count < 20)
+            add_field(&fields, parts[i].name, parts[i].value, strlen(parts[i].value));
+        walks = 0;
+        const char *key = key_of(parts[i].template, &fields, "GET", "", "unix");
+        assert_true((key == NULL) == (parts[i].key == NULL));
+        if (key != NULL)
+            assert_string_equal(key, parts[i].key);
+        assert_int_equal(walks, 1);
+    }
+}
+
 /* Fragments that mean something, and bytes that do not. */
 static size_t random_text(struct dice *dice, char *text, size_t capacity)
 {
@@ -1068,6 +1114,7 @@ int main(void)
         cmocka_unit_test(what_is_no_key_is_hashed),
         cmocka_unit_test(long_keys_differ),
         cmocka_unit_test(long_lists_of_proxies_are_walked),
+        cmocka_unit_test(many_fields_of_one_name_are_walked_once),
         cmocka_unit_test(random_requests_get_valid_keys_or_none),
         cmocka_unit_test(strangers_choose_no_client),
         cmocka_unit_test(clients_behind_proxies_choose_nothing_either),

@@ -24,6 +24,16 @@ static const char *find_field(void *context, const char *name, unsigned index, s
     return value;
 }
 
+static void pass_fields(void *context, const char *name,
+                        bool (*take)(void *taker, const char *value, size_t len), void *taker)
+{
+    size_t len = 0;
+    const char *value;
+    for (unsigned i = 0; (value = find_field(context, name, i, &len)) != NULL; i++)
+        if (!take(taker, value, len))
+            return;
+}
+
 static void no_parameters(void *context, void (*take)(void *, const struct form_pair *),
                           void *taker)
 {
@@ -55,7 +65,7 @@ static bool skips(const struct check_rule_terms *rules, uint32_t count, struct a
     bool does = check_skips(check, &(struct check_request){.method = asked.method,
                                                            .suffix = asked.suffix,
                                                            .peer = &peer,
-                                                           .field = find_field,
+                                                           .fields = pass_fields,
                                                            .parameters = no_parameters,
                                                            .context = &asked});
     check_free(check);
@@ -69,7 +79,7 @@ static uint64_t cost(const struct check_rule_terms *rules, uint32_t count, struc
     uint64_t tokens = check_cost(check, &(struct check_request){.method = asked.method,
                                                                 .suffix = asked.suffix,
                                                                 .peer = &peer,
-                                                                .field = find_field,
+                                                                .fields = pass_fields,
                                                                 .parameters = no_parameters,
                                                                 .context = &asked});
     check_free(check);
