@@ -23,7 +23,7 @@ void *on_target(void *context, const char *target, struct MHD_Connection *connec
     struct http *http = context;
     struct client *client =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
-    http->has_called = true;
+    http->vain.has_called = true;
     client_move(client, CLIENT_BEGUN);
     request_begin(&client->request, http->serving.routes, target);
     return client;
@@ -159,7 +159,7 @@ static enum MHD_Result on_header(struct http *http, struct MHD_Connection *conne
         return refuse(http, connection, client, 413, body_too_large(body_max));
     if (gate.is_chunked) {
         request->chunked_max = body_max;
-        http->in_chunks++;
+        http->vain.in_chunks++;
     } else if (gate.content_length > REQUEST_BODY_MAX &&
                !expect_body(http, request, gate.content_length))
         return refuse(http, connection, client, 503, NO_MEMORY_FOR_BATCH);
@@ -295,7 +295,7 @@ enum MHD_Result on_request(void *context, struct MHD_Connection *connection, con
     struct http *http = context;
     struct client *client = *client_context;
     struct request *request = &client->request;
-    http->has_called = true;
+    http->vain.has_called = true;
     switch (client->state) {
     case CLIENT_BEGUN:
         return on_header(http, connection, client, url, method, version);

@@ -6,7 +6,7 @@
 /* If its letter is away, the rest is done once that is home: its connection is about to be closed. */
 static void end_request(struct http *http, struct client *client)
 {
-    http->in_chunks -= client->request.chunked_max > 0;
+    http->vain.in_chunks -= client->request.chunked_max > 0;
     client->request.chunked_max = 0;
     give_time(http, client, http->idle_timeout_s + HTTP_HEADER_S);
     if (client_letter_is_away(client))
@@ -27,7 +27,7 @@ void on_completed(void *context, struct MHD_Connection *connection, void **clien
     struct http *http = context;
     (void)connection;
     (void)code;
-    http->has_called = true;
+    http->vain.has_called = true;
     if (*client_context != NULL)
         end_request(http, *client_context);
 }
@@ -58,7 +58,7 @@ void on_connection(void *context, struct MHD_Connection *connection, void **clie
                    enum MHD_ConnectionNotificationCode code)
 {
     struct http *http = context;
-    http->has_called = true;
+    http->vain.has_called = true;
     if (code == MHD_CONNECTION_NOTIFY_STARTED)
         *client_context = begin_client(http, connection);
     else

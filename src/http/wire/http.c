@@ -16,10 +16,7 @@
 
 static_assert(MHD_VERSION >= 0x00097500, "what calls.c stands on is proven against 0.9.75");
 
-enum {
-    COLLECT_PASSES = 8, /* before a chain goes */
-    VAIN_WAIT_MS = 20,  /* see is_in_vain */
-};
+enum { COLLECT_PASSES = 8 /* before a chain goes */ };
 
 /* Keeps libmicrohttpd from decoding targets: request.c does that, strictly. */
 static size_t leave_escaped(void *context, struct MHD_Connection *connection, char *text)
@@ -176,15 +173,6 @@ uint64_t http_now_ns(const struct http *http)
     return http->now_ns;
 }
 
-/* Whether libmicrohttpd goes on in vain: while a body comes in chunks, 0.9.75 can want pass after pass
- * although it can go on with nothing. So if it has called nobody for a while, the next pass waits a
- * little, until the deadline of the body ends that. */
-static bool is_in_vain(const struct http *http)
-{
-    enum { PASSES_MAX = 128 /* what takes long, such as a large header, takes fewer */ };
-    return http->in_chunks > 0 && http->vain_passes > PASSES_MAX;
-}
-
 /* Goes by the time of the last pass, so what is due may be late by the length of a pass. */
 int http_timeout_ms(const struct http *http)
 {
@@ -193,7 +181,7 @@ int http_timeout_ms(const struct http *http)
         return 0;
     bool has_timeout = MHD_get_timeout(http->daemon, &mhd_ms) == MHD_YES;
     int timeout_ms = !has_timeout ? -1 : mhd_ms < INT_MAX ? (int)mhd_ms : INT_MAX;
-    if (timeout_ms == 0 && is_in_vain(http))
+    if (timeout_ms == 0 && vain_waits(&http->vain))
         timeout_ms = VAIN_WAIT_MS;
     uint64_t due_ns = leaving_deadline_ns(&http->leaving);
     if (http->connections > 0 && http->deadlines.look_ns < due_ns)
@@ -229,11 +217,9 @@ static void pass(struct http *http)
         http->serving.wall_ns = clock_wall_ns(http->clock);
     if (http->now_ns >= http->deadlines.look_ns)
         deadlines_look(&http->deadlines, http->now_ns, end_overdue, http);
-    if (is_in_vain(http) && has_events(http))
-        http->vain_passes = 0;
-    http->has_called = false;
+    vain_begin_pass(&http->vain, vain_waits(&http->vain) && has_events(http));
     MHD_run(http->daemon);
-    http->vain_passes = http->has_called ? 0 : http->vain_passes + 1;
+    vain_end_pass(&http->vain);
     if (http->leaving.count > 0)
         leaving_run(&http->leaving, http->now_ns);
 }

@@ -11,6 +11,7 @@
 #include "http/wire/http.h"
 #include "http/wire/leaving.h"
 #include "http/wire/turns.h"
+#include "http/wire/vain.h"
 
 #include "base/quantity.h"
 
@@ -45,9 +46,7 @@ struct http {
     bool check_places; /* see gate.h */
     struct turns turns;
     bool some_have_turn;
-    bool has_called;      /* libmicrohttpd has called a hook in this pass */
-    unsigned in_chunks;   /* requests whose body comes in chunks */
-    unsigned vain_passes; /* passes in a row without a call: see is_in_vain */
+    struct vain vain;
 
     struct inbox *home;    /* all letters come home to it */
     struct inbox *reloads; /* of the main thread, which answers RELOAD; or NULL */
