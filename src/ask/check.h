@@ -126,6 +126,7 @@ struct check_request {
     /* what the raw target has behind /check/NAME, without the query: empty, or begins with '/' */
     const char *suffix;
     const struct sockaddr *peer;
+    bool is_trusted; /* what check_trusts says of the peer; false: no field of a proxy counts */
     /* The host that the target names, which then counts in place of the field Host; mostly NULL. */
     const char *host;
     size_t host_len;
@@ -146,6 +147,9 @@ struct check_request {
     const char *(*json)(void *json_context, const char *name, size_t *len);
     void *json_context; /* NULL: the body is no object in JSON, and `json` is not called */
 };
+
+/* Whether a peer is a trusted proxy of the check. */
+bool check_trusts(const struct check *check, const struct sockaddr *peer);
 
 /* Whether a request passes uncounted; if not, how many tokens it costs. */
 bool check_skips(const struct check *check, const struct check_request *request);

@@ -151,7 +151,7 @@ bool client_ip_find(const struct trusted *trusted, const struct check_request *r
     const char *name = trusted_field(trusted);
     bool is_rfc7239 = strcasecmp(name, CLIENT_IP_FIELD_RFC7239) == 0;
     struct finding finding = {.trusted = trusted};
-    if (trusted_has_peer(trusted, request->peer))
+    if (request->is_trusted)
         forwarded_fields(request, name, is_rfc7239 ? find_in_forwarded : find_listed, &finding);
     if (!finding.has_begun)
         finding.is_known = ip_of_socket(request->peer, &finding.ip);

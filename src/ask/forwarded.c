@@ -66,17 +66,17 @@ static bool take_last(void *last, struct piece value)
 }
 
 /* The last field of that name. Nothing if it is empty, or the proxy is not trusted. */
-static struct piece find(const struct check_request *request, bool is_trusted, const char *name)
+static struct piece find(const struct check_request *request, const char *name)
 {
     struct piece last = nothing;
-    if (is_trusted)
+    if (request->is_trusted)
         forwarded_fields(request, name, take_last, &last);
     return last.len > 0 ? last : nothing;
 }
 
-struct piece forwarded_method(const struct check_request *request, bool is_trusted)
+struct piece forwarded_method(const struct check_request *request)
 {
-    struct piece method = find(request, is_trusted, "X-Forwarded-Method");
+    struct piece method = find(request, "X-Forwarded-Method");
     return method.bytes != NULL ? method : of_string(request->method);
 }
 
@@ -97,9 +97,9 @@ static struct piece without_port(struct piece host)
     return colon == NULL ? host : between(host.bytes, colon);
 }
 
-struct piece forwarded_host(const struct check_request *request, bool is_trusted)
+struct piece forwarded_host(const struct check_request *request)
 {
-    struct piece host = find(request, is_trusted, "X-Forwarded-Host");
+    struct piece host = find(request, "X-Forwarded-Host");
     if (host.bytes != NULL)
         return without_port(last_of_list(host));
     host = request->host != NULL ? piece_trimmed(request->host, request->host + request->host_len)
@@ -108,10 +108,10 @@ struct piece forwarded_host(const struct check_request *request, bool is_trusted
 }
 
 /* The target that a proxy tells, or nothing. */
-static struct piece find_target(const struct check_request *request, bool is_trusted)
+static struct piece find_target(const struct check_request *request)
 {
-    struct piece target = find(request, is_trusted, "X-Forwarded-Uri");
-    return target.bytes != NULL ? target : find(request, is_trusted, "X-Original-URI");
+    struct piece target = find(request, "X-Forwarded-Uri");
+    return target.bytes != NULL ? target : find(request, "X-Original-URI");
 }
 
 static struct piece without_query(struct piece target)
@@ -132,18 +132,18 @@ static struct piece without_authority(struct piece target)
     return between(slash == NULL ? end : slash, end);
 }
 
-struct piece forwarded_path(const struct check_request *request, bool is_trusted)
+struct piece forwarded_path(const struct check_request *request)
 {
-    struct piece target = find_target(request, is_trusted);
+    struct piece target = find_target(request);
     if (target.bytes == NULL)
         target = of_string(request->suffix);
     struct piece path = without_authority(without_query(target));
     return path.len > 0 ? path : of_string("/");
 }
 
-struct piece forwarded_query(const struct check_request *request, bool is_trusted)
+struct piece forwarded_query(const struct check_request *request)
 {
-    struct piece target = find_target(request, is_trusted);
+    struct piece target = find_target(request);
     if (target.bytes == NULL)
         return nothing;
     const char *end = target.bytes + target.len;

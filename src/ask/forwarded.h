@@ -32,14 +32,14 @@ void forwarded_fields(const struct check_request *request, const char *name,
 /* The value of the first of them. */
 struct piece forwarded_field(const struct check_request *request, const char *name);
 
-struct piece forwarded_method(const struct check_request *request, bool is_trusted);
+struct piece forwarded_method(const struct check_request *request);
 
 /* Without the port. */
-struct piece forwarded_host(const struct check_request *request, bool is_trusted);
+struct piece forwarded_host(const struct check_request *request);
 
 /* Without scheme, authority, query and fragment; escapes are left as they are; "/" if empty. */
-struct piece forwarded_path(const struct check_request *request, bool is_trusted);
+struct piece forwarded_path(const struct check_request *request);
 
 /* What follows the '?' of the target that a trusted proxy tells, without a fragment; it may be empty.
  * Nothing: no such proxy tells a target. */
-struct piece forwarded_query(const struct check_request *request, bool is_trusted);
+struct piece forwarded_query(const struct check_request *request);

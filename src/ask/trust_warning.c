@@ -78,7 +78,7 @@ bool trust_warn(const struct check *check, const struct check_request *request)
 {
     if (!check->looks.any)
         return false;
-    if (!trusted_has_peer(&check->trusted, request->peer))
+    if (!request->is_trusted)
         return warn_of_stranger(check, request);
     if (check->looks.client_ip &&
         !atomic_load_explicit(&check->told->settled, memory_order_relaxed))

@@ -127,6 +127,7 @@ static void check_request(const struct check *check, uint8_t flags, char *text, 
 {
     union peer peer = peer_of(flags);
     struct check_request request = {.method = next_line(&text), .peer = &peer.any};
+    request.is_trusted = check_trusts(check, request.peer);
     request.suffix = next_line(&text);
     if (request.suffix[0] != '/')
         request.suffix = "";

@@ -132,6 +132,7 @@ static const char *key_of(const char *template, struct fields *fields, const cha
         .method = method,
         .suffix = suffix,
         .peer = &peer.any,
+        .is_trusted = check_trusts(check, &peer.any),
         .fields = pass_fields,
         .parameters = pass_parameters,
         .context = fields,
@@ -578,6 +579,7 @@ static void untrusted_unix_peers_are_nobody(void **state)
     struct check_request request = {.method = "GET",
                                     .suffix = "",
                                     .peer = &peer.any,
+                                    .is_trusted = check_trusts(check, &peer.any),
                                     .fields = pass_fields,
                                     .context = &fields};
     assert_false(check_key(check, &request, key, &len));
@@ -598,11 +600,13 @@ static void families_are_kept_apart(void **state)
     struct check_request request = {.method = "GET",
                                     .suffix = "",
                                     .peer = &peer.any,
+                                    .is_trusted = check_trusts(check, &peer.any),
                                     .fields = pass_fields,
                                     .context = &fields};
     assert_true(check_key(check, &request, key, &len));
     assert_string_equal(key, "192.0.2.1");
     peer = peer_of("2001:db8::1");
+    request.is_trusted = check_trusts(check, request.peer);
     assert_true(check_key(check, &request, key, &len));
     assert_string_equal(key, "198.51.100.7");
     check_free(check);
@@ -670,6 +674,22 @@ static void hosts_become_keys(void **state)
     };
     for (size_t i = 0; i < LENGTH(expected); i++)
         expect_key(&expected[i], "GET", "");
+}
+
+/* However long a host is: it is made lower-case piece by piece. */
+static void long_hosts_become_keys(void **state)
+{
+    (void)state;
+    for (size_t len = 1; len <= KEY_MAX; len++) {
+        char host[KEY_MAX + 1], key[KEY_MAX + 1], fields[KEY_MAX + 16];
+        for (size_t i = 0; i < len; i++) {
+            host[i] = (char)('A' + i % 26);
+            key[i] = (char)('a' + i % 26);
+        }
+        host[len] = key[len] = '\0';
+        snprintf(fields, sizeof fields, "Host: %s", host);
+        expect_key(&(struct expectation){"{host}", "192.0.2.1", fields, key}, "GET", "");
+    }
 }
 
 static void methods_become_keys(void **state)
@@ -1105,6 +1125,7 @@ int main(void)
         cmocka_unit_test(families_are_kept_apart),
         cmocka_unit_test(addresses_are_cut_to_their_network),
         cmocka_unit_test(hosts_become_keys),
+        cmocka_unit_test(long_hosts_become_keys),
         cmocka_unit_test(methods_become_keys),
         cmocka_unit_test(unheard_of_methods_share_one_key),
         cmocka_unit_test(paths_become_keys),

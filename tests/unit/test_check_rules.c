@@ -65,6 +65,7 @@ static bool skips(const struct check_rule_terms *rules, uint32_t count, struct a
     bool does = check_skips(check, &(struct check_request){.method = asked.method,
                                                            .suffix = asked.suffix,
                                                            .peer = &peer,
+                                                           .is_trusted = check_trusts(check, &peer),
                                                            .fields = pass_fields,
                                                            .parameters = no_parameters,
                                                            .context = &asked});
@@ -76,12 +77,14 @@ static uint64_t cost(const struct check_rule_terms *rules, uint32_t count, struc
 {
     const struct sockaddr peer = {.sa_family = AF_UNIX};
     struct check *check = check_of(NULL, 0, rules, count);
-    uint64_t tokens = check_cost(check, &(struct check_request){.method = asked.method,
-                                                                .suffix = asked.suffix,
-                                                                .peer = &peer,
-                                                                .fields = pass_fields,
-                                                                .parameters = no_parameters,
-                                                                .context = &asked});
+    uint64_t tokens =
+        check_cost(check, &(struct check_request){.method = asked.method,
+                                                  .suffix = asked.suffix,
+                                                  .peer = &peer,
+                                                  .is_trusted = check_trusts(check, &peer),
+                                                  .fields = pass_fields,
+                                                  .parameters = no_parameters,
+                                                  .context = &asked});
     check_free(check);
     return tokens;
 }

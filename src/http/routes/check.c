@@ -84,6 +84,7 @@ static void heed_header(struct request *request, struct contract *contract, cons
     request->own.check.contract = contract_retain(contract);
     request->own.check.check = check;
     request->own.check.missing_allows = terms->missing_allows;
+    asked.is_trusted = check_trusts(check, asked.peer);
     request->ignores_proxy = trust_warn(check, &asked);
     request->own.check.skips = check_skips(check, &asked);
     if (request->own.check.skips)
