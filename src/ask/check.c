@@ -50,6 +50,13 @@ bool check_template_is_valid(const char *template, char fault[CHECK_FAULT_MAX])
     return template_parse(template, &parsed, fault);
 }
 
+bool check_template_has_dead_part(const char *template)
+{
+    struct template parsed;
+    char fault[CHECK_FAULT_MAX];
+    return template_parse(template, &parsed, fault) && template_has_dead_part(&parsed);
+}
+
 bool split_header(const char *header, struct split *split)
 {
     const char *colon = strchr(header, ':');

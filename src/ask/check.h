@@ -98,6 +98,10 @@ bool check_name_is_valid(const char *name);
 bool check_template_is_valid(const char *template, char fault[CHECK_FAULT_MAX]);
 bool check_trusted_is_valid(const char *text);
 
+/* Whether a valid template has a part that can never count: a request is never without a method or
+ * a path, so nothing falls back from those. */
+bool check_template_has_dead_part(const char *template);
+
 /* Whether a valid text trusts everybody: all of IPv4, or all of IPv6. */
 bool check_trusted_is_everybody(const char *text);
 
