@@ -5,7 +5,7 @@
 #include <string.h>
 
 const char *const headers_dialect_names[HEADERS_DIALECTS] = {
-#define X(constant, word, file) [HEADERS_##constant] = word,
+#define X(constant, word, file) [HEADERS_##constant] = (word),
     HEADERS_TABLE(X)
 #undef X
 };

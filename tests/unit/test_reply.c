@@ -66,10 +66,14 @@ static int make_limits(void **state)
     return 0;
 }
 
+/* The check that replies; it stays for what is expected. */
+static struct check *check;
+
 static int release_limits(void **state)
 {
     (void)state;
     limits_release(limits);
+    check_free(check);
     return 0;
 }
 
@@ -167,9 +171,6 @@ static void say_bucket(const struct message *message, enum headers_dialect diale
     };
     say(routes[message->kind], message, dialect);
 }
-
-/* The check that replies, as it is built from these terms; it stays for what is expected. */
-static struct check *check;
 
 static void use_check(const struct check_terms *terms)
 {
