@@ -140,7 +140,7 @@ static unsigned fronts_wanted(const struct config *config)
 static bool start_decider(struct server *server)
 {
     int error =
-        decider_init(&server->decider, server->brain, clock_system, hosts_decider(server->config));
+        decider_init(&server->decider, server->brain, clock_keys, hosts_decider(server->config));
     if (error != 0)
         return fail("start the state thread", error);
     server->brain = NULL;

@@ -191,6 +191,29 @@ void store_put_time(struct store *store, const struct store_time *time)
                      __ATOMIC_RELEASE); /* no later store of the table's is seen before this one */
 }
 
+bool moments_share_clock(const struct moment *a, const struct moment *b)
+{
+    static const uint8_t unknown[STORE_CLOCK_ID_BYTES];
+    return memcmp(a->clock_id, unknown, sizeof unknown) != 0 &&
+           memcmp(a->clock_id, b->clock_id, sizeof unknown) == 0;
+}
+
+/* What has passed by that clock since then has passed by this one. A time after now has no moment
+ * in common with it: it stays, and so the wall clock counts. */
+void store_change_clock(struct store *store, const struct moment *by_that,
+                        const struct moment *by_this)
+{
+    struct store_time time;
+    store_time(store, &time);
+    uint64_t passed_ns = by_that->now_ns - time.due.now_ns;
+    if (!moments_share_clock(&time.due, by_that) || time.due.now_ns > by_that->now_ns ||
+        passed_ns > by_this->now_ns)
+        return;
+    time.due.now_ns = by_this->now_ns - passed_ns;
+    memcpy(time.due.clock_id, by_this->clock_id, sizeof time.due.clock_id);
+    store_put_time(store, &time);
+}
+
 /* ---- the lines ---- */
 
 const unsigned char *store_lines(const struct store *store, size_t *len)

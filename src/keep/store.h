@@ -22,13 +22,15 @@
 #include "keep/snapshot.h"
 #include "table/table.h"
 
-#define STORE_BOOT_ID_BYTES 16
+#define STORE_CLOCK_ID_BYTES 16
 
 /* One moment, by both clocks that the state needs. */
 struct moment {
-    uint64_t now_ns;                      /* a clock that never goes back while the system is up */
-    uint64_t wall_ns;                     /* Unix time */
-    uint8_t boot_id[STORE_BOOT_ID_BYTES]; /* of which boot now_ns is; all zeros: not known */
+    uint64_t now_ns;  /* a clock that never goes back while the system is up */
+    uint64_t wall_ns; /* Unix time */
+    /* Which clock now_ns is of: no two have the same, and each boot of the system begins new ones.
+     * All zeros: not known. */
+    uint8_t clock_id[STORE_CLOCK_ID_BYTES];
 };
 
 /* The last tick that was credited: its number, and the moment at which it was due. */
@@ -73,6 +75,14 @@ const unsigned char *store_lines(const struct store *store, size_t *len);
 
 /* Puts the time that holds from now on. Call it before any mark that needs it is stored. */
 void store_put_time(struct store *store, const struct store_time *time);
+
+/* Whether both are of the same clock, and that is known. */
+bool moments_share_clock(const struct moment *a, const struct moment *b);
+
+/* If the last time put into a store that was found is by the clock of `by_that`, puts the same
+ * moment by the clock of `by_this`; both tell of one moment, now. Else does nothing. */
+void store_change_clock(struct store *store, const struct moment *by_that,
+                        const struct moment *by_this);
 
 /* Puts the lines that hold from now on. false: there is no room, and this is no store any more. */
 bool store_put_lines(struct store *store, const struct lines *lines);

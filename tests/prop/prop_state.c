@@ -152,7 +152,7 @@ static void run_init(struct world *world)
     run.memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_true(run.memory != MAP_FAILED);
     run.moment =
-        (struct moment){.now_ns = world->model.now_ns, .wall_ns = 1ull << 60, .boot_id = "1"};
+        (struct moment){.now_ns = world->model.now_ns, .wall_ns = 1ull << 60, .clock_id = "1"};
     store_begin(&run.store, run.memory, STATE_KEYS_MAX, run_seed);
     struct limits *limits = limits_retain(brain_limits(world->brain));
     const struct limits_question question = question_of(world, limits);
@@ -239,7 +239,7 @@ static void pass_while_down(struct world *world)
     uint64_t down_ns = dice_roll(&world->dice, 30) * model->tick_ms * NS_PER_MS / 4;
     bool is_reboot = dice_once_in(&world->dice, 3), is_set_back = dice_once_in(&world->dice, 2);
     if (is_reboot)
-        run.moment.boot_id[0]++;
+        run.moment.clock_id[0]++;
     if (!is_reboot || !is_set_back) {
         model_advance(model, model->now_ns + down_ns);
         tell_moment(world);
