@@ -41,7 +41,8 @@ async function look(seconds) {
                               baseURL: `http://127.0.0.1:${server.address().port}/` })
   await Promise.race([client.models.list().catch(() => {}), new Promise(over => setTimeout(over, WATCHED_MS))])
   const repeated = asked.length === 2 && asked[1] - asked[0] < 1000
-  console.log(`Retry-After: ${seconds}: ` + (repeated ? 'repeated within 1 s' : `not repeated within ${WATCHED_MS / 1000} s`))
+  const told = repeated ? 'repeated within 1 s' : `not repeated within ${WATCHED_MS / 1000} s`
+  console.log(`Retry-After: ${seconds}: ${told}`)
 }
 
 console.log(`openai ${JSON.parse(fs.readFileSync('node_modules/openai/package.json')).version}`)

@@ -28,7 +28,8 @@ import fs from 'node:fs'
 import http from 'node:http'
 import { WebClient } from '@slack/web-api'
 
-const quiet = { debug() {}, info() {}, warn() {}, error() {}, setLevel() {}, setName() {}, getLevel() { return 'error' } }
+const quiet = { debug() {}, info() {}, warn() {}, error() {},
+                setLevel() {}, setName() {}, getLevel() { return 'error' } }
 
 async function look(name, status, fields) {
   let requests = 0
@@ -42,7 +43,7 @@ async function look(name, status, fields) {
   const client = new WebClient('none', { slackApiUrl: `http://127.0.0.1:${server.address().port}/`, logger: quiet })
   const seen = await client.auth.test().then(
     () => (requests === 2 ? 'repeated, then ok' : `ok after ${requests}`),
-    error => `error after ${requests} request, ` + (/valid timeout/.test(error.message) ? 'no valid timeout' : error.message))
+    error => `error after ${requests} request, ${error.message.includes('valid timeout') ? 'no valid timeout' : error}`)
   console.log(`${name}: ${seen}`)
 }
 

@@ -108,6 +108,15 @@ class Rule(unittest.TestCase):
                                              (5, "10/20s", 20 * SECOND_MS, 15)):
             self.assertEqual(measure(one_limit(burst, rate), "default", "a", window_ms)[0], most)
 
+    def test_in_any_30_days(self):
+        """What allowd.yaml(5) advises those who ask for windows by the calendar."""
+        self.assertEqual(measure(one_limit(500, "500/30d", "10s"), "default", "a", 30 * 24 * HOUR_MS)[0], 1000)
+
+    def test_who_goes_on_asking_gets_what_the_rate_gives(self):
+        """There is no penalty: one that asks all the time is let through once each two seconds, for ever."""
+        most, waits = measure(one_limit(5, "5/10s"), "default", "a", 100 * SECOND_MS)
+        self.assertEqual((most, waits[1]), (5 + 50, 2000))
+
     def test_where_a_tick_brings_a_token_it_counts(self):
         self.assertEqual(measure(one_limit(10, "10/s"), "default", "a", 950)[0], 10 + 10)
 

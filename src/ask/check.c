@@ -50,6 +50,13 @@ bool check_template_is_valid(const char *template, char fault[CHECK_FAULT_MAX])
     return template_parse(template, &parsed, fault);
 }
 
+bool check_template_has_dead_part(const char *template)
+{
+    struct template parsed;
+    char fault[CHECK_FAULT_MAX];
+    return template_parse(template, &parsed, fault) && template_has_dead_part(&parsed);
+}
+
 bool split_header(const char *header, struct split *split)
 {
     const char *colon = strchr(header, ':');
@@ -118,33 +125,32 @@ const struct check_terms *check_terms(const struct check *check)
     return &check->terms;
 }
 
-/* Whether any part of the key is of one of these kinds, a bit for each. */
-static bool has_part(const struct check *check, unsigned kinds)
-{
-    for (uint32_t i = 0; i < check->template.count; i++)
-        if ((kinds >> check->template.parts[i].kind & 1) != 0)
-            return true;
-    return false;
-}
-
 bool check_key_is_private(const struct check *check)
 {
-    return has_part(check,
-                    1u << PART_HEADER | 1u << PART_QUERY | 1u << PART_FORM | 1u << PART_JSON);
+    return (check->kinds &
+            (1u << PART_HEADER | 1u << PART_QUERY | 1u << PART_FORM | 1u << PART_JSON)) != 0;
 }
 
 bool check_reads_body(const struct check *check)
 {
-    return has_part(check, 1u << PART_FORM | 1u << PART_JSON);
+    return (check->kinds & (1u << PART_FORM | 1u << PART_JSON)) != 0;
+}
+
+bool check_trusts(const struct check *check, const struct sockaddr *peer)
+{
+    return trusted_has_peer(&check->trusted, peer);
 }
 
 bool check_skips(const struct check *check, const struct check_request *request)
 {
-    return rule_find(check->skip, check->terms.skip_count, &check->trusted, request) != NULL;
+    return check->terms.skip_count > 0 &&
+           rule_find(check->skip, check->terms.skip_count, &check->trusted, request) != NULL;
 }
 
 uint64_t check_cost(const struct check *check, const struct check_request *request)
 {
+    if (check->terms.cost_count == 0)
+        return 1;
     const struct rule *rule =
         rule_find(check->cost, check->terms.cost_count, &check->trusted, request);
     return rule == NULL ? 1 : rule->tokens;

@@ -98,6 +98,10 @@ bool check_name_is_valid(const char *name);
 bool check_template_is_valid(const char *template, char fault[CHECK_FAULT_MAX]);
 bool check_trusted_is_valid(const char *text);
 
+/* Whether a valid template has a part that can never count: a request is never without a method or
+ * a path, so nothing falls back from those. */
+bool check_template_has_dead_part(const char *template);
+
 /* Whether a valid text trusts everybody: all of IPv4, or all of IPv6. */
 bool check_trusted_is_everybody(const char *text);
 
@@ -126,12 +130,14 @@ struct check_request {
     /* what the raw target has behind /check/NAME, without the query: empty, or begins with '/' */
     const char *suffix;
     const struct sockaddr *peer;
+    bool is_trusted; /* what check_trusts says of the peer; false: no field of a proxy counts */
     /* The host that the target names, which then counts in place of the field Host; mostly NULL. */
     const char *host;
     size_t host_len;
-    /* The value and length of the field of this name (in any case): index 0 is the first one.
-     * NULL: there are no more. */
-    const char *(*field)(void *context, const char *name, unsigned index, size_t *len);
+    /* Calls `take` with each field of this name (in any case), the first one first, until it returns
+     * false. One walk through the header, however many there are. */
+    void (*fields)(void *context, const char *name,
+                   bool (*take)(void *taker, const char *value, size_t len), void *taker);
     /* Calls `take` with each parameter of the target's query, still escaped. */
     void (*parameters)(void *context, void (*take)(void *taker, const struct form_pair *parameter),
                        void *taker);
@@ -145,6 +151,9 @@ struct check_request {
     const char *(*json)(void *json_context, const char *name, size_t *len);
     void *json_context; /* NULL: the body is no object in JSON, and `json` is not called */
 };
+
+/* Whether a peer is a trusted proxy of the check. */
+bool check_trusts(const struct check *check, const struct sockaddr *peer);
 
 /* Whether a request passes uncounted; if not, how many tokens it costs. */
 bool check_skips(const struct check *check, const struct check_request *request);

@@ -167,6 +167,8 @@ struct check *check_new(const struct check_terms *terms)
         check->skip = make_rules(&copying, check->terms.skip, terms->skip_count);
         check->cost = make_rules(&copying, check->terms.cost, terms->cost_count);
         make_answers(&copying, check);
+        for (uint32_t i = 0; i < check->template.count; i++)
+            check->kinds |= 1u << check->template.parts[i].kind;
         check->looks = find_looks(check);
         check->trusted.field = check->terms.client_ip_header;
     }

@@ -11,35 +11,36 @@
 struct making {
     const struct check *check;
     const struct check_request *request;
-    bool is_trusted; /* the peer is a trusted proxy */
     struct key_maker key;
 };
 
 /* Each function below adds one part to the key. false: the part is missing, and nothing was
  * added. */
 
-static bool has_header(const struct making *making, const char *name)
+/* Adding the fields of one name. */
+struct adding {
+    struct key_maker *key;
+    bool is_there;   /* one of them is not empty */
+    unsigned commas; /* to write before the next one that is not empty */
+};
+
+static bool add_field(void *context, struct piece value)
 {
-    struct piece value;
-    for (unsigned i = 0; (value = forwarded_field(making->request, name, i)).bytes != NULL; i++)
-        if (value.len > 0)
-            return true;
-    return false;
+    struct adding *adding = context;
+    adding->is_there |= value.len > 0;
+    for (; adding->is_there && adding->commas > 0; adding->commas--)
+        key_maker_add(adding->key, ", ", 2);
+    key_maker_add(adding->key, value.bytes, value.len);
+    adding->commas++;
+    return true;
 }
 
 /* Several fields of that name count as one list (RFC 9110, 5.3). */
 static bool add_header(struct making *making, const char *name)
 {
-    if (!has_header(making, name))
-        return false;
-    struct piece value = forwarded_field(making->request, name, 0);
-    for (unsigned i = 1; value.bytes != NULL; i++) {
-        if (i > 1)
-            key_maker_add(&making->key, ", ", 2);
-        key_maker_add(&making->key, value.bytes, value.len);
-        value = forwarded_field(making->request, name, i);
-    }
-    return true;
+    struct adding adding = {.key = &making->key};
+    forwarded_fields(making->request, name, add_field, &adding);
+    return adding.is_there;
 }
 
 /* Whether an escaped name of a form is this one. */
@@ -55,16 +56,19 @@ static bool is_name(const struct form_pair *pair, const char *name)
 /* Adds a text with its escapes decoded. A '%' that begins no escape stays as it is. */
 static void add_decoded(struct making *making, struct piece text, bool plus_is_space)
 {
+    size_t added = 0; /* what is not escaped is added as a whole */
     for (size_t i = 0; i < text.len;) {
-        enum { ESCAPE_LEN = 3 };
-        char byte[2] = {text.bytes[i] == '+' && plus_is_space ? ' ' : text.bytes[i]};
-        size_t byte_len = 1;
-        bool is_escape =
-            byte[0] == '%' && text.len - i >= ESCAPE_LEN &&
-            form_decode(text.bytes + i, ESCAPE_LEN, false, byte, 1, &byte_len) == FORM_OK;
-        key_maker_add(&making->key, byte, byte_len);
-        i += is_escape ? ESCAPE_LEN : 1;
+        char byte = text.bytes[i];
+        if (byte != '%' && !(byte == '+' && plus_is_space)) {
+            i++;
+            continue;
+        }
+        key_maker_add(&making->key, text.bytes + added, i - added);
+        i += form_decode_byte(text.bytes + i, text.len - i, plus_is_space, &byte);
+        key_maker_add(&making->key, &byte, 1);
+        added = i;
     }
+    key_maker_add(&making->key, text.bytes + added, text.len - added);
 }
 
 /* Looking for a parameter. */
@@ -105,7 +109,7 @@ static bool add_parameter(struct making *making, struct piece form, const char *
 static bool add_query(struct making *making, const char *name)
 {
     const struct check_request *request = making->request;
-    struct piece query = forwarded_query(request, making->is_trusted);
+    struct piece query = forwarded_query(request);
     struct parameter_search search = {.name = name};
     if (query.bytes != NULL)
         return add_parameter(making, query, name);
@@ -162,18 +166,21 @@ static bool add_bracketed_ip(struct making *making, struct piece host)
 
 static void add_lower_case(struct making *making, struct piece text)
 {
-    for (size_t i = 0; i < text.len; i++) {
+    char lower[64];
+    for (size_t i = 0, len = 0; i < text.len; i++) {
         char c = text.bytes[i];
-        if (c >= 'A' && c <= 'Z')
-            c = (char)(c - 'A' + 'a');
-        key_maker_add(&making->key, &c, 1);
+        lower[len++] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+        if (len == sizeof lower || i + 1 == text.len) {
+            key_maker_add(&making->key, lower, len);
+            len = 0;
+        }
     }
 }
 
 /* A host has one form: in lower case, without the final dot of a name (RFC 3986, 3.2.2). */
 static bool add_host(struct making *making)
 {
-    struct piece host = forwarded_host(making->request, making->is_trusted);
+    struct piece host = forwarded_host(making->request);
     if (host.len > 0 && host.bytes[host.len - 1] == '.')
         host.len--;
     if (!add_bracketed_ip(making, host))
@@ -183,15 +190,14 @@ static bool add_host(struct making *making)
 
 static bool add_method(struct making *making)
 {
-    const char *method =
-        method_names[method_number(forwarded_method(making->request, making->is_trusted))];
+    const char *method = method_names[method_number(forwarded_method(making->request))];
     key_maker_add(&making->key, method, strlen(method));
     return true;
 }
 
 static bool add_path(struct making *making)
 {
-    add_decoded(making, forwarded_path(making->request, making->is_trusted), false);
+    add_decoded(making, forwarded_path(making->request), false);
     return true;
 }
 
@@ -225,11 +231,7 @@ static bool add_part(struct making *making, const struct part *part)
 bool check_key(const struct check *check, const struct check_request *request,
                char key[KEY_MAX + 1], size_t *key_len)
 {
-    struct making making = {
-        .check = check,
-        .request = request,
-        .is_trusted = trusted_has_peer(&check->trusted, request->peer),
-    };
+    struct making making = {.check = check, .request = request};
     key_maker_begin(&making.key, key);
     bool is_there = true;
     for (uint32_t i = 0; i < check->template.count; i++) {

@@ -28,6 +28,7 @@ struct check {
     struct check_terms terms; /* as they were given */
     struct trusted trusted;
     struct template template;
+    unsigned kinds;                 /* of the parts of the key; a bit for each */
     const struct rule *skip, *cost; /* as many as in the terms */
     struct check_looks looks;
     struct check_told *told;

@@ -103,62 +103,61 @@ const char *trusted_field(const struct trusted *trusted)
     return trusted->field != NULL ? trusted->field : CLIENT_IP_FIELD_DEFAULT;
 }
 
-/* The right-most address that is not trusted, in the last so many fields. */
-static bool find_listed(const struct trusted *trusted, const struct check_request *request,
-                        unsigned fields, struct ip *ip)
+/* Finding the right-most address that is not trusted, in one field after the other. */
+struct finding {
+    const struct trusted *trusted;
+    bool has_begun; /* there was a field */
+    bool is_known;
+    struct ip ip; /* if it is known */
+};
+
+/* What is trusted, all of it, leaves what was found in front; what cannot be read hides it. */
+static bool find_listed(void *context, struct piece field)
 {
-    const char *name = trusted_field(trusted);
+    struct finding *finding = context;
     bool is_decided = false;
-    do {
-        if (!walk(trusted, forwarded_field(request, name, --fields), ip, &is_decided))
-            return false;
-    } while (fields > 0 && !is_decided);
+    struct ip ip;
+    if (!walk(finding->trusted, field, &ip, &is_decided)) {
+        finding->is_known = false;
+    } else if (is_decided || !finding->has_begun) {
+        finding->ip = ip;
+        finding->is_known = true;
+    }
+    finding->has_begun = true;
     return true;
 }
 
-/* The same in Forwarded, whose quoted strings can be read from the left only: what counts is the last
- * address that is not trusted, unless something that cannot be read stands behind it. */
-static bool find_in_forwarded(const struct trusted *trusted, const struct check_request *request,
-                              unsigned fields, struct ip *ip)
+/* The same in Forwarded, whose quoted strings can be read from the left only. */
+static bool find_in_forwarded(void *context, struct piece field)
 {
-    bool is_known = false, is_first = true;
-    for (unsigned i = 0; i < fields; i++) {
-        struct piece list = forwarded_field(request, CLIENT_IP_FIELD_RFC7239, i), element;
-        for (; rfc7239_next(&list, &element); is_first = false) {
-            char node[RFC7239_NODE_MAX];
-            struct ip found;
-            size_t len;
-            if (!rfc7239_for(element, node, &len) ||
-                !parse_entry((struct piece){node, len}, &found)) {
-                is_known = false;
-            } else if (is_first || !has_ip(trusted, &found)) {
-                *ip = found;
-                is_known = true;
-            }
+    struct finding *finding = context;
+    for (struct piece element; rfc7239_next(&field, &element); finding->has_begun = true) {
+        char node[RFC7239_NODE_MAX];
+        struct ip ip;
+        size_t len;
+        if (!rfc7239_for(element, node, &len) || !parse_entry((struct piece){node, len}, &ip)) {
+            finding->is_known = false;
+        } else if (!finding->has_begun || !has_ip(finding->trusted, &ip)) {
+            finding->ip = ip;
+            finding->is_known = true;
         }
     }
-    return is_known;
+    return true;
 }
 
 bool client_ip_find(const struct trusted *trusted, const struct check_request *request,
                     struct ip *ip)
 {
     const char *name = trusted_field(trusted);
-    struct ip found;
-    bool is_found;
-    unsigned fields = 0;
-    if (trusted_has_peer(trusted, request->peer))
-        while (forwarded_field(request, name, fields).bytes != NULL)
-            fields++;
-    if (fields == 0)
-        is_found = ip_of_socket(request->peer, &found);
-    else if (strcasecmp(name, CLIENT_IP_FIELD_RFC7239) == 0)
-        is_found = find_in_forwarded(trusted, request, fields, &found);
-    else
-        is_found = find_listed(trusted, request, fields, &found);
-    if (!is_found)
+    bool is_rfc7239 = strcasecmp(name, CLIENT_IP_FIELD_RFC7239) == 0;
+    struct finding finding = {.trusted = trusted};
+    if (request->is_trusted)
+        forwarded_fields(request, name, is_rfc7239 ? find_in_forwarded : find_listed, &finding);
+    if (!finding.has_begun)
+        finding.is_known = ip_of_socket(request->peer, &finding.ip);
+    if (!finding.is_known)
         return false;
-    ip_leave_nat64(&found);
-    *ip = found;
+    ip_leave_nat64(&finding.ip);
+    *ip = finding.ip;
     return true;
 }

@@ -28,28 +28,55 @@ struct piece piece_trimmed(const char *begin, const char *end)
     return between(begin, end);
 }
 
-struct piece forwarded_field(const struct check_request *request, const char *name, unsigned index)
+/* Whom trimmed values are for. */
+struct receiver {
+    bool (*take)(void *taker, struct piece value);
+    void *taker;
+};
+
+static bool pass_trimmed(void *context, const char *value, size_t len)
 {
-    size_t len = 0;
-    const char *value = request->field(request->context, name, index, &len);
-    return value == NULL ? nothing : piece_trimmed(value, value + len);
+    const struct receiver *receiver = context;
+    return receiver->take(receiver->taker, piece_trimmed(value, value + len));
+}
+
+void forwarded_fields(const struct check_request *request, const char *name,
+                      bool (*take)(void *taker, struct piece value), void *taker)
+{
+    request->fields(request->context, name, pass_trimmed, &(struct receiver){take, taker});
+}
+
+static bool take_first(void *first, struct piece value)
+{
+    *(struct piece *)first = value;
+    return false;
+}
+
+struct piece forwarded_field(const struct check_request *request, const char *name)
+{
+    struct piece first = nothing;
+    forwarded_fields(request, name, take_first, &first);
+    return first;
+}
+
+static bool take_last(void *last, struct piece value)
+{
+    *(struct piece *)last = value;
+    return true;
 }
 
 /* The last field of that name. Nothing if it is empty, or the proxy is not trusted. */
-static struct piece find(const struct check_request *request, bool is_trusted, const char *name)
+static struct piece find(const struct check_request *request, const char *name)
 {
     struct piece last = nothing;
-    struct piece value = is_trusted ? forwarded_field(request, name, 0) : nothing;
-    for (unsigned i = 1; value.bytes != NULL; i++) {
-        last = value;
-        value = forwarded_field(request, name, i);
-    }
+    if (request->is_trusted)
+        forwarded_fields(request, name, take_last, &last);
     return last.len > 0 ? last : nothing;
 }
 
-struct piece forwarded_method(const struct check_request *request, bool is_trusted)
+struct piece forwarded_method(const struct check_request *request)
 {
-    struct piece method = find(request, is_trusted, "X-Forwarded-Method");
+    struct piece method = find(request, "X-Forwarded-Method");
     return method.bytes != NULL ? method : of_string(request->method);
 }
 
@@ -70,21 +97,21 @@ static struct piece without_port(struct piece host)
     return colon == NULL ? host : between(host.bytes, colon);
 }
 
-struct piece forwarded_host(const struct check_request *request, bool is_trusted)
+struct piece forwarded_host(const struct check_request *request)
 {
-    struct piece host = find(request, is_trusted, "X-Forwarded-Host");
+    struct piece host = find(request, "X-Forwarded-Host");
     if (host.bytes != NULL)
         return without_port(last_of_list(host));
     host = request->host != NULL ? piece_trimmed(request->host, request->host + request->host_len)
-                                 : forwarded_field(request, "Host", 0);
+                                 : forwarded_field(request, "Host");
     return host.bytes == NULL ? nothing : without_port(host);
 }
 
 /* The target that a proxy tells, or nothing. */
-static struct piece find_target(const struct check_request *request, bool is_trusted)
+static struct piece find_target(const struct check_request *request)
 {
-    struct piece target = find(request, is_trusted, "X-Forwarded-Uri");
-    return target.bytes != NULL ? target : find(request, is_trusted, "X-Original-URI");
+    struct piece target = find(request, "X-Forwarded-Uri");
+    return target.bytes != NULL ? target : find(request, "X-Original-URI");
 }
 
 static struct piece without_query(struct piece target)
@@ -105,18 +132,18 @@ static struct piece without_authority(struct piece target)
     return between(slash == NULL ? end : slash, end);
 }
 
-struct piece forwarded_path(const struct check_request *request, bool is_trusted)
+struct piece forwarded_path(const struct check_request *request)
 {
-    struct piece target = find_target(request, is_trusted);
+    struct piece target = find_target(request);
     if (target.bytes == NULL)
         target = of_string(request->suffix);
     struct piece path = without_authority(without_query(target));
     return path.len > 0 ? path : of_string("/");
 }
 
-struct piece forwarded_query(const struct check_request *request, bool is_trusted)
+struct piece forwarded_query(const struct check_request *request)
 {
-    struct piece target = find_target(request, is_trusted);
+    struct piece target = find_target(request);
     if (target.bytes == NULL)
         return nothing;
     const char *end = target.bytes + target.len;

@@ -24,18 +24,22 @@ struct piece {
 /* The piece from begin to end, without the blanks around it. */
 struct piece piece_trimmed(const char *begin, const char *end);
 
-/* The value of a field; index 0: the first of that name. The blanks around a value are no part of
- * it (RFC 9110, 5.5). */
-struct piece forwarded_field(const struct check_request *request, const char *name, unsigned index);
+/* Calls `take` with the value of each field of this name, the first one first, until it returns false.
+ * The blanks around a value are no part of it (RFC 9110, 5.5). */
+void forwarded_fields(const struct check_request *request, const char *name,
+                      bool (*take)(void *taker, struct piece value), void *taker);
 
-struct piece forwarded_method(const struct check_request *request, bool is_trusted);
+/* The value of the first of them. */
+struct piece forwarded_field(const struct check_request *request, const char *name);
+
+struct piece forwarded_method(const struct check_request *request);
 
 /* Without the port. */
-struct piece forwarded_host(const struct check_request *request, bool is_trusted);
+struct piece forwarded_host(const struct check_request *request);
 
 /* Without scheme, authority, query and fragment; escapes are left as they are; "/" if empty. */
-struct piece forwarded_path(const struct check_request *request, bool is_trusted);
+struct piece forwarded_path(const struct check_request *request);
 
 /* What follows the '?' of the target that a trusted proxy tells, without a fragment; it may be empty.
  * Nothing: no such proxy tells a target. */
-struct piece forwarded_query(const struct check_request *request, bool is_trusted);
+struct piece forwarded_query(const struct check_request *request);

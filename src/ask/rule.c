@@ -59,7 +59,6 @@ bool rule_init(struct rule *rule, const struct check_rule_terms *terms, struct a
 struct facts {
     const struct trusted *trusted;
     const struct check_request *request;
-    bool is_trusted; /* the peer is a trusted proxy */
     bool has_method, has_path, has_ip;
     unsigned method; /* a bit */
     bool ip_is_known;
@@ -70,7 +69,7 @@ struct facts {
 static unsigned find_method(struct facts *facts)
 {
     if (!facts->has_method)
-        facts->method = 1u << method_number(forwarded_method(facts->request, facts->is_trusted));
+        facts->method = 1u << method_number(forwarded_method(facts->request));
     facts->has_method = true;
     return facts->method;
 }
@@ -81,18 +80,15 @@ static const char *find_path(struct facts *facts)
 {
     if (facts->has_path)
         return facts->path;
-    struct piece path = forwarded_path(facts->request, facts->is_trusted);
+    struct piece path = forwarded_path(facts->request);
     size_t len = 0;
-    for (size_t i = 0; i < path.len && len < CHECK_RULE_PATH_MAX; len++) {
-        enum { ESCAPE_LEN = 3 };
-        char byte[2] = {path.bytes[i]};
-        size_t byte_len = 1;
-        bool is_escape =
-            byte[0] == '%' && path.len - i >= ESCAPE_LEN &&
-            form_decode(path.bytes + i, ESCAPE_LEN, false, byte, 1, &byte_len) == FORM_OK &&
-            byte[0] != '\0';
-        facts->path[len] = is_escape ? byte[0] : path.bytes[i];
-        i += is_escape ? ESCAPE_LEN : 1;
+    for (size_t i = 0, taken; i < path.len && len < CHECK_RULE_PATH_MAX; len++, i += taken) {
+        char *byte = &facts->path[len];
+        taken = form_decode_byte(path.bytes + i, path.len - i, false, byte);
+        if (*byte == '\0') {
+            *byte = path.bytes[i];
+            taken = 1;
+        }
     }
     facts->path[len] = '\0';
     facts->has_path = true;
@@ -137,11 +133,8 @@ const struct rule *rule_find(const struct rule *rules, uint32_t count,
                              const struct trusted *trusted, const struct check_request *request)
 {
     struct facts facts;
-    if (count == 0)
-        return NULL;
     facts.trusted = trusted;
     facts.request = request;
-    facts.is_trusted = trusted_has_peer(trusted, request->peer);
     facts.has_method = facts.has_path = facts.has_ip = false;
     for (uint32_t i = 0; i < count; i++)
         if (holds(&rules[i], &facts))

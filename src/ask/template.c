@@ -236,3 +236,13 @@ bool template_parse(const char *text, struct template *template, char fault[CHEC
     *template = reader.template;
     return true;
 }
+
+bool template_has_dead_part(const struct template *template)
+{
+    for (uint32_t i = 1; i < template->count; i++) {
+        enum part_kind before = template->parts[i - 1].kind;
+        if (template->parts[i].falls_back && (before == PART_METHOD || before == PART_PATH))
+            return true;
+    }
+    return false;
+}

@@ -45,3 +45,6 @@ struct template
 /* Reads a template. false: `fault` says what is wrong and what is allowed, and *template is
  * untouched. */
 bool template_parse(const char *text, struct template *template, char fault[CHECK_FAULT_MAX]);
+
+/* Whether a part can never count, because the one that it falls back from is never missing. */
+bool template_has_dead_part(const struct template *template);

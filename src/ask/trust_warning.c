@@ -8,7 +8,7 @@
 
 static bool has_field(const struct check_request *request, const char *name)
 {
-    return forwarded_field(request, name, 0).bytes != NULL;
+    return forwarded_field(request, name).bytes != NULL;
 }
 
 /* The first field of a proxy that the request has and the check looks at, or NULL. */
@@ -78,7 +78,7 @@ bool trust_warn(const struct check *check, const struct check_request *request)
 {
     if (!check->looks.any)
         return false;
-    if (!trusted_has_peer(&check->trusted, request->peer))
+    if (!request->is_trusted)
         return warn_of_stranger(check, request);
     if (check->looks.client_ip &&
         !atomic_load_explicit(&check->told->settled, memory_order_relaxed))

@@ -18,6 +18,19 @@ static bool has_any(const char *text, size_t len, char byte)
     return memchr(text, byte, len) != NULL;
 }
 
+size_t form_decode_byte(const char *text, size_t len, bool plus_is_space, char *byte)
+{
+    enum { ESCAPE_LEN = 3 };
+    int high = text[0] == '%' && len >= ESCAPE_LEN ? hex_value(text[1]) : -1;
+    int low = high < 0 ? -1 : hex_value(text[2]);
+    if (low >= 0) {
+        *byte = (char)(high << 4 | low);
+        return ESCAPE_LEN;
+    }
+    *byte = text[0] == '+' && plus_is_space ? ' ' : text[0];
+    return 1;
+}
+
 enum form form_decode(const char *text, size_t len, bool plus_is_space, char *decoded,
                       size_t capacity, size_t *decoded_len)
 {
@@ -30,18 +43,11 @@ enum form form_decode(const char *text, size_t len, bool plus_is_space, char *de
         return FORM_OK; /* as nearly always */
     }
     size_t used = 0;
-    for (size_t i = 0; i < len; i++) {
-        char byte = text[i];
-        if (byte == '%') {
-            int high = i + 1 < len ? hex_value(text[i + 1]) : -1;
-            int low = i + 2 < len ? hex_value(text[i + 2]) : -1;
-            if (high < 0 || low < 0)
-                return FORM_BAD_ESCAPE;
-            byte = (char)(high << 4 | low);
-            i += 2;
-        } else if (byte == '+' && plus_is_space) {
-            byte = ' ';
-        }
+    for (size_t i = 0, taken; i < len; i += taken) {
+        char byte;
+        taken = form_decode_byte(text + i, len - i, plus_is_space, &byte);
+        if (text[i] == '%' && taken == 1)
+            return FORM_BAD_ESCAPE;
         if (used == capacity)
             return FORM_TOO_LONG;
         decoded[used++] = byte;

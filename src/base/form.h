@@ -1,7 +1,7 @@
 /*
  * Forms: parameters as a URL's query or a form body carries them (application/x-www-form-urlencoded).
  *
- * Strict: '%' must be followed by two hexadecimal digits. '+' and "%20" are a space.
+ * '+' and "%20" are a space. form_decode is strict: '%' must be followed by two hexadecimal digits.
  *
  * Owns nothing. Any thread. Never blocks. Errors: enum form.
  */
@@ -16,6 +16,10 @@ enum form { FORM_OK, FORM_BAD_ESCAPE, FORM_TOO_LONG };
  * hold NULs themselves, so go by *decoded_len. plus_is_space: false for a path. */
 enum form form_decode(const char *text, size_t len, bool plus_is_space, char *decoded,
                       size_t capacity, size_t *decoded_len);
+
+/* Decodes the first byte of a text that is not empty, and returns how many bytes stand for it: 3 of
+ * an escape, else 1. A '%' that begins no escape stands for itself. */
+size_t form_decode_byte(const char *text, size_t len, bool plus_is_space, char *byte);
 
 /* The next NAME=VALUE of a form, still encoded. */
 struct form_pair {

@@ -108,3 +108,13 @@ void quantity_print_rate(const struct rate *rate, char text[QUANTITY_TEXT_MAX])
         period[0] == '1' && (period[1] < '0' || period[1] > '9') ? period + 1 : period;
     snprintf(text, QUANTITY_TEXT_MAX, "%" PRIu64 "/%.24s", rate->tokens, unit);
 }
+
+uint64_t quantity_common_divisor(uint64_t a, uint64_t b)
+{
+    while (b != 0) {
+        uint64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}

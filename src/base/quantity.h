@@ -53,3 +53,6 @@ void quantity_print_duration(uint64_t duration_ms, char text[QUANTITY_TEXT_MAX])
 
 /* Writes a rate in the form that quantity_parse_rate reads. */
 void quantity_print_rate(const struct rate *rate, char text[QUANTITY_TEXT_MAX]);
+
+/* The greatest one; of 0 and a number it is the number. */
+uint64_t quantity_common_divisor(uint64_t a, uint64_t b);

@@ -6,6 +6,7 @@
 #include "config/text.h"
 #include "limits/key.h"
 #include "limits/limits.h"
+#include "limits/networks.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -112,5 +113,63 @@ bool config_address_warn(const struct raw_config *raw, const struct raw_limit *l
                 "key \"%s\" is none that a check makes; the check \"%s\" makes \"%s\" of this "
                 "address, so write that",
                 config_shorten(key.text, shortened), scalar_placed(by->name).text, wanted);
+    return true;
+}
+
+/* ---- networks ---- */
+
+/* The literal text before the address of a template; false: there is one behind it as well. */
+static bool prefix_of(const struct template *template, uint32_t address, char prefix[KEY_MAX + 1])
+{
+    size_t len = 0;
+    for (uint32_t i = 0; i < address; i++) {
+        const struct part *part = &template->parts[i];
+        if (len + part->len > KEY_MAX)
+            return false;
+        memcpy(prefix + len, template->text + part->start, part->len);
+        len += part->len;
+    }
+    prefix[len] = '\0';
+    return address + 1 == template->count;
+}
+
+bool config_network_warn(const struct raw_config *raw, const struct raw_limit *limit,
+                         struct placed key, struct faults *faults)
+{
+    struct network_key read;
+    char prefix[KEY_MAX + 1], wanted[KEY_MAX + 1] = "", fault[CHECK_FAULT_MAX];
+    const struct raw_check *by = NULL;
+    if (text_is_glob(key.text) || network_read(key.text, &read) != NETWORK_IS)
+        return false;
+    for (uint32_t i = 0; i < raw->checks_count; i++) {
+        struct template template;
+        uint32_t address = 0;
+        if (!uses(&raw->checks[i], limit) ||
+            !template_parse(scalar_placed(raw->checks[i].key).text, &template, fault))
+            continue;
+        if (!is_simple(&template, &address))
+            return true; /* it is hard to say what comes of it */
+        bool ends_there = prefix_of(&template, address, prefix);
+        if (ends_there && strlen(prefix) == read.prefix_len &&
+            strncmp(prefix, key.text, read.prefix_len) == 0)
+            return true;
+        if (by != NULL)
+            continue;
+        by = &raw->checks[i];
+        if (ends_there)
+            snprintf(wanted, sizeof wanted, "%s%s", prefix, key.text + read.prefix_len);
+    }
+    char shortened[CONFIG_SHORT_MAX], other[CONFIG_SHORT_MAX];
+    config_shorten(key.text, shortened);
+    if (by != NULL && wanted[0] != '\0')
+        faults_warn(faults, key.line, key.column,
+                    "key \"%s\" is for no key that a check makes; those of the check \"%s\" are in "
+                    "\"%s\", so write that",
+                    shortened, scalar_placed(by->name).text, config_shorten(wanted, other));
+    else if (by != NULL)
+        faults_warn(faults, key.line, key.column,
+                    "key \"%s\" is for no key that a check makes; those of the check \"%s\" go on "
+                    "behind the address, and no network matches them",
+                    shortened, scalar_placed(by->name).text);
     return true;
 }

@@ -60,8 +60,13 @@ static bool key_is_good(const char *raw, struct faults *faults)
         return false;
     struct placed key = scalar_placed(raw);
     char fault[CHECK_FAULT_MAX], shortened[CONFIG_SHORT_MAX];
-    if (check_template_is_valid(key.text, fault))
+    if (check_template_is_valid(key.text, fault)) {
+        if (check_template_has_dead_part(key.text))
+            faults_warn(faults, key.line, key.column,
+                        "a part behind a | in this key never counts, because {method} and {path} "
+                        "are never missing; leave it out, or put it in front");
         return true;
+    }
     faults_add(faults, key.line, key.column, "key \"%s\" is not a template: %s",
                config_shorten(key.text, shortened), fault);
     return false;

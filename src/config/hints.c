@@ -28,19 +28,9 @@ static const char *skip_blanks(const char *at)
     return at + strspn(at, " ");
 }
 
-static uint64_t common_divisor(uint64_t a, uint64_t b)
-{
-    while (b != 0) {
-        uint64_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
-
 static void reduce(struct fraction *fraction)
 {
-    uint64_t common = common_divisor(fraction->number, fraction->divisor);
+    uint64_t common = quantity_common_divisor(fraction->number, fraction->divisor);
     fraction->number /= common;
     fraction->divisor /= common;
 }

@@ -7,7 +7,6 @@
 #include "config/scalar.h"
 #include "config/text.h"
 #include "limits/limits.h"
-#include "limits/networks.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -158,13 +157,6 @@ static void warn_of_hidden_glob(const struct reading *reading, struct wide *wide
         wide[(*count)++] = (struct wide){key, until_s};
 }
 
-/* Whether a key is a network, which is compared otherwise than a glob. */
-static bool is_network(const char *key)
-{
-    struct network_key read;
-    return network_read(key, &read) == NETWORK_IS;
-}
-
 /* comes_by_match: keys come to this limit by its match alone, and nothing is wrong with that. */
 static void warn_of_overrides(const struct reading *reading, uint32_t index, bool comes_by_match)
 {
@@ -177,7 +169,8 @@ static void warn_of_overrides(const struct reading *reading, uint32_t index, boo
         warn_of_past(reading, override);
         if (warn_of_regex("key", key, reading->faults))
             continue;
-        if (config_address_warn(reading->raw, limit, key, reading->faults) || is_network(key.text))
+        if (config_address_warn(reading->raw, limit, key, reading->faults) ||
+            config_network_warn(reading->raw, limit, key, reading->faults))
             continue;
         if (comes_by_match && warn_of_stray_key(reading, index, key))
             continue;

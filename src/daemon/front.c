@@ -395,7 +395,7 @@ void front_set_contract(struct front *front, struct contract *contract)
     http_set_contract(front->http, contract);
 }
 
-static void wish(struct front *front, enum front_wish wished)
+static void set_wish(struct front *front, enum front_wish wished)
 {
     atomic_store(&front->wish, (int)wished);
     eventfd_write(front->wake, 1);
@@ -408,10 +408,10 @@ void front_listen_again(struct front *front)
 
 void front_leave(struct front *front)
 {
-    wish(front, FRONT_LEAVE);
+    set_wish(front, FRONT_LEAVE);
 }
 
 void front_drain(struct front *front)
 {
-    wish(front, FRONT_DRAIN);
+    set_wish(front, FRONT_DRAIN);
 }

@@ -62,17 +62,20 @@ static_assert((REQUEST_LONG_BODY_MAX & (REQUEST_LONG_BODY_MAX - 1)) == 0 &&
               "doubled again and again, the room of a body is that of the longest one at last");
 
 /* The room is mapped. The heap would keep for ever what the greatest crowd of clients needed. */
-bool request_expect_body(struct request *request, size_t len)
+static bool map_room(struct request *request, size_t room)
 {
-    size_t room = request_body_room(request, len);
-    if (room == 0)
-        return true;
     void *mapped = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (mapped == MAP_FAILED)
         return false;
     request->long_body = mapped;
     request->long_body_room = room;
     return true;
+}
+
+bool request_expect_body(struct request *request, size_t len)
+{
+    size_t room = request_body_room(request, len);
+    return room == 0 || map_room(request, room);
 }
 
 size_t request_body_room_grown(const struct request *request, size_t len)
@@ -93,7 +96,7 @@ size_t request_body_room_grown(const struct request *request, size_t len)
 bool request_grow_body(struct request *request, size_t room)
 {
     if (request->long_body == NULL) {
-        if (!request_expect_body(request, room))
+        if (!map_room(request, room))
             return false;
         memcpy(request->long_body, request->body, request->body_len);
         return true;

@@ -26,14 +26,27 @@ static const char *find_member(void *context, const char *name, size_t *len)
     return text;
 }
 
+struct types {
+    unsigned count;
+    const char *last;
+};
+
+static bool take_type(void *context, const char *value, size_t len)
+{
+    struct types *types = context;
+    (void)len;
+    types->last = value;
+    types->count++;
+    return true;
+}
+
 /* The Content-Type, NUL-terminated in libmicrohttpd's memory as every field is. Of two nobody can
  * tell which one the service behind the proxy goes by; so there is none. */
 static const char *content_type(const struct check_request *asked)
 {
-    size_t len = 0;
-    const char *first = asked->field(asked->context, "Content-Type", 0, &len);
-    const char *second = asked->field(asked->context, "Content-Type", 1, &len);
-    return second == NULL ? first : NULL;
+    struct types types = {0};
+    asked->fields(asked->context, "Content-Type", take_type, &types);
+    return types.count == 1 ? types.last : NULL;
 }
 
 void body_parts_begin(struct body_parts *parts, const struct request *request,
@@ -55,9 +68,12 @@ void body_parts_begin(struct body_parts *parts, const struct request *request,
     }
 }
 
-/* The root and all that hangs from it are gone with the memory. */
-void body_parts_end(struct body_parts *parts)
+/* The root and all that hangs from it are gone with the memory. No body is so long that its values need
+ * more than a parse may take, so what was refused the system did not have. */
+bool body_parts_end(struct body_parts *parts)
 {
+    bool was_short = json_memory_was_short();
     parts->root = NULL;
     json_memory_end();
+    return !was_short;
 }

@@ -1,12 +1,12 @@
 /*
  * The parts of a check's key that are in the body of a request: a form, or an object in JSON.
  *
- * Which of the two a body is its Content-Type says. A body that is neither, that has two of them,
- * that is longer than REQUEST_BODY_MAX, or that is malformed JSON has no parts. In JSON only the members of the outermost
- * object are parts, and only strings, whole numbers and booleans.
+ * Which of the two a body is its Content-Type says. A body has no parts that is neither, has two
+ * Content-Types, is longer than REQUEST_BODY_MAX, or is malformed JSON. In JSON only the members of
+ * the outermost object are parts, and only strings, whole numbers and booleans.
  *
  * Owns what it has parsed, until body_parts_end; one at a time on a thread. Never blocks. Errors: a
- * part that is missing, also if there is no memory.
+ * part that is missing; body_parts_end tells if that was for want of memory.
  */
 #pragma once
 
@@ -17,7 +17,8 @@ struct body_parts {
     char number[24]; /* of the member that was asked for last */
 };
 
-/* Lets `asked` see the parts in the body of its request. body_parts_end takes them away. */
+/* Lets `asked` see the parts in the body of its request. body_parts_end takes them away. false: there
+ * was no memory to read the body, so that parts which it has seemed to be missing. */
 void body_parts_begin(struct body_parts *parts, const struct request *request,
                       struct check_request *asked);
-void body_parts_end(struct body_parts *parts);
+bool body_parts_end(struct body_parts *parts);

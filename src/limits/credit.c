@@ -7,16 +7,6 @@ typedef unsigned __int128 u128;
 
 #define CREDIT_MAX ((uint64_t)INT64_MAX)
 
-static uint64_t gcd(uint64_t a, uint64_t b)
-{
-    while (b != 0) {
-        uint64_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
-
 static uint64_t ceil_div(u128 dividend, uint64_t divisor)
 {
     u128 quotient = (dividend + divisor - 1) / divisor;
@@ -38,7 +28,7 @@ enum credit_fault credit_line_init(struct credit_line *line, uint64_t burst, str
     if ((u128)burst * rate.period_ms > (u128)rate.tokens * CREDIT_FILL_MAX_MS)
         return CREDIT_FILLS_TOO_SLOWLY;
 
-    uint64_t g = gcd(rate.period_ms, (uint64_t)(refill % rate.period_ms));
+    uint64_t g = quantity_common_divisor(rate.period_ms, (uint64_t)(refill % rate.period_ms));
     uint64_t token_units = rate.period_ms / g;
     u128 step_units = refill / g;
     u128 cap_units = (u128)burst * token_units;
@@ -79,7 +69,8 @@ static void explain_burst(uint64_t burst, struct rate rate, uint64_t tick_ms,
 static void explain_overflow(uint64_t burst, struct rate rate, uint64_t tick_ms,
                              char text[CREDIT_EXPLAIN_MAX])
 {
-    uint64_t g = gcd(rate.period_ms, (uint64_t)((u128)rate.tokens * tick_ms % rate.period_ms));
+    uint64_t g = quantity_common_divisor(rate.period_ms,
+                                         (uint64_t)((u128)rate.tokens * tick_ms % rate.period_ms));
     u128 cap_units = (u128)burst * (rate.period_ms / g);
     u128 step_units = (u128)rate.tokens * tick_ms / g;
     char when[48] = "at once";

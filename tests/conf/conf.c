@@ -449,6 +449,7 @@ static void test_shipped_example_uncommented(void **state)
                                    "      missing:\n"
                                    "        status: 400\n"
                                    "        body: \"who are you?\"\n"
+                                   "    client_ip_header: \"X-Real-IP\"\n"
                                    "    trusted_proxies:\n"
                                    "      - \"127.0.0.1\"\n"
                                    "      - \"unix\"\n");

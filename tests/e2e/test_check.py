@@ -988,6 +988,35 @@ checks:
                 self.assertEqual(self.ask("edge", [("X", "k")]).status, 200)
                 self.assertEqual(self.ask("a", [("X", "k")]).status, 404)
 
+    def test_a_request_under_way_is_answered_by_the_check_that_it_began_with(self):
+        """Its body comes when that is another one, or gone."""
+        check = self.BASE + """
+checks:
+  - name: edge
+    key: "way:{form:a}"
+    cost: [{methods: [PUT], tokens: 7}]
+    answers: {allow: {body: "yes, of {burst}", headers: ["X-Mine: 1"]}}
+"""
+        head = (f"PUT /check/edge HTTP/1.1\r\nHost: a\r\nContent-Type: {FORM_TYPE}\r\n"
+                "Content-Length: 3\r\nExpect: 100-continue\r\n\r\n").encode()
+        for after in (self.BASE, self.ADDED, check.replace("way:", "other:").replace("yes", "no")):
+            self.daemon.reload(check)
+            level = self.level("way:b")
+            with contextlib.ExitStack() as stack:
+                begun = [stack.enter_context(Connection(self.tcp)) for _ in range(6)]
+                for connection in begun:
+                    connection.send(head)
+                    self.assertRegex(connection.socket.recv(1000), b"^HTTP/1.1 100 ")
+                self.daemon.reload(after)
+                begun.pop().close()
+                for connection in begun:
+                    connection.send(b"a=b")
+                    answer = connection.receive()
+                    self.assertEqual((answer.status, answer.body, answer.header("X-Mine")),
+                                     (200, b"yes, of 1000", "1"))
+            self.daemon.reload(check)
+            self.assertEqual(self.level("way:b"), level - 5 * 7)
+
     def test_a_limit_and_its_check_go_together(self):
         without = self.REMOVED.replace("  - {name: one, burst: 1000, rate: 1/d}\n", "")
         connection = self.connect()

@@ -234,6 +234,24 @@ class Refused(ChunkedCase):
         self.talk(post("/check/keyed", chunks(b"a" * (LONG_MAX + 1)), ("X-Key", "k")))
         self.assertNotEqual(refused(), before)
 
+    def test_what_never_ends_is_not_answered_and_harms_nobody(self):
+        """Fields behind the last chunk that are longer than a connection's memory. libmicrohttpd refuses
+        them, or closes."""
+        connections = []
+        for what in (b"5\r\nkey=a\r\n0\r\nX: " + b"a" * 50_000, b"5\r\nkey=a\r\n0\r\n" + b"X" * 50_000):
+            connection = self.connect()
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.send(post("/allow", what))
+            connections.append(connection)
+            self.assertEqual(self.call("GET", "/healthz").status, 200)
+        before = self.counters()
+        for connection in connections:
+            if select.select([connection.socket], [], [], 0)[0] and connection._more():
+                self.assertIn(self.status_of(connection.unread), (400, 413, 431))
+            connection.close()
+        self.assertEqual(self.ran(before), {})
+        self.assertEqual(self.call("GET", "/healthz").status, 200)
+
     def test_malformed(self):
         for name, body in {
                 "no digit": b"\r\nkey=a\r\n0\r\n\r\n", "no hex": b"g\r\nkey=a\r\n0\r\n\r\n",

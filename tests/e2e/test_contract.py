@@ -475,6 +475,17 @@ class Refund(ContractCase):
                 self.assertEqual(response.json()["remaining"], remaining)
                 self.assertEqual(self.remaining(key), remaining)
 
+    def test_the_most_is_asked_for_and_the_rest_given_back(self):
+        """What allowd.yaml(5) tells those to do who know the cost only afterwards, and why: what is charged beyond what
+        is left is denied, and takes nothing."""
+        key = self.key()
+        for tokens, status, remaining in ((9, 200, 1), (3, 429, 1)):
+            self.assertEqual(self.allow(key, f"&tokens={tokens}").status, status)
+            self.assertEqual(self.remaining(key), remaining)
+        key = self.drained()
+        self.assertEqual(self.call("POST", f"/refund?key={key}&tokens=6").status, 200)
+        self.assertEqual(self.remaining(key), 6)
+
     def test_of_a_key_never_seen_mints_nothing(self):
         key = self.key()
         self.assertEqual(self.call("POST", f"/refund?key={key}&tokens=5").json()["remaining"], 10)

@@ -33,6 +33,13 @@ limits:
   - {name: default, burst: %d, rate: 1/d}
 checks:
   - {name: by-key, key: "{header:Key}"}
+  - name: by-body
+    key: "{json:login|header:Key}"
+    skip: [{methods: [OPTIONS], paths: ["/a*"], networks: [127.0.0.1]}]
+    cost: [{methods: [POST, PUT], tokens: 2}]
+    answers:
+      allow: {body: "{remaining}", type: text/plain, headers: ["X-Left: {remaining}"]}
+      missing: {status: 400}
 """
 EXIT_OK, EXIT_FAILURE, EXIT_CONFIG = 0, 1, 6
 BATCH = json.dumps({"requests": [{"key": "c"}, {"key": "d"}], "mode": "all"}).encode()
@@ -42,6 +49,7 @@ CALLS = (
     (("POST", "/allow", [FORM], b"key=b&tokens=1"), "b"),
     (("POST", "/allow", [JSON], BATCH), "cd"),
     (("GET", "/check/by-key", [("Key", "e")]), "e"),
+    (("POST", "/check/by-body", [JSON, ("Key", "f")], b'{"login":"g"}'), "gg"),
     (("GET", "/status?key=a"), ""),
     (("POST", "/reset?key=f"), ""),
     (("POST", "/refund?key=f"), ""),
@@ -69,8 +77,8 @@ class Run:
         self.begin_accounts()
 
     def begin_accounts(self):
-        self.taken = dict.fromkeys("abcde", 0)     # told so
-        self.uncertain = dict.fromkeys("abcde", 0) # not told anything of it
+        self.taken = dict.fromkeys("abcdeg", 0)     # told so
+        self.uncertain = dict.fromkeys("abcdeg", 0) # not told anything of it
 
     def launch(self, under, variables):
         self.process = subprocess.Popen(

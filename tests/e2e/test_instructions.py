@@ -19,13 +19,18 @@ from harness import PATIENCE_S, TOP, Connection, Daemon, request_bytes
 
 RECORD = TOP / "tests" / "e2e" / "instructions.txt"
 DECISIONS = 4096        # of decisions.c
-TOLERANCE = {"decision": 1.03, "request": 1.05, "hosted": 1.05}
+TOLERANCE = {"decision": 1.03, "request": 1.05, "hosted": 1.05, "check": 1.05}
 LIMITS = """
 tick: 10s
 max_keys: 1000
 limits:
   - {name: default, burst: 1000000, rate: 1/s}
+checks:
+  - {name: edge, key: "{client_ip/64}", deny_status: 429, trusted_proxies: [127.0.0.1]}
 """
+# What the recipes for proxies send.
+FORWARDED = [("X-Forwarded-For", "192.0.2.1"), ("X-Forwarded-Host", "shop.example"),
+             ("X-Forwarded-Method", "GET"), ("X-Forwarded-Uri", "/a/b?c=d")]
 RECORDS = os.environ.get("ALLOWD_RECORD") == "1"
 
 
@@ -114,14 +119,22 @@ class Instructions(unittest.TestCase):
 
     # ---- requests ----
 
-    def run_daemon(self, threads, connections, rounds):
+    @staticmethod
+    def allow(number):
+        return request_bytes("GET", f"/allow?key=user:{number:012}")
+
+    @staticmethod
+    def check(_):
+        return request_bytes("GET", "/check/edge", FORWARDED)
+
+    def run_daemon(self, make, threads, connections, rounds):
         """What a daemon takes from start to end, that answers a request of each of these
         connections in each round."""
         with Daemon(f"threads: {threads}" + LIMITS, under=[*callgrind.COMMAND, f"--callgrind-out-file={self.out}"]) as daemon:
             clients = [Connection(daemon.address) for _ in range(connections)]
             for client in clients:
                 self.addCleanup(client.close)
-            requests = [request_bytes("GET", f"/allow?key=user:{i:012}") for i in range(connections)]
+            requests = [make(number) for number in range(connections)]
             for _ in range(rounds):
                 for client, request in zip(clients, requests):
                     client.send(request)
@@ -131,11 +144,11 @@ class Instructions(unittest.TestCase):
                 client.close()
         return callgrind.instructions(self.out)
 
-    def ask(self, name, threads, connections, rounds):
+    def ask(self, name, threads, connections, rounds, make=None):
         """Counts a request: what so many rounds take more than a few."""
-        few = 3
-        before = self.run_daemon(threads, connections, few)
-        count = self.run_daemon(threads, connections, few + rounds) - before
+        few, make = 3, make or self.allow
+        before = self.run_daemon(make, threads, connections, few)
+        count = self.run_daemon(make, threads, connections, few + rounds) - before
         self.judge(f"{name} of {connections}", count / (rounds * connections))
 
     def test_a_request_on_one_connection(self):
@@ -149,6 +162,12 @@ class Instructions(unittest.TestCase):
 
     def test_a_request_on_one_of_64_connections_where_the_decider_is_hosted(self):
         self.ask("hosted", 0, 64, 30)
+
+    def test_a_check_on_one_connection(self):
+        self.ask("check", 1, 1, 1000, self.check)
+
+    def test_a_check_on_one_of_64_connections(self):
+        self.ask("check", 1, 64, 30, self.check)
 
 
 if __name__ == "__main__":

@@ -520,7 +520,7 @@ class Events(unittest.TestCase):
                       "  - {name: default, burst: 2, rate: 1/d}\n")
             daemon = self.start(config + "  - {name: old, match: 'o*', burst: 2, rate: 1/d}\n"
                                 "  - {name: older, match: 'p*', burst: 2, rate: 1/d}\n")
-            for key in ("o1", "o2", "o3", "p", "other"):
+            for key in ("o1", "o2", "o3", "p", "x"):
                 self.assertEqual(self.allow(daemon, key), 200)
             daemon.reload(
                 config + "  - {name: new, was: older, match: 'p*', burst: 2, rate: 1/d}\n")
@@ -575,7 +575,8 @@ class Journal(unittest.TestCase):
             seen += data
             if b"reloaded " in data:
                 process.send_signal(signal.SIGTERM)
-        return seen.decode("utf-8").splitlines()
+        # On a slow machine it is noticed that the file has changed before the signal to read it comes.
+        return [line for line in seen.decode("utf-8").splitlines() if "has changed since it was read" not in line]
 
     def test_text(self):
         lines = self.run_under(LIMITS)

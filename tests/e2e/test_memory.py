@@ -15,6 +15,13 @@ limits:
   - {name: default, burst: 10000, rate: 1/d}
 checks:
   - {name: by-key, key: "{header:Key}"}
+  - name: by-body
+    key: "{json:login|header:Key}"
+    skip: [{methods: [OPTIONS]}]
+    cost: [{methods: [PUT], tokens: 10001}, {methods: [POST], tokens: 2}]
+    answers:
+      allow: {status: 201, body: "yes, {remaining} left", headers: ["X-Left: {remaining}"]}
+      deny: {status: 409, body: "no", headers: ["X-Burst: {burst}"]}
 """
 JSON = ("Content-Type", "application/json")
 
@@ -96,6 +103,28 @@ class Memory(unittest.TestCase):
         daemon.stop()
         return lists + long_lists + singles + checks + without + refunds
 
+    def check_bodies(self, every):
+        daemon = self.start(every)
+        body, headers = b'{"login":"g"}', [("Key", "h"), JSON]
+        daemon.signal(signal.SIGUSR1)
+        read, denied, skipped = ([ask(daemon, method, "/check/by-body", headers, body) for _ in range(60)]
+                                 for method in ("POST", "PUT", "OPTIONS"))
+        daemon.signal(signal.SIGUSR1)
+        counters = self.counters(daemon)
+
+        def taken(key):
+            return 10000 - self.told(daemon, f"/status?key={key}")["remaining"]
+
+        self.assertLessEqual(set(read), {201, 503, None})
+        self.assertLessEqual(set(denied), {409, 503, None})
+        self.assertLessEqual(set(skipped), {201, None})
+        self.assertEqual(taken("g"), 2 * read.count(201))
+        self.assertEqual(taken("h"), 0, "what could not be read is no reason to take another key")
+        self.assertEqual(counters["denied"], denied.count(409))
+        self.assertEqual(counters["skipped"], skipped.count(201))
+        daemon.stop()
+        return read + denied + skipped
+
     @staticmethod
     def told(daemon, target):
         # The signal that ends the failing may still be on its way.
@@ -128,6 +157,13 @@ class Memory(unittest.TestCase):
             with self.subTest(every=every):
                 answers += self.check_lists_and_checks(every)
         self.assertLess({200, 503, None}, set(answers), "nothing failed: the preload does not work")
+
+    def test_every_nth_allocation_of_bodies_that_checks_read_fails(self):
+        answers = []
+        for every in (2, 3, 5, 7, 11, 23, 53):
+            with self.subTest(every=every):
+                answers += self.check_bodies(every)
+        self.assertEqual({201, 409, 503, None}, set(answers), "nothing failed: the preload does not work")
 
 
 if __name__ == "__main__":

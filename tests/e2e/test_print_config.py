@@ -49,6 +49,14 @@ class PrintConfig(unittest.TestCase):
         self.assertEqual((status, error), (0, ""))
         self.assertEqual(out, self.print((TOP / "etc" / "allowd.yaml").read_text(encoding="utf-8")))
 
+    def test_the_manual_has_all_defaults(self):
+        """Its first example, each of its names and no other."""
+        _, out, _ = run_allowd("--print-config")
+        manual = (TOP / "man" / "allowd.yaml.5").read_text(encoding="utf-8")
+        example = re.search(r"^The defaults:\n\.Bd [^\n]*\n(.*?)^\.Ed", manual, re.M | re.S)[1]
+        self.assertEqual(self.print(example), out)
+        self.assertEqual(re.findall(r"^(\w+):", example, re.M), re.findall(r"^(\w+):", out, re.M))
+
     def test_listen_counts(self):
         out = self.print("listen: ['127.0.0.1:1']\n" + LIMITS, "-l", "127.0.0.1:2")
         self.assertRegex(out, r'\Alisten:\n  - "127\.0\.0\.1:2"\n[a-z_]+:')

@@ -92,6 +92,16 @@ class Sockets(unittest.TestCase):
         self.assertEqual(stat.S_IMODE(found.st_mode), 0o660)
 
     @unittest.skipUnless(IS_ROOT, "needs root to be somebody else")
+    def test_a_proxy_of_another_user_as_reported(self):
+        """The usual umasks shut it out; socket_mode lets it in, whatever the umask is."""
+        for umask, config, outcome in ((0o022, "", 13), (0o077, "", 13), (0o000, "", 0),
+                                       (0o077, "socket_mode: \"0666\"\n", 0), (0o022, "socket_mode: \"0666\"\n", 0),
+                                       (0o000, "socket_mode: \"0600\"\n", 13)):
+            with self.subTest(oct(umask), config=config):
+                _, path = self.start(config, prepare=lambda umask=umask: os.umask(umask))
+                self.assertEqual(as_user(STRANGER, STRANGER, lambda path=path: connects(path)), outcome)
+
+    @unittest.skipUnless(IS_ROOT, "needs root to be somebody else")
     def test_strangers_do_not_get_in(self):
         name, gid = another_group()
         _, path = self.start(f"socket_group: {name}\nsocket_mode: 0660\n")
@@ -147,6 +157,43 @@ class Sockets(unittest.TestCase):
                 status, _, error = run_allowd("-t", "-c", daemon.config_path)
                 self.assertEqual(status, 6)
                 self.assertRegex(error, f'1:14: socket_mode "{value}" ')
+
+
+class Families(unittest.TestCase):
+    """[::] is every IPv6 address and no IPv4 one, whatever the system's default is."""
+
+    @staticmethod
+    def answers(host, port):
+        try:
+            with Connection((host, port)) as connection:
+                connection.send(request_bytes("GET", "/healthz"))
+                return connection.receive().status == 200
+        except ConnectionRefusedError:
+            return False
+
+    def test_ipv6_alone(self):
+        with Daemon(listen=("[::]:0",)) as daemon:
+            port = daemon.address[1]
+            self.assertEqual((self.answers("::1", port), self.answers("127.0.0.1", port)), (True, False))
+
+    def test_both_on_one_port(self):
+        with socket.create_server(("0.0.0.0", 0)) as probe:
+            port = probe.getsockname()[1]
+        for first, second in ((f"[::]:{port}", f"0.0.0.0:{port}"), (f"0.0.0.0:{port}", f"[::]:{port}")):
+            with self.subTest(first), Daemon(listen=(first, second)):
+                self.assertTrue(self.answers("::1", port) and self.answers("127.0.0.1", port))
+
+    def test_an_ipv4_address_in_ipv6_clothes_is_a_fault(self):
+        """It would be checked and found fine, and could then not be bound."""
+        status, _, error = run_allowd("-l", "[::ffff:127.0.0.1]:10429")
+        self.assertEqual(status, 2)
+        self.assertIn('"[::ffff:127.0.0.1]:10429" is not an address; write 127.0.0.1:10429', error)
+        with Daemon(LIMITS) as daemon:
+            daemon.write_config("listen: ['[::ffff:127.0.0.1]:10429']\n" + LIMITS)
+            status, _, error = run_allowd("-t", "-c", daemon.config_path)
+            self.assertEqual(status, 6)
+            self.assertIn('1:10: "[::ffff:127.0.0.1]:10429" is not an address to listen on; '
+                          "write 127.0.0.1:10429", error)
 
 
 if __name__ == "__main__":

@@ -96,7 +96,10 @@ static void check_date(const char *text)
         return;
     date_print(unix_s, printed);
     FUZZ_REQUIRE(date_parse(printed, &again) == DATE_OK && again == unix_s);
-    FUZZ_REQUIRE(text[strlen(text) - 1] != 'Z' || strcmp(text, printed) == 0);
+    /* What is as long as a printed one, and has the T and the Z, is written in one way only. */
+    bool is_plain = strlen(text) == strlen(printed) && strchr(text, 'T') != NULL &&
+                    text[strlen(text) - 1] == 'Z';
+    FUZZ_REQUIRE(!is_plain || strcmp(text, printed) == 0);
 }
 
 static void check_address(const char *text)

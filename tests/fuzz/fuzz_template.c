@@ -45,6 +45,16 @@ static const char *find_field(void *context, const char *name, unsigned index, s
     return NULL;
 }
 
+static void pass_fields(void *context, const char *name,
+                        bool (*take)(void *taker, const char *value, size_t len), void *taker)
+{
+    size_t len = 0;
+    const char *value;
+    for (unsigned i = 0; (value = find_field(context, name, i, &len)) != NULL; i++)
+        if (!take(taker, value, len))
+            return;
+}
+
 static void pass_parameters(void *context, void (*take)(void *, const struct form_pair *),
                             void *taker)
 {
@@ -117,11 +127,12 @@ static void check_request(const struct check *check, uint8_t flags, char *text, 
 {
     union peer peer = peer_of(flags);
     struct check_request request = {.method = next_line(&text), .peer = &peer.any};
+    request.is_trusted = check_trusts(check, request.peer);
     request.suffix = next_line(&text);
     if (request.suffix[0] != '/')
         request.suffix = "";
     struct fields fields = read_fields(text);
-    request.field = find_field;
+    request.fields = pass_fields;
     request.parameters = pass_parameters;
     request.context = request.json_context = &fields;
     request.json = find_member;

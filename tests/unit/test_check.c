@@ -56,6 +56,19 @@ static const char *find_field(void *context, const char *name, unsigned index, s
     return NULL;
 }
 
+static unsigned walks; /* through the fields of a request */
+
+static void pass_fields(void *context, const char *name,
+                        bool (*take)(void *taker, const char *value, size_t len), void *taker)
+{
+    size_t len = 0;
+    const char *value;
+    walks++;
+    for (unsigned i = 0; (value = find_field(context, name, i, &len)) != NULL; i++)
+        if (!take(taker, value, len))
+            return;
+}
+
 static void pass_parameters(void *context, void (*take)(void *, const struct form_pair *),
                             void *taker)
 {
@@ -119,7 +132,8 @@ static const char *key_of(const char *template, struct fields *fields, const cha
         .method = method,
         .suffix = suffix,
         .peer = &peer.any,
-        .field = find_field,
+        .is_trusted = check_trusts(check, &peer.any),
+        .fields = pass_fields,
         .parameters = pass_parameters,
         .context = fields,
         .json = find_member,
@@ -562,8 +576,12 @@ static void untrusted_unix_peers_are_nobody(void **state)
     char key[KEY_MAX + 1];
     size_t len;
     add_field(&fields, "X-Forwarded-For", "198.51.100.7", 12);
-    struct check_request request = {
-        .method = "GET", .suffix = "", .peer = &peer.any, .field = find_field, .context = &fields};
+    struct check_request request = {.method = "GET",
+                                    .suffix = "",
+                                    .peer = &peer.any,
+                                    .is_trusted = check_trusts(check, &peer.any),
+                                    .fields = pass_fields,
+                                    .context = &fields};
     assert_false(check_key(check, &request, key, &len));
     check_free(check);
 }
@@ -579,11 +597,16 @@ static void families_are_kept_apart(void **state)
     char key[KEY_MAX + 1];
     size_t len;
     add_field(&fields, "X-Forwarded-For", "198.51.100.7", 12);
-    struct check_request request = {
-        .method = "GET", .suffix = "", .peer = &peer.any, .field = find_field, .context = &fields};
+    struct check_request request = {.method = "GET",
+                                    .suffix = "",
+                                    .peer = &peer.any,
+                                    .is_trusted = check_trusts(check, &peer.any),
+                                    .fields = pass_fields,
+                                    .context = &fields};
     assert_true(check_key(check, &request, key, &len));
     assert_string_equal(key, "192.0.2.1");
     peer = peer_of("2001:db8::1");
+    request.is_trusted = check_trusts(check, request.peer);
     assert_true(check_key(check, &request, key, &len));
     assert_string_equal(key, "198.51.100.7");
     check_free(check);
@@ -651,6 +674,22 @@ static void hosts_become_keys(void **state)
     };
     for (size_t i = 0; i < LENGTH(expected); i++)
         expect_key(&expected[i], "GET", "");
+}
+
+/* However long a host is: it is made lower-case piece by piece. */
+static void long_hosts_become_keys(void **state)
+{
+    (void)state;
+    for (size_t len = 1; len <= KEY_MAX; len++) {
+        char host[KEY_MAX + 1], key[KEY_MAX + 1], fields[KEY_MAX + 16];
+        for (size_t i = 0; i < len; i++) {
+            host[i] = (char)('A' + i % 26);
+            key[i] = (char)('a' + i % 26);
+        }
+        host[len] = key[len] = '\0';
+        snprintf(fields, sizeof fields, "Host: %s", host);
+        expect_key(&(struct expectation){"{host}", "192.0.2.1", fields, key}, "GET", "");
+    }
 }
 
 static void methods_become_keys(void **state)
@@ -882,6 +921,33 @@ static void long_lists_of_proxies_are_walked(void **state)
     assert_null(key_of("{client_ip}", &fields, "GET", "", "unix"));
 }
 
+/* Or a header that is one field, again and again, would take the square of its length. */
+static void many_fields_of_one_name_are_walked_once(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *template, *name, *value, *key;
+    } parts[] = {
+        {"{header:A}", "A", "b", "b, b, b, b, b, b, b, b, b, b, b, b, b, b, b, b, b, b, b, b"},
+        {"{header:A}", "A", "", NULL},
+        {"{client_ip}", "X-Forwarded-For", "10.0.0.1", "10.0.0.1"},
+        {"{client_ip}", "X-Forwarded-For", "nobody", NULL},
+        {"{path}", "X-Forwarded-Uri", "/a", "/a"},
+        {"{host}", "X-Forwarded-Host", "a", "a"},
+    };
+    for (size_t i = 0; i < LENGTH(parts); i++) {
+        struct fields fields = {0};
+        while (fields.count < 20)
+            add_field(&fields, parts[i].name, parts[i].value, strlen(parts[i].value));
+        walks = 0;
+        const char *key = key_of(parts[i].template, &fields, "GET", "", "unix");
+        assert_true((key == NULL) == (parts[i].key == NULL));
+        if (key != NULL)
+            assert_string_equal(key, parts[i].key);
+        assert_int_equal(walks, 1);
+    }
+}
+
 /* Fragments that mean something, and bytes that do not. */
 static size_t random_text(struct dice *dice, char *text, size_t capacity)
 {
@@ -1059,6 +1125,7 @@ int main(void)
         cmocka_unit_test(families_are_kept_apart),
         cmocka_unit_test(addresses_are_cut_to_their_network),
         cmocka_unit_test(hosts_become_keys),
+        cmocka_unit_test(long_hosts_become_keys),
         cmocka_unit_test(methods_become_keys),
         cmocka_unit_test(unheard_of_methods_share_one_key),
         cmocka_unit_test(paths_become_keys),
@@ -1068,6 +1135,7 @@ int main(void)
         cmocka_unit_test(what_is_no_key_is_hashed),
         cmocka_unit_test(long_keys_differ),
         cmocka_unit_test(long_lists_of_proxies_are_walked),
+        cmocka_unit_test(many_fields_of_one_name_are_walked_once),
         cmocka_unit_test(random_requests_get_valid_keys_or_none),
         cmocka_unit_test(strangers_choose_no_client),
         cmocka_unit_test(clients_behind_proxies_choose_nothing_either),

@@ -24,6 +24,16 @@ static const char *find_field(void *context, const char *name, unsigned index, s
     return value;
 }
 
+static void pass_fields(void *context, const char *name,
+                        bool (*take)(void *taker, const char *value, size_t len), void *taker)
+{
+    size_t len = 0;
+    const char *value;
+    for (unsigned i = 0; (value = find_field(context, name, i, &len)) != NULL; i++)
+        if (!take(taker, value, len))
+            return;
+}
+
 static void no_parameters(void *context, void (*take)(void *, const struct form_pair *),
                           void *taker)
 {
@@ -55,7 +65,8 @@ static bool skips(const struct check_rule_terms *rules, uint32_t count, struct a
     bool does = check_skips(check, &(struct check_request){.method = asked.method,
                                                            .suffix = asked.suffix,
                                                            .peer = &peer,
-                                                           .field = find_field,
+                                                           .is_trusted = check_trusts(check, &peer),
+                                                           .fields = pass_fields,
                                                            .parameters = no_parameters,
                                                            .context = &asked});
     check_free(check);
@@ -66,12 +77,14 @@ static uint64_t cost(const struct check_rule_terms *rules, uint32_t count, struc
 {
     const struct sockaddr peer = {.sa_family = AF_UNIX};
     struct check *check = check_of(NULL, 0, rules, count);
-    uint64_t tokens = check_cost(check, &(struct check_request){.method = asked.method,
-                                                                .suffix = asked.suffix,
-                                                                .peer = &peer,
-                                                                .field = find_field,
-                                                                .parameters = no_parameters,
-                                                                .context = &asked});
+    uint64_t tokens =
+        check_cost(check, &(struct check_request){.method = asked.method,
+                                                  .suffix = asked.suffix,
+                                                  .peer = &peer,
+                                                  .is_trusted = check_trusts(check, &peer),
+                                                  .fields = pass_fields,
+                                                  .parameters = no_parameters,
+                                                  .context = &asked});
     check_free(check);
     return tokens;
 }

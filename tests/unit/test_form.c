@@ -43,6 +43,31 @@ static void bad_escapes_are_refused(void **state)
     }
 }
 
+static void a_byte_is_decoded_or_stands_for_itself(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t taken;
+        char plain, of_form;
+    } cases[] = {
+        {"ab", 1, 'a', 'a'},        {"+b", 1, '+', ' '},    {"%41b", 3, 'A', 'A'},
+        {"%e9", 3, '\xe9', '\xe9'}, {"%00", 3, '\0', '\0'}, {"%2B", 3, '+', '+'},
+        {"%", 1, '%', '%'},         {"%4", 1, '%', '%'},    {"%4g", 1, '%', '%'},
+        {"%g4", 1, '%', '%'},       {"%%41", 1, '%', '%'},  {"%+1", 1, '%', '%'},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++)
+        for (int is_form = 0; is_form < 2; is_form++) {
+            char byte = 'x';
+            size_t len = strlen(cases[i].text);
+            assert_int_equal(form_decode_byte(cases[i].text, len, is_form, &byte), cases[i].taken);
+            assert_int_equal(byte, is_form ? cases[i].of_form : cases[i].plain);
+        }
+    char byte = 'x';
+    assert_int_equal(form_decode_byte("%41", 2, true, &byte), 1); /* it ends before */
+    assert_int_equal(byte, '%');
+}
+
 static void what_does_not_fit_is_refused(void **state)
 {
     (void)state;
@@ -93,6 +118,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(escapes_and_plus_are_decoded),
         cmocka_unit_test(bad_escapes_are_refused),
+        cmocka_unit_test(a_byte_is_decoded_or_stands_for_itself),
         cmocka_unit_test(what_does_not_fit_is_refused),
         cmocka_unit_test(forms_are_split),
     };

@@ -276,6 +276,18 @@ static void reads_back_every_rate_it_prints(void **state)
 
 /* Whatever the bytes: no read past the end (a sanitizer tells), and what is
  * read prints as itself, so nothing was guessed. */
+static void finds_the_greatest_common_divisor(void **state)
+{
+    (void)state;
+    assert_int_equal(quantity_common_divisor(12, 18), 6);
+    assert_int_equal(quantity_common_divisor(18, 12), 6);
+    assert_int_equal(quantity_common_divisor(7, 10), 1);
+    assert_int_equal(quantity_common_divisor(0, 5), 5);
+    assert_int_equal(quantity_common_divisor(5, 0), 5);
+    assert_int_equal(quantity_common_divisor(TOKENS_MAX, UINT64_C(1000)), 1);
+    assert_true(quantity_common_divisor(UINT64_MAX, UINT64_MAX) == UINT64_MAX);
+}
+
 static void takes_any_bytes(void **state)
 {
     (void)state;
@@ -316,6 +328,7 @@ int main(void)
         cmocka_unit_test(prints_durations_in_the_largest_unit_that_divides),
         cmocka_unit_test(prints_rates_as_people_write_them),
         cmocka_unit_test(reads_back_every_rate_it_prints),
+        cmocka_unit_test(finds_the_greatest_common_divisor),
         cmocka_unit_test(takes_any_bytes),
     };
     return cmocka_run_group_tests_name("quantity", tests, NULL, NULL);

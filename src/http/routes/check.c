@@ -52,7 +52,8 @@ static void make_key_of_body(struct request *request)
     struct body_parts parts;
     body_parts_begin(&parts, request, &request->own.check.asked);
     make_key(request, &request->own.check.asked);
-    body_parts_end(&parts);
+    if (!body_parts_end(&parts)) /* the key may be another one than this request's */
+        request_refuse(request, 503, "out of memory; try again");
 }
 
 /* Makes the key, unless it needs the body. */
@@ -83,6 +84,7 @@ static void heed_header(struct request *request, struct contract *contract, cons
     request->own.check.contract = contract_retain(contract);
     request->own.check.check = check;
     request->own.check.missing_allows = terms->missing_allows;
+    asked.is_trusted = check_trusts(check, asked.peer);
     request->ignores_proxy = trust_warn(check, &asked);
     request->own.check.skips = check_skips(check, &asked);
     if (request->own.check.skips)

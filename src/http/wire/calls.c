@@ -23,31 +23,10 @@ void *on_target(void *context, const char *target, struct MHD_Connection *connec
     struct http *http = context;
     struct client *client =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+    http->vain.has_called = true;
     client_move(client, CLIENT_BEGUN);
     request_begin(&client->request, http->serving.routes, target);
     return client;
-}
-
-void on_completed(void *context, struct MHD_Connection *connection, void **client_context,
-                  enum MHD_RequestTerminationCode code)
-{
-    struct http *http = context;
-    struct client *client = *client_context;
-    (void)connection;
-    (void)code;
-    if (client == NULL)
-        return;
-    give_time(http, client, http->idle_timeout_s + HTTP_HEADER_S);
-    if (client_letter_is_away(client))
-        return; /* its connection is about to be closed */
-    if (client->state == CLIENT_QUEUED)
-        turns_remove(&http->turns, &client->request);
-    if (client->state == CLIENT_WRITTEN)
-        withdraw_letter(http, client);
-    client_move(client, CLIENT_IDLE);
-    release_request(http, &client->request);
-    if (client->hung_up)
-        heed_hangup(client);
 }
 
 /* ---- replies ---- */
@@ -178,10 +157,11 @@ static enum MHD_Result on_header(struct http *http, struct MHD_Connection *conne
                       "the header is too large; send fewer or shorter header fields");
     if (gate.too_large)
         return refuse(http, connection, client, 413, body_too_large(body_max));
-    if (gate.is_chunked)
+    if (gate.is_chunked) {
         request->chunked_max = body_max;
-    else if (gate.content_length > REQUEST_BODY_MAX &&
-             !expect_body(http, request, gate.content_length))
+        http->vain.in_chunks++;
+    } else if (gate.content_length > REQUEST_BODY_MAX &&
+               !expect_body(http, request, gate.content_length))
         return refuse(http, connection, client, 503, NO_MEMORY_FOR_BATCH);
     heed_contract(http);
     const struct route *route = request->route;
@@ -315,6 +295,7 @@ enum MHD_Result on_request(void *context, struct MHD_Connection *connection, con
     struct http *http = context;
     struct client *client = *client_context;
     struct request *request = &client->request;
+    http->vain.has_called = true;
     switch (client->state) {
     case CLIENT_BEGUN:
         return on_header(http, connection, client, url, method, version);

@@ -1,7 +1,6 @@
 #include "http/wire/parts.h"
 
 #include <assert.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -44,8 +43,9 @@ void release_request(struct http *http, struct request *request)
         count_held(http, request);
 }
 
-static void on_started(struct http *http, struct client *client, struct MHD_Connection *connection)
+struct client *begin_client(struct http *http, struct MHD_Connection *connection)
 {
+    struct client *client = client_take(http);
     struct epoll_event hangup = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = client};
     assert(http->is_adding);
     client->connection = connection;
@@ -58,42 +58,11 @@ static void on_started(struct http *http, struct client *client, struct MHD_Conn
     give_time(http, client, HTTP_HEADER_S);
     http->connections++;
     http->tally->connections++;
-}
-
-/* libmicrohttpd is about to close its descriptor of the socket, which must not hold unread input
- * then: see leaving.h. If the letter is away, the client's memory is kept until it is home. */
-static void on_closed(struct http *http, struct client *client)
-{
-    epoll_ctl(http->hangups, EPOLL_CTL_DEL, client->socket, NULL);
-    give_time(http, client, 0);
-    int duplicate = client->hung_up ? -1 : fcntl(client->socket, F_DUPFD_CLOEXEC, 0);
-    if (duplicate >= 0)
-        leaving_add(&http->leaving, duplicate, http->now_ns);
-    else
-        leaving_drop_input(client->socket);
-    client->socket = -1;
-    http->tally->connections--;
-    if (client_letter_is_away(client))
-        client_move(client, CLIENT_GONE);
-    else
-        client_give_back(http, client);
-}
-
-void on_connection(void *context, struct MHD_Connection *connection, void **client_context,
-                   enum MHD_ConnectionNotificationCode code)
-{
-    struct http *http = context;
-    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        struct client *client = client_take(http);
-        *client_context = client;
-        on_started(http, client, connection);
-    } else {
-        on_closed(http, *client_context);
-    }
+    return client;
 }
 
 /* libmicrohttpd has no threads here, so it calls on_connection before this returns. If it did so
- * later, a stranger's connection could be taken for an admin's; on_started asserts that it does
+ * later, a stranger's connection could be taken for an admin's; begin_client asserts that it does
  * not. */
 void http_add(struct http *http, int socket, const struct sockaddr *peer, socklen_t peer_len,
               bool is_admin)

@@ -54,31 +54,25 @@ size_t http_fields_trailer_memory(struct MHD_Connection *connection, size_t entr
 
 struct search {
     const char *name;
-    unsigned to_skip;
-    const char *value; /* NULL: not found */
-    size_t value_len;
+    bool (*take)(void *taker, const char *value, size_t len);
+    void *taker;
 };
 
-static enum MHD_Result find_field(void *context, enum MHD_ValueKind kind, const char *name,
-                                  size_t name_len, const char *value, size_t value_len)
+static enum MHD_Result pass_if_named(void *context, enum MHD_ValueKind kind, const char *name,
+                                     size_t name_len, const char *value, size_t value_len)
 {
-    struct search *search = context;
+    const struct search *search = context;
     (void)kind;
     if (!field_name_is(name, name_len, search->name))
         return MHD_YES;
-    if (search->to_skip-- > 0)
-        return MHD_YES;
-    search->value = value;
-    search->value_len = value_len;
-    return MHD_NO;
+    return search->take(search->taker, value, value_len) ? MHD_YES : MHD_NO;
 }
 
-static const char *field(void *context, const char *name, unsigned index, size_t *len)
+static void fields(void *context, const char *name,
+                   bool (*take)(void *taker, const char *value, size_t len), void *taker)
 {
-    struct search search = {.name = name, .to_skip = index};
-    MHD_get_connection_values_n(context, MHD_HEADER_KIND, find_field, &search);
-    *len = search.value_len;
-    return search.value;
+    MHD_get_connection_values_n(context, MHD_HEADER_KIND, pass_if_named,
+                                &(struct search){name, take, taker});
 }
 
 struct taker {
@@ -114,7 +108,7 @@ struct check_request http_fields_of_check(struct MHD_Connection *connection, con
         .method = method,
         .peer =
             MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr,
-        .field = field,
+        .fields = fields,
         .parameters = parameters,
         .context = connection,
     };

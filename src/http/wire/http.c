@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -180,6 +181,8 @@ int http_timeout_ms(const struct http *http)
         return 0;
     bool has_timeout = MHD_get_timeout(http->daemon, &mhd_ms) == MHD_YES;
     int timeout_ms = !has_timeout ? -1 : mhd_ms < INT_MAX ? (int)mhd_ms : INT_MAX;
+    if (timeout_ms == 0 && vain_waits(&http->vain))
+        timeout_ms = VAIN_WAIT_MS;
     uint64_t due_ns = leaving_deadline_ns(&http->leaving);
     if (http->connections > 0 && http->deadlines.look_ns < due_ns)
         due_ns = http->deadlines.look_ns;
@@ -198,6 +201,13 @@ static void look_at_crowd(struct http *http)
     http->asked_now = 0;
 }
 
+/* Whether a socket has become readable or writable. */
+static bool has_events(const struct http *http)
+{
+    int epoll = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+    return poll(&(struct pollfd){.fd = epoll, .events = POLLIN}, 1, 0) > 0;
+}
+
 static void pass(struct http *http)
 {
     if (http->host_of != NULL)
@@ -207,7 +217,9 @@ static void pass(struct http *http)
         http->serving.wall_ns = clock_wall_ns(http->clock);
     if (http->now_ns >= http->deadlines.look_ns)
         deadlines_look(&http->deadlines, http->now_ns, end_overdue, http);
+    vain_begin_pass(&http->vain, vain_waits(&http->vain) && has_events(http));
     MHD_run(http->daemon);
+    vain_end_pass(&http->vain);
     if (http->leaving.count > 0)
         leaving_run(&http->leaving, http->now_ns);
 }

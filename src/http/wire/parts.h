@@ -11,6 +11,7 @@
 #include "http/wire/http.h"
 #include "http/wire/leaving.h"
 #include "http/wire/turns.h"
+#include "http/wire/vain.h"
 
 #include "base/quantity.h"
 
@@ -45,6 +46,7 @@ struct http {
     bool check_places; /* see gate.h */
     struct turns turns;
     bool some_have_turn;
+    struct vain vain;
 
     struct inbox *home;    /* all letters come home to it */
     struct inbox *reloads; /* of the main thread, which answers RELOAD; or NULL */
@@ -84,9 +86,8 @@ static inline void count_if_held(struct http *http, struct request *request)
 
 void client_give_back(struct http *http, struct client *client);
 
-/* libmicrohttpd's hook: a connection has begun or ended. */
-void on_connection(void *context, struct MHD_Connection *connection, void **client_context,
-                   enum MHD_ConnectionNotificationCode code);
+/* The client of a connection that has begun. */
+struct client *begin_client(struct http *http, struct MHD_Connection *connection);
 
 /* Lets libmicrohttpd notice, if it reads now, that the client has sent its last byte. */
 void heed_hangup(const struct client *client);
@@ -107,6 +108,14 @@ void ask_in_place(struct http *http, struct client *client);
 /* Posts the message of a request to the main thread. */
 void send_to_main(struct http *http, struct client *client);
 
+/* ---- ends.c ---- */
+
+/* libmicrohttpd's hooks: a request has ended; a connection has begun or ended. */
+void on_completed(void *context, struct MHD_Connection *connection, void **client_context,
+                  enum MHD_RequestTerminationCode code);
+void on_connection(void *context, struct MHD_Connection *connection, void **client_context,
+                   enum MHD_ConnectionNotificationCode code);
+
 /* ---- bodies.c ---- */
 
 #define NO_MEMORY_FOR_BATCH                                                                        \
@@ -126,13 +135,11 @@ enum MHD_Result take_body(struct http *http, struct client *client, const char *
 /* ---- calls.c ---- */
 
 /* libmicrohttpd's hooks. on_target: the raw target is here, before it is cut up. on_request: more
- * of a request is here, or it waits for its reply. on_completed: the request has ended. */
+ * of a request is here, or it waits for its reply. */
 void *on_target(void *context, const char *target, struct MHD_Connection *connection);
 enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
                            const char *method, const char *version, const char *upload,
                            size_t *upload_len, void **client_context);
-void on_completed(void *context, struct MHD_Connection *connection, void **client_context,
-                  enum MHD_RequestTerminationCode code);
 
 /* Chooses the requests that have their turn in the coming run. */
 void give_turns(struct http *http);

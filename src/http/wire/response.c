@@ -143,7 +143,8 @@ static const struct {
 
 unsigned http_terse_status(const struct reply *reply)
 {
-    return reply->terse == TERSE_DENIED ? reply->status : terse[reply->terse].status;
+    bool is_decision = reply->terse == TERSE_ALLOWED || reply->terse == TERSE_DENIED;
+    return is_decision ? reply->status : terse[reply->terse].status;
 }
 
 bool http_terse_init(struct http_terse_set *set)

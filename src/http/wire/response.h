@@ -34,7 +34,7 @@ struct http_terse_set {
 bool http_terse_init(struct http_terse_set *set);
 void http_terse_release(struct http_terse_set *set);
 
-/* The status of the one that stands for a reply. A denial keeps its own. */
+/* The status of the one that stands for a reply. A decision keeps its own. */
 unsigned http_terse_status(const struct reply *reply);
 
 /* Queues the one that stands for a reply, as the last one of a connection. */
