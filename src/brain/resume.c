@@ -127,6 +127,7 @@ enum brain_restored brain_restore(struct brain **restored, const struct limits_q
     enum brain_restored result = take_over(brain, why);
     if (result != BRAIN_RESTORED)
         return give_up(brain, result);
+    store_renew(store);
     brain->tick_ns = brain->limits->tick_ms * NS_PER_MS;
     brain->counters.restored_keys = brain->buckets.table.keys;
     catch_up(brain, limits->date_s);

@@ -271,6 +271,10 @@ static struct brain *go_on(struct opening *opening)
         make_private(keeper->path, &keeper->file);
         keys = brain_keys(brain);
         log_info("state %s: %u key%s restored", keeper->path, keys, keys == 1 ? "" : "s");
+        if (keeper->stores[0].layout != STORE_LAYOUT)
+            log_info("state %s: brought from layout %u to layout %d, which versions of allowd "
+                     "before this one refuse",
+                     keeper->path, keeper->stores[0].layout, STORE_LAYOUT);
         if (keeper->stores[0].max_keys != opening->config->max_keys)
             move(opening, brain);
         return brain;

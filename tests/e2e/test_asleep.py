@@ -154,13 +154,14 @@ class OverARestart(test_state.StateCase):
 
 
 @unittest.skipUnless(sys.byteorder == "little", "the state is that of a little-endian machine")
-class FormerClock(test_state.FirstVersion):
+class FormerClock(test_state.StateCase):
     """What 0.1.0 left knows of CLOCK_MONOTONIC only: until now, no time asleep is credited."""
 
     TIMES = 0xc0  # where the file has its time
 
     def setUp(self):
         super().setUp()
+        test_state.Listed("state-0.1.0.hex").write(self.path)
         self.addCleanup(lambda: libc.unshare(CLONE_NEWTIME) == 0 and enter_time(0))
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             boot_id = bytes.fromhex(file.read().strip().replace("-", ""))
@@ -171,19 +172,12 @@ class FormerClock(test_state.FirstVersion):
                        for clock in (time.CLOCK_MONOTONIC, time.CLOCK_REALTIME))
             when = number_and_tick + b"".join(moments) + boot_id
             file.seek(self.TIMES)
-            file.write(when + self.checksum(when))
-
-    @staticmethod
-    def checksum(data):
-        """That of bytes.h."""
-        value = 0xcbf29ce484222325
-        for byte in data:
-            value = (value ^ byte) * 0x100000001b3 % (1 << 64)
-        return value.to_bytes(8, "little")
+            file.write(when + test_state.checksum(when))
 
     def serve(self, boottime_s, monotonic_s=0):
         enter_time(boottime_s, monotonic_s)
-        daemon = self.start(f"state: {self.path}\n" + self.LIMITS % "old", prepare=lambda: None)
+        daemon = self.start(f"state: {self.path}\n" + test_state.FirstVersion.LIMITS % "old",
+                            prepare=lambda: None)
         self.assertTrue(daemon.wait_for_line(r"state \S+: 4 keys restored"))
         return daemon
 

@@ -757,7 +757,7 @@ static void image_init(struct image *image)
     }
     machine_kill(machine);
     size_t half = (machine->bytes - 4096 - table_arena_bytes(SMALL)) / 2 & ~(size_t)4095;
-    image->parts[0] = (struct part){0, 512};
+    image->parts[0] = (struct part){0, 2048}; /* the directory too */
     image->parts[1] = (struct part){4096, 512};
     image->parts[2] = (struct part){4096 + half, 512};
     image->parts[3] = (struct part){4096 + 2 * half, table_arena_bytes(SMALL)};
