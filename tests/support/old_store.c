@@ -48,9 +48,9 @@ static void read_key(struct old_store *old, const char *line)
     snprintf(key->key, sizeof key->key, "%s", line);
 }
 
-void old_store_map(struct old_store *old, const char *name)
+void old_store_map_text(struct old_store *old, char *text)
 {
-    char *text = source_read(name), *rest = NULL;
+    char *rest = NULL;
     *old = (struct old_store){0};
     for (char *line = strtok_r(text, "\n", &rest); line != NULL;
          line = strtok_r(NULL, "\n", &rest)) {
@@ -67,8 +67,46 @@ void old_store_map(struct old_store *old, const char *name)
             read_bytes(old, line);
         }
     }
-    free(text);
     assert_non_null(old->memory);
+}
+
+void old_store_map(struct old_store *old, const char *name)
+{
+    char *text = source_read(name);
+    old_store_map_text(old, text);
+    free(text);
+}
+
+enum { LISTED = 32 /* bytes a line */ };
+
+static void list_bytes(FILE *out, const unsigned char *memory, size_t at)
+{
+    size_t end = at + LISTED;
+    while (end > at && memory[end - 1] == 0)
+        end--;
+    while (at < end && memory[at] == 0)
+        at++;
+    if (at == end)
+        return;
+    fprintf(out, "%zx ", at);
+    for (; at < end; at++)
+        fprintf(out, "%02x", memory[at]);
+    fprintf(out, "\n");
+}
+
+void old_store_list(FILE *out, const unsigned char *memory, size_t bytes)
+{
+    fprintf(out, "%zx\n", bytes);
+    for (size_t at = 0; at + LISTED <= bytes; at += LISTED)
+        list_bytes(out, memory, at);
+}
+
+void old_store_list_key(FILE *out, const struct old_key *key)
+{
+    fprintf(out, "left %u", key->line);
+    for (unsigned i = 0; i < key->marks; i++)
+        fprintf(out, " %016llx:%llu", key->mark[i], key->tokens[i]);
+    fprintf(out, " %s\n", key->key);
 }
 
 void old_store_unmap(struct old_store *old)

@@ -975,6 +975,8 @@ static void what_nobody_began_is_blank(void **state)
     assert_true(store_has_begun(memory, bytes));
     assert_false(store_has_begun(memory, 7));
     assert_int_equal(store_find(&store, memory, bytes, &why), STORE_BEGUN);
+    memset(memory + 256, 0, 4096 - 256); /* before it has a directory */
+    assert_int_equal(store_find(&store, memory, bytes, &why), STORE_BEGUN);
     munmap(memory, bytes);
 }
 

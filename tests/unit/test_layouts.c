@@ -1,5 +1,9 @@
 /* Layouts of the state file: what earlier versions left is taken over, what later ones wrote is
- * refused. */
+ * refused.
+ *
+ *     test_layouts FILE    lists what this version left in a file under the limits of the killed,
+ *                          and what it finds in it: for the versions to come
+ */
 #include "base/bytes.h"
 #include "brain/core.h"
 #include "keep/directory.h"
@@ -7,6 +11,7 @@
 #include "support/brain_fixture.h"
 #include "support/old_store.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -269,6 +274,84 @@ static void take_over(const char *name)
     old_store_unmap(&old);
 }
 
+/* ---- what this version leaves, for those to come ---- */
+
+static void list_keys(FILE *out, struct fixture *fixture)
+{
+    struct table *table = &fixture->brain->buckets.table;
+    uint32_t tag;
+    for (uint32_t slot = 0; slot < table->slots; slot++) {
+        struct old_key key = {0};
+        if (!table_look(table, slot, &tag))
+            continue;
+        table_key(table, slot, key.key);
+        struct bucket_answer answer = fixture_status(fixture, key.key);
+        key.line = table_line(table, slot);
+        key.marks = table_marks(table, slot);
+        for (unsigned i = 0; i < key.marks; i++) {
+            key.mark[i] = table_spent(table, slot, i);
+            key.tokens[i] = answer.buckets[i].remaining_tokens;
+        }
+        old_store_list_key(out, &key);
+    }
+}
+
+/* false: it is refused. Changes what is in the memory, once it is listed. */
+static bool list(FILE *out, unsigned char *memory, size_t bytes)
+{
+    const char *why = NULL;
+    struct store store;
+    struct store_time time;
+    old_store_list(out, memory, bytes);
+    if (store_find(&store, memory, bytes, &why) != STORE_FOUND)
+        return false;
+    store_time(&store, &time);
+    struct fixture fixture = {.brain = restore(&store, limits_of_the_killed(), &time.due),
+                              .now_ns = time.due.now_ns};
+    list_keys(out, &fixture);
+    fixture_release(&fixture);
+    return true;
+}
+
+static void what_is_listed_is_read_back(void **state)
+{
+    (void)state;
+    struct old_store old, again;
+    char *text = NULL;
+    size_t len = 0;
+    old_store_map(&old, "tests/e2e/state-0.1.0-evict.hex");
+    unsigned char *memory = map(old.bytes);
+    memcpy(memory, old.memory, old.bytes);
+    FILE *out = open_memstream(&text, &len);
+    assert_non_null(out);
+    assert_true(list(out, memory, old.bytes));
+    fclose(out);
+    old_store_map_text(&again, text);
+    assert_int_equal(again.bytes, old.bytes);
+    assert_memory_equal(again.memory, old.memory, old.bytes);
+    assert_int_equal(again.count, old.count);
+    assert_memory_equal(again.keys, old.keys, sizeof old.keys);
+    free(text);
+    munmap(memory, old.bytes);
+    old_store_unmap(&again);
+    old_store_unmap(&old);
+}
+
+static int list_file(const char *path)
+{
+    FILE *in = fopen(path, "r");
+    if (in == NULL || fseek(in, 0, SEEK_END) != 0)
+        return 1;
+    size_t bytes = (size_t)ftell(in);
+    unsigned char *memory = map(bytes);
+    rewind(in);
+    bool is_listed = fread(memory, 1, bytes, in) == bytes && list(stdout, memory, bytes);
+    fclose(in);
+    return is_listed ? 0 : 1;
+}
+
+/* ---- taken over ---- */
+
 /* Killed while it put a key in: noted in the journal, and not in the index yet. */
 static void a_kill_in_an_insertion_is_taken_over_mark_for_mark(void **state)
 {
@@ -403,14 +486,17 @@ static void what_0_1_0_sees_is_another_layout(void **state)
     munmap(memory, store_bytes(MAX_KEYS));
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1)
+        return list_file(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_layout_is_brought_into_the_present_one_in_place),
         cmocka_unit_test(a_restart_brings_it_into_the_present_one),
         cmocka_unit_test(each_bit_flip_in_the_first_layouts_header_is_refused),
         cmocka_unit_test(each_other_length_of_the_first_layout_is_refused),
         cmocka_unit_test(another_number_of_keys_than_the_file_is_for_is_refused),
+        cmocka_unit_test(what_is_listed_is_read_back),
         cmocka_unit_test(a_kill_in_an_insertion_is_taken_over_mark_for_mark),
         cmocka_unit_test(a_kill_in_an_eviction_is_taken_over_mark_for_mark),
         cmocka_unit_test(sections_that_are_not_known_are_refused),
