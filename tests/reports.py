@@ -31,10 +31,6 @@ NOT_THERE = [
     ("man/allowd.yaml.5", "Ask for the most that it can cost beforehand, which is at most the burst, and give back what was "
                           "too much by /refund."),
 ]
-ASLEEP = [
-    ("man/allowd.yaml.5", "time in which the machine is suspended refills nothing."),
-    ("man/allowd.8", "time in which the machine is suspended refills nothing."),
-]
 
 
 def rows(text):
@@ -70,9 +66,6 @@ class Manuals(unittest.TestCase):
 
     def test_they_say_what_is_not_there(self):
         self.assert_said(NOT_THERE)
-
-    def test_they_say_that_time_asleep_does_not_count(self):
-        self.assert_said(ASLEEP)
 
 
 if __name__ == "__main__":

@@ -79,9 +79,21 @@ static void look_after_store(struct decider *decider)
     brain_lose_pages(decider->brain, "the state file has failed; the log says what to do");
 }
 
+/* A tick that came while the machine was suspended is not late. To know takes two looks at clocks,
+ * so it is asked only after a wait that was far too long. */
+static void look_for_sleep(struct decider *decider)
+{
+    uint64_t asleep_ns = clock_asleep_ns(&decider->clock);
+    if (asleep_ns > decider->asleep_ns)
+        brain_slept(decider->brain, asleep_ns - decider->asleep_ns);
+    decider->asleep_ns = asleep_ns;
+}
+
 static void bring_time_forward(struct decider *decider)
 {
     decider->began_ns = clock_now_ns(&decider->clock);
+    if (decider->began_ns > brain_late_ns(decider->brain))
+        look_for_sleep(decider);
     if (brain_is_stored(decider->brain))
         look_after_store(decider);
     brain_tick(decider->brain, decider->began_ns);
@@ -118,10 +130,30 @@ uint64_t decider_due_ns(const struct decider *decider)
     return brain_is_waited_for(decider->brain) ? 0 : brain_next_tick_ns(decider->brain);
 }
 
+int decider_timeout_ms(const struct decider *decider)
+{
+    uint64_t due_ns = decider_due_ns(decider);
+    return due_ns == BRAIN_NEVER ? -1 : clock_ms_until(clock_now_ns(&decider->clock), due_ns);
+}
+static_assert(BRAIN_NEVER == CLOCK_NEVER, "no time of the brain's that does not come is due");
+
+/* When the next turn is due by the clock that threads wait by. That stands still while the machine
+ * is suspended, so what fell due meanwhile is late by what was left of the wait, a tick at most. */
+static uint64_t deadline_ns(const struct decider *decider)
+{
+    uint64_t due_ns = decider_due_ns(decider);
+    if (due_ns == BRAIN_NEVER)
+        return UINT64_MAX;
+    uint64_t now_ns = due_ns == 0 ? 0 : clock_now_ns(&decider->clock);
+    return due_ns <= now_ns ? 0 : clock_now_ns(&clock_system) + due_ns - now_ns;
+}
+
 void decider_run(struct decider *decider)
 {
-    while (!decider->is_stopped)
-        take_turn(decider, inbox_take(&decider->inbox, decider_due_ns(decider)));
+    while (!decider->is_stopped) {
+        bool has_letters = inbox_is_filled(&decider->inbox);
+        take_turn(decider, inbox_take(&decider->inbox, has_letters ? 0 : deadline_ns(decider)));
+    }
     assert(!brain_is_waited_for(decider->brain)); /* nobody asks any more */
 }
 
@@ -136,7 +168,12 @@ static void *run(void *argument)
 
 int decider_init(struct decider *decider, struct brain *brain, struct clock clock, bool is_hosted)
 {
-    *decider = (struct decider){.brain = brain, .clock = clock, .is_hosted = is_hosted};
+    *decider = (struct decider){
+        .brain = brain,
+        .clock = clock,
+        .asleep_ns = clock_asleep_ns(&clock),
+        .is_hosted = is_hosted,
+    };
     return inbox_init(&decider->inbox, is_hosted);
 }
 

@@ -27,9 +27,10 @@ struct decider {
     struct brain *brain;
     struct clock clock;
     struct inbox inbox;
-    uint64_t began_ns; /* when it began to answer the letters at hand */
-    unsigned failures; /* failures of the state file that the brain knows of */
-    bool is_stopped;   /* it has answered STOP */
+    uint64_t began_ns;  /* when it began to answer the letters at hand */
+    uint64_t asleep_ns; /* see clock_asleep_ns; as far as the brain knows */
+    unsigned failures;  /* failures of the state file that the brain knows of */
+    bool is_stopped;    /* it has answered STOP */
     bool is_hosted;
     bool has_taker; /* a thread takes from the inbox; read by the main thread only */
     pthread_t thread;
@@ -68,6 +69,9 @@ void decider_turn(struct decider *decider);
 /* When the next turn is due even if nobody posts, by the decider's clock. 0: now; BRAIN_NEVER:
  * never. */
 uint64_t decider_due_ns(const struct decider *decider);
+
+/* Milliseconds until then; -1: never. */
+int decider_timeout_ms(const struct decider *decider);
 
 /* Takes turn after turn, and waits in between, until STOP is answered. */
 void decider_run(struct decider *decider);

@@ -20,6 +20,20 @@ static uint64_t monotonic_now_ns(void *context)
     return read_ns(CLOCK_MONOTONIC);
 }
 
+static uint64_t boottime_now_ns(void *context)
+{
+    (void)context;
+    return read_ns(CLOCK_BOOTTIME);
+}
+
+/* The clock that is less is read first, so the difference is never below zero. */
+static uint64_t suspended_ns(void *context)
+{
+    (void)context;
+    uint64_t awake_ns = read_ns(CLOCK_MONOTONIC), all_ns = read_ns(CLOCK_BOOTTIME);
+    return all_ns > awake_ns ? all_ns - awake_ns : 0;
+}
+
 static uint64_t realtime_ns(void *context)
 {
     (void)context;
@@ -45,6 +59,11 @@ int64_t clock_date_s(const struct clock *clock)
 uint64_t clock_wall_ns(const struct clock *clock)
 {
     return clock->wall_ns(clock->context);
+}
+
+uint64_t clock_asleep_ns(const struct clock *clock)
+{
+    return clock->asleep_ns == NULL ? 0 : clock->asleep_ns(clock->context);
 }
 
 int clock_ms_until(uint64_t now_ns, uint64_t due_ns)
@@ -79,9 +98,28 @@ void clock_boot_id(uint8_t boot_id[CLOCK_BOOT_ID_BYTES])
     memcpy(boot_id, id, sizeof id);
 }
 
+/* A boot's id is of version 4: two of its bits are fixed, and these differ in a complement. */
+void clock_keys_id(uint8_t clock_id[CLOCK_BOOT_ID_BYTES])
+{
+    static const uint8_t unknown[CLOCK_BOOT_ID_BYTES];
+    clock_boot_id(clock_id);
+    if (memcmp(clock_id, unknown, sizeof unknown) == 0)
+        return;
+    for (int i = 0; i < CLOCK_BOOT_ID_BYTES; i++)
+        clock_id[i] = (uint8_t)~clock_id[i];
+}
+
 const struct clock clock_system = {
     .now_ns = monotonic_now_ns,
     .date_s = realtime_date_s,
     .wall_ns = realtime_ns,
+    .measures = true,
+};
+
+const struct clock clock_keys = {
+    .now_ns = boottime_now_ns,
+    .date_s = realtime_date_s,
+    .wall_ns = realtime_ns,
+    .asleep_ns = suspended_ns,
     .measures = true,
 };

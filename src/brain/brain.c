@@ -117,6 +117,23 @@ void brain_sweep(struct brain *brain)
     buckets_sweep(&brain->buckets, slice < slots ? (uint32_t)slice : slots);
 }
 
+/* How late the tick comes that is due. */
+static uint64_t late_ns(const struct brain *brain)
+{
+    uint64_t late_ns = brain->now_ns - brain->last_tick_ns - brain->tick_ns;
+    return late_ns > brain->slept_ns ? late_ns - brain->slept_ns : 0;
+}
+
+uint64_t brain_late_ns(const struct brain *brain)
+{
+    return brain->last_tick_ns + brain->tick_ns + BRAIN_LATE_MS * (uint64_t)NS_PER_MS;
+}
+
+void brain_slept(struct brain *brain, uint64_t slept_ns)
+{
+    brain->slept_ns = slept_ns;
+}
+
 void brain_tick(struct brain *brain, uint64_t now_ns)
 {
     if (now_ns <= brain->now_ns)
@@ -126,7 +143,8 @@ void brain_tick(struct brain *brain, uint64_t now_ns)
     if (ticks == 0)
         return;
     if (brain->buckets.table.keys > 0) /* without keys nobody waits for a tick */
-        meters_tick_late(&brain->meters, now_ns, now_ns - brain->last_tick_ns - brain->tick_ns);
+        meters_tick_late(&brain->meters, now_ns, late_ns(brain));
+    brain->slept_ns = 0;
     brain->last_tick_ns += ticks * brain->tick_ns;
     lines_advance(&brain->buckets.lines, ticks);
     brain_keep_time(brain);

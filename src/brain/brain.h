@@ -69,6 +69,12 @@ void brain_tick(struct brain *brain, uint64_t now_ns);
 /* When the next tick is due, or BRAIN_NEVER while every bucket is full. */
 uint64_t brain_next_tick_ns(const struct brain *brain);
 
+/* From when on the next tick is so late that it may be because the machine was suspended: then
+ * brain_slept, before brain_tick, tells for how long it was, and that is no lateness. */
+#define BRAIN_LATE_MS 100
+uint64_t brain_late_ns(const struct brain *brain);
+void brain_slept(struct brain *brain, uint64_t slept_ns);
+
 /* Tells the date (Unix time): overrides whose end has come hold no longer. An earlier date than
  * the last one brings none of them back. */
 void brain_date(struct brain *brain, int64_t date_s);

@@ -27,6 +27,7 @@ struct brain {
     uint64_t tick_ns;
     uint64_t started_ns, now_ns;
     uint64_t last_tick_ns; /* when the last tick was due: a lateness never shifts the next ones */
+    uint64_t slept_ns;     /* of the lateness of the next tick: see brain_slept */
     struct buckets buckets;
     struct brain_counters counters;
     struct meters meters;

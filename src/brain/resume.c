@@ -34,13 +34,6 @@ struct brain *brain_new_stored(const struct limits_question *limits, struct stor
 
 /* ---- going on ---- */
 
-static bool is_same_boot(const struct moment *a, const struct moment *b)
-{
-    static const uint8_t unknown[STORE_BOOT_ID_BYTES];
-    return memcmp(a->boot_id, unknown, sizeof unknown) != 0 &&
-           memcmp(a->boot_id, b->boot_id, sizeof unknown) == 0;
-}
-
 /* How long nobody counted: by the clock that cannot be set, if it is still the same one (no reboot
  * since), else by the wall clock. */
 static uint64_t away_ns(const struct moment *then, const struct moment *now, bool is_same_clock)
@@ -67,7 +60,7 @@ static void catch_up(struct brain *brain, int64_t date_s)
     struct store_time kept;
     store_time(brain->store, &kept);
     bool is_same_clock =
-        is_same_boot(&kept.due, &brain->moment) && brain->now_ns >= kept.due.now_ns;
+        moments_share_clock(&kept.due, &brain->moment) && brain->now_ns >= kept.due.now_ns;
     uint64_t ticks = away_ns(&kept.due, &brain->moment, is_same_clock);
     ticks = (ticks < AWAY_MAX_NS ? ticks : AWAY_MAX_NS) / brain->tick_ns;
     if (is_same_clock)
@@ -134,6 +127,7 @@ enum brain_restored brain_restore(struct brain **restored, const struct limits_q
     enum brain_restored result = take_over(brain, why);
     if (result != BRAIN_RESTORED)
         return give_up(brain, result);
+    store_renew(store);
     brain->tick_ns = brain->limits->tick_ms * NS_PER_MS;
     brain->counters.restored_keys = brain->buckets.table.keys;
     catch_up(brain, limits->date_s);

@@ -54,6 +54,7 @@
     TEXT(socket_group, OWN(config_socket_group), AS_ABOVE)                                         \
     VALUE(idle_timeout, uint32_t, idle_timeout_ms, DURATION(1000, 3600000, 75000), AT_START)       \
     VALUE(header_room, uint32_t, header_room, NUMBER(8192, 65536, 16384), AT_START)                \
+    VALUE(max_connections, uint32_t, max_connections, NUMBER(16, 1000000, 4096), AT_START)         \
     VALUE(drain_delay, uint32_t, drain_delay_ms, DURATION(0, 3600000, 0), AT_RELOAD)               \
     VALUE(threads, uint32_t, threads, NUMBER_OR("auto", 0, CONFIG_THREADS_MAX, PARAMETER_IS_WORD), \
           AT_START)                                                                                \

@@ -17,11 +17,6 @@ static uint64_t now_ns(const struct front *front)
     return clock_now_ns(front->clock);
 }
 
-static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
-{
-    return a_ns < b_ns ? a_ns : b_ns;
-}
-
 static uint64_t after_ms(uint64_t since_ns, unsigned ms)
 {
     return since_ns + ms * (uint64_t)NS_PER_MS;
@@ -128,7 +123,7 @@ static void look_after_decider(struct front *front)
 {
     struct decider *decider = front->decider;
     if (decider->is_hosted &&
-        (inbox_is_filled(&decider->inbox) || decider_due_ns(decider) <= now_ns(front)))
+        (inbox_is_filled(&decider->inbox) || decider_timeout_ms(decider) == 0))
         decider_turn(decider);
 }
 
@@ -246,20 +241,19 @@ static uint64_t phase_due_ns(const struct front *front)
 }
 static_assert(FRONT_DRAIN_GRACE_MS < FRONT_DRAIN_MS, "the grace ends first");
 
-/* Looks at the clock only if something will be due. */
-static int ms_until_due(const struct front *front)
-{
-    uint64_t due_ns = phase_due_ns(front);
-    if (front->decider->is_hosted)
-        due_ns = earlier(due_ns, decider_due_ns(front->decider));
-    return due_ns == CLOCK_NEVER ? -1 : clock_ms_until(now_ns(front), due_ns);
-}
-static_assert(BRAIN_NEVER == CLOCK_NEVER, "no time of the brain's that does not come is due");
-
 /* The sooner of two timeouts, of which -1 is never. */
 static int sooner(int a_ms, int b_ms)
 {
     return (unsigned)a_ms < (unsigned)b_ms ? a_ms : b_ms;
+}
+
+/* Looks at a clock only if something will be due. The decider has one of its own. */
+static int ms_until_due(const struct front *front)
+{
+    uint64_t due_ns = phase_due_ns(front);
+    int timeout_ms = due_ns == CLOCK_NEVER ? -1 : clock_ms_until(now_ns(front), due_ns);
+    return front->decider->is_hosted ? sooner(timeout_ms, decider_timeout_ms(front->decider))
+                                     : timeout_ms;
 }
 
 int front_timeout_ms(const struct front *front)

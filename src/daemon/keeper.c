@@ -19,7 +19,7 @@ enum {
     WATCH_MS = 5000, /* between two looks whether the file was removed */
 };
 
-static_assert((int)STORE_BOOT_ID_BYTES == (int)CLOCK_BOOT_ID_BYTES, "both mean the kernel's");
+static_assert((int)STORE_CLOCK_ID_BYTES == (int)CLOCK_BOOT_ID_BYTES, "both are of one length");
 
 /* What is needed to make the brain, and what is known of the file so far. */
 struct opening {
@@ -32,9 +32,19 @@ struct opening {
 
 static struct moment moment_now(void)
 {
-    struct moment moment = {clock_now_ns(&clock_system), clock_wall_ns(&clock_system), {0}};
-    clock_boot_id(moment.boot_id);
+    struct moment moment = {clock_now_ns(&clock_keys), clock_wall_ns(&clock_keys), {0}};
+    clock_keys_id(moment.clock_id);
     return moment;
+}
+
+/* Up to 0.1.0 the time in a state was by the clock that does not count what the machine is
+ * suspended for, and so none of that is credited until now. */
+static void leave_former_clock(struct store *store)
+{
+    struct moment by_that = {.now_ns = clock_now_ns(&clock_system)};
+    const struct moment by_this = moment_now();
+    clock_boot_id(by_that.clock_id);
+    store_change_clock(store, &by_that, &by_this);
 }
 
 /* ---- without a file ---- */
@@ -261,6 +271,10 @@ static struct brain *go_on(struct opening *opening)
         make_private(keeper->path, &keeper->file);
         keys = brain_keys(brain);
         log_info("state %s: %u key%s restored", keeper->path, keys, keys == 1 ? "" : "s");
+        if (keeper->stores[0].layout != STORE_LAYOUT)
+            log_info("state %s: brought from layout %u to layout %d, which versions of allowd "
+                     "before this one refuse",
+                     keeper->path, keeper->stores[0].layout, STORE_LAYOUT);
         if (keeper->stores[0].max_keys != opening->config->max_keys)
             move(opening, brain);
         return brain;
@@ -287,6 +301,7 @@ static struct brain *take_up(struct opening *opening)
         return do_without(opening, "map the state", error);
     switch (store_find(&keeper->stores[0], keeper->file.memory, bytes, &why)) {
     case STORE_FOUND:
+        leave_former_clock(&keeper->stores[0]);
         return go_on(opening);
     case STORE_REFUSED:
         return refuse(opening, why);

@@ -25,7 +25,6 @@
 
 enum {
     AFTER_DELAY_MS = FRONT_DRAIN_MS + 5000, /* until it has drained and ended, at most */
-    CONNECTIONS_MAX = 4096,                 /* of all front-ends together */
     DESCRIPTORS_SPARE = 18,                 /* for all but connections, listeners and front-ends */
     /* its epoll sets and eventfds, and clients that it has no room for */
     DESCRIPTORS_PER_FRONT = 6 + HTTP_LEAVING_SPARE,
@@ -141,7 +140,7 @@ static unsigned fronts_wanted(const struct config *config)
 static bool start_decider(struct server *server)
 {
     int error =
-        decider_init(&server->decider, server->brain, clock_system, hosts_decider(server->config));
+        decider_init(&server->decider, server->brain, clock_keys, hosts_decider(server->config));
     if (error != 0)
         return fail("start the state thread", error);
     server->brain = NULL;
@@ -212,23 +211,37 @@ static bool open_listeners(struct server *server)
            serve_addresses(server, config->admin_listen, config->admin_listen_count, true);
 }
 
-/* Raises the limit on descriptors as far as it is useful. Returns how many connections each
- * front-end may have, at least one. */
-static unsigned connections_per_front(const struct server *server)
+/* Raises the limit on descriptors to what is needed, or as far as it may be raised. Returns what it
+ * is then. */
+static rlim_t raise_descriptors(rlim_t needed)
 {
     struct rlimit limit = {0, 0};
-    unsigned fronts = fronts_wanted(server->config);
-    rlim_t spare = DESCRIPTORS_SPARE + fronts * DESCRIPTORS_PER_FRONT + server->listeners_count;
     getrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur < CONNECTIONS_MAX + spare) {
-        limit.rlim_cur =
-            limit.rlim_max < CONNECTIONS_MAX + spare ? limit.rlim_max : CONNECTIONS_MAX + spare;
+    if (limit.rlim_cur < needed) {
+        limit.rlim_cur = limit.rlim_max < needed ? limit.rlim_max : needed;
         setrlimit(RLIMIT_NOFILE, &limit);
         getrlimit(RLIMIT_NOFILE, &limit);
     }
-    rlim_t usable = limit.rlim_cur > spare ? limit.rlim_cur - spare : 0;
-    unsigned each = (unsigned)(usable < CONNECTIONS_MAX ? usable : CONNECTIONS_MAX) / fronts;
-    return each == 0 ? 1 : each;
+    return limit.rlim_cur;
+}
+
+/* How many connections each front-end may have: an equal share of max_connections, or of what
+ * there are descriptors for; at least one. */
+static unsigned connections_per_front(const struct server *server)
+{
+    unsigned fronts = fronts_wanted(server->config), most = server->config->max_connections;
+    rlim_t spare = DESCRIPTORS_SPARE + fronts * DESCRIPTORS_PER_FRONT + server->listeners_count;
+    rlim_t descriptors = raise_descriptors(most + spare);
+    unsigned usable = most;
+    if (descriptors < most + spare) {
+        usable = descriptors > spare ? (unsigned)(descriptors - spare) : 0;
+        log_warning("room for %u connections, not for the %u of max_connections: the system allows "
+                    "%llu descriptors, and it takes %llu; raise that (ulimit -n, LimitNOFILE=), or "
+                    "lower max_connections",
+                    usable < fronts ? fronts : usable / fronts * fronts, most,
+                    (unsigned long long)descriptors, (unsigned long long)(most + spare));
+    }
+    return usable < fronts ? 1 : usable / fronts;
 }
 
 static bool start_fronts(struct server *server)

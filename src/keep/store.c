@@ -1,16 +1,27 @@
 #include "keep/store.h"
 
 #include "base/bytes.h"
+#include "keep/directory.h"
+#include "keep/publish.h"
 
 #include <assert.h>
 #include <string.h>
 
 enum {
-    PAGE_BYTES = 4096,
-    /* change it with any change to what is in the file, the table's arena included; but snapshots
-     * say their version themselves, so that those of an earlier one can still be read */
-    LAYOUT = 1,
+    PAGE_BYTES = DIRECTORY_PAGE_BYTES,
+    /* It has no directory: its sections are those that lay_out begins with. */
+    FIRST_LAYOUT = 1,
     BYTE_ORDER_MARK = 0x01020304,
+};
+
+/* A row for each type of section: change its version with any change of its bytes, and read those
+ * before it still; give what is new a type of its own. But snapshots say their version themselves,
+ * because the two of a file may differ. */
+enum section_type { SECTION_LINES = 1, SECTION_TABLE = 2 };
+static const uint32_t section_version[] = {[SECTION_LINES] = 1, [SECTION_TABLE] = 1};
+enum {
+    SECTION_TYPES = sizeof section_version / sizeof section_version[0],
+    SECTIONS = SECTION_TYPES - 1, /* a file has one of each type */
 };
 
 /* Enough for all lines there can be, except after dozens of reloads in a row in which all
@@ -38,69 +49,166 @@ struct snapshot_head {
 struct store_page {
     struct what what;
     uint64_t what_checksum;
-    /* lower half: the number of the snapshot that holds; upper: its complement; 0: none yet */
+    /* the number of the snapshot that holds: see publish.h */
     _Alignas(64) uint64_t published;
     struct {
         _Alignas(64) struct when when;
         uint64_t checksum;
     } times[2];
+    struct directory_place directory; /* all zeros in layout 1 */
 };
 static_assert(sizeof(struct store_page) <= PAGE_BYTES, "it is one page");
+static_assert(offsetof(struct store_page, directory) == 256, "layout 1 has nothing behind that");
+
+/* ---- where what is ---- */
+
+/* How long a section of a type is. */
+static uint64_t section_bytes(enum section_type type, uint32_t max_keys)
+{
+    switch (type) {
+    case SECTION_LINES:
+        return 2 * SNAPSHOT_ROOM;
+    case SECTION_TABLE:
+        break;
+    }
+    return table_arena_bytes(max_keys);
+}
+
+/* The sections of a new file, in the order of their types. The first two are where layout 1 has
+ * them, for good. */
+static void lay_out(uint32_t max_keys, struct section sections[SECTIONS])
+{
+    uint64_t at = PAGE_BYTES;
+    for (uint32_t i = 0; i < SECTIONS; i++) {
+        enum section_type type = (enum section_type)(i + 1);
+        sections[i] =
+            (struct section){type, section_version[type], at, section_bytes(type, max_keys)};
+        at = directory_file_bytes(at + sections[i].bytes);
+    }
+}
 
 size_t store_bytes(uint32_t max_keys)
 {
-    size_t bytes = PAGE_BYTES + 2 * SNAPSHOT_ROOM + table_arena_bytes(max_keys);
-    return (bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+    struct section sections[SECTIONS];
+    lay_out(max_keys, sections);
+    return directory_file_bytes(sections[SECTIONS - 1].offset + sections[SECTIONS - 1].bytes);
 }
 
 static unsigned char *half(const struct store *store, uint32_t number)
 {
-    return (unsigned char *)store->page + PAGE_BYTES + number % 2 * SNAPSHOT_ROOM;
+    return store->halves + number % 2 * SNAPSHOT_ROOM;
 }
 
-static struct store store_at(void *memory, uint32_t max_keys, const uint8_t seed[TABLE_SEED_BYTES])
+static struct store store_at(void *memory, const struct what *what, const struct section *sections,
+                             uint32_t count)
 {
-    struct store store = {
-        .page = memory,
-        .arena = (unsigned char *)memory + PAGE_BYTES + 2 * SNAPSHOT_ROOM,
-        .max_keys = max_keys,
-    };
-    memcpy(store.seed, seed, sizeof store.seed);
+    struct store store = {.page = memory, .layout = what->layout, .max_keys = what->max_keys};
+    memcpy(store.seed, what->seed, sizeof store.seed);
+    for (uint32_t i = 0; i < count; i++) {
+        unsigned char *at = (unsigned char *)memory + sections[i].offset;
+        switch ((enum section_type)sections[i].type) {
+        case SECTION_LINES:
+            store.halves = at;
+            break;
+        case SECTION_TABLE:
+            store.arena = at;
+            break;
+        }
+    }
     return store;
 }
+
+/* ---- beginning ---- */
 
 void store_begin(struct store *store, void *memory, uint32_t max_keys,
                  const uint8_t seed[TABLE_SEED_BYTES])
 {
-    *store = store_at(memory, max_keys, seed);
-    struct store_page *page = store->page;
+    struct store_page *page = memory;
+    struct section sections[SECTIONS];
+    lay_out(max_keys, sections);
     page->what = (struct what){
-        .layout = LAYOUT,
+        .layout = STORE_LAYOUT,
         .byte_order = BYTE_ORDER_MARK,
         .max_keys = max_keys,
     };
     memcpy(page->what.magic, magic, sizeof magic);
     memcpy(page->what.seed, seed, sizeof page->what.seed);
     page->what_checksum = bytes_checksum(&page->what, sizeof page->what);
+    directory_put(&page->directory, sections, SECTIONS);
+    *store = store_at(memory, &page->what, sections, SECTIONS);
 }
 
 /* ---- finding ---- */
 
-static const char *refuse_what(const struct store_page *page, size_t bytes)
+static bool checks_as(const struct store_page *page, uint32_t layout)
+{
+    struct what what = page->what;
+    what.layout = layout;
+    return page->what_checksum == bytes_checksum(&what, sizeof what);
+}
+
+static const char *refuse_what(const struct store_page *page)
 {
     const struct what *what = &page->what;
     if (memcmp(what->magic, magic, sizeof magic) != 0)
         return "it is no state of allowd's, or its beginning is damaged";
     if (what->byte_order != BYTE_ORDER_MARK)
         return "it was written by a machine of another byte order, or is damaged";
-    if (what->layout != LAYOUT)
+    if (what->layout != FIRST_LAYOUT && what->layout != STORE_LAYOUT)
         return "it was written by a version of allowd with another layout, or is damaged";
-    if (page->what_checksum != bytes_checksum(what, sizeof *what))
+    /* Killed in store_renew it still has the checksum of the layout before. */
+    if (!checks_as(page, what->layout) &&
+        !(what->layout == STORE_LAYOUT && checks_as(page, FIRST_LAYOUT)))
         return "its header is damaged";
-    if (what->max_keys < 1 || what->max_keys > TABLE_KEYS_MAX ||
-        bytes != store_bytes(what->max_keys))
+    if (what->max_keys < 1 || what->max_keys > TABLE_KEYS_MAX)
         return "it is not as long as it should be";
     return NULL;
+}
+
+/* Whether a section is what this version of allowd writes itself. A later version of it is not
+ * trusted, whatever of it looks familiar. */
+static const char *refuse_section(const struct section *section, uint32_t max_keys)
+{
+    if (section->type == 0 || section->version == 0)
+        return "the sections in it do not hold together";
+    if (section->type >= SECTION_TYPES)
+        return "a later version of allowd wrote it, with a section that this one does not know";
+    if (section->version > section_version[section->type])
+        return "a later version of allowd wrote it, with a section in a form that this one does "
+               "not know";
+    if (section->bytes != section_bytes((enum section_type)section->type, max_keys))
+        return "it is not as long as it should be";
+    return NULL;
+}
+
+/* Killed in store_begin, before there was anything but the header. */
+static bool is_barely_begun(const struct store_page *page)
+{
+    return page->what.layout == STORE_LAYOUT && page->directory.published == 0 &&
+           page->published == 0;
+}
+
+static const char *refuse_sections(struct store *store, void *memory, size_t bytes)
+{
+    const struct store_page *page = memory;
+    const struct what *what = &page->what;
+    if (what->layout == FIRST_LAYOUT) {
+        struct section sections[SECTIONS];
+        lay_out(what->max_keys, sections);
+        *store = store_at(memory, what, sections, SECTIONS);
+        return bytes == store_bytes(what->max_keys) ? NULL : "it is not as long as it should be";
+    }
+    const char *why = directory_check(&page->directory, bytes);
+    if (why != NULL)
+        return why;
+    const struct directory *directory = directory_in_force(&page->directory);
+    for (uint32_t i = 0; i < directory->count; i++) {
+        why = refuse_section(&directory->section[i], what->max_keys);
+        if (why != NULL)
+            return why;
+    }
+    *store = store_at(memory, what, directory->section, directory->count);
+    return store->halves == NULL || store->arena == NULL ? "a section is missing in it" : NULL;
 }
 
 static bool is_whole(const struct store_page *page, int i)
@@ -118,11 +226,6 @@ static const char *refuse_times(struct store *store)
     return store->times == 0 ? "the time in it is damaged" : NULL;
 }
 
-static uint64_t publication(uint32_t number)
-{
-    return (uint64_t)~number << 32 | number;
-}
-
 static bool is_snapshot(const struct store *store, uint32_t number)
 {
     struct snapshot_head head;
@@ -136,8 +239,8 @@ static bool is_snapshot(const struct store *store, uint32_t number)
  * are then taken to be those of empty buckets; without any snapshot all buckets would be full. */
 static const char *refuse_lines(struct store *store)
 {
-    uint32_t number = (uint32_t)store->page->published;
-    if (number == 0 || store->page->published != publication(number))
+    uint32_t number = published_number(store->page->published);
+    if (number == 0)
         return "it does not say which limits it is for";
     store->snapshots = is_snapshot(store, number) ? number : number - 1;
     return is_snapshot(store, store->snapshots) ? NULL : "the limits in it are damaged";
@@ -160,10 +263,14 @@ enum store_found store_find(struct store *store, void *memory, size_t bytes, con
      * NOLINTNEXTLINE(bugprone-suspicious-memory-comparison) */
     if (memcmp(page, &blank, sizeof blank) == 0)
         return STORE_BLANK;
-    *why = refuse_what(page, bytes);
+    struct store found;
+    *why = refuse_what(page);
+    if (*why == NULL && is_barely_begun(page))
+        return STORE_BEGUN;
+    if (*why == NULL)
+        *why = refuse_sections(&found, memory, bytes);
     if (*why != NULL)
         return STORE_REFUSED;
-    struct store found = store_at(memory, page->what.max_keys, page->what.seed);
     if (page->published == 0)
         return STORE_BEGUN;
     *why = refuse_times(&found);
@@ -173,6 +280,24 @@ enum store_found store_find(struct store *store, void *memory, size_t bytes, con
         return STORE_REFUSED;
     *store = found;
     return STORE_FOUND;
+}
+
+/* ---- renewing ---- */
+
+/* A kill between any two of these stores leaves a store of layout 1, with or without a directory
+ * that nobody reads; or one of layout 2, whose header still has the checksum of layout 1. */
+void store_renew(struct store *store)
+{
+    struct store_page *page = store->page;
+    if (page->what.layout == FIRST_LAYOUT) {
+        struct section sections[SECTIONS];
+        lay_out(store->max_keys, sections);
+        directory_put(&page->directory, sections, SECTIONS);
+        __atomic_store_n(&page->what.layout, STORE_LAYOUT, __ATOMIC_RELEASE);
+    }
+    if (!checks_as(page, STORE_LAYOUT))
+        __atomic_store_n(&page->what_checksum, bytes_checksum(&page->what, sizeof page->what),
+                         __ATOMIC_RELEASE);
 }
 
 /* ---- the time ---- */
@@ -189,6 +314,29 @@ void store_put_time(struct store *store, const struct store_time *time)
     store->page->times[i].when = when;
     __atomic_store_n(&store->page->times[i].checksum, bytes_checksum(&when, sizeof when),
                      __ATOMIC_RELEASE); /* no later store of the table's is seen before this one */
+}
+
+bool moments_share_clock(const struct moment *a, const struct moment *b)
+{
+    static const uint8_t unknown[STORE_CLOCK_ID_BYTES];
+    return memcmp(a->clock_id, unknown, sizeof unknown) != 0 &&
+           memcmp(a->clock_id, b->clock_id, sizeof unknown) == 0;
+}
+
+/* What has passed by that clock since then has passed by this one. A time after now has no moment
+ * in common with it: it stays, and so the wall clock counts. */
+void store_change_clock(struct store *store, const struct moment *by_that,
+                        const struct moment *by_this)
+{
+    struct store_time time;
+    store_time(store, &time);
+    uint64_t passed_ns = by_that->now_ns - time.due.now_ns;
+    if (!moments_share_clock(&time.due, by_that) || time.due.now_ns > by_that->now_ns ||
+        passed_ns > by_this->now_ns)
+        return;
+    time.due.now_ns = by_this->now_ns - passed_ns;
+    memcpy(time.due.clock_id, by_this->clock_id, sizeof time.due.clock_id);
+    store_put_time(store, &time);
 }
 
 /* ---- the lines ---- */

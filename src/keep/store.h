@@ -1,9 +1,13 @@
 /*
  * The store: all state as bytes that outlive the process, in memory that may be a mapped file.
  *
- *     one page         what the file is, the time (twice), and which snapshot holds
+ *     one page         what the file is, the time (twice), which snapshot holds, and the directory
  *     two snapshots    the lines, as snapshot.h writes them: 32 MiB of room each
  *     the arena        the table, which the state thread changes in place (table.h)
+ *
+ * All but the page are sections, which the directory lists (directory.h). The first layout, that
+ * of allowd 0.1.0, has the same ones at the same places without a directory: it is read as well,
+ * and store_renew brings it into the present one without touching them.
  *
  * A process may be killed at any instant. So times and snapshots are never changed in place:
  * one of the two is written while the other one holds, and a single store then says which.
@@ -12,7 +16,7 @@
  *
  * Order matters in two places. The time of a tick is put before any mark that uses its credit,
  * and lines are put before any entry that is on them. Whatever else a kill leaves half done is
- * the table's affair. Change LAYOUT in store.c with anything that is in the file.
+ * the table's affair. Change a section's version in store.c with anything that is in it.
  *
  * Owns nothing: the memory is the caller's and must outlive the store. One thread. Never
  * blocks. Errors: store_find says why it refuses a store; store_put_lines has no room.
@@ -22,13 +26,22 @@
 #include "keep/snapshot.h"
 #include "table/table.h"
 
-#define STORE_BOOT_ID_BYTES 16
+#define STORE_CLOCK_ID_BYTES 16
+
+enum {
+    /* How the first page is laid out; allowd 0.1.0 wrote 1. No single flipped bit makes one layout
+     * of the other. Change it with what stands before the directory; what is in a section has a
+     * version of its own. */
+    STORE_LAYOUT = 2,
+};
 
 /* One moment, by both clocks that the state needs. */
 struct moment {
-    uint64_t now_ns;                      /* a clock that never goes back while the system is up */
-    uint64_t wall_ns;                     /* Unix time */
-    uint8_t boot_id[STORE_BOOT_ID_BYTES]; /* of which boot now_ns is; all zeros: not known */
+    uint64_t now_ns;  /* a clock that never goes back while the system is up */
+    uint64_t wall_ns; /* Unix time */
+    /* Which clock now_ns is of: no two have the same, and each boot of the system begins new ones.
+     * All zeros: not known. */
+    uint8_t clock_id[STORE_CLOCK_ID_BYTES];
 };
 
 /* The last tick that was credited: its number, and the moment at which it was due. */
@@ -39,7 +52,9 @@ struct store_time {
 
 struct store {
     struct store_page *page;
+    unsigned char *halves; /* two snapshots */
     void *arena;
+    uint32_t layout; /* when it was found, or as it was begun */
     uint32_t max_keys;
     uint8_t seed[TABLE_SEED_BYTES];
     uint32_t snapshots; /* written so far */
@@ -67,12 +82,24 @@ bool store_has_begun(const void *memory, size_t bytes);
  * is untouched unless the result is STORE_FOUND. */
 enum store_found store_find(struct store *store, void *memory, size_t bytes, const char **why);
 
+/* Brings a store that was found into the present layout, in which versions before refuse it. Call
+ * it before anything else is stored into it. */
+void store_renew(struct store *store);
+
 /* The last time and the last lines that were put into a store that was found. */
 void store_time(const struct store *store, struct store_time *time);
 const unsigned char *store_lines(const struct store *store, size_t *len);
 
 /* Puts the time that holds from now on. Call it before any mark that needs it is stored. */
 void store_put_time(struct store *store, const struct store_time *time);
+
+/* Whether both are of the same clock, and that is known. */
+bool moments_share_clock(const struct moment *a, const struct moment *b);
+
+/* If the last time put into a store that was found is by the clock of `by_that`, puts the same
+ * moment by the clock of `by_this`; both tell of one moment, now. Else does nothing. */
+void store_change_clock(struct store *store, const struct moment *by_that,
+                        const struct moment *by_this);
 
 /* Puts the lines that hold from now on. false: there is no room, and this is no store any more. */
 bool store_put_lines(struct store *store, const struct lines *lines);

@@ -8,7 +8,6 @@ ALLOWD_FLOOD_KEYS sets how many keys are asked for, of which few have room.
 import contextlib
 import json
 import os
-import re
 import resource
 import select
 import socket
@@ -174,15 +173,75 @@ class Crowd(unittest.TestCase):
         self.assertEqual(probe.receive().json()["counters"]["allowed"], len(admitted))
 
 
+class Room(unittest.TestCase):
+    """max_connections: as many clients have room, and each takes so much memory at most."""
+
+    def start(self, config, descriptors=None):
+        def prepare():
+            if descriptors is not None:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+
+        daemon = Daemon(config + FROZEN, prepare=prepare)
+        self.addCleanup(daemon.kill)
+        return daemon
+
+    def statuses(self, daemon, count):
+        """Those of so many clients, who all stay until the end of the test."""
+        statuses = []
+        for _ in range(count):
+            connection = Connection(daemon.address)
+            self.addCleanup(connection.close)
+            with contextlib.suppress(ConnectionError):
+                connection.send(request_bytes("GET", "/allow?key=a&tokens=0"))
+            statuses.append(connection.receive().status)
+        return statuses
+
+    def test_as_many_as_configured(self):
+        for threads in (0, 1, 4):
+            with self.subTest(threads=threads):
+                daemon = self.start(f"max_connections: 16\nthreads: {threads}\n")
+                self.assertEqual(sorted(self.statuses(daemon, 20)), [200] * 16 + [503] * 4)
+                self.assertNotIn("of max_connections", "\n".join(daemon.log()))
+
+    def test_each_thread_has_room_for_one(self):
+        daemon = self.start("max_connections: 16\nthreads: 20\n")
+        self.assertEqual(sorted(self.statuses(daemon, 22)), [200] * 20 + [503] * 2)
+
+    def test_too_few_descriptors_are_said(self):
+        daemon = self.start("max_connections: 1000\nthreads: 1\n", 100)
+        line = daemon.wait_for_line(r"warning: room for (\d+) connections, not for the 1000 of "
+                                    r"max_connections: the system allows 100 descriptors, and it "
+                                    r"takes 1\d\d\d; raise that")
+        room = int(line[1])
+        self.assertGreater(room, 40)
+        self.assertEqual(sorted(self.statuses(daemon, room + 4)), [200] * room + [503] * 4)
+
+    @unittest.skipIf(SANITIZED, "a sanitizer takes memory of its own")
+    def test_what_a_connection_takes(self):
+        """header_room and 17 KiB at most, as allowd.yaml(5) says."""
+        count = 400
+        for header_room in (8192, 16384, 65536):
+            with self.subTest(header_room=header_room):
+                daemon = self.start(f"max_connections: 20000\nheader_room: {header_room}\n")
+                self.statuses(daemon, 10)
+                before_kib = daemon.resident_kib()
+                fields = [(f"X-{i}", "x" * 1000) for i in range((header_room - 1024) // 1080)]
+                for _ in range(count):
+                    connection = Connection(daemon.address)
+                    self.addCleanup(connection.close)
+                    connection.send(request_bytes("GET", "/allow?key=a&tokens=0", fields))
+                    self.assertEqual(connection.receive().status, 200)
+                each = (daemon.resident_kib() - before_kib) * 1024 / count
+                self.assertLessEqual(each, header_room + 17408)
+                self.assertGreater(each, header_room, "this measures nothing")
+                daemon.stop()
+
+
 class Flood(Case):
     """More keys than there is room for."""
 
     ROOM, KEYS, LIST = 10_000, int(os.environ.get("ALLOWD_FLOOD_KEYS", "300000")), 1000
     config = f"max_keys: {ROOM}\n{FROZEN}"
-
-    def resident_kib(self):
-        with open(f"/proc/{self.daemon.process.pid}/status", encoding="ascii") as status:
-            return int(re.search(r"VmRSS:\s*(\d+) kB", status.read())[1])
 
     def ask_for(self, connection, first, last):
         """Keys never seen before, each of them allowed."""
@@ -197,9 +256,9 @@ class Flood(Case):
     def test_memory_has_a_bound_however_many_keys_come(self):
         with Connection(self.daemon.address) as connection:
             self.ask_for(connection, 0, 2 * self.ROOM)
-            full_kib = self.resident_kib()
+            full_kib = self.daemon.resident_kib()
             self.ask_for(connection, 2 * self.ROOM, self.KEYS)
-            grown_kib = self.resident_kib() - full_kib
+            grown_kib = self.daemon.resident_kib() - full_kib
             connection.send(request_bytes("GET", "/status"))
             status = connection.receive().json()
         print(f"{self.KEYS} keys, {self.ROOM} at a time: from {full_kib} KiB up by {grown_kib}")

@@ -6,7 +6,6 @@ ALLOWD_KILLS sets how many kills a run makes; a number that is said in the
 log of a failure, ALLOWD_SEED, which.
 """
 import contextlib
-import ctypes
 import json
 import os
 import random
@@ -21,8 +20,9 @@ import tempfile
 import time
 import unittest
 import unittest.mock
+import urllib.parse
 
-from harness import ALLOWD, JSON, SANITIZED, Connection, Daemon, libc, request_bytes, wait_until
+from harness import ALLOWD, JSON, SANITIZED, Connection, Daemon, request_bytes, wait_until
 from metrics import Metrics
 
 SEED = int(os.environ.get("ALLOWD_SEED") or random.randrange(10**9))
@@ -308,33 +308,69 @@ class Renames(StateCase):
         self.assertEqual(self.remaining(daemon, "api:a"), 10)
 
 
+def checksum(some):
+    """That of bytes.h, FNV-1a."""
+    value = 0xcbf29ce484222325
+    for byte in some:
+        value = (value ^ byte) * 0x100000001b3 % (1 << 64)
+    return value.to_bytes(8, "little")
+
+
+class Listed:
+    """A state file that is listed in a text: its length, then what of it is not zeros, line by line
+    behind its offset, and what each key has left."""
+
+    def __init__(self, name):
+        place = os.path.join(os.path.dirname(os.path.abspath(__file__)), name)
+        self.parts, self.left = [], {}
+        with open(place, encoding="ascii") as lines:
+            lines = [line.rstrip("\n") for line in lines if not line.startswith("#")]
+        self.bytes = int(lines[0], 16)
+        for line in lines[1:]:
+            if found := re.match(r"left \d+((?: [0-9a-f]{16}:\d+)+) (.*)$", line):
+                self.left[found[2]] = min(int(mark.split(":")[1]) for mark in found[1].split())
+            else:
+                offset, some = line.split()
+                self.parts.append((int(offset, 16), bytes.fromhex(some)))
+
+    def write(self, path):
+        with open(path, "wb") as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.truncate(self.bytes)
+            for offset, some in self.parts:
+                file.seek(offset)
+                file.write(some)
+
+
 @unittest.skipUnless(sys.byteorder == "little", "the state is that of a little-endian machine")
 class FirstVersion(StateCase):
-    """What allowd 0.1.0 left is gone on with: state-0.1.0.hex says what it had done."""
+    """What allowd 0.1.0 left is gone on with: the listings say what it had done."""
 
     LIMITS = ("max_keys: 8\ntick: 10s\nlimits:\n"
               "  - {name: %s, match: 'api:*', burst: 90, rate: 1/366d}\n"
               "  - name: default\n    burst: 90\n    rate: 1/366d\n"
               "    overrides: [{key: 10.0.0.0/8, burst: 80, rate: 1/366d}]\n")
+    UNDER_LOAD = ("max_keys: %d\ntick: 10s\nlimits:\n  - name: old\n    match: 'api:*'\n    buckets:\n"
+                  "      - {name: month, burst: 90, rate: 1/366d}\n"
+                  "      - {name: year, burst: 95, rate: 1/366d}\n"
+                  "  - name: default\n    burst: 90\n    rate: 1/366d\n"
+                  "    overrides: [{key: vip*, burst: 80, rate: 1/366d}]\n")
+    BROUGHT = "brought from layout 1 to layout 2"
     YEARS = 9  # the longest absence that counts
-
-    def setUp(self):
-        super().setUp()
-        place = os.path.join(os.path.dirname(os.path.abspath(__file__)), "state-0.1.0.hex")
-        with open(place, encoding="ascii") as lines:
-            words = [line.split() for line in lines if not line.startswith("#")]
-        with open(self.path, "wb") as file:
-            os.fchmod(file.fileno(), 0o600)
-            file.truncate(int(words[0][0], 16))
-            for offset, some in words[1:]:
-                file.seek(int(offset, 16))
-                file.write(bytes.fromhex(some))
 
     def assert_left(self, daemon, key, tokens):
         """A token has come for each year since."""
+        key = urllib.parse.quote(key)
         self.assertIn(self.remaining(daemon, key), range(tokens, tokens + self.YEARS + 1), key)
 
+    def assert_undamaged(self, daemon):
+        for result in ("mended", "emptied", "dropped"):
+            self.assertEqual(self.metric(daemon, "allowd_state_damaged_total", result=result), 0)
+        self.assertEqual(self.metric(daemon, "allowd_state_refused_total"), 0)
+        self.assert_sound(daemon)
+
     def test_all_keys_are_there(self):
+        Listed("state-0.1.0.hex").write(self.path)
         for name in ("old", "new, was: old", "new"):
             daemon = self.start(f"state: {self.path}\n" + self.LIMITS % name)
             self.assertTrue(daemon.wait_for_line(r"state \S+: 4 keys restored"), name)
@@ -342,10 +378,87 @@ class FirstVersion(StateCase):
             self.assert_left(daemon, "api:b", 60)
             self.assert_left(daemon, "10.1.2.3", 10)
             self.assert_left(daemon, "someone", 0)
-            for result in ("mended", "emptied", "dropped"):
-                self.assertEqual(
-                    self.metric(daemon, "allowd_state_damaged_total", result=result), 0)
+            self.assert_undamaged(daemon)
+            self.assertEqual(self.BROUGHT in "".join(daemon.log()), name == "old")
             daemon.stop()
+
+    def test_what_it_left_when_it_was_killed_under_load(self):
+        for name in ("insert", "evict"):
+            listed = Listed(f"state-0.1.0-{name}.hex")
+            self.assertGreater(len(listed.left), 10)
+            listed.write(self.path)
+            for max_keys in (16, 16, 50):
+                daemon = self.start(f"state: {self.path}\n" + self.UNDER_LOAD % max_keys)
+                daemon.wait_for_line(rf"state \S+: {len(listed.left)} keys restored")
+                for key, tokens in listed.left.items():
+                    self.assert_left(daemon, key, tokens)
+                self.assert_undamaged(daemon)
+                self.assertEqual(self.metric(daemon, "allowd_keys_max"), max_keys)
+                daemon.kill()
+
+    def test_another_number_of_keys_at_once(self):
+        listed = Listed("state-0.1.0-evict.hex")
+        listed.write(self.path)
+        daemon = self.start(f"state: {self.path}\n" + self.UNDER_LOAD % 1000)
+        daemon.wait_for_line("moved from max_keys 16 to 1000")
+        daemon.kill()
+        daemon = self.start(f"state: {self.path}\n" + self.UNDER_LOAD % 1000)
+        for key, tokens in listed.left.items():
+            self.assert_left(daemon, key, tokens)
+        self.assert_undamaged(daemon)
+        daemon.stop()
+
+
+@unittest.skipUnless(sys.byteorder == "little", "the state is that of a little-endian machine")
+class LaterVersion(StateCase):
+    """What a later version would leave is refused whole, and kept."""
+
+    # src/keep/store.c, directory.h: the directory's two halves, and what is in one.
+    LAYOUT, PUBLISHED, HALVES, HALF = 8, 256, 320, 832
+    SECTION, TYPE, VERSION, CHECKED = 16, 0, 4, 784
+
+    def write(self, what, value):
+        """Writes a number of the first section, and the checksum that fits."""
+        with open(self.path, "r+b") as file:
+            page = file.read(4096)
+            half = self.HALVES + page[self.PUBLISHED] % 2 * self.HALF
+            directory = bytearray(page[half:half + self.CHECKED])
+            self.assertEqual(page[half + self.CHECKED:][:8], checksum(directory))
+            at = self.SECTION + what
+            directory[at:at + 4] = value.to_bytes(4, "little")
+            file.seek(half)
+            file.write(directory + checksum(directory))
+
+    def test_sections_that_are_not_known(self):
+        for what, value, why in ((self.TYPE, 77, "a section that this one does not know"),
+                                 (self.VERSION, 2, "a section in a form that this one does not know")):
+            daemon = self.start()
+            self.take(daemon, "key", 4)
+            daemon.stop()
+            before = os.stat(self.path).st_ino
+            self.write(what, value)
+            daemon = self.start()
+            daemon.wait_for_line(rf"state \S+ is refused: a later version of allowd wrote it, with {why}; "
+                                 r"it is kept as \S+\.refused, and a new one is begun")
+            self.assertEqual(os.stat(self.path + ".refused").st_ino, before)
+            self.assertEqual(self.metric(daemon, "allowd_state_refused_total"), 1)
+            self.assertEqual(self.remaining(daemon, "key"), 10)
+            self.assert_sound(daemon)
+            daemon.stop()
+
+    def test_it_goes_on_where_it_was_when_it_is_back(self):
+        daemon = self.start()
+        self.take(daemon, "key", 4)
+        daemon.stop()
+        self.write(self.TYPE, 77)
+        daemon = self.start()
+        daemon.wait_for_line("is refused")
+        daemon.stop()
+        os.rename(self.path + ".refused", self.path)
+        self.write(self.TYPE, 1)  # the version that knows it
+        daemon = self.start()
+        self.assertEqual(self.remaining(daemon, "key"), 6)
+        daemon.stop()
 
 
 class Lock(StateCase):
@@ -391,44 +504,6 @@ class Lock(StateCase):
         second.wait_for_line("reloaded ")
         self.assertEqual(self.remaining(second, "key"), 5)
         second.stop()
-
-
-class Asleep(StateCase):
-    """A machine that was suspended: the clock of its boot has gone on, and the monotonic one has not."""
-
-    ASLEEP_S = 100_000
-    CLONE_NEWTIME = 0x80
-
-    def setUp(self):
-        super().setUp()
-        try:
-            subprocess.run(["true"], preexec_fn=self.fall_asleep, check=True)
-        except subprocess.SubprocessError:
-            self.skipTest("no time namespace can be made here; root can, if the container lets it")
-
-    def fall_asleep(self):
-        """In a process that becomes the daemon, and in whose namespace so much time was slept away."""
-        before_s = time.clock_gettime(time.CLOCK_BOOTTIME)
-
-        def checked(result):
-            if result != 0:
-                raise OSError(ctypes.get_errno(), "no time namespace")
-        checked(libc.unshare(self.CLONE_NEWTIME))
-        with open("/proc/self/timens_offsets", "w", encoding="ascii") as file:
-            file.write(f"boottime {self.ASLEEP_S} 0\n")
-        with open("/proc/self/ns/time_for_children", "rb") as namespace:
-            checked(libc.setns(namespace.fileno(), self.CLONE_NEWTIME))
-        if time.clock_gettime(time.CLOCK_BOOTTIME) < before_s + self.ASLEEP_S:
-            raise AssertionError("no time was slept away")
-
-    def test_time_asleep_does_not_count(self):
-        with self.start() as daemon:
-            self.take(daemon, "key", 10)
-        with self.start(prepare=self.fall_asleep) as daemon:
-            status = self.call(daemon, "GET", "/status?key=key").json()
-            self.assertEqual(status["remaining"], 0)
-            # All that has passed is the time of the test: far less than that asleep, of which each hour brings a token.
-            self.assertGreater(status["reset_after_ms"], (10 * 3600 - self.ASLEEP_S / 100) * 1000)
 
 
 class Unusable(StateCase):

@@ -3,13 +3,15 @@
  *
  * An input is a byte of flags, then what it makes of a small state that is sound:
  * with RAW_LINES the limits in it, with RAW_TABLE the table, else changes of four
- * bytes: which part, where in it (two bytes), and what is flipped there. FIX has the
- * checksums fit what is there then, as those of a forger would.
+ * bytes: which part, where in it (two bytes), and what is flipped there. FIRST has the
+ * state in the first layout, before that. FIX has the checksums fit what is there then, as
+ * those of a forger would.
  */
 #include "base/bytes.h"
 #include "brain/brain.h"
 #include "fuzz/fuzz.h"
 #include "support/ask_brain.h"
+#include "support/old_store.h"
 
 #include <assert.h>
 #include <string.h>
@@ -21,7 +23,7 @@
 const struct fuzz_target fuzz_target = {.name = "state", .size_max = 2048, .runs = 200};
 
 enum { MAX_KEYS = 6, LINES_BYTES = 4096, PARTS = 4 };
-enum flag { FIX = 1, RAW_LINES = 2, RAW_TABLE = 4 };
+enum flag { FIX = 1, RAW_LINES = 2, RAW_TABLE = 4, FIRST = 8 };
 
 static const char *const keys[] = {"a", "vip", "w1",
                                    "a key that is longer than a cell has room for"};
@@ -131,6 +133,9 @@ static void fix_checksums(void)
     page->what_checksum = bytes_checksum(&page->what, sizeof page->what);
     for (int i = 0; i < 2; i++)
         page->times[i].checksum = bytes_checksum(&page->times[i].when, sizeof page->times[i].when);
+    for (int i = 0; i < 2; i++)
+        page->directory.half[i].checksum = bytes_checksum(&page->directory.half[i].directory,
+                                                          sizeof page->directory.half[i].directory);
     struct snapshot_head head;
     unsigned char *snapshot = snapshot_in_force();
     memcpy(&head, snapshot, sizeof head);
@@ -144,6 +149,8 @@ static void damage(unsigned flags, const uint8_t *data, size_t size)
 {
     for (int i = 0; i < PARTS; i++)
         memcpy(base.part[i].at, base.part[i].sound, base.part[i].len);
+    if (flags & FIRST)
+        old_store_first_layout(base.memory);
     if (flags & RAW_LINES) {
         unsigned char *snapshot = snapshot_in_force();
         struct snapshot_head head;

@@ -6,6 +6,8 @@
  * passes, the store is copied after each store into it, and another brain goes on from
  * the copy: each bucket is as it was before or as it will be, and all others are
  * untouched. Between messages the process is killed for good, and the next one lives on.
+ * Now and then what it left is a store of the first layout, and the next one is killed while
+ * it brings that into the present one.
  *
  * ALLOWD_KILLS is how many copies a run goes on from, ALLOWD_SEED which.
  */
@@ -15,9 +17,13 @@ int decisions_main(void);
 #undef main
 #include "support/ask_brain.h"
 
+#include "base/bytes.h"
 #include "brain/core.h"
+#include "keep/directory.h"
 #include "prop/told_stores.h"
+#include "support/old_store.h"
 
+#include <setjmp.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -40,7 +46,7 @@ static struct {
     struct moment moment;
     struct levels before, after;
     bool is_under_way;
-    uint64_t kills, restarts;
+    uint64_t kills, restarts, moves; /* moves: restarts of the first layout */
 } run;
 
 static uint8_t run_seed[TABLE_SEED_BYTES] = "any will do";
@@ -152,7 +158,7 @@ static void run_init(struct world *world)
     run.memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_true(run.memory != MAP_FAILED);
     run.moment =
-        (struct moment){.now_ns = world->model.now_ns, .wall_ns = 1ull << 60, .boot_id = "1"};
+        (struct moment){.now_ns = world->model.now_ns, .wall_ns = 1ull << 60, .clock_id = "1"};
     store_begin(&run.store, run.memory, STATE_KEYS_MAX, run_seed);
     struct limits *limits = limits_retain(brain_limits(world->brain));
     const struct limits_question question = question_of(world, limits);
@@ -239,7 +245,7 @@ static void pass_while_down(struct world *world)
     uint64_t down_ns = dice_roll(&world->dice, 30) * model->tick_ms * NS_PER_MS / 4;
     bool is_reboot = dice_once_in(&world->dice, 3), is_set_back = dice_once_in(&world->dice, 2);
     if (is_reboot)
-        run.moment.boot_id[0]++;
+        run.moment.clock_id[0]++;
     if (!is_reboot || !is_set_back) {
         model_advance(model, model->now_ns + down_ns);
         tell_moment(world);
@@ -262,10 +268,16 @@ static void restart(struct world *world)
         unsigned count = choose_rules(world, model->tick_ms, rules);
         model_change(model, rules, count, model->tick_ms);
     }
-    world->brain = start(world, &run.store, run.memory);
-    run.restarts++;
+    if (dice_once_in(&world->dice, 3)) {
+        old_store_first_layout(run.memory);
+        run.moves++;
+    }
     levels_take(&run.before, model);
     levels_take(&run.after, model);
+    run.is_under_way = true;
+    world->brain = start(world, &run.store, run.memory);
+    run.is_under_way = false;
+    run.restarts++;
     check_kept_levels(world->brain);
 }
 
@@ -307,14 +319,165 @@ static void kills_and_restarts_lose_nothing_and_mint_nothing(void **state)
         world_release(&world);
         run_release();
     }
-    printf("%" PRIu64 " kills between two stores, %" PRIu64 " restarts\n", run.kills, run.restarts);
-    assert_true(run.restarts > 0);
+    told_store = NULL;
+    printf("%" PRIu64 " kills between two stores, %" PRIu64 " restarts, %" PRIu64
+           " of the first layout\n",
+           run.kills, run.restarts, run.moves);
+    assert_true(run.restarts > 0 && run.moves > 0);
+}
+
+/* ---- a move to the present layout, killed at each store ---- */
+
+enum { USED_BYTES = 256, DIRECTORY_AT = 256 }; /* what the first layout has in the page */
+
+static struct {
+    unsigned char *memory, *first, *present; /* a store, and its page in both layouts */
+    struct store store;
+    unsigned stores_left; /* until the process is killed */
+    jmp_buf killed;
+} mover;
+
+static void on_store_of_a_move(void)
+{
+    if (--mover.stores_left == 0)
+        longjmp(mover.killed, 1);
+}
+
+/* Renews, as far as it gets. true: it was not killed. */
+static bool renew(unsigned stores)
+{
+    mover.stores_left = stores;
+    told_store = on_store_of_a_move;
+    if (setjmp(mover.killed) != 0) {
+        told_store = NULL;
+        return false;
+    }
+    store_renew(&mover.store);
+    told_store = NULL;
+    return true;
+}
+
+static bool begin_store(unsigned stores)
+{
+    mover.stores_left = stores;
+    told_store = on_store_of_a_move;
+    if (setjmp(mover.killed) != 0) {
+        told_store = NULL;
+        return false;
+    }
+    store_begin(&mover.store, mover.memory, STATE_KEYS_MAX, run_seed);
+    told_store = NULL;
+    return true;
+}
+
+/* What was left is a store in either layout, and what 0.1.0 looks at is either as it was, or what it
+ * refuses. */
+static void check_left(void)
+{
+    enum { LAYOUT_AT = 8, LAYOUT_BYTES = 4, CHECKSUM_AT = 40 };
+    const char *why = "";
+    enum store_found found =
+        store_find(&mover.store, mover.memory, store_bytes(STATE_KEYS_MAX), &why);
+    if (found != STORE_FOUND)
+        fail_msg("a move that was killed left a store that is refused: %s", why);
+    bool is_first = mover.store.layout != STORE_LAYOUT;
+    const unsigned char *page = is_first ? mover.first : mover.present;
+    assert_memory_equal(mover.memory, page, CHECKSUM_AT);
+    assert_memory_equal(mover.memory + CHECKSUM_AT + 8, page + CHECKSUM_AT + 8,
+                        USED_BYTES - CHECKSUM_AT - 8);
+    if (is_first)
+        assert_memory_equal(mover.memory + CHECKSUM_AT, page + CHECKSUM_AT, 8);
+}
+
+static void check_moved(void)
+{
+    check_left();
+    assert_int_equal(mover.store.layout, STORE_LAYOUT);
+    assert_memory_equal(mover.memory, mover.present, USED_BYTES);
+    const struct directory *directory =
+        directory_in_force((const struct directory_place *)(mover.memory + DIRECTORY_AT));
+    const struct directory *expected =
+        directory_in_force((const struct directory_place *)(mover.present + DIRECTORY_AT));
+    assert_int_equal(directory->count, expected->count);
+    assert_memory_equal(directory->section, expected->section, sizeof expected->section);
+}
+
+/* Killed while it is begun, a store has nothing in it yet, and is begun anew. */
+static void a_store_killed_while_it_is_begun_is_begun_anew(void **state)
+{
+    (void)state;
+    size_t bytes = store_bytes(STATE_KEYS_MAX);
+    bool is_done = false;
+    unsigned stores = 0;
+    mover.memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(mover.memory != MAP_FAILED);
+    for (unsigned first = 1; !is_done; first++) {
+        const char *why = "";
+        memset(mover.memory, 0, PAGE_BYTES);
+        is_done = begin_store(first);
+        enum store_found found = store_find(&mover.store, mover.memory, bytes, &why);
+        if (found != STORE_BEGUN)
+            fail_msg("killed at store %u it is refused: %s", first, why);
+        stores = first;
+    }
+    assert_true(stores > 100);
+    munmap(mover.memory, bytes);
+}
+
+static void mover_init(void)
+{
+    static struct world world;
+    static const struct recipe recipe = {.stream = 21, .rules_max = 3, .buckets_max = BUCKETS_MAX};
+    world_init(&world, &recipe, 0);
+    run_init(&world);
+    mover.memory = run.memory;
+    mover.first = malloc(PAGE_BYTES);
+    mover.present = malloc(PAGE_BYTES);
+    assert_true(mover.first != NULL && mover.present != NULL);
+    memcpy(mover.present, mover.memory, PAGE_BYTES);
+    old_store_first_layout(mover.memory);
+    memcpy(mover.first, mover.memory, PAGE_BYTES);
+    world_release(&world);
+}
+
+static void a_move_killed_at_any_store_and_again_at_any_store_is_made(void **state)
+{
+    (void)state;
+    unsigned kills = 0, stores = 0;
+    mover_init();
+    for (unsigned first = 1; stores == 0; first++) {
+        memcpy(mover.memory, mover.first, PAGE_BYTES);
+        check_left();
+        if (renew(first))
+            stores = first - 1;
+        check_left();
+        unsigned char left[PAGE_BYTES];
+        memcpy(left, mover.memory, PAGE_BYTES);
+        for (unsigned second = 1;; second++) {
+            memcpy(mover.memory, left, PAGE_BYTES);
+            check_left();
+            bool is_done = renew(second);
+            check_left();
+            assert_true(renew(UINT_MAX));
+            check_moved();
+            kills++;
+            if (is_done)
+                break;
+        }
+    }
+    printf("%u stores make a move; killed %u times at two of them\n", stores, kills);
+    assert_true(stores > 100);
+    free(mover.first);
+    free(mover.present);
+    run_release();
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kills_and_restarts_lose_nothing_and_mint_nothing),
+        cmocka_unit_test(a_store_killed_while_it_is_begun_is_begun_anew),
+        cmocka_unit_test(a_move_killed_at_any_store_and_again_at_any_store_is_made),
     };
     return cmocka_run_group_tests_name("state", tests, setup, NULL);
 }

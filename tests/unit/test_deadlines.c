@@ -19,12 +19,19 @@ static void count_end(void *context, unsigned index)
     ends->of[index]++;
 }
 
+static void open_all(struct deadlines *deadlines)
+{
+    assert_true(deadlines_init(deadlines, COUNT));
+    for (unsigned i = 0; i < COUNT; i++)
+        deadlines_add(deadlines);
+}
+
 static void nothing_is_due_at_first(void **state)
 {
     (void)state;
     struct deadlines deadlines;
     struct ends ends = {0};
-    assert_true(deadlines_init(&deadlines, COUNT));
+    open_all(&deadlines);
     assert_true(deadlines.look_ns == DEADLINE_NONE);
     deadlines_look(&deadlines, DEADLINE_NONE - 1, count_end, &ends);
     for (unsigned i = 0; i < COUNT; i++)
@@ -37,7 +44,7 @@ static void what_is_due_ends_once(void **state)
     (void)state;
     struct deadlines deadlines;
     struct ends ends = {0};
-    assert_true(deadlines_init(&deadlines, COUNT));
+    open_all(&deadlines);
     deadlines_set(&deadlines, 3, MS(10000));
     deadlines_set(&deadlines, 5, MS(20000));
     assert_true(deadlines.look_ns == MS(10000));
@@ -59,7 +66,7 @@ static void one_taken_away_or_put_off_does_not_end(void **state)
     (void)state;
     struct deadlines deadlines;
     struct ends ends = {0};
-    assert_true(deadlines_init(&deadlines, COUNT));
+    open_all(&deadlines);
     deadlines_set(&deadlines, 0, MS(100));
     deadlines_set(&deadlines, 1, MS(100));
     deadlines_set(&deadlines, 0, DEADLINE_NONE);
@@ -75,7 +82,7 @@ static void it_does_not_look_again_at_once(void **state)
     (void)state;
     struct deadlines deadlines;
     struct ends ends = {0};
-    assert_true(deadlines_init(&deadlines, COUNT));
+    open_all(&deadlines);
     deadlines_set(&deadlines, 0, MS(100));
     deadlines_set(&deadlines, 1, MS(101));
     deadlines_look(&deadlines, MS(100), count_end, &ends);
@@ -91,7 +98,7 @@ static void none_is_early_or_more_than_a_look_late(void **state)
     struct deadlines deadlines;
     uint64_t due_ms[COUNT] = {0}; /* 0: none */
     struct ends ends = {0};
-    assert_true(deadlines_init(&deadlines, COUNT));
+    open_all(&deadlines);
     for (uint64_t now_ms = 1; now_ms < 200000; now_ms += 1 + dice_roll(&dice, 50)) {
         unsigned index = (unsigned)dice_roll(&dice, COUNT);
         due_ms[index] = dice_roll(&dice, 4) == 0 ? 0 : now_ms + 1 + dice_roll(&dice, 3000);

@@ -24,7 +24,7 @@ struct machine {
     unsigned char *memory;
     size_t bytes;
     uint64_t wall_ns;
-    uint8_t boot_id[STORE_BOOT_ID_BYTES];
+    uint8_t clock_id[STORE_CLOCK_ID_BYTES];
 };
 
 static unsigned char *map(size_t bytes)
@@ -38,7 +38,7 @@ static unsigned char *map(size_t bytes)
 static struct moment moment_of(const struct machine *machine)
 {
     struct moment moment = {machine->fixture.now_ns, machine->wall_ns, {0}};
-    memcpy(moment.boot_id, machine->boot_id, sizeof moment.boot_id);
+    memcpy(moment.clock_id, machine->clock_id, sizeof moment.clock_id);
     return moment;
 }
 
@@ -56,7 +56,7 @@ static void machine_init(struct machine *machine, struct limits *limits, uint32_
     *machine = (struct machine){
         .fixture = {.now_ns = FIXTURE_START_NS},
         .wall_ns = (uint64_t)FIXTURE_START_DATE_S * NS_PER_S + 5,
-        .boot_id = "the first boot",
+        .clock_id = "the first boot",
         .bytes = store_bytes(max_keys),
     };
     machine->memory = map(machine->bytes);
@@ -111,7 +111,7 @@ static void machine_pass(struct machine *machine, uint64_t ms)
 static void machine_reboot(struct machine *machine)
 {
     machine->fixture.now_ns = 1234567; /* since then */
-    machine->boot_id[0]++;
+    machine->clock_id[0]++;
 }
 
 static struct limits *one_limit(uint64_t tick_ms, uint64_t burst, struct rate rate)
@@ -274,7 +274,7 @@ static void a_boot_that_is_not_known_is_another_one(void **state)
     (void)state;
     struct machine machine;
     machine_of(&machine);
-    memset(machine.boot_id, 0, sizeof machine.boot_id);
+    memset(machine.clock_id, 0, sizeof machine.clock_id);
     machine_pass(&machine, 1000);
     fixture_drain(&machine.fixture, "key", NULL);
     machine_kill(&machine);
@@ -283,6 +283,67 @@ static void a_boot_that_is_not_known_is_another_one(void **state)
     machine_start(&machine, plain());
     assert_int_equal(level(&machine, "key"), 20);
     machine_release(&machine);
+}
+
+/* The machine's time goes on by another clock, which reads `ahead_ms` more than the one that the
+ * state is by: what passed by the former until now is credited, and no more. */
+static void another_clock(struct machine *machine, uint64_t ahead_ms, uint64_t former_ms)
+{
+    const char *why = NULL;
+    struct moment by_that = moment_of(machine);
+    by_that.now_ns += former_ms * NS_PER_MS;
+    machine->fixture.now_ns = by_that.now_ns + ahead_ms * NS_PER_MS;
+    machine->clock_id[0]++;
+    const struct moment by_this = moment_of(machine);
+    assert_int_equal(store_find(&machine->store, machine->memory, machine->bytes, &why),
+                     STORE_FOUND);
+    store_change_clock(&machine->store, &by_that, &by_this);
+}
+
+static void what_another_clock_counts_more_is_not_credited(void **state)
+{
+    (void)state;
+    struct machine machine;
+    machine_of(&machine);
+    machine_pass(&machine, 1000);
+    fixture_drain(&machine.fixture, "key", NULL);
+    machine_kill(&machine);
+    another_clock(&machine, 3600000, 2000);
+    machine.wall_ns += 9000 * (uint64_t)NS_PER_MS;
+    machine_start(&machine, plain());
+    assert_int_equal(level(&machine, "key"), 20);
+    machine_kill(&machine); /* it is by the other clock now */
+    machine.fixture.now_ns += 3000 * (uint64_t)NS_PER_MS;
+    machine_start(&machine, plain());
+    assert_int_equal(level(&machine, "key"), 50);
+    machine_release(&machine);
+}
+
+/* The time kept is one that the former clock has yet to reach, or that was before the other clock
+ * began: what has passed since is not known. */
+static void a_time_that_has_no_moment_is_left_to_the_wall_clock(void **state)
+{
+    (void)state;
+    for (int is_before = 0; is_before < 2; is_before++) {
+        struct machine machine;
+        const char *why = NULL;
+        machine_of(&machine);
+        machine_pass(&machine, 5000);
+        fixture_drain(&machine.fixture, "key", NULL);
+        machine_kill(&machine);
+        struct moment by_that = moment_of(&machine);
+        by_that.now_ns = is_before ? by_that.now_ns + NS_PER_S : by_that.now_ns - NS_PER_S;
+        machine.fixture.now_ns = is_before ? NS_PER_S - 1 : 2 * by_that.now_ns;
+        machine.clock_id[0]++;
+        const struct moment by_this = moment_of(&machine);
+        assert_int_equal(store_find(&machine.store, machine.memory, machine.bytes, &why),
+                         STORE_FOUND);
+        store_change_clock(&machine.store, &by_that, &by_this);
+        machine.wall_ns += 4 * (uint64_t)NS_PER_S;
+        machine_start(&machine, plain());
+        assert_int_equal(level(&machine, "key"), 40);
+        machine_release(&machine);
+    }
 }
 
 /* A crash of the system may lose what was written last of some pages and not of others: marks may
@@ -696,7 +757,7 @@ static void image_init(struct image *image)
     }
     machine_kill(machine);
     size_t half = (machine->bytes - 4096 - table_arena_bytes(SMALL)) / 2 & ~(size_t)4095;
-    image->parts[0] = (struct part){0, 512};
+    image->parts[0] = (struct part){0, 2048}; /* the directory too */
     image->parts[1] = (struct part){4096, 512};
     image->parts[2] = (struct part){4096 + half, 512};
     image->parts[3] = (struct part){4096 + 2 * half, table_arena_bytes(SMALL)};
@@ -914,6 +975,8 @@ static void what_nobody_began_is_blank(void **state)
     assert_true(store_has_begun(memory, bytes));
     assert_false(store_has_begun(memory, 7));
     assert_int_equal(store_find(&store, memory, bytes, &why), STORE_BEGUN);
+    memset(memory + 256, 0, 4096 - 256); /* before it has a directory */
+    assert_int_equal(store_find(&store, memory, bytes, &why), STORE_BEGUN);
     munmap(memory, bytes);
 }
 
@@ -927,6 +990,8 @@ int main(void)
         cmocka_unit_test(a_clock_set_back_over_a_reboot_gives_nothing),
         cmocka_unit_test(a_clock_far_ahead_gives_full_buckets_and_no_more),
         cmocka_unit_test(a_boot_that_is_not_known_is_another_one),
+        cmocka_unit_test(what_another_clock_counts_more_is_not_credited),
+        cmocka_unit_test(a_time_that_has_no_moment_is_left_to_the_wall_clock),
         cmocka_unit_test(a_time_that_is_older_than_the_marks_mints_nothing),
         cmocka_unit_test(keys_that_were_full_are_forgotten_and_others_counted),
         cmocka_unit_test(a_restart_with_other_limits_is_a_reload),

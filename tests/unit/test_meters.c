@@ -302,6 +302,27 @@ static void a_late_tick_is_told_for_a_minute_and_two_at_most(void **unused)
     fixture_release(&fixture);
 }
 
+/* What asked for the brain's attention could not come either. */
+static void a_tick_while_the_machine_is_suspended_is_not_late(void **unused)
+{
+    (void)unused;
+    struct fixture fixture;
+    fixture_init_one(&fixture, 100, 2, slow);
+    fixture_allow(&fixture, "a", 2);
+    fixture_pass(&fixture, 100);
+    assert_int_equal(brain_late_ns(fixture.brain),
+                     fixture.now_ns + (100 + BRAIN_LATE_MS) * (uint64_t)NS_PER_MS);
+    brain_slept(fixture.brain, 3600 * (uint64_t)NS_PER_S);
+    fixture_pass(&fixture, 3600000 + 120);
+    assert_int_equal(ask(&fixture)->tick_lag_ns, 20 * (uint64_t)NS_PER_MS);
+    fixture_pass(&fixture, 1000);
+    assert_int_equal(ask(&fixture)->tick_lag_ns, 920 * (uint64_t)NS_PER_MS);
+    brain_slept(fixture.brain, 3600 * (uint64_t)NS_PER_S); /* more than it was late by */
+    fixture_pass(&fixture, 1000);
+    assert_int_equal(ask(&fixture)->tick_lag_ns, 920 * (uint64_t)NS_PER_MS);
+    fixture_release(&fixture);
+}
+
 static void a_peak_of_long_ago_is_not_told_though_nothing_came_since(void **unused)
 {
     (void)unused;
@@ -391,6 +412,7 @@ int main(void)
         cmocka_unit_test(warnings_are_those_of_the_configuration_in_force),
         cmocka_unit_test(a_limit_that_is_renamed_keeps_its_counts),
         cmocka_unit_test(reloads_are_dated_and_those_that_failed_are_counted),
+        cmocka_unit_test(a_tick_while_the_machine_is_suspended_is_not_late),
         cmocka_unit_test(a_late_tick_is_told_for_a_minute_and_two_at_most),
         cmocka_unit_test(a_peak_of_long_ago_is_not_told_though_nothing_came_since),
         cmocka_unit_test(the_time_of_a_chain_is_shared_by_its_decisions),

@@ -90,6 +90,15 @@ static const struct row {
         .fault = "1:14: header_room \"8191\" is out of range; write 8192 to 65536, in digits only",
     },
     {
+        .name = "max_connections",
+        .by_default = "max_connections: 4096\n",
+        .other = "max_connections: 1000000\n",
+        .warning = "max_connections",
+        .faulty = "max_connections: 15\n",
+        .fault =
+            "1:18: max_connections \"15\" is out of range; write 16 to 1000000, in digits only",
+    },
+    {
         .name = "drain_delay",
         .by_default = "drain_delay: 0s\n",
         .other = "drain_delay: 1h\n",

@@ -15,6 +15,7 @@ static struct client *client_take(struct http *http)
         return client;
     }
     assert(http->clients_used < http->connections_max);
+    deadlines_add(&http->deadlines);
     return &http->clients[http->clients_used++];
 }
 

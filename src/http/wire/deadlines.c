@@ -4,16 +4,12 @@
 
 #include <stdlib.h>
 
-bool deadlines_init(struct deadlines *deadlines, unsigned count)
+bool deadlines_init(struct deadlines *deadlines, unsigned most)
 {
-    deadlines->due_ns = malloc(count * sizeof deadlines->due_ns[0]);
-    if (deadlines->due_ns == NULL)
-        return false;
-    deadlines->count = count;
+    deadlines->due_ns = malloc(most * sizeof deadlines->due_ns[0]);
+    deadlines->count = 0;
     deadlines->look_ns = DEADLINE_NONE;
-    for (unsigned i = 0; i < count; i++)
-        deadlines->due_ns[i] = DEADLINE_NONE;
-    return true;
+    return deadlines->due_ns != NULL;
 }
 
 void deadlines_release(struct deadlines *deadlines)

@@ -26,13 +26,19 @@
 
 struct deadlines {
     uint64_t *due_ns; /* of each connection, by its index */
-    unsigned count;
+    unsigned count;   /* connections that there has been so far */
     uint64_t look_ns; /* when to look next; DEADLINE_NONE: nothing can be due */
 };
 
-/* Makes room for connections 0 to count - 1; none has a deadline yet. false: no memory. */
-bool deadlines_init(struct deadlines *deadlines, unsigned count);
+/* Makes room for so many connections, and touches none of it yet. false: no memory. */
+bool deadlines_init(struct deadlines *deadlines, unsigned most);
 void deadlines_release(struct deadlines *deadlines);
+
+/* One more connection, whose index is the next one. It has no deadline yet. */
+static inline void deadlines_add(struct deadlines *deadlines)
+{
+    deadlines->due_ns[deadlines->count++] = DEADLINE_NONE;
+}
 
 /* Sets the deadline of a connection; DEADLINE_NONE removes it. */
 static inline void deadlines_set(struct deadlines *deadlines, unsigned index, uint64_t due_ns)
