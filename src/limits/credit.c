@@ -161,7 +161,10 @@ uint64_t credit_units_ago(const struct credit_line *line, uint64_t ticks)
 
 uint64_t credit_ticks_until(const struct credit_line *line, uint64_t level, uint64_t need_units)
 {
-    return level >= need_units ? 0 : ceil_div(need_units - level, line->step_units);
+    if (level >= need_units)
+        return 0;
+    uint64_t lack_units = need_units - level;
+    return lack_units / line->step_units + (lack_units % line->step_units != 0);
 }
 
 uint64_t credit_carry(const struct credit_line *from, uint64_t spent_mark,
