@@ -12,6 +12,17 @@ static void write_names(struct text *body, const struct bucket_question *ask,
     text_string(body, answer->limit->quoted_name);
 }
 
+/* "remaining":...,"owed":...,"burst":... */
+static void write_level(struct text *body, const struct bucket_answer *answer)
+{
+    text_literal(body, ",\"remaining\":");
+    text_number(body, answer->remaining_tokens);
+    text_literal(body, ",\"owed\":");
+    text_number(body, answer->owed_tokens);
+    text_literal(body, ",\"burst\":");
+    text_number(body, answer->allowance->burst);
+}
+
 const char *reply_reason(enum bucket_result result)
 {
     switch (result) {
@@ -43,8 +54,18 @@ static void write_reason(struct text *body, enum bucket_result result)
     text_literal(body, "\"");
 }
 
-/* Each bucket on its own, where there are several or they have names. */
-static void write_buckets(struct text *body, const struct bucket_answer *answer)
+/* "charged":...,"forgiven":... of `tokens` that were to be charged */
+static void write_charged(struct text *body, uint64_t tokens, uint64_t charged_tokens)
+{
+    text_literal(body, ",\"charged\":");
+    text_number(body, charged_tokens);
+    text_literal(body, ",\"forgiven\":");
+    text_number(body, tokens - charged_tokens);
+}
+
+/* Each bucket on its own, where there are several or they have names. charge: NULL but for CHARGE. */
+static void write_buckets(struct text *body, const struct bucket_answer *answer,
+                          const struct bucket_question *charge)
 {
     const struct allowance *allowance = answer->allowance;
     if (allowance->count == 1 && allowance->bucket[0].name[0] == '\0')
@@ -58,23 +79,28 @@ static void write_buckets(struct text *body, const struct bucket_answer *answer)
         text_json(body, bucket->name, strlen(bucket->name));
         text_literal(body, ",\"remaining\":");
         text_number(body, answer->buckets[i].remaining_tokens);
+        text_literal(body, ",\"owed\":");
+        text_number(body, answer->buckets[i].owed_tokens);
         text_literal(body, ",\"burst\":");
         text_number(body, bucket->burst);
         text_literal(body, ",\"reset_after_ms\":");
         text_number(body, answer->buckets[i].full_after_ms);
+        if (charge != NULL)
+            write_charged(body, charge->tokens, answer->buckets[i].charged_tokens);
         text_literal(body, "}");
     }
     text_literal(body, "]");
 }
 
 /* What is there only when it applies. */
-static void write_extras(struct text *body, const struct bucket_answer *answer)
+static void write_extras(struct text *body, const struct bucket_answer *answer,
+                         const struct bucket_question *charge)
 {
     if (answer->override != NULL) {
         text_literal(body, ",\"override\":");
         text_string(body, answer->override->quoted_key);
     }
-    write_buckets(body, answer);
+    write_buckets(body, answer, charge);
     if (answer->limit->shadow)
         text_literal(body, ",\"shadow\":true");
 }
@@ -135,16 +161,13 @@ void reply_write_allow(struct text *body, const struct bucket_question *ask,
     write_names(body, ask, answer);
     text_literal(body, ",\"tokens\":");
     text_number(body, ask->tokens);
-    text_literal(body, ",\"remaining\":");
-    text_number(body, answer->remaining_tokens);
-    text_literal(body, ",\"burst\":");
-    text_number(body, answer->allowance->burst);
+    write_level(body, answer);
     text_literal(body, ",\"retry_after_ms\":");
     reply_write_retry_after_ms(body, allowed ? 0 : answer->retry_after_ms);
     text_literal(body, ",\"reset_after_ms\":");
     text_number(body, answer->full_after_ms);
     write_reason(body, answer->result);
-    write_extras(body, answer);
+    write_extras(body, answer, NULL);
     if (answer->limit->shadow)
         write_would_allow(body, answer, allowed);
 }
@@ -163,17 +186,34 @@ void reply_write_verdict(struct text *body, const struct bucket_question *ask,
     text_literal(body, "}");
 }
 
-void reply_write_status(struct text *body, const struct bucket_question *ask,
-                        const struct bucket_answer *answer)
+/* From "remaining" to "active". */
+static void write_state(struct text *body, const struct bucket_answer *answer)
 {
-    write_names(body, ask, answer);
-    text_literal(body, ",\"remaining\":");
-    text_number(body, answer->remaining_tokens);
-    text_literal(body, ",\"burst\":");
-    text_number(body, answer->allowance->burst);
+    write_level(body, answer);
     text_literal(body, ",\"reset_after_ms\":");
     text_number(body, answer->full_after_ms);
     text_literal(body, ",\"active\":");
     text_string(body, answer->active ? "true" : "false");
-    write_extras(body, answer);
+}
+
+void reply_write_charge(struct text *body, const struct bucket_question *ask,
+                        const struct bucket_answer *answer)
+{
+    text_literal(body, "{");
+    write_names(body, ask, answer);
+    text_literal(body, ",\"tokens\":");
+    text_number(body, ask->tokens);
+    write_charged(body, ask->tokens, answer->charged_tokens);
+    write_state(body, answer);
+    write_reason(body, answer->result);
+    write_extras(body, answer, ask);
+    text_literal(body, "}");
+}
+
+void reply_write_status(struct text *body, const struct bucket_question *ask,
+                        const struct bucket_answer *answer)
+{
+    write_names(body, ask, answer);
+    write_state(body, answer);
+    write_extras(body, answer, NULL);
 }

@@ -18,8 +18,8 @@
 /* Bytes of a body about one key at most, without the key itself, of which each byte may take two.
  * Names may be escaped, numbers have 20 digits at most. */
 #define REPLY_JSON_MAX                                                                             \
-    (BUCKETS_MAX * POLICY_NAME_MAX + 2 * LIMIT_NAME_MAX + 2 * LIMIT_MATCH_MAX + 640 +              \
-     BUCKETS_MAX * (2 * BUCKET_NAME_MAX + 3 * 20 + 64))
+    (BUCKETS_MAX * POLICY_NAME_MAX + 2 * LIMIT_NAME_MAX + 2 * LIMIT_MATCH_MAX + 736 +              \
+     BUCKETS_MAX * (2 * BUCKET_NAME_MAX + 6 * 20 + 112))
 
 /* The names, in quotes, of the buckets that did not hold what was asked for. Returns how many. */
 uint32_t reply_violated(const struct bucket_answer *answer, const char *names[BUCKETS_MAX]);
@@ -42,6 +42,10 @@ void reply_write_allow(struct text *body, const struct bucket_question *ask,
  * "violated-policies". */
 void reply_write_verdict(struct text *body, const struct bucket_question *ask,
                          const struct bucket_answer *answer, bool allowed);
+
+/* Writes the answer to a CHARGE that was made, as a whole object. */
+void reply_write_charge(struct text *body, const struct bucket_question *ask,
+                        const struct bucket_answer *answer);
 
 /* The same as reply_write_allow, of an answer to STATUS. */
 void reply_write_status(struct text *body, const struct bucket_question *ask,

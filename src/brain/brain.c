@@ -212,7 +212,8 @@ static bool is_about_one_key(const struct message *message)
     return message->kind <= MESSAGE_STATUS;
 }
 static_assert(MESSAGE_ALLOW < MESSAGE_STATUS && MESSAGE_RESET < MESSAGE_STATUS &&
-                  MESSAGE_REFUND < MESSAGE_STATUS && MESSAGE_STATUS < MESSAGE_EACH,
+                  MESSAGE_REFUND < MESSAGE_STATUS && MESSAGE_CHARGE < MESSAGE_STATUS &&
+                  MESSAGE_STATUS < MESSAGE_EACH,
               "the kinds about one key come first");
 
 /* Answers a message that is not about one key. false: it cannot be answered now. */
@@ -261,6 +262,7 @@ static bool answer_whole(struct brain *brain, struct message *message)
     case MESSAGE_ALLOW:
     case MESSAGE_RESET:
     case MESSAGE_REFUND:
+    case MESSAGE_CHARGE:
     case MESSAGE_STATUS:
         break;
     }
@@ -358,8 +360,8 @@ void brain_measure_time(struct brain *brain, uint64_t decisions, uint64_t took_n
     meters_took(&brain->meters, decisions, took_ns);
 }
 
-uint64_t brain_level_units(const struct brain *brain, const char *key, const char *limit_name,
-                           unsigned bucket, uint64_t *token_units)
+int64_t brain_level_units(const struct brain *brain, const char *key, const char *limit_name,
+                          unsigned bucket, uint64_t *token_units)
 {
     const struct bucket_question ask = {
         .key = key,

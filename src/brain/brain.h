@@ -113,5 +113,5 @@ uint64_t brain_decisions(const struct brain *brain);
 
 /* For tests: the exact level of one of a key's buckets, in units, and the units
  * of one token, without changing anything. */
-uint64_t brain_level_units(const struct brain *brain, const char *key, const char *limit_name,
-                           unsigned bucket, uint64_t *token_units);
+int64_t brain_level_units(const struct brain *brain, const char *key, const char *limit_name,
+                          unsigned bucket, uint64_t *token_units);

@@ -72,12 +72,13 @@ static bool can_be_on(const void *context, uint16_t number, unsigned *marks, uin
     return true;
 }
 
-/* A mark can be believed if it is sealed and not ahead of the line's credit. */
+/* A mark can be believed if it is sealed and no further ahead of the line's credit than a bucket may
+ * owe. */
 static bool can_have_mark(const void *context, uint16_t number, unsigned mark, uint64_t spent_mark)
 {
     const struct buckets *buckets = context;
     return credit_is_sealed(spent_mark) &&
-           credit_unseal(spent_mark) <= buckets->lines.line[number].credit[mark].credit_units;
+           credit_unseal(spent_mark) <= credit_last_mark(&buckets->lines.line[number].credit[mark]);
 }
 
 static uint64_t empty_mark(const void *context, uint16_t number, unsigned mark)
@@ -369,19 +370,22 @@ static bool lacks_less(struct lack a, struct lack b)
     return (unsigned __int128)a.units * b.token_units < (unsigned __int128)b.units * a.token_units;
 }
 
-/* What forgetting an entry gives away: the most that one of its buckets lacks to be full. */
-static struct lack lack_of(const struct buckets *buckets, uint32_t slot)
+/* What forgetting an entry gives away: the most that one of its buckets lacks to be full. false: the
+ * entry is pinned, because a bucket owes, and a debt must not be forgotten. */
+static bool can_be_given_away(const struct buckets *buckets, uint32_t slot, struct lack *most)
 {
     const struct line *line = line_of(buckets, slot);
-    struct lack most = {0, 1};
+    *most = (struct lack){0, 1};
     for (unsigned i = 0; i < line->count; i++) {
         const struct credit_line *credit = &line->credit[i];
-        uint64_t level = credit_level(credit, mark_of(buckets, slot, i));
-        struct lack lack = {credit->cap_units - level, credit->token_units};
-        if (lacks_less(most, lack))
-            most = lack;
+        int64_t level = credit_level(credit, mark_of(buckets, slot, i));
+        if (level < 0)
+            return false;
+        struct lack lack = {credit->cap_units - (uint64_t)level, credit->token_units};
+        if (lacks_less(*most, lack))
+            *most = lack;
     }
-    return most;
+    return true;
 }
 
 /* The entries that it looks at are those from the newcomer's own slot on. The keyed hash makes
@@ -404,8 +408,9 @@ bool buckets_make_room(struct buckets *buckets, uint64_t hash, uint32_t reserved
         }
         if (buckets_drop_if_idle(buckets, slot))
             return true;
-        struct lack lack = lack_of(buckets, slot);
-        if (best == TABLE_NONE || lacks_less(lack, least)) {
+        struct lack lack;
+        if (can_be_given_away(buckets, slot, &lack) &&
+            (best == TABLE_NONE || lacks_less(lack, least))) {
             best = slot;
             least = lack;
         }
@@ -432,6 +437,29 @@ static void put(struct buckets *buckets, const struct table *from, uint32_t slot
         marks[i] = table_spent(from, slot, i);
     if (buckets_make_room(buckets, hash, 0, true))
         table_insert(&buckets->table, hash, key, key_len, number, marks, line->count);
+    else
+        buckets->counters->evicted++;
+}
+
+static bool is_pinned(const struct buckets *buckets, const struct table *table, uint32_t slot)
+{
+    const struct line *line = &buckets->lines.line[table_line(table, slot)];
+    for (unsigned i = 0; i < line->count; i++)
+        if (credit_level(&line->credit[i], credit_unseal(table_spent(table, slot, i))) < 0)
+            return true;
+    return false;
+}
+
+/* Puts the entries that are pinned, or those that are not. */
+static void put_all(struct buckets *buckets, struct table *from, bool pinned)
+{
+    for (uint32_t at = 0, slot; at < from->slots; at = slot + 1) {
+        slot = table_next_occupied(from, at);
+        if (slot == TABLE_NONE || slot < at)
+            break; /* there is no entry from here to the end */
+        if (is_pinned(buckets, from, slot) == pinned)
+            put(buckets, from, slot);
+    }
 }
 
 void buckets_move(struct buckets *buckets, void *arena, uint32_t max_keys)
@@ -443,11 +471,7 @@ void buckets_move(struct buckets *buckets, void *arena, uint32_t max_keys)
     struct table from = buckets->table;
     table_create(&buckets->table, arena, max_keys, from.seed, buckets->lines.owners);
     buckets->table.damage = from.damage;
-    for (uint32_t at = 0, slot; at < from.slots; at = slot + 1) {
-        slot = table_next_occupied(&from, at);
-        if (slot == TABLE_NONE || slot < at)
-            break; /* there is no entry from here to the end */
-        put(buckets, &from, slot);
-    }
+    put_all(buckets, &from, true);
+    put_all(buckets, &from, false);
     table_release(&from);
 }

@@ -3,7 +3,8 @@
  *
  * What is read here is always up to date: buckets_find carries an entry whose line has ended
  * over to the line in force. An entry whose buckets are all full is idle: it may be dropped at
- * any time, because a key without an entry has full buckets.
+ * any time, because a key without an entry has full buckets. An entry with a bucket that owes is
+ * pinned: it is never given away to make room.
  *
  * Owns the table and the lines. One thread, the brain's. Never blocks. Errors: buckets_init,
  * buckets_adopt and buckets_install, as they say.
@@ -58,7 +59,8 @@ enum table_adoption buckets_adopt(struct buckets *buckets, void *arena, uint32_t
 void buckets_doubt(struct buckets *buckets);
 
 /* Moves every entry into an arena of another size, which must be all zeros. This walks the whole
- * table. If there is no room for all entries, those nearest to full are given away. */
+ * table. If there is no room for all entries, those nearest to full are given away; pinned ones only
+ * if there is no room for these. */
 void buckets_move(struct buckets *buckets, void *arena, uint32_t max_keys);
 
 /* See lines_install. */
@@ -98,7 +100,8 @@ bool buckets_drop_if_idle(struct buckets *buckets, uint32_t slot);
 
 /* Makes sure that there is room for one more key besides `reserved` others. If there is none it
  * looks at a few entries, drops the first idle one, or else, if it may evict, gives away the one
- * nearest to full. false: still no room. Slot numbers from before no longer hold. */
+ * nearest to full of those that are not pinned. false: still no room. Slot numbers from before no
+ * longer hold. */
 bool buckets_make_room(struct buckets *buckets, uint64_t hash, uint32_t reserved, bool may_evict);
 
 /* Sweeps the next `slots` slots of the table: drops idle entries, carries over the others. */

@@ -36,6 +36,7 @@
     STATE(denied, IN_STATUS, NO_METRIC)   /* ALLOW told no */                                      \
     STATE(resets, IN_STATUS, NO_METRIC)   /* RESET */                                              \
     STATE(refunds, IN_STATUS, NO_METRIC)  /* REFUND */                                             \
+    STATE(charges, IN_STATUS, NO_METRIC)  /* CHARGE, but for those that failed */                  \
     STATE(statuses, IN_STATUS, NO_METRIC) /* STATUS */                                             \
     OWN(decisions, FAMILY("allowd_decisions_total", COUNTER,                                       \
                           "Questions whether a key may go on, by the limit and by what was "       \
@@ -82,6 +83,14 @@
          WARNING("the table is full: ", " request was", " requests were",                          \
                  " allowed without being counted; raise max_keys"),                                \
          NO_METRIC)                                                                                \
+    TOLD(charges_failed, IN_STATUS, /* CHARGE, for want of room */                                 \
+         WARNING("the table is full of keys that owe: ", " charge was", " charges were",           \
+                 " refused for want of room; raise max_keys"),                                     \
+         FAMILY("allowd_charges_failed_total", COUNTER,                                            \
+                "Charges refused with 503, because the table was full of keys that owe."))         \
+    STATE(forgiven_tokens, IN_STATUS, /* by CHARGE: tokens beyond debt_max */                      \
+          FAMILY("allowd_forgiven_tokens_total", COUNTER,                                          \
+                 "Tokens of charges that were forgiven, because the key owed debt_max already."))  \
     STATE(shadow_denied, IN_STATUS, NO_METRIC)   /* allowed for a trial only, also in allowed */   \
     STATE(missing_denied, IN_STATUS, NO_METRIC)  /* checks that found no key, and denied */        \
     STATE(missing_allowed, IN_STATUS, NO_METRIC) /* checks that found no key, and allowed */       \
@@ -173,6 +182,15 @@ static inline void counters_reset(struct brain_counters *counters)
 static inline void counters_refunded(struct brain_counters *counters)
 {
     counters->refunds++;
+}
+
+/* A sum that 64 bits do not hold stays at the end. */
+static inline void counters_charged(struct brain_counters *counters, uint64_t forgiven_tokens)
+{
+    counters->charges++;
+    if (__builtin_add_overflow(counters->forgiven_tokens, forgiven_tokens,
+                               &counters->forgiven_tokens))
+        counters->forgiven_tokens = UINT64_MAX;
 }
 
 static inline void counters_told_status(struct brain_counters *counters)

@@ -73,25 +73,24 @@ static enum bucket_result take(struct brain *brain, const struct place *place,
         return result;
     if (slot == TABLE_NONE &&
         !buckets_make_room(&brain->buckets, place->hash, 0, brain->when_full == WHEN_FULL_EVICT))
-        return brain->when_full == WHEN_FULL_DENY ? BUCKET_TABLE_FULL : BUCKET_UNCOUNTED;
+        return brain->when_full == WHEN_FULL_ALLOW ? BUCKET_UNCOUNTED : BUCKET_TABLE_FULL;
     decide_take(brain, place, ask, ask->tokens, slot, marks);
     return BUCKET_ALLOWED;
 }
 
 /* ---- describing ---- */
 
-static struct bucket_state state_of(const struct credit_line *line, uint64_t mark, uint64_t tick_ms)
+static void show_level(const struct credit_line *line, uint64_t mark, uint64_t tick_ms,
+                       struct bucket_state *state)
 {
-    uint64_t level = credit_level(line, mark);
-    uint64_t remaining = level / line->token_units;
-    bool full = level == line->cap_units;
-    return (struct bucket_state){
-        .remaining_tokens = remaining,
-        .next_token_ms =
-            full ? 0
-                 : tick_ms * credit_ticks_until(line, level, (remaining + 1) * line->token_units),
-        .full_after_ms = tick_ms * credit_ticks_until(line, level, line->cap_units),
-    };
+    int64_t level = credit_level(line, mark);
+    uint64_t remaining = credit_tokens(line, level);
+    bool full = level == (int64_t)line->cap_units;
+    state->remaining_tokens = remaining;
+    state->owed_tokens = credit_owed(line, level);
+    state->next_token_ms =
+        full ? 0 : tick_ms * credit_ticks_until(line, level, (remaining + 1) * line->token_units);
+    state->full_after_ms = full ? 0 : tick_ms * credit_ticks_until(line, level, line->cap_units);
 }
 
 /* Milliseconds until every bucket holds `tokens` tokens; RETRY_NEVER: one of them never can. */
@@ -175,18 +174,21 @@ void decide_describe(const struct brain *brain, const struct place *place, uint6
     answer->override = override_at(brain, place);
     answer->allowance = allowance_at(brain, place);
     answer->remaining_tokens = UINT64_MAX;
+    answer->owed_tokens = 0;
     answer->retry_after_ms = retry_after_ms(brain, place, tokens, result, marks);
     answer->full_after_ms = 0;
     for (unsigned i = 0; i < line->count; i++) {
         struct bucket_state *state = &answer->buckets[i];
         uint64_t burst = answer->allowance->bucket[i].burst;
-        *state = state_of(&line->credit[i], marks[i], brain->limits->tick_ms);
+        show_level(&line->credit[i], marks[i], brain->limits->tick_ms, state);
         apply_action(brain, place, burst, state);
         state->violated =
             (result == BUCKET_DENIED && !credit_holds(&line->credit[i], tokens, marks[i])) ||
             (result == BUCKET_EXCEEDS_BURST && tokens > burst);
         if (state->remaining_tokens < answer->remaining_tokens)
             answer->remaining_tokens = state->remaining_tokens;
+        if (state->owed_tokens > answer->owed_tokens)
+            answer->owed_tokens = state->owed_tokens;
         if (state->full_after_ms > answer->full_after_ms)
             answer->full_after_ms = state->full_after_ms;
     }
@@ -242,6 +244,53 @@ static void refund(struct brain *brain, const struct place *place,
     counters_refunded(&brain->counters);
 }
 
+/* Each bucket takes what its debt allows. It makes room whatever when_full says, because what has been
+ * used must be counted. charged: what each bucket took. */
+static enum bucket_result take_charge(struct brain *brain, const struct place *place,
+                                      const struct bucket_question *ask, uint32_t slot,
+                                      uint64_t marks[BUCKETS_MAX], uint64_t charged[BUCKETS_MAX])
+{
+    const struct line *line = buckets_line(&brain->buckets, place);
+    if (action_at(brain, place) == OVERRIDE_ALLOW)
+        return BUCKET_ALWAYS;
+    if (ask->tokens == 0)
+        return BUCKET_ALLOWED;
+    if (slot == TABLE_NONE && !buckets_make_room(&brain->buckets, place->hash, 0, true))
+        return BUCKET_TABLE_FULL;
+    for (unsigned i = 0; i < line->count; i++)
+        charged[i] = credit_charge(&line->credit[i], ask->tokens, &marks[i]);
+    buckets_store(&brain->buckets, place, ask, slot, marks);
+    return BUCKET_ALLOWED;
+}
+
+/* What a key that is never limited has used is not counted as forgiven: nobody would have owed it. */
+static void count_charge(struct brain *brain, const struct bucket_question *ask,
+                         const struct bucket_answer *answer)
+{
+    if (answer->result == BUCKET_TABLE_FULL)
+        brain->counters.charges_failed++;
+    else
+        counters_charged(&brain->counters, answer->result == BUCKET_ALWAYS
+                                               ? 0
+                                               : ask->tokens - answer->charged_tokens);
+}
+
+static void charge(struct brain *brain, const struct place *place,
+                   const struct bucket_question *ask, uint32_t slot, uint64_t marks[BUCKETS_MAX],
+                   struct bucket_answer *answer)
+{
+    uint64_t charged[BUCKETS_MAX] = {0};
+    enum bucket_result result = take_charge(brain, place, ask, slot, marks, charged);
+    decide_describe(brain, place, ask->tokens, result, marks, answer);
+    answer->charged_tokens = ask->tokens;
+    for (unsigned i = 0; i < answer->allowance->count; i++) {
+        answer->buckets[i].charged_tokens = charged[i];
+        if (charged[i] < answer->charged_tokens)
+            answer->charged_tokens = charged[i];
+    }
+    count_charge(brain, ask, answer);
+}
+
 void decide(struct brain *brain, enum message_kind kind, const struct place *place,
             const struct bucket_question *ask, struct bucket_answer *answer)
 {
@@ -249,6 +298,10 @@ void decide(struct brain *brain, enum message_kind kind, const struct place *pla
     uint64_t marks[BUCKETS_MAX];
     uint32_t slot = buckets_find(&brain->buckets, place, ask);
     buckets_marks(&brain->buckets, place, slot, marks);
+    if (kind == MESSAGE_CHARGE) {
+        charge(brain, place, ask, slot, marks, answer);
+        return;
+    }
     if (kind == MESSAGE_ALLOW)
         result = take(brain, place, ask, slot, marks);
     else if (kind == MESSAGE_RESET)

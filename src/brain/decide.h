@@ -7,7 +7,7 @@
 
 #include "brain/core.h"
 
-/* Answers a question of kind ALLOW, RESET, REFUND or STATUS. The place must have a limit. */
+/* Answers a question of kind ALLOW, RESET, REFUND, CHARGE or STATUS. The place must have a limit. */
 void decide(struct brain *brain, enum message_kind kind, const struct place *place,
             const struct bucket_question *ask, struct bucket_answer *answer);
 

@@ -67,6 +67,7 @@ static void fill_in(struct keys_entry *entry, const char *key, size_t key_len,
     entry->key_len = (uint8_t)key_len;
     memcpy(entry->key, key, key_len);
     entry->remaining_tokens = state->remaining_tokens;
+    entry->owed_tokens = state->owed_tokens;
     entry->burst = state->allowance->burst;
     entry->full_after_ms = state->full_after_ms;
     entry->denied = denied.count;
@@ -82,20 +83,26 @@ static struct hitters_count denials_of(const struct brain *brain, uint32_t limit
 
 /* ---- the keys with the fewest tokens: a heap in `order`, the fullest of them on top ---- */
 
-/* Whether an entry is fuller than a bucket with so many tokens that is full after so long. */
+/* Whether an entry is fuller than a bucket with so many tokens, that owes so many and is full after so
+ * long. */
 static bool is_fuller(const struct keys_entry *entry, uint64_t remaining_tokens,
-                      uint64_t full_after_ms)
+                      uint64_t owed_tokens, uint64_t full_after_ms)
 {
     if (entry->remaining_tokens != remaining_tokens)
         return entry->remaining_tokens > remaining_tokens;
+    if (entry->owed_tokens != owed_tokens)
+        return entry->owed_tokens < owed_tokens;
     return entry->full_after_ms < full_after_ms;
+}
+
+static bool is_fuller_than(const struct keys_entry *entry, const struct keys_entry *other)
+{
+    return is_fuller(entry, other->remaining_tokens, other->owed_tokens, other->full_after_ms);
 }
 
 static bool is_fuller_at(const struct keys_answer *answer, uint32_t a, uint32_t b)
 {
-    const struct keys_entry *other = &answer->entry[answer->order[b]];
-    return is_fuller(&answer->entry[answer->order[a]], other->remaining_tokens,
-                     other->full_after_ms);
+    return is_fuller_than(&answer->entry[answer->order[a]], &answer->entry[answer->order[b]]);
 }
 
 static void swap(struct keys_answer *answer, uint32_t a, uint32_t b)
@@ -131,7 +138,9 @@ static struct keys_entry *make_room(const struct search *search, const struct bu
         return &answer->entry[answer->found++];
     }
     struct keys_entry *fullest = &answer->entry[answer->order[0]];
-    return is_fuller(fullest, state->remaining_tokens, state->full_after_ms) ? fullest : NULL;
+    bool is_emptier =
+        is_fuller(fullest, state->remaining_tokens, state->owed_tokens, state->full_after_ms);
+    return is_emptier ? fullest : NULL;
 }
 
 static void show(const struct search *search, uint32_t limit, const char *key, size_t key_len,
@@ -379,9 +388,9 @@ static int compare_fullness(const void *left, const void *right, void *entries)
 {
     const struct keys_entry *a = (const struct keys_entry *)entries + *(const uint16_t *)left;
     const struct keys_entry *b = (const struct keys_entry *)entries + *(const uint16_t *)right;
-    if (is_fuller(a, b->remaining_tokens, b->full_after_ms))
+    if (is_fuller_than(a, b))
         return 1;
-    return is_fuller(b, a->remaining_tokens, a->full_after_ms) ? -1 : 0;
+    return is_fuller_than(b, a) ? -1 : 0;
 }
 
 void keys_arrange(const struct keys_question *ask, struct keys_answer *answer)

@@ -35,7 +35,7 @@
 
 enum keys_sort {
     KEYS_IN_TABLE,     /* in the order of the table */
-    KEYS_BY_REMAINING, /* of all keys looked at, those with the fewest tokens, in that order */
+    KEYS_BY_REMAINING, /* of all keys looked at, those that owe most or hold fewest, in that order */
     KEYS_BY_DENIED,    /* not from the table: the keys denied in the last minutes, most first */
 };
 
@@ -64,7 +64,7 @@ struct keys_entry {
     bool shadow, active; /* see struct limit, struct bucket_answer */
     uint8_t key_len;
     char key[KEY_MAX];
-    uint64_t remaining_tokens, burst, full_after_ms; /* as STATUS would answer */
+    uint64_t remaining_tokens, owed_tokens, burst, full_after_ms; /* as STATUS would answer */
     uint64_t denied, denied_error; /* denied at least so often, and at most denied_error more */
 };
 

@@ -46,7 +46,8 @@ static void answer_each(struct brain *brain, enum message_kind kind,
  * First the buckets of every leader are looked at; this changes nothing but that idle entries
  * go. If no bucket refuses, tokens are taken from all. By then they are still there: the only
  * thing that can happen to an entry meanwhile is that it is dropped or given away, which makes
- * its buckets full.
+ * its buckets full. But there may be no room for a new entry, if that has to be made by giving entries
+ * away (when_full: evict) and all of them owe. Then what was taken is given back.
  */
 
 struct by_bucket {
@@ -98,7 +99,7 @@ static enum bucket_result reserve(struct brain *brain, const struct place *place
     if (brain->when_full == WHEN_FULL_EVICT)
         return BUCKET_ALLOWED;
     if (!buckets_make_room(&brain->buckets, place->hash, *reserved, false))
-        return brain->when_full == WHEN_FULL_DENY ? BUCKET_TABLE_FULL : BUCKET_UNCOUNTED;
+        return brain->when_full == WHEN_FULL_ALLOW ? BUCKET_UNCOUNTED : BUCKET_TABLE_FULL;
     ++*reserved;
     return BUCKET_ALLOWED;
 }
@@ -120,15 +121,34 @@ static enum bucket_result look(struct brain *brain, const struct place *place,
     return needs_room ? reserve(brain, place, reserved) : result;
 }
 
-static void take(struct brain *brain, const struct place *place, const struct bucket_question *ask,
+/* false: there is no room for an entry. */
+static bool take(struct brain *brain, const struct place *place, const struct bucket_question *ask,
                  uint64_t tokens)
 {
     uint64_t marks[BUCKETS_MAX];
     uint32_t slot = buckets_find(&brain->buckets, place, ask);
-    if (slot == TABLE_NONE)
-        buckets_make_room(&brain->buckets, place->hash, 0, brain->when_full == WHEN_FULL_EVICT);
+    if (slot == TABLE_NONE &&
+        !buckets_make_room(&brain->buckets, place->hash, 0, brain->when_full == WHEN_FULL_EVICT))
+        return false;
     buckets_marks(&brain->buckets, place, slot, marks);
     decide_take(brain, place, ask, tokens, slot, marks);
+    return true;
+}
+
+/* Gives back what was just taken. If the entry has been given away since, its buckets are full. */
+static void give_back(struct brain *brain, const struct place *place,
+                      const struct bucket_question *ask, uint64_t tokens)
+{
+    const struct line *line = buckets_line(&brain->buckets, place);
+    uint64_t marks[BUCKETS_MAX];
+    uint32_t slot = buckets_find(&brain->buckets, place, ask);
+    if (slot == TABLE_NONE)
+        return;
+    buckets_marks(&brain->buckets, place, slot, marks);
+    for (unsigned i = 0; i < line->count; i++)
+        credit_give(&line->credit[i], tokens, &marks[i]);
+    buckets_store(&brain->buckets, place, ask, slot, marks);
+    buckets_drop_if_idle(&brain->buckets, slot);
 }
 
 /* Whether a result refuses the whole list. A limit on trial never does. */
@@ -155,13 +175,29 @@ static bool look_at_all(struct brain *brain, const struct list_question *list)
     return allowed;
 }
 
-static void take_from_all(struct brain *brain, const struct list_question *list)
+static bool takes(const struct list_scratch *scratch, uint32_t call)
 {
-    const struct list_scratch *scratch = &brain->list;
-    for (uint32_t i = 0; i < list->count; i++)
-        if (scratch->leader[i] == i && scratch->result[i] == BUCKET_ALLOWED &&
-            scratch->tokens[i] > 0)
-            take(brain, &scratch->place[i], &list->calls[i].ask, scratch->tokens[i]);
+    return scratch->leader[call] == call && scratch->result[call] == BUCKET_ALLOWED &&
+           scratch->tokens[call] > 0;
+}
+
+/* false: there was no room for all, and nothing is taken. */
+static bool take_from_all(struct brain *brain, const struct list_question *list)
+{
+    struct list_scratch *scratch = &brain->list;
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct place *place = &scratch->place[i];
+        if (!takes(scratch, i) || take(brain, place, &list->calls[i].ask, scratch->tokens[i]))
+            continue;
+        scratch->result[i] = BUCKET_TABLE_FULL;
+        if (!is_refusal(brain, place, BUCKET_TABLE_FULL))
+            continue;
+        while (i-- > 0)
+            if (takes(scratch, i))
+                give_back(brain, &scratch->place[i], &list->calls[i].ask, scratch->tokens[i]);
+        return false;
+    }
+    return true;
 }
 
 /* Answers one call: all calls about the same buckets get the same answer. */
@@ -185,9 +221,7 @@ static void answer_all(struct brain *brain, const struct list_question *list,
                        struct list_answer *answer)
 {
     find_leaders(&brain->list, list);
-    answer->allowed = look_at_all(brain, list);
-    if (answer->allowed)
-        take_from_all(brain, list);
+    answer->allowed = look_at_all(brain, list) && take_from_all(brain, list);
     for (uint32_t i = 0; i < list->count; i++) {
         struct bucket_answer *one = &list->calls[i].answer;
         describe_one(brain, list, i, answer->allowed);

@@ -21,6 +21,7 @@ enum message_kind {
     MESSAGE_ALLOW,         /* may this key take so many tokens? */
     MESSAGE_RESET,         /* make this key's buckets full */
     MESSAGE_REFUND,        /* give tokens back to this key */
+    MESSAGE_CHARGE,        /* take tokens of this key, though it may owe them then */
     MESSAGE_STATUS,        /* how full are this key's buckets? */
     MESSAGE_EACH,          /* a list: ALLOW for each key on its own */
     MESSAGE_ALL,           /* a list: ALLOW for all keys, or for none */
@@ -45,16 +46,18 @@ struct bucket_question {
     size_t key_len;
     const char *limit_name; /* NULL: the first limit that matches the key */
     size_t limit_name_len;
-    uint64_t tokens; /* of ALLOW and REFUND; at most TOKENS_MAX */
+    uint64_t tokens; /* of ALLOW, REFUND and CHARGE; at most TOKENS_MAX */
 };
 
 enum bucket_result {
-    BUCKET_ALLOWED,       /* the tokens were taken; of RESET, REFUND and STATUS: it is done */
+    BUCKET_ALLOWED,       /* the tokens were taken; of RESET, REFUND, CHARGE, STATUS: it is done */
     BUCKET_DENIED,        /* nothing was taken; it will succeed after retry_after_ms */
     BUCKET_EXCEEDS_BURST, /* nothing was taken; it never succeeds, because the burst is too small */
-    BUCKET_TABLE_FULL,    /* denied: the table has no room for the key (when_full: deny) */
+    BUCKET_TABLE_FULL,    /* denied: the table has no room for the key (when_full: deny; or evict,
+                             and of CHARGE whatever it is, if all keys that could go owe) */
     BUCKET_UNCOUNTED,     /* allowed, nothing was taken: no room for the key (when_full: allow) */
-    BUCKET_ALWAYS,        /* allowed, nothing was taken: an override never limits the key */
+    BUCKET_ALWAYS,        /* allowed, nothing was taken: an override never limits the key; of CHARGE
+                             too */
     BUCKET_NEVER,         /* denied: an override always denies the key */
     BUCKET_HELD_BACK,     /* of ALL: this one could have been allowed, but another could not */
     BUCKET_NO_SUCH_LIMIT, /* nothing was done, and the rest of the answer is not set */
@@ -68,6 +71,8 @@ struct bucket_state {
     uint64_t next_token_ms;    /* until it holds one token more; 0: it is full; or RETRY_NEVER */
     uint64_t full_after_ms;    /* until it is full */
     bool violated;             /* it did not hold what was asked for */
+    uint64_t owed_tokens;      /* that ticks pay back before it holds any; a part of one counts */
+    uint64_t charged_tokens;   /* of CHARGE only: those that it took */
 };
 
 /* The pointers are borrowed from the limits: see `limits` of struct message. */
@@ -77,6 +82,9 @@ struct bucket_answer {
     const struct override *override;   /* the override in force for the key, or NULL */
     const struct allowance *allowance; /* the buckets of the override, or of the limit */
     uint64_t remaining_tokens;         /* in the bucket that holds fewest */
+    uint64_t owed_tokens;              /* by the bucket that owes most */
+    uint64_t
+        charged_tokens; /* of CHARGE only: by the bucket that took fewest; the rest is forgiven */
     uint64_t retry_after_ms; /* until the same request would succeed; 0: it did; or RETRY_NEVER */
     uint64_t full_after_ms;  /* until all are full */
     bool active;             /* not all are full */

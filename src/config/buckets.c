@@ -4,6 +4,7 @@
 #include "config/text.h"
 #include "limits/credit.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 /* With a burst of 1 a bucket is full with the first whole token, so what a tick gives beyond that is
@@ -45,13 +46,38 @@ static bool check_credit(const struct bucket_terms *bucket, const char *raw_burs
     return false;
 }
 
-/* Reads the burst and rate of a bucket. */
-static bool check_bucket(const char *raw_burst, const char *raw_rate, uint64_t tick_ms,
-                         struct faults *faults, struct bucket_terms *bucket)
+/* Whether the debt fits the rest, which does. One that is not given is the burst, or what there is
+ * room for, so that no burst and rate are refused for a debt that nobody asked for. */
+static bool check_debt(const char *raw_debt, uint64_t tick_ms, struct faults *faults,
+                       struct bucket_terms *bucket)
+{
+    struct credit_line line;
+    credit_line_init(&line, bucket->burst, bucket->rate, tick_ms);
+    uint64_t most = credit_debt_most(&line, tick_ms);
+    if (raw_debt == NULL) {
+        bucket->debt_max = bucket->burst < most ? bucket->burst : most;
+        return true;
+    }
+    if (bucket->debt_max <= most)
+        return true;
+    struct placed value = scalar_placed(raw_debt);
+    faults_add(faults, value.line, value.column,
+               "debt_max %" PRIu64 " is more than 63 bits can count beside this burst and rate for "
+               "20 years, or than 100 years pay back; use at most %" PRIu64,
+               bucket->debt_max, most);
+    return false;
+}
+
+/* Reads the burst, rate and debt of a bucket. */
+static bool check_bucket(const char *raw_burst, const char *raw_rate, const char *raw_debt,
+                         uint64_t tick_ms, struct faults *faults, struct bucket_terms *bucket)
 {
     bucket->burst = scalar_number(faults, "burst", raw_burst, 1, TOKENS_MAX, 0);
     bucket->rate = scalar_rate(faults, "rate", "tokens", TOKENS_MAX, raw_rate);
-    return check_credit(bucket, raw_burst, tick_ms, faults);
+    bucket->debt_max = scalar_number(faults, "debt_max", raw_debt, 0, TOKENS_MAX, 0);
+    return check_credit(bucket, raw_burst, tick_ms, faults) &&
+           check_debt(raw_debt, tick_ms, faults, bucket) &&
+           (raw_debt == NULL || scalar_is_usable(raw_debt));
 }
 
 /* Whether the name of a bucket is valid, and no earlier bucket of its list has it. */
@@ -90,12 +116,13 @@ static uint32_t check_list(const struct raw_terms *raw, uint64_t tick_ms, struct
         if (has_name)
             strcpy(buckets[i].name, scalar_placed(bucket->name).text);
         is_good &= has_name;
-        is_good &= check_bucket(bucket->burst, bucket->rate, tick_ms, faults, &buckets[i]);
+        is_good &= check_bucket(bucket->burst, bucket->rate, bucket->debt_max, tick_ms, faults,
+                                &buckets[i]);
     }
     return is_good ? raw->buckets_count : 0;
 }
 
-/* Reports burst or rate if it stands beside a list of buckets. */
+/* Reports burst, rate or debt_max if it stands beside a list of buckets. */
 static bool refuse_beside(const struct raw_terms *raw, const char *name, const char *scalar,
                           const char *takes, struct faults *faults)
 {
@@ -128,9 +155,11 @@ uint32_t config_buckets_check(const struct raw_terms *raw, const char *takes, ui
     if (raw->buckets_count > 0) {
         bool is_both = refuse_beside(raw, "burst", raw->burst, takes, faults);
         is_both |= refuse_beside(raw, "rate", raw->rate, takes, faults);
+        is_both |= refuse_beside(raw, "debt_max", raw->debt_max, takes, faults);
         uint32_t count = check_list(raw, tick_ms, faults, buckets);
         return is_both ? 0 : count;
     }
     refuse_missing(raw, takes, faults);
-    return check_bucket(raw->burst, raw->rate, tick_ms, faults, &buckets[0]) ? 1 : 0;
+    bool is_good = check_bucket(raw->burst, raw->rate, raw->debt_max, tick_ms, faults, &buckets[0]);
+    return is_good ? 1 : 0;
 }

@@ -196,7 +196,9 @@ void config_limits_check(const struct raw_config *raw, struct faults *faults, st
     static const struct limit_terms fallback = {
         .name = LIMIT_DEFAULT_NAME,
         .buckets_count = 1,
-        .buckets = {{.burst = CONFIG_DEFAULT_BURST, .rate = CONFIG_DEFAULT_RATE}},
+        .buckets = {{.burst = CONFIG_DEFAULT_BURST,
+                     .rate = CONFIG_DEFAULT_RATE,
+                     .debt_max = CONFIG_DEFAULT_BURST}},
     };
     struct reading reading = {
         .raw = raw,

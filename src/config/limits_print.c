@@ -11,7 +11,8 @@ static void print_bucket(const struct bucket_terms *bucket, const char *lead, FI
 {
     char rate[QUANTITY_TEXT_MAX];
     quantity_print_rate(&bucket->rate, rate);
-    fprintf(out, "%sburst: %" PRIu64 "\n%srate: %s\n", lead, bucket->burst, lead, rate);
+    fprintf(out, "%sburst: %" PRIu64 "\n%srate: %s\n%sdebt_max: %" PRIu64 "\n", lead, bucket->burst,
+            lead, rate, lead, bucket->debt_max);
 }
 
 static void print_allowance(const struct allowance *allowance, const char *lead, FILE *out)

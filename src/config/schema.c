@@ -28,6 +28,7 @@ static const cyaml_schema_field_t bucket_fields[] = {
     REQUIRED_STRING(struct raw_bucket, name),
     REQUIRED_STRING(struct raw_bucket, burst),
     REQUIRED_STRING(struct raw_bucket, rate),
+    OPTIONAL_STRING(struct raw_bucket, debt_max),
     CYAML_FIELD_END,
 };
 
@@ -39,6 +40,7 @@ static const cyaml_schema_value_t bucket_entry = {
 #define TERMS(structure)                                                                           \
     STRING("burst", CYAML_FLAG_OPTIONAL, structure, terms.burst),                                  \
         STRING("rate", CYAML_FLAG_OPTIONAL, structure, terms.rate),                                \
+        STRING("debt_max", CYAML_FLAG_OPTIONAL, structure, terms.debt_max),                        \
         LIST("buckets", structure, terms.buckets, &bucket_entry, BUCKETS_MAX)
 
 static const cyaml_schema_field_t override_fields[] = {

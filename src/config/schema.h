@@ -27,12 +27,12 @@
 #define CONFIG_PLACE "its place"
 
 struct raw_bucket {
-    char *place, *name, *burst, *rate;
+    char *place, *name, *burst, *rate, *debt_max;
 };
 
 /* What a limit and an override have in common. */
 struct raw_terms {
-    char *place, *burst, *rate;
+    char *place, *burst, *rate, *debt_max;
     struct raw_bucket *buckets;
     uint32_t buckets_count; /* 0 also if the list is not in the file; so for every list */
 };

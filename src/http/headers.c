@@ -8,9 +8,13 @@ uint64_t headers_ceil_seconds(uint64_t ms)
 uint32_t headers_nearest_to_empty(const struct bucket_answer *answer)
 {
     uint32_t nearest = 0;
-    for (uint32_t i = 1; i < answer->allowance->count; i++)
-        if (answer->buckets[i].remaining_tokens < answer->buckets[nearest].remaining_tokens)
+    for (uint32_t i = 1; i < answer->allowance->count; i++) {
+        const struct bucket_state *one = &answer->buckets[i], *other = &answer->buckets[nearest];
+        if (one->remaining_tokens < other->remaining_tokens ||
+            (one->remaining_tokens == other->remaining_tokens &&
+             one->owed_tokens > other->owed_tokens))
             nearest = i;
+    }
     return nearest;
 }
 

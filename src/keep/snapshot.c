@@ -6,9 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A snapshot of allowd 0.1.0, the first version, begins with the tick. Since then it begins with this
- * number, which no tick reaches, and which 0.1.0 refuses. Change it with what follows. */
-#define SNAPSHOT_VERSION (UINT64_MAX - 2)
+/* A snapshot of allowd 0.1.0, the first version, begins with the tick. Since then it begins with a
+ * number that no tick reaches, and which 0.1.0 refuses. It changes with what follows. */
+#define SNAPSHOT_VERSION (UINT64_MAX - 3)
+
+/* The version before: no bucket could owe. */
+#define SNAPSHOT_WITHOUT_DEBTS (UINT64_MAX - 2)
 
 /* ---- writing ---- */
 
@@ -19,6 +22,7 @@ static void put_allowance(struct bytes_writer *writer, const struct allowance *a
         const struct bucket_terms *bucket = &allowance->bucket[i];
         bytes_put_string(writer, bucket->name);
         bytes_put_64(writer, bucket->burst);
+        bytes_put_64(writer, bucket->debt_max);
         bytes_put_64(writer, bucket->rate.tokens);
         bytes_put_64(writer, bucket->rate.period_ms);
     }
@@ -107,7 +111,7 @@ size_t snapshot_write(const struct lines *lines, unsigned char *bytes, size_t ro
 struct reading {
     struct bytes_reader bytes;
     struct lines *lines;
-    bool is_first_version;
+    bool is_first_version, knows_no_debts;
     size_t overrides; /* of all editions so far */
     bool is_short_of_memory;
 };
@@ -142,6 +146,7 @@ static void get_bucket(struct reading *reading, bool is_the_only_one, uint64_t t
     struct credit_line credit;
     const char *name = bytes_get_string(bytes);
     bucket->burst = bytes_get_64(bytes);
+    bucket->debt_max = reading->knows_no_debts ? 0 : bytes_get_64(bytes);
     bucket->rate.tokens = bytes_get_64(bytes);
     bucket->rate.period_ms = bytes_get_64(bytes);
     expect(reading,
@@ -153,6 +158,8 @@ static void get_bucket(struct reading *reading, bool is_the_only_one, uint64_t t
         return;
     strcpy(bucket->name, name);
     expect(reading, credit_line_init(&credit, bucket->burst, bucket->rate, tick_ms) == CREDIT_OK);
+    if (goes_on(reading))
+        expect(reading, credit_line_lend(&credit, bucket->debt_max, tick_ms));
 }
 
 static uint32_t get_buckets(struct reading *reading, uint64_t tick_ms,
@@ -231,7 +238,8 @@ static uint16_t get_line(struct reading *reading, uint16_t edition_number, uint3
         uint64_t units = bytes_get_64(bytes);
         credit_line_init(credit, allowance->bucket[i].burst, allowance->bucket[i].rate,
                          edition->limits->tick_ms);
-        expect(reading, units >= credit->cap_units && units <= INT64_MAX);
+        credit_line_lend(credit, allowance->bucket[i].debt_max, edition->limits->tick_ms);
+        expect(reading, units >= credit->cap_units && units <= credit_end(credit));
         credit->credit_units = units;
     }
     return number;
@@ -330,10 +338,10 @@ static void get_editions(struct reading *reading, struct limits **in_force)
 {
     struct bytes_reader *bytes = &reading->bytes;
     struct lines *lines = reading->lines;
-    lines->tick = bytes_get_64(bytes);
-    reading->is_first_version = lines->tick != SNAPSHOT_VERSION;
-    if (!reading->is_first_version)
-        lines->tick = bytes_get_64(bytes);
+    uint64_t version = bytes_get_64(bytes);
+    reading->is_first_version = version != SNAPSHOT_VERSION && version != SNAPSHOT_WITHOUT_DEBTS;
+    reading->knows_no_debts = version != SNAPSHOT_VERSION;
+    lines->tick = reading->is_first_version ? version : bytes_get_64(bytes);
     lines->installs = bytes_get_32(bytes);
     if (!reading->is_first_version)
         lines->begun = bytes_get_32(bytes);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 typedef unsigned __int128 u128;
+typedef __int128 i128;
 
 #define CREDIT_MAX ((uint64_t)INT64_MAX)
 
@@ -18,6 +19,8 @@ static u128 lifetime_ms(uint64_t cap_units, uint64_t step_units, uint64_t tick_m
 {
     return (u128)((CREDIT_MAX - cap_units) / step_units) * tick_ms;
 }
+
+/* ---- setting up ---- */
 
 enum credit_fault credit_line_init(struct credit_line *line, uint64_t burst, struct rate rate,
                                    uint64_t tick_ms)
@@ -44,6 +47,30 @@ enum credit_fault credit_line_init(struct credit_line *line, uint64_t burst, str
     };
     return CREDIT_OK;
 }
+
+/* The bits that are left when the burst and all ticks of the shortest life have theirs; and what the
+ * ticks of the longest fill pay back. */
+uint64_t credit_debt_most(const struct credit_line *line, uint64_t tick_ms)
+{
+    u128 lived =
+        line->cap_units + (u128)ceil_div(CREDIT_LIFETIME_MIN_MS, tick_ms) * line->step_units;
+    u128 paid = (u128)(CREDIT_FILL_MAX_MS / tick_ms) * line->step_units;
+    if (lived > CREDIT_MAX)
+        return 0;
+    u128 most_units = CREDIT_MAX - lived < paid ? CREDIT_MAX - lived : paid;
+    uint64_t most = (uint64_t)most_units / line->token_units;
+    return most < TOKENS_MAX ? most : TOKENS_MAX;
+}
+
+bool credit_line_lend(struct credit_line *line, uint64_t debt_max, uint64_t tick_ms)
+{
+    if (debt_max > credit_debt_most(line, tick_ms))
+        return false;
+    line->debt_units = debt_max * line->token_units;
+    return true;
+}
+
+/* ---- explaining ---- */
 
 static void explain_burst(uint64_t burst, struct rate rate, uint64_t tick_ms,
                           char text[CREDIT_EXPLAIN_MAX])
@@ -107,10 +134,12 @@ void credit_explain(enum credit_fault fault, uint64_t burst, struct rate rate, u
     }
 }
 
+/* ---- buckets ---- */
+
 void credit_line_advance(struct credit_line *line, uint64_t ticks)
 {
     u128 credit = line->credit_units + (u128)ticks * line->step_units;
-    line->credit_units = credit > CREDIT_MAX ? CREDIT_MAX : (uint64_t)credit;
+    line->credit_units = credit > credit_end(line) ? credit_end(line) : (uint64_t)credit;
 }
 
 uint64_t credit_full_mark(const struct credit_line *line)
@@ -118,10 +147,10 @@ uint64_t credit_full_mark(const struct credit_line *line)
     return line->credit_units - line->cap_units;
 }
 
-uint64_t credit_level(const struct credit_line *line, uint64_t spent_mark)
+int64_t credit_level(const struct credit_line *line, uint64_t spent_mark)
 {
     uint64_t full_mark = credit_full_mark(line);
-    return line->credit_units - (spent_mark > full_mark ? spent_mark : full_mark);
+    return (int64_t)(line->credit_units - (spent_mark > full_mark ? spent_mark : full_mark));
 }
 
 bool credit_is_full(const struct credit_line *line, uint64_t spent_mark)
@@ -136,16 +165,26 @@ bool credit_holds(const struct credit_line *line, uint64_t tokens, uint64_t spen
 
 bool credit_take(const struct credit_line *line, uint64_t tokens, uint64_t *spent_mark)
 {
-    uint64_t cost_units, level = credit_level(line, *spent_mark);
+    int64_t cost_units, level = credit_level(line, *spent_mark);
     if (__builtin_mul_overflow(tokens, line->token_units, &cost_units) || cost_units > level)
         return false;
-    *spent_mark = line->credit_units - level + cost_units;
+    *spent_mark = line->credit_units - (uint64_t)(level - cost_units);
     return true;
+}
+
+uint64_t credit_charge(const struct credit_line *line, uint64_t tokens, uint64_t *spent_mark)
+{
+    int64_t level = credit_level(line, *spent_mark);
+    int64_t room = level + (int64_t)line->debt_units;
+    uint64_t most = room <= 0 ? 0 : (uint64_t)room / line->token_units;
+    uint64_t charged = tokens < most ? tokens : most;
+    *spent_mark = line->credit_units - (uint64_t)level + charged * line->token_units;
+    return charged;
 }
 
 void credit_give(const struct credit_line *line, uint64_t tokens, uint64_t *spent_mark)
 {
-    uint64_t level = credit_level(line, *spent_mark);
+    uint64_t level = (uint64_t)credit_level(line, *spent_mark);
     u128 room = line->cap_units - level, given = (u128)tokens * line->token_units;
     level += (uint64_t)(given < room ? given : room);
     *spent_mark = line->credit_units - level;
@@ -153,26 +192,32 @@ void credit_give(const struct credit_line *line, uint64_t tokens, uint64_t *spen
 
 uint64_t credit_units_ago(const struct credit_line *line, uint64_t ticks)
 {
-    if (line->credit_units == CREDIT_MAX)
-        return CREDIT_MAX;
+    if (line->credit_units == credit_end(line))
+        return line->credit_units;
     uint64_t most = (line->credit_units - line->cap_units) / line->step_units;
     return ticks > most ? line->cap_units : line->credit_units - ticks * line->step_units;
 }
 
-uint64_t credit_ticks_until(const struct credit_line *line, uint64_t level, uint64_t need_units)
+uint64_t credit_ticks_until(const struct credit_line *line, int64_t level, uint64_t need_units)
 {
-    if (level >= need_units)
+    if (level >= 0 && (uint64_t)level >= need_units)
         return 0;
-    uint64_t lack_units = need_units - level;
+    uint64_t lack_units = need_units - (uint64_t)level;
     return lack_units / line->step_units + (lack_units % line->step_units != 0);
+}
+
+static i128 floor_div(i128 dividend, i128 divisor)
+{
+    return dividend / divisor - (dividend % divisor < 0);
 }
 
 uint64_t credit_carry(const struct credit_line *from, uint64_t spent_mark,
                       const struct credit_line *to, uint64_t to_start_units)
 {
-    uint64_t level = credit_level(from, spent_mark);
-    if (level == from->cap_units)
+    if (credit_is_full(from, spent_mark))
         return to_start_units - to->cap_units;
-    u128 carried = (u128)level * to->token_units / from->token_units;
-    return to_start_units - (uint64_t)(carried < to->cap_units ? carried : to->cap_units);
+    i128 carried = floor_div((i128)credit_level(from, spent_mark) * (i128)to->token_units,
+                             (i128)from->token_units);
+    i128 most = (i128)to->cap_units, least = -(i128)to->debt_units;
+    return to_start_units - (uint64_t)(carried > most ? most : carried < least ? least : carried);
 }

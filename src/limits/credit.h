@@ -3,9 +3,12 @@
  *
  * All buckets with the same burst and rate draw on one credit line. A tick refills
  * them all by adding one number, the step, to the line's credit. A bucket itself is
- * one number, its spent mark, which changes only when tokens are taken or given back:
+ * one number, its spent mark, which changes only when tokens are taken, charged or given back:
  *
  *     level = credit - mark, but at most cap
+ *
+ * A charge may move the mark past the credit. Then the level is below zero: the bucket owes, and
+ * ticks pay its debt back before anything is taken again. The most that it may owe is the line's debt.
  *
  * The units are chosen so that nothing is ever rounded. For R tokens per period P and
  * a tick T (P and T in milliseconds), let g = gcd(P, R * T). Then
@@ -22,7 +25,9 @@
  *    1,000   after 100 s                13,000  1,800   6,000   11,200, but at most cap: full
  *
  * At tick 100 the ninth token lacks 500 units: it is there after 72 ticks, 500 / 7
- * rounded up, which is 7.2 s. All ten are there after 1,100 / 7, 158 ticks.
+ * rounded up, which is 7.2 s. All ten are there after 1,100 / 7, 158 ticks. If 12 tokens (7,200) are
+ * charged then, the mark is 9,000 and the level -2,300: it owes 4 tokens, 3 and 500 units, and holds
+ * a token again after 2,900 / 7, 415 ticks.
  *
  * A bucket is full if its mark is at most credit - cap. So a full bucket needs no mark:
  * a key that is in no table is one with full buckets. Taking moves the mark to
@@ -31,7 +36,7 @@
  * What a mark means once the limit has changed: lines.h.
  *
  * Owns nothing. Not synchronised: a line belongs to one thread. Never blocks.
- * Errors: credit_line_init; nothing else fails.
+ * Errors: credit_line_init and credit_line_lend; nothing else fails.
  */
 #pragma once
 
@@ -44,6 +49,7 @@ struct credit_line {
     uint64_t token_units;  /* in one token */
     uint64_t step_units;   /* added at each tick; 1 to cap_units */
     uint64_t cap_units;    /* in a full bucket: burst * token_units */
+    uint64_t debt_units;   /* that a bucket may owe; whole tokens */
     uint64_t credit_units; /* begins at cap_units, so that credit - cap is never negative */
 };
 
@@ -58,10 +64,19 @@ enum credit_fault {
 #define CREDIT_FILL_MAX_MS ((uint64_t)(UINT64_C(100) * 365 * MS_PER_DAY))
 #define CREDIT_LIFETIME_MIN_MS ((uint64_t)(UINT64_C(20) * 365 * MS_PER_DAY))
 
-/* Sets up a full line. burst: 1 to TOKENS_MAX tokens; tick_ms: at least 1.
- * The line is untouched unless the result is CREDIT_OK. */
+/* Sets up a full line, whose buckets may owe nothing. burst: 1 to TOKENS_MAX tokens; tick_ms: at
+ * least 1. The line is untouched unless the result is CREDIT_OK. */
 enum credit_fault credit_line_init(struct credit_line *line, uint64_t burst, struct rate rate,
                                    uint64_t tick_ms);
+
+/* The most tokens that buckets of a line, of burst, rate and tick as it was set up, can be allowed to
+ * owe, at most TOKENS_MAX: they count into the 63 bits of the line's life, and are paid back
+ * within CREDIT_FILL_MAX_MS. */
+uint64_t credit_debt_most(const struct credit_line *line, uint64_t tick_ms);
+
+/* Allows the buckets of a line that was just set up to owe so many tokens. false: that is more than
+ * credit_debt_most says, and the line is untouched. */
+bool credit_line_lend(struct credit_line *line, uint64_t debt_max, uint64_t tick_ms);
 
 /* Room for credit_explain, terminating NUL included. */
 #define CREDIT_EXPLAIN_MAX 384
@@ -70,15 +85,38 @@ enum credit_fault credit_line_init(struct credit_line *line, uint64_t burst, str
 void credit_explain(enum credit_fault fault, uint64_t burst, struct rate rate, uint64_t tick_ms,
                     char text[CREDIT_EXPLAIN_MAX]);
 
-/* Refills every bucket of the line by `ticks` ticks. Credit that has reached the end of
- * its 63 bits stops growing: a line that old refills nothing, and never gives too much. */
+/* Refills every bucket of the line by `ticks` ticks. Credit that has reached its end stops growing:
+ * a line that old refills nothing, and never gives too much. */
 void credit_line_advance(struct credit_line *line, uint64_t ticks);
+
+/* The end of a line's credit: the mark of a bucket that owes all it may has 63 bits there. */
+static inline uint64_t credit_end(const struct credit_line *line)
+{
+    return (uint64_t)INT64_MAX - line->debt_units;
+}
+
+/* The largest mark that a bucket of the line can have now. */
+static inline uint64_t credit_last_mark(const struct credit_line *line)
+{
+    return line->credit_units + line->debt_units;
+}
 
 /* The largest mark of a full bucket. A bucket never seen gets it. */
 uint64_t credit_full_mark(const struct credit_line *line);
 
-/* Units available to a bucket with this mark: 0 to cap_units. */
-uint64_t credit_level(const struct credit_line *line, uint64_t spent_mark);
+/* Units in a bucket with this mark: up to cap_units; below zero if it owes, down to -debt_units. */
+int64_t credit_level(const struct credit_line *line, uint64_t spent_mark);
+
+/* Tokens in a bucket of this level, rounded down, 0 if it owes; and those that it owes, rounded up. */
+static inline uint64_t credit_tokens(const struct credit_line *line, int64_t level)
+{
+    return level <= 0 ? 0 : (uint64_t)level / line->token_units;
+}
+
+static inline uint64_t credit_owed(const struct credit_line *line, int64_t level)
+{
+    return level >= 0 ? 0 : ((uint64_t)-level + line->token_units - 1) / line->token_units;
+}
 
 /* Whether a bucket with this mark is full. */
 bool credit_is_full(const struct credit_line *line, uint64_t spent_mark);
@@ -90,21 +128,27 @@ bool credit_holds(const struct credit_line *line, uint64_t tokens, uint64_t spen
  * hold them, and nothing has changed. */
 bool credit_take(const struct credit_line *line, uint64_t tokens, uint64_t *spent_mark);
 
-/* Gives `tokens` tokens back to a bucket, as far as it has room: never above cap_units. */
+/* Takes `tokens` tokens whether the bucket holds them or not, as far as its debt allows: whole
+ * tokens, so that no part of one is lost or made. Returns how many it took. */
+uint64_t credit_charge(const struct credit_line *line, uint64_t tokens, uint64_t *spent_mark);
+
+/* Gives `tokens` tokens back to a bucket, as far as it has room: never above cap_units. If the bucket
+ * owes, they pay that first. */
 void credit_give(const struct credit_line *line, uint64_t tokens, uint64_t *spent_mark);
 
 /* The credit that the line had `ticks` ticks ago. It has been in force since, and had never
- * less than cap_units. If the credit is at the end of its 63 bits nobody knows when it got
- * there: then the answer is that end, with which a carried bucket gains nothing. */
+ * less than cap_units. If the credit is at its end nobody knows when it got there: then the answer
+ * is that end, with which a carried bucket gains nothing. */
 uint64_t credit_units_ago(const struct credit_line *line, uint64_t ticks);
 
 /* Ticks until a bucket of `level` units holds `need_units` (at most cap_units); 0: it does now. */
-uint64_t credit_ticks_until(const struct credit_line *line, uint64_t level, uint64_t need_units);
+uint64_t credit_ticks_until(const struct credit_line *line, int64_t level, uint64_t need_units);
 
 /* Carries a bucket from a line that has ended to the one that came after it: the mark on `to`
  * of a bucket with spent_mark on `from`. to_start_units: the credit of `to` when `from` ended.
- * The tokens carry over, rounded down to a unit of `to`, at most its burst. A full bucket
- * stays full whatever the new burst, because a full bucket may have been dropped already. */
+ * The tokens carry over, rounded down to a unit of `to`, at most its burst. So does a debt, which
+ * thereby grows by less than a unit; what `to` does not allow to owe is forgiven. A full bucket stays
+ * full whatever the new burst, because a full bucket may have been dropped already. */
 uint64_t credit_carry(const struct credit_line *from, uint64_t spent_mark,
                       const struct credit_line *to, uint64_t to_start_units);
 

@@ -35,6 +35,7 @@ struct bucket_terms {
     char name[BUCKET_NAME_MAX + 1]; /* empty: the limit has this one only, without a name */
     uint64_t burst;                 /* tokens */
     struct rate rate;
+    uint64_t debt_max; /* tokens that a charge may make it owe */
 };
 
 /* What one key may take. Each of its buckets must hold the tokens asked for; then all are
@@ -91,8 +92,8 @@ struct limits {
     struct limit limit[];
 };
 
-/* What a limit is made from; everything is copied. Buckets must have passed credit_line_init,
- * names and globs the checks of the configuration: so a name that one limit had before is that of
+/* What a limit is made from; everything is copied. Buckets must have passed credit_line_init
+ * and credit_line_lend, names and globs the checks of the configuration: so a name that one limit had before is that of
  * no other, now or before. */
 struct override_terms {
     const char *key;

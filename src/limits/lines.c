@@ -111,22 +111,24 @@ static struct credit_line fresh_credit(const struct bucket_terms *terms, uint64_
 {
     struct credit_line credit;
     enum credit_fault fault = credit_line_init(&credit, terms->burst, terms->rate, tick_ms);
-    assert(fault == CREDIT_OK);
+    bool lends = credit_line_lend(&credit, terms->debt_max, tick_ms);
+    assert(fault == CREDIT_OK && lends);
     (void)fault;
+    (void)lends;
     return credit;
 }
 
 static bool same_credit(const struct credit_line *a, const struct credit_line *b)
 {
     return a->token_units == b->token_units && a->step_units == b->step_units &&
-           a->cap_units == b->cap_units;
+           a->cap_units == b->cap_units && a->debt_units == b->debt_units;
 }
 
-/* With a state file credit lines outlive the process. One that has used half of its 63 bits,
- * which takes ten years at least, is replaced by the next reload. */
+/* With a state file credit lines outlive the process. One that has used half of its life, which takes
+ * ten years at least, is replaced by the next reload. */
 static bool is_worn(const struct credit_line *credit)
 {
-    return credit->credit_units - credit->cap_units > (INT64_MAX - credit->cap_units) / 2;
+    return credit->credit_units - credit->cap_units > (credit_end(credit) - credit->cap_units) / 2;
 }
 
 /* Whether a line made for allowance `a` can serve `b` as it is: buckets of the same names, and
@@ -433,19 +435,19 @@ static const struct allowance *allowance_of_line(const struct lines *lines, cons
     return limit_allowance(edition_limit(&lines->edition[line->edition]), line->index);
 }
 
-/* The bucket that holds the fewest tokens, compared as exact fractions, of those that are not
- * full; -1: all are full. */
+/* The bucket that holds the fewest tokens or owes the most, compared as exact fractions, of those
+ * that are not full; -1: all are full. */
 static int scarcest(const struct line *line, const uint64_t marks[BUCKETS_MAX])
 {
     int found = -1;
-    uint64_t least = 0;
+    int64_t least = 0;
     for (int i = 0; i < line->count; i++) {
         const struct credit_line *credit = &line->credit[i];
-        uint64_t level = credit_level(credit, marks[i]);
-        if (level == credit->cap_units)
+        int64_t level = credit_level(credit, marks[i]);
+        if (credit_is_full(credit, marks[i]))
             continue;
-        if (found < 0 || (unsigned __int128)level * line->credit[found].token_units <
-                             (unsigned __int128)least * credit->token_units) {
+        if (found < 0 || (__int128)level * (__int128)line->credit[found].token_units <
+                             (__int128)least * (__int128)credit->token_units) {
             found = i;
             least = level;
         }

@@ -36,7 +36,7 @@
  *
  * Until tick 450 all that the table holds of alice is "line of A, mark 6,700". Then she is
  * carried over to B as of tick 200, and from there to C as of tick 400. Nobody gains tokens
- * by a reload.
+ * by a reload: a debt is carried over like a level, but for what the new line does not allow to owe.
  *
  * A replaced edition is freed once the sweep has been round the whole table since: no entry
  * is on its lines then. Entries are not counted, for a count would not survive a kill.

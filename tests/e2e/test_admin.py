@@ -15,6 +15,7 @@ TOKEN = "correct-horse-battery-staple"
 BEARER = ("Authorization", f"Bearer {TOKEN}")
 JSON = ("Content-Type", "application/json")
 ADMIN_CALLS = (("POST", "/reset?key=k"), ("DELETE", "/reset?key=k"), ("POST", "/refund?key=k"),
+               ("POST", "/charge?key=k&tokens=1"),
                ("GET", "/status"), ("GET", "/status?key=k"), ("HEAD", "/status"))
 
 
@@ -433,15 +434,15 @@ class TokenAndListen(unittest.TestCase):
 
 class Origin(Case):
     config = LIMITS
-    CHANGING = (("POST", "/reset"), ("DELETE", "/reset"), ("POST", "/refund"), ("GET", "/allow"),
-                ("POST", "/allow"))
+    CHANGING = (("POST", "/reset?"), ("DELETE", "/reset?"), ("POST", "/refund?"),
+                ("POST", "/charge?tokens=1&"), ("GET", "/allow?"), ("POST", "/allow?"))
 
     def calls(self, headers, host="allowd.test"):
         """The statuses of all that changes something, and that nothing or something did."""
         for method, path in self.CHANGING:
             key = self.key()
             self.allow(key, "&tokens=5")
-            request = request_bytes(method, f"{path}?key={key}", headers)
+            request = request_bytes(method, f"{path}key={key}", headers)
             with Connection(self.daemon.address) as connection:
                 connection.send(request.replace(b"allowd.test", host.encode()))
                 yield connection.receive(), self.remaining(key)
@@ -526,7 +527,7 @@ class Origin(Case):
                               if name.lower().startswith("access-control-")])
 
     def test_preflights_are_not_answered(self):
-        for path in ("/allow", "/reset", "/refund", "/status"):
+        for path in ("/allow", "/reset", "/refund", "/charge", "/status"):
             for method in ("DELETE", "QUERY"):
                 response = self.call("OPTIONS", path, [
                     ("Origin", "http://evil.example"), ("Access-Control-Request-Method", method)])

@@ -67,13 +67,13 @@ class Each(BatchCase):
             response.body.decode(),
             '{"results":['
             f'{{"allowed":true,"key":"{key}","limit":"default","tokens":1,"remaining":9,'
-            f'"burst":10,"retry_after_ms":0,"reset_after_ms":{DAY_MS}}},'
+            f'"owed":0,"burst":10,"retry_after_ms":0,"reset_after_ms":{DAY_MS}}},'
             f'{{"allowed":true,"key":"{api}","limit":"api","tokens":30,"remaining":70,'
-            f'"burst":100,"retry_after_ms":0,"reset_after_ms":{30 * DAY_MS}}},'
+            f'"owed":0,"burst":100,"retry_after_ms":0,"reset_after_ms":{30 * DAY_MS}}},'
             f'{{"allowed":true,"key":"{key}","limit":"slow","tokens":2,"remaining":8,'
-            f'"burst":10,"retry_after_ms":0,"reset_after_ms":{10 * DAY_MS}}},'
+            f'"owed":0,"burst":10,"retry_after_ms":0,"reset_after_ms":{10 * DAY_MS}}},'
             f'{{"allowed":true,"key":"{unseen}","limit":"default","tokens":0,"remaining":10,'
-            f'"burst":10,"retry_after_ms":0,"reset_after_ms":0}}]}}\n')
+            f'"owed":0,"burst":10,"retry_after_ms":0,"reset_after_ms":0}}]}}\n')
 
     def test_a_denial_is_one_result(self):
         drained, key = self.drained(), self.key()
@@ -258,12 +258,14 @@ class Status(BatchCase):
             self.assert_fields(response)
             self.assertEqual(list(response.json()), ["results"])
             first, second = self.results(response)
-            self.assertEqual(list(first), ["key", "limit", "remaining", "burst", "reset_after_ms",
+            self.assertEqual(list(first), ["key", "limit", "remaining", "owed", "burst",
+                                           "reset_after_ms",
                                            "active"])
             self.assert_about(first.pop("reset_after_ms"), 10 * DAY_MS)
             self.assertEqual(first, {"key": drained, "limit": "default", "remaining": 0,
-                                     "burst": 10, "active": True})
-            self.assertEqual(second, {"key": unseen, "limit": "slow", "remaining": 10, "burst": 10,
+                                     "owed": 0, "burst": 10, "active": True})
+            self.assertEqual(second, {"key": unseen, "limit": "slow", "remaining": 10, "owed": 0,
+                                      "burst": 10,
                                       "reset_after_ms": 0, "active": False})
         self.assertEqual(self.counted(before), {"statuses": 6})
         self.assertEqual(self.call("GET", "/status").json()["keys"], tracked)
@@ -350,7 +352,7 @@ class Query(BatchCase):
 
     def test_is_not_there_for_what_changes_something(self):
         batch = b'{"requests":[{"key":"beside"}]}'
-        for path in ("/allow", "/reset", "/refund", "/keys", "/metrics", "/healthz"):
+        for path in ("/allow", "/reset", "/refund", "/charge", "/keys", "/metrics", "/healthz"):
             with self.subTest(path):
                 response = self.query(batch, path=path)
                 self.assert_problem(response, 405)
@@ -543,7 +545,7 @@ class BadInput(BatchCase):
 
     def test_only_where_batches_are_taken(self):
         body = b'{"requests":[{"key":"elsewhere"}]}'
-        for target in ("/reset", "/refund"):
+        for target in ("/reset", "/refund", "/charge"):
             self.refused(body, 415, target=target)
             self.refused(body, 415, target=target + "?key=elsewhere")
         self.refused(body, 404, target="/batch")

@@ -41,10 +41,10 @@ limits:
 
 QUOTA_EXCEEDED = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 
-ALLOW_MEMBERS = ["allowed", "key", "limit", "tokens", "remaining", "burst", "retry_after_ms",
+ALLOW_MEMBERS = ["allowed", "key", "limit", "tokens", "remaining", "owed", "burst", "retry_after_ms",
                  "reset_after_ms"]
 DENIED_MEMBERS = ["type", "title", "status", "violated-policies"] + ALLOW_MEMBERS
-STATUS_MEMBERS = ["key", "limit", "remaining", "burst", "reset_after_ms", "active"]
+STATUS_MEMBERS = ["key", "limit", "remaining", "owed", "burst", "reset_after_ms", "active"]
 
 
 class ContractCase(Case):
@@ -156,7 +156,8 @@ class DenyStatus(ContractCase):
         self.assertEqual((self.counted(before), self.remaining(key)), ({}, 10))
 
     def test_other_calls_have_no_such_parameter(self):
-        for method, path in (("GET", "/status"), ("POST", "/reset"), ("POST", "/refund")):
+        for method, path in (("GET", "/status"), ("POST", "/reset"), ("POST", "/refund"),
+                             ("POST", "/charge")):
             self.assert_problem(self.call(method, f"{path}?key=a&deny_status=200"), 400,
                                 'unknown parameter "deny_status"')
 
@@ -241,7 +242,7 @@ class Allow(ContractCase):
         self.assertEqual(
             response.body.decode(),
             f'{{"allowed":true,"key":"{key}","limit":"default","tokens":1,"remaining":9,'
-            f'"burst":10,"retry_after_ms":0,"reset_after_ms":{DAY_MS}}}\n')
+            f'"owed":0,"burst":10,"retry_after_ms":0,"reset_after_ms":{DAY_MS}}}\n')
 
     def test_denied(self):
         key = self.drained()
@@ -263,7 +264,7 @@ class Allow(ContractCase):
             response.body.decode(),
             f'{{"type":"{QUOTA_EXCEEDED}","title":"Too Many Requests","status":429,'
             f'"violated-policies":["default"],"allowed":false,"key":"{key}","limit":"default",'
-            f'"tokens":1,"remaining":0,"burst":10,"retry_after_ms":{retry_ms},'
+            f'"tokens":1,"remaining":0,"owed":0,"burst":10,"retry_after_ms":{retry_ms},'
             f'"reset_after_ms":{reset_ms}}}\n')
 
     def test_every_way_to_ask_gets_the_same_answer(self):
@@ -288,7 +289,7 @@ class Allow(ContractCase):
                 self.assertEqual(
                     response.json(),
                     {"allowed": True, "key": key, "limit": "default", "tokens": 3, "remaining": 7,
-                     "burst": 10, "retry_after_ms": 0, "reset_after_ms": 3 * DAY_MS})
+                     "owed": 0, "burst": 10, "retry_after_ms": 0, "reset_after_ms": 3 * DAY_MS})
                 self.assertEqual(list(response.json()), ALLOW_MEMBERS)
 
     def test_tokens_default_to_one(self):
@@ -305,7 +306,7 @@ class Allow(ContractCase):
         self.assertEqual(
             response.json(),
             {"allowed": True, "key": key, "limit": "default", "tokens": 0, "remaining": 10,
-             "burst": 10, "retry_after_ms": 0, "reset_after_ms": 0})
+             "owed": 0, "burst": 10, "retry_after_ms": 0, "reset_after_ms": 0})
         self.assertEqual(response.header("RateLimit"), '"default";r=10;t=0')
         self.assertEqual(self.call("GET", "/status").json()["keys"], keys)
         key = self.drained()
@@ -470,7 +471,7 @@ class Refund(ContractCase):
                 body = None if body is None else body.format(key).encode()
                 response = self.call("POST", target.format(key), headers, body)
                 self.assertEqual(response.status, 200, response)
-                self.assertEqual(list(response.json()), ["key", "limit", "remaining", "burst",
+                self.assertEqual(list(response.json()), ["key", "limit", "remaining", "owed", "burst",
                                                          "reset_after_ms", "active"])
                 self.assertEqual(response.json()["remaining"], remaining)
                 self.assertEqual(self.remaining(key), remaining)
@@ -513,7 +514,7 @@ class Status(ContractCase):
         self.assertIsNone(response.header("Retry-After"))
         self.assertEqual(
             response.body.decode(),
-            f'{{"key":"{key}","limit":"default","remaining":10,"burst":10,"reset_after_ms":0,'
+            f'{{"key":"{key}","limit":"default","remaining":10,"owed":0,"burst":10,"reset_after_ms":0,'
             f'"active":false}}\n')
 
     def test_of_a_key_in_use(self):
@@ -522,7 +523,7 @@ class Status(ContractCase):
         answer = response.json()
         self.assertEqual(list(answer), STATUS_MEMBERS)
         self.assert_about(answer.pop("reset_after_ms"), 4 * DAY_MS)
-        self.assertEqual(answer, {"key": key, "limit": "default", "remaining": 6, "burst": 10,
+        self.assertEqual(answer, {"key": key, "limit": "default", "remaining": 6, "owed": 0, "burst": 10,
                                   "active": True})
 
     def test_never_creates_and_never_charges(self):
@@ -580,9 +581,11 @@ class Status(ContractCase):
                          ["api", "shadowed", "exact", "by-name-only", 'say "hi" \\ bye',
                           "default"])
         self.assertEqual(answer["limits"][0],
-                         {"name": "api", "match": "api:*", "burst": 100, "rate": "1/d"})
+                         {"name": "api", "match": "api:*", "burst": 100, "rate": "1/d",
+                          "debt_max": 100})
         self.assertEqual(answer["limits"][5],
-                         {"name": "default", "match": None, "burst": 10, "rate": "1/d"})
+                         {"name": "default", "match": None, "burst": 10, "rate": "1/d",
+                          "debt_max": 10})
         for name, count in answer["counters"].items():
             self.assertIs(type(count), int, name)
 
@@ -622,7 +625,7 @@ class Errors(ContractCase):
             for method in ("GET", "POST", "DELETE", "PUT"):
                 with self.subTest(method=method, path=path[:20]):
                     response = self.call(method, f"{path}?key={self.key()}")
-                    self.assert_problem(response, 404, "/allow, /reset, /refund and /status")
+                    self.assert_problem(response, 404, "/allow, /charge, /refund, /reset and /status")
 
     def test_wrong_method(self):
         allowed = {"/allow": ["GET", "POST"], "/reset": ["POST", "DELETE"],
@@ -789,7 +792,7 @@ class WithCurl(ContractCase):
                      'RateLimit-Policy: "default";q=10;w=10', 'RateLimit: "default";r=9;t=1'):
             self.assertIn(line, head.split("\n"))
         self.assertEqual(body, '{"allowed":true,"key":"alice","limit":"default","tokens":1,'
-                               '"remaining":9,"burst":10,"retry_after_ms":0,'
+                               '"remaining":9,"owed":0,"burst":10,"retry_after_ms":0,'
                                '"reset_after_ms":1000}\n')
 
     def test_post_data(self):

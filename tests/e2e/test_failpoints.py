@@ -53,6 +53,7 @@ CALLS = (
     (("GET", "/status?key=a"), ""),
     (("POST", "/reset?key=f"), ""),
     (("POST", "/refund?key=f"), ""),
+    (("POST", "/charge?key=h&tokens=1"), "h"),
     (("GET", "/status"), ""),
     (("GET", "/metrics"), ""),
     (("GET", "/healthz"), ""),
@@ -77,8 +78,8 @@ class Run:
         self.begin_accounts()
 
     def begin_accounts(self):
-        self.taken = dict.fromkeys("abcdeg", 0)     # told so
-        self.uncertain = dict.fromkeys("abcdeg", 0) # not told anything of it
+        self.taken = dict.fromkeys("abcdegh", 0)     # told so
+        self.uncertain = dict.fromkeys("abcdegh", 0) # not told anything of it
 
     def launch(self, under, variables):
         self.process = subprocess.Popen(

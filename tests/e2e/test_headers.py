@@ -109,6 +109,8 @@ class Dialect:
                 ("GET", f"/allow{about}&tokens={INTEGER_MAX}", 429),
                 ("GET", f"/status{about}", 200),
                 ("POST", f"/refund{about}", 200),
+                ("POST", f"/charge{about}&tokens={2 * smallest}", 200),
+                ("GET", f"/allow{about}", 429),
                 ("POST", f"/reset{about}", 200)):
             response = self.call(method, target)
             self.assertEqual(response.status, status, response)
@@ -250,8 +252,8 @@ class IetfAcw(Dialect, Case):
         self.assertEqual([(item["value"], item["parameters"]["a"]) for item in found],
                          [(name, remaining) for name, _, _, remaining, _ in states])
         for item, (_, burst, window, remaining, reset_ms) in zip(found, states):
-            self.assertEqual(list(item["parameters"]), ["a", "w"] + ["c"] * ("tokens" in body))
-            self.assertEqual(item["parameters"].get("c"), body.get("tokens"))
+            self.assertEqual(list(item["parameters"]), ["a", "w"] + ["c"] * ("allowed" in body))
+            self.assertEqual(item["parameters"].get("c"), body["tokens"] if "allowed" in body else None)
             a_token_s = -(-window // burst)
             if remaining == burst:
                 self.assertEqual(item["parameters"]["w"], a_token_s)

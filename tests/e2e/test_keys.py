@@ -17,7 +17,7 @@ LIMITS = ("limits:\n"
           "  - {name: api, match: 'api:*', burst: 20, rate: 1/d}\n"
           "  - {name: trial, match: 'trial:*', burst: 1, rate: 1/d, shadow: true}\n"
           "  - {name: default, burst: 10, rate: 1/d, overrides: [{key: 'banned:*', action: deny}]}\n")
-MEMBERS = ["key", "limit", "remaining", "burst", "reset_after_ms", "active", "denied",
+MEMBERS = ["key", "limit", "remaining", "owed", "burst", "reset_after_ms", "active", "denied",
            "denied_error"]
 
 
@@ -57,7 +57,7 @@ class Contract(Keys):
         for key in self.keys(prefix="shown")["keys"] + self.keys(prefix="api:shown")["keys"] + \
                 self.keys(prefix="trial:shown")["keys"]:
             status = self.call("GET", f"/status?key={key['key']}&limit={key['limit']}").json()
-            for name in ("key", "limit", "remaining", "burst", "active"):
+            for name in ("key", "limit", "remaining", "owed", "burst", "active"):
                 self.assertEqual(key[name], status[name])
             self.assertEqual(key.get("shadow"), status.get("shadow"))
             self.assertLess(0, key["reset_after_ms"])

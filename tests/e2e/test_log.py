@@ -421,6 +421,7 @@ checks:
             for header in (right, wrong, ("Cookie", "secret-cookie"), ("X-Secret", "secret-field")):
                 for method, target in (("GET", "/allow?key=a&tokens=2"), ("POST", "/reset?key=a"),
                                        ("POST", "/reload"), ("GET", "/metrics"), ("POST", "/refund"),
+                                       ("POST", "/charge?key=a&tokens=1"),
                                        ("GET", "/allow?key=a&secret-name=secret-value"),
                                        ("GET", "/secret-path?secret-query"), ("SECRET", "/allow")):
                     self.call(method, target, [header])

@@ -41,6 +41,8 @@ FAMILIES = {
     "allowd_keys": "gauge",
     "allowd_keys_max": "gauge",
     "allowd_evictions_total": "counter",
+    "allowd_charges_failed_total": "counter",
+    "allowd_forgiven_tokens_total": "counter",
     "allowd_check_skipped_total": "counter",
     "allowd_ticks_total": "counter",
     "allowd_tick_lag_seconds": "gauge",

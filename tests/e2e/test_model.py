@@ -3,7 +3,7 @@
 Random calls and lists, each answer held against an exact model.
 
 No limit refills within the test, so the model is whole numbers: what each
-bucket holds. ALLOWD_SEED repeats a run, ALLOWD_STEPS sets its length.
+bucket holds or owes. ALLOWD_SEED repeats a run, ALLOWD_STEPS sets its length.
 """
 import json
 import os
@@ -21,13 +21,13 @@ tick: 10s
 limits:
   - name: pair
     match: "pair:*"
-    buckets: [{name: a, burst: 9, rate: 1/d}, {name: b, burst: 14, rate: 1/d}]
+    buckets: [{name: a, burst: 9, rate: 1/d}, {name: b, burst: 14, rate: 1/d, debt_max: 30}]
     overrides:
       - {key: "pair:x", burst: 25, rate: 1/d}
       - key: "pair:y*"
         buckets:
           - {name: c, burst: 5, rate: 1/d}
-          - {name: a, burst: 6, rate: 1/d}
+          - {name: a, burst: 6, rate: 1/d, debt_max: 0}
           - {name: d, burst: 30, rate: 1/d}
       - {key: "pair:free", action: allow}
       - {key: "pair:no*", action: deny}
@@ -44,7 +44,7 @@ limits:
     rate: 1/d
     overrides:
       - {key: "pair:1", burst: 2, rate: 1/d}
-      - {key: vip, burst: 40, rate: 1/d}
+      - {key: vip, burst: 40, rate: 1/d, debt_max: 7}
       - {key: "1*", action: deny}
       - {key: "10.0.0.0/8", burst: 7, rate: 1/d}
       - {key: "10.1.0.0/16", buckets: [{name: a, burst: 4, rate: 1/d}, {name: b, burst: 9, rate: 1/d}]}
@@ -68,6 +68,8 @@ OVERRIDES = {
                 "10.1.2.4": ("10.1.0.0/16", {"a": 4, "b": 9}), "11.0.0.1": ("1*", "deny"),
                 "at 2001:db8:5::1": ("at 2001:db8::/32", {"": 3})},
 }
+# Where it is not the burst: (limit, override, bucket).
+DEBTS = {("pair", None, "b"): 30, ("pair", "pair:y*", "a"): 0, ("default", "vip", ""): 7}
 
 
 class Bucket:
@@ -78,6 +80,8 @@ class Bucket:
         self.override, terms = OVERRIDES[limit].get(key, (None, BURSTS[limit]))
         self.action = terms if isinstance(terms, str) else None
         self.bursts = BURSTS[limit] if self.action else terms
+        of = None if self.action else self.override
+        self.debts = {name: DEBTS.get((limit, of, name), burst) for name, burst in self.bursts.items()}
         self.levels = dict(self.bursts)
         self.shadow = limit in SHADOW
 
@@ -99,10 +103,22 @@ class Bucket:
         for name, burst in self.bursts.items():
             self.levels[name] = min(burst, self.levels[name] + tokens)
 
+    def charge(self, tokens):
+        """What each bucket takes of them."""
+        if self.action == "allow":
+            return [0 for _ in self.levels]
+        charged = {name: min(tokens, level + self.debts[name]) for name, level in self.levels.items()}
+        for name in self.levels:
+            self.levels[name] -= charged[name]
+        return list(charged.values())
+
     def remaining(self):
         if self.action is not None:
             return min(self.bursts.values()) if self.action == "allow" else 0
-        return min(self.levels.values())
+        return max(0, min(self.levels.values()))
+
+    def owed(self):
+        return 0 if self.action == "allow" else max(0, -min(self.levels.values()))
 
     def violated(self, tokens):
         names = [name for name, burst in self.bursts.items() if burst < tokens]
@@ -115,7 +131,7 @@ class Model:
     def __init__(self):
         self.buckets = {}
         self.counters = dict.fromkeys(("allowed", "denied", "shadow_denied", "resets", "refunds",
-                                       "statuses"), 0)
+                                       "statuses", "charges", "forgiven_tokens"), 0)
 
     def bucket(self, call):
         limit = call.get("limit") or next(
@@ -138,7 +154,8 @@ class Model:
 
     def expected(self, bucket, tokens, allowed, held):
         expected = {"allowed": allowed, "key": bucket.key, "limit": bucket.limit,
-                    "remaining": bucket.remaining(), "burst": min(bucket.bursts.values()),
+                    "remaining": bucket.remaining(), "owed": bucket.owed(),
+                    "burst": min(bucket.bursts.values()),
                     "override": bucket.override,
                     "shadow": True if bucket.shadow else None,
                     "violated-policies": None if held else bucket.violated(tokens)}
@@ -184,6 +201,18 @@ class Model:
         expected = self.status(call)
         self.counters["statuses"] -= 1
         self.counters["refunds"] += 1
+        return expected
+
+    def charge(self, call):
+        bucket, tokens = self.bucket(call), call["tokens"]
+        each = bucket.charge(tokens)
+        expected = self.status(call)
+        expected |= {"tokens": tokens, "charged": min(each), "forgiven": tokens - min(each),
+                     "reason": "override" if bucket.action == "allow" else None}
+        self.counters["statuses"] -= 1
+        self.counters["charges"] += 1
+        if bucket.action != "allow":
+            self.counters["forgiven_tokens"] += tokens - min(each)
         return expected
 
     def reset(self, call):
@@ -237,7 +266,8 @@ class Random(Case):
         found = {name: answer.get(name) for name in expected}
         self.assertEqual(found, expected, answer)
         if levels is not None and "buckets" in answer:
-            self.assertEqual([bucket["remaining"] for bucket in answer["buckets"]], levels)
+            self.assertEqual([bucket["remaining"] - bucket["owed"] for bucket in answer["buckets"]],
+                             levels)
 
     # -- one step of each kind --
 
@@ -288,6 +318,14 @@ class Random(Case):
         call = self.some_call()
         self.assert_answer(self.ask_call("POST", "/refund", call).json(), self.model.refund(call))
 
+    def step_charge(self):
+        call = self.some_call()
+        call["tokens"] = call.get("tokens") or 5
+        expected = self.model.charge(call)
+        response = self.ask_call("POST", "/charge", call)
+        self.assertEqual(response.status, 200, response)
+        self.assert_answer(response.json(), expected)
+
     def step_reset(self):
         call = self.some_call(takes_tokens=False)
         self.assert_answer(self.ask_call("POST", "/reset", call).json(), self.model.reset(call))
@@ -303,7 +341,8 @@ class Random(Case):
 
     def test_every_answer_is_the_models(self):
         steps = [self.step_allow] * 8 + [self.step_each] * 4 + [self.step_all] * 6 + \
-                [self.step_status] * 3 + [self.step_refund] * 4 + [self.step_reset] * 2 + \
+                [self.step_status] * 3 + [self.step_refund] * 4 + [self.step_charge] * 2 + \
+                [self.step_reset] * 2 + \
                 [self.step_error]
         for number in range(STEPS):
             try:

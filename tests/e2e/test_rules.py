@@ -74,11 +74,11 @@ limits:
                          '"api/second";r=4;t=86400, "api/hour";r=11;t=43200')
         self.assertEqual(
             response.json(),
-            {"allowed": True, "key": key, "limit": "api", "tokens": 1, "remaining": 4, "burst": 5,
+            {"allowed": True, "key": key, "limit": "api", "tokens": 1, "remaining": 4, "owed": 0, "burst": 5,
              "retry_after_ms": 0, "reset_after_ms": DAY_MS,
              "buckets": [
-                 {"name": "second", "remaining": 4, "burst": 5, "reset_after_ms": DAY_MS},
-                 {"name": "hour", "remaining": 11, "burst": 12, "reset_after_ms": DAY_MS // 2}]})
+                 {"name": "second", "remaining": 4, "owed": 0, "burst": 5, "reset_after_ms": DAY_MS},
+                 {"name": "hour", "remaining": 11, "owed": 0, "burst": 12, "reset_after_ms": DAY_MS // 2}]})
 
     def test_or_none_is(self):
         key = self.drained("api:", 5)
@@ -348,7 +348,7 @@ limits:
         self.addCleanup(self.call, "POST", "/reset?key=api:partner")
         self.assertEqual(response.json(),
                          {"allowed": True, "key": "api:partner", "limit": "api", "tokens": 1,
-                          "remaining": 19, "burst": 20, "retry_after_ms": 0,
+                          "remaining": 19, "owed": 0, "burst": 20, "retry_after_ms": 0,
                           "reset_after_ms": DAY_MS // 2, "override": "api:partner"})
         self.assertEqual(self.allow("api:partner", "&tokens=19").status, 200)
         self.assert_denied(self.allow("api:partner"), ["api"], DAY_MS // 2)

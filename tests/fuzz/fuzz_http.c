@@ -64,7 +64,7 @@ static void add_limits(void)
         .name = "api",
         .match = "api:*",
         .buckets_count = 2,
-        .buckets = {{"small", 5, {5, 1000}}, {"large \"\\", 20, {20, 1000}}},
+        .buckets = {{"small", 5, {5, 1000}, 3}, {"large \"\\", 20, {20, 1000}, 30}},
         .overrides_count = 2,
         .overrides = overrides,
     };
@@ -208,7 +208,7 @@ static const char *limit_of(const struct bucket_question *ask)
 }
 
 /* The levels of a key's buckets; none of a limit that does not exist. */
-static void read_levels(const struct bucket_question *ask, uint64_t levels[BUCKETS_MAX],
+static void read_levels(const struct bucket_question *ask, int64_t levels[BUCKETS_MAX],
                         uint64_t token_units[BUCKETS_MAX])
 {
     const char *name = limit_of(ask);
@@ -220,14 +220,35 @@ static void read_levels(const struct bucket_question *ask, uint64_t levels[BUCKE
 /* What is asked for is taken when the answer is ALLOWED, and nothing else is. */
 static void ask_allow(struct message *message)
 {
-    uint64_t before[BUCKETS_MAX] = {0}, after[BUCKETS_MAX] = {0}, token_units[BUCKETS_MAX] = {0};
+    int64_t before[BUCKETS_MAX] = {0}, after[BUCKETS_MAX] = {0};
+    uint64_t token_units[BUCKETS_MAX] = {0};
     read_levels(&message->ask.bucket, before, token_units);
     ask_one(message);
     read_levels(&message->ask.bucket, after, token_units);
     bool is_taken = message->answer.bucket.result == BUCKET_ALLOWED;
     uint64_t taken = is_taken ? message->ask.bucket.tokens : 0;
     for (unsigned i = 0; i < BUCKETS_MAX; i++)
-        FUZZ_REQUIRE(before[i] - after[i] == taken * token_units[i]);
+        FUZZ_REQUIRE((uint64_t)(before[i] - after[i]) == taken * token_units[i]);
+}
+
+/* Each bucket takes what it says, and owes no more than it may. */
+static void ask_charge(struct message *message)
+{
+    int64_t before[BUCKETS_MAX] = {0}, after[BUCKETS_MAX] = {0};
+    uint64_t token_units[BUCKETS_MAX] = {0};
+    const struct bucket_answer *answer = &message->answer.bucket;
+    FUZZ_REQUIRE(message->ask.bucket.tokens > 0);
+    read_levels(&message->ask.bucket, before, token_units);
+    ask_one(message);
+    read_levels(&message->ask.bucket, after, token_units);
+    if (answer->result != BUCKET_ALLOWED)
+        return;
+    for (unsigned i = 0; i < answer->allowance->count; i++) {
+        uint64_t charged = answer->buckets[i].charged_tokens;
+        FUZZ_REQUIRE(charged <= message->ask.bucket.tokens);
+        FUZZ_REQUIRE((uint64_t)(before[i] - after[i]) == charged * token_units[i]);
+        FUZZ_REQUIRE(answer->buckets[i].owed_tokens <= answer->allowance->bucket[i].debt_max);
+    }
 }
 
 static void tell(uint64_t tokens, bool allowed)
@@ -254,6 +275,9 @@ static void answer(struct message *message)
         ask_allow(message);
         if (message->answer.bucket.result != BUCKET_NO_SUCH_LIMIT)
             tell(message->ask.bucket.tokens, bucket_answer_allows(&message->answer.bucket));
+        return;
+    case MESSAGE_CHARGE:
+        ask_charge(message);
         return;
     case MESSAGE_EACH:
     case MESSAGE_ALL:

@@ -66,7 +66,7 @@ static void check_line(uint64_t burst, struct rate rate, uint64_t tick_ms)
     credit_line_advance(&line, 1);
     FUZZ_REQUIRE(credit_is_full(&line, spent));
     credit_line_advance(&line, UINT64_MAX);
-    FUZZ_REQUIRE(credit_level(&line, spent) == line.cap_units);
+    FUZZ_REQUIRE(credit_level(&line, spent) == (int64_t)line.cap_units);
 }
 
 static void check_rate(const char *text, size_t len)

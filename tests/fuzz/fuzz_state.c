@@ -51,7 +51,7 @@ static struct limits *limits_of(uint64_t burst)
     const struct limit_terms terms = {
         .name = LIMIT_DEFAULT_NAME,
         .buckets_count = 2,
-        .buckets = {{"s", burst, {1, 1000}}, {"m", 2 * burst, {1, 60000}}},
+        .buckets = {{"s", burst, {1, 1000}, 5}, {"m", 2 * burst, {1, 60000}, 7}},
         .overrides_count = 2,
         .overrides = overrides,
     };
@@ -171,7 +171,7 @@ static void damage(unsigned flags, const uint8_t *data, size_t size)
         fix_checksums();
 }
 
-/* A life after: nobody has more than a burst, and every walk ends. */
+/* A life after: nobody has more than a burst or owes more than they may, and every walk ends. */
 static void live(struct brain *brain)
 {
     struct daemon_answer daemon;
@@ -181,6 +181,7 @@ static void live(struct brain *brain)
         for (size_t i = 0; i < KEYS_COUNT; i++) {
             FUZZ_REQUIRE(ask(brain, MESSAGE_STATUS, keys[i], 0).remaining_tokens <= 12);
             FUZZ_REQUIRE(ask(brain, MESSAGE_ALLOW, keys[i], 2).remaining_tokens <= 12);
+            FUZZ_REQUIRE(ask(brain, MESSAGE_CHARGE, keys[i], 6).owed_tokens <= 12);
         }
         ask(brain, MESSAGE_ALLOW, round == 0 ? "x" : "y", 1);
         ask(brain, MESSAGE_RESET, "x", 0);

@@ -37,6 +37,12 @@ static uint64_t whole_u64(void)
     return mpz_get_ui(whole);
 }
 
+static uint64_t ceil_u64(const mpq_t number)
+{
+    mpz_cdiv_q(whole, mpq_numref(number), mpq_denref(number));
+    return whole_u64();
+}
+
 static uint64_t floor_u64(const mpq_t number)
 {
     mpz_fdiv_q(whole, mpq_numref(number), mpq_denref(number));
@@ -207,6 +213,16 @@ void model_lack(struct model *model, const struct model_rule *rule, unsigned key
     }
 }
 
+bool model_owes(struct model *model, const struct model_rule *rule, unsigned key)
+{
+    const struct model_terms *terms = model_terms(model, rule, key);
+    const struct model_buckets *buckets = model_buckets_of(model, rule, key);
+    for (unsigned i = 0; buckets->drawn && i < terms->count; i++)
+        if (mpq_sgn(buckets->level[i]) < 0)
+            return true;
+    return false;
+}
+
 static bool is_full(const mpq_t level, const struct bucket_terms *bucket)
 {
     return mpq_cmp_ui(level, bucket->burst, 1) >= 0;
@@ -238,6 +254,26 @@ static void add_tokens(struct model_buckets *buckets, const struct model_terms *
             mpq_sub(buckets->level[i], buckets->level[i], scratch);
         else
             mpq_add(buckets->level[i], buckets->level[i], scratch);
+    }
+    buckets->drawn = true;
+    settle(buckets, terms);
+}
+
+/* Takes from each bucket what it may owe, into charged[] what that is. */
+static void charge_tokens(struct model_buckets *buckets, const struct model_terms *terms,
+                          uint64_t tokens, struct expected *expected)
+{
+    expected->charged = tokens;
+    for (unsigned i = 0; i < terms->count; i++) {
+        if (!buckets->drawn)
+            set_u64(buckets->level[i], terms->bucket[i].burst);
+        set_u64(scratch, terms->bucket[i].debt_max);
+        mpq_add(scratch, scratch, buckets->level[i]);
+        uint64_t most = floor_u64(scratch), charged = tokens < most ? tokens : most;
+        set_u64(scratch, charged);
+        mpq_sub(buckets->level[i], buckets->level[i], scratch);
+        expected->bucket[i].charged_tokens = charged;
+        expected->charged = charged < expected->charged ? charged : expected->charged;
     }
     buckets->drawn = true;
     settle(buckets, terms);
@@ -275,7 +311,7 @@ unsigned model_drawn(const struct model *model)
 
 /* ---- changes ---- */
 
-/* Rounds a level down to a unit of the line of a bucket. */
+/* Rounds a level down to a unit of the line of a bucket, and forgives what it may not owe. */
 static void round_down(mpq_t level, const struct bucket_terms *bucket, uint64_t tick_ms)
 {
     uint64_t token_units = model_token_units(bucket->rate, tick_ms);
@@ -284,6 +320,10 @@ static void round_down(mpq_t level, const struct bucket_terms *bucket, uint64_t 
     mpz_fdiv_q(whole, mpq_numref(level), mpq_denref(level));
     mpq_set_z(level, whole);
     mpq_div(level, level, scratch);
+    set_u64(scratch, bucket->debt_max);
+    mpq_neg(scratch, scratch);
+    if (mpq_cmp(level, scratch) < 0)
+        mpq_set(level, scratch);
 }
 
 static int bucket_of_name(const struct model_terms *terms, const char *name)
@@ -431,7 +471,9 @@ static enum bucket_result look(struct model *model, const struct model_rule *rul
     enum override_action action = action_of(model, rule, key);
     if (action == OVERRIDE_ALLOW)
         return BUCKET_ALWAYS;
-    if (tokens > 0 && action == OVERRIDE_DENY)
+    if (tokens == 0)
+        return BUCKET_ALLOWED;
+    if (action == OVERRIDE_DENY)
         return BUCKET_NEVER;
     if (exceeds(terms, tokens))
         return BUCKET_EXCEEDS_BURST;
@@ -490,11 +532,16 @@ static void describe_bucket(struct model *model, const struct model_rule *rule, 
                             unsigned bucket, struct bucket_state *state)
 {
     const struct bucket_terms *terms = &model_terms(model, rule, key)->bucket[bucket];
-    *state = (struct bucket_state){.remaining_tokens = terms->burst};
+    *state = (struct bucket_state){
+        .remaining_tokens = terms->burst,
+        .charged_tokens = state->charged_tokens,
+    };
     if (action_of(model, rule, key) == OVERRIDE_ALLOW)
         return;
     model_level(model, rule, key, bucket, one_level);
-    state->remaining_tokens = floor_u64(one_level);
+    state->remaining_tokens = mpq_sgn(one_level) < 0 ? 0 : floor_u64(one_level);
+    mpq_neg(scratch, one_level);
+    state->owed_tokens = mpq_sgn(scratch) < 0 ? 0 : ceil_u64(scratch);
     state->full_after_ms = wait_ms(model, terms, one_level, terms->burst);
     state->next_token_ms = state->full_after_ms == 0
                                ? 0
@@ -512,7 +559,7 @@ static void describe(struct model *model, unsigned key, uint64_t tokens, struct 
     expected->override = model_override(model, rule, key);
     expected->retry_after_ms = retry_after_ms(model, rule, key, tokens, expected->result);
     expected->remaining = UINT64_MAX;
-    expected->full_after_ms = 0;
+    expected->owed = expected->full_after_ms = 0;
     for (unsigned i = 0; i < terms->count; i++) {
         struct bucket_state *state = &expected->bucket[i];
         describe_bucket(model, rule, key, i, state);
@@ -521,6 +568,8 @@ static void describe(struct model *model, unsigned key, uint64_t tokens, struct 
             (expected->result == BUCKET_EXCEEDS_BURST && tokens > terms->bucket[i].burst);
         if (state->remaining_tokens < expected->remaining)
             expected->remaining = state->remaining_tokens;
+        if (state->owed_tokens > expected->owed)
+            expected->owed = state->owed_tokens;
         if (state->full_after_ms > expected->full_after_ms)
             expected->full_after_ms = state->full_after_ms;
     }
@@ -539,22 +588,65 @@ static bool remembers_another(struct model *model, const struct model_rule *rule
            look(model, rule, key, tokens) == BUCKET_ALLOWED;
 }
 
-bool model_needs_room(struct model *model, const struct bucket_question *ask, unsigned key)
+/* The same of a charge, which is for every key but those that are never limited. */
+static bool charge_remembers_another(struct model *model, const struct model_rule *rule,
+                                     unsigned key, uint64_t tokens)
+{
+    return tokens > 0 && !model_buckets_of(model, rule, key)->drawn &&
+           action_of(model, rule, key) != OVERRIDE_ALLOW;
+}
+
+static bool needs_room(struct model *model, enum message_kind kind,
+                       const struct bucket_question *ask, unsigned key)
 {
     int rule = rule_of(model, ask, key);
-    return rule >= 0 && model_drawn(model) == model->max_keys &&
-           remembers_another(model, &model->rule[rule], key, ask->tokens);
+    if (rule < 0 || model_drawn(model) < model->max_keys)
+        return false;
+    if (kind == MESSAGE_CHARGE)
+        return charge_remembers_another(model, &model->rule[rule], key, ask->tokens);
+    return kind == MESSAGE_ALLOW && remembers_another(model, &model->rule[rule], key, ask->tokens);
+}
+
+/* Whether a key is remembered that may be forgotten. */
+static bool can_evict(struct model *model)
+{
+    for (unsigned i = 0; i < model->count; i++)
+        for (unsigned key = 0; key < MODEL_KEYS; key++)
+            if (model_buckets_of(model, &model->rule[i], key)->drawn &&
+                !model_owes(model, &model->rule[i], key))
+                return true;
+    return false;
+}
+
+bool model_evicts(struct model *model, enum message_kind kind, const struct bucket_question *ask,
+                  unsigned key)
+{
+    return needs_room(model, kind, ask, key) && can_evict(model) &&
+           (kind == MESSAGE_CHARGE || model->when_full == WHEN_FULL_EVICT);
 }
 
 static enum bucket_result without_room(const struct model *model)
 {
-    return model->when_full == WHEN_FULL_DENY ? BUCKET_TABLE_FULL : BUCKET_UNCOUNTED;
+    return model->when_full == WHEN_FULL_ALLOW ? BUCKET_UNCOUNTED : BUCKET_TABLE_FULL;
 }
 
 static void take(struct model *model, const struct model_rule *rule, unsigned key, uint64_t tokens)
 {
     if (tokens > 0)
         add_tokens(model_buckets_of(model, rule, key), model_terms(model, rule, key), -1, tokens);
+}
+
+static enum bucket_result charge(struct model *model, const struct model_rule *rule, unsigned key,
+                                 const struct bucket_question *ask, struct expected *expected)
+{
+    if (action_of(model, rule, key) == OVERRIDE_ALLOW)
+        return BUCKET_ALWAYS;
+    if (needs_room(model, MESSAGE_CHARGE, ask, key))
+        return BUCKET_TABLE_FULL;
+    if (ask->tokens > 0)
+        charge_tokens(model_buckets_of(model, rule, key), model_terms(model, rule, key),
+                      ask->tokens, expected);
+    return BUCKET_ALLOWED;
 }
 
 struct expected model_answer(struct model *model, enum message_kind kind,
@@ -567,11 +659,13 @@ struct expected model_answer(struct model *model, enum message_kind kind,
     struct model_buckets *buckets = model_buckets_of(model, rule, key);
     expected.result = BUCKET_ALLOWED;
     if (kind == MESSAGE_ALLOW) {
-        expected.result = model_needs_room(model, ask, key) ? without_room(model)
+        expected.result = needs_room(model, kind, ask, key) ? without_room(model)
                                                             : look(model, rule, key, ask->tokens);
         if (expected.result == BUCKET_ALLOWED)
             take(model, rule, key, ask->tokens);
     }
+    if (kind == MESSAGE_CHARGE)
+        expected.result = charge(model, rule, key, ask, &expected);
     if (kind == MESSAGE_RESET)
         buckets->drawn = false;
     if (kind == MESSAGE_REFUND && buckets->drawn)

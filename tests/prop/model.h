@@ -4,12 +4,14 @@
  * Written from the design, not from the code. A bucket's level is a rational
  * number of tokens. Each tick of length T adds rate * T tokens, up to the
  * burst. A key whose buckets are all full is like one never seen. All buckets of
- * a key hold what is asked for, or nothing is taken. What a key may take is its
+ * a key hold what is asked for, or nothing is taken. A charge takes from each bucket
+ * as many whole tokens as leave its level at -debt_max or above; then the bucket owes,
+ * and its key is never evicted. What a key may take is its
  * limit's terms, or those of an override that holds for it: for just this key, else
  * for the narrowest network, else by the first glob that matches. Whenever that
  * changes, by a reload or at an override's end, its levels carry over bucket by
- * bucket, by name, up to the new burst and rounded down to a unit of the new
- * line, 1 / token_units tokens with token_units = P / gcd(P, R * T). Where no
+ * bucket, by name, up to the new burst and down to the new debt, rounded down to a
+ * unit of the new line, 1 / token_units tokens with token_units = P / gcd(P, R * T). Where no
  * name is the same the first bucket gets the least of those that are not full;
  * all others are full. A limit that goes takes its buckets with it, unless it goes
  * on under another name that it did not have to share with one that was there.
@@ -88,7 +90,7 @@ struct model {
 struct expected {
     enum bucket_result result;
     int rule, override; /* -1: there is none */
-    uint64_t remaining, retry_after_ms, full_after_ms;
+    uint64_t remaining, owed, charged, retry_after_ms, full_after_ms;
     struct bucket_state bucket[BUCKETS_MAX];
 };
 
@@ -126,12 +128,16 @@ void model_lack(struct model *model, const struct model_rule *rule, unsigned key
 /* The denominator of a tick's refill in lowest terms. */
 uint64_t model_token_units(struct rate rate, uint64_t tick_ms);
 
-/* A question about one key, of kind ALLOW, RESET, REFUND or STATUS. Making room by
- * evicting is not modelled: model_needs_room tells when, and the test learns from
- * the brain which entry went before it asks the model. */
+/* A question about one key, of kind ALLOW, RESET, REFUND, CHARGE or STATUS. Making room by
+ * evicting is not modelled: model_evicts tells when, and the test learns from the
+ * brain which entry went before it asks the model. */
 struct expected model_answer(struct model *model, enum message_kind kind,
                              const struct bucket_question *ask, unsigned key);
-bool model_needs_room(struct model *model, const struct bucket_question *ask, unsigned key);
+bool model_evicts(struct model *model, enum message_kind kind, const struct bucket_question *ask,
+                  unsigned key);
+
+/* Whether a bucket of a key that is remembered owes. */
+bool model_owes(struct model *model, const struct model_rule *rule, unsigned key);
 
 /* A list that is taken all or none; retry_after_ms: of the whole. */
 bool model_answer_all(struct model *model, const struct bucket_question *const *asks,

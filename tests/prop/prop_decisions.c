@@ -109,6 +109,23 @@ static void shuffle(struct dice *dice, unsigned order[MODEL_NAMES])
     }
 }
 
+/* None, the burst, the most there can be, or any. */
+static uint64_t random_debt(struct dice *dice, uint64_t burst, uint64_t most)
+{
+    uint64_t debt = random_magnitude(dice, 12);
+    switch (dice_roll(dice, 6)) {
+    case 0:
+        return 0;
+    case 1:
+        return most;
+    case 2:
+    case 3:
+        debt = burst;
+        break;
+    }
+    return debt < most ? debt : most;
+}
+
 /* Terms that the validator takes at this tick. */
 static void random_bucket(struct dice *dice, uint64_t tick_ms, struct bucket_terms *bucket)
 {
@@ -120,6 +137,7 @@ static void random_bucket(struct dice *dice, uint64_t tick_ms, struct bucket_ter
                                               : least - dice_roll(dice, 2) + dice_roll(dice, 10);
     } while (bucket->burst < 1 || bucket->burst > TOKENS_MAX ||
              credit_line_init(&line, bucket->burst, bucket->rate, tick_ms) != CREDIT_OK);
+    bucket->debt_max = random_debt(dice, bucket->burst, credit_debt_most(&line, tick_ms));
 }
 
 /* Buckets of the same burst are named the same often enough to carry over. */
@@ -143,7 +161,8 @@ static bool still_valid(const struct model_terms *terms, uint64_t tick_ms)
     struct credit_line line;
     for (unsigned i = 0; i < terms->count; i++)
         if (credit_line_init(&line, terms->bucket[i].burst, terms->bucket[i].rate, tick_ms) !=
-            CREDIT_OK)
+                CREDIT_OK ||
+            !credit_line_lend(&line, terms->bucket[i].debt_max, tick_ms))
             return false;
     return true;
 }
@@ -196,9 +215,12 @@ static void choose_rule(struct world *world, unsigned name, uint64_t tick_ms,
     if (known < 0 || dice_once_in(dice, 3)) {
         struct model_terms before = rule->terms;
         random_terms(world, tick_ms, &rule->terms);
-        /* Often only the burst changes: up or down from what is held. */
+        /* Often only the burst changes, or the debt: up or down from what is held or owed. */
         struct model_terms only_burst = before;
-        only_burst.bucket[0].burst = rule->terms.bucket[0].burst;
+        if (dice_once_in(dice, 2))
+            only_burst.bucket[0].burst = rule->terms.bucket[0].burst;
+        else
+            only_burst.bucket[0].debt_max = rule->terms.bucket[0].debt_max;
         if (known >= 0 && dice_once_in(dice, 2) && still_valid(&only_burst, tick_ms))
             rule->terms = only_burst;
     }
@@ -403,6 +425,11 @@ static void pass_time(struct world *world)
 
 /* ---- decisions ---- */
 
+static uint64_t at_most_all(uint64_t tokens)
+{
+    return tokens < TOKENS_MAX ? tokens : TOKENS_MAX;
+}
+
 static uint64_t random_tokens(struct world *world, int rule_number, unsigned key)
 {
     struct model *model = &world->model;
@@ -411,13 +438,20 @@ static uint64_t random_tokens(struct world *world, int rule_number, unsigned key
         return dice_roll(dice, 5);
     const struct model_rule *rule = &model->rule[rule_number];
     const struct model_terms *terms = model_terms(model, rule, key);
-    uint64_t burst = terms->bucket[dice_roll(dice, terms->count)].burst;
+    const struct bucket_terms *bucket = &terms->bucket[dice_roll(dice, terms->count)];
+    uint64_t burst = bucket->burst;
     struct bucket_question look = {.limit_name = model_names[rule->name]};
-    switch (dice_roll(dice, 10)) {
+    switch (dice_roll(dice, 12)) {
     case 0:
         return 0;
     case 1:
         return burst;
+    case 10: /* what a bucket owes, may owe, or one more */
+        return at_most_all(model_answer(model, MESSAGE_STATUS, &look, key).owed +
+                           dice_roll(dice, 2));
+    case 11:
+        return at_most_all(model_answer(model, MESSAGE_STATUS, &look, key).remaining +
+                           bucket->debt_max + dice_roll(dice, 2));
     case 2:
         return dice_once_in(dice, 2) || burst == TOKENS_MAX ? TOKENS_MAX : burst + 1;
     case 3:
@@ -460,6 +494,7 @@ static enum message_kind random_kind(struct dice *dice)
 {
     return dice_once_in(dice, 25)   ? MESSAGE_RESET
            : dice_once_in(dice, 10) ? MESSAGE_REFUND
+           : dice_once_in(dice, 8)  ? MESSAGE_CHARGE
            : dice_once_in(dice, 9)  ? MESSAGE_STATUS
                                     : MESSAGE_ALLOW;
 }
@@ -470,6 +505,7 @@ static void check_buckets(const struct world *world, const struct bucket_answer 
     for (unsigned i = 0; i < answer->allowance->count; i++) {
         const struct bucket_state *brain = &answer->buckets[i], *model = &expected->bucket[i];
         check(world, "a bucket's remaining", brain->remaining_tokens, model->remaining_tokens);
+        check(world, "what a bucket owes", brain->owed_tokens, model->owed_tokens);
         check(world, "a bucket's full_after_ms", brain->full_after_ms, model->full_after_ms);
         check(world, "a bucket's next_token_ms", brain->next_token_ms, model->next_token_ms);
         check(world, "whether a bucket is violated", brain->violated, model->violated);
@@ -493,6 +529,7 @@ static void check_answer(struct world *world, const struct bucket_answer *answer
     check(world, "the count of buckets", answer->allowance->count,
           model_terms(&world->model, rule, key)->count);
     check(world, "remaining", answer->remaining_tokens, expected->remaining);
+    check(world, "what is owed", answer->owed_tokens, expected->owed);
     check(world, "full_after_ms", answer->full_after_ms, expected->full_after_ms);
     check(world, "active", answer->active, expected->full_after_ms != 0);
     check_buckets(world, answer, expected);
@@ -504,7 +541,18 @@ static void check_answer(struct world *world, const struct bucket_answer *answer
     world->hint_ms = waits ? answer->retry_after_ms : answer->full_after_ms;
 }
 
-/* The levels as fractions, equal to the model's to the last bit. */
+static void check_charged(const struct world *world, const struct bucket_answer *answer,
+                          const struct expected *expected)
+{
+    if (expected->rule < 0)
+        return;
+    check(world, "what was charged", answer->charged_tokens, expected->charged);
+    for (unsigned i = 0; i < answer->allowance->count; i++)
+        check(world, "what a bucket was charged", answer->buckets[i].charged_tokens,
+              expected->bucket[i].charged_tokens);
+}
+
+/* The levels as fractions, equal to the model's to the last bit. No bucket owes more than it may. */
 static void check_level(struct world *world, const struct model_rule *rule, unsigned key)
 {
     const struct model_terms *terms = model_terms(&world->model, rule, key);
@@ -512,11 +560,13 @@ static void check_level(struct world *world, const struct model_rule *rule, unsi
     mpq_inits(brain, model, NULL);
     for (unsigned i = 0; i < terms->count; i++) {
         uint64_t token_units;
-        uint64_t units = brain_level_units(world->brain, model_keys[key], model_names[rule->name],
-                                           i, &token_units);
+        int64_t units = brain_level_units(world->brain, model_keys[key], model_names[rule->name], i,
+                                          &token_units);
         check(world, "token_units", token_units,
               model_token_units(terms->bucket[i].rate, world->model.tick_ms));
-        mpq_set_ui(brain, units, token_units);
+        check(world, "whether a bucket owes more than debt_max",
+              units < -(__int128)terms->bucket[i].debt_max * (__int128)token_units, false);
+        mpq_set_si(brain, units, token_units);
         mpq_canonicalize(brain);
         model_level(&world->model, rule, key, i, model);
         bool equal = mpq_equal(brain, model);
@@ -552,6 +602,8 @@ static void ask_batch(struct world *world, size_t count)
     for (size_t i = 0; i < count; i++) {
         expected = model_answer(&world->model, messages[i].kind, &messages[i].ask.bucket, asked[i]);
         check_answer(world, &messages[i].answer.bucket, &expected, asked[i]);
+        if (messages[i].kind == MESSAGE_CHARGE)
+            check_charged(world, &messages[i].answer.bucket, &expected);
         world->decisions++;
     }
     if (expected.rule >= 0)
@@ -747,15 +799,16 @@ static bool brain_forgot(struct world *world, const struct model_rule *rule, uns
     const struct model_terms *terms = model_terms(&world->model, rule, key);
     for (unsigned i = 0; i < terms->count; i++) {
         uint64_t token_units;
-        if (brain_level_units(world->brain, model_keys[key], model_names[rule->name], i,
-                              &token_units) != terms->bucket[i].burst * token_units)
+        int64_t units = brain_level_units(world->brain, model_keys[key], model_names[rule->name], i,
+                                          &token_units);
+        if (units < 0 || (uint64_t)units != terms->bucket[i].burst * token_units)
             return false;
     }
     return true;
 }
 
-/* Learns which key the brain gave away, one of those nearest to full, and
- * holds it to that: ties are the brain's to break. */
+/* Learns which key the brain gave away, one of those nearest to full that owe nothing,
+ * and holds it to that: ties are the brain's to break. */
 static void learn_eviction(struct world *world)
 {
     struct model *model = &world->model;
@@ -769,6 +822,11 @@ static void learn_eviction(struct world *world)
         for (unsigned key = 0; key < MODEL_KEYS; key++) {
             if (!model_buckets_of(model, rule, key)->drawn)
                 continue;
+            if (model_owes(model, rule, key)) {
+                check(world, "whether a key that owes was evicted", brain_forgot(world, rule, key),
+                      false);
+                continue;
+            }
             model_lack(model, rule, key, one);
             if (mpq_cmp(one, least) < 0)
                 mpq_set(least, one);
@@ -803,14 +861,15 @@ static void ask_tiny(struct world *world)
     unsigned key;
     uint64_t evicted_before = count_evicted(world->brain);
     message.ask.bucket = random_question(world, &key, false);
-    bool evicts = model->when_full == WHEN_FULL_EVICT && message.kind == MESSAGE_ALLOW &&
-                  model_needs_room(model, &message.ask.bucket, key);
+    bool evicts = model_evicts(model, message.kind, &message.ask.bucket, key);
     assert_int_equal(ask_brain(world->brain, batch, 1), 1);
     check(world, "evictions", count_evicted(world->brain) - evicted_before, evicts);
     if (evicts)
         learn_eviction(world);
     struct expected expected = model_answer(model, message.kind, &message.ask.bucket, key);
     check_answer(world, &message.answer.bucket, &expected, key);
+    if (message.kind == MESSAGE_CHARGE)
+        check_charged(world, &message.answer.bucket, &expected);
     world->decisions++;
 }
 

@@ -81,10 +81,10 @@ static void check_kept_level(const struct brain *brain, unsigned rule, unsigned 
         mpq_init(found);
     is_ready = true;
     uint64_t token_units;
-    uint64_t units =
+    int64_t units =
         brain_level_units(brain, model_keys[key], model_names[run.world->model.rule[rule].name],
                           bucket, &token_units);
-    mpz_set_ui(mpq_numref(found), units);
+    mpz_set_si(mpq_numref(found), units);
     mpz_set_ui(mpq_denref(found), token_units);
     mpq_canonicalize(found);
     mpq_t *before = &run.before.level[rule][key][bucket],
@@ -195,6 +195,8 @@ static void ask_one(struct world *world)
     assert_int_equal(ask_brain(world->brain, batch, 1), 1);
     run.is_under_way = false;
     check_answer(world, &message.answer.bucket, &expected, key);
+    if (message.kind == MESSAGE_CHARGE)
+        check_charged(world, &message.answer.bucket, &expected);
     world->decisions++;
 }
 

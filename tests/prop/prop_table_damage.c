@@ -161,14 +161,14 @@ static void heads_are_three_bits_apart(void **state)
 
 /* ---- more than that ---- */
 
-static void a_mark_above_the_credit_is_of_an_empty_bucket(void **state)
+static void a_mark_above_the_last_one_is_of_an_empty_bucket(void **state)
 {
     (void)state;
     struct dice dice = dice_new(2);
     void *arena = arena_new();
     struct world world;
     struct table table = busy_table(&dice, arena, &world);
-    table_set_spent(&table, table_next_occupied(&table, 0), 0, credit_seal(WORLD_CREDIT + 1));
+    table_set_spent(&table, table_next_occupied(&table, 0), 0, credit_seal(WORLD_LAST_MARK + 1));
     table_release(&table);
     assert_int_equal(adopt(&table, arena), TABLE_ADOPTED);
     assert_true(world_is_but_for(&table, &world, 1));
@@ -477,7 +477,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_flipped_bit_is_mended_or_a_bucket_is_empty),
         cmocka_unit_test(heads_are_three_bits_apart),
-        cmocka_unit_test(a_mark_above_the_credit_is_of_an_empty_bucket),
+        cmocka_unit_test(a_mark_above_the_last_one_is_of_an_empty_bucket),
         cmocka_unit_test(what_is_past_mending_is_his_who_asks_and_empty),
         cmocka_unit_test(what_is_past_mending_is_dropped_if_nobody_asks),
         cmocka_unit_test(a_free_list_past_mending_is_given_up),

@@ -29,7 +29,7 @@ static bool knows_line(const void *context, uint16_t line, unsigned *marks, uint
 static bool believes(const void *context, uint16_t line, unsigned mark, uint64_t spent_mark)
 {
     (void)context, (void)line, (void)mark;
-    return credit_is_sealed(spent_mark) && credit_unseal(spent_mark) <= WORLD_CREDIT;
+    return credit_is_sealed(spent_mark) && credit_unseal(spent_mark) <= WORLD_LAST_MARK;
 }
 
 uint64_t world_empty_mark(void)
@@ -51,7 +51,8 @@ const struct table_user world_user = {
 
 uint64_t world_roll_mark(struct dice *dice)
 {
-    return credit_seal(dice_roll(dice, WORLD_CREDIT));
+    uint64_t mark = dice_roll(dice, WORLD_LAST_MARK);
+    return credit_seal(mark + (mark >= WORLD_CREDIT)); /* any but that of an empty bucket */
 }
 
 size_t world_key(unsigned index, char key[KEY_MAX + 1])

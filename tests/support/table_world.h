@@ -13,7 +13,8 @@ enum {
     WORLD_KEYS = 16,
     WORLD_OWNERS = 2,
     WORLD_LINES = 8,        /* 0 to 3 of the owner 0, of 1 to 4 marks, then those of the owner 1 */
-    WORLD_CREDIT = 1000000, /* of every bucket: marks are up to here */
+    WORLD_CREDIT = 1000000, /* of every bucket, whose mark is this if it is empty */
+    WORLD_LAST_MARK = 1500000, /* of one that owes all it may */
 };
 
 struct world_entry {

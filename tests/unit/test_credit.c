@@ -314,7 +314,7 @@ static void waits_exactly_as_many_ticks_as_it_takes(void **state)
             continue;
         uint64_t level = dice_roll(&dice, line.cap_units + 1);
         uint64_t need = dice_roll(&dice, line.cap_units + 1);
-        uint64_t ticks = credit_ticks_until(&line, level, need);
+        uint64_t ticks = credit_ticks_until(&line, (int64_t)level, need);
         assert_true(level + ticks * line.step_units >= need);
         assert_true(ticks == 0 || level + (ticks - 1) * line.step_units < need);
     }
@@ -332,8 +332,8 @@ static void waits_not_at_all_for_what_is_there(void **state)
 
 /* ---- carrying over to another line ---- */
 
-static uint64_t carried_level(const struct credit_line *from, uint64_t mark,
-                              const struct credit_line *to)
+static int64_t carried_level(const struct credit_line *from, uint64_t mark,
+                             const struct credit_line *to)
 {
     return credit_level(to, credit_carry(from, mark, to, to->credit_units));
 }
@@ -409,7 +409,7 @@ static void carrying_mints_nothing_and_loses_less_than_a_unit(void **state)
             continue;
         /* Not quite full, for a full bucket is as good as none. */
         uint64_t level = dice_roll(&dice, line[0].cap_units);
-        uint64_t got = carried_level(&line[0], drained_mark(&line[0]) - level, &line[1]);
+        uint64_t got = (uint64_t)carried_level(&line[0], drained_mark(&line[0]) - level, &line[1]);
         unsigned __int128 had = (unsigned __int128)level * line[1].token_units;
         assert_true((unsigned __int128)got * line[0].token_units <= had);
         if (got < line[1].cap_units)
@@ -451,9 +451,213 @@ static void a_line_began_with_its_burst(void **state)
     assert_int_equal(credit_units_ago(&line, 5), line.credit_units);
 }
 
+/* ---- debts ---- */
+
+static struct credit_line lending(uint64_t burst, struct rate rate, uint64_t tick_ms, uint64_t debt)
+{
+    struct credit_line line = line_of(burst, rate, tick_ms);
+    assert_true(credit_line_lend(&line, debt, tick_ms));
+    return line;
+}
+
+/* Burst 10, rate 7/m, tick 100ms: a token is 600 units and the step 7, as in credit.h. */
+static void the_example_of_the_header_holds(void **state)
+{
+    (void)state;
+    struct credit_line line = lending(10, (struct rate){7, 60000}, 100, 10);
+    uint64_t mark = credit_full_mark(&line);
+    assert_int_equal(line.debt_units, 6000);
+    assert_true(credit_take(&line, 3, &mark));
+    credit_line_advance(&line, 100);
+    assert_int_equal(credit_level(&line, mark), 4900);
+    assert_int_equal(credit_charge(&line, 12, &mark), 12);
+    assert_int_equal(mark, 9000);
+    assert_int_equal(credit_level(&line, mark), -2300);
+    assert_int_equal(credit_owed(&line, credit_level(&line, mark)), 4);
+    assert_int_equal(credit_tokens(&line, credit_level(&line, mark)), 0);
+    assert_int_equal(credit_ticks_until(&line, -2300, 600), 415);
+    assert_false(credit_holds(&line, 1, mark));
+    credit_line_advance(&line, 414);
+    assert_false(credit_holds(&line, 1, mark));
+    credit_line_advance(&line, 1);
+    assert_true(credit_take(&line, 1, &mark));
+    assert_int_equal(credit_level(&line, mark), 5);
+}
+
+static void a_charge_takes_whole_tokens_down_to_the_debt(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t level;
+        uint64_t debt, tokens, charged;
+        int64_t after;
+    } cases[] = {
+        /* of 10 units each; a burst of 10 */
+        {100, 0, 10, 10, 0},
+        {100, 0, 11, 10, 0},
+        {0, 0, 1, 0, 0},
+        {9, 0, 1, 0, 9},
+        {9, 1, 1, 1, -1},
+        {9, 1, 2, 1, -1},
+        {0, 5, 5, 5, -50},
+        {0, 5, 6, 5, -50},
+        {-41, 5, 1, 0, -41},
+        {-40, 5, 1, 1, -50},
+        {-50, 5, 1, 0, -50},
+        {100, 5, TOKENS_MAX, 15, -50},
+        {100, 5, UINT64_MAX, 15, -50},
+        {55, 20, 0, 0, 55},
+        {-1, 20, 20, 19, -191},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct credit_line line = lending(10, one_per_second, 100, cases[i].debt);
+        credit_line_advance(&line, 1000);
+        uint64_t mark = line.credit_units - (uint64_t)cases[i].level;
+        assert_int_equal(credit_charge(&line, cases[i].tokens, &mark), cases[i].charged);
+        assert_int_equal(credit_level(&line, mark), cases[i].after);
+        assert_true(mark <= credit_last_mark(&line));
+    }
+}
+
+static void what_is_owed_counts_in_parts_of_a_token(void **state)
+{
+    (void)state;
+    struct credit_line line = lending(10, one_per_second, 100, 10); /* 10 units a token */
+    static const int64_t levels[] = {100, 1, 0, -1, -9, -10, -11, -100};
+    static const uint64_t owed[] = {0, 0, 0, 1, 1, 1, 2, 10}, tokens[] = {10, 0, 0, 0, 0, 0, 0, 0};
+    for (size_t i = 0; i < LENGTH(levels); i++) {
+        assert_int_equal(credit_owed(&line, levels[i]), owed[i]);
+        assert_int_equal(credit_tokens(&line, levels[i]), tokens[i]);
+    }
+}
+
+static void giving_pays_the_debt_first(void **state)
+{
+    (void)state;
+    struct credit_line line = lending(10, one_per_second, 100, 10);
+    uint64_t mark = credit_full_mark(&line);
+    assert_int_equal(credit_charge(&line, 20, &mark), 20);
+    credit_give(&line, 9, &mark);
+    assert_int_equal(credit_level(&line, mark), -10);
+    assert_false(credit_take(&line, 0, &mark));
+    credit_give(&line, 1, &mark);
+    assert_true(credit_take(&line, 0, &mark));
+    credit_give(&line, 25, &mark);
+    assert_true(credit_is_full(&line, mark));
+}
+
+/* 63 bits, less the burst and the ticks of 20 years; or what 100 years pay back. */
+static void a_debt_is_bounded_by_the_bits_and_by_time(void **state)
+{
+    (void)state;
+    uint64_t step = (uint64_t)INT64_MAX / (CREDIT_LIFETIME_MIN_MS + 1);
+    uint64_t burst = (uint64_t)INT64_MAX - step * CREDIT_LIFETIME_MIN_MS;
+    struct credit_line line = line_of(burst, (struct rate){step, 1}, 1);
+    assert_int_equal(credit_debt_most(&line, 1), 0);
+    line = line_of(burst - 5, (struct rate){step, 1}, 1);
+    assert_int_equal(credit_debt_most(&line, 1), 5);
+    assert_false(credit_line_lend(&line, 6, 1));
+    assert_int_equal(line.debt_units, 0);
+    assert_true(credit_line_lend(&line, 5, 1));
+    uint64_t mark = credit_full_mark(&line);
+    credit_line_advance(&line, UINT64_MAX);
+    assert_int_equal(line.credit_units, INT64_MAX - 5);
+    assert_int_equal(credit_charge(&line, TOKENS_MAX, &mark), burst);
+    assert_int_equal(mark, INT64_MAX); /* and still there is a bit for the seal */
+    assert_int_equal(credit_unseal(credit_seal(mark)), mark);
+
+    line = line_of(1, (struct rate){1, MS_PER_DAY}, 100);
+    assert_int_equal(credit_debt_most(&line, 100), 36500);
+    assert_true(credit_line_lend(&line, 36500, 100));
+    line = line_of(1000000000, (struct rate){1000000000, 1000}, 1000);
+    assert_int_equal(credit_debt_most(&line, 1000), TOKENS_MAX);
+}
+
+/* A debt of a burst suits each line that fills in time, but for want of bits. */
+static void a_burst_of_debt_is_paid_as_soon_as_a_burst_fills(void **state)
+{
+    (void)state;
+    struct dice dice = dice_new(5);
+    unsigned checked = 0;
+    for (int i = 0; i < 20000; i++) {
+        struct credit_line line;
+        struct rate rate = {dice_between(&dice, 1, 1000), dice_between(&dice, 1, MS_PER_DAY)};
+        uint64_t burst = dice_between(&dice, 1, 100000), tick_ms = dice_between(&dice, 1, 10000);
+        if (credit_line_init(&line, burst, rate, tick_ms) != CREDIT_OK)
+            continue;
+        assert_true(credit_line_lend(&line, burst, tick_ms));
+        checked++;
+    }
+    assert_true(checked > 1000);
+}
+
+/* Of a token of 7 units and one of 3. */
+static void a_carried_debt_is_rounded_against_the_key(void **state)
+{
+    (void)state;
+    struct credit_line from = lending(10, (struct rate){1, 7}, 1, 10);
+    struct credit_line to = lending(10, (struct rate){1, 3}, 1, 10);
+    static const int64_t levels[] = {-1, -2, -3, -6, -7, -8, -70, 1, 2, 3};
+    static const int64_t carried[] = {-1, -1, -2, -3, -3, -4, -30, 0, 0, 1};
+    for (size_t i = 0; i < LENGTH(levels); i++) {
+        uint64_t mark = drained_mark(&from) - (uint64_t)levels[i];
+        assert_int_equal(carried_level(&from, mark, &to), carried[i]);
+    }
+}
+
+static void a_carried_debt_is_at_most_the_new_one(void **state)
+{
+    (void)state;
+    struct credit_line from = lending(100, one_per_second, 100, 100);
+    struct credit_line to = lending(20, (struct rate){7, 60000}, 1000, 30); /* 60 units a token */
+    uint64_t mark = credit_full_mark(&from);
+    assert_int_equal(credit_charge(&from, 125, &mark), 125);
+    assert_int_equal(carried_level(&from, mark, &to), -25 * 60);
+    assert_int_equal(credit_charge(&from, 30, &mark), 30);
+    assert_int_equal(carried_level(&from, mark, &to), -30 * 60);
+    to = line_of(20, one_per_second, 100);
+    assert_int_equal(carried_level(&from, mark, &to), 0);
+}
+
+static void carrying_a_debt_forgives_nothing_and_adds_less_than_a_unit(void **state)
+{
+    (void)state;
+    struct dice dice = dice_new(6);
+    unsigned carried = 0;
+    for (int i = 0; i < 50000; i++) {
+        struct credit_line line[2];
+        bool valid = true;
+        for (int side = 0; side < 2; side++) {
+            struct rate rate = {dice_between(&dice, 1, 50), dice_between(&dice, 1, 100000)};
+            uint64_t tick_ms = dice_between(&dice, 1, 1000);
+            valid &= credit_line_init(&line[side], dice_between(&dice, 1, 1000), rate, tick_ms) ==
+                         CREDIT_OK &&
+                     credit_line_lend(&line[side], side == 0 ? 500 : 501, tick_ms);
+        }
+        if (!valid)
+            continue;
+        uint64_t debt = dice_roll(&dice, line[0].debt_units + 1);
+        uint64_t got = (uint64_t)-carried_level(&line[0], drained_mark(&line[0]) + debt, &line[1]);
+        unsigned __int128 had = (unsigned __int128)debt * line[1].token_units;
+        assert_true((unsigned __int128)got * line[0].token_units >= had);
+        assert_true(got == 0 || (unsigned __int128)(got - 1) * line[0].token_units < had);
+        carried++;
+    }
+    assert_true(carried > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_example_of_the_header_holds),
+        cmocka_unit_test(a_charge_takes_whole_tokens_down_to_the_debt),
+        cmocka_unit_test(what_is_owed_counts_in_parts_of_a_token),
+        cmocka_unit_test(giving_pays_the_debt_first),
+        cmocka_unit_test(a_debt_is_bounded_by_the_bits_and_by_time),
+        cmocka_unit_test(a_burst_of_debt_is_paid_as_soon_as_a_burst_fills),
+        cmocka_unit_test(a_carried_debt_is_rounded_against_the_key),
+        cmocka_unit_test(a_carried_debt_is_at_most_the_new_one),
+        cmocka_unit_test(carrying_a_debt_forgives_nothing_and_adds_less_than_a_unit),
         cmocka_unit_test(a_line_began_with_its_burst),
         cmocka_unit_test(a_token_is_the_period_over_the_common_divisor),
         cmocka_unit_test(a_new_line_is_full),

@@ -131,11 +131,11 @@ static void machine_of(struct machine *machine)
 }
 
 /* In tenths of a token, of which each is a unit under plain limits. */
-static uint64_t level(const struct machine *machine, const char *key)
+static int64_t level(const struct machine *machine, const char *key)
 {
     uint64_t token_units;
-    uint64_t units = brain_level_units(machine->fixture.brain, key, NULL, 0, &token_units);
-    return units * 10 / token_units;
+    int64_t units = brain_level_units(machine->fixture.brain, key, NULL, 0, &token_units);
+    return units * 10 / (int64_t)token_units;
 }
 
 /* ---- restarts ---- */
@@ -566,7 +566,7 @@ static void an_override_that_ends_meanwhile_does_so_at_its_time(void **state)
     machine_kill(&machine);
     machine_pass(&machine, 50000); /* 30 s at 10/s, then 20 s at 1/s */
     machine_start(&machine, overridden(until_s));
-    uint64_t tenths = level(&machine, "vip");
+    int64_t tenths = level(&machine, "vip");
     assert_in_range(tenths, 3180, 3200); /* a date is whole seconds, a tick 100 ms */
     machine_kill(&machine);
     machine_start(&machine, overridden(until_s));
@@ -582,7 +582,7 @@ static void an_override_that_has_ended_stays_so(void **state)
     machine_init(&machine, overridden(until_s), FIXTURE_MAX_KEYS);
     fixture_drain(&machine.fixture, "vip", NULL);
     machine_pass(&machine, 40000);
-    uint64_t tenths = level(&machine, "vip");
+    int64_t tenths = level(&machine, "vip");
     machine_kill(&machine);
     machine.wall_ns -= 20 * (uint64_t)NS_PER_S;
     machine_start(&machine, overridden(until_s));
@@ -731,7 +731,7 @@ struct image {
 };
 
 static const char *const image_keys[] = {"a", "b", "a key that is longer than a cell has room for"};
-static uint64_t image_levels[LENGTH(image_keys)];
+static int64_t image_levels[LENGTH(image_keys)];
 
 static struct limits *image_limits(void)
 {
@@ -798,7 +798,7 @@ static bool is_refused(struct image *image, size_t bytes)
     }
     for (size_t i = 0; i < LENGTH(image_keys); i++) {
         uint64_t left = fixture_status(&machine->fixture, image_keys[i]).remaining_tokens;
-        if (left > image_levels[i] / 10)
+        if (left > (uint64_t)image_levels[i] / 10)
             fail_msg("key %zu has %u tokens of %u tenths", i, (unsigned)left,
                      (unsigned)image_levels[i]);
         fixture_allow(&machine->fixture, image_keys[i], 1);

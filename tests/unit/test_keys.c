@@ -73,6 +73,7 @@ static void expect_status(const struct keys_entry *shown)
     key[shown->key_len] = '\0';
     struct bucket_answer status = fixture_ask(&fixture, MESSAGE_STATUS, key, shown->limit_name, 0);
     assert_int_equal(shown->remaining_tokens, status.remaining_tokens);
+    assert_int_equal(shown->owed_tokens, status.owed_tokens);
     assert_int_equal(shown->full_after_ms, status.full_after_ms);
     assert_int_equal(shown->burst, status.allowance->burst);
     assert_int_equal(shown->active, status.active);
@@ -378,6 +379,39 @@ static void the_emptiest_come_first(void **unused)
         }
         end();
     }
+}
+
+/* Those that owe come before those that hold nothing, and those that owe more before. */
+static void those_that_owe_most_come_first(void **unused)
+{
+    (void)unused;
+    static const char *const keys[] = {"c", "b", "d", "a"};
+    const struct limit_terms terms = {
+        .name = LIMIT_DEFAULT_NAME,
+        .buckets_count = 1,
+        .buckets = {{.burst = 10, .rate = {1, 1000}, .debt_max = 100}},
+    };
+    struct limits *limits = limits_new(1, 100);
+    assert_non_null(limits);
+    assert_true(limits_add(limits, &terms));
+    fixture_init_limits(&fixture, limits, FIXTURE_MAX_KEYS, WHEN_FULL_EVICT);
+    answer = malloc(keys_answer_bytes(KEYS_COUNT_MAX));
+    fixture_ask(&fixture, MESSAGE_ALLOW, "a", NULL, 10);
+    fixture_ask(&fixture, MESSAGE_CHARGE, "b", NULL, 30);
+    fixture_ask(&fixture, MESSAGE_CHARGE, "c", NULL, 31);
+    fixture_ask(&fixture, MESSAGE_CHARGE, "d", NULL, 11);
+    fixture_ask(&fixture, MESSAGE_ALLOW, "e", NULL, 1);
+    for (uint32_t count = 1; count <= LENGTH(keys); count++) {
+        struct keys_question ask = {.prefix = "", .sort = KEYS_BY_REMAINING, .count = count};
+        assert_int_equal(call(&ask, 0), KEYS_ENDED);
+        assert_int_equal(answer->found, count);
+        for (uint32_t i = 0; i < count; i++) {
+            expect_key(i, keys[i], 0);
+            expect_status(entry(i));
+        }
+    }
+    assert_int_equal(entry(0)->owed_tokens, 21);
+    end();
 }
 
 /* What is full is as good as not there, even before a sweep has found it so. */
@@ -686,6 +720,7 @@ int main(void)
         cmocka_unit_test(keys_of_one_tag_are_shown_together),
         cmocka_unit_test(names_begin_as_asked),
         cmocka_unit_test(the_emptiest_come_first),
+        cmocka_unit_test(those_that_owe_most_come_first),
         cmocka_unit_test(a_full_bucket_is_not_shown),
         cmocka_unit_test(a_reload_is_seen_before_the_sweep_has_come_by),
         cmocka_unit_test(overrides_are_shown_as_they_hold),

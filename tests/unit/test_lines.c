@@ -657,6 +657,83 @@ static void no_line_goes_from_under_an_entry_through_random_reloads(void **state
     fixture_free(&fixture);
 }
 
+/* ---- debts ---- */
+
+static struct limits *lending(uint64_t debt_max)
+{
+    struct limits *limits = limits_new(1, 100);
+    const struct limit_terms terms = {
+        .name = LIMIT_DEFAULT_NAME,
+        .buckets_count = 1,
+        .buckets = {{.burst = 10, .rate = one_per_second, .debt_max = debt_max}},
+    };
+    assert_non_null(limits);
+    assert_true(limits_add(limits, &terms));
+    return limits;
+}
+
+/* A line knows what its buckets may owe, so another debt makes another line, over which they carry. */
+static void another_debt_makes_another_line(void **state)
+{
+    (void)state;
+    struct fixture fixture = fixture_new();
+    install(&fixture, lending(20));
+    struct lines *lines = fixture.lines;
+    uint16_t first = line_now(lines, 0);
+    uint64_t marks[BUCKETS_MAX] = {credit_full_mark(&lines->line[first].credit[0])};
+    assert_int_equal(credit_charge(&lines->line[first].credit[0], 30, &marks[0]), 30);
+    install(&fixture, lending(20));
+    assert_int_equal(line_now(lines, 0), first);
+    lines_advance(lines, 5); /* owes 19.5 */
+    install(&fixture, lending(12));
+    assert_int_not_equal(line_now(lines, 0), first);
+    lines_advance(lines, 5); /* owes 12, and then 11.5 */
+    install(&fixture, lending(30));
+    lines_advance(lines, 5); /* 11 */
+    uint16_t now = lines_carry(lines, first, "key", marks);
+    assert_int_equal(now, line_now(lines, 0));
+    assert_int_equal(credit_level(&lines->line[now].credit[0], marks[0]), -110);
+    fixture_free(&fixture);
+}
+
+static struct limits *of_buckets(const struct bucket_terms *buckets, uint32_t count)
+{
+    struct limits *limits = limits_new(1, 100);
+    struct limit_terms terms = {.name = LIMIT_DEFAULT_NAME, .buckets_count = count};
+    memcpy(terms.buckets, buckets, count * sizeof buckets[0]);
+    assert_non_null(limits);
+    assert_true(limits_add(limits, &terms));
+    return limits;
+}
+
+/* If no name stays, the first new bucket gets what the one holds that owes most: here 3 of 100
+ * units each, not 20 of 10. */
+static void the_bucket_that_owes_most_carries_over_if_no_name_stays(void **state)
+{
+    (void)state;
+    static const struct bucket_terms before[] = {
+        {"a", 100, {1, 1000}, 50},
+        {"b", 100, {1, 10000}, 50},
+        {"c", 100, {1, 1000}, 50},
+    };
+    static const struct bucket_terms after[] = {{"x", 100, {1, 1000}, 50}, {"y", 10, {1, 1000}, 5}};
+    struct fixture fixture = fixture_new();
+    install(&fixture, of_buckets(before, 3));
+    struct lines *lines = fixture.lines;
+    uint16_t first = line_now(lines, 0);
+    const struct credit_line *credit = lines->line[first].credit;
+    uint64_t marks[BUCKETS_MAX] = {0};
+    assert_int_equal(credit[1].token_units, 100);
+    marks[0] = credit[0].credit_units + 20;
+    marks[1] = credit[1].credit_units + 300;
+    marks[2] = credit[2].credit_units - 1;
+    install(&fixture, of_buckets(after, 2));
+    uint16_t now = lines_carry(lines, first, "key", marks);
+    assert_int_equal(credit_level(&lines->line[now].credit[0], marks[0]), -30);
+    assert_true(credit_is_full(&lines->line[now].credit[1], marks[1]));
+    fixture_free(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -676,6 +753,8 @@ int main(void)
         cmocka_unit_test(an_entry_in_the_middle_of_a_chain_keeps_its_end),
         cmocka_unit_test(the_chain_of_a_removed_limit_has_no_heir),
         cmocka_unit_test(carries_a_mark_through_every_step_of_the_chain),
+        cmocka_unit_test(another_debt_makes_another_line),
+        cmocka_unit_test(the_bucket_that_owes_most_carries_over_if_no_name_stays),
         cmocka_unit_test(the_most_limits_can_be_changed_once_with_no_sweep),
         cmocka_unit_test(all_editions_can_be_used_to_the_last),
         cmocka_unit_test(each_override_has_a_line),

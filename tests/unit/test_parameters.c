@@ -195,8 +195,9 @@ static const struct row {
     {
         .name = "limits",
         .by_default =
-            "limits:\n  - name: \"default\"\n    burst: 10\n    rate: 1/s\n    shadow: false\n",
-        .other = "limits:\n  - name: \"default\"\n    burst: 20\n    rate: 1/s\n    shadow: true\n",
+            "limits:\n  - name: \"default\"\n    burst: 10\n    rate: 1/s\n    debt_max: 10\n    shadow: false\n",
+        .other =
+            "limits:\n  - name: \"default\"\n    burst: 20\n    rate: 1/s\n    debt_max: 20\n    shadow: true\n",
         .faulty = "limits: []\n",
         .fault = "1:9: limits is an empty list; give it 1 to 1000 entries, or leave it out",
     },

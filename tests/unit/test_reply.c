@@ -95,13 +95,13 @@ static struct bucket_answer answer_of(int limit, enum bucket_result result,
 
 static struct bucket_answer allowed(int limit)
 {
-    return answer_of(limit, BUCKET_ALLOWED, (struct bucket_state){9, 1000, 1000, false});
+    return answer_of(limit, BUCKET_ALLOWED, (struct bucket_state){9, 1000, 1000, false, 0, 0});
 }
 
 static struct bucket_answer denied(int limit)
 {
     struct bucket_answer answer =
-        answer_of(limit, BUCKET_DENIED, (struct bucket_state){0, 301, 9301, true});
+        answer_of(limit, BUCKET_DENIED, (struct bucket_state){0, 301, 9301, true, 0, 0});
     answer.retry_after_ms = 1301;
     return answer;
 }
@@ -109,7 +109,7 @@ static struct bucket_answer denied(int limit)
 static struct bucket_answer exceeding(int limit)
 {
     struct bucket_answer answer =
-        answer_of(limit, BUCKET_EXCEEDS_BURST, (struct bucket_state){10, 0, 0, true});
+        answer_of(limit, BUCKET_EXCEEDS_BURST, (struct bucket_state){10, 0, 0, true, 0, 0});
     answer.retry_after_ms = RETRY_NEVER;
     return answer;
 }
@@ -118,8 +118,8 @@ static struct bucket_answer exceeding(int limit)
 static struct bucket_answer of_several(enum bucket_result result)
 {
     struct bucket_answer answer =
-        answer_of(SEVERAL, result, (struct bucket_state){19, 100, 100, false});
-    answer.buckets[1] = (struct bucket_state){7, 2001, 3575001, result == BUCKET_DENIED};
+        answer_of(SEVERAL, result, (struct bucket_state){19, 100, 100, false, 0, 0});
+    answer.buckets[1] = (struct bucket_state){7, 2001, 3575001, result == BUCKET_DENIED, 0, 0};
     answer.remaining_tokens = 7;
     answer.full_after_ms = 3575001;
     answer.retry_after_ms = result == BUCKET_DENIED ? 5000 : 0;
@@ -164,9 +164,8 @@ static void say(const struct route *route, const struct message *message,
 static void say_bucket(const struct message *message, enum headers_dialect dialect)
 {
     static const struct route *const routes[] = {
-        [MESSAGE_ALLOW] = &route_allow,
-        [MESSAGE_RESET] = &route_reset,
-        [MESSAGE_REFUND] = &route_refund,
+        [MESSAGE_ALLOW] = &route_allow,   [MESSAGE_RESET] = &route_reset,
+        [MESSAGE_REFUND] = &route_refund, [MESSAGE_CHARGE] = &route_charge,
         [MESSAGE_STATUS] = &route_status,
     };
     say(routes[message->kind], message, dialect);
@@ -255,7 +254,8 @@ static void expect_status(struct bucket_answer answer, const char *body)
 
 /* ---- one key ---- */
 
-#define PLAIN_NUMBERS "\"remaining\":9,\"burst\":10,\"retry_after_ms\":0,\"reset_after_ms\":1000"
+#define PLAIN_NUMBERS                                                                              \
+    "\"remaining\":9,\"owed\":0,\"burst\":10,\"retry_after_ms\":0,\"reset_after_ms\":1000"
 
 static void plain_answers_are_as_ever(void **state)
 {
@@ -266,16 +266,16 @@ static void plain_answers_are_as_ever(void **state)
     expect_allow(denied(PLAIN), 429,
                  QUOTA_EXCEEDED
                  "429,\"violated-policies\":[\"default\"],\"allowed\":false,\"key\":\"k\","
-                 "\"limit\":\"default\",\"tokens\":1,\"remaining\":0,\"burst\":10,"
+                 "\"limit\":\"default\",\"tokens\":1,\"remaining\":0,\"owed\":0,\"burst\":10,"
                  "\"retry_after_ms\":1301,\"reset_after_ms\":9301}\n");
     expect_fields("Retry-After: 2\n");
     expect_allow(exceeding(PLAIN), 429,
                  QUOTA_EXCEEDED
                  "429,\"violated-policies\":[\"default\"],\"allowed\":false,\"key\":\"k\","
-                 "\"limit\":\"default\",\"tokens\":1,\"remaining\":10,\"burst\":10,"
+                 "\"limit\":\"default\",\"tokens\":1,\"remaining\":10,\"owed\":0,\"burst\":10,"
                  "\"retry_after_ms\":null,\"reset_after_ms\":0,\"reason\":\"exceeds_burst\"}\n");
     expect_fields("X-Should-Retry: false\n");
-    expect_status(allowed(PLAIN), "{\"key\":\"k\",\"limit\":\"default\",\"remaining\":9,"
+    expect_status(allowed(PLAIN), "{\"key\":\"k\",\"limit\":\"default\",\"remaining\":9,\"owed\":0,"
                                   "\"burst\":10,\"reset_after_ms\":1000,\"active\":true}\n");
 }
 
@@ -283,20 +283,21 @@ static void a_full_table_is_told(void **state)
 {
     (void)state;
     struct bucket_answer answer =
-        answer_of(PLAIN, BUCKET_TABLE_FULL, (struct bucket_state){10, 0, 0, false});
+        answer_of(PLAIN, BUCKET_TABLE_FULL, (struct bucket_state){10, 0, 0, false, 0, 0});
     answer.retry_after_ms = 100;
     expect_allow(answer, 429,
                  QUOTA_EXCEEDED
                  "429,\"violated-policies\":[\"default\"],\"allowed\":false,\"key\":\"k\","
-                 "\"limit\":\"default\",\"tokens\":1,\"remaining\":10,\"burst\":10,"
+                 "\"limit\":\"default\",\"tokens\":1,\"remaining\":10,\"owed\":0,\"burst\":10,"
                  "\"retry_after_ms\":100,\"reset_after_ms\":0,\"reason\":\"table_full\"}\n");
     expect_fields("Retry-After: 1\n");
     answer.result = BUCKET_UNCOUNTED;
     answer.retry_after_ms = 0;
-    expect_allow(answer, 200,
-                 "{\"allowed\":true,\"key\":\"k\",\"limit\":\"default\",\"tokens\":1,"
-                 "\"remaining\":10,\"burst\":10,\"retry_after_ms\":0,\"reset_after_ms\":0,"
-                 "\"reason\":\"table_full\"}\n");
+    expect_allow(
+        answer, 200,
+        "{\"allowed\":true,\"key\":\"k\",\"limit\":\"default\",\"tokens\":1,"
+        "\"remaining\":10,\"owed\":0,\"burst\":10,\"retry_after_ms\":0,\"reset_after_ms\":0,"
+        "\"reason\":\"table_full\"}\n");
 }
 
 static void keys_and_names_are_escaped(void **state)
@@ -304,79 +305,146 @@ static void keys_and_names_are_escaped(void **state)
     (void)state;
     struct message message = bucket_message(MESSAGE_ALLOW, "a\"\\\xc3\xa9", 0, denied(QUOTED));
     say_bucket(&message, HEADERS_IETF);
-    expect_reply(429, reply_type_problem,
-                 QUOTA_EXCEEDED
-                 "429,\"violated-policies\":[\"say \\\"hi\\\" \\\\\"],\"allowed\":false,"
-                 "\"key\":\"a\\\"\\\\\xc3\xa9\",\"limit\":\"say \\\"hi\\\" \\\\\",\"tokens\":0,"
-                 "\"remaining\":0,\"burst\":3,\"retry_after_ms\":1301,\"reset_after_ms\":9301}\n");
+    expect_reply(
+        429, reply_type_problem,
+        QUOTA_EXCEEDED
+        "429,\"violated-policies\":[\"say \\\"hi\\\" \\\\\"],\"allowed\":false,"
+        "\"key\":\"a\\\"\\\\\xc3\xa9\",\"limit\":\"say \\\"hi\\\" \\\\\",\"tokens\":0,"
+        "\"remaining\":0,\"owed\":0,\"burst\":3,\"retry_after_ms\":1301,\"reset_after_ms\":9301}\n");
     expect_fields("RateLimit-Policy: \"say \\\"hi\\\" \\\\\";q=3;w=3\n"
                   "RateLimit: \"say \\\"hi\\\" \\\\\";r=0;t=1\n"
                   "Retry-After: 2\n");
 }
 
-#define BUCKETS_OF_SEVERAL                                                                         \
-    "\"buckets\":[{\"name\":\"second\",\"remaining\":19,\"burst\":20,\"reset_after_ms\":100},"     \
-    "{\"name\":\"hour\",\"remaining\":7,\"burst\":1000,\"reset_after_ms\":3575001}]"
+#define BUCKETS_OF_SEVERAL                                                                                \
+    "\"buckets\":[{\"name\":\"second\",\"remaining\":19,\"owed\":0,\"burst\":20,\"reset_after_ms\":100}," \
+    "{\"name\":\"hour\",\"remaining\":7,\"owed\":0,\"burst\":1000,\"reset_after_ms\":3575001}]"
 
 static void several_buckets_are_listed(void **state)
 {
     (void)state;
-    expect_allow(of_several(BUCKET_ALLOWED), 200,
-                 "{\"allowed\":true,\"key\":\"k\",\"limit\":\"api\",\"tokens\":1,\"remaining\":7,"
-                 "\"burst\":20,\"retry_after_ms\":0,\"reset_after_ms\":3575001," BUCKETS_OF_SEVERAL
-                 "}\n");
+    expect_allow(
+        of_several(BUCKET_ALLOWED), 200,
+        "{\"allowed\":true,\"key\":\"k\",\"limit\":\"api\",\"tokens\":1,\"remaining\":7,\"owed\":0,"
+        "\"burst\":20,\"retry_after_ms\":0,\"reset_after_ms\":3575001," BUCKETS_OF_SEVERAL "}\n");
     expect_allow(of_several(BUCKET_DENIED), 429,
                  QUOTA_EXCEEDED
                  "429,\"violated-policies\":[\"api/hour\"],\"allowed\":false,\"key\":\"k\","
-                 "\"limit\":\"api\",\"tokens\":1,\"remaining\":7,\"burst\":20,"
+                 "\"limit\":\"api\",\"tokens\":1,\"remaining\":7,\"owed\":0,\"burst\":20,"
                  "\"retry_after_ms\":5000,\"reset_after_ms\":3575001," BUCKETS_OF_SEVERAL "}\n");
     struct bucket_answer both = of_several(BUCKET_DENIED);
     both.buckets[0].violated = true;
-    expect_allow(both, 429,
-                 QUOTA_EXCEEDED
-                 "429,\"violated-policies\":[\"api/second\",\"api/hour\"],\"allowed\":false,"
-                 "\"key\":\"k\",\"limit\":\"api\",\"tokens\":1,\"remaining\":7,\"burst\":20,"
-                 "\"retry_after_ms\":5000,\"reset_after_ms\":3575001," BUCKETS_OF_SEVERAL "}\n");
+    expect_allow(
+        both, 429,
+        QUOTA_EXCEEDED
+        "429,\"violated-policies\":[\"api/second\",\"api/hour\"],\"allowed\":false,"
+        "\"key\":\"k\",\"limit\":\"api\",\"tokens\":1,\"remaining\":7,\"owed\":0,\"burst\":20,"
+        "\"retry_after_ms\":5000,\"reset_after_ms\":3575001," BUCKETS_OF_SEVERAL "}\n");
     expect_status(of_several(BUCKET_ALLOWED),
-                  "{\"key\":\"k\",\"limit\":\"api\",\"remaining\":7,\"burst\":20,"
+                  "{\"key\":\"k\",\"limit\":\"api\",\"remaining\":7,\"owed\":0,\"burst\":20,"
                   "\"reset_after_ms\":3575001,\"active\":true," BUCKETS_OF_SEVERAL "}\n");
+}
+
+/* Of 30 tokens, with what each of two buckets took of them. */
+static struct bucket_answer charged(void)
+{
+    struct bucket_answer answer = of_several(BUCKET_ALLOWED);
+    answer.buckets[0] = (struct bucket_state){0, 600, 2500, false, 5, 25};
+    answer.buckets[1] = (struct bucket_state){7, 2001, 3575001, false, 0, 30};
+    answer.remaining_tokens = 0;
+    answer.owed_tokens = 5;
+    answer.charged_tokens = 25;
+    answer.active = true;
+    return answer;
+}
+
+static void expect_charge(struct bucket_answer answer, const char *body)
+{
+    struct message message = bucket_message(MESSAGE_CHARGE, "k", 30, answer);
+    say_bucket(&message, HEADERS_NONE);
+    expect_reply(200, reply_type_json, body);
+    expect_fields("");
+}
+
+static void a_charge_says_what_was_charged_forgiven_and_is_owed(void **state)
+{
+    (void)state;
+    expect_charge(
+        charged(),
+        "{\"key\":\"k\",\"limit\":\"api\",\"tokens\":30,\"charged\":25,\"forgiven\":5,"
+        "\"remaining\":0,\"owed\":5,\"burst\":20,\"reset_after_ms\":3575001,\"active\":true,"
+        "\"buckets\":[{\"name\":\"second\",\"remaining\":0,\"owed\":5,\"burst\":20,"
+        "\"reset_after_ms\":2500,\"charged\":25,\"forgiven\":5},{\"name\":\"hour\","
+        "\"remaining\":7,\"owed\":0,\"burst\":1000,\"reset_after_ms\":3575001,\"charged\":30,"
+        "\"forgiven\":0}]}\n");
+    struct bucket_answer trial = allowed(TRIAL);
+    trial.charged_tokens = 30;
+    expect_charge(trial,
+                  "{\"key\":\"k\",\"limit\":\"trial\",\"tokens\":30,\"charged\":30,"
+                  "\"forgiven\":0,\"remaining\":9,\"owed\":0,\"burst\":10,\"reset_after_ms\":1000,"
+                  "\"active\":true,\"shadow\":true}\n");
+    struct bucket_answer always =
+        answer_of(PLAIN, BUCKET_ALWAYS, (struct bucket_state){10, 0, 0, false, 0, 0});
+    expect_charge(with_override(always, 0),
+                  "{\"key\":\"k\",\"limit\":\"default\",\"tokens\":30,\"charged\":0,"
+                  "\"forgiven\":30,\"remaining\":10,\"owed\":0,\"burst\":10,\"reset_after_ms\":0,"
+                  "\"active\":false,\"reason\":\"override\",\"override\":\"vip\"}\n");
+}
+
+static void a_charge_without_room_is_unavailable(void **state)
+{
+    (void)state;
+    struct bucket_answer full =
+        answer_of(PLAIN, BUCKET_TABLE_FULL, (struct bucket_state){10, 0, 0, false, 0, 0});
+    full.retry_after_ms = 1000;
+    struct message message = bucket_message(MESSAGE_CHARGE, "k", 30, full);
+    request.fault_status = 0;
+    say_bucket(&message, HEADERS_NONE);
+    assert_int_equal(request.reply.status, 503);
+    assert_string_equal(request.reply.content_type, reply_type_problem);
+    assert_non_null(strstr(request.reply.body, "nothing was charged"));
+    expect_fields("");
+    request.fault_status = 0;
 }
 
 static void a_bucket_with_a_name_is_listed(void **state)
 {
     (void)state;
     struct bucket_answer answer =
-        answer_of(NAMED, BUCKET_ALLOWED, (struct bucket_state){5, 0, 0, false});
-    expect_status(answer, "{\"key\":\"k\",\"limit\":\"named\",\"remaining\":5,\"burst\":5,"
-                          "\"reset_after_ms\":0,\"active\":false,\"buckets\":[{\"name\":\"only\","
-                          "\"remaining\":5,\"burst\":5,\"reset_after_ms\":0}]}\n");
+        answer_of(NAMED, BUCKET_ALLOWED, (struct bucket_state){5, 0, 0, false, 0, 0});
+    expect_status(answer,
+                  "{\"key\":\"k\",\"limit\":\"named\",\"remaining\":5,\"owed\":0,\"burst\":5,"
+                  "\"reset_after_ms\":0,\"active\":false,\"buckets\":[{\"name\":\"only\","
+                  "\"remaining\":5,\"owed\":0,\"burst\":5,\"reset_after_ms\":0}]}\n");
 }
 
 static void overrides_are_named(void **state)
 {
     (void)state;
     struct bucket_answer full =
-        answer_of(PLAIN, BUCKET_ALWAYS, (struct bucket_state){10, 0, 0, false});
-    expect_allow(with_override(full, 0), 200,
-                 "{\"allowed\":true,\"key\":\"k\",\"limit\":\"default\",\"tokens\":1,"
-                 "\"remaining\":10,\"burst\":10,\"retry_after_ms\":0,\"reset_after_ms\":0,"
-                 "\"reason\":\"override\",\"override\":\"vip\"}\n");
+        answer_of(PLAIN, BUCKET_ALWAYS, (struct bucket_state){10, 0, 0, false, 0, 0});
+    expect_allow(
+        with_override(full, 0), 200,
+        "{\"allowed\":true,\"key\":\"k\",\"limit\":\"default\",\"tokens\":1,"
+        "\"remaining\":10,\"owed\":0,\"burst\":10,\"retry_after_ms\":0,\"reset_after_ms\":0,"
+        "\"reason\":\"override\",\"override\":\"vip\"}\n");
     full.result = BUCKET_NEVER;
     full.retry_after_ms = RETRY_NEVER;
     expect_allow(with_override(full, 1), 429,
                  QUOTA_EXCEEDED
                  "429,\"violated-policies\":[\"default\"],\"allowed\":false,\"key\":\"k\","
-                 "\"limit\":\"default\",\"tokens\":1,\"remaining\":10,\"burst\":10,"
+                 "\"limit\":\"default\",\"tokens\":1,\"remaining\":10,\"owed\":0,\"burst\":10,"
                  "\"retry_after_ms\":null,\"reset_after_ms\":0,\"reason\":\"override\","
                  "\"override\":\"bad \\\"*\\\"\"}\n");
     expect_fields("X-Should-Retry: false\n");
     expect_status(with_override(full, 1),
-                  "{\"key\":\"k\",\"limit\":\"default\",\"remaining\":10,\"burst\":10,"
+                  "{\"key\":\"k\",\"limit\":\"default\",\"remaining\":10,\"owed\":0,\"burst\":10,"
                   "\"reset_after_ms\":0,\"active\":false,\"override\":\"bad \\\"*\\\"\"}\n");
-    expect_allow(with_override(allowed(PLAIN), 2), 200,
-                 "{\"allowed\":true,\"key\":\"k\",\"limit\":\"default\",\"tokens\":1,"
-                 "\"remaining\":9,\"burst\":500,\"retry_after_ms\":0,\"reset_after_ms\":1000,"
-                 "\"override\":\"partner\"}\n");
+    expect_allow(
+        with_override(allowed(PLAIN), 2), 200,
+        "{\"allowed\":true,\"key\":\"k\",\"limit\":\"default\",\"tokens\":1,"
+        "\"remaining\":9,\"owed\":0,\"burst\":500,\"retry_after_ms\":0,\"reset_after_ms\":1000,"
+        "\"override\":\"partner\"}\n");
 }
 
 static void a_limit_on_trial_allows_and_says_what_it_would_do(void **state)
@@ -385,24 +453,27 @@ static void a_limit_on_trial_allows_and_says_what_it_would_do(void **state)
     expect_allow(allowed(TRIAL), 200,
                  "{\"allowed\":true,\"key\":\"k\",\"limit\":\"trial\",\"tokens\":1," PLAIN_NUMBERS
                  ",\"shadow\":true,\"would_allow\":true}\n");
-    expect_allow(denied(TRIAL), 200,
-                 "{\"allowed\":true,\"key\":\"k\",\"limit\":\"trial\",\"tokens\":1,\"remaining\":0,"
-                 "\"burst\":10,\"retry_after_ms\":0,\"reset_after_ms\":9301,\"shadow\":true,"
-                 "\"would_allow\":false,\"violated-policies\":[\"trial\"]}\n");
+    expect_allow(
+        denied(TRIAL), 200,
+        "{\"allowed\":true,\"key\":\"k\",\"limit\":\"trial\",\"tokens\":1,\"remaining\":0,\"owed\":0,"
+        "\"burst\":10,\"retry_after_ms\":0,\"reset_after_ms\":9301,\"shadow\":true,"
+        "\"would_allow\":false,\"violated-policies\":[\"trial\"]}\n");
     expect_fields("");
-    expect_allow(exceeding(TRIAL), 200,
-                 "{\"allowed\":true,\"key\":\"k\",\"limit\":\"trial\",\"tokens\":1,"
-                 "\"remaining\":10,\"burst\":10,\"retry_after_ms\":0,\"reset_after_ms\":0,"
-                 "\"reason\":\"exceeds_burst\",\"shadow\":true,\"would_allow\":false,"
-                 "\"violated-policies\":[\"trial\"]}\n");
-    expect_status(allowed(TRIAL), "{\"key\":\"k\",\"limit\":\"trial\",\"remaining\":9,\"burst\":10,"
-                                  "\"reset_after_ms\":1000,\"active\":true,\"shadow\":true}\n");
+    expect_allow(
+        exceeding(TRIAL), 200,
+        "{\"allowed\":true,\"key\":\"k\",\"limit\":\"trial\",\"tokens\":1,"
+        "\"remaining\":10,\"owed\":0,\"burst\":10,\"retry_after_ms\":0,\"reset_after_ms\":0,"
+        "\"reason\":\"exceeds_burst\",\"shadow\":true,\"would_allow\":false,"
+        "\"violated-policies\":[\"trial\"]}\n");
+    expect_status(allowed(TRIAL),
+                  "{\"key\":\"k\",\"limit\":\"trial\",\"remaining\":9,\"owed\":0,\"burst\":10,"
+                  "\"reset_after_ms\":1000,\"active\":true,\"shadow\":true}\n");
 }
 
 /* ---- another status for denials ---- */
 
 #define DENIED_NUMBERS                                                                             \
-    "\"key\":\"k\",\"limit\":\"default\",\"tokens\":1,\"remaining\":0,\"burst\":10,"               \
+    "\"key\":\"k\",\"limit\":\"default\",\"tokens\":1,\"remaining\":0,\"owed\":0,\"burst\":10,"    \
     "\"retry_after_ms\":1301,\"reset_after_ms\":9301}\n"
 
 static void a_denial_has_the_status_asked_for(void **state)
@@ -490,6 +561,10 @@ static void several_buckets_in_every_dialect(void **state)
     answer.buckets[1].remaining_tokens = 19; /* of two that hold the same, the first */
     expect_dialect(HEADERS_X_RATELIMIT, answer,
                    "X-RateLimit-Limit: 20\nX-RateLimit-Remaining: 19\nX-RateLimit-Reset: 1\n");
+    answer.buckets[0].remaining_tokens = answer.buckets[1].remaining_tokens = 0;
+    answer.buckets[1].owed_tokens = 1; /* of two that hold nothing, the one that owes */
+    expect_dialect(HEADERS_X_RATELIMIT, answer,
+                   "X-RateLimit-Limit: 1000\nX-RateLimit-Remaining: 0\nX-RateLimit-Reset: 3576\n");
 }
 
 static void the_successor_tells_window_and_cost(void **state)
@@ -499,12 +574,12 @@ static void the_successor_tells_window_and_cost(void **state)
     expect_status_in(HEADERS_IETF_ACW, allowed(PLAIN), POLICY "a=9;w=1\n");
     expect_status_in(HEADERS_IETF_ACW, denied(PLAIN), POLICY "a=0;w=1\n");
     struct bucket_answer full =
-        answer_of(PLAIN, BUCKET_ALLOWED, (struct bucket_state){10, 0, 0, false});
+        answer_of(PLAIN, BUCKET_ALLOWED, (struct bucket_state){10, 0, 0, false, 0, 0});
     expect_status_in(HEADERS_IETF_ACW, full, POLICY "a=10;w=1\n");
 
     /* Of a full bucket the window is as long as a token takes. */
     struct bucket_answer several = of_several(BUCKET_ALLOWED);
-    several.buckets[1] = (struct bucket_state){1000, 0, 0, false};
+    several.buckets[1] = (struct bucket_state){1000, 0, 0, false, 0, 0};
     expect_status_in(HEADERS_IETF_ACW, several,
                      "RateLimit-Policy: \"api/second\";q=20;w=2, \"api/hour\";q=1000;w=3600\n"
                      "RateLimit: \"api/second\";a=19;w=1, \"api/hour\";a=1000;w=4\n");
@@ -554,7 +629,7 @@ static void the_epoch_dialect_tells_a_date(void **state)
     };
     for (size_t i = 0; i < LENGTH(dates); i++) {
         char fields[256];
-        struct bucket_state bucket = {9, 0, dates[i].reset_ms, false};
+        struct bucket_state bucket = {9, 0, dates[i].reset_ms, false, 0, 0};
         request.route = &route_status;
         request.message =
             bucket_message(MESSAGE_STATUS, "k", 1, answer_of(PLAIN, BUCKET_ALLOWED, bucket));
@@ -760,11 +835,12 @@ static void what_was_decided_can_be_told_without_memory(void **state)
         const struct bucket_answer *answer;
         enum reply_terse terse;
     } cases[] = {
-        {MESSAGE_ALLOW, &yes, TERSE_ALLOWED},      {MESSAGE_ALLOW, &no, TERSE_DENIED},
-        {MESSAGE_ALLOW, &trial, TERSE_ALLOWED},    {MESSAGE_ALLOW, &none, TERSE_UNAVAILABLE},
-        {MESSAGE_RESET, &yes, TERSE_DONE},         {MESSAGE_REFUND, &no, TERSE_DONE},
-        {MESSAGE_RESET, &none, TERSE_UNAVAILABLE}, {MESSAGE_REFUND, &none, TERSE_UNAVAILABLE},
-        {MESSAGE_STATUS, &yes, TERSE_UNAVAILABLE},
+        {MESSAGE_ALLOW, &yes, TERSE_ALLOWED},       {MESSAGE_ALLOW, &no, TERSE_DENIED},
+        {MESSAGE_ALLOW, &trial, TERSE_ALLOWED},     {MESSAGE_ALLOW, &none, TERSE_UNAVAILABLE},
+        {MESSAGE_RESET, &yes, TERSE_DONE},          {MESSAGE_REFUND, &no, TERSE_DONE},
+        {MESSAGE_RESET, &none, TERSE_UNAVAILABLE},  {MESSAGE_REFUND, &none, TERSE_UNAVAILABLE},
+        {MESSAGE_STATUS, &yes, TERSE_UNAVAILABLE},  {MESSAGE_CHARGE, &yes, TERSE_DONE},
+        {MESSAGE_CHARGE, &none, TERSE_UNAVAILABLE},
     };
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct message message = bucket_message(cases[i].kind, "k", 1, *cases[i].answer);
@@ -820,7 +896,7 @@ static void expect_list(const struct message *message, unsigned status, const ch
     "{\"allowed\":true,\"key\":\"k\",\"limit\":\"default\",\"tokens\":1," PLAIN_NUMBERS "}"
 #define DENIED_ITEM                                                                                \
     "{\"allowed\":false,\"violated-policies\":[\"default\"],\"key\":\"k\",\"limit\":\"default\","  \
-    "\"tokens\":1,\"remaining\":0,\"burst\":10,\"retry_after_ms\":1301,\"reset_after_ms\":9301}"
+    "\"tokens\":1,\"remaining\":0,\"owed\":0,\"burst\":10,\"retry_after_ms\":1301,\"reset_after_ms\":9301}"
 
 static void each_of_a_list_has_its_result(void **state)
 {
@@ -828,11 +904,12 @@ static void each_of_a_list_has_its_result(void **state)
     struct bucket_call calls[] = {
         {.answer = allowed(PLAIN)}, {.answer = denied(PLAIN)}, {.answer = denied(TRIAL)}};
     struct message message = list_of(MESSAGE_EACH, calls, 3);
-    expect_list(&message, 200,
-                "{\"results\":[" ALLOWED_ITEM "," DENIED_ITEM
-                ",{\"allowed\":true,\"key\":\"k\",\"limit\":\"trial\",\"tokens\":1,\"remaining\":0,"
-                "\"burst\":10,\"retry_after_ms\":0,\"reset_after_ms\":9301,\"shadow\":true,"
-                "\"would_allow\":false,\"violated-policies\":[\"trial\"]}]}\n");
+    expect_list(
+        &message, 200,
+        "{\"results\":[" ALLOWED_ITEM "," DENIED_ITEM
+        ",{\"allowed\":true,\"key\":\"k\",\"limit\":\"trial\",\"tokens\":1,\"remaining\":0,\"owed\":0,"
+        "\"burst\":10,\"retry_after_ms\":0,\"reset_after_ms\":9301,\"shadow\":true,"
+        "\"would_allow\":false,\"violated-policies\":[\"trial\"]}]}\n");
     expect_fields("");
     message.ask.list.count = 1;
     expect_list(&message, 200, "{\"results\":[" ALLOWED_ITEM "]}\n");
@@ -863,12 +940,12 @@ static void all_of_a_list_is_denied(void **state)
     struct message message = list_of(MESSAGE_ALL, calls, 3);
     message.answer.list.allowed = false;
     message.answer.list.retry_after_ms = 2500;
-#define HELD_BACK_AND_TRIAL_ITEMS                                                                   \
-    "{\"allowed\":false,\"violated-policies\":[],\"key\":\"k\",\"limit\":\"default\",\"tokens\":1," \
-    "\"remaining\":9,\"burst\":10,\"retry_after_ms\":0,\"reset_after_ms\":1000,"                    \
-    "\"reason\":\"held_back\"},"                                                                    \
-    "{\"allowed\":false,\"violated-policies\":[\"trial\"],\"key\":\"k\",\"limit\":\"trial\","       \
-    "\"tokens\":1,\"remaining\":0,\"burst\":10,\"retry_after_ms\":1301,\"reset_after_ms\":9301,"    \
+#define HELD_BACK_AND_TRIAL_ITEMS                                                                           \
+    "{\"allowed\":false,\"violated-policies\":[],\"key\":\"k\",\"limit\":\"default\",\"tokens\":1,"         \
+    "\"remaining\":9,\"owed\":0,\"burst\":10,\"retry_after_ms\":0,\"reset_after_ms\":1000,"                 \
+    "\"reason\":\"held_back\"},"                                                                            \
+    "{\"allowed\":false,\"violated-policies\":[\"trial\"],\"key\":\"k\",\"limit\":\"trial\","               \
+    "\"tokens\":1,\"remaining\":0,\"owed\":0,\"burst\":10,\"retry_after_ms\":1301,\"reset_after_ms\":9301," \
     "\"shadow\":true,\"would_allow\":false},"
     expect_list(&message, 429,
                 QUOTA_EXCEEDED
@@ -911,9 +988,9 @@ static void a_list_of_keys_has_their_status(void **state)
     struct message message = list_of(MESSAGE_LIST, calls, 2);
     expect_list(
         &message, 200,
-        "{\"results\":[{\"key\":\"k\",\"limit\":\"default\",\"remaining\":9,\"burst\":10,"
+        "{\"results\":[{\"key\":\"k\",\"limit\":\"default\",\"remaining\":9,\"owed\":0,\"burst\":10,"
         "\"reset_after_ms\":1000,\"active\":true},{\"key\":\"k\",\"limit\":\"api\","
-        "\"remaining\":7,\"burst\":20,\"reset_after_ms\":3575001,\"active\":true," BUCKETS_OF_SEVERAL
+        "\"remaining\":7,\"owed\":0,\"burst\":20,\"reset_after_ms\":3575001,\"active\":true," BUCKETS_OF_SEVERAL
         "}]}\n");
 }
 
@@ -935,14 +1012,14 @@ static void the_daemon_lists_its_limits(void **state)
     static const char start[] =
         "{\"version\":\"" PACKAGE_VERSION "\",\"uptime_s\":61,\"keys\":3,\"max_keys\":1000,"
         "\"when_full\":\"deny\",\"tick_ms\":100,\"limits\":["
-        "{\"name\":\"default\",\"match\":null,\"burst\":10,\"rate\":\"1/s\",\"overrides\":3},"
+        "{\"name\":\"default\",\"match\":null,\"burst\":10,\"rate\":\"1/s\",\"debt_max\":0,\"overrides\":3},"
         "{\"name\":\"named\",\"match\":\"n\\\"*\",\"buckets\":["
-        "{\"name\":\"only\",\"burst\":5,\"rate\":\"1/s\"}]},"
+        "{\"name\":\"only\",\"burst\":5,\"rate\":\"1/s\",\"debt_max\":0}]},"
         "{\"name\":\"api\",\"match\":null,\"buckets\":["
-        "{\"name\":\"second\",\"burst\":20,\"rate\":\"10/s\"},"
-        "{\"name\":\"hour\",\"burst\":1000,\"rate\":\"1000/h\"}]},"
-        "{\"name\":\"trial\",\"match\":null,\"burst\":10,\"rate\":\"1/s\",\"shadow\":true},"
-        "{\"name\":\"say \\\"hi\\\" \\\\\",\"match\":null,\"burst\":3,\"rate\":\"1/s\"}"
+        "{\"name\":\"second\",\"burst\":20,\"rate\":\"10/s\",\"debt_max\":0},"
+        "{\"name\":\"hour\",\"burst\":1000,\"rate\":\"1000/h\",\"debt_max\":0}]},"
+        "{\"name\":\"trial\",\"match\":null,\"burst\":10,\"rate\":\"1/s\",\"debt_max\":0,\"shadow\":true},"
+        "{\"name\":\"say \\\"hi\\\" \\\\\",\"match\":null,\"burst\":3,\"rate\":\"1/s\",\"debt_max\":0}"
         "],\"counters\":{\"allowed\":7,\"denied\":0,";
     if (strncmp(request.reply.large_body, start, sizeof start - 1) != 0)
         fail_msg("%s\nis said, not: %s...", request.reply.large_body, start);
@@ -1042,11 +1119,14 @@ static struct bucket_answer longest_answer(const struct limits *longest, enum bu
         .override = &longest->limit[0].overrides[0],
         .allowance = &longest->limit[0].overrides[0].allowance,
         .remaining_tokens = UINT64_MAX,
+        .owed_tokens = UINT64_MAX,
+        .charged_tokens = UINT64_MAX,
         .retry_after_ms = UINT64_MAX - 1,
         .full_after_ms = UINT64_MAX,
     };
     for (int i = 0; i < BUCKETS_MAX; i++)
-        answer.buckets[i] = (struct bucket_state){UINT64_MAX, RETRY_NEVER - 1, UINT64_MAX, true};
+        answer.buckets[i] = (struct bucket_state){UINT64_MAX, RETRY_NEVER - 1, UINT64_MAX,
+                                                  true,       UINT64_MAX,      (uint64_t)i << 60};
     return answer;
 }
 
@@ -1068,6 +1148,11 @@ static void the_longest_answer_fits(void **state)
             assert_true(strlen(answer.allowance->policy) < REPLY_POLICY_MAX);
             message.kind = MESSAGE_STATUS;
             say_bucket(&message, dialect);
+            message.kind = MESSAGE_CHARGE;
+            message.answer.bucket.result = BUCKET_ALWAYS;
+            say_bucket(&message, dialect);
+            assert_in_range(request.reply.body_len, 2000, sizeof request.reply.body - 1);
+            assert_int_equal(request.reply.body_len, strlen(request.reply.body));
             say_check(&answer, 599, dialect);
         }
     limits_release(longest);
@@ -1110,7 +1195,7 @@ static void a_thousand_limits_are_violated_once_each(void **state)
         struct limit_terms terms = {.name = name, .buckets_count = BUCKETS_MAX};
         snprintf(name, sizeof name, "limit %d", i);
         for (int j = 0; j < BUCKETS_MAX; j++)
-            terms.buckets[j] = (struct bucket_terms){{(char)('a' + j)}, 1, PER_SECOND};
+            terms.buckets[j] = (struct bucket_terms){{(char)('a' + j)}, 1, PER_SECOND, 0};
         if (i < LIST_MAX / 2)
             assert_true(limits_add(many, &terms));
         calls[i].answer = denied(PLAIN);
@@ -1297,6 +1382,8 @@ int main(void)
         cmocka_unit_test(a_full_table_is_told),
         cmocka_unit_test(keys_and_names_are_escaped),
         cmocka_unit_test(several_buckets_are_listed),
+        cmocka_unit_test(a_charge_says_what_was_charged_forgiven_and_is_owed),
+        cmocka_unit_test(a_charge_without_room_is_unavailable),
         cmocka_unit_test(a_bucket_with_a_name_is_listed),
         cmocka_unit_test(overrides_are_named),
         cmocka_unit_test(a_limit_on_trial_allows_and_says_what_it_would_do),

@@ -53,6 +53,9 @@ static void good_requests_become_messages(void **state)
     expect_question("POST", "/allow?key=alice", "tokens=7", MESSAGE_ALLOW, "alice", 7, NULL);
     expect_question("DELETE", "/reset?key=k", NULL, MESSAGE_RESET, "k", 1, NULL);
     expect_question("POST", "/refund?key=k&tokens=3", NULL, MESSAGE_REFUND, "k", 3, NULL);
+    expect_question("POST", "/charge?key=k&tokens=3", NULL, MESSAGE_CHARGE, "k", 3, NULL);
+    expect_question("POST", "/charge", "limit=api&tokens=999999999999999&key=k", MESSAGE_CHARGE,
+                    "k", 999999999999999u, "api");
     expect_question("GET", "/status?key=k", NULL, MESSAGE_STATUS, "k", 1, NULL);
     expect_question("GET", "/%61llow?k%65y=k", NULL, MESSAGE_ALLOW, "k", 1, NULL);
     expect_question("GET", "/allow?key=k&tokens=999999999999999", NULL, MESSAGE_ALLOW, "k",
@@ -96,7 +99,7 @@ static const struct {
     {"GET", "/allow?key=\xc3\xa9", NULL, NULL, 400, "as %XX"},
     {"GET", "/al%zzow", NULL, NULL, 400, "path: a '%'"},
     {"GET", "/allow%00", NULL, NULL, 400, "control characters"},
-    {"GET", "/", NULL, NULL, 404, "/allow, /reset, /refund and /status"},
+    {"GET", "/", NULL, NULL, 404, "/allow, /charge, /refund, /reset and /status"},
     {"GET", "/allow/", NULL, NULL, 404, "no such path"},
     {"GET", "/ALLOW?key=a", NULL, NULL, 404, "no such path"},
     {"PUT", "/allow?key=a", NULL, NULL, 405, "GET, POST"},
@@ -107,6 +110,20 @@ static const struct {
     {"POST", "/status", NULL, NULL, 405, "GET, HEAD, QUERY"},
     {"GET", "/refund?key=a", NULL, NULL, 405, "POST"},
     {"POST", "/refund?tokens=1", NULL, NULL, 400, "key is missing; call /refund?key=KEY"},
+    {"GET", "/charge?key=a&tokens=1", NULL, NULL, 405, "POST"},
+    {"DELETE", "/charge?key=a&tokens=1", NULL, NULL, 405, "POST"},
+    {"QUERY", "/charge?key=a&tokens=1", NULL, NULL, 405, "POST"},
+    {"POST", "/charge?tokens=1", NULL, NULL, 400, "key is missing; call /charge?key=KEY"},
+    {"POST", "/charge?key=a", NULL, NULL, 400, "tokens is missing; call /charge?key=KEY&tokens="},
+    {"POST", "/charge?key=a&tokens=0", NULL, NULL, 400, "tokens is 0; give the number to charge"},
+    {"POST", "/charge?key=a", "tokens=0", FORM, 400, "tokens is 0; give the number to charge"},
+    {"POST", "/charge?key=a&tokens=", NULL, NULL, 400, "tokens is \"\"; give a whole number"},
+    {"POST", "/charge?key=a&tokens=-1", NULL, NULL, 400, "tokens is \"-1\""},
+    {"POST", "/charge?key=a&tokens=1.5", NULL, NULL, 400, "tokens is \"1.5\""},
+    {"POST", "/charge?key=a&tokens=1000000000000000", NULL, NULL, 400, "999999999999999"},
+    {"POST", "/charge?key=a&tokens=1&tokens=1", NULL, NULL, 400, "\"tokens\" is there twice"},
+    {"POST", "/charge?key=a&tokens=1&wait=1s", NULL, NULL, 400, "/charge takes key, tokens and"},
+    {"POST", "/charge", BATCH, JSON, 415, "must be a form"},
     {"PUT", "/allow?kez=a", NULL, NULL, 405, "GET, POST"},
     {"GET", "/allow", NULL, NULL, 400, "key is missing; call /allow?key=KEY"},
     {"GET", "/allow?", NULL, NULL, 400, "key is missing"},

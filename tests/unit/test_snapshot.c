@@ -70,14 +70,14 @@ static size_t write_of(const struct fixture *fixture)
 static struct limits *some_limits(uint64_t burst, uint64_t tick_ms)
 {
     static const struct bucket_terms two[] = {
-        {.name = "second", .burst = 20, .rate = {20, 1000}},
-        {.name = "hour", .burst = 500, .rate = {500, 3600000}},
+        {.name = "second", .burst = 20, .rate = {20, 1000}, .debt_max = 30},
+        {.name = "hour", .burst = 500, .rate = {500, 3600000}, .debt_max = 1000},
     };
     const struct override_terms overrides[] = {
         {.key = "vip",
          .until_s = 100,
          .buckets_count = 1,
-         .buckets = {{.burst = burst + 7, .rate = {3, 1000}}}},
+         .buckets = {{.burst = burst + 7, .rate = {3, 1000}, .debt_max = burst}}},
         {.key = "v*", .action = OVERRIDE_DENY, .until_s = 200},
         {.key = "w?", .action = OVERRIDE_ALLOW, .until_s = OVERRIDE_FOR_EVER},
     };
@@ -266,34 +266,51 @@ static void as_many_overrides_are_written_as_are_read(void **state)
     fixture_free(&read);
 }
 
-/* What allowd 0.1.0 wrote of one limit, byte for byte as it did. */
-static size_t first_version(void)
+/* The versions that others wrote, by what they begin with: 0.1.0 with the tick. */
+enum version { FIRST, WITHOUT_DEBTS, WITH_DEBTS };
+static const uint64_t beginnings[] = {
+    [WITHOUT_DEBTS] = UINT64_MAX - 2,
+    [WITH_DEBTS] = UINT64_MAX - 3,
+};
+
+/* What one of them wrote of one limit, byte for byte as it did. debt_max, credit: of the last one. */
+static size_t written_by(enum version version, uint64_t debt_max, uint64_t credit)
 {
     struct bytes_writer writer = {.at = others, .end = others + sizeof others};
+    if (version != FIRST)
+        bytes_put_64(&writer, beginnings[version]);
     bytes_put_64(&writer, 1234); /* the tick */
     bytes_put_32(&writer, 3);    /* installs */
-    bytes_put_64(&writer, 55);   /* the date */
-    bytes_put_32(&writer, 1);    /* editions in force, and replaced */
+    if (version != FIRST)
+        bytes_put_32(&writer, 2); /* limits that began */
+    bytes_put_64(&writer, 55);    /* the date */
+    bytes_put_32(&writer, 1);     /* editions in force, and replaced */
     bytes_put_32(&writer, 0);
     bytes_put_16(&writer, 7); /* the edition, its successor, the install that replaced it */
     bytes_put_16(&writer, 7);
     bytes_put_32(&writer, 0);
-    bytes_put_64(&writer, 50); /* when it began, and what ended overrides are as of */
+    if (version != FIRST)
+        bytes_put_64(&writer, 987); /* the salt */
+    bytes_put_64(&writer, 50);      /* when it began, and what ended overrides are as of */
     bytes_put_64(&writer, 55);
     bytes_put_64(&writer, 100); /* the tick's length */
     bytes_put_string(&writer, "default");
     bytes_put_8(&writer, 1); /* bucket */
     bytes_put_string(&writer, "");
     bytes_put_64(&writer, 10);
+    if (version == WITH_DEBTS)
+        bytes_put_64(&writer, debt_max);
     bytes_put_64(&writer, 1);
     bytes_put_64(&writer, 1000);
-    bytes_put_32(&writer, 0); /* overrides */
-    bytes_put_8(&writer, 1);  /* it has a line: its number, and whether and when it ended */
+    if (version != FIRST)
+        bytes_put_8(&writer, false); /* it knows networks */
+    bytes_put_32(&writer, 0);        /* overrides */
+    bytes_put_8(&writer, 1);         /* it has a line: its number, and whether and when it ended */
     bytes_put_16(&writer, 9);
     bytes_put_8(&writer, 0);
     bytes_put_64(&writer, 0);
     bytes_put_64(&writer, 0);
-    bytes_put_64(&writer, 777); /* the credit */
+    bytes_put_64(&writer, credit);
     assert_false(writer.is_full);
     return (size_t)(writer.at - others);
 }
@@ -302,7 +319,7 @@ static void what_the_first_version_wrote_is_read(void **state)
 {
     (void)state;
     struct fixture read = fixture_new();
-    assert_int_equal(read_into(&read, others, first_version()), SNAPSHOT_OK);
+    assert_int_equal(read_into(&read, others, written_by(FIRST, 0, 777)), SNAPSHOT_OK);
     assert_true(read.lines->tick == 1234 && read.lines->date_s == 55);
     assert_int_equal(read.lines->of_limit[0], 7);
     assert_int_equal(read.lines->edition[7].salt, 0);
@@ -310,6 +327,63 @@ static void what_the_first_version_wrote_is_read(void **state)
     assert_int_equal(read.lines->line[9].credit[0].credit_units, 777);
     assert_string_equal(read.limits->limit[0].name, "default");
     fixture_free(&read);
+}
+
+/* Nothing is owed on lines from before there were debts. The next install makes lines that allow it,
+ * and what the buckets hold goes over to them as it is. */
+static void lines_from_before_debts_owe_nothing_until_the_next_install(void **state)
+{
+    (void)state;
+    for (enum version version = FIRST; version <= WITHOUT_DEBTS; version++) {
+        struct fixture read = fixture_new();
+        assert_int_equal(read_into(&read, others, written_by(version, 0, 777)), SNAPSHOT_OK);
+        const struct credit_line *before = &read.lines->line[9].credit[0];
+        assert_int_equal(before->debt_units, 0);
+        assert_int_equal(read.limits->limit[0].allowance.bucket[0].debt_max, 0);
+        uint64_t marks[BUCKETS_MAX] = {777 - 43}; /* 4.3 tokens */
+
+        struct limits *next = limits_new(1, 100);
+        const struct limit_terms terms = {
+            .name = LIMIT_DEFAULT_NAME,
+            .buckets_count = 1,
+            .buckets = {{.burst = 10, .rate = one_per_second, .debt_max = 10}},
+        };
+        assert_non_null(next);
+        assert_true(limits_add(next, &terms));
+        install(&read, next, 55);
+        uint16_t now = lines_carry(read.lines, 9, "key", marks);
+        assert_int_not_equal(now, 9);
+        assert_int_equal(credit_level(&read.lines->line[now].credit[0], marks[0]), 43);
+        assert_int_equal(read.lines->line[now].credit[0].debt_units, 100);
+        fixture_free(&read);
+    }
+}
+
+/* A debt that leaves no room, and a credit so far that a debt would not fit into 63 bits. */
+static void a_debt_that_cannot_be_is_damage(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t debt_max, credit;
+        enum snapshot_result result;
+    } cases[] = {
+        {10, 777, SNAPSHOT_OK},
+        {TOKENS_MAX, 777, SNAPSHOT_DAMAGED},
+        {UINT64_MAX, 777, SNAPSHOT_DAMAGED},
+        {10, INT64_MAX - 100, SNAPSHOT_OK},
+        {10, INT64_MAX - 99, SNAPSHOT_DAMAGED},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct fixture read = fixture_new();
+        size_t len = written_by(WITH_DEBTS, cases[i].debt_max, cases[i].credit);
+        assert_int_equal(read_into(&read, others, len), cases[i].result);
+        if (cases[i].result == SNAPSHOT_OK) {
+            assert_int_equal(read.lines->line[9].credit[0].debt_units, 100);
+            assert_int_equal(snapshot_write(read.lines, bytes, sizeof bytes), len);
+            assert_memory_equal(bytes, others, len);
+        }
+        fixture_free(&read);
+    }
 }
 
 static void a_snapshot_cut_short_or_too_long_is_damaged(void **state)
@@ -379,6 +453,8 @@ int main(void)
         cmocka_unit_test(what_is_written_is_read_back),
         cmocka_unit_test(lines_that_were_read_go_on),
         cmocka_unit_test(what_the_first_version_wrote_is_read),
+        cmocka_unit_test(lines_from_before_debts_owe_nothing_until_the_next_install),
+        cmocka_unit_test(a_debt_that_cannot_be_is_damage),
         cmocka_unit_test(without_room_nothing_is_written),
         cmocka_unit_test(more_overrides_than_a_limit_may_have_are_damage),
         cmocka_unit_test(as_many_overrides_are_written_as_are_read),

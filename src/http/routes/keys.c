@@ -127,6 +127,8 @@ static void write_key(struct text *body, const struct keys_entry *entry)
     text_json(body, entry->limit_name, strlen(entry->limit_name));
     text_literal(body, ",\"remaining\":");
     text_number(body, entry->remaining_tokens);
+    text_literal(body, ",\"owed\":");
+    text_number(body, entry->owed_tokens);
     text_literal(body, ",\"burst\":");
     text_number(body, entry->burst);
     text_literal(body, ",\"reset_after_ms\":");

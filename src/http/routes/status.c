@@ -47,7 +47,8 @@ static void write_terms(struct text *body, const struct bucket_terms *bucket)
     text_number(body, bucket->burst);
     text_literal(body, ",\"rate\":\"");
     text_string(body, rate);
-    text_literal(body, "\"");
+    text_literal(body, "\",\"debt_max\":");
+    text_number(body, bucket->debt_max);
 }
 
 static void write_buckets(struct text *body, const struct allowance *allowance)

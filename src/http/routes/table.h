@@ -14,6 +14,7 @@
     X(allow)                                                                                       \
     X(reset)                                                                                       \
     X(refund)                                                                                      \
+    X(charge)                                                                                      \
     X(status)                                                                                      \
     X(keys)                                                                                        \
     X(metrics)                                                                                     \
@@ -23,8 +24,8 @@
 
 /* What a client reads that asks for any other path. It must name every path. */
 #define ROUTES_NO_SUCH_PATH                                                                        \
-    "no such path; there are /allow, /reset, /refund and /status, /keys, /metrics, /healthz and "  \
-    "/readyz, /reload, and the checks below /check/"
+    "no such path; there are /allow, /charge, /refund, /reset and /status, /keys, /metrics, "      \
+    "/healthz and /readyz, /reload, and the checks below /check/"
 
 #define X(name) extern const struct route route_##name;
 ROUTES(X)
