@@ -1,15 +1,17 @@
 #!/usr/bin/python3 -B
 """
 The code of etc/examples/README.md that asks allowd, run as it stands but for the port: it goes on
-while there are tokens, then does not, and goes on when allowd is down. Go's is not run.
+while there are tokens, then does not, and goes on when allowd is down. Go's is not run. And what
+settles what a call came to, with the three calls of the README.
 """
+import json
 import os
 import re
 import subprocess
 import sys
 import unittest
 
-from harness import PATIENCE_S, Connection, Daemon, request_bytes
+from harness import PATIENCE_S, TOP, Connection, Daemon, request_bytes
 from recipes import ALLOWD_ADDRESS, EXAMPLES, free_port, replaced, require_program
 
 BURST = 3
@@ -22,10 +24,10 @@ limits:
 KEY = "a b&c=d/%e?f"
 
 
-def snippet(language):
-    """The only block of that language in the last chapter of the README."""
+def snippet(language, title="## Calling it from a program"):
+    """The only block of that language in a chapter of the README."""
     readme = (EXAMPLES / "README.md").read_text(encoding="utf-8")
-    chapter = readme[readme.index("## Calling it from a program"):]
+    chapter = readme[readme.index(title):].partition("\n## ")[0]
     block, = re.findall(rf"^```{language}\n(.*?)^```$", chapter, re.M | re.S)
     return block
 
@@ -76,6 +78,75 @@ class Node(Snippet, unittest.TestCase):
 
     def command(self, code):
         return ["node", "-e", f"{code}\nallow({KEY!r}).then((on) => console.log(on ? 'go on' : ''))"]
+
+
+class Settling(unittest.TestCase):
+    """An estimate is reserved by /allow, and settled by /charge or /refund."""
+
+    title = "## Settling what it came to"
+    # No token comes back while the test runs.
+    config = snippet("yaml", title).replace("20000/m", "20000/30d")
+
+    def setUp(self):
+        address = f"127.0.0.1:{free_port()}"
+        self.names = {}
+        exec(replaced(snippet("python", self.title), [(ALLOWD_ADDRESS, address)]), self.names)  # noqa: S102
+        self.daemon = Daemon(f'tick: 10s\nlisten: ["{address}"]\n' + self.config, listen=())
+        self.addCleanup(self.daemon.stop)
+
+    def complete(self, used, estimate=2000, user="alice"):
+        return self.names["complete"](user, "Hello", lambda prompt: (prompt + "!", used), estimate)
+
+    def status(self, user="alice"):
+        with Connection(self.daemon.address) as connection:
+            connection.send(request_bytes("GET", f"/status?key=llm:{user}"))
+            answer = connection.receive().json()
+        return answer["remaining"], answer["owed"]
+
+    def test_less_more_and_just_as_much(self):
+        for used, left in ((1500, 18500), (2500, 16000), (2000, 14000), (0, 14000)):
+            self.assertEqual((self.complete(used), self.status()), ("Hello!", (left, 0)))
+
+    def test_much_more_is_owed_and_waited_for(self):
+        self.assertEqual((self.complete(30000), self.status()), ("Hello!", (0, 10000)))
+        self.assertEqual((self.complete(5), self.status()), (None, (0, 10000)))
+        self.assertEqual((self.complete(5, user="bob"), self.status("bob")), ("Hello!", (19995, 0)))
+
+    def test_what_is_beyond_the_debt_is_forgiven(self):
+        self.assertEqual((self.complete(100_000), self.status()), ("Hello!", (0, 40000)))
+        with Connection(self.daemon.address) as connection:
+            connection.send(request_bytes("GET", "/metrics"))
+            self.assertIn(b"\nallowd_forgiven_tokens_total 40000\n", connection.receive().body)
+
+    def test_a_model_that_fails_costs_nothing(self):
+        with self.assertRaises(ZeroDivisionError):
+            self.names["complete"]("alice", "Hello", lambda prompt: 1 // 0, 2000)
+        self.assertEqual(self.status(), (20000, 0))
+
+    def test_it_goes_on_without_allowd(self):
+        self.daemon.stop()
+        self.assertEqual(self.complete(2500), "Hello!")
+
+
+class ReadmeSettling(unittest.TestCase):
+    """The three calls of the README on the first page."""
+
+    def test_they_answer_as_it_says(self):
+        require_program("curl")
+        readme = (TOP / "README.md").read_text(encoding="utf-8")
+        code, = re.findall(r"^```sh\n(curl -d 'key=llm:alice.*?)^```$", readme, re.M | re.S)
+        address = f"127.0.0.1:{free_port()}"
+        answers = []
+        with Daemon(f'tick: 10s\nlisten: ["{address}"]\nlimits: [{{name: default, burst: 10, rate: 1/d}}]\n',
+                    listen=()):
+            for line in code.replace(ALLOWD_ADDRESS, address).splitlines():
+                done = subprocess.run(["sh", "-c", line.replace("curl ", "curl -s ")], capture_output=True,
+                                      text=True, timeout=PATIENCE_S, check=True)
+                answers.append(json.loads(done.stdout))
+        said = re.search(r"\{\.\.\.(.*?)\.\.\.", code).group(1)
+        self.assertIs(answers[0]["allowed"], True)
+        self.assertIn(said.rstrip(","), json.dumps(answers[1], separators=(",", ":")))
+        self.assertEqual(answers[2]["owed"], answers[1]["owed"] - 2)
 
 
 if __name__ == "__main__":
