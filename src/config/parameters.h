@@ -57,7 +57,7 @@
     VALUE(max_connections, uint32_t, max_connections, NUMBER(16, 1000000, 4096), AT_START)         \
     VALUE(drain_delay, uint32_t, drain_delay_ms, DURATION(0, 3600000, 0), AT_RELOAD)               \
     VALUE(threads, uint32_t, threads, NUMBER_OR("auto", 0, CONFIG_THREADS_MAX, PARAMETER_IS_WORD), \
-          AT_START)                                                                                \
+          AT_RELOAD)                                                                               \
     VALUE(tick, uint32_t, tick_ms, DURATION(1, 10000, 100), AT_RELOAD)                             \
     VALUE(max_keys, uint32_t, max_keys, NUMBER(1, TABLE_KEYS_MAX, 1000000), AT_START)              \
     TEXT(state, OWN(config_state), AT_START_IF(config_state_differs, "state"))                     \

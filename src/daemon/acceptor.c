@@ -105,7 +105,7 @@ static void turn_away(struct acceptor *acceptor, int socket)
     if (at_ns >= acceptor->full_told_ns) {
         acceptor->full_told_ns = at_ns + ACCEPTOR_FULL_TOLD_MS * (uint64_t)NS_PER_MS;
         log_warning("no room for more than %u connections on this thread: others get 503",
-                    acceptor->connections_max);
+                    http_share(acceptor->http));
     }
     http_turn_away(acceptor->http, socket);
 }
@@ -147,6 +147,12 @@ bool acceptor_heed(struct acceptor *acceptor, int descriptor)
             return true;
         }
     return false;
+}
+
+void acceptor_leave(struct acceptor *acceptor)
+{
+    pause(acceptor, 0);
+    acceptor_release(acceptor);
 }
 
 /* After shutdown(2) a Unix socket still hands out what came in before. An inherited socket is left

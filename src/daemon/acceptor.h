@@ -26,8 +26,7 @@ struct acceptor {
     const struct clock *clock;
     const struct listener *listeners;
     unsigned listeners_count;
-    int epoll; /* the set it watches them with */
-    unsigned connections_max;
+    int epoll;               /* the set it watches them with */
     bool is_open;            /* it watches the listeners now */
     bool is_ending;          /* it drains, so nobody else takes what it leaves */
     bool short_of_resources; /* descriptors or memory ran out, and that is logged */
@@ -62,6 +61,9 @@ static inline uint64_t acceptor_due_ns(const struct acceptor *acceptor)
 {
     return acceptor->is_open || acceptor->resume_ns == 0 ? CLOCK_NEVER : acceptor->resume_ns;
 }
+
+/* Stops watching the listeners for good; they are left to others. */
+void acceptor_leave(struct acceptor *acceptor);
 
 /* For a drain: accepts what waits in the backlogs, then stops listening. Inherited sockets it only
  * stops watching: see inherited.h. */

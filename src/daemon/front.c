@@ -112,10 +112,17 @@ static void ask_decider(struct front *front)
     while (http_is_waited_for(front->http));
 }
 
+/* Whether it goes, and has nothing to do any more but tell. */
+static bool is_gone(const struct front *front)
+{
+    return front->phase == FRONT_GOING && http_connections(front->http) == 0;
+}
+
 /* Whether what was counted has waited for a chain for long enough. */
 static bool is_due_to_tell(const struct front *front)
 {
-    return http_has_counted(front->http) && http_now_ns(front->http) >= front->tell_ns;
+    return http_has_counted(front->http) &&
+           (http_now_ns(front->http) >= front->tell_ns || is_gone(front));
 }
 
 /* A hosted decider has a turn with each chain. Between chains it has one if it is due. */
@@ -143,6 +150,23 @@ static void run_http(struct front *front)
 
 /* ---- the phases of its life ---- */
 
+/* Nobody else ends, so idle clients are left alone until they have had another answer. */
+static void begin_going(struct front *front)
+{
+    acceptor_leave(&front->acceptor);
+    http_drain(front->http);
+    front->phase = FRONT_GOING;
+}
+
+/* What it has counted must be told before it ends: its connections have been counted as open. */
+static void go(struct front *front)
+{
+    if (!is_gone(front) || http_has_counted(front->http) || http_letters_away(front->http) > 0)
+        return;
+    http_close(front->http);
+    front->phase = FRONT_CLOSED;
+}
+
 /* From now on every reply says that it is the last on its connection. */
 static void begin_drain(struct front *front)
 {
@@ -169,13 +193,6 @@ static void end_drain(struct front *front)
     front->phase = FRONT_CLOSED;
 }
 
-static void end(struct front *front)
-{
-    http_free(front->http);
-    front->http = NULL;
-    front->phase = FRONT_ENDED;
-}
-
 static void drain(struct front *front)
 {
     if (http_connections(front->http) == 0 ||
@@ -186,22 +203,31 @@ static void drain(struct front *front)
         end_grace(front);
 }
 
+static void heed_wish(struct front *front)
+{
+    int wish = atomic_load(&front->wish);
+    if (wish == FRONT_SERVE)
+        return;
+    http_leave(front->http);
+    if (wish == FRONT_DRAIN)
+        begin_drain(front);
+}
+
 static void move_on(struct front *front)
 {
     if (front->phase == FRONT_SERVING) {
         acceptor_look_again(&front->acceptor);
-        int wish = atomic_load(&front->wish);
-        if (wish == FRONT_SERVE)
-            return;
-        http_leave(front->http);
-        if (wish == FRONT_LEAVE)
-            return;
-        begin_drain(front);
+        if (atomic_load(&front->goes))
+            begin_going(front);
     }
+    if (front->phase == FRONT_SERVING || front->phase == FRONT_GOING)
+        heed_wish(front);
+    if (front->phase == FRONT_GOING)
+        go(front);
     if (front->phase == FRONT_IN_GRACE || front->phase == FRONT_DRAINING)
         drain(front);
     if (front->phase == FRONT_CLOSED && http_letters_away(front->http) == 0)
-        end(front);
+        front->phase = FRONT_ENDED; /* the engine stays: who has not joined it may still call it */
 }
 
 /* ---- one turn ---- */
@@ -233,6 +259,7 @@ static uint64_t phase_due_ns(const struct front *front)
         return after_ms(front->drain_ns, FRONT_DRAIN_MS);
     case FRONT_SERVING:
         return acceptor_due_ns(&front->acceptor);
+    case FRONT_GOING:
     case FRONT_CLOSED:
     case FRONT_ENDED:
         break;
@@ -262,7 +289,7 @@ int front_timeout_ms(const struct front *front)
     if (front->phase == FRONT_CLOSED)
         return timeout_ms;
     if (http_has_counted(front->http) && !front->is_stalled)
-        timeout_ms = sooner(timeout_ms, FRONT_TELL_MS);
+        timeout_ms = sooner(timeout_ms, is_gone(front) ? 0 : FRONT_TELL_MS);
     return sooner(timeout_ms, http_timeout_ms(front->http));
 }
 
@@ -272,6 +299,7 @@ static void *run(void *argument)
     thread_name("front");
     while (front->phase != FRONT_ENDED)
         front_turn(front, front_timeout_ms(front));
+    atomic_store(&front->has_ended, true);
     eventfd_write(front->done, 1);
     if (front->decider->is_hosted)
         decider_run(front->decider); /* the main thread may still ask; then it stops it */
@@ -314,6 +342,7 @@ static int open_parts(struct front *front, const struct front_terms *terms)
 {
     front->http = http_new(&(struct http_terms){
         .connections_max = terms->connections_max,
+        .share = terms->share,
         .idle_timeout_ms = terms->idle_timeout_ms,
         .header_room = terms->header_room,
         .contract = terms->contract,
@@ -345,13 +374,14 @@ int front_open(struct front *front, const struct front_terms *terms)
         .acceptor = {.clock = terms->clock,
                      .listeners = terms->listeners,
                      .listeners_count = terms->listeners_count,
-                     .connections_max = terms->connections_max,
                      .with_room = terms->with_room},
         .epoll = -1,
         .wake = -1,
         .done = terms->done,
     };
     atomic_init(&front->wish, FRONT_SERVE);
+    atomic_init(&front->goes, false);
+    atomic_init(&front->has_ended, false);
     int error = inbox_init(&front->home, true);
     if (error != 0)
         return error;
@@ -393,6 +423,24 @@ void front_join(struct front *front)
 void front_set_contract(struct front *front, struct contract *contract)
 {
     http_set_contract(front->http, contract);
+}
+
+bool front_has_ended(const struct front *front)
+{
+    return atomic_load(&front->has_ended);
+}
+
+/* A larger share may be room for who waits in a backlog, so it is woken. */
+void front_set_share(struct front *front, unsigned connections)
+{
+    http_set_share(front->http, connections);
+    eventfd_write(front->wake, 1);
+}
+
+void front_go(struct front *front)
+{
+    atomic_store(&front->goes, true);
+    eventfd_write(front->wake, 1);
 }
 
 static void set_wish(struct front *front, enum front_wish wished)

@@ -13,8 +13,11 @@
  * front_start gives it a thread of its own, which turns until the end; front_join waits for that. A
  * test opens one without a thread and calls each turn itself, by a clock of its own.
  *
+ * One that is to go (front_go) accepts no more, closes each connection behind its next answer, and
+ * ends with its last, once what it has counted is told; its listeners stay for the others.
+ *
  * Owns its connections and its inbox; borrows the listeners and the decider. Threads: one calls
- * start, set_contract, drain and join; one calls open, turn, timeout_ms and close. Blocks:
+ * start, join and what stands between them; one calls open, turn, timeout_ms and close. Blocks:
  * front_join; front_turn, for its timeout and FRONT_STALL_MS. Errors: errno values.
  */
 #pragma once
@@ -35,17 +38,18 @@
 /* What the caller wishes of it; each comes after the one above. */
 enum front_wish { FRONT_SERVE, FRONT_LEAVE, FRONT_DRAIN };
 
-/* A front-end goes through these phases in this order. */
+/* A front-end goes through these phases in this order, and may leave out any but the last two. */
 enum front_phase {
     FRONT_SERVING,
+    FRONT_GOING,    /* it accepts no more, and every reply is the last on its connection */
     FRONT_IN_GRACE, /* it accepts no more, and every reply says that it is the last one */
     FRONT_DRAINING, /* idle connections are closed, requests under way are answered */
     FRONT_CLOSED,   /* all connections are closed, but letters may be away */
-    FRONT_ENDED,    /* no other thread can reach anything of it any more */
+    FRONT_ENDED,    /* no letter of its is away, nor comes any more */
 };
 
 struct front {
-    struct http *http; /* NULL once it has ended */
+    struct http *http; /* closed once it has ended; freed by front_close */
     struct decider *decider;
     const struct clock *clock;
     struct inbox home; /* its letters come home here */
@@ -59,6 +63,8 @@ struct front {
     bool is_stalled;   /* its report is late, and that is logged */
     uint64_t tell_ns;  /* when what is counted goes without a chain */
     atomic_int wish;   /* an enum front_wish */
+    atomic_bool goes;  /* so is this: front_go */
+    atomic_bool has_ended;
     pthread_t thread;
 };
 
@@ -70,7 +76,8 @@ struct front_terms {
     struct inbox *reloads;     /* the main thread's */
     struct contract *contract; /* each takes a reference of its own */
     const struct clock *clock;
-    unsigned connections_max;              /* of each */
+    unsigned connections_max;              /* of each, at any time */
+    unsigned share;                        /* of each, now: see front_set_share */
     uint32_t idle_timeout_ms, header_room; /* see http.h */
     atomic_uint *with_room;                /* how many have room; 0 before the first start */
     int done;                              /* an eventfd that each writes to when it has drained */
@@ -82,15 +89,24 @@ int front_start(struct front *front, const struct front_terms *terms);
 /* Serves every request that arrives from now on by another contract. */
 void front_set_contract(struct front *front, struct contract *contract);
 
+/* Has it accept only as long as it has fewer connections than that. */
+void front_set_share(struct front *front, unsigned connections);
+
 /* A listener was made anew on its descriptor (listener_reopen): has it watched again. */
 void front_listen_again(struct front *front);
 
 /* Has /readyz say that it is about to drain. Everything else is served as before. */
 void front_leave(struct front *front);
 
+/* Has it accept no more, and end with its last connection. May be followed by the two others. */
+void front_go(struct front *front);
+
 /* Has it stop accepting, answer what has been accepted, and end, after FRONT_DRAIN_MS at the
  * latest. */
 void front_drain(struct front *front);
+
+/* Whether it has ended, or, if it hosts the decider, has drained. */
+bool front_has_ended(const struct front *front);
 
 /* Waits until it has ended, and frees it. */
 void front_join(struct front *front);

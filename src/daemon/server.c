@@ -4,7 +4,7 @@
 #include "actor/watchdog.h"
 #include "base/processors.h"
 #include "base/quantity.h"
-#include "daemon/front.h"
+#include "daemon/fronts.h"
 #include "daemon/inherited.h"
 #include "daemon/keeper.h"
 #include "daemon/signals.h"
@@ -18,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -35,7 +34,6 @@ struct server {
     const char *config_path;
     const struct faults *warnings; /* of the configuration that it started with */
     int signals;                   /* a signalfd */
-    int done;                      /* an eventfd that counts front-ends that have ended */
     struct inbox reloads;          /* front-ends post MESSAGE_RELOAD here */
     struct letter *asked;          /* taken out of `reloads` and waiting, oldest first */
     struct keeper keeper;
@@ -51,11 +49,13 @@ struct server {
     uint64_t drain_due_ns; /* when that is over; CLOCK_NEVER: there is none */
     /* what there is room for: not as configured if the state cannot be moved */
     uint32_t max_keys;
-    unsigned listeners_count, fronts_count;
-    atomic_uint fronts_with_room;
+    unsigned listeners_count;
     struct listener listeners[INHERITED_MAX + 2 * CONFIG_LISTEN_MAX];
-    struct front fronts[CONFIG_THREADS_MAX];
+    bool has_fronts;
+    struct fronts fronts;
 };
+static_assert(FRONTS_SERVING_MAX == CONFIG_THREADS_MAX,
+              "as many as can be configured have a place");
 
 /* ---- start ---- */
 
@@ -68,8 +68,7 @@ static bool fail(const char *doing, int error)
 static bool open_signals(struct server *server)
 {
     server->signals = signals_open();
-    server->done = eventfd(0, EFD_CLOEXEC);
-    return (server->signals >= 0 && server->done >= 0) || fail("open a signalfd", errno);
+    return server->signals >= 0 || fail("open a signalfd", errno);
 }
 
 static bool open_log(void)
@@ -225,12 +224,12 @@ static rlim_t raise_descriptors(rlim_t needed)
     return limit.rlim_cur;
 }
 
-/* How many connections each front-end may have: an equal share of max_connections, or of what
- * there are descriptors for; at least one. */
-static unsigned connections_per_front(const struct server *server)
+/* How many connections so many front-ends may have together: max_connections, or what there are
+ * descriptors for beside those that still go. */
+static unsigned connections_of(const struct server *server, unsigned fronts)
 {
-    unsigned fronts = fronts_wanted(server->config), most = server->config->max_connections;
-    rlim_t spare = DESCRIPTORS_SPARE + fronts * DESCRIPTORS_PER_FRONT + server->listeners_count;
+    unsigned most = server->config->max_connections, all = fronts + server->fronts.going;
+    rlim_t spare = DESCRIPTORS_SPARE + all * DESCRIPTORS_PER_FRONT + server->listeners_count;
     rlim_t descriptors = raise_descriptors(most + spare);
     unsigned usable = most;
     if (descriptors < most + spare) {
@@ -241,7 +240,7 @@ static unsigned connections_per_front(const struct server *server)
                     usable < fronts ? fronts : usable / fronts * fronts, most,
                     (unsigned long long)descriptors, (unsigned long long)(most + spare));
     }
-    return usable < fronts ? 1 : usable / fronts;
+    return usable;
 }
 
 static bool start_fronts(struct server *server)
@@ -251,23 +250,20 @@ static bool start_fronts(struct server *server)
         .listeners_count = server->listeners_count,
         .decider = &server->decider,
         .reloads = &server->reloads,
-        .contract = server->config->contract,
         .clock = &clock_system,
-        .connections_max = connections_per_front(server),
         .idle_timeout_ms = server->config->idle_timeout_ms,
         .header_room = server->config->header_room,
-        .with_room = &server->fronts_with_room,
-        .done = server->done,
     };
-    for (unsigned i = 0; i < fronts_wanted(server->config); i++) {
-        int error = front_start(&server->fronts[i], &terms);
-        if (error != 0)
-            return fail("start a front-end thread", error);
-        server->fronts_count++;
-        if (server->decider.is_hosted)
-            decider_is_taken_care_of(&server->decider);
-    }
-    return true;
+    unsigned wanted = fronts_wanted(server->config);
+    int error = fronts_init(&server->fronts, &terms);
+    if (error != 0)
+        return fail("open an eventfd", error);
+    server->has_fronts = true;
+    error = fronts_set(&server->fronts, wanted, connections_of(server, wanted),
+                       server->config->contract);
+    if (server->fronts.serving > 0 && server->decider.is_hosted)
+        decider_is_taken_care_of(&server->decider);
+    return error == 0 || fail("start a front-end thread", error);
 }
 
 /* ---- what the service manager hears ---- */
@@ -375,6 +371,19 @@ static void warn_of_restart(const struct server *server, const struct config *ne
     }
 }
 
+/* Whether decisions have a thread of their own is settled at the start. */
+static bool threads_wait_for_start(const struct server *server, const struct config *next)
+{
+    return hosts_decider(next) != server->decider.is_hosted;
+}
+
+static void warn_of_threads(const struct server *server, const struct config *next)
+{
+    if (threads_wait_for_start(server, next))
+        log_warning("threads has changed %s 0; that takes effect at the next start",
+                    server->decider.is_hosted ? "from" : "to");
+}
+
 static void warn_of_token(const struct config *config)
 {
     if (config->admin_token_is_shared)
@@ -389,6 +398,37 @@ static enum limits_result ask_limits(struct server *server, const struct limits_
     return message.answer.limits;
 }
 
+/* If not all can be started, a later reload tries again. */
+static void set_threads(struct server *server, const struct config *next)
+{
+    unsigned before = server->fronts.serving, wanted = fronts_wanted(next);
+    if (threads_wait_for_start(server, next) || wanted == before)
+        return;
+    int error = fronts_set(&server->fronts, wanted, connections_of(server, wanted), next->contract);
+    unsigned serving = server->fronts.serving;
+    if (error == EAGAIN && server->fronts.going > 0)
+        log_warning("only %u of %u threads serve: others, which go, have not closed their last "
+                    "connection yet; reload again once they have",
+                    serving, wanted);
+    else if (error != 0)
+        log_error("cannot start a front-end thread: %s; %u of %u serve, and a reload tries again",
+                  strerror(error), serving, wanted);
+    if (server->is_leaving)
+        fronts_leave(&server->fronts);
+    if (serving > before)
+        log_info("threads that serve connections: %u, of which %u came", serving, serving - before);
+    else if (serving < before)
+        log_info("threads that serve connections: %u; %u go with their last connections", serving,
+                 before - serving);
+}
+
+static void look_after_threads(struct server *server)
+{
+    unsigned ended = fronts_look(&server->fronts);
+    if (ended > 0)
+        log_info("threads that have gone: %u; %u still go", ended, server->fronts.going);
+}
+
 /* The limits go first, because the checks of the contract may name new ones. */
 static bool put_into_force(struct server *server, const struct config *next,
                            const struct faults *warnings)
@@ -401,8 +441,8 @@ static bool put_into_force(struct server *server, const struct config *next,
     server->limits_count = next->limits->count;
     server->drain_delay_ms = next->drain_delay_ms;
     log_set(&next->log);
-    for (unsigned i = 0; i < server->fronts_count; i++)
-        front_set_contract(&server->fronts[i], next->contract);
+    fronts_set_contract(&server->fronts, next->contract);
+    set_threads(server, next);
     log_info("reloaded %s: %u limit%s", server->config_path, next->limits->count,
              next->limits->count == 1 ? "" : "s");
     return true;
@@ -440,6 +480,7 @@ static void reload_file(struct server *server, struct reload_report *report)
     } else {
         faults_tell(&faults, server->config_path, tell_fault, NULL);
         warn_of_restart(server, &next);
+        warn_of_threads(server, &next);
         warn_of_token(&next);
         bool is_in_force = put_into_force(server, &next, &faults);
         if (is_in_force)
@@ -457,8 +498,7 @@ static void mend_sockets(struct server *server)
     watch_look_at_sockets(&server->watch);
     if (watch_mend(&server->watch, &server->config->sockets) == 0)
         return;
-    for (unsigned i = 0; i < server->fronts_count; i++)
-        front_listen_again(&server->fronts[i]);
+    fronts_listen_again(&server->fronts);
 }
 
 static void count_failed_reload(struct server *server)
@@ -531,8 +571,7 @@ static bool begins_delay(struct server *server)
     server->is_leaving = true;
     server->drain_due_ns =
         clock_now_ns(&clock_system) + server->drain_delay_ms * (uint64_t)NS_PER_MS;
-    for (unsigned i = 0; i < server->fronts_count; i++)
-        front_leave(&server->fronts[i]);
+    fronts_leave(&server->fronts);
     return true;
 }
 
@@ -556,13 +595,16 @@ static void serve(struct server *server)
         {.fd = server->reloads.event, .events = POLLIN},
         {.fd = server->signals, .events = POLLIN},
         {.fd = state_file_failure(), .events = POLLIN},
+        {.fd = fronts_event(&server->fronts), .events = POLLIN},
     };
     for (;;) {
-        wait_for(server, events, 3);
+        wait_for(server, events, sizeof events / sizeof events[0]);
         if (events[2].revents != 0) {
             keeper_tell_failure(&server->keeper);
             events[2].fd = -1;
         }
+        if (events[3].revents != 0)
+            look_after_threads(server);
         reload_for_fronts(server);
         int signal = events[1].revents != 0 ? next_signal(server) : 0;
         if (signal == SIGHUP) {
@@ -590,18 +632,14 @@ static void end_at_once(const struct server *server)
 /* Waits until the front-ends have ended. A second signal ends the process at once. */
 static void wait_for_fronts(struct server *server)
 {
-    uint64_t ended = 0;
-    while (ended < server->fronts_count) {
+    while (!fronts_have_ended(&server->fronts)) {
         struct pollfd events[] = {
             {.fd = server->reloads.event, .events = POLLIN},
             {.fd = server->signals, .events = POLLIN},
-            {.fd = server->done, .events = POLLIN},
+            {.fd = fronts_event(&server->fronts), .events = POLLIN},
         };
-        eventfd_t more = 0;
         wait_for(server, events, 3);
         refuse_reloads(server);
-        if (events[2].revents != 0 && eventfd_read(server->done, &more) == 0)
-            ended += more;
         if (events[1].revents != 0 && next_signal(server) != SIGHUP)
             end_at_once(server);
     }
@@ -610,12 +648,13 @@ static void wait_for_fronts(struct server *server)
 /* Stops the front-ends first, then the decider. A front-end that hosts it ends only after that. */
 static void stop_threads(struct server *server)
 {
-    for (unsigned i = 0; i < server->fronts_count; i++)
-        front_drain(&server->fronts[i]);
-    wait_for_fronts(server);
+    if (server->has_fronts) {
+        fronts_drain(&server->fronts);
+        wait_for_fronts(server);
+    }
     decider_stop(&server->decider, &server->home);
-    for (unsigned i = 0; i < server->fronts_count; i++)
-        front_join(&server->fronts[i]);
+    if (server->has_fronts)
+        fronts_end(&server->fronts);
 }
 
 static void close_listeners(struct server *server)
@@ -694,7 +733,6 @@ enum exit_status server_run(struct config *config, const char *config_path,
         brain_free(server->brain);
     keeper_close(&server->keeper);
     close(server->signals);
-    close(server->done);
     if (has_inboxes)
         close_inboxes(server);
     free(server);

@@ -638,7 +638,7 @@ class Reload(unittest.TestCase):
     def test_what_needs_a_restart_is_said(self):
         with Daemon(limits(100, head="tick: 10s\nlisten: ['127.0.0.1:0']"), ()) as daemon:
             for name, line in (("listen", "listen: ['127.0.0.1:1']"),
-                               ("threads", "threads: 3"), ("max_keys", "max_keys: 77")):
+                               ("max_connections", "max_connections: 99"), ("max_keys", "max_keys: 77")):
                 with self.subTest(name):
                     mark = daemon.mark()
                     listen = "" if name == "listen" else "listen: ['127.0.0.1:0']\n"

@@ -180,6 +180,7 @@ static void set_up(void)
     FUZZ_REQUIRE(inbox_init(&home, false) == 0 && inbox_init(&reloads, false) == 0);
     http = http_new(&(struct http_terms){
         .connections_max = 2,
+        .share = 2,
         .idle_timeout_ms = 75000,
         .header_room = 16384,
         .contract = contract,

@@ -13,7 +13,8 @@
  * for the report, asleep or, if that is late, in epoll; it may go on while its question is parked,
  * and asks again once that is home. The first one also asks the main thread for a reload. If it
  * hosts the decider, it may ask a question in place as well. The main thread changes the limits,
- * which wait for a sweep, answers the reload, and stops all in the order of the data flow.
+ * which wait for a sweep, answers the reload, and stops all in the order of the data flow. Each
+ * front-end begins and ends when it likes, so one that a reload adds or takes away is among them.
  *
  * Proven, over every interleaving: nobody waits for ever (a wake-up that is lost would be such a
  * wait), who is woken finds something, each letter comes home exactly once for each time that it

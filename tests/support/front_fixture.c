@@ -257,6 +257,7 @@ void stage_open(struct stage *stage, enum stage_decider who, unsigned connection
         .contract = stage->contract,
         .clock = &stage->clock,
         .connections_max = connections_max,
+        .share = connections_max,
         .idle_timeout_ms = STAGE_IDLE_TIMEOUT_S * MS_PER_S,
         .header_room = 16384,
         .with_room = &stage->with_room,

@@ -2,6 +2,7 @@
  * The front-end in virtual time: connections, deadlines, overload and the drain, each with a
  * decider that it hosts and with one that answers beside it.
  */
+#include "brain/core.h"
 #include "http/wire/deadlines.h"
 #include "http/wire/leaving.h"
 #include "support/front_fixture.h"
@@ -28,6 +29,11 @@ static void expect_reply(struct stage *stage, struct caller *caller, const char 
 static void connect_caller(struct caller *caller, struct stage *stage)
 {
     caller_connect(caller, stage, false);
+}
+
+static void connect_to(struct caller *caller, struct stage *stage)
+{
+    caller_connect_to(caller, &stage->listeners[0]);
 }
 
 /* How many connections were shed for that reason, as /metrics has it. */
@@ -372,11 +378,6 @@ static void who_leaves_in_the_middle_is_not_charged(enum stage_decider who)
 
 /* ---- overload ---- */
 
-static void connect_to(struct caller *caller, struct stage *stage)
-{
-    caller_connect_to(caller, &stage->listeners[0]);
-}
-
 static void expect_turned_away(struct caller *caller)
 {
     assert_int_equal(caller_reply(caller), 503);
@@ -532,6 +533,156 @@ static void one_made_anew_on_its_descriptor_is_served(enum stage_decider who)
     expect_reply(&stage, &kept, "/allow?key=a", 200);
     stage_close(&stage);
     caller_close(&kept), caller_close(&late);
+}
+
+/* ---- one that goes ---- */
+
+static void go(struct stage *stage)
+{
+    front_go(&stage->front);
+    stage_settle(stage);
+}
+
+/* What the brain knows to be open, of this front-end. */
+static int64_t told_open(const struct stage *stage)
+{
+    return stage->brain.brain->meters.connections;
+}
+
+static void one_that_goes_ends_at_once_with_nobody_there(enum stage_decider who)
+{
+    struct stage stage;
+    stage_open(&stage, who, ROOM);
+    go(&stage);
+    assert_int_equal(stage.front.phase, FRONT_ENDED);
+    assert_int_equal(atomic_load(&stage.with_room), 0);
+    front_set_contract(&stage.front, stage.contract); /* nobody has joined it yet */
+    front_set_share(&stage.front, ROOM);
+    front_listen_again(&stage.front);
+    front_drain(&stage.front);
+    stage_close(&stage);
+}
+
+static void one_that_goes_closes_each_behind_its_next_answer(enum stage_decider who)
+{
+    struct stage stage;
+    struct caller idle, busy;
+    stage_open(&stage, who, ROOM);
+    connect_to(&idle, &stage);
+    connect_to(&busy, &stage);
+    expect_reply(&stage, &busy, "/allow?key=a", 200);
+    assert_false(caller_is_told(&busy, "Connection: close"));
+    go(&stage);
+    assert_int_equal(atomic_load(&stage.with_room), 0);
+    stage_pass_ms(&stage, HTTP_HEADER_S * S / 2);
+    expect_reply(&stage, &busy, "/readyz", 200); /* allowd itself goes on */
+    assert_true(caller_is_told(&busy, "Connection: close"));
+    assert_int_equal(caller_reply(&busy), REPLY_END);
+    caller_close(&busy);
+    stage_settle(&stage);
+    assert_int_equal(stage.front.phase, FRONT_GOING);
+    assert_int_equal(caller_reply(&idle), REPLY_NONE);
+    expect_reply(&stage, &idle, "/allow?key=a", 200);
+    assert_true(caller_is_told(&idle, "Connection: close"));
+    caller_close(&idle);
+    stage_settle(&stage);
+    assert_int_equal(stage.front.phase, FRONT_ENDED);
+    assert_int_equal(stage_left(&stage, "a"), STAGE_BURST - 2);
+    assert_int_equal(told_open(&stage), 0);
+    stage_close(&stage);
+}
+
+/* Nobody waits for it to tell: what it has counted last goes at once. */
+static void one_that_goes_tells_all_that_it_has_counted(enum stage_decider who)
+{
+    struct stage stage;
+    struct caller caller;
+    stage_open(&stage, who, ROOM);
+    connect_caller(&caller, &stage);
+    expect_reply(&stage, &caller, "/healthz", 200);
+    stage_pass_ms(&stage, FRONT_TELL_MS);
+    assert_int_equal(told_open(&stage), 1);
+    go(&stage);
+    uint64_t before_ms = stage_now_ms(&stage);
+    caller_close(&caller);
+    stage_settle(&stage);
+    assert_int_equal(stage.front.phase, FRONT_ENDED);
+    assert_int_equal(told_open(&stage), 0);
+    assert_int_equal(stage_now_ms(&stage), before_ms);
+    stage_close(&stage);
+}
+
+/* Who waits there is for another front-end, which a drain would not do. */
+static void one_that_goes_leaves_the_listeners_to_others(enum stage_decider who)
+{
+    struct stage stage;
+    struct caller kept, late;
+    stage_open(&stage, who, ROOM);
+    connect_to(&kept, &stage);
+    go(&stage);
+    caller_connect_to(&late, &stage.listeners[0]);
+    front_listen_again(&stage.front);
+    front_set_share(&stage.front, 2 * ROOM);
+    stage_settle(&stage);
+    stage_pass_ms(&stage, S);
+    assert_int_equal(caller_reply(&late), REPLY_NONE);
+    int next = accept4(stage.listeners[0].socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    assert_true(next >= 0);
+    close(next);
+    caller_close(&kept), caller_close(&late);
+    stage_settle(&stage);
+    assert_int_equal(stage.front.phase, FRONT_ENDED);
+    stage_close(&stage);
+}
+
+static void one_that_goes_can_still_leave_and_drain(enum stage_decider who)
+{
+    struct stage stage;
+    struct caller idle, last;
+    stage_open(&stage, who, ROOM);
+    connect_caller(&idle, &stage);
+    connect_caller(&last, &stage);
+    go(&stage);
+    front_leave(&stage.front);
+    stage_settle(&stage);
+    assert_int_equal(stage.front.phase, FRONT_GOING);
+    expect_reply(&stage, &last, "/readyz", 503);
+    assert_true(caller_is_told(&last, "draining: allowd is about to end"));
+    stage_drain(&stage);
+    assert_int_equal(stage.front.phase, FRONT_IN_GRACE);
+    stage_pass_ms(&stage, FRONT_DRAIN_GRACE_MS);
+    assert_int_equal(caller_reply(&idle), REPLY_END);
+    stage_pass_ms(&stage, LEAVING_MS);
+    assert_int_equal(stage.front.phase, FRONT_ENDED);
+    stage_close(&stage);
+    caller_close(&idle), caller_close(&last);
+}
+
+/* ---- a share of the connections ---- */
+
+static void with_a_larger_share_it_accepts_again(enum stage_decider who)
+{
+    struct stage stage;
+    struct caller first, second;
+    stage_open(&stage, who, ROOM);
+    front_set_share(&stage.front, 1);
+    connect_to(&first, &stage);
+    atomic_fetch_add(&stage.with_room, 1); /* another one has room */
+    caller_connect_to(&second, &stage.listeners[0]);
+    caller_get(&second, "/allow?key=a");
+    stage_settle(&stage);
+    assert_int_equal(caller_reply(&second), REPLY_NONE);
+    front_set_share(&stage.front, 2);
+    stage_settle(&stage);
+    assert_int_equal(caller_reply(&second), 200);
+    expect_reply(&stage, &first, "/allow?key=a", 200);
+    front_set_share(&stage.front, 1); /* those who are there stay */
+    stage_settle(&stage);
+    expect_reply(&stage, &first, "/allow?key=a", 200);
+    expect_reply(&stage, &second, "/allow?key=a", 200);
+    atomic_fetch_sub(&stage.with_room, 1);
+    stage_close(&stage);
+    caller_close(&first), caller_close(&second);
 }
 
 /* ---- before the drain ---- */
@@ -749,6 +900,12 @@ static void what_waits_at_an_inherited_socket_is_for_the_next_process(enum stage
     TEST(who_is_full_leaves_it_to_those_with_room)                                                 \
     TEST(without_descriptors_it_pauses)                                                            \
     TEST(one_made_anew_on_its_descriptor_is_served)                                                \
+    TEST(one_that_goes_ends_at_once_with_nobody_there)                                             \
+    TEST(one_that_goes_closes_each_behind_its_next_answer)                                         \
+    TEST(one_that_goes_tells_all_that_it_has_counted)                                              \
+    TEST(one_that_goes_leaves_the_listeners_to_others)                                             \
+    TEST(one_that_goes_can_still_leave_and_drain)                                                  \
+    TEST(with_a_larger_share_it_accepts_again)                                                     \
     TEST(one_that_leaves_is_red_and_serves_all)                                                    \
     TEST(with_nobody_there_a_drain_ends_at_once)                                                   \
     TEST(idle_connections_hear_of_the_end_after_a_grace)                                           \

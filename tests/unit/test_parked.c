@@ -381,6 +381,33 @@ static void at_its_deadline_a_drain_closes_and_still_waits_for_letters(enum stag
     caller_close(&a), caller_close(&b);
 }
 
+/* It answers to the client that waits, and keeps the place of the one that left. */
+static void one_that_goes_ends_when_all_letters_are_home(enum stage_decider who)
+{
+    struct stage stage;
+    struct caller stays, leaves;
+    open_parking(&stage, who);
+    connect_and_park(&stays, &stage, "stays");
+    connect_and_park(&leaves, &stage, "leaves");
+    front_go(&stage.front);
+    stage_settle(&stage);
+    caller_close(&leaves);
+    stage_settle(&stage);
+    assert_int_equal(stage.front.phase, FRONT_GOING);
+    stage_answer(&stage, "stays");
+    stage_send_home(&stage, "stays");
+    stage_settle(&stage);
+    expect_allowed(&stays, "stays", STAGE_BURST - 1);
+    assert_true(caller_is_told(&stays, "Connection: close"));
+    caller_close(&stays);
+    stage_settle(&stage);
+    stage_pass_ms(&stage, 100000);
+    assert_int_equal(stage.front.phase, FRONT_GOING);
+    stage_release(&stage, "leaves");
+    assert_int_equal(stage.front.phase, FRONT_ENDED);
+    stage_close(&stage);
+}
+
 static void the_engine_may_be_closed_with_letters_away(enum stage_decider who)
 {
     struct stage stage;
@@ -563,6 +590,7 @@ static void limits_that_wait_come_home(void **state)
     TEST(what_is_decided_late_is_decided_by_the_limits_then)                                       \
     TEST(a_drain_waits_for_letters_that_come_home_in_time)                                         \
     TEST(at_its_deadline_a_drain_closes_and_still_waits_for_letters)                               \
+    TEST(one_that_goes_ends_when_all_letters_are_home)                                             \
     TEST(the_engine_may_be_closed_with_letters_away)
 
 /* The real one parks no letters of front-ends yet. */

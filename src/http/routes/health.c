@@ -48,7 +48,7 @@ static void reply_ready(struct request *request, const struct serving *serving)
 {
     const char *lost_state = request->own.daemon.lost_state;
     uint32_t lost_sockets = request->own.daemon.surroundings.lost_sockets;
-    if (serving->leaving || serving->draining)
+    if (serving->leaving)
         reply_problem(&request->reply, 503,
                       "draining: allowd is about to end; send requests elsewhere");
     else if (lost_sockets > 0)

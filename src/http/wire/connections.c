@@ -74,10 +74,21 @@ void http_add(struct http *http, int socket, const struct sockaddr *peer, sockle
     http->is_adding = false;
 }
 
+void http_set_share(struct http *http, unsigned connections)
+{
+    atomic_store_explicit(&http->share, connections, memory_order_relaxed);
+}
+
+unsigned http_share(const struct http *http)
+{
+    unsigned share = atomic_load_explicit(&http->share, memory_order_relaxed);
+    return share < http->connections_max ? share : http->connections_max;
+}
+
 /* Whether one more socket may be open. Sockets that are being closed have some spare ones. */
 static bool has_descriptors(const struct http *http)
 {
-    return http_connections(http) < http->connections_max + HTTP_LEAVING_SPARE;
+    return http_connections(http) < http_share(http) + HTTP_LEAVING_SPARE;
 }
 
 /* Without Retry-After: some clients, such as Erlang's httpc, then come back by themselves without
@@ -143,7 +154,7 @@ unsigned http_connections(const struct http *http)
 
 bool http_has_room(const struct http *http)
 {
-    return http->connections < http->connections_max && has_descriptors(http);
+    return http->connections < http_share(http) && has_descriptors(http);
 }
 
 void http_heed(struct http *http, int descriptor)

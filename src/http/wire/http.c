@@ -91,6 +91,7 @@ struct http *http_new(const struct http_terms *terms)
         return NULL;
     http->clock = terms->clock;
     http->connections_max = terms->connections_max;
+    atomic_init(&http->share, terms->share);
     http->idle_timeout_s = (uint32_t)((terms->idle_timeout_ms + MS_PER_S - 1) / MS_PER_S);
     http->header_room = terms->header_room;
     http->contract = contract_retain(terms->contract);

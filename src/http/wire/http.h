@@ -6,7 +6,7 @@
  * next chain of letters; once that letter is home, the next run replies.
  *
  * Owns its connections and requests, and its letters, also while they are away. One thread, except
- * for http_set_contract. Never blocks. Errors: http_new only; if a request cannot be served, the
+ * for http_set_contract and http_set_share. Never blocks. Errors: http_new only; if a request cannot be served, the
  * reply says why.
  */
 #pragma once
@@ -28,7 +28,8 @@ struct http;
 #define HTTP_HEADER_ENTRY 64
 
 struct http_terms {
-    unsigned connections_max;  /* connections that there is room for */
+    unsigned connections_max;  /* connections that there is memory for */
+    unsigned share;            /* connections that there is room for: see http_set_share */
     struct contract *contract; /* http_new takes a reference of its own */
     uint32_t
         idle_timeout_ms;  /* how long a connection may be silent; in whole seconds, rounded up */
@@ -67,7 +68,7 @@ int http_timeout_ms(const struct http *http);
 void http_add(struct http *http, int socket, const struct sockaddr *peer, socklen_t peer_len,
               bool is_admin);
 
-/* Sockets that may be open beside connections_max, while they are being closed. */
+/* Sockets that may be open beside the share, while they are being closed. */
 #define HTTP_LEAVING_SPARE 16
 
 /* Takes over an accepted socket, replies 503 for want of room, and closes it. */
@@ -109,6 +110,11 @@ void http_stalled(struct http *http, uint64_t asked_ns);
 /* Sockets open now, with those that are being closed; and whether there is room for one more. */
 unsigned http_connections(const struct http *http);
 bool http_has_room(const struct http *http);
+
+/* There is room for so many connections from now on, connections_max at most; those that are open
+ * stay. Any thread. */
+void http_set_share(struct http *http, unsigned connections);
+unsigned http_share(const struct http *http);
 
 /* Every header that is read from now on is judged by this contract. Any thread. */
 void http_set_contract(struct http *http, struct contract *contract);

@@ -1,7 +1,7 @@
 /*
  * The parts of HTTP: what the files of this room share. No other room includes it.
  *
- * One thread, except for next_contract.
+ * One thread, except for next_contract and share.
  */
 #pragma once
 
@@ -34,6 +34,7 @@ struct http {
     struct http_terse_set terse;
     unsigned clients_used;
     unsigned connections, connections_max;
+    atomic_uint share;                        /* of connections_max: see http_set_share */
     size_t held;                              /* bytes that all requests hold besides themselves */
     struct contract *contract;                /* a reference */
     _Atomic(struct contract *) next_contract; /* a reference to its successor, or NULL */
