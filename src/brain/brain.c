@@ -185,6 +185,15 @@ static void answer_daemon(const struct brain *brain, struct daemon_answer *answe
     };
 }
 
+static void answer_daemon_and_fronts(const struct brain *brain, struct daemon_answer *answer)
+{
+    struct fronts_answer *fronts = answer->fronts;
+    answer_daemon(brain, answer);
+    answer->fronts = fronts;
+    if (fronts != NULL)
+        meters_tell_fronts(&brain->meters, brain->now_ns, fronts);
+}
+
 static void answer_metrics(const struct brain *brain, struct metrics_answer *answer)
 {
     answer_daemon(brain, &answer->daemon);
@@ -233,7 +242,7 @@ static bool answer_whole(struct brain *brain, struct message *message)
         counters_skipped(&brain->counters);
         return true;
     case MESSAGE_DAEMON:
-        answer_daemon(brain, message->answer.daemon);
+        answer_daemon_and_fronts(brain, message->answer.daemon);
         return true;
     case MESSAGE_METRICS:
         answer_metrics(brain, message->answer.metrics);
@@ -252,7 +261,7 @@ static bool answer_whole(struct brain *brain, struct message *message)
         brain->surroundings = message->ask.surroundings;
         return true;
     case MESSAGE_TALLY:
-        meters_take(&brain->meters, message->ask.tally);
+        meters_take(&brain->meters, message->ask.tally, brain->now_ns);
         message_hold(message, brain->limits);
         return true;
     case MESSAGE_LIMITS:

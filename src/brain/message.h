@@ -135,8 +135,21 @@ struct surroundings {
     uint32_t changed_files; /* that have changed since they were read, or are gone */
 };
 
+#define FRONTS_ANSWER_MAX 128
+
+/* The front-ends, which serve connections. */
+struct fronts_answer {
+    uint32_t count;
+    struct {
+        bool goes; /* it accepts no more, and ends with its last connection */
+        uint64_t connections, requests;
+        uint32_t busy_permille; /* of a processor, in the last seconds */
+    } front[FRONTS_ANSWER_MAX];
+};
+
 /* The answer to DAEMON. */
 struct daemon_answer {
+    struct fronts_answer *fronts; /* if not NULL: to be filled in too; owned by the asker */
     uint64_t uptime_ms;
     uint32_t keys, max_keys;
     enum when_full when_full;

@@ -47,14 +47,62 @@ void meters_carry(struct meters *meters, const struct limits *prior, const struc
     }
 }
 
-void meters_take(struct meters *meters, const struct tally *tally)
+/* One that has told its last leaves its place as it was before. */
+static void take_front(struct meters_front *front, const struct tally *tally, uint64_t requests,
+                       uint64_t now_ns)
 {
-    for (uint32_t i = 0; i < tally->used_count; i++)
+    const struct tally_front *told = &tally->front;
+    if (told->is_last) {
+        *front = (struct meters_front){0};
+        return;
+    }
+    front->is_there = true;
+    front->goes = told->goes;
+    front->connections += tally->connections;
+    front->requests += requests;
+    if (told->since_ns == 0)
+        return;
+    front->busy_ns = told->busy_ns;
+    front->since_ns = told->since_ns;
+    front->told_ns = now_ns;
+}
+
+void meters_take(struct meters *meters, const struct tally *tally, uint64_t now_ns)
+{
+    uint64_t requests = 0;
+    for (uint32_t i = 0; i < tally->used_count; i++) {
+        requests += tally->cells[tally->used[i]];
         meters->requests[tally->used[i]] += tally->cells[tally->used[i]];
+    }
+    take_front(&meters->fronts[tally->front.place], tally, requests, now_ns);
 #define X(field, ...) meters->field += tally->field;
     FRONT_COUNTERS(X)
 #undef X
 }
+
+static uint32_t busy_permille(const struct meters_front *front, uint64_t now_ns)
+{
+    uint64_t silent_ns = now_ns - front->told_ns, of_ns = front->since_ns;
+    if (silent_ns > METERS_FRESH_MS * (uint64_t)NS_PER_MS)
+        of_ns += silent_ns;
+    uint64_t busy_us = front->busy_ns / 1000, of_us = of_ns / 1000;
+    return of_us == 0 ? 0 : busy_us >= of_us ? 1000 : (uint32_t)(busy_us * 1000 / of_us);
+}
+
+void meters_tell_fronts(const struct meters *meters, uint64_t now_ns, struct fronts_answer *answer)
+{
+    answer->count = 0;
+    for (int i = 0; i < TALLY_FRONTS_MAX; i++) {
+        const struct meters_front *front = &meters->fronts[i];
+        if (!front->is_there)
+            continue;
+        answer->front[answer->count].goes = front->goes;
+        answer->front[answer->count].connections = (uint64_t)front->connections;
+        answer->front[answer->count].requests = front->requests;
+        answer->front[answer->count++].busy_permille = busy_permille(front, now_ns);
+    }
+}
+static_assert(FRONTS_ANSWER_MAX == TALLY_FRONTS_MAX, "all have room in an answer");
 
 void meters_batch(struct meters *meters, uint64_t messages)
 {

@@ -37,7 +37,17 @@ struct meters_peak {
     uint64_t greatest, before;
 };
 
+/* A front-end, as its reports tell. */
+struct meters_front {
+    bool is_there, goes;
+    int64_t connections; /* open now */
+    uint64_t requests;
+    uint64_t busy_ns, since_ns; /* see struct tally_front */
+    uint64_t told_ns;           /* when that came */
+};
+
 struct meters {
+    struct meters_front fronts[TALLY_FRONTS_MAX];
     uint64_t decisions[LIMITS_MAX][DECISION_COUNT]; /* of each limit in force, by its index */
     uint64_t requests[TALLY_CELLS];                 /* of all front-ends */
 #define X(field, ...) int64_t field;                /* of all front-ends */
@@ -60,7 +70,12 @@ void meters_decided(struct meters *meters, uint32_t limit, enum bucket_result re
 void meters_carry(struct meters *meters, const struct limits *prior, const struct limits *next);
 
 /* Adds what a front-end has counted. */
-void meters_take(struct meters *meters, const struct tally *tally);
+void meters_take(struct meters *meters, const struct tally *tally, uint64_t now_ns);
+
+/* The front-ends that there are. */
+#define METERS_FRESH_MS                                                                            \
+    2000 /* a share is told for so long; then time in which it told nothing counts */
+void meters_tell_fronts(const struct meters *meters, uint64_t now_ns, struct fronts_answer *answer);
 
 /* So many messages have come together: see batch_size. */
 void meters_batch(struct meters *meters, uint64_t messages);

@@ -21,8 +21,22 @@
 #define TALLY_STATUSES 500
 #define TALLY_CELLS (TALLY_ROUTES_MAX * TALLY_STATUSES)
 
+/* Front-ends at a time, those that go included: each has a place, by which it is known. */
+#define TALLY_FRONTS_MAX 128
+
+/* What a front-end tells of itself. */
+struct tally_front {
+    uint32_t place;
+    bool is_news;      /* to be told though nothing was counted */
+    bool goes;         /* it accepts no more */
+    bool is_last;      /* and has ended: its place is free */
+    uint64_t busy_ns;  /* processor time that its thread has used, */
+    uint64_t since_ns; /* in so much time; 0: not measured anew */
+};
+
 /* All zeros: nothing has been counted. */
 struct tally {
+    struct tally_front front;
 #define X(field, ...) int64_t field;
     FRONT_COUNTERS(X) /* see counters.h */
 #undef X
@@ -47,11 +61,12 @@ static inline void tally_request(struct tally *tally, unsigned route, unsigned s
 
 static inline bool tally_is_empty(const struct tally *tally)
 {
-    int64_t any = tally->used_count;
+    int64_t any = tally->used_count | tally->front.is_news;
 #define X(field, ...) any |= tally->field;
     FRONT_COUNTERS(X)
 #undef X
     return any == 0;
 }
 
+/* Place and state of the front-end stay. */
 void tally_clear(struct tally *tally);

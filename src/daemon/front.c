@@ -95,9 +95,19 @@ static void begin_stall(struct front *front)
                 FRONT_STALL_MS);
 }
 
+static void measure(struct front *front)
+{
+    uint64_t at_ns = http_now_ns(front->http), busy_ns = thread_busy_ns();
+    http_tell_busy(front->http, busy_ns - front->busy_ns, at_ns - front->measured_ns);
+    front->busy_ns = busy_ns;
+    front->measured_ns = at_ns;
+}
+
 /* Posts the chain, and waits until every letter is home that need not wait. */
 static void ask_decider(struct front *front)
 {
+    if (http_now_ns(front->http) >= after_ms(front->measured_ns, FRONT_MEASURE_MS))
+        measure(front);
     struct chain chain = http_hand_over(front->http);
     front->asked_ns = http_now_ns(front->http);
     front->tell_ns = after_ms(front->asked_ns, FRONT_TELL_MS);
@@ -155,6 +165,7 @@ static void begin_going(struct front *front)
 {
     acceptor_leave(&front->acceptor);
     http_drain(front->http);
+    http_tell_going(front->http);
     front->phase = FRONT_GOING;
 }
 
@@ -163,6 +174,11 @@ static void go(struct front *front)
 {
     if (!is_gone(front) || http_has_counted(front->http) || http_letters_away(front->http) > 0)
         return;
+    if (!front->has_told_last) {
+        http_tell_last(front->http);
+        front->has_told_last = true;
+        return;
+    }
     http_close(front->http);
     front->phase = FRONT_CLOSED;
 }
@@ -343,6 +359,7 @@ static int open_parts(struct front *front, const struct front_terms *terms)
     front->http = http_new(&(struct http_terms){
         .connections_max = terms->connections_max,
         .share = terms->share,
+        .place = terms->place,
         .idle_timeout_ms = terms->idle_timeout_ms,
         .header_room = terms->header_room,
         .contract = terms->contract,
@@ -375,6 +392,7 @@ int front_open(struct front *front, const struct front_terms *terms)
                      .listeners = terms->listeners,
                      .listeners_count = terms->listeners_count,
                      .with_room = terms->with_room},
+        .measured_ns = clock_now_ns(terms->clock),
         .epoll = -1,
         .wake = -1,
         .done = terms->done,

@@ -33,6 +33,7 @@
 #define FRONT_DRAIN_MS 5000      /* a drain ends after that, whatever is still open */
 #define FRONT_DRAIN_GRACE_MS 250 /* clients hear "Connection: close"; then idle ones are closed */
 #define FRONT_STALL_MS 1000      /* if there is no answer for so long, it is a stall */
+#define FRONT_MEASURE_MS 1000    /* its processor time is read no more often */
 #define FRONT_TELL_MS 1000       /* what is counted goes then, if no chain takes it along before */
 
 /* What the caller wishes of it; each comes after the one above. */
@@ -58,12 +59,14 @@ struct front {
     int wake; /* an eventfd, written when there is another wish, or a listener was made anew */
     int done; /* the caller's eventfd, written at the end */
     enum front_phase phase;
-    uint64_t drain_ns; /* when the drain began */
-    uint64_t asked_ns; /* when the last chain was posted */
-    bool is_stalled;   /* its report is late, and that is logged */
-    uint64_t tell_ns;  /* when what is counted goes without a chain */
-    atomic_int wish;   /* an enum front_wish */
-    atomic_bool goes;  /* so is this: front_go */
+    uint64_t drain_ns;             /* when the drain began */
+    uint64_t asked_ns;             /* when the last chain was posted */
+    bool is_stalled;               /* its report is late, and that is logged */
+    bool has_told_last;            /* of all there was to tell */
+    uint64_t busy_ns, measured_ns; /* its thread's processor time, and when that was read */
+    uint64_t tell_ns;              /* when what is counted goes without a chain */
+    atomic_int wish;               /* an enum front_wish */
+    atomic_bool goes;              /* so is this: front_go */
     atomic_bool has_ended;
     pthread_t thread;
 };
@@ -80,6 +83,7 @@ struct front_terms {
     unsigned share;                        /* of each, now: see front_set_share */
     uint32_t idle_timeout_ms, header_room; /* see http.h */
     atomic_uint *with_room;                /* how many have room; 0 before the first start */
+    unsigned place;                        /* of this one: see tally.h */
     int done;                              /* an eventfd that each writes to when it has drained */
 };
 

@@ -35,6 +35,7 @@ static int add(struct fronts *fronts)
     struct fronts_place *place = free_place(fronts);
     if (place == NULL)
         return EAGAIN;
+    fronts->terms.place = (unsigned)(place - fronts->places);
     int error = front_start(&place->front, &fronts->terms);
     if (error != 0)
         return error;

@@ -14,10 +14,14 @@
  */
 #pragma once
 
+#include "brain/tally.h"
 #include "daemon/front.h"
+
+#include <assert.h>
 
 #define FRONTS_SERVING_MAX 64
 #define FRONTS_MAX (2 * FRONTS_SERVING_MAX)
+static_assert(FRONTS_MAX == TALLY_FRONTS_MAX, "each place is known by its reports");
 
 struct fronts {
     struct front_terms terms; /* what each is started with, but for its share */

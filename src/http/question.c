@@ -44,6 +44,7 @@ void request_ask_daemon(struct request *request)
 {
     request->message.kind = MESSAGE_DAEMON;
     request->message.answer.daemon = &request->own.daemon;
+    request->own.daemon.fronts = NULL;
 }
 
 void *request_take_room(struct request *request, size_t bytes)

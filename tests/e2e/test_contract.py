@@ -572,7 +572,7 @@ class Status(ContractCase):
         self.assertIsNone(response.header("RateLimit"))
         answer = response.json()
         for member, kind in (("version", str), ("uptime_s", int), ("keys", int),
-                             ("max_keys", int), ("limits", list), ("counters", dict)):
+                             ("max_keys", int), ("threads", list), ("limits", list), ("counters", dict)):
             self.assertIs(type(answer[member]), kind, member)
         self.assertRegex(answer["version"], r"^\d+\.\d+\.\d+")
         self.assertEqual(answer["max_keys"], 5000)

@@ -175,6 +175,7 @@ class Options(unittest.TestCase):
                 connection.send(request_bytes("GET", "/status"))
                 answer = connection.receive().json()
                 answer.pop("uptime_s")
+                answer.pop("threads")  # how busy they are
                 answers.append(answer)
         self.assertEqual(answers[0], answers[1])
 
@@ -436,9 +437,12 @@ class End(unittest.TestCase):
 class Delay(unittest.TestCase):
     """After SIGTERM /readyz is red for a while, and everything is served."""
 
+    @staticmethod
+    def head(delay, threads):
+        return f"tick: 10s\nthreads: {threads}\ndrain_delay: {delay}"
+
     def start(self, delay, threads=0):
-        head = f"tick: 10s\nthreads: {threads}\ndrain_delay: {delay}"
-        daemon = Daemon(limits(100, head=head))
+        daemon = Daemon(limits(100, head=self.head(delay, threads)))
         self.addCleanup(daemon.kill)
         return daemon
 
@@ -468,7 +472,7 @@ class Delay(unittest.TestCase):
                         wait_until(lambda: self.get(kept, "/readyz").status == 503, "it is red")
                         wait_until(lambda: self.is_red(daemon), "so it is on every thread")
                         self.assert_leaving(daemon, kept)
-                        daemon.reload(limits(50))
+                        daemon.reload(limits(50, head=self.head("1h", threads)))
                         self.assertEqual(remaining(daemon, "unseen"), 50)
                         self.assert_leaving(daemon, kept)
                         mark = daemon.mark()

@@ -124,16 +124,65 @@ class Threads(unittest.TestCase):
     def readable(connections, wait_s):
         return select.select([connection.socket for connection in connections], [], [], wait_s)[0]
 
+    def test_status_tells_of_each(self):
+        more = "max_connections: 40\n"
+        daemon = self.start(4, more)
+        connections = [Connection(daemon.address) for _ in range(40)]
+        for connection in connections:
+            self.addCleanup(connection.close)
+            self.ask(connection)
+
+        def threads():
+            return self.ask(connections[0], "/status").json()["threads"]
+
+        wait_until(lambda: [(thread["state"], thread["connections"]) for thread in threads()]
+                   == [("serving", 10)] * 4, "each tells of its connections")
+        wait_until(lambda: sum(thread["requests"] for thread in threads()) >= 40, "and requests")
+        self.assertTrue(all(0 <= thread["busy"] <= 1 for thread in threads()))
+        self.set(daemon, 3, more)
+        going = [connection for connection in connections[1:]
+                 if self.ask(connection).header("Connection") == "close"]
+        if self.ask(connections[0]).header("Connection") == "close":
+            connections[0] = next(one for one in connections[1:] if one not in going)
+            going.append(None)
+        self.assertEqual(len(going), 10)
+        wait_until(lambda: [thread["state"] for thread in threads()] == ["serving"] * 3,
+                   "the one that has gone is told no more")
+        daemon.stop()
+
+    def test_one_that_goes_is_told_as_such(self):
+        more = "max_connections: 16\n"
+        daemon = self.start(2, more)
+        connections = [Connection(daemon.address) for _ in range(16)]
+        for connection in connections:
+            self.addCleanup(connection.close)
+            self.ask(connection)
+        self.set(daemon, 1, more)
+        probe = next(one for one in connections if self.ask(one).header("Connection") is None)
+        wait_until(lambda: sorted(thread["state"] for thread in
+                                  self.ask(probe, "/status").json()["threads"])
+                   == ["going", "serving"], "one goes, and has connections still")
+        daemon.stop()
+
+    def test_a_hosted_decider_has_one(self):
+        daemon = self.start(0)
+        with Connection(daemon.address) as connection:
+            wait_until(lambda: [thread["connections"] for thread in
+                                self.ask(connection, "/status").json()["threads"]] == [1], "it tells")
+            wait_until(lambda: self.ask(connection, "/status").json()["threads"][0]["busy"] > 0,
+                       "to ask it all the time keeps it busy")
+        daemon.stop()
+
     def test_from_and_to_none_waits_for_the_next_start(self):
         for before, after, word in ((0, 2, "from"), (2, 0, "to")):
             with self.subTest(before=before):
                 daemon = self.start(before)
                 self.assert_fronts(daemon, max(before, 1))
-                was = names(daemon)
+                was = len(names(daemon))
                 log = self.set(daemon, after)
                 self.assertIn(f"allowd: warning: threads has changed {word} 0; that takes effect at "
                               "the next start", log)
-                self.assertEqual(names(daemon), was)
+                self.assertEqual((len(names(daemon)), fronts(daemon)), (was, max(before, 1)))
                 self.assertEqual([line for line in self.set(daemon, before) if "warning" in line], [])
                 daemon.stop()
 

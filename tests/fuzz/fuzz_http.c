@@ -315,7 +315,7 @@ static void answer(struct message *message)
 
 static struct daemon_answer ask_daemon(void)
 {
-    struct daemon_answer answer;
+    struct daemon_answer answer = {0};
     ask_one(&(struct message){.kind = MESSAGE_DAEMON, .answer.daemon = &answer});
     return answer;
 }

@@ -174,7 +174,7 @@ static void damage(unsigned flags, const uint8_t *data, size_t size)
 /* A life after: nobody has more than a burst or owes more than they may, and every walk ends. */
 static void live(struct brain *brain)
 {
-    struct daemon_answer daemon;
+    struct daemon_answer daemon = {0};
     struct message message = {.kind = MESSAGE_DAEMON, .answer.daemon = &daemon};
     struct message *messages[] = {&message};
     for (int round = 0; round < 3; round++) {

@@ -56,6 +56,20 @@ static uint64_t read_number(struct json *json)
     return number;
 }
 
+/* The only numbers with a point are shares, from 0.000 to 1.000. */
+static void read_share(struct json *json)
+{
+    const char *start = json->at;
+    uint64_t whole = read_number(json);
+    FUZZ_REQUIRE(accept(json, '.'));
+    const char *digits = json->at;
+    uint64_t thousandths = 0;
+    while (json->at < json->end && *json->at >= '0' && *json->at <= '9')
+        thousandths = thousandths * 10 + (uint64_t)(*json->at++ - '0');
+    FUZZ_REQUIRE(digits - start == 2 && json->at - digits == 3 &&
+                 whole * 1000 + thousandths <= 1000);
+}
+
 static void read_word(struct json *json)
 {
     static const char *const words[] = {"true", "false", "null"};
@@ -86,11 +100,14 @@ static void read_object(struct json *json, unsigned depth)
         read_string(json);
         bool is_allowed = was(name, json, "\"allowed\"");
         bool is_tokens = was(name, json, "\"tokens\"");
+        bool is_busy = was(name, json, "\"busy\"");
         has_key |= was(name, json, "\"key\"");
         FUZZ_REQUIRE(accept(json, ':'));
         const char *value = json->at;
         if (is_tokens)
             tokens = read_number(json);
+        else if (is_busy)
+            read_share(json);
         else
             read_value(json, depth + 1);
         allowed |= is_allowed && was(value, json, "true");

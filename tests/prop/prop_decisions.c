@@ -847,7 +847,7 @@ static void learn_eviction(struct world *world)
 
 static uint64_t count_evicted(struct brain *brain)
 {
-    struct daemon_answer answer;
+    struct daemon_answer answer = {0};
     struct message message = {.kind = MESSAGE_DAEMON, .answer.daemon = &answer};
     struct message *batch[] = {&message};
     ask_brain(brain, batch, 1);

@@ -107,7 +107,7 @@ struct bucket_answer fixture_status(struct fixture *fixture, const char *key)
 
 struct daemon_answer fixture_daemon(struct fixture *fixture)
 {
-    struct daemon_answer answer;
+    struct daemon_answer answer = {0};
     struct message message = {.kind = MESSAGE_DAEMON, .answer.daemon = &answer};
     struct message *messages[] = {&message};
     assert_int_equal(ask_brain(fixture->brain, messages, 1), 1);

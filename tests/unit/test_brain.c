@@ -1319,7 +1319,7 @@ static void a_large_mixed_chain_is_answered_in_order(void **state)
     (void)state;
     static struct message messages[LARGE_CHAIN];
     static struct message *chain[LARGE_CHAIN];
-    struct daemon_answer daemon;
+    struct daemon_answer daemon = {0};
     struct fixture fixture;
     fixture_init_one(&fixture, 100, 1000, one_per_second);
     for (size_t i = 0; i < LARGE_CHAIN; i++) {

@@ -126,7 +126,7 @@ static enum bucket_result allow(struct decider *decider, const char *key, uint64
 
 static struct daemon_answer ask_daemon(struct decider *decider)
 {
-    struct daemon_answer answer;
+    struct daemon_answer answer = {0};
     struct message message = {.kind = MESSAGE_DAEMON, .answer.daemon = &answer};
     ask_one(decider, &message);
     return answer;

@@ -592,6 +592,36 @@ static void one_that_goes_closes_each_behind_its_next_answer(enum stage_decider 
     stage_close(&stage);
 }
 
+static void one_that_goes_says_so_and_then_is_forgotten(enum stage_decider who)
+{
+    static struct fronts_answer answer;
+    struct stage stage;
+    struct caller caller;
+    stage_open(&stage, who, ROOM);
+    connect_caller(&caller, &stage);
+    expect_reply(&stage, &caller, "/allow?key=a", 200);
+    stage_pass_ms(&stage, FRONT_TELL_MS);
+    meters_tell_fronts(&stage.brain.brain->meters, 0, &answer);
+    assert_int_equal(answer.count, 1);
+    assert_int_equal(answer.front[0].connections, 1);
+    assert_int_equal(answer.front[0].requests, 1);
+    assert_false(answer.front[0].goes);
+    go(&stage);
+    stage_pass_ms(&stage, FRONT_TELL_MS);
+    meters_tell_fronts(&stage.brain.brain->meters, 0, &answer);
+    assert_true(answer.front[0].goes);
+    expect_reply(&stage, &caller, "/allow?key=a", 200); /* the other tally says so too */
+    stage_pass_ms(&stage, 2 * FRONT_TELL_MS);
+    meters_tell_fronts(&stage.brain.brain->meters, 0, &answer);
+    assert_true(answer.count == 0 || answer.front[0].goes);
+    caller_close(&caller);
+    stage_settle(&stage);
+    assert_int_equal(stage.front.phase, FRONT_ENDED);
+    meters_tell_fronts(&stage.brain.brain->meters, 0, &answer);
+    assert_int_equal(answer.count, 0);
+    stage_close(&stage);
+}
+
 /* Nobody waits for it to tell: what it has counted last goes at once. */
 static void one_that_goes_tells_all_that_it_has_counted(enum stage_decider who)
 {
@@ -902,6 +932,7 @@ static void what_waits_at_an_inherited_socket_is_for_the_next_process(enum stage
     TEST(one_made_anew_on_its_descriptor_is_served)                                                \
     TEST(one_that_goes_ends_at_once_with_nobody_there)                                             \
     TEST(one_that_goes_closes_each_behind_its_next_answer)                                         \
+    TEST(one_that_goes_says_so_and_then_is_forgotten)                                              \
     TEST(one_that_goes_tells_all_that_it_has_counted)                                              \
     TEST(one_that_goes_leaves_the_listeners_to_others)                                             \
     TEST(one_that_goes_can_still_leave_and_drain)                                                  \

@@ -63,10 +63,10 @@ static void what_a_tally_counted_is_taken_once_and_then_cleared(void **unused)
         assert_false(tally_is_empty(tally));
         assert_int_equal(tally->used_count, 3);
         meters->connections++;
-        meters_take(meters, tally);
+        meters_take(meters, tally, 0);
         tally_clear(tally);
         assert_true(tally_is_empty(tally));
-        meters_take(meters, tally);
+        meters_take(meters, tally, 0);
         assert_int_equal(meters->requests[0], again);
         assert_int_equal(meters->requests[TALLY_CELLS - 1], again);
         assert_int_equal(meters->requests[tally_cell(2, 200)], 2 * again);
@@ -272,6 +272,82 @@ static void reloads_are_dated_and_those_that_failed_are_counted(void **unused)
     fixture_release(&fixture);
 }
 
+/* ---- front-ends ---- */
+
+static void take(struct meters *meters, struct tally_front front, unsigned requests,
+                 int connections, uint64_t now_ns)
+{
+    struct tally *tally = calloc(1, sizeof *tally);
+    tally->front = front;
+    tally->connections = connections;
+    for (unsigned i = 0; i < requests; i++)
+        tally_request(tally, i % 2, 200);
+    meters_take(meters, tally, now_ns);
+    tally_clear(tally);
+    assert_int_equal(tally->front.place, front.place);
+    assert_true(tally_is_empty(tally));
+    free(tally);
+}
+
+static void each_front_end_is_known_by_its_place_until_its_last_report(void **unused)
+{
+    (void)unused;
+    static struct fronts_answer answer;
+    const uint64_t s = NS_PER_S;
+    struct meters *meters = calloc(1, sizeof *meters);
+    meters_tell_fronts(meters, 0, &answer);
+    assert_int_equal(answer.count, 0);
+    take(meters, (struct tally_front){.place = 3, .is_news = true}, 0, 0, s);
+    take(meters, (struct tally_front){.place = 0}, 5, 2, s);
+    take(meters, (struct tally_front){.place = TALLY_FRONTS_MAX - 1}, 1, 1, s);
+    take(meters, (struct tally_front){.place = 0, .goes = true}, 2, -1, s);
+    meters_tell_fronts(meters, s, &answer);
+    assert_int_equal(answer.count, 3);
+    assert_true(answer.front[0].goes);
+    assert_int_equal(answer.front[0].requests, 7);
+    assert_int_equal(answer.front[0].connections, 1);
+    assert_false(answer.front[1].goes);
+    assert_int_equal(answer.front[1].requests, 0);
+    assert_int_equal(answer.front[2].connections, 1);
+    take(meters, (struct tally_front){.place = 0, .goes = true, .is_last = true}, 1, -1, s);
+    meters_tell_fronts(meters, s, &answer);
+    assert_int_equal(answer.count, 2);
+    assert_int_equal(meters->connections, 1); /* of all together nothing is lost */
+    assert_int_equal(meters->requests[tally_cell(0, 200)] + meters->requests[tally_cell(1, 200)],
+                     9);
+    take(meters, (struct tally_front){.place = 0}, 0, 1, s); /* another one has the place */
+    meters_tell_fronts(meters, s, &answer);
+    assert_int_equal(answer.count, 3);
+    assert_false(answer.front[0].goes);
+    assert_int_equal(answer.front[0].requests, 0);
+    free(meters);
+}
+
+static void a_busy_share_fades_where_nothing_is_told(void **unused)
+{
+    (void)unused;
+    static struct fronts_answer answer;
+    static const struct {
+        uint64_t busy_ms, since_ms, silent_ms;
+        uint32_t permille;
+    } cases[] = {
+        {250, 1000, 0, 250},    {250, 1000, METERS_FRESH_MS, 250}, {250, 1000, 4000, 50},
+        {250, 1000, 249000, 1}, {250, 1000, MS_PER_DAY, 0},        {1001, 1000, 0, 1000},
+        {0, 1000, 0, 0},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct meters *meters = calloc(1, sizeof *meters);
+        take(meters,
+             (struct tally_front){.busy_ns = cases[i].busy_ms * NS_PER_MS,
+                                  .since_ns = cases[i].since_ms * NS_PER_MS},
+             1, 0, NS_PER_S);
+        take(meters, (struct tally_front){0}, 1, 0, NS_PER_S); /* not measured anew */
+        meters_tell_fronts(meters, NS_PER_S + cases[i].silent_ms * NS_PER_MS, &answer);
+        assert_int_equal(answer.front[0].busy_permille, cases[i].permille);
+        free(meters);
+    }
+}
+
 /* ---- ticks ---- */
 
 static void a_late_tick_is_told_for_a_minute_and_two_at_most(void **unused)
@@ -412,6 +488,8 @@ int main(void)
         cmocka_unit_test(warnings_are_those_of_the_configuration_in_force),
         cmocka_unit_test(a_limit_that_is_renamed_keeps_its_counts),
         cmocka_unit_test(reloads_are_dated_and_those_that_failed_are_counted),
+        cmocka_unit_test(each_front_end_is_known_by_its_place_until_its_last_report),
+        cmocka_unit_test(a_busy_share_fades_where_nothing_is_told),
         cmocka_unit_test(a_tick_while_the_machine_is_suspended_is_not_late),
         cmocka_unit_test(a_late_tick_is_told_for_a_minute_and_two_at_most),
         cmocka_unit_test(a_peak_of_long_ago_is_not_told_though_nothing_came_since),

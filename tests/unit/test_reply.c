@@ -999,7 +999,14 @@ static void a_list_of_keys_has_their_status(void **state)
 static void the_daemon_lists_its_limits(void **state)
 {
     (void)state;
-    request.own.daemon = (struct daemon_answer){.uptime_ms = 61999,
+    struct fronts_answer fronts = {
+        .count = 3,
+        .front = {{.connections = 2, .requests = 300, .busy_permille = 7},
+                  {.goes = true, .connections = 1, .requests = 4, .busy_permille = 120},
+                  {.busy_permille = 1000}},
+    };
+    request.own.daemon = (struct daemon_answer){.fronts = &fronts,
+                                                .uptime_ms = 61999,
                                                 .keys = 3,
                                                 .max_keys = 1000,
                                                 .when_full = WHEN_FULL_DENY,
@@ -1011,7 +1018,10 @@ static void the_daemon_lists_its_limits(void **state)
     assert_int_equal(request.reply.body_len, strlen(request.reply.large_body));
     static const char start[] =
         "{\"version\":\"" PACKAGE_VERSION "\",\"uptime_s\":61,\"keys\":3,\"max_keys\":1000,"
-        "\"when_full\":\"deny\",\"tick_ms\":100,\"limits\":["
+        "\"when_full\":\"deny\",\"tick_ms\":100,\"threads\":["
+        "{\"state\":\"serving\",\"connections\":2,\"requests\":300,\"busy\":0.007},"
+        "{\"state\":\"going\",\"connections\":1,\"requests\":4,\"busy\":0.120},"
+        "{\"state\":\"serving\",\"connections\":0,\"requests\":0,\"busy\":1.000}],\"limits\":["
         "{\"name\":\"default\",\"match\":null,\"burst\":10,\"rate\":\"1/s\",\"debt_max\":0,\"overrides\":3},"
         "{\"name\":\"named\",\"match\":\"n\\\"*\",\"buckets\":["
         "{\"name\":\"only\",\"burst\":5,\"rate\":\"1/s\",\"debt_max\":0}]},"

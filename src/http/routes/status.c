@@ -7,6 +7,7 @@
 #include "http/reply_bucket.h"
 #include "http/routes/table.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static bool is_about_daemon(const struct request *request)
@@ -33,8 +34,10 @@ static void ask(struct request *request)
     else if (request->seen != 0)
         request_refuse(request, 400, "limit needs a key; call %s?key=KEY&limit=NAME, or %s alone",
                        path, path);
-    else
+    else {
         request_ask_daemon(request);
+        request->own.daemon.fronts = request_take_room(request, sizeof(struct fronts_answer));
+    }
 }
 
 /* ---- the daemon: limits in force, and counters ---- */
@@ -100,6 +103,27 @@ static void write_limits(struct text *body, const struct limits *limits)
     text_literal(body, "]");
 }
 
+/* Shares with three digits behind the point. */
+static void write_threads(struct text *body, const struct fronts_answer *fronts)
+{
+    text_literal(body, "\"threads\":[");
+    for (uint32_t i = 0; i < fronts->count; i++) {
+        char busy[sizeof "0.000"];
+        uint32_t permille = fronts->front[i].busy_permille;
+        snprintf(busy, sizeof busy, "%u.%03u", permille / 1000 % 10, permille % 1000);
+        text_string(body, i == 0 ? "{\"state\":\"" : ",{\"state\":\"");
+        text_string(body, fronts->front[i].goes ? "going" : "serving");
+        text_literal(body, "\",\"connections\":");
+        text_number(body, fronts->front[i].connections);
+        text_literal(body, ",\"requests\":");
+        text_number(body, fronts->front[i].requests);
+        text_literal(body, ",\"busy\":");
+        text_string(body, busy);
+        text_literal(body, "}");
+    }
+    text_literal(body, "]");
+}
+
 static void write_counters(struct text *body, const struct brain_counters *counters)
 {
     enum { NOT_IN_STATUS, IN_STATUS };
@@ -139,6 +163,8 @@ static void reply_daemon(struct reply *reply, const struct daemon_answer *answer
     text_string(&body, when_full_names[answer->when_full]);
     text_literal(&body, "\",\"tick_ms\":");
     text_number(&body, answer->limits->tick_ms);
+    text_literal(&body, ",");
+    write_threads(&body, answer->fronts);
     text_literal(&body, ",");
     write_limits(&body, answer->limits);
     text_literal(&body, ",");

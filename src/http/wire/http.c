@@ -106,7 +106,10 @@ struct http *http_new(const struct http_terms *terms)
     http->reloads = terms->reloads;
     http->host_of = terms->host_of;
     http->report.kind = MESSAGE_TALLY;
+    for (int i = 0; i < 2; i++)
+        http->tallies[i].front.place = terms->place;
     http->tally = &http->tallies[0];
+    http->tally->front.is_news = true;
     turns_init(&http->turns);
     atomic_init(&http->next_contract, NULL);
     http->check_places = !is_from_1_0();

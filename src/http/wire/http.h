@@ -34,6 +34,7 @@ struct http_terms {
     uint32_t
         idle_timeout_ms;  /* how long a connection may be silent; in whole seconds, rounded up */
     uint32_t header_room; /* bytes for the header of a request: see HTTP_HEADER_ENTRY */
+    unsigned place;       /* of the front-end, by which its reports are known: see tally.h */
     bool admin_apart;     /* routes for admins are served on listeners for admins only */
     const struct clock *clock; /* for deadlines; libmicrohttpd has a clock of its own */
     struct inbox *home;        /* its letters come home to it; the caller's, who takes them out */
@@ -87,6 +88,12 @@ unsigned http_questions(const struct http *http);
 /* Whether something is counted that the decider has not been told yet. Once that has waited long
  * enough, hand over a chain even without questions. */
 bool http_has_counted(const struct http *http);
+
+/* What the next report tells of the front-end: its thread's processor time in so much time; that it
+ * goes; that it has ended, with nobody there and no letter away. */
+void http_tell_busy(struct http *http, uint64_t busy_ns, uint64_t since_ns);
+void http_tell_going(struct http *http);
+void http_tell_last(struct http *http);
 
 /* The chain to post to the decider: the report, a letter with what was counted, then all questions.
  * The report is answered at once, together with every question that need not wait, so when it is

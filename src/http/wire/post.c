@@ -118,6 +118,23 @@ void send_to_main(struct http *http, struct client *client)
     post_alone(http, client, http->reloads);
 }
 
+void http_tell_busy(struct http *http, uint64_t busy_ns, uint64_t since_ns)
+{
+    http->tally->front.busy_ns = busy_ns;
+    http->tally->front.since_ns = since_ns;
+}
+
+/* The other one may be away, where nobody may touch it; it follows in http_hand_over. */
+void http_tell_going(struct http *http)
+{
+    http->tally->front.goes = http->tally->front.is_news = true;
+}
+
+void http_tell_last(struct http *http)
+{
+    http->tally->front.is_last = http->tally->front.is_news = true;
+}
+
 /* The report goes first, so that METRICS in the same chain tells what was counted until now. */
 struct chain http_hand_over(struct http *http)
 {
@@ -133,6 +150,7 @@ struct chain http_hand_over(struct http *http)
     http->report.letter.home = http->home;
     http->report_is_away = true;
     http->tally = other_tally(http);
+    http->tally->front.goes = http->report.ask.tally->front.goes;
     chain_add_first(&chain, &http->report.letter);
     return chain;
 }
