@@ -4,10 +4,23 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define FOR_EACH(fronts, place)                                                                    \
-    for (struct fronts_place * (place) = (fronts)->places;                                         \
-         (place) < (fronts)->places + FRONTS_MAX; (place)++)                                       \
-        if (place->is_taken)
+/* The taken places, one after the other; NULL behind the last. */
+static struct fronts_place *taken_from(struct fronts *fronts, unsigned at)
+{
+    while (at < FRONTS_MAX && !fronts->places[at].is_taken)
+        at++;
+    return at < FRONTS_MAX ? &fronts->places[at] : NULL;
+}
+
+static struct fronts_place *first(struct fronts *fronts)
+{
+    return taken_from(fronts, 0);
+}
+
+static struct fronts_place *next(struct fronts *fronts, const struct fronts_place *place)
+{
+    return taken_from(fronts, (unsigned)(place - fronts->places) + 1);
+}
 
 int fronts_init(struct fronts *fronts, const struct front_terms *terms)
 {
@@ -49,9 +62,9 @@ static int add(struct fronts *fronts)
 static void take_away(struct fronts *fronts)
 {
     struct fronts_place *last = NULL;
-    FOR_EACH(fronts, place)
-    if (!place->is_going)
-        last = place;
+    for (struct fronts_place *place = first(fronts); place != NULL; place = next(fronts, place))
+        if (!place->is_going)
+            last = place;
     last->is_going = true;
     fronts->serving--;
     fronts->going++;
@@ -66,9 +79,9 @@ static unsigned share(const struct fronts *fronts, unsigned serving)
 
 static void share_out(struct fronts *fronts)
 {
-    FOR_EACH(fronts, place)
-    if (!place->is_going)
-        front_set_share(&place->front, share(fronts, fronts->serving));
+    for (struct fronts_place *place = first(fronts); place != NULL; place = next(fronts, place))
+        if (!place->is_going)
+            front_set_share(&place->front, share(fronts, fronts->serving));
 }
 
 int fronts_set(struct fronts *fronts, unsigned wanted, unsigned connections,
@@ -108,50 +121,50 @@ unsigned fronts_look(struct fronts *fronts)
 {
     unsigned ended = 0;
     forget_event(fronts);
-    FOR_EACH(fronts, place)
-    if (place->is_going && front_has_ended(&place->front)) {
-        release(fronts, place);
-        ended++;
-    }
+    for (struct fronts_place *place = first(fronts); place != NULL; place = next(fronts, place))
+        if (place->is_going && front_has_ended(&place->front)) {
+            release(fronts, place);
+            ended++;
+        }
     return ended;
 }
 
 void fronts_set_contract(struct fronts *fronts, struct contract *contract)
 {
-    FOR_EACH(fronts, place)
-    front_set_contract(&place->front, contract);
+    for (struct fronts_place *place = first(fronts); place != NULL; place = next(fronts, place))
+        front_set_contract(&place->front, contract);
 }
 
 void fronts_listen_again(struct fronts *fronts)
 {
-    FOR_EACH(fronts, place)
-    front_listen_again(&place->front);
+    for (struct fronts_place *place = first(fronts); place != NULL; place = next(fronts, place))
+        front_listen_again(&place->front);
 }
 
 void fronts_leave(struct fronts *fronts)
 {
-    FOR_EACH(fronts, place)
-    front_leave(&place->front);
+    for (struct fronts_place *place = first(fronts); place != NULL; place = next(fronts, place))
+        front_leave(&place->front);
 }
 
 void fronts_drain(struct fronts *fronts)
 {
-    FOR_EACH(fronts, place)
-    front_drain(&place->front);
+    for (struct fronts_place *place = first(fronts); place != NULL; place = next(fronts, place))
+        front_drain(&place->front);
 }
 
 bool fronts_have_ended(struct fronts *fronts)
 {
     bool all = true;
     forget_event(fronts);
-    FOR_EACH(fronts, place)
-    all &= front_has_ended(&place->front);
+    for (struct fronts_place *place = first(fronts); place != NULL; place = next(fronts, place))
+        all &= front_has_ended(&place->front);
     return all;
 }
 
 void fronts_end(struct fronts *fronts)
 {
-    FOR_EACH(fronts, place)
-    release(fronts, place);
+    for (struct fronts_place *place = first(fronts); place != NULL; place = next(fronts, place))
+        release(fronts, place);
     close(fronts->terms.done);
 }

@@ -20,7 +20,8 @@
 #include <assert.h>
 
 #define FRONTS_SERVING_MAX 64
-#define FRONTS_MAX (2 * FRONTS_SERVING_MAX)
+#define FRONTS_MAX 128u /* twice as many */
+static_assert(FRONTS_MAX == 2 * FRONTS_SERVING_MAX, "and so they say");
 static_assert(FRONTS_MAX == TALLY_FRONTS_MAX, "each place is known by its reports");
 
 struct fronts {
