@@ -1,5 +1,6 @@
 #include "daemon/fronts.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -65,6 +66,7 @@ static void take_away(struct fronts *fronts)
     for (struct fronts_place *place = first(fronts); place != NULL; place = next(fronts, place))
         if (!place->is_going)
             last = place;
+    assert(last != NULL); /* some serve, or there would be none to take away */
     last->is_going = true;
     fronts->serving--;
     fronts->going++;
