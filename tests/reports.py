@@ -27,9 +27,6 @@ NOT_THERE = [
     ("man/allowd.yaml.5", "A denied request takes nothing and has no consequence, so whoever goes on asking gets what the "
                           "rate gives, for ever."),
     ("man/allowd.yaml.5", "To lock somebody out for a time, write an override with"),
-    ("man/allowd.yaml.5", "what is charged then is denied, and takes nothing, if it is more than is left."),
-    ("man/allowd.yaml.5", "Ask for the most that it can cost beforehand, which is at most the burst, and give back what was "
-                          "too much by /refund."),
 ]
 
 

@@ -477,8 +477,8 @@ class Refund(ContractCase):
                 self.assertEqual(self.remaining(key), remaining)
 
     def test_the_most_is_asked_for_and_the_rest_given_back(self):
-        """What allowd.yaml(5) tells those to do who know the cost only afterwards, and why: what is charged beyond what
-        is left is denied, and takes nothing."""
+        """Without /charge: what is asked for beyond what is left is denied, and takes nothing; what was asked for too
+        much is given back."""
         key = self.key()
         for tokens, status, remaining in ((9, 200, 1), (3, 429, 1)):
             self.assertEqual(self.allow(key, f"&tokens={tokens}").status, status)
