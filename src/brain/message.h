@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "base/file_look.h"
 #include "brain/counters.h"
 #include "brain/letter.h"
 #include "brain/sampler.h"
@@ -123,9 +124,15 @@ extern const char *const when_full_names[WHEN_FULL_COUNT]; /* as the configurati
 
 /* The question of SURROUNDINGS. */
 struct surroundings {
-    uint32_t lost_sockets;  /* whose files are gone, so that nobody new can connect to them */
-    uint32_t changed_files; /* that have changed since they were read, or are gone */
+    uint32_t lost_sockets;        /* whose files are gone, so that nobody new can connect to them */
+    enum file_look config, token; /* how the files that were read are now */
 };
+
+/* How many files have changed since they were read, or are gone. */
+static inline uint32_t surroundings_changed_files(const struct surroundings *seen)
+{
+    return (uint32_t)(seen->config != FILE_AS_READ) + (uint32_t)(seen->token != FILE_AS_READ);
+}
 
 /* The answer to DAEMON. */
 struct daemon_answer {
