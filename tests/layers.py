@@ -27,7 +27,7 @@ ROOMS = {
     "log": r'"(base|log)/|<',
     "limits": rf'"({PURE}|limits/)|{PLAIN}',
     "table": rf'"({PURE}|limits/|table/)|{PLAIN}|<sodium/crypto_shorthash|<sys/mman\.h>',
-    "keep": rf'"({PURE}|limits/|table/|keep/)|{PLAIN}|<(errno|fcntl|signal|unistd)\.h>|<sys/(eventfd|file|mman|stat)\.h>',
+    "keep": rf'"({PURE}|limits/|table/|keep/)|{PLAIN}|<(errno|fcntl|signal|unistd)\.h>|<linux/magic\.h>|<sys/(eventfd|file|mman|stat|statfs)\.h>',
     "brain": rf'"({PURE}|limits/|table/|keep/|brain/)|{PLAIN}|<sys/mman\.h>',
     "actor": rf'"(base|log|limits|table|keep|brain|actor)/|{PLAIN}|<(errno|fcntl|pthread|sched|semaphore|time|unistd)\.h>|<sys/eventfd\.h>',
     "ask": r'"(base|log|limits|brain|ask)/|<',

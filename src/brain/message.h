@@ -33,6 +33,8 @@ enum message_kind {
     MESSAGE_KEYS,          /* which keys are tracked, or denied most? */
     MESSAGE_RELOAD_FAILED, /* a reload changed nothing: only count it */
     MESSAGE_STATE_LOST,    /* the state will not outlive the process: see brain_lose_state */
+    MESSAGE_STATE_ANEW,    /* go on in another file: see brain_change_file */
+    MESSAGE_STATE_KEPT,    /* the state will outlive the process again: see brain_find_state */
     MESSAGE_SURROUNDINGS,  /* how what the daemon depends on is: only keep it for who asks */
     MESSAGE_TALLY,         /* the report of a front-end: what it has counted; answered at once */
     MESSAGE_RELOAD,        /* read the configuration again: the main thread answers it */
@@ -122,6 +124,19 @@ enum when_full { WHEN_FULL_EVICT, WHEN_FULL_DENY, WHEN_FULL_ALLOW };
 #define WHEN_FULL_COUNT 3
 extern const char *const when_full_names[WHEN_FULL_COUNT]; /* as the configuration names them */
 
+struct state_file;
+
+/* The question of STATE_ANEW. Both belong to the asker. */
+struct anew_question {
+    struct state_file *file, *next;
+};
+
+/* The answer to STATE_ANEW. */
+struct anew_answer {
+    int error;         /* an errno value: the file is as it was */
+    unsigned failures; /* of state files so far, as the next one began */
+};
+
 /* The question of SURROUNDINGS. */
 struct surroundings {
     uint32_t lost_sockets;        /* whose files are gone, so that nobody new can connect to them */
@@ -170,6 +185,8 @@ struct message {
         bool missing_allows;              /* of MISSING: whether the check allows then */
         const struct keys_question *keys; /* of KEYS; owned by the asker, see keys.h */
         const char *lost_state;           /* of STATE_LOST: the reason; must outlive the brain */
+        struct anew_question anew;
+        unsigned failures; /* of STATE_KEPT: those that are made good */
         struct surroundings surroundings;
         const struct tally *tally; /* of TALLY; owned by the asker */
         struct limits_question limits;
@@ -182,6 +199,8 @@ struct message {
         struct keys_answer *keys;       /* of KEYS, likewise: see keys.h */
         struct reload_report *reload;   /* of RELOAD, likewise: see actor/reload.h */
         enum limits_result limits;
+        struct anew_answer anew;
+        bool is_kept; /* of STATE_KEPT */
     } answer;
 };
 

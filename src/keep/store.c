@@ -73,14 +73,19 @@ void store_begin(struct store *store, void *memory, uint32_t max_keys,
                  const uint8_t seed[TABLE_SEED_BYTES])
 {
     *store = store_at(memory, max_keys, seed);
+    store_put_head(store);
+}
+
+void store_put_head(const struct store *store)
+{
     struct store_page *page = store->page;
     page->what = (struct what){
         .layout = LAYOUT,
         .byte_order = BYTE_ORDER_MARK,
-        .max_keys = max_keys,
+        .max_keys = store->max_keys,
     };
     memcpy(page->what.magic, magic, sizeof magic);
-    memcpy(page->what.seed, seed, sizeof page->what.seed);
+    memcpy(page->what.seed, store->seed, sizeof page->what.seed);
     page->what_checksum = bytes_checksum(&page->what, sizeof page->what);
 }
 
