@@ -19,7 +19,7 @@ BUILD = os.environ.get("BUILDDIR")
 # What C itself gives, without threads, clocks, files or a log.
 PLAIN = r"<(assert|inttypes|limits|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string|strings)\.h>"
 # What of base/ has neither a thread nor a clock nor a system in it; ip.h only reads and writes addresses.
-PURE = r"base/(bytes|date|form|glob|histogram|ip|quantity|quote|text|token|utf8)\.h"
+PURE = r"base/(bytes|date|file_look|form|glob|histogram|ip|quantity|quote|text|token|utf8)\.h"
 
 # Each room, from the bottom up, and what it may include.
 ROOMS = {
@@ -27,7 +27,7 @@ ROOMS = {
     "log": r'"(base|log)/|<',
     "limits": rf'"({PURE}|limits/)|{PLAIN}',
     "table": rf'"({PURE}|limits/|table/)|{PLAIN}|<sodium/crypto_shorthash|<sys/mman\.h>',
-    "keep": rf'"({PURE}|limits/|table/|keep/)|{PLAIN}|<(errno|fcntl|signal|unistd)\.h>|<sys/(eventfd|file|mman|stat)\.h>',
+    "keep": rf'"({PURE}|limits/|table/|keep/)|{PLAIN}|<(errno|fcntl|signal|unistd)\.h>|<linux/magic\.h>|<sys/(eventfd|file|mman|stat|statfs)\.h>',
     "brain": rf'"({PURE}|limits/|table/|keep/|brain/)|{PLAIN}|<sys/mman\.h>',
     "actor": rf'"(base|log|limits|table|keep|brain|actor)/|{PLAIN}|<(errno|fcntl|pthread|sched|semaphore|time|unistd)\.h>|<sys/eventfd\.h>',
     "ask": r'"(base|log|limits|brain|ask)/|<',

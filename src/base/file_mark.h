@@ -9,6 +9,8 @@
  */
 #pragma once
 
+#include "base/file_look.h"
+
 #include <stdbool.h>
 #include <sys/stat.h>
 
@@ -24,7 +26,5 @@ struct file_mark file_mark_of(const struct stat *status);
 
 /* The mark of what is at a path; not set, if there is nothing. */
 struct file_mark file_mark_at(const char *path);
-
-enum file_look { FILE_AS_READ, FILE_CHANGED, FILE_GONE };
 
 enum file_look file_mark_look(const struct file_mark *mark, const char *path);

@@ -257,6 +257,13 @@ static bool answer_whole(struct brain *brain, struct message *message)
     case MESSAGE_STATE_LOST:
         brain_lose_state(brain, message->ask.lost_state);
         return true;
+    case MESSAGE_STATE_ANEW:
+        message->answer.anew =
+            brain_change_file(brain, message->ask.anew.file, message->ask.anew.next);
+        return true;
+    case MESSAGE_STATE_KEPT:
+        message->answer.is_kept = brain_find_state(brain, message->ask.failures);
+        return true;
     case MESSAGE_SURROUNDINGS:
         brain->surroundings = message->ask.surroundings;
         return true;

@@ -5,8 +5,8 @@
  * that never goes back. An earlier time than the last one told is ignored.
  *
  * Owns the table, the credit lines and a reference to the limits. One thread.
- * Never blocks. Errors: brain_new and a message LIMITS may run out of memory;
- * nothing else can fail.
+ * Never blocks, but in brain_change_file. Errors: brain_new and a message LIMITS may run out of
+ * memory, and brain_change_file says what failed; nothing else can fail.
  */
 #pragma once
 
@@ -54,6 +54,15 @@ void brain_lose_state(struct brain *brain, const char *why);
 
 /* The same, because pages of the store have turned to zeros: the whole table is in doubt again. */
 void brain_lose_pages(struct brain *brain, const char *why);
+
+/* Goes on in another file than the one that the store is in: see state_file_supersede. The head, the
+ * time and the lines, which may have been lost, are put anew; a table that had left the store,
+ * because what was there was past mending, comes back. This blocks on the disk. The brain still
+ * answers that the state is lost. brain_find_state ends that; false: it is still lost, because there
+ * were more failures than those, or what was copied turned out to be past mending. */
+struct anew_answer brain_change_file(struct brain *brain, struct state_file *file,
+                                     struct state_file *next);
+bool brain_find_state(struct brain *brain, unsigned failures);
 
 /* Tells how many states were found at the start that could not be used. */
 void brain_count_refused(struct brain *brain, uint64_t refused);

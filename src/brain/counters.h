@@ -124,7 +124,7 @@
          FAMILY("allowd_sockets_lost", GAUGE,                                                      \
                 "Unix sockets whose file is no longer at its path, so that nobody new can "        \
                 "connect."))                                                                       \
-    READ(changed_files, answer->daemon.surroundings.changed_files,                                 \
+    READ(changed_files, surroundings_changed_files(&answer->daemon.surroundings),                  \
          FAMILY("allowd_files_changed", GAUGE,                                                     \
                 "Files, of the configuration and the admin token, that have changed or gone "      \
                 "since they were read."))                                                          \

@@ -1,4 +1,5 @@
 #include "brain/core.h"
+#include "keep/file.h"
 
 bool brain_is_stored(const struct brain *brain)
 {
@@ -39,6 +40,34 @@ void brain_lose_pages(struct brain *brain, const char *why)
 {
     brain_lose_state(brain, why);
     buckets_doubt(&brain->buckets);
+}
+
+struct anew_answer brain_change_file(struct brain *brain, struct state_file *file,
+                                     struct state_file *next)
+{
+    struct store *store = brain->store;
+    bool is_elsewhere = brain->buckets.table.has_own_arena;
+    size_t before_arena = (size_t)((char *)store->arena - (char *)store->page);
+    int error = state_file_supersede(file, next, is_elsewhere ? before_arena : file->bytes);
+    struct anew_answer answer = {.error = error, .failures = state_file_failures()};
+    if (error != 0)
+        return answer;
+    if (is_elsewhere)
+        buckets_move(&brain->buckets, store->arena, store->max_keys);
+    store_put_head(store);
+    brain_keep_time(brain);
+    brain_keep_lines(brain);
+    return answer;
+}
+
+/* The lines are kept once more to hear whether there was room for them. */
+bool brain_find_state(struct brain *brain, unsigned failures)
+{
+    if (state_file_failures() != failures || brain->buckets.table.has_own_arena)
+        return false;
+    brain->lost_state = NULL;
+    brain_keep_lines(brain);
+    return brain->lost_state == NULL;
 }
 
 void brain_count_refused(struct brain *brain, uint64_t refused)

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "base/file_look.h"
 #include "brain/counters.h"
 #include "brain/letter.h"
 #include "brain/sampler.h"
@@ -33,6 +34,8 @@ enum message_kind {
     MESSAGE_KEYS,          /* which keys are tracked, or denied most? */
     MESSAGE_RELOAD_FAILED, /* a reload changed nothing: only count it */
     MESSAGE_STATE_LOST,    /* the state will not outlive the process: see brain_lose_state */
+    MESSAGE_STATE_ANEW,    /* go on in another file: see brain_change_file */
+    MESSAGE_STATE_KEPT,    /* the state will outlive the process again: see brain_find_state */
     MESSAGE_SURROUNDINGS,  /* how what the daemon depends on is: only keep it for who asks */
     MESSAGE_TALLY,         /* the report of a front-end: what it has counted; answered at once */
     MESSAGE_RELOAD,        /* read the configuration again: the main thread answers it */
@@ -129,11 +132,30 @@ enum when_full { WHEN_FULL_EVICT, WHEN_FULL_DENY, WHEN_FULL_ALLOW };
 #define WHEN_FULL_COUNT 3
 extern const char *const when_full_names[WHEN_FULL_COUNT]; /* as the configuration names them */
 
+struct state_file;
+
+/* The question of STATE_ANEW. Both belong to the asker. */
+struct anew_question {
+    struct state_file *file, *next;
+};
+
+/* The answer to STATE_ANEW. */
+struct anew_answer {
+    int error;         /* an errno value: the file is as it was */
+    unsigned failures; /* of state files so far, as the next one began */
+};
+
 /* The question of SURROUNDINGS. */
 struct surroundings {
-    uint32_t lost_sockets;  /* whose files are gone, so that nobody new can connect to them */
-    uint32_t changed_files; /* that have changed since they were read, or are gone */
+    uint32_t lost_sockets;        /* whose files are gone, so that nobody new can connect to them */
+    enum file_look config, token; /* how the files that were read are now */
 };
+
+/* How many files have changed since they were read, or are gone. */
+static inline uint32_t surroundings_changed_files(const struct surroundings *seen)
+{
+    return (uint32_t)(seen->config != FILE_AS_READ) + (uint32_t)(seen->token != FILE_AS_READ);
+}
 
 #define FRONTS_ANSWER_MAX 128
 
@@ -184,6 +206,8 @@ struct message {
         bool missing_allows;              /* of MISSING: whether the check allows then */
         const struct keys_question *keys; /* of KEYS; owned by the asker, see keys.h */
         const char *lost_state;           /* of STATE_LOST: the reason; must outlive the brain */
+        struct anew_question anew;
+        unsigned failures; /* of STATE_KEPT: those that are made good */
         struct surroundings surroundings;
         const struct tally *tally; /* of TALLY; owned by the asker */
         struct limits_question limits;
@@ -196,6 +220,8 @@ struct message {
         struct keys_answer *keys;       /* of KEYS, likewise: see keys.h */
         struct reload_report *reload;   /* of RELOAD, likewise: see actor/reload.h */
         enum limits_result limits;
+        struct anew_answer anew;
+        bool is_kept; /* of STATE_KEPT */
     } answer;
 };
 

@@ -2,10 +2,18 @@
  * The keeper: opens the state file at the start, watches over it, and decides what if it fails.
  *
  * If another process still has the file, as when one daemon takes over from another that drains, it
- * waits a few seconds longer than that takes; SIGTERM and SIGINT end that. If the file stays in use, or the path can never
- * work, the start fails. If the file is refused, it is put aside and a new one is begun. If it
+ * waits a few seconds longer than that takes; SIGTERM and SIGINT end that. If the file stays in use,
+ * or the path can never work, the start fails. If the file is refused, it is put aside and a new one is begun. If it
  * cannot be read, written or made larger now, allowd serves from memory and says so. Every few
- * seconds it looks whether the file is still at its path, because the kernel does not tell.
+ * seconds it looks whether the file is still at its path, because the kernel does not tell. A file
+ * that is gone or has failed is made anew at a reload, if nothing else is in its place:
+ *
+ *     main thread    PATH.new is made, locked and mapped              keeper_mend
+ *     the decider    copies all into it, and goes on in it            MESSAGE_STATE_ANEW
+ *     main thread    has it on the disk, and renames it to PATH       keeper_put_in_place
+ *     the decider    says no longer that the state is lost            MESSAGE_STATE_KEPT
+ *
+ * A kill in between leaves a PATH.new that the next one who makes one begins over.
  *
  * Owns the file, and the store that the brain uses, so close it after the brain is freed. Threads:
  * the main one. Blocks on the disk, and on another process. Errors: logged.
@@ -21,6 +29,12 @@ struct keeper {
     struct state_file file;
     struct store stores[2]; /* the one in use, and its successor while keys are moved */
     bool is_lost;           /* it is logged that the state will not outlive the process */
+    bool has_failed;        /* it is logged that the file has failed */
+    unsigned failures;      /* of the files before this one, and not of this one */
+    /* While the file is made anew: */
+    struct state_file next;
+    struct state_file there; /* a file of nothing that is at the path, locked; or none */
+    bool may_replace;        /* what is at the path */
     uint64_t look_due_ns;
 };
 
@@ -38,5 +52,21 @@ int keeper_timeout_ms(const struct keeper *keeper, uint64_t now_ns);
 /* Looks whether the file is still at its path. If it is not, logs that once and returns why the
  * state is lost; else NULL. */
 const char *keeper_look(struct keeper *keeper, uint64_t now_ns);
+
+enum keeper_mend {
+    KEEPER_LEFT, /* nothing is to be done, or nothing can be, which is logged */
+    KEEPER_BACK, /* the file is at its path again, and whole */
+    KEEPER_ANEW, /* `next` is ready to take the place of `file` */
+};
+
+/* For a reload: what can be done about a state that is lost. What is at the path is never taken
+ * away, unless it is this keeper's own or a file of nothing that nobody has. */
+enum keeper_mend keeper_mend(struct keeper *keeper);
+
+/* After KEEPER_ANEW: what the decider has answered. false: the file is not in its place. */
+bool keeper_put_in_place(struct keeper *keeper, const struct anew_answer *answer);
+
+/* After KEEPER_BACK, or when it is in its place: whether the decider says that the state is kept. */
+void keeper_end_mend(struct keeper *keeper, enum keeper_mend mend, bool is_kept);
 
 void keeper_close(struct keeper *keeper);

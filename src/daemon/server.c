@@ -24,7 +24,7 @@
 
 enum {
     AFTER_DELAY_MS = FRONT_DRAIN_MS + 5000, /* until it has drained and ended, at most */
-    DESCRIPTORS_SPARE = 18,                 /* for all but connections, listeners and front-ends */
+    DESCRIPTORS_SPARE = 21,                 /* for all but connections, listeners and front-ends */
     /* its epoll sets and eventfds, and clients that it has no room for */
     DESCRIPTORS_PER_FRONT = 6 + HTTP_LEAVING_SPARE,
 };
@@ -296,6 +296,29 @@ static void look_after_state(struct server *server, uint64_t now_ns)
         ask(server, &lost);
 }
 
+/* If the state is lost, and can be kept again, sees to it. */
+static void mend_state(struct server *server)
+{
+    struct keeper *keeper = &server->keeper;
+    struct message anew = {.kind = MESSAGE_STATE_ANEW, .ask.anew = {&keeper->file, &keeper->next}};
+    struct message kept = {.kind = MESSAGE_STATE_KEPT};
+    enum keeper_mend mend = keeper_mend(keeper);
+    switch (mend) {
+    case KEEPER_LEFT:
+        return;
+    case KEEPER_ANEW:
+        ask(server, &anew);
+        if (!keeper_put_in_place(keeper, &anew.answer.anew))
+            return;
+        break;
+    case KEEPER_BACK:
+        break;
+    }
+    kept.ask.failures = keeper->failures;
+    ask(server, &kept);
+    keeper_end_mend(keeper, mend, kept.answer.is_kept);
+}
+
 static void look_around(struct server *server, uint64_t now_ns)
 {
     struct message message = {.kind = MESSAGE_SURROUNDINGS};
@@ -513,6 +536,7 @@ static void reload(struct server *server, struct reload_report *report)
     if (!server->is_leaving)
         notify_reloading(&server->notify, now_ns);
     look_after_state(server, now_ns);
+    mend_state(server);
     mend_sockets(server);
     reload_file(server, report);
     look_around(server, now_ns);
@@ -594,15 +618,14 @@ static void serve(struct server *server)
     struct pollfd events[] = {
         {.fd = server->reloads.event, .events = POLLIN},
         {.fd = server->signals, .events = POLLIN},
-        {.fd = state_file_failure(), .events = POLLIN},
+        {.events = POLLIN},
         {.fd = fronts_event(&server->fronts), .events = POLLIN},
     };
     for (;;) {
+        events[2].fd = server->keeper.has_failed ? -1 : state_file_failure();
         wait_for(server, events, sizeof events / sizeof events[0]);
-        if (events[2].revents != 0) {
+        if (events[2].revents != 0)
             keeper_tell_failure(&server->keeper);
-            events[2].fd = -1;
-        }
         if (events[3].revents != 0)
             look_after_threads(server);
         reload_for_fronts(server);

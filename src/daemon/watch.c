@@ -131,10 +131,11 @@ bool watch_look(struct watch *watch, uint64_t now_ns)
         now.lost_sockets += watch->listeners[i].is_gone;
     look_at_file(&watch->config);
     look_at_file(&watch->token);
-    now.changed_files =
-        (watch->config.seen != FILE_AS_READ) + (unsigned)(watch->token.seen != FILE_AS_READ);
+    now.config = watch->config.seen;
+    now.token = watch->token.seen;
     watch->seen = now;
-    return now.lost_sockets != before.lost_sockets || now.changed_files != before.changed_files;
+    return now.lost_sockets != before.lost_sockets || now.config != before.config ||
+           now.token != before.token;
 }
 
 int watch_timeout_ms(const struct watch *watch, uint64_t now_ns)

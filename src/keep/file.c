@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -13,6 +14,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 /* ---- the guard ---- */
@@ -106,6 +108,11 @@ static void copy_page(const struct range *range, size_t page, char *to)
     memset(to + len, 0, size - len);
 }
 
+static bool is_zeros(const char *page)
+{
+    return page[0] == 0 && memcmp(page, page + 1, guarded.page_bytes - 1) == 0;
+}
+
 /* Replaces the block around a page, but keeps what is in it. Pages of zeros take no memory. */
 static bool replace_block(const struct range *range, size_t page)
 {
@@ -119,7 +126,7 @@ static bool replace_block(const struct range *range, size_t page)
         return false;
     for (size_t i = 0; i < count; i++) {
         const char *from = copy + i * size;
-        if (from[0] != 0 || memcmp(from, from + 1, size - 1) != 0)
+        if (!is_zeros(from))
             memcpy(range->memory + (first + i) * size, from, size);
     }
     return true;
@@ -242,6 +249,20 @@ bool state_file_has_left(const struct state_file *file, const char *path)
     return !is_same(&opened, &there);
 }
 
+bool state_file_is_at(const struct state_file *file, const char *path)
+{
+    return is_at(file->descriptor, path);
+}
+
+int state_file_room(const struct state_file *file, size_t *bytes)
+{
+    struct stat status;
+    if (fstat(file->descriptor, &status) != 0)
+        return errno;
+    *bytes = (size_t)status.st_blocks * 512;
+    return 0;
+}
+
 int state_file_length(const struct state_file *file, size_t *bytes)
 {
     struct stat status;
@@ -304,4 +325,113 @@ void state_file_close(struct state_file *file)
     if (file->descriptor >= 0)
         close(file->descriptor);
     *file = (struct state_file){.descriptor = -1};
+}
+
+/* ---- another file in its place ---- */
+
+#define OFFSET_NEVER INT64_MAX
+
+/* A part of a file that may hold something. */
+struct part {
+    int64_t begin, end;
+};
+
+/* FUSE hands the question on to its server, which has not heard yet of what was only stored into the
+ * mapping. All others know. */
+static bool knows_holes(int descriptor)
+{
+    struct statfs system;
+    return fstatfs(descriptor, &system) == 0 && system.f_type != FUSE_SUPER_MAGIC;
+}
+
+/* The next part of a file from an offset on. If the file system cannot tell, that is all the rest. */
+static struct part next_part(int descriptor, int64_t from)
+{
+    off_t begin = knows_holes(descriptor) ? lseek(descriptor, (off_t)from, SEEK_DATA) : from;
+    if (begin < 0 && errno == ENXIO)
+        return (struct part){OFFSET_NEVER, OFFSET_NEVER};
+    if (begin < 0)
+        return (struct part){from, OFFSET_NEVER};
+    off_t end = knows_holes(descriptor) ? lseek(descriptor, begin, SEEK_HOLE) : -1;
+    return (struct part){begin, end < 0 ? OFFSET_NEVER : end};
+}
+
+static bool may_hold(const struct range *range, struct part *part, size_t page)
+{
+    int64_t begin = (int64_t)(page * guarded.page_bytes);
+    int64_t end = begin + (int64_t)guarded.page_bytes;
+    if (part->end <= begin)
+        *part = next_part(range->descriptor, begin);
+    return part->begin < end || is_replaced(range, page);
+}
+
+static int write_all(int descriptor, const char *from, size_t len, off_t at)
+{
+    while (len > 0) {
+        ssize_t wrote = pwrite(descriptor, from, len, at);
+        if (wrote <= 0)
+            return wrote < 0 ? errno : ENOSPC;
+        from += wrote;
+        at += wrote;
+        len -= (size_t)wrote;
+    }
+    return 0;
+}
+
+/* Writes pages that are side by side, of so many bytes of the file in all. */
+static int write_pages(const struct range *range, size_t first, size_t end, size_t bytes, int to)
+{
+    size_t begin_at = first * guarded.page_bytes, end_at = end * guarded.page_bytes;
+    if (first >= end)
+        return 0;
+    if (end_at > bytes)
+        end_at = bytes;
+    return write_all(to, range->memory + begin_at, end_at - begin_at, (off_t)begin_at);
+}
+
+/* What is gone because the file was cut short need not have been missed yet: that counts as a loss
+ * now, because the copy has zeros there. */
+static void count_cut(const struct range *range)
+{
+    struct stat status;
+    if (fstat(range->descriptor, &status) == 0 && (uint64_t)status.st_size < range->bytes)
+        atomic_fetch_add_explicit(&failures, 1, memory_order_relaxed);
+}
+
+/* A page that fails is replaced when is_zeros reads it: the system's call would fail instead. */
+static int copy_range(const struct range *range, size_t bytes, int to)
+{
+    struct part part = {0, 0};
+    size_t size = guarded.page_bytes, pages = (bytes + size - 1) / size, begin = 0;
+    int error = 0;
+    count_cut(range);
+    for (size_t page = 0; error == 0 && page < pages; page++) {
+        bool is_run = may_hold(range, &part, page) && !is_zeros(range->memory + page * size);
+        if (is_run && (page + 1 - begin) * size < BLOCK_BYTES)
+            continue;
+        size_t end = is_run ? page + 1 : page;
+        error = write_pages(range, begin, end, bytes, to);
+        begin = page + 1;
+    }
+    return error != 0 ? error : write_pages(range, begin, pages, bytes, to);
+}
+
+int state_file_supersede(struct state_file *file, struct state_file *next, size_t bytes)
+{
+    struct range *range = range_that_begins(file->memory);
+    struct range *next_range = range_that_begins(next->memory);
+    assert(range != NULL && next_range != NULL && file->bytes == next->bytes &&
+           bytes <= file->bytes);
+    int error = copy_range(range, bytes, next->descriptor);
+    if (error != 0)
+        return error;
+    if (mremap(next->memory, next->bytes, next->bytes, MREMAP_MAYMOVE | MREMAP_FIXED,
+               file->memory) == MAP_FAILED)
+        return errno;
+    free(range->replaced);
+    next_range->memory = range->memory;
+    range->memory = NULL;
+    next->memory = file->memory;
+    file->memory = NULL;
+    return 0;
 }

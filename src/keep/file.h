@@ -18,6 +18,9 @@
  *
  * No signal says that the file was removed: daemon/keeper.h looks at its path now and then.
  *
+ * Another file can take its place while it is used: it is copied whole, and its mapping is put where
+ * the old one was, so that every pointer into it stays. Pages that are holes are not read.
+ *
  * A process guards two files at most, one and the one that takes its place: the handler finds
  * them in static memory, for it has no other way.
  *
@@ -48,6 +51,12 @@ bool state_file_is_blank(const struct state_file *file);
 /* Whether the open file is no longer the one at its path. false too if that cannot be found out. */
 bool state_file_has_left(const struct state_file *file, const char *path);
 
+/* Whether the open file is the one at its path. false too if that cannot be found out. */
+bool state_file_is_at(const struct state_file *file, const char *path);
+
+/* How many bytes of its disk the file takes. */
+int state_file_room(const struct state_file *file, size_t *bytes);
+
 /* Closes the file to everybody but its owner. *was_shared: others could read or write it before. */
 int state_file_make_private(const struct state_file *file, bool *was_shared);
 
@@ -56,6 +65,11 @@ int state_file_clear(struct state_file *file, size_t bytes);
 
 /* Maps the whole file, which is `bytes` long, and guards the mapping. */
 int state_file_map(struct state_file *file, size_t bytes);
+
+/* Copies the first `bytes` of `file` into `next`, which is as long, mapped and all zeros, and moves
+ * its mapping to where that of `file` was; that one is given up. Call it where nobody else uses
+ * either. If it fails, both are mapped as they were, and `next` may hold something. */
+int state_file_supersede(struct state_file *file, struct state_file *next, size_t bytes);
 
 /* Gives up the mapping, and keeps the lock. */
 void state_file_unmap(struct state_file *file);

@@ -120,12 +120,10 @@ static struct store store_at(void *memory, const struct what *what, const struct
 
 /* ---- beginning ---- */
 
-void store_begin(struct store *store, void *memory, uint32_t max_keys,
-                 const uint8_t seed[TABLE_SEED_BYTES])
+/* Puts what the file is, and where its sections are. */
+static void put_head(struct store_page *page, uint32_t max_keys,
+                     const uint8_t seed[TABLE_SEED_BYTES], const struct section sections[SECTIONS])
 {
-    struct store_page *page = memory;
-    struct section sections[SECTIONS];
-    lay_out(max_keys, sections);
     page->what = (struct what){
         .layout = STORE_LAYOUT,
         .byte_order = BYTE_ORDER_MARK,
@@ -135,7 +133,23 @@ void store_begin(struct store *store, void *memory, uint32_t max_keys,
     memcpy(page->what.seed, seed, sizeof page->what.seed);
     page->what_checksum = bytes_checksum(&page->what, sizeof page->what);
     directory_put(&page->directory, sections, SECTIONS);
+}
+
+void store_begin(struct store *store, void *memory, uint32_t max_keys,
+                 const uint8_t seed[TABLE_SEED_BYTES])
+{
+    struct store_page *page = memory;
+    struct section sections[SECTIONS];
+    lay_out(max_keys, sections);
+    put_head(page, max_keys, seed, sections);
     *store = store_at(memory, &page->what, sections, SECTIONS);
+}
+
+void store_put_head(const struct store *store)
+{
+    struct section sections[SECTIONS];
+    lay_out(store->max_keys, sections);
+    put_head(store->page, store->max_keys, store->seed, sections);
 }
 
 /* ---- finding ---- */

@@ -68,6 +68,9 @@ size_t store_bytes(uint32_t max_keys);
 void store_begin(struct store *store, void *memory, uint32_t max_keys,
                  const uint8_t seed[TABLE_SEED_BYTES]);
 
+/* Puts what the file is once more, which is lost if its first page was. */
+void store_put_head(const struct store *store);
+
 enum store_found {
     STORE_FOUND,
     STORE_BLANK,   /* the first page is all zeros: a new file, if there is nothing behind it */

@@ -150,6 +150,11 @@ CALL(int, -1, ENOSPC, ftruncate, (int fd, off_t size), (fd, size))
 CALL_ERROR(ENOSPC, posix_fallocate, (int fd, off_t at, off_t size), (fd, at, size))
 CALL(int, -1, ENOSPC, fallocate, (int fd, int mode, off_t at, off_t size), (fd, mode, at, size))
 CALL(int, -1, EACCES, rename, (const char *from, const char *to), (from, to))
+CALL(int, -1, EACCES, renameat2,
+     (int from_in, const char *from, int to_in, const char *to, unsigned how),
+     (from_in, from, to_in, to, how))
+CALL(int, -1, EIO, fsync, (int fd), (fd))
+CALL(off_t, -1, EINVAL, lseek, (int fd, off_t at, int from), (fd, at, from))
 CALL(int, -1, EACCES, unlink, (const char *path), (path))
 CALL(int, -1, EIO, msync, (void *at, size_t size, int flags), (at, size, flags))
 CALL(int, -1, ENOLCK, flock, (int fd, int what), (fd, what))
@@ -224,6 +229,18 @@ int open(const char *path, int flags, ...)
     if (real == NULL)
         real = (int (*)(const char *, int, ...))dlsym(RTLD_NEXT, "open");
     return fails(true, "open", EMFILE) ? -1 : real(path, flags, mode);
+}
+
+void *mremap(void *at, size_t size, size_t next, int how, ...)
+{
+    static void *(*real)(void *at, size_t size, size_t next, int how, ...);
+    va_list more;
+    va_start(more, how);
+    void *to = (how & MREMAP_FIXED) != 0 ? va_arg(more, void *) : NULL;
+    va_end(more);
+    if (real == NULL)
+        real = (void *(*)(void *, size_t, size_t, int, ...))dlsym(RTLD_NEXT, "mremap");
+    return fails(true, "mremap", ENOMEM) ? MAP_FAILED : real(at, size, next, how, to);
 }
 
 int fcntl(int fd, int what, ...)

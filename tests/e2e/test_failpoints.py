@@ -23,6 +23,7 @@ import unittest
 
 import share
 from harness import ALLOWD, ENDS_WITH_US, FORM, JSON, PATIENCE_S, Connection, request_bytes
+from metrics import Metrics
 
 FAILPOINT = os.environ.get("FAILPOINT", "")
 BURST, NEXT_BURST = 10000, 9000
@@ -41,6 +42,7 @@ checks:
       allow: {body: "{remaining}", type: text/plain, headers: ["X-Left: {remaining}"]}
       missing: {status: 400}
 """
+FAR = 1 << 40 # a call that no life comes to
 EXIT_OK, EXIT_FAILURE, EXIT_CONFIG = 0, 1, 6
 BATCH = json.dumps({"requests": [{"key": "c"}, {"key": "d"}], "mode": "all"}).encode()
 # What is asked, and the keys of which it takes a token if it is told 200.
@@ -100,7 +102,12 @@ class Run:
         shutil.rmtree(self.directory)
 
     def told_count(self):
-        return struct.unpack_from("=L", self.told.read_bytes())[0]
+        return struct.unpack_from("@L", self.told.read_bytes())[0]
+
+    def count_down(self, calls):
+        """So that the call of the number FAR is so many calls away."""
+        with open(self.told, "r+b") as file:
+            file.write(struct.pack("@L", FAR - calls))
 
     def told_name(self):
         return self.told.read_bytes()[8:40].rstrip(b"\0").decode("ascii")
@@ -270,6 +277,104 @@ def live_without(kind, at):
         run.close()
 
 
+def begin_anew(kind, at):
+    """A process whose state's file is gone, and a call of which fails so many calls later."""
+    run = Run(kind, FAR)
+    assert run.start()
+    run.call_all()
+    run.check_accounts()
+    (run.directory / "state").unlink()
+    run.count_down(at)
+    return run
+
+
+def ask_until_told(run, target):
+    """An answer, to which it may take some attempts."""
+    answer = []
+
+    def is_answered():
+        answer.append(run.ask_alone(("GET", target)))
+        return answer[-1] is not None and b"out of memory" not in answer[-1].body
+
+    run.wait(is_answered, "an answer")
+    return answer[-1]
+
+
+def reloads(run):
+    """How many there were; the log may have lost a line."""
+    metrics = Metrics(ask_until_told(run, "/metrics").body.decode("utf-8"))
+    return sum(metrics.value("allowd_config_reloads_total", result=result) for result in ("success", "failure"))
+
+
+def makes_anew(run):
+    """Has it reload; whether the state is kept again."""
+    begun = reloads(run)
+    run.process.send_signal(signal.SIGHUP)
+    run.wait(lambda: reloads(run) > begun, "it has reloaded")
+    return (run.directory / "state").exists() and ask_until_told(run, "/readyz").status == 200
+
+
+def live_anew(kind, at):
+    """A life in which the state's file is made anew, with one failure; how many calls that took, and its name."""
+    run = begin_anew(kind, at)
+    try:
+        for _ in range(3):  # one fails at most, in seeing that it is gone or in making it
+            if makes_anew(run):
+                break
+            run.check_accounts()
+        count = run.told_count() - (FAR - at)
+        run.call_all()
+        assert sorted(path.name for path in run.directory.iterdir() if path.name.startswith("state")) == ["state"]
+        run.process.kill()
+        run.process.wait()
+        run.launch(ENDS_WITH_US, {})
+        run.wait(run.is_served, "the next process serves")
+        assert "keys restored" in run.said(), run.said()
+        run.check_accounts()
+        run.stop()
+        return count, run.told_name()
+    except AssertionError as error:
+        raise AssertionError(f"anew, {kind} {at}, {run.told_name()}: {error}") from None
+    finally:
+        run.close()
+
+
+def is_stopped(run):
+    """By the failpoint."""
+    state = pathlib.Path(f"/proc/{run.process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
+    return state == "T"
+
+
+def killed_anew(kind, at):
+    """A process that is killed at a call while the file is made anew leaves none, or a whole one; how many calls there were."""
+    run = begin_anew(kind, at)
+    try:
+        run.process.send_signal(signal.SIGHUP)
+        run.wait(lambda: is_stopped(run) or "reloaded " in run.said(), "it stops")
+        count, name = run.told_count() - (FAR - at), run.told_name()
+        run.process.kill()
+        run.process.wait()
+        is_there = (run.directory / "state").exists()
+        assert is_there or "made anew" not in run.said(), run.said()
+        run.launch(ENDS_WITH_US, {})
+        run.wait(run.is_served, "the next process serves")
+        if is_there:
+            assert "keys restored" in run.said() and "refused" not in run.said(), run.said()
+            run.check_accounts()
+        else:
+            run.begin_accounts()
+        run.call_all()
+        (run.directory / "state").unlink()
+        assert makes_anew(run), run.said() # whatever was left beside it
+        run.check_accounts()
+        run.stop()
+        return count, name
+    except AssertionError as error:
+        raise AssertionError(f"killed anew, at {at}, {run.told_name()}: {error}") from None
+    finally:
+        run.close()
+
+
 class Failpoints(unittest.TestCase):
     def each(self, life, kind, points):
         """Lives through each of these points; the names of those it came to."""
@@ -286,7 +391,7 @@ class Failpoints(unittest.TestCase):
 
     def count(self, kind):
         """How many points there are in a life that nothing happens in."""
-        counts = [live(kind, 1 << 40)[0] for _ in range(3)]
+        counts = [live(kind, FAR)[0] for _ in range(3)]
         return max(counts)
 
     def check(self, kind, names):
@@ -303,6 +408,27 @@ class Failpoints(unittest.TestCase):
     def test_calls(self):
         self.check("call", {"open", "mmap", "socket", "bind", "epoll_create1", "pthread_create",
                             "recv"})
+
+    def points_anew(self, life, kind):
+        """Those while the file is made anew."""
+        return range(1, max(life(kind, FAR // 2)[0] for _ in range(3)) + 1)
+
+    def test_a_state_made_anew(self):
+        for kind in ("allocation", "call"):
+            points = share.share_of(self.points_anew(live_anew, kind))
+            failed = self.each(live_anew, kind, points)
+            print(f"anew, {kind}: ALLOWD_SHARE={share.TEXT}: {len(failed)} of {len(points)} points survived: "
+                  f"{', '.join(sorted(set(failed)))}")
+            if share.IS_WHOLE and kind == "call":
+                self.assertLessEqual({"pwrite", "fstat", "lseek"}, set(failed))
+
+    def test_kills_while_a_state_is_made_anew(self):
+        points = share.share_of(self.points_anew(killed_anew, "stop"))
+        names = self.each(killed_anew, "stop", points)
+        print(f"anew: ALLOWD_SHARE={share.TEXT}: killed at {len(names)} of {len(points)} points: "
+              f"{', '.join(sorted(set(names)))}")
+        if share.IS_WHOLE:
+            self.assertLessEqual({"pwrite", "lseek"}, set(names))
 
     def test_no_more_memory(self):
         count = self.count("allocation")

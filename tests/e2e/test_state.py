@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 import unittest.mock
@@ -88,6 +89,13 @@ class StateCase(unittest.TestCase):
         self.assertIn(why, detail)
         self.assertEqual(self.metric(daemon, "allowd_state_degraded"), 1)
         self.assertEqual(self.call(daemon, "GET", "/healthz").status, 200)
+
+    def hup(self, daemon):
+        """What is logged until a reload is over."""
+        mark = daemon.mark()
+        daemon.signal(signal.SIGHUP)
+        daemon.wait_for_line("reloaded ", mark)
+        return "\n".join(daemon.log()[mark:])
 
     def assert_sound(self, daemon):
         self.assertEqual(self.readiness(daemon)[0], 200)
@@ -628,6 +636,49 @@ class Failing(StateCase):
             self.assert_sound(daemon)
             daemon.stop()
 
+    def test_a_reload_makes_one_anew_that_has_failed(self):
+        for threads in (0, 1):
+            with self.subTest(threads), self.small_disk("256k") as place:
+                config = self.config(f"max_keys: 20000\nthreads: {threads}\n", state=place + "/state")
+                daemon = self.start(config)
+                self.fill(daemon, 15000)
+                daemon.wait_for_line(r"state \S+ has failed")
+                said = self.hup(daemon)
+                self.assertRegex(said, r"error: cannot make \S+/state anew at \S+\.new: there is no room on its "
+                                       "disk; make room, then reload; serving goes on from memory")
+                self.assert_degraded(daemon, "has failed")
+                self.assertEqual(os.listdir(place), ["state"])
+                subprocess.run(["mount", "-o", "remount,size=64m", place], check=True)
+                self.assertIn("state: made anew", self.hup(daemon))
+                self.assert_sound(daemon)
+                self.take(daemon, "k7", 2)
+                self.assertEqual(os.listdir(place), ["state"])
+                daemon.kill()
+                daemon = self.start(config)
+                self.assertTrue(daemon.wait_for_line(r"state \S+: 15000 keys restored"))
+                for i in range(0, 15000, 500):
+                    self.assertEqual(self.remaining(daemon, f"k{i}"), 9, "nothing is lost")
+                self.assertEqual(self.remaining(daemon, "k7"), 7)
+                daemon.stop()
+            os.rmdir(place)
+
+    def test_one_made_anew_is_watched_as_the_one_before(self):
+        daemon = self.start(self.config("max_keys: 5000\n"))
+        for _ in range(3):
+            self.fill(daemon, 5000)
+            os.truncate(self.path, 0)
+            self.fill(daemon, 5000)
+            daemon.wait_for_line(r"state \S+ has failed", daemon.mark() - 1)
+            self.assert_degraded(daemon, "has failed")
+            self.assertIn("state: made anew", self.hup(daemon))
+            self.assert_sound(daemon)
+        self.take(daemon, "key", 4)
+        daemon.kill()
+        daemon = self.start(self.config("max_keys: 5000\n"))
+        self.assertEqual(self.remaining(daemon, "key"), 6)
+        self.assertEqual(self.metric(daemon, "allowd_state_refused_total"), 0)
+        daemon.stop()
+
     def use_up(self, place):
         """Takes what room is left on a disk."""
         with open(place + "/more", "wb", 0) as file, contextlib.suppress(OSError):
@@ -656,55 +707,201 @@ class Gone(StateCase):
 
     GONE = r"error: state \S+/state is no longer there: "
 
-    def assert_noticed(self, daemon):
-        daemon.wait_for_line(self.GONE)
+    ANEW = r"allowd: state \S+/state: made anew"
+    NOT_ANEW = r"error: cannot make \S+/state anew at \S+: "
+
+    def gone(self, threads=1, way=None, state=None):
+        """A daemon that has taken 4 tokens of a key, and whose file is gone, which it has noticed."""
+        daemon = self.start(self.config(f"threads: {threads}\n", state=state))
+        self.take(daemon, "key", 4)
+        self.assert_sound(daemon)
+        (way or (lambda: os.remove(self.path)))()
+        daemon.wait_for_line(self.GONE)  # without any occasion
         wait_until(lambda: self.readiness(daemon)[0] == 503, "it says that it is not ready")
         self.assert_degraded(daemon, "removed or replaced")
         self.assertEqual(self.remaining(daemon, "key"), 6)
         self.take(daemon, "key", 2)
+        return daemon
+
+    def assert_anew(self, daemon, path=None):
+        """Made by a reload, and good for the next process."""
+        path = path or self.path
+        self.assertRegex(self.hup(daemon), self.ANEW)
+        self.assert_sound(daemon)
+        self.assertEqual(os.listdir(os.path.dirname(path)), ["state"])
+        self.assertEqual(os.stat(path).st_mode & 0o7777, 0o600)
         self.assertEqual(self.remaining(daemon, "key"), 4)
+        self.take(daemon, "key", 1)
+        self.assertNotIn("anew", self.hup(daemon))
+        daemon.kill()
+        daemon = self.start(self.config(state=path))
+        self.assertTrue(daemon.wait_for_line(r"state \S+: 1 key restored"))
+        self.assertEqual(self.remaining(daemon, "key"), 3)
+        self.assert_sound(daemon)
+        daemon.stop()
 
     def test_removed(self):
-        daemon = self.start()
-        self.take(daemon, "key", 4)
-        self.assert_sound(daemon)
-        os.remove(self.path)
-        self.assert_noticed(daemon)  # without any occasion
-        daemon.reload(self.config())
-        daemon.reload(self.config())
-        self.assertEqual(len(re.findall(self.GONE, "\n".join(daemon.log()))), 1)
+        for threads in (0, 1, 3):
+            with self.subTest(threads):
+                daemon = self.gone(threads)
+                self.assertEqual(len(re.findall(self.GONE, "\n".join(daemon.log()))), 1)
+                self.assertRegex(self.hup(daemon), self.ANEW)
+                opened = [os.readlink(f"/proc/{daemon.process.pid}/fd/{number}") for number in daemon.descriptors()
+                          if number > 2]
+                self.assertEqual([path for path in opened if self.directory in path], [self.path])
+                os.remove(self.path)
+                self.assert_anew(daemon)  # noticed by the reload itself
+                os.remove(self.path)
+
+    def test_removed_and_no_reload(self):
+        daemon = self.gone()
         daemon.stop()
         daemon = self.start()
-        self.assert_sound(daemon)
+        self.assertTrue(daemon.wait_for_line(r"state \S+ is new"))
         self.assertEqual(self.remaining(daemon, "key"), 10)
         daemon.stop()
 
-    def test_each_way_to_be_gone(self):
+    def test_by_http(self):
+        socket_path = os.path.join(self.directory, "admin")
+        daemon = self.start(self.config(f"admin_listen: ['unix:{socket_path}']\n"))
+        self.take(daemon, "key", 4)
+        os.remove(self.path)
+        mark = daemon.mark()
+        with Connection(socket_path) as connection:
+            connection.send(request_bytes("POST", "/reload"))
+            self.assertEqual(connection.receive().status, 200)
+        daemon.wait_for_line(self.GONE, mark)
+        daemon.wait_for_line(self.ANEW, mark)
+        self.assertEqual(self.readiness(daemon)[0], 200)
+        daemon.stop()
+        daemon = self.start()
+        self.assertEqual(self.remaining(daemon, "key"), 6)
+        daemon.stop()
+
+    def test_a_faulty_configuration_hinders_nothing(self):
+        daemon = self.gone()
+        daemon.write_config("limits: none")
+        mark = daemon.mark()
+        daemon.signal(signal.SIGHUP)
+        daemon.wait_for_line("is faulty", mark)
+        daemon.wait_for_line(self.ANEW, mark)
+        self.assert_sound(daemon)
+        daemon.write_config(self.config())
+        os.remove(self.path)
+        self.assert_anew(daemon)
+
+    def test_moved_and_moved_back(self):
+        daemon = self.gone(way=lambda: os.rename(self.path, self.path + ".away"))
+        os.rename(self.path + ".away", self.path)
+        self.assertRegex(self.hup(daemon), r"allowd: state \S+/state is there again")
+        self.assert_sound(daemon)
+        os.remove(self.path)
+        self.assert_anew(daemon)
+
+    def test_its_directory_gone_and_back(self):
         directory = os.path.join(self.directory, "more")
         path = os.path.join(directory, "state")
+        os.mkdir(directory)
+        daemon = self.gone(way=lambda: os.rename(directory, directory + ".away"), state=path)
+        for _ in range(2):
+            self.assertRegex(self.hup(daemon), self.NOT_ANEW + "its directory does not exist; make one that "
+                             "belongs to allowd's user alone, then reload; serving goes on from memory")
+            self.assert_degraded(daemon, "removed or replaced")
+        os.mkdir(directory)
+        self.assert_anew(daemon, path)
 
-        def replace():
-            shutil.copy(path, path + "2")
-            os.rename(path + "2", path)
+    def test_what_took_its_place_stays(self):
+        """As long as it is there; whatever it is."""
+        def copy():
+            shutil.copy(self.path, self.path + "2")
+            os.rename(self.path + "2", self.path)
 
-        def replace_directory():
-            os.remove(path)
-            os.rmdir(directory)
-            with open(directory, "wb"):
-                pass
-        for way in (replace, replace_directory, lambda: os.rename(path, path + "2"),
-                    lambda: os.rename(directory, directory + "2"),
-                    lambda: (os.remove(path), os.symlink("elsewhere", path))):
-            os.mkdir(directory)
-            daemon = self.start(self.config(state=path))
-            self.take(daemon, "key", 4)
-            daemon.reload(self.config(state=path))
-            self.assert_sound(daemon)
-            way()
-            daemon.reload(self.config(state=path))
-            self.assert_noticed(daemon)
+        def write(data):
+            os.remove(self.path)
+            with open(self.path, "wb") as file:
+                file.write(data)
+
+        for way, there in ((copy, os.path.isfile), (lambda: write(b"precious"), os.path.isfile),
+                           (lambda: write(bytes(9000)), os.path.isfile),
+                           (lambda: (os.remove(self.path), os.mkdir(self.path)), os.path.isdir),
+                           (lambda: (os.remove(self.path), os.mkfifo(self.path)), os.path.exists),
+                           (lambda: (os.remove(self.path), os.symlink("elsewhere", self.path)), os.path.islink)):
+            daemon = self.gone(way=way)
+            before = os.lstat(self.path)
+            self.assertRegex(self.hup(daemon), self.NOT_ANEW + "something else is there; move it away, then reload")
+            self.assert_degraded(daemon, "removed or replaced")
+            self.assertTrue(there(self.path))
+            after = os.lstat(self.path)
+            self.assertEqual((after.st_ino, after.st_mode, after.st_size, after.st_mtime),
+                             (before.st_ino, before.st_mode, before.st_size, before.st_mtime))
+            (os.rmdir if os.path.isdir(self.path) else os.remove)(self.path)
+            self.assert_anew(daemon)
+            os.remove(self.path)
+
+    def test_something_else_where_it_is_made(self):
+        daemon = self.gone()
+        with open(self.path + ".new", "wb") as file:
+            file.write(b"precious")
+        self.assertRegex(self.hup(daemon), self.NOT_ANEW + "something else is there; move it away, then reload")
+        self.assert_degraded(daemon, "removed or replaced")
+        self.assertEqual(os.listdir(self.directory), ["state.new"])
+        os.remove(self.path + ".new")
+        self.assert_anew(daemon)
+
+    def test_a_file_of_nothing_is_replaced(self):
+        for size in (0, 9000):
+            daemon = self.gone()
+            with open(self.path, "wb") as file:
+                file.truncate(size)
+            self.assert_anew(daemon)
+            os.remove(self.path)
+
+    def test_another_process_has_taken_its_place(self):
+        daemon = self.gone()
+        other = self.start()
+        self.take(other, "key", 9)
+        self.assertRegex(self.hup(daemon), self.NOT_ANEW + "another process has the file that is there; end that one, "
+                         "then reload")
+        self.assert_degraded(daemon, "removed or replaced")
+        daemon.stop()
+        self.take(other, "key", 1)
+        other.kill()
+        other = self.start()
+        self.assertEqual(self.remaining(other, "key"), 0)
+        other.stop()
+
+    def test_under_load(self):
+        """Whoever was told 200 has taken a token, whichever file was in use; and the next process knows it."""
+        keys, burst = 200, 500000
+        for threads in (0, 1, 2):
+            config = self.config(f"threads: {threads}\n").replace("burst: 10,", f"burst: {burst},")
+            daemon = self.start(config)
+            taken = [[0] * keys for _ in range(4)]
+            is_over = threading.Event()
+
+            def ask(counts, address=daemon.address, is_over=is_over):
+                with Connection(address) as connection:
+                    while not is_over.is_set():
+                        for key in range(keys):
+                            connection.send(request_bytes("GET", f"/allow?key=k{key}"))
+                            counts[key] += connection.receive().status == 200
+
+            clients = [threading.Thread(target=ask, args=(counts,)) for counts in taken]
+            for client in clients:
+                client.start()
+            for _ in range(20):
+                os.remove(self.path)
+                self.assertRegex(self.hup(daemon), self.ANEW)
+            is_over.set()
+            for client in clients:
+                client.join()
+            daemon.kill()
+            daemon = self.start(config)
+            for key in range(keys):
+                self.assertEqual(burst - self.remaining(daemon, f"k{key}"), sum(counts[key] for counts in taken))
+            self.assertGreater(sum(map(sum, taken)), keys)
             daemon.stop()
-            subprocess.run(["rm", "-rf", directory, directory + "2"], check=True)
+            os.remove(self.path)
 
 
 class Kills(StateCase):

@@ -189,15 +189,31 @@ class Sockets(Surroundings):
 
 
 class Files(Surroundings):
+    def warnings(self, daemon):
+        """What /readyz says beside that all is well."""
+        response = self.ask(daemon, "/readyz")
+        self.assertEqual((response.status, response.json()["status"]), (200, "ready"))
+        self.assertNotIn("warnings", self.ask(daemon, "/healthz").json())
+        return response.json().get("warnings")
+
+    def assert_warned(self, daemon, *beginnings):
+        def is_said():
+            said = self.warnings(daemon) or []
+            return len(said) == len(beginnings) and all(map(str.startswith, said, beginnings))
+
+        wait_until(is_said, f"it says {beginnings}")
+        self.assertNotIn("/", "".join(self.warnings(daemon)))
+
     def assert_changed(self, daemon, count, headers=()):
         wait_until(lambda: self.value(daemon, "allowd_files_changed", headers) == count, f"{count} have changed")
-        self.assertEqual(self.ask(daemon, "/readyz").status, 200)
+        self.assertEqual(len(self.warnings(daemon) or ()), count)
 
     def test_a_configuration_that_goes_and_comes(self):
         daemon = self.start(listen=("127.0.0.1:0",))
         os.rename(daemon.config_path, daemon.config_path + ".away")
         daemon.wait_for_line(f"warning: {daemon.config_path} is no longer there; what was read from it stays in force")
         self.assert_changed(daemon, 1)
+        self.assert_warned(daemon, "the configuration's file is gone: a reload changes nothing, and a restart fails")
         said = self.hup(daemon)
         self.assertFalse(any("no longer there" in line for line in said), said)
         self.assert_changed(daemon, 1)
@@ -226,6 +242,7 @@ class Files(Surroundings):
             shutil.rmtree(os.path.join(self.directory, "..2026_01"))
             daemon.wait_for_line(f"allowd: {path} has changed since it was read; a reload reads it again$")
             self.assert_changed(daemon, 1)
+            self.assert_warned(daemon, "the configuration's file has changed since it was read: a reload or a restart")
             self.assertEqual(self.ask(daemon, "/status?key=b").json()["remaining"], 100)
             daemon.signal(signal.SIGHUP)
             self.hup(daemon)
@@ -249,6 +266,14 @@ class Files(Surroundings):
         os.unlink(path)
         daemon.wait_for_line(f"warning: {path} is no longer there; what was read from it stays in force")
         self.assert_changed(daemon, 1, bearer)  # and so the token is one still
+        gone = "the admin token's file is gone: a reload changes nothing, and a restart fails"
+        self.assert_warned(daemon, gone)
+        os.utime(daemon.config_path, (0, 0))
+        self.assert_warned(daemon, "the configuration's file has changed", gone)
+        put(TOKEN)
+        self.assert_warned(daemon, "the configuration's file has changed",
+                           "the admin token's file has changed since it was read: a reload or a restart")
+        os.unlink(path)
         self.assertIn("is faulty", "\n".join(self.hup(daemon)))
         self.assertEqual(self.ask(daemon, "/status", bearer).status, 200)
         put(TOKEN * 2)

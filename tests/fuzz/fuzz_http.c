@@ -305,6 +305,8 @@ static void answer(struct message *message)
         return;
     case MESSAGE_RELOAD_FAILED:
     case MESSAGE_STATE_LOST:
+    case MESSAGE_STATE_ANEW:
+    case MESSAGE_STATE_KEPT:
     case MESSAGE_SURROUNDINGS:
     case MESSAGE_LIMITS:
     case MESSAGE_RELOAD:

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -53,12 +54,23 @@ WRAP(FILE *, NULL, ENOMEM, FAILING_ALLOCATION, open_memstream, (char **to, size_
 WRAP(void *, MAP_FAILED, ENOMEM, FAILING_MMAP, mmap,
      (void *at, size_t size, int access, int flags, int fd, off_t offset),
      (at, size, access, flags, fd, offset))
-WRAP(void *, MAP_FAILED, ENOMEM, FAILING_MREMAP, mremap,
-     (void *at, size_t size, size_t next, int flags), (at, size, next, flags))
 WRAP(int, -1, EIO, FAILING_FSTAT, fstat, (int fd, struct stat *to), (fd, to))
 WRAP(int, -1, ENOSPC, FAILING_FTRUNCATE, ftruncate, (int fd, off_t size), (fd, size))
 WRAP(int, -1, EPERM, FAILING_FCHMOD, fchmod, (int fd, mode_t mode), (fd, mode))
 WRAP(int, -1, EMFILE, FAILING_EVENTFD, eventfd, (unsigned count, int flags), (count, flags))
 WRAP(int, -1, EINVAL, FAILING_SIGACTION, sigaction,
      (int number, const struct sigaction *to, struct sigaction *from), (number, to, from))
+
+/* One argument more says where to. */
+void *__real_mremap(void *at, size_t size, size_t next, int flags, ...);
+void *__wrap_mremap(void *at, size_t size, size_t next, int flags, ...);
+void *__wrap_mremap(void *at, size_t size, size_t next, int flags, ...)
+{
+    va_list more;
+    va_start(more, flags);
+    void *to = (flags & MREMAP_FIXED) != 0 ? va_arg(more, void *) : NULL;
+    va_end(more);
+    return fails(FAILING_MREMAP, ENOMEM) ? MAP_FAILED : __real_mremap(at, size, next, flags, to);
+}
+
 WRAP(FILE *, NULL, EMFILE, FAILING_FOPEN, fopen, (const char *path, const char *mode), (path, mode))

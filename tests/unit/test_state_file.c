@@ -146,6 +146,204 @@ static void a_disk_full_under_a_large_file_ends_nothing(void **state)
     rmdir(fixture.directory);
 }
 
+/* ---- another file in its place ---- */
+
+enum { TAKEN_PAGES = 3000 };
+
+/* A file in use, and one that is to take its place. */
+struct pair {
+    struct fixture old, next;
+    char *memory;
+    size_t bytes;
+};
+
+/* Of all pages some hold something at either end, some are holes, some were only read, and some
+ * were lost, of which again some hold something. */
+static void pair_init(struct pair *pair)
+{
+    fixture_init(&pair->old), fixture_init(&pair->next);
+    fixture_map(&pair->old, TAKEN_PAGES);
+    pair->memory = pair->old.file.memory;
+    pair->bytes = pair->old.file.bytes;
+    for (size_t page = 0; page < TAKEN_PAGES; page += 3)
+        *number_in(&pair->old, page) = page + 1;
+    pair->memory[pair->bytes - 1] = 'z';
+    fsync(pair->old.file.descriptor);
+    for (size_t page = 0; page < TAKEN_PAGES; page += 7)
+        *number_in(&pair->old, page) += page;
+    for (size_t page = 1; page < TAKEN_PAGES / 2; page += 100)
+        lose(&pair->old, page);
+    for (size_t page = 1; page < TAKEN_PAGES / 2; page += 200)
+        *number_in(&pair->old, page) = page;
+}
+
+static void pair_map_next(struct pair *pair)
+{
+    fixture_map(&pair->next, TAKEN_PAGES);
+}
+
+static void pair_release(struct pair *pair)
+{
+    fixture_release(&pair->old), fixture_release(&pair->next);
+}
+
+static char *copy_of(const char *memory, size_t bytes)
+{
+    char *copy = malloc(bytes);
+    assert_non_null(copy);
+    memcpy(copy, memory, bytes);
+    return copy;
+}
+
+static void expect_in_file(const struct fixture *fixture, const char *bytes, size_t len)
+{
+    char *found = malloc(len);
+    struct stat status;
+    assert_non_null(found);
+    assert_int_equal(pread(fixture->file.descriptor, found, len, 0), len);
+    assert_memory_equal(found, bytes, len);
+    assert_int_equal(fstat(fixture->file.descriptor, &status), 0);
+    assert_int_equal(status.st_size, len);
+    free(found);
+}
+
+static void another_file_takes_its_place_with_all_that_is_in_it(void **state)
+{
+    (void)state;
+    struct pair pair;
+    pair_init(&pair);
+    pair_map_next(&pair);
+    char *copy = copy_of(pair.memory, pair.bytes);
+    assert_int_equal(state_file_supersede(&pair.old.file, &pair.next.file, pair.bytes), 0);
+    assert_null(pair.old.file.memory);
+    assert_ptr_equal(pair.next.file.memory, pair.memory);
+    assert_memory_equal(pair.memory, copy, pair.bytes);
+    expect_in_file(&pair.next, copy, pair.bytes);
+    pair.memory[5] = copy[5] = 'n'; /* goes into the next one, and there alone */
+    expect_in_file(&pair.next, copy, pair.bytes);
+    char was;
+    assert_int_equal(pread(pair.old.file.descriptor, &was, 1, 5), 1);
+    assert_int_equal(was, 0);
+    unsigned failures_before = state_file_failures();
+    state_file_close(&pair.old.file);
+    assert_int_equal(truncate(pair.next.path, 0), 0);
+    assert_int_equal(pair.memory[5], 0); /* it is guarded */
+    assert_int_equal(state_file_failures(), failures_before + 1);
+    free(copy);
+    pair_release(&pair);
+}
+
+static void a_file_can_take_the_place_of_one_that_took_it(void **state)
+{
+    (void)state;
+    struct pair pair;
+    pair_init(&pair);
+    char *copy = copy_of(pair.memory, pair.bytes);
+    for (int i = 0; i < 5; i++) {
+        pair_map_next(&pair);
+        assert_int_equal(state_file_supersede(&pair.old.file, &pair.next.file, pair.bytes), 0);
+        state_file_close(&pair.old.file);
+        unlink(pair.old.path);
+        assert_int_equal(rename(pair.next.path, pair.old.path), 0);
+        pair.old.file = pair.next.file;
+        pair.next.file = (struct state_file){.descriptor = -1};
+        assert_memory_equal(pair.memory, copy, pair.bytes);
+        expect_in_file(&pair.old, copy, pair.bytes);
+    }
+    free(copy);
+    pair_release(&pair);
+}
+
+static void holes_stay_holes(void **state)
+{
+    (void)state;
+    enum { PAGES = 100000, APART = 10000 };
+    struct fixture old, next;
+    size_t room;
+    fixture_init(&old), fixture_init(&next);
+    fixture_map(&old, PAGES), fixture_map(&next, PAGES);
+    for (size_t page = 0; page < PAGES; page += APART)
+        *number_in(&old, page) = 1;
+    for (size_t page = 1; page < PAGES; page += APART)
+        assert_int_equal(*(volatile uint64_t *)number_in(&old, page), 0);
+    assert_int_equal(state_file_supersede(&old.file, &next.file, old.file.bytes), 0);
+    for (size_t page = 0; page < PAGES; page++)
+        assert_int_equal(*number_in(&next, page), page % APART == 0);
+    assert_int_equal(fsync(next.file.descriptor), 0);
+    assert_int_equal(state_file_room(&next.file, &room), 0);
+    assert_in_range(room, PAGES / APART * PAGE_BYTES, 40 * PAGES / APART * PAGE_BYTES);
+    fixture_release(&old), fixture_release(&next);
+}
+
+static void a_file_cut_short_counts_as_a_loss_when_it_is_copied(void **state)
+{
+    (void)state;
+    struct pair pair;
+    pair_init(&pair);
+    pair_map_next(&pair);
+    unsigned before = state_file_failures();
+    char *copy = copy_of(pair.memory, pair.bytes / 2);
+    assert_int_equal(truncate(pair.old.path, (off_t)pair.bytes / 2), 0);
+    assert_int_equal(state_file_supersede(&pair.old.file, &pair.next.file, pair.bytes), 0);
+    assert_int_equal(state_file_failures(), before + 1);
+    assert_memory_equal(pair.memory, copy, pair.bytes / 2);
+    for (size_t i = pair.bytes / 2; i < pair.bytes; i++)
+        assert_int_equal(pair.memory[i], 0);
+    free(copy);
+    pair_release(&pair);
+}
+
+/* Both are as they were, and can be stored into. */
+static void expect_not_taken(struct pair *pair, const char *copy)
+{
+    assert_ptr_equal(pair->old.file.memory, pair->memory);
+    assert_memory_equal(pair->memory, copy, pair->bytes);
+    pair->memory[7]++;
+    char now;
+    assert_int_equal(pread(pair->old.file.descriptor, &now, 1, 7), 1);
+    assert_int_equal(now, pair->memory[7]);
+    pair->memory[7]--;
+    assert_non_null(pair->next.file.memory);
+    assert_ptr_not_equal(pair->next.file.memory, pair->memory);
+}
+
+static void a_mapping_that_cannot_be_moved_stays(void **state)
+{
+    (void)state;
+    struct pair pair;
+    pair_init(&pair);
+    pair_map_next(&pair);
+    char *copy = copy_of(pair.memory, pair.bytes);
+    failing_at(FAILING_MREMAP, 1);
+    assert_int_equal(state_file_supersede(&pair.old.file, &pair.next.file, pair.bytes), ENOMEM);
+    assert_true(failing_end());
+    expect_not_taken(&pair, copy);
+    free(copy);
+    pair_release(&pair);
+}
+
+static void without_room_for_it_no_file_takes_its_place(void **state)
+{
+    (void)state;
+    struct pair pair;
+    pair_init(&pair);
+    char *copy = copy_of(pair.memory, pair.bytes);
+    if (!mount_small_disk(pair.next.directory)) {
+        free(copy);
+        pair_release(&pair);
+        skip();
+    }
+    pair_map_next(&pair);
+    unsigned before = state_file_failures();
+    assert_int_equal(state_file_supersede(&pair.old.file, &pair.next.file, pair.bytes), ENOSPC);
+    assert_int_equal(state_file_failures(), before); /* it was not stored into, but written */
+    expect_not_taken(&pair, copy);
+    free(copy);
+    state_file_close(&pair.next.file);
+    umount2(pair.next.directory, MNT_DETACH);
+    pair_release(&pair);
+}
+
 /* ---- what fails beside the file ---- */
 
 static void a_page_that_cannot_be_replaced_goes_with_its_block(void **state)
@@ -289,6 +487,12 @@ int main(void)
         cmocka_unit_test(blocks_that_take_the_place_of_too_many_pages_hold_what_was_in_them),
         cmocka_unit_test(beyond_the_end_of_the_file_all_is_zeros),
         cmocka_unit_test(a_disk_full_under_a_large_file_ends_nothing),
+        cmocka_unit_test(another_file_takes_its_place_with_all_that_is_in_it),
+        cmocka_unit_test(a_file_can_take_the_place_of_one_that_took_it),
+        cmocka_unit_test(holes_stay_holes),
+        cmocka_unit_test(a_file_cut_short_counts_as_a_loss_when_it_is_copied),
+        cmocka_unit_test(a_mapping_that_cannot_be_moved_stays),
+        cmocka_unit_test(without_room_for_it_no_file_takes_its_place),
         cmocka_unit_test(a_page_that_cannot_be_replaced_goes_with_its_block),
         cmocka_unit_test(what_is_not_the_files_fault_ends_the_process),
         cmocka_unit_test(what_cannot_be_guarded_is_not_mapped_for_long),

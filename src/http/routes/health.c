@@ -8,7 +8,56 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static void reply_well(struct reply *reply, const char *status, const struct serving *serving)
+static const char *tell_config(enum file_look look)
+{
+    switch (look) {
+    case FILE_AS_READ:
+        break;
+    case FILE_CHANGED:
+        return "the configuration's file has changed since it was read: a reload or a restart "
+               "reads another one than is in force";
+    case FILE_GONE:
+        return "the configuration's file is gone: a reload changes nothing, and a restart fails, "
+               "until it is there again";
+    }
+    return NULL;
+}
+
+static const char *tell_token(enum file_look look)
+{
+    switch (look) {
+    case FILE_AS_READ:
+        break;
+    case FILE_CHANGED:
+        return "the admin token's file has changed since it was read: a reload or a restart reads "
+               "another token than is in force";
+    case FILE_GONE:
+        return "the admin token's file is gone: a reload changes nothing, and a restart fails, "
+               "until it is there again";
+    }
+    return NULL;
+}
+
+/* Nothing is out of service, so it is told beside that all is well. The log names the paths, which
+ * are nobody's business who may only ask. */
+static void tell_files(struct text *body, const struct surroundings *seen)
+{
+    const char *told[] = {tell_config(seen->config), tell_token(seen->token)};
+    bool has_any = false;
+    for (size_t i = 0; i < 2; i++) {
+        if (told[i] == NULL)
+            continue;
+        text_string(body, has_any ? ",\"" : ",\"warnings\":[\"");
+        text_string(body, told[i]);
+        text_literal(body, "\"");
+        has_any = true;
+    }
+    if (has_any)
+        text_literal(body, "]");
+}
+
+static void reply_well(struct reply *reply, const char *status, const struct serving *serving,
+                       const struct surroundings *seen)
 {
     reply_begin(reply, 200, reply_type_json);
     struct text body = reply_begin_body(reply);
@@ -16,13 +65,15 @@ static void reply_well(struct reply *reply, const char *status, const struct ser
     text_string(&body, status);
     text_literal(&body, "\",\"state_answered_ms\":");
     text_number(&body, serving->waited_ns / NS_PER_MS);
+    if (seen != NULL)
+        tell_files(&body, seen);
     text_literal(&body, "}\n");
     reply_end_body(reply, &body);
 }
 
 static void reply_alive(struct request *request, const struct serving *serving)
 {
-    reply_well(&request->reply, "alive", serving);
+    reply_well(&request->reply, "alive", serving, NULL);
 }
 
 /* allowd goes on serving, but a caller that needs the state to be kept can go elsewhere. */
@@ -56,7 +107,7 @@ static void reply_ready(struct request *request, const struct serving *serving)
     else if (lost_state != NULL)
         reply_degraded(&request->reply, lost_state);
     else
-        reply_well(&request->reply, "ready", serving);
+        reply_well(&request->reply, "ready", serving, &request->own.daemon.surroundings);
 }
 
 static void reply_stalled(struct request *request, uint64_t waited_ms)
