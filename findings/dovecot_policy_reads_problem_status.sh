@@ -1,7 +1,7 @@
 #!/bin/sh
 # Dovecot 2.3.19.1 (Debian 12, 1:2.3.19.1+dfsg1-2.1+deb12u7), auth_policy_server_url: the member "status" of
 # the policy server's JSON, where it is above 0, is how many seconds the login is held before it is let in.
-# In a problem of RFC 9457, {"title": ..., "status": 429}, it is read as that, and the login hangs.
+# In a problem of RFC 9457, {"title": ..., "status": 429}, it is read as that, and the login waits for so many seconds.
 #
 # One would guess that a number other than 0 is some kind of no, or that a wait has a ceiling. Only numbers
 # below 0 deny. As an answer whose HTTP status is an error counts as no answer, a denial has to be a 200;
