@@ -72,9 +72,11 @@ void meters_carry(struct meters *meters, const struct limits *prior, const struc
 /* Adds what a front-end has counted. */
 void meters_take(struct meters *meters, const struct tally *tally, uint64_t now_ns);
 
-/* The front-ends that there are. */
-#define METERS_FRESH_MS                                                                            \
-    2000 /* a share is told for so long; then time in which it told nothing counts */
+/* How long a front-end counts as busy as it last told. Time beyond that, in which it told nothing,
+ * counts as idle. */
+#define METERS_FRESH_MS 2000
+
+/* The front-ends that there are, as of now_ns. */
 void meters_tell_fronts(const struct meters *meters, uint64_t now_ns, struct fronts_answer *answer);
 
 /* So many messages have come together: see batch_size. */
