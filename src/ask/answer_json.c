@@ -36,8 +36,15 @@ const char *reply_reason(enum bucket_result result)
         return "override";
     case BUCKET_HELD_BACK:
         return "held_back";
+    case BUCKET_WAIT_OVER:
+        return "wait_over";
+    case BUCKET_TOO_MANY_WAITING:
+        return "too_many_waiting";
+    case BUCKET_TOO_MANY_LEASES:
+        return "too_many_leases";
     case BUCKET_ALLOWED:
     case BUCKET_DENIED:
+    case BUCKET_LEFT:
     case BUCKET_NO_SUCH_LIMIT:
         break;
     }

@@ -38,6 +38,7 @@ struct contract {
     atomic_uint references;
     enum headers_dialect headers;
     bool retry_after_ms;       /* a denial also has Retry-After-Ms; set before it is shared */
+    uint32_t wait_max_ms;      /* the most that a caller may ask to wait; set before it is shared */
     struct secret admin_token; /* set before the contract is shared */
     uint32_t checks_count;
     struct check *checks[CHECKS_MAX];

@@ -275,6 +275,11 @@ static bool answer_whole(struct brain *brain, struct message *message)
         return answer_limits(brain, message);
     case MESSAGE_STOP:
     case MESSAGE_RELOAD:
+    case MESSAGE_LEAVE:
+    case MESSAGE_RENEW:
+    case MESSAGE_RELEASE:
+    case MESSAGE_LEASE:
+    case MESSAGE_ACQUIRE:
     case MESSAGE_ALLOW:
     case MESSAGE_RESET:
     case MESSAGE_REFUND:

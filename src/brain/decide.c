@@ -141,6 +141,10 @@ static uint64_t retry_after_ms(const struct brain *brain, const struct place *pl
     case BUCKET_UNCOUNTED:
     case BUCKET_ALWAYS:
     case BUCKET_HELD_BACK:
+    case BUCKET_WAIT_OVER:
+    case BUCKET_TOO_MANY_WAITING:
+    case BUCKET_TOO_MANY_LEASES:
+    case BUCKET_LEFT:
     case BUCKET_NO_SUCH_LIMIT:
         break;
     }

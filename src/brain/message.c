@@ -20,6 +20,10 @@ bool bucket_result_allows(enum bucket_result result)
     case BUCKET_TABLE_FULL:
     case BUCKET_NEVER:
     case BUCKET_HELD_BACK:
+    case BUCKET_WAIT_OVER:
+    case BUCKET_TOO_MANY_WAITING:
+    case BUCKET_TOO_MANY_LEASES:
+    case BUCKET_LEFT:
     case BUCKET_NO_SUCH_LIMIT:
         break;
     }
@@ -38,11 +42,15 @@ bool bucket_answer_denies(const struct bucket_answer *answer)
     case BUCKET_EXCEEDS_BURST:
     case BUCKET_TABLE_FULL:
     case BUCKET_NEVER:
+    case BUCKET_WAIT_OVER:
+    case BUCKET_TOO_MANY_WAITING:
+    case BUCKET_TOO_MANY_LEASES:
         return !answer->limit->shadow;
     case BUCKET_ALLOWED:
     case BUCKET_UNCOUNTED:
     case BUCKET_ALWAYS:
     case BUCKET_HELD_BACK:
+    case BUCKET_LEFT:
     case BUCKET_NO_SUCH_LIMIT:
         break;
     }

@@ -20,10 +20,15 @@
 
 enum message_kind {
     MESSAGE_ALLOW,         /* may this key take so many tokens? */
+    MESSAGE_ACQUIRE,       /* the same, and slots, for a lease */
     MESSAGE_RESET,         /* make this key's buckets full */
     MESSAGE_REFUND,        /* give tokens back to this key */
     MESSAGE_CHARGE,        /* take tokens of this key, though it may owe them then */
     MESSAGE_STATUS,        /* how full are this key's buckets? */
+    MESSAGE_LEAVE,         /* who asked something that still waits does not wait any more */
+    MESSAGE_RENEW,         /* let this lease end later */
+    MESSAGE_RELEASE,       /* end this lease now */
+    MESSAGE_LEASE,         /* how is this lease? */
     MESSAGE_EACH,          /* a list: ALLOW for each key on its own */
     MESSAGE_ALL,           /* a list: ALLOW for all keys, or for none */
     MESSAGE_LIST,          /* a list: STATUS of each key */
@@ -49,7 +54,35 @@ struct bucket_question {
     size_t key_len;
     const char *limit_name; /* NULL: the first limit that matches the key */
     size_t limit_name_len;
-    uint64_t tokens; /* of ALLOW, REFUND and CHARGE; at most TOKENS_MAX */
+    uint64_t tokens;  /* of ALLOW, ACQUIRE, REFUND and CHARGE; at most TOKENS_MAX */
+    uint64_t wait_ms; /* of ALLOW and ACQUIRE: how long it may wait for its tokens; 0: not at all */
+};
+
+/* Bounds of how long a lease lasts unless it is renewed, and what holds if nobody says. */
+#define LEASE_TTL_MIN_MS 100u
+#define LEASE_TTL_MAX_MS 86400000u
+#define LEASE_TTL_MS 30000u
+
+/* A lease: 128 random bits, which are the right to it. All zeros: none. */
+#define LEASE_ID_BYTES 16
+struct lease_id {
+    uint8_t bytes[LEASE_ID_BYTES];
+};
+
+/* The question of ACQUIRE. Whoever asks draws the lease's id. */
+struct acquire_question {
+    struct bucket_question bucket; /* the first member, so that it is ask.bucket of a message too */
+    struct lease_id id;
+    uint32_t slots;  /* of the limit's buckets of slots; 1 to SLOTS_MAX */
+    uint32_t ttl_ms; /* LEASE_TTL_MIN_MS to LEASE_TTL_MAX_MS */
+};
+
+/* The question of RENEW, RELEASE and LEASE. */
+struct lease_question {
+    struct lease_id id;
+    uint32_t ttl_ms;      /* of RENEW; 0: as long as when it was acquired */
+    bool has_used;        /* of RELEASE: it says how many of the tokens were used; else all were */
+    uint64_t used_tokens; /* at most TOKENS_MAX */
 };
 
 enum bucket_result {
@@ -63,7 +96,11 @@ enum bucket_result {
                              too */
     BUCKET_NEVER,         /* denied: an override always denies the key */
     BUCKET_HELD_BACK,     /* of ALL: this one could have been allowed, but another could not */
-    BUCKET_NO_SUCH_LIMIT, /* nothing was done, and the rest of the answer is not set */
+    BUCKET_WAIT_OVER,     /* denied: it has waited as long as it may, and nothing came back */
+    BUCKET_TOO_MANY_WAITING, /* denied: it would have to wait, and as many wait as may */
+    BUCKET_TOO_MANY_LEASES,  /* denied: there are as many leases as may be */
+    BUCKET_LEFT,             /* it does not wait any more: see LEAVE; nothing was taken */
+    BUCKET_NO_SUCH_LIMIT,    /* nothing was done, and the rest of the answer is not set */
 };
 
 #define RETRY_NEVER UINT64_MAX
@@ -88,10 +125,14 @@ struct bucket_answer {
     uint64_t owed_tokens;              /* by the bucket that owes most */
     uint64_t
         charged_tokens; /* of CHARGE only: by the bucket that took fewest; the rest is forgiven */
-    uint64_t retry_after_ms; /* until the same request would succeed; 0: it did; or RETRY_NEVER */
-    uint64_t full_after_ms;  /* until all are full */
-    bool active;             /* not all are full */
-    struct sample sample;    /* if denied: whether to log it */
+    uint64_t retry_after_ms;   /* until the same request would succeed; 0: it did; or RETRY_NEVER */
+    uint64_t full_after_ms;    /* until all are full */
+    bool active;               /* not all are full */
+    bool has_waited;           /* of ALLOW and ACQUIRE */
+    uint64_t waited_ms;        /* if so, for how long */
+    uint64_t would_wait_ms;    /* a limit on trial: how long it would have waited; 0: not at all */
+    uint64_t expires_after_ms; /* of ACQUIRE, if it is allowed: until its lease ends */
+    struct sample sample;      /* if denied: whether to log it */
     struct bucket_state buckets[BUCKETS_MAX]; /* allowance->count of them */
 };
 
@@ -104,6 +145,29 @@ bool bucket_answer_allows(const struct bucket_answer *answer);
 /* Whether this answer, to ALLOW or to one key of EACH or ALL, is a denial. It is not if the limit
  * is on trial, or if the key was only held back because another key of ALL was denied. */
 bool bucket_answer_denies(const struct bucket_answer *answer);
+
+/* How a lease is, or what became of it. */
+enum lease_state {
+    LEASE_NONE, /* there is none of this id, or it ended too long ago to be remembered */
+    LEASE_HELD,
+    LEASE_RELEASED,
+    LEASE_EXPIRED,    /* nobody renewed it in time */
+    LEASE_LOST_LIMIT, /* held, but its limit is not configured any more: nothing can come back */
+};
+
+/* The answer to RENEW, RELEASE and LEASE. A RELEASE that is repeated is answered as the first one. */
+struct lease_answer {
+    enum lease_state state; /* after the question was answered */
+    char *key;              /* KEY_MAX + 1 bytes of the asker's, for the lease's key; or NULL */
+    size_t key_len;
+    const struct limit *limit; /* see `limits` of struct message; NULL: it is gone */
+    uint64_t tokens;           /* that it took, and slots */
+    uint32_t slots;
+    uint64_t expires_after_ms; /* HELD */
+    /* RELEASED: of its tokens, those that came back; beyond them, those charged and forgiven, as by
+     * CHARGE; and what the bucket that owes most owes then */
+    uint64_t returned_tokens, charged_tokens, forgiven_tokens, owed_tokens;
+};
 
 /* One key of a list. */
 struct bucket_call {
@@ -202,6 +266,9 @@ struct message {
     struct limits *limits;
     union {
         struct bucket_question bucket;
+        struct acquire_question acquire;
+        struct lease_question lease;
+        struct message *leaves; /* of LEAVE: the message that waits, or waited until now */
         struct list_question list;
         bool missing_allows;              /* of MISSING: whether the check allows then */
         const struct keys_question *keys; /* of KEYS; owned by the asker, see keys.h */
@@ -213,7 +280,8 @@ struct message {
         struct limits_question limits;
     } ask;
     union {
-        struct bucket_answer bucket;
+        struct bucket_answer bucket; /* of ACQUIRE too */
+        struct lease_answer lease;
         struct list_answer list;
         struct daemon_answer *daemon;   /* of DAEMON; owned by the asker, filled in by the brain */
         struct metrics_answer *metrics; /* of METRICS, likewise: see meters.h */

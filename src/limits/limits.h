@@ -30,19 +30,25 @@
  * character escaped, and the NUL. */
 #define POLICY_NAME_MAX (2 * (LIMIT_NAME_MAX + 1 + BUCKET_NAME_MAX) + 3)
 
-/* How much a bucket holds, and how fast it refills. */
+#define SLOTS_MAX 1000000u /* that leases of one key may hold at a time */
+
+/* How much a bucket holds, and how fast it refills. Or it holds slots: each lease takes some and gives
+ * them back at its end, and no tick refills them. */
 struct bucket_terms {
     char name[BUCKET_NAME_MAX + 1]; /* empty: the limit has this one only, without a name */
+    bool holds_slots;               /* then burst is how many, 1 to SLOTS_MAX */
     uint64_t burst;                 /* tokens */
-    struct rate rate;
-    uint64_t debt_max; /* tokens that a charge may make it owe */
+    struct rate rate;               /* of slots, and debt_max: zeros */
+    uint64_t debt_max;              /* tokens that a charge may make it owe */
 };
 
 /* What one key may take. Each of its buckets must hold the tokens asked for; then all are
  * charged, otherwise none. */
 struct allowance {
     uint32_t count; /* of buckets, 1 to BUCKETS_MAX */
-    uint64_t burst; /* the smallest of the buckets: the most tokens that one request can take */
+    uint64_t burst; /* the smallest of those of tokens: the most that one request can take; 0: all
+                     * hold slots */
+    uint64_t slots; /* the smallest of those of slots, likewise; 0: all hold tokens */
     struct bucket_terms bucket[BUCKETS_MAX];
     char *policy_name[BUCKETS_MAX]; /* as POLICY_NAME_MAX says; valid in JSON and in RFC 9651 */
     char *policy; /* the whole value of RateLimit-Policy: "NAME";q=BURST;w=WINDOW, ... */
@@ -70,8 +76,9 @@ struct limit {
     char name[LIMIT_NAME_MAX + 1];
     char was[LIMIT_NAME_MAX + 1];    /* the name that it had before it was renamed, or empty */
     char match[LIMIT_MATCH_MAX + 1]; /* a glob; empty: it is asked for by name, or the default */
-    char *quoted_name; /* in quotes, '"' and '\' escaped; valid in JSON and in RFC 9651 */
-    bool shadow;       /* on trial: it decides and counts, but the caller is always allowed */
+    char *quoted_name;      /* in quotes, '"' and '\' escaped; valid in JSON and in RFC 9651 */
+    bool shadow;            /* on trial: it decides and counts, but the caller is always allowed */
+    bool returns_on_expiry; /* the tokens of a lease that nobody renewed come back */
     struct allowance allowance;
     uint32_t overrides_count;
     struct override *overrides; /* in the order given */
@@ -82,6 +89,12 @@ struct limit {
     struct networks networks;
 };
 
+/* How many may wait for tokens. */
+struct waiting_terms {
+    uint32_t max_waiting; /* of all keys */
+    uint32_t per_key;     /* of a key under a limit */
+};
+
 struct limits {
     atomic_uint references;
     uint64_t tick_ms;
@@ -89,6 +102,7 @@ struct limits {
     uint32_t fallback; /* index of the limit named "default" */
     /* how many denials the log shows; 0 tokens: none. Set before the limits are shared */
     struct rate shown_denials;
+    struct waiting_terms waiting; /* set before the limits are shared too */
     struct limit limit[];
 };
 
@@ -106,6 +120,7 @@ struct override_terms {
 struct limit_terms {
     const char *name, *was, *match; /* was and match may be NULL */
     bool shadow;
+    bool returns_on_expiry;
     bool knows_no_networks; /* of its overrides: version 0.1.0 took them for keys */
     uint32_t buckets_count;
     struct bucket_terms buckets[BUCKETS_MAX];
