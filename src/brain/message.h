@@ -58,6 +58,16 @@ struct bucket_question {
     uint64_t wait_ms; /* of ALLOW and ACQUIRE: how long it may wait for its tokens; 0: not at all */
 };
 
+#define ONCE_MAX 64 /* bytes of a token: printable ASCII */
+
+/* The token of a question that is to be answered once only, however often it is asked: see once.h.
+ * It belongs to the asker. */
+struct once_question {
+    char token[ONCE_MAX];
+    uint8_t token_len; /* 1 to ONCE_MAX */
+    uint64_t hash;     /* the brain's, by which it finds the answer again */
+};
+
 /* Bounds of how long a lease lasts unless it is renewed, and what holds if nobody says. */
 #define LEASE_TTL_MIN_MS 100u
 #define LEASE_TTL_MAX_MS 86400000u
@@ -100,7 +110,10 @@ enum bucket_result {
     BUCKET_TOO_MANY_WAITING, /* denied: it would have to wait, and as many wait as may */
     BUCKET_TOO_MANY_LEASES,  /* denied: there are as many leases as may be */
     BUCKET_LEFT,             /* it does not wait any more: see LEAVE; nothing was taken */
-    BUCKET_NO_SUCH_LIMIT,    /* nothing was done, and the rest of the answer is not set */
+    /* In these nothing was done, and the rest of the answer is not set: */
+    BUCKET_ONCE_DIFFERS, /* its token was used for another question of this kind about this key */
+    BUCKET_ONCE_WAITS,   /* the question that first used its token still waits for its answer */
+    BUCKET_NO_SUCH_LIMIT,
 };
 
 #define RETRY_NEVER UINT64_MAX
@@ -264,6 +277,9 @@ struct message {
      * for all letters that come home with it, so one comparison serves the whole chain. A message
      * that had to wait comes home later and holds its own. The asker releases it: message_hold. */
     struct limits *limits;
+    /* Of ALLOW, ACQUIRE, REFUND and CHARGE: its token, or NULL. A RELEASE of a lease that its client
+     * never got keeps that of its ACQUIRE, so that the next one of this token gets another lease. */
+    struct once_question *once;
     union {
         struct bucket_question bucket;
         struct acquire_question acquire;

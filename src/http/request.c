@@ -103,6 +103,7 @@ void request_begin(struct request *request, const struct route_table *routes, co
     request->key_is_private = false;
     request->verdict = ACCESS_GRANTED;
     request->wants_tag = request->wants_absence = false;
+    request->message.once = NULL;
     request->message.ask.bucket = (struct bucket_question){.tokens = 1};
     request->target_len = strlen(target);
     request->origin_len = 0;
