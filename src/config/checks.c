@@ -179,6 +179,7 @@ void config_checks_check(const struct raw_config *raw, struct faults *faults, st
         add_check(raw, i, config->limits, &arena, faults, contract);
     arena_release(&arena);
     contract->retry_after_ms = config->retry_after_ms;
+    contract->wait_max_ms = config->wait_max_ms;
     contract->admin_token = config->admin_token;
     config->contract = contract;
 }

@@ -57,6 +57,8 @@ struct config {
     struct file_mark admin_token_mark; /* of its file as it was read */
     char state[CONFIG_PATH_MAX + 1];   /* path of the state file; empty: none */
 
+    uint32_t max_waiting; /* 1 to config_waiting_most(max_connections) */
+
     struct file_mark file_mark; /* of the file that it was read from; not set: of none */
 
     /* Made from all of these. */
@@ -67,6 +69,12 @@ struct config {
 /* Reads and checks a file; if path is NULL, takes the built-in defaults. *faults must be empty.
  * false: *config is untouched, and *faults says why. */
 bool config_load(const char *path, struct config *config, struct faults *faults);
+
+/* The most that may wait where so many connections may be open: see waiting.h. */
+static inline uint32_t config_waiting_most(uint32_t connections)
+{
+    return connections / 2;
+}
 
 void config_release(struct config *config);
 

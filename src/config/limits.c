@@ -216,5 +216,9 @@ void config_limits_check(const struct raw_config *raw, struct faults *faults, st
     if (raw->limits_count == 0 && !limits_add(reading.limits, &fallback))
         faults_add(faults, 0, 0, "out of memory");
     reading.limits->shown_denials = config->denials;
+    reading.limits->waiting = (struct waiting_terms){
+        .max_waiting = config->max_waiting,
+        .per_key = config->waiting_per_key,
+    };
     config->limits = reading.limits;
 }

@@ -11,6 +11,7 @@
 #include "config/schema.h"
 #include "config/state.h"
 #include "config/token.h"
+#include "config/waiting.h"
 #include "table/table.h"
 
 #include <assert.h>

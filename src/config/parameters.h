@@ -18,6 +18,7 @@
 
 #define CONFIG_LISTEN_MAX 64
 #define CONFIG_THREADS_MAX 64
+#define CONFIG_LEASES_MAX 1000000
 
 /* The rows, of four sorts:
  *
@@ -55,11 +56,16 @@
     VALUE(idle_timeout, uint32_t, idle_timeout_ms, DURATION(1000, 3600000, 75000), AT_START)       \
     VALUE(header_room, uint32_t, header_room, NUMBER(8192, 65536, 16384), AT_START)                \
     VALUE(max_connections, uint32_t, max_connections, NUMBER(16, 1000000, 4096), AT_START)         \
+    VALUE(wait_max, uint32_t, wait_max_ms, DURATION(0, 3600000, 30000), AT_RELOAD)                 \
+    TEXT(max_waiting, OWN(config_max_waiting), AT_RELOAD)                                          \
+    VALUE(waiting_per_key, uint32_t, waiting_per_key, NUMBER(1, CONFIG_WAITING_PER_KEY_MAX, 100),  \
+          AT_RELOAD)                                                                               \
     VALUE(drain_delay, uint32_t, drain_delay_ms, DURATION(0, 3600000, 0), AT_RELOAD)               \
     VALUE(threads, uint32_t, threads, NUMBER_OR("auto", 0, CONFIG_THREADS_MAX, PARAMETER_IS_WORD), \
           AT_RELOAD)                                                                               \
     VALUE(tick, uint32_t, tick_ms, DURATION(1, 10000, 100), AT_RELOAD)                             \
     VALUE(max_keys, uint32_t, max_keys, NUMBER(1, TABLE_KEYS_MAX, 1000000), AT_START)              \
+    VALUE(max_leases, uint32_t, max_leases, NUMBER(1, CONFIG_LEASES_MAX, 100000), AT_START)        \
     TEXT(state, OWN(config_state), AT_START_IF(config_state_differs, "state"))                     \
     VALUE(when_full, enum when_full, when_full,                                                    \
           WORD(when_full_names, WHEN_FULL_COUNT, WHEN_FULL_EVICT), AT_RELOAD)                      \

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NAMES_TEXT_MAX 256
+#define NAMES_TEXT_MAX 512
 
 struct shape {
     struct events events;

@@ -452,11 +452,20 @@ static void look_after_threads(struct server *server)
         log_info("threads that have gone: %u; %u still go", ended, server->fronts.going);
 }
 
+/* As many connections as at the start are open at most, and those who wait get half of them. */
+static void bound_waiting(const struct server *server, struct limits *next)
+{
+    uint32_t most = config_waiting_most(server->config->max_connections);
+    if (next->waiting.max_waiting > most)
+        next->waiting.max_waiting = most;
+}
+
 /* The limits go first, because the checks of the contract may name new ones. */
 static bool put_into_force(struct server *server, const struct config *next,
                            const struct faults *warnings)
 {
     const struct limits_question question = question_of(next, warnings);
+    bound_waiting(server, next->limits);
     if (ask_limits(server, &question) != LIMITS_IN_FORCE) {
         log_error("out of memory; the limits stay as they were");
         return false;

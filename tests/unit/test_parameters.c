@@ -99,6 +99,31 @@ static const struct row {
             "1:18: max_connections \"15\" is out of range; write 16 to 1000000, in digits only",
     },
     {
+        .name = "wait_max",
+        .by_default = "wait_max: 30s\n",
+        .other = "wait_max: 0s\n",
+        .faulty = "wait_max: 61m\n",
+        .fault =
+            "1:11: wait_max \"61m\" is out of range; write a number and ms, s, m or h, such as "
+            "30s, from 0s to 1h",
+    },
+    {
+        .name = "max_waiting",
+        .by_default = "max_waiting: 2048\n",
+        .other = "max_waiting: 1\n",
+        .faulty = "max_waiting: 2049\n",
+        .fault = "1:14: max_waiting 2049 is more than half of max_connections, 4096, and the other "
+                 "half is for those who do not wait; write at most 2048, or raise max_connections",
+    },
+    {
+        .name = "waiting_per_key",
+        .by_default = "waiting_per_key: 100\n",
+        .other = "waiting_per_key: 100000\n",
+        .faulty = "waiting_per_key: 100001\n",
+        .fault = "1:18: waiting_per_key \"100001\" is out of range; write 1 to 100000, in digits "
+                 "only",
+    },
+    {
         .name = "drain_delay",
         .by_default = "drain_delay: 0s\n",
         .other = "drain_delay: 1h\n",
@@ -129,6 +154,14 @@ static const struct row {
         .warning = "max_keys",
         .faulty = "max_keys: many\n",
         .fault = "1:11: max_keys \"many\" is not a number; write 1 to 100000000, in digits only",
+    },
+    {
+        .name = "max_leases",
+        .by_default = "max_leases: 100000\n",
+        .other = "max_leases: 1000000\n",
+        .warning = "max_leases",
+        .faulty = "max_leases: 0\n",
+        .fault = "1:13: max_leases \"0\" is out of range; write 1 to 1000000, in digits only",
     },
     {
         .name = "state",
