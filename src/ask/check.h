@@ -76,6 +76,7 @@ struct check_terms {
     const char *key;   /* the template */
     unsigned deny_status;
     unsigned never_status; /* 0: the same as of another denial */
+    uint32_t wait_ms;      /* how long a request may wait for its tokens; 0: not at all */
     bool missing_allows;   /* what happens if a part is missing: true: allowed, false: denied */
     uint32_t skip_count, cost_count;
     const struct check_rule_terms *skip, *cost;

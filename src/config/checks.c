@@ -7,6 +7,7 @@
 #include "config/rules.h"
 #include "config/scalar.h"
 #include "config/text.h"
+#include "config/waiting.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -133,13 +134,14 @@ static void warn_of_costs(const struct raw_check *check, const struct check_term
     }
 }
 
-static void add_check(const struct raw_config *raw, uint32_t index, const struct limits *limits,
+static void add_check(const struct raw_config *raw, uint32_t index, const struct config *config,
                       struct arena *arena, struct faults *faults, struct contract *contract)
 {
     static const char *const missing[] = {"deny", "allow"};
     const struct raw_check *check = &raw->checks[index];
     const char *trusted[CHECK_TRUSTED_MAX];
     struct check_terms terms = {
+        .wait_ms = config_wait_read(raw, check->wait, config, faults),
         .missing_allows = scalar_word(faults, "missing", check->missing, missing, 2, 0) == 1,
         .trusted = trusted,
         .trusted_count = check->trusted_proxies_count,
@@ -161,7 +163,7 @@ static void add_check(const struct raw_config *raw, uint32_t index, const struct
     terms.key = scalar_placed(check->key).text;
     if (check->client_ip_header != NULL)
         terms.client_ip_header = scalar_placed(check->client_ip_header).text;
-    warn_of_costs(check, &terms, limits, faults);
+    warn_of_costs(check, &terms, config->limits, faults);
     if (!contract_add_check(contract, &terms))
         faults_add(faults, 0, 0, "out of memory");
 }
@@ -176,12 +178,19 @@ void config_checks_check(const struct raw_config *raw, struct faults *faults, st
     struct arena arena;
     arena_init(&arena, ARENA_FIRST_BYTES, SIZE_MAX);
     for (uint32_t i = 0; i < raw->checks_count; i++)
-        add_check(raw, i, config->limits, &arena, faults, contract);
+        add_check(raw, i, config, &arena, faults, contract);
     arena_release(&arena);
     contract->retry_after_ms = config->retry_after_ms;
     contract->wait_max_ms = config->wait_max_ms;
     contract->admin_token = config->admin_token;
     config->contract = contract;
+}
+
+static void print_wait(uint32_t wait_ms, FILE *out)
+{
+    char wait[QUANTITY_TEXT_MAX];
+    quantity_print_duration(wait_ms, wait);
+    fprintf(out, "    wait: %s\n", wait);
 }
 
 static void print_check(const struct check_terms *terms, FILE *out)
@@ -190,6 +199,7 @@ static void print_check(const struct check_terms *terms, FILE *out)
     if (terms->limit != NULL)
         config_write_named(out, "    limit: ", terms->limit);
     config_write_named(out, "    key: ", terms->key);
+    print_wait(terms->wait_ms, out);
     config_statuses_print(terms, out);
     fprintf(out, "    missing: %s\n", terms->missing_allows ? "allow" : "deny");
     config_rules_print(terms, out);

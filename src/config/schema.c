@@ -127,6 +127,7 @@ static const cyaml_schema_field_t check_fields[] = {
     REQUIRED_STRING(struct raw_check, name),
     OPTIONAL_STRING(struct raw_check, limit),
     REQUIRED_STRING(struct raw_check, key),
+    OPTIONAL_STRING(struct raw_check, wait),
     OPTIONAL_STRING(struct raw_check, deny_status),
     OPTIONAL_STRING(struct raw_check, never_status),
     OPTIONAL_STRING(struct raw_check, missing),

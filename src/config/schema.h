@@ -68,7 +68,8 @@ struct raw_answers {
 };
 
 struct raw_check {
-    char *place, *name, *limit, *key, *deny_status, *never_status, *missing, *client_ip_header;
+    char *place, *name, *limit, *key, *wait, *deny_status, *never_status, *missing,
+        *client_ip_header;
     char **trusted_proxies;
     uint32_t trusted_proxies_count;
     struct raw_rule *skip, *cost;

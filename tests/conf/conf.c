@@ -445,6 +445,7 @@ static void test_shipped_example_uncommented(void **state)
                                    "  - name: \"edge\"\n"
                                    "    limit: \"default\"\n"
                                    "    key: \"{client_ip/64}\"\n"
+                                   "    wait: 0s\n"
                                    "    deny_status: 403\n"
                                    "    never_status: 404\n"
                                    "    missing: deny\n"
@@ -1085,12 +1086,14 @@ static void check_rich_limit(const struct limit *limit)
 static void check_contract(const struct contract *contract)
 {
     assert_int_equal(contract->headers, HEADERS_NONE);
+    assert_int_equal(contract->wait_max_ms, 30000);
     assert_int_equal(contract->checks_count, 1);
     const struct check_terms *terms = check_terms(contract->checks[0]);
     assert_string_equal(terms->name, "edge");
     assert_string_equal(terms->limit, "c");
     assert_string_equal(terms->key, "{path}");
     assert_int_equal(terms->deny_status, 429);
+    assert_int_equal(terms->wait_ms, 3000);
     assert_true(terms->missing_allows);
     assert_int_equal(terms->trusted_count, 2);
     assert_string_equal(terms->trusted[0], "unix");
@@ -1106,7 +1109,7 @@ static const char rich[] = "listen: ['[::1]:7', '127.0.0.1:8']\n"
                            "headers: none\n"
                            "checks:\n"
                            "  - {name: edge, limit: c, key: '{path}', deny_status: 429,\n"
-                           "     missing: allow, trusted_proxies: [unix, '::1']}\n"
+                           "     missing: allow, wait: 3s, trusted_proxies: [unix, '::1']}\n"
                            "limits:\n"
                            "  - {name: default, burst: 20, rate: 5/2s}\n"
                            "  - {name: b, match: 'b*', burst: 30, rate: 6/m}\n"

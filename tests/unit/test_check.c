@@ -384,6 +384,7 @@ static void terms_are_copied(void **state)
                                                           .key = key,
                                                           .deny_status = 403,
                                                           .missing_allows = true,
+                                                          .wait_ms = 2000,
                                                           .trusted = trusted,
                                                           .trusted_count = 1});
     memset(name, 'x', sizeof name);
@@ -399,6 +400,7 @@ static void terms_are_copied(void **state)
     assert_int_equal(terms->trusted_count, 1);
     assert_int_equal(terms->deny_status, 403);
     assert_true(terms->missing_allows);
+    assert_int_equal(terms->wait_ms, 2000);
     check_free(check);
 
     check = check_new(&(struct check_terms){.name = "a", .key = "{host}"});

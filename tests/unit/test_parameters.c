@@ -236,7 +236,8 @@ static const struct row {
     {
         .name = "checks",
         .by_default = "",
-        .other = "checks:\n  - name: \"edge\"\n    key: \"{host}\"\n    deny_status: 403\n"
+        .other = "checks:\n  - name: \"edge\"\n    key: \"{host}\"\n    wait: 0s\n"
+                 "    deny_status: 403\n"
                  "    missing: deny\n",
         .faulty = "checks: [{name: edge}]\n",
         .fault = "1:10: key is missing; required here are name, key",
