@@ -145,6 +145,8 @@ static uint64_t retry_after_ms(const struct brain *brain, const struct place *pl
     case BUCKET_TOO_MANY_WAITING:
     case BUCKET_TOO_MANY_LEASES:
     case BUCKET_LEFT:
+    case BUCKET_NEEDS_LEASE:
+    case BUCKET_SLOTS_ONLY:
     case BUCKET_ONCE_DIFFERS:
     case BUCKET_ONCE_WAITS:
     case BUCKET_NO_SUCH_LIMIT:

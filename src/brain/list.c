@@ -237,7 +237,7 @@ void list_answer(struct brain *brain, struct message *message)
     const struct list_question list = message->ask.list;
     struct list_answer *answer = &message->answer.list;
     uint32_t missing = find_places(brain, &list);
-    *answer = (struct list_answer){.no_such_limit = missing};
+    *answer = (struct list_answer){.no_such_limit = missing, .needs_lease = list.count};
     if (missing < list.count)
         return;
     if (message->kind == MESSAGE_ALL)

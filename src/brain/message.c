@@ -24,6 +24,8 @@ bool bucket_result_allows(enum bucket_result result)
     case BUCKET_TOO_MANY_WAITING:
     case BUCKET_TOO_MANY_LEASES:
     case BUCKET_LEFT:
+    case BUCKET_NEEDS_LEASE:
+    case BUCKET_SLOTS_ONLY:
     case BUCKET_ONCE_DIFFERS:
     case BUCKET_ONCE_WAITS:
     case BUCKET_NO_SUCH_LIMIT:
@@ -53,6 +55,8 @@ bool bucket_answer_denies(const struct bucket_answer *answer)
     case BUCKET_ALWAYS:
     case BUCKET_HELD_BACK:
     case BUCKET_LEFT:
+    case BUCKET_NEEDS_LEASE:
+    case BUCKET_SLOTS_ONLY:
     case BUCKET_ONCE_DIFFERS:
     case BUCKET_ONCE_WAITS:
     case BUCKET_NO_SUCH_LIMIT:

@@ -110,7 +110,10 @@ enum bucket_result {
     BUCKET_TOO_MANY_WAITING, /* denied: it would have to wait, and as many wait as may */
     BUCKET_TOO_MANY_LEASES,  /* denied: there are as many leases as may be */
     BUCKET_LEFT,             /* it does not wait any more: see LEAVE; nothing was taken */
-    /* In these nothing was done, and the rest of the answer is not set: */
+    /* In these nothing was done, and the rest of the answer is not set, but for `limit`: */
+    BUCKET_NEEDS_LEASE, /* of ALLOW: the key's buckets hold slots, which only ACQUIRE takes */
+    BUCKET_SLOTS_ONLY,  /* of RESET, REFUND, CHARGE: the key's buckets hold nothing but slots */
+    /* In these `limit` is not set either: */
     BUCKET_ONCE_DIFFERS, /* its token was used for another question of this kind about this key */
     BUCKET_ONCE_WAITS,   /* the question that first used its token still waits for its answer */
     BUCKET_NO_SUCH_LIMIT,
@@ -197,9 +200,11 @@ struct list_question {
 };
 
 /* The answer to EACH, ALL and LIST, beside the answers of the calls. If a call names a limit that
- * does not exist, nothing was done at all. */
+ * does not exist, or asks for tokens where it needs a lease, nothing was done at all, and the calls
+ * have no answers. */
 struct list_answer {
     uint32_t no_such_limit;  /* the index of the first such call, or `count` */
+    uint32_t needs_lease;    /* of EACH and ALL; likewise: see BUCKET_NEEDS_LEASE */
     bool allowed;            /* of ALL */
     uint64_t retry_after_ms; /* of ALL: until all would succeed; 0: it did; or RETRY_NEVER */
 };
