@@ -36,10 +36,10 @@
  * them back at its end, and no tick refills them. */
 struct bucket_terms {
     char name[BUCKET_NAME_MAX + 1]; /* empty: the limit has this one only, without a name */
-    bool holds_slots;               /* then burst is how many, 1 to SLOTS_MAX */
     uint64_t burst;                 /* tokens */
     struct rate rate;               /* of slots, and debt_max: zeros */
     uint64_t debt_max;              /* tokens that a charge may make it owe */
+    bool holds_slots;               /* then burst is how many, 1 to SLOTS_MAX */
 };
 
 /* What one key may take. Each of its buckets must hold the tokens asked for; then all are
