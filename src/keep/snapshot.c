@@ -8,10 +8,14 @@
 
 /* A snapshot of allowd 0.1.0, the first version, begins with the tick. Since then it begins with a
  * number that no tick reaches, and which 0.1.0 refuses. It changes with what follows. */
-#define SNAPSHOT_VERSION (UINT64_MAX - 3)
+#define SNAPSHOT_VERSION (UINT64_MAX - 4)
 
-/* The version before: no bucket could owe. */
+/* The versions before: no bucket held slots; and before that, none could owe. */
+#define SNAPSHOT_WITHOUT_SLOTS (UINT64_MAX - 3)
 #define SNAPSHOT_WITHOUT_DEBTS (UINT64_MAX - 2)
+
+/* What a limit is, a bit each. */
+enum { KNOWS_NO_NETWORKS = 1, RETURNS_ON_EXPIRY = 2 };
 
 /* ---- writing ---- */
 
@@ -21,7 +25,10 @@ static void put_allowance(struct bytes_writer *writer, const struct allowance *a
     for (uint32_t i = 0; i < allowance->count; i++) {
         const struct bucket_terms *bucket = &allowance->bucket[i];
         bytes_put_string(writer, bucket->name);
+        bytes_put_8(writer, bucket->holds_slots);
         bytes_put_64(writer, bucket->burst);
+        if (bucket->holds_slots)
+            continue;
         bytes_put_64(writer, bucket->debt_max);
         bytes_put_64(writer, bucket->rate.tokens);
         bytes_put_64(writer, bucket->rate.period_ms);
@@ -32,7 +39,8 @@ static void put_limit(struct bytes_writer *writer, const struct limit *limit)
 {
     bytes_put_string(writer, limit->name);
     put_allowance(writer, &limit->allowance);
-    bytes_put_8(writer, limit->knows_no_networks);
+    bytes_put_8(writer, (limit->knows_no_networks ? KNOWS_NO_NETWORKS : 0) |
+                            (limit->returns_on_expiry ? RETURNS_ON_EXPIRY : 0));
     bytes_put_32(writer, limit->overrides_count);
     for (uint32_t i = 0; i < limit->overrides_count; i++) {
         const struct override *override = &limit->overrides[i];
@@ -111,7 +119,7 @@ size_t snapshot_write(const struct lines *lines, unsigned char *bytes, size_t ro
 struct reading {
     struct bytes_reader bytes;
     struct lines *lines;
-    bool is_first_version, knows_no_debts;
+    bool is_first_version, knows_no_debts, knows_no_slots;
     size_t overrides; /* of all editions so far */
     bool is_short_of_memory;
 };
@@ -139,27 +147,42 @@ static void *room_for(struct reading *reading, size_t count, size_t size)
     return room;
 }
 
+/* A byte that says yes or no. */
+static bool get_flag(struct reading *reading)
+{
+    uint8_t flag = bytes_get_8(&reading->bytes);
+    expect(reading, flag <= 1);
+    return flag != 0;
+}
+
+static void get_refill(struct reading *reading, struct bucket_terms *bucket)
+{
+    struct bytes_reader *bytes = &reading->bytes;
+    bucket->debt_max = reading->knows_no_debts ? 0 : bytes_get_64(bytes);
+    bucket->rate.tokens = bytes_get_64(bytes);
+    bucket->rate.period_ms = bytes_get_64(bytes);
+    expect(reading, bucket->rate.tokens >= 1 && bucket->rate.tokens <= TOKENS_MAX);
+    expect(reading, bucket->rate.period_ms >= 1 && bucket->rate.period_ms <= PERIOD_MAX_MS);
+}
+
 static void get_bucket(struct reading *reading, bool is_the_only_one, uint64_t tick_ms,
                        struct bucket_terms *bucket)
 {
     struct bytes_reader *bytes = &reading->bytes;
     struct credit_line credit;
     const char *name = bytes_get_string(bytes);
+    bucket->holds_slots = !reading->knows_no_slots && get_flag(reading);
     bucket->burst = bytes_get_64(bytes);
-    bucket->debt_max = reading->knows_no_debts ? 0 : bytes_get_64(bytes);
-    bucket->rate.tokens = bytes_get_64(bytes);
-    bucket->rate.period_ms = bytes_get_64(bytes);
+    if (!bucket->holds_slots)
+        get_refill(reading, bucket);
     expect(reading,
            bucket_name_is_valid(name, strlen(name)) || (is_the_only_one && name[0] == '\0'));
-    expect(reading, bucket->burst >= 1 && bucket->burst <= TOKENS_MAX);
-    expect(reading, bucket->rate.tokens >= 1 && bucket->rate.tokens <= TOKENS_MAX);
-    expect(reading, bucket->rate.period_ms >= 1 && bucket->rate.period_ms <= PERIOD_MAX_MS);
+    expect(reading,
+           bucket->burst >= 1 && bucket->burst <= (bucket->holds_slots ? SLOTS_MAX : TOKENS_MAX));
     if (!goes_on(reading))
         return;
     strcpy(bucket->name, name);
-    expect(reading, credit_line_init(&credit, bucket->burst, bucket->rate, tick_ms) == CREDIT_OK);
-    if (goes_on(reading))
-        expect(reading, credit_line_lend(&credit, bucket->debt_max, tick_ms));
+    expect(reading, lines_credit(bucket, tick_ms, &credit));
 }
 
 static uint32_t get_buckets(struct reading *reading, uint64_t tick_ms,
@@ -191,7 +214,11 @@ static void get_limit(struct reading *reading, struct limits *limits)
     struct limit_terms terms = {.name = bytes_get_string(&reading->bytes)};
     expect(reading, limit_name_is_valid(terms.name, strlen(terms.name)));
     terms.buckets_count = get_buckets(reading, limits->tick_ms, terms.buckets);
-    terms.knows_no_networks = reading->is_first_version || bytes_get_8(&reading->bytes) != 0;
+    uint8_t is = reading->is_first_version ? KNOWS_NO_NETWORKS : bytes_get_8(&reading->bytes);
+    expect(reading, is <= (reading->knows_no_slots ? KNOWS_NO_NETWORKS
+                                                   : KNOWS_NO_NETWORKS | RETURNS_ON_EXPIRY));
+    terms.knows_no_networks = (is & KNOWS_NO_NETWORKS) != 0;
+    terms.returns_on_expiry = (is & RETURNS_ON_EXPIRY) != 0;
     terms.overrides_count = bytes_get_32(&reading->bytes);
     expect(reading, terms.overrides_count <= OVERRIDES_MAX);
     reading->overrides += terms.overrides_count;
@@ -236,10 +263,9 @@ static uint16_t get_line(struct reading *reading, uint16_t edition_number, uint3
     for (uint32_t i = 0; i < line->count; i++) {
         struct credit_line *credit = &line->credit[i];
         uint64_t units = bytes_get_64(bytes);
-        credit_line_init(credit, allowance->bucket[i].burst, allowance->bucket[i].rate,
-                         edition->limits->tick_ms);
-        credit_line_lend(credit, allowance->bucket[i].debt_max, edition->limits->tick_ms);
+        expect(reading, lines_credit(&allowance->bucket[i], edition->limits->tick_ms, credit));
         expect(reading, units >= credit->cap_units && units <= credit_end(credit));
+        expect(reading, !credit_has_slots(credit) || units == credit->cap_units);
         credit->credit_units = units;
     }
     return number;
@@ -339,8 +365,10 @@ static void get_editions(struct reading *reading, struct limits **in_force)
     struct bytes_reader *bytes = &reading->bytes;
     struct lines *lines = reading->lines;
     uint64_t version = bytes_get_64(bytes);
-    reading->is_first_version = version != SNAPSHOT_VERSION && version != SNAPSHOT_WITHOUT_DEBTS;
-    reading->knows_no_debts = version != SNAPSHOT_VERSION;
+    reading->is_first_version = version != SNAPSHOT_VERSION && version != SNAPSHOT_WITHOUT_SLOTS &&
+                                version != SNAPSHOT_WITHOUT_DEBTS;
+    reading->knows_no_slots = version != SNAPSHOT_VERSION;
+    reading->knows_no_debts = reading->knows_no_slots && version != SNAPSHOT_WITHOUT_SLOTS;
     lines->tick = reading->is_first_version ? version : bytes_get_64(bytes);
     lines->installs = bytes_get_32(bytes);
     if (!reading->is_first_version)

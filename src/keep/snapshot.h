@@ -3,7 +3,7 @@
  *
  * A snapshot holds each edition, in force or replaced: the terms it was made from, and the
  * credit of each of its lines at one tick. One that allowd 0.1.0 wrote is read as well, and so is
- * one from before buckets could owe: on its lines nothing is owed. Reading trusts no byte. Whatever
+ * one from before buckets could owe: on its lines nothing is owed. None of them knows slots. Reading trusts no byte. Whatever
  * the bytes are, the lines that come out of them are consistent, every walk along them ends, and no
  * bucket on them is more than full.
  *

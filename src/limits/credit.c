@@ -48,6 +48,11 @@ enum credit_fault credit_line_init(struct credit_line *line, uint64_t burst, str
     return CREDIT_OK;
 }
 
+void credit_line_init_slots(struct credit_line *line, uint64_t slots)
+{
+    *line = (struct credit_line){.token_units = 1, .cap_units = slots, .credit_units = slots};
+}
+
 /* The bits that are left when the burst and all ticks of the shortest life have theirs; and what the
  * ticks of the longest fill pay back. */
 uint64_t credit_debt_most(const struct credit_line *line, uint64_t tick_ms)
@@ -192,7 +197,7 @@ void credit_give(const struct credit_line *line, uint64_t tokens, uint64_t *spen
 
 uint64_t credit_units_ago(const struct credit_line *line, uint64_t ticks)
 {
-    if (line->credit_units == credit_end(line))
+    if (line->credit_units == credit_end(line) || credit_has_slots(line))
         return line->credit_units;
     uint64_t most = (line->credit_units - line->cap_units) / line->step_units;
     return ticks > most ? line->cap_units : line->credit_units - ticks * line->step_units;
@@ -202,6 +207,8 @@ uint64_t credit_ticks_until(const struct credit_line *line, int64_t level, uint6
 {
     if (level >= 0 && (uint64_t)level >= need_units)
         return 0;
+    if (credit_has_slots(line))
+        return CREDIT_NEVER;
     uint64_t lack_units = need_units - (uint64_t)level;
     return lack_units / line->step_units + (lack_units % line->step_units != 0);
 }

@@ -33,6 +33,9 @@
  * a key that is in no table is one with full buckets. Taking moves the mark to
  * credit - level + cost, so what a full bucket has let overflow is lost for good.
  *
+ * A bucket of slots is on a line of its own kind: a unit is a slot, and the step is 0, so no tick fills
+ * it. Its mark is how many of its slots are taken, and level and mark are the cap together for ever.
+ *
  * What a mark means once the limit has changed: lines.h.
  *
  * Owns nothing. Not synchronised: a line belongs to one thread. Never blocks.
@@ -47,7 +50,7 @@
 
 struct credit_line {
     uint64_t token_units;  /* in one token */
-    uint64_t step_units;   /* added at each tick; 1 to cap_units */
+    uint64_t step_units;   /* added at each tick; 1 to cap_units; 0: it is a line of slots */
     uint64_t cap_units;    /* in a full bucket: burst * token_units */
     uint64_t debt_units;   /* that a bucket may owe; whole tokens */
     uint64_t credit_units; /* begins at cap_units, so that credit - cap is never negative */
@@ -69,9 +72,25 @@ enum credit_fault {
 enum credit_fault credit_line_init(struct credit_line *line, uint64_t burst, struct rate rate,
                                    uint64_t tick_ms);
 
+/* Sets up a line of slots, 1 or more. Its buckets may owe nothing. */
+void credit_line_init_slots(struct credit_line *line, uint64_t slots);
+
+/* Whether it is a line of slots. */
+static inline bool credit_has_slots(const struct credit_line *line)
+{
+    return line->step_units == 0;
+}
+
+/* The mark of a bucket of slots of which so many are taken: all of them, if it is more than it has, as
+ * where a reload has made it smaller. */
+static inline uint64_t credit_slots_mark(const struct credit_line *line, uint64_t taken)
+{
+    return taken < line->cap_units ? taken : line->cap_units;
+}
+
 /* The most tokens that buckets of a line, of burst, rate and tick as it was set up, can be allowed to
  * owe, at most TOKENS_MAX: they count into the 63 bits of the line's life, and are paid back
- * within CREDIT_FILL_MAX_MS. */
+ * within CREDIT_FILL_MAX_MS. Of slots none. */
 uint64_t credit_debt_most(const struct credit_line *line, uint64_t tick_ms);
 
 /* Allows the buckets of a line that was just set up to owe so many tokens. false: that is more than
@@ -141,10 +160,13 @@ void credit_give(const struct credit_line *line, uint64_t tokens, uint64_t *spen
  * is that end, with which a carried bucket gains nothing. */
 uint64_t credit_units_ago(const struct credit_line *line, uint64_t ticks);
 
-/* Ticks until a bucket of `level` units holds `need_units` (at most cap_units); 0: it does now. */
+/* Ticks until a bucket of `level` units holds `need_units` (at most cap_units); 0: it does now;
+ * CREDIT_NEVER: it is one of slots, which no tick brings. */
+#define CREDIT_NEVER UINT64_MAX
 uint64_t credit_ticks_until(const struct credit_line *line, int64_t level, uint64_t need_units);
 
-/* Carries a bucket from a line that has ended to the one that came after it: the mark on `to`
+/* Carries a bucket from a line that has ended to the one that came after it, neither of slots: the
+ * mark on `to`
  * of a bucket with spent_mark on `from`. to_start_units: the credit of `to` when `from` ended.
  * The tokens carry over, rounded down to a unit of `to`, at most its burst. So does a debt, which
  * thereby grows by less than a unit; what `to` does not allow to owe is forgiven. A full bucket stays

@@ -39,17 +39,27 @@ static char *quote(const char *first, const char *second, const char *third)
     return quoted;
 }
 
-#define POLICY_ITEM_MAX (POLICY_NAME_MAX + sizeof ", ;q=;w=" + (size_t)2 * 20)
+#define POLICY_ITEM_MAX                                                                            \
+    (POLICY_NAME_MAX + sizeof ", ;q=;qu=\"concurrent-requests\"" + (size_t)2 * 20)
+
+/* Of slots there is no window: they come back when whoever holds them is done. */
+static size_t write_policy(char *text, size_t room, const struct bucket_terms *bucket)
+{
+    int len = bucket->holds_slots
+                  ? snprintf(text, room, ";q=%" PRIu64 ";qu=\"concurrent-requests\"", bucket->burst)
+                  : snprintf(text, room, ";q=%" PRIu64 ";w=%" PRIu64, bucket->burst,
+                             limit_window_s(bucket->burst, bucket->rate));
+    return (size_t)len;
+}
 
 static char *policy_of(const struct allowance *allowance)
 {
     char text[BUCKETS_MAX * POLICY_ITEM_MAX];
     size_t len = 0;
     for (uint32_t i = 0; i < allowance->count; i++) {
-        const struct bucket_terms *bucket = &allowance->bucket[i];
-        len += (size_t)snprintf(text + len, sizeof text - len, "%s%s;q=%" PRIu64 ";w=%" PRIu64,
-                                i == 0 ? "" : ", ", allowance->policy_name[i], bucket->burst,
-                                limit_window_s(bucket->burst, bucket->rate));
+        len += (size_t)snprintf(text + len, sizeof text - len, "%s%s", i == 0 ? "" : ", ",
+                                allowance->policy_name[i]);
+        len += write_policy(text + len, sizeof text - len, &allowance->bucket[i]);
     }
     return strdup(text);
 }
@@ -69,19 +79,26 @@ static void allowance_release(struct allowance *allowance)
     free(allowance->policy);
 }
 
+/* A bucket counts into the smallest of its kind; 0: there was none before. */
+static void count_in(uint64_t *smallest, uint64_t burst)
+{
+    if (*smallest == 0 || burst < *smallest)
+        *smallest = burst;
+}
+
 /* false: no memory; what was made so far is still to be released. */
 static bool allowance_init(struct allowance *allowance, const char *limit_name,
                            const struct bucket_terms *buckets, uint32_t count)
 {
     assert(count >= 1 && count <= BUCKETS_MAX);
     allowance->count = count;
-    allowance->burst = UINT64_MAX;
+    allowance->burst = 0;
+    allowance->slots = 0;
     bool made_all = true;
     for (uint32_t i = 0; i < count; i++) {
         const char *name = buckets[i].name;
         allowance->bucket[i] = buckets[i];
-        if (buckets[i].burst < allowance->burst)
-            allowance->burst = buckets[i].burst;
+        count_in(buckets[i].holds_slots ? &allowance->slots : &allowance->burst, buckets[i].burst);
         allowance->policy_name[i] = quote(limit_name, name[0] == '\0' ? "" : "/", name);
         made_all &= allowance->policy_name[i] != NULL;
     }
@@ -183,6 +200,7 @@ bool limits_add(struct limits *limits, const struct limit_terms *terms)
     strcpy(limit->was, was);
     strcpy(limit->match, match);
     limit->shadow = terms->shadow;
+    limit->returns_on_expiry = terms->returns_on_expiry;
     limit->knows_no_networks = terms->knows_no_networks;
     limit->quoted_name = quote(terms->name, "", "");
     if (limit->quoted_name == NULL ||

@@ -36,7 +36,7 @@
  * them back at its end, and no tick refills them. */
 struct bucket_terms {
     char name[BUCKET_NAME_MAX + 1]; /* empty: the limit has this one only, without a name */
-    uint64_t burst;                 /* tokens */
+    uint64_t burst;                 /* tokens, or slots */
     struct rate rate;               /* of slots, and debt_max: zeros */
     uint64_t debt_max;              /* tokens that a charge may make it owe */
     bool holds_slots;               /* then burst is how many, 1 to SLOTS_MAX */
@@ -51,7 +51,9 @@ struct allowance {
     uint64_t slots; /* the smallest of those of slots, likewise; 0: all hold tokens */
     struct bucket_terms bucket[BUCKETS_MAX];
     char *policy_name[BUCKETS_MAX]; /* as POLICY_NAME_MAX says; valid in JSON and in RFC 9651 */
-    char *policy; /* the whole value of RateLimit-Policy: "NAME";q=BURST;w=WINDOW, ... */
+    /* the whole value of RateLimit-Policy: "NAME";q=BURST;w=WINDOW, or of slots
+     * "NAME";q=SLOTS;qu="concurrent-requests", ... */
+    char *policy;
 };
 
 enum override_action {
@@ -107,7 +109,7 @@ struct limits {
 };
 
 /* What a limit is made from; everything is copied. Buckets must have passed credit_line_init
- * and credit_line_lend, names and globs the checks of the configuration: so a name that one limit had before is that of
+ * and credit_line_lend unless they hold slots, names and globs the checks of the configuration: so a name that one limit had before is that of
  * no other, now or before. */
 struct override_terms {
     const char *key;
@@ -165,5 +167,6 @@ int64_t limit_denied_until_s(const struct limit *limit, const char *key, int64_t
 /* The earliest end of an override after this Unix time, or OVERRIDE_FOR_EVER. */
 int64_t limit_next_end_s(const struct limit *limit, int64_t as_of_s);
 
-/* The w of RateLimit-Policy: seconds in which `burst` tokens refill, rounded up, at least 1. */
+/* The w of RateLimit-Policy: seconds in which `burst` tokens refill at this rate, of 1 or more,
+ * rounded up, at least 1. A bucket of slots has no rate, and no such window. */
 uint64_t limit_window_s(uint64_t burst, struct rate rate);

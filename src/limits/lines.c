@@ -107,14 +107,24 @@ const struct allowance *limit_allowance(const struct limit *limit, uint32_t inde
     return &limit->overrides[index - 1].allowance;
 }
 
+bool lines_credit(const struct bucket_terms *terms, uint64_t tick_ms, struct credit_line *credit)
+{
+    struct credit_line made;
+    if (terms->holds_slots)
+        credit_line_init_slots(&made, terms->burst);
+    else if (credit_line_init(&made, terms->burst, terms->rate, tick_ms) != CREDIT_OK ||
+             !credit_line_lend(&made, terms->debt_max, tick_ms))
+        return false;
+    *credit = made;
+    return true;
+}
+
 static struct credit_line fresh_credit(const struct bucket_terms *terms, uint64_t tick_ms)
 {
     struct credit_line credit;
-    enum credit_fault fault = credit_line_init(&credit, terms->burst, terms->rate, tick_ms);
-    bool lends = credit_line_lend(&credit, terms->debt_max, tick_ms);
-    assert(fault == CREDIT_OK && lends);
-    (void)fault;
-    (void)lends;
+    bool goes_with_tick = lines_credit(terms, tick_ms, &credit);
+    assert(goes_with_tick);
+    (void)goes_with_tick;
     return credit;
 }
 
@@ -436,7 +446,7 @@ static const struct allowance *allowance_of_line(const struct lines *lines, cons
 }
 
 /* The bucket that holds the fewest tokens or owes the most, compared as exact fractions, of those
- * that are not full; -1: all are full. */
+ * that are not full and hold no slots; -1: there is none. */
 static int scarcest(const struct line *line, const uint64_t marks[BUCKETS_MAX])
 {
     int found = -1;
@@ -444,7 +454,7 @@ static int scarcest(const struct line *line, const uint64_t marks[BUCKETS_MAX])
     for (int i = 0; i < line->count; i++) {
         const struct credit_line *credit = &line->credit[i];
         int64_t level = credit_level(credit, marks[i]);
-        if (credit_is_full(credit, marks[i]))
+        if (credit_is_full(credit, marks[i]) || credit_has_slots(credit))
             continue;
         if (found < 0 || (__int128)level * (__int128)line->credit[found].token_units <
                              (__int128)least * (__int128)credit->token_units) {
@@ -456,32 +466,60 @@ static int scarcest(const struct line *line, const uint64_t marks[BUCKETS_MAX])
 }
 
 /*
- * Carries marks one step, to the line that came next. Each bucket gets the tokens of the bucket
- * of the same name. If no name stays, as when a limit with one bucket now has several, the
- * first new bucket gets the tokens of the scarcest old one, so that nobody gains by it. All
- * other new buckets begin full: they only limit the key further.
+ * Which old bucket each new one that ticks fill goes on from; -1: none. Each gets the tokens of the
+ * bucket of the same name. If no name stays, as when a limit with one bucket now has several, the
+ * first new one gets the tokens of the scarcest old one, so that nobody gains by it. All others begin
+ * full: they only limit the key further.
  */
-static void carry_step(const struct lines *lines, const struct line *from, const struct line *to,
-                       uint64_t marks[BUCKETS_MAX])
+static void find_sources(const struct lines *lines, const struct line *from, const struct line *to,
+                         const uint64_t marks[BUCKETS_MAX], int source[BUCKETS_MAX])
 {
     const struct allowance *before = allowance_of_line(lines, from);
     const struct allowance *after = allowance_of_line(lines, to);
-    /* Only a damaged store has lines of which the next one ended first. */
-    uint64_t until = to->ended ? to->ended_tick : lines->tick;
-    uint64_t ticks_ago = until > from->ended_tick ? until - from->ended_tick : 0;
-    int source[BUCKETS_MAX] = {-1, -1, -1, -1};
     bool some_stay = false;
-    for (uint32_t i = 0; i < after->count; i++)
+    int first = -1;
+    for (uint32_t i = after->count; i-- > 0;) {
+        source[i] = -1;
+        if (after->bucket[i].holds_slots)
+            continue;
+        first = (int)i;
         for (uint32_t j = 0; j < before->count; j++)
-            if (strcmp(after->bucket[i].name, before->bucket[j].name) == 0) {
+            if (!before->bucket[j].holds_slots &&
+                strcmp(after->bucket[i].name, before->bucket[j].name) == 0) {
                 source[i] = (int)j;
                 some_stay = true;
             }
-    if (!some_stay)
-        source[0] = scarcest(from, marks);
+    }
+    if (!some_stay && first >= 0)
+        source[first] = scarcest(from, marks);
+}
 
-    uint64_t carried[BUCKETS_MAX] = {0};
-    for (uint32_t i = 0; i < after->count; i++) {
+/* The slots that are taken: the same in all buckets of slots that have so many. */
+static uint64_t slots_taken(const struct line *line, const uint64_t marks[BUCKETS_MAX])
+{
+    uint64_t most = 0;
+    for (unsigned i = 0; i < line->count; i++)
+        if (credit_has_slots(&line->credit[i]) && marks[i] > most)
+            most = marks[i];
+    return most;
+}
+
+/* Carries marks one step, to the line that came next. */
+static void carry_step(const struct lines *lines, const struct line *from, const struct line *to,
+                       uint64_t marks[BUCKETS_MAX])
+{
+    /* Only a damaged store has lines of which the next one ended first. */
+    uint64_t until = to->ended ? to->ended_tick : lines->tick;
+    uint64_t ticks_ago = until > from->ended_tick ? until - from->ended_tick : 0;
+    int source[BUCKETS_MAX];
+    find_sources(lines, from, to, marks, source);
+
+    uint64_t carried[BUCKETS_MAX] = {0}, taken = slots_taken(from, marks);
+    for (uint32_t i = 0; i < to->count; i++) {
+        if (credit_has_slots(&to->credit[i])) {
+            carried[i] = credit_slots_mark(&to->credit[i], taken);
+            continue;
+        }
         uint64_t start_units = credit_units_ago(&to->credit[i], ticks_ago);
         carried[i] = source[i] < 0 ? start_units - to->credit[i].cap_units
                                    : credit_carry(&from->credit[source[i]], marks[source[i]],
@@ -489,7 +527,6 @@ static void carry_step(const struct lines *lines, const struct line *from, const
     }
     memcpy(marks, carried, sizeof carried);
 }
-static_assert(BUCKETS_MAX == 4, "sources are listed above");
 
 uint16_t lines_carry(const struct lines *lines, uint16_t line, const char *key,
                      uint64_t marks[BUCKETS_MAX])

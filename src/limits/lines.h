@@ -38,6 +38,10 @@
  * carried over to B as of tick 200, and from there to C as of tick 400. Nobody gains tokens
  * by a reload: a debt is carried over like a level, but for what the new line does not allow to owe.
  *
+ * A bucket of slots has a line too, whose credit no tick changes. Its mark only shows how many slots are
+ * taken, which is counted elsewhere, from the leases. It goes over to all buckets of slots that come next,
+ * and to no other; nor does a bucket of slots get anything of one that ticks fill.
+ *
  * A replaced edition is freed once the sweep has been round the whole table since: no entry
  * is on its lines then. Entries are not counted, for a count would not survive a kill.
  *
@@ -164,6 +168,10 @@ static inline bool edition_has_line(const struct edition *edition, uint32_t inde
 /* The buckets of a limit's line by its index: 0 is the limit's own, 1 is its first override's.
  * An override that allows or denies has the limit's buckets, which refill meanwhile. */
 const struct allowance *limit_allowance(const struct limit *limit, uint32_t index);
+
+/* Makes the credit line, full, of a bucket's terms. false: they do not go with the tick, and *credit
+ * is untouched. */
+bool lines_credit(const struct bucket_terms *terms, uint64_t tick_ms, struct credit_line *credit);
 
 /* Works out what follows from editions and lines that were read back: owners, the free lines,
  * and the next end of an override. */

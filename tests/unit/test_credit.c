@@ -646,6 +646,62 @@ static void carrying_a_debt_forgives_nothing_and_adds_less_than_a_unit(void **st
     assert_true(carried > 0);
 }
 
+/* ---- slots ---- */
+
+static void no_tick_brings_a_slot(void **state)
+{
+    (void)state;
+    struct credit_line line;
+    credit_line_init_slots(&line, 8);
+    assert_true(credit_has_slots(&line));
+    assert_int_equal(credit_full_mark(&line), 0);
+    uint64_t mark = credit_slots_mark(&line, 5);
+    assert_int_equal(credit_level(&line, mark), 3);
+    assert_int_equal(credit_ticks_until(&line, 3, 3), 0);
+    assert_true(credit_ticks_until(&line, 3, 4) == CREDIT_NEVER);
+    credit_line_advance(&line, UINT64_MAX);
+    assert_int_equal(credit_level(&line, mark), 3);
+    assert_int_equal(credit_units_ago(&line, 0), 8);
+    assert_int_equal(credit_units_ago(&line, UINT64_MAX), 8);
+    assert_false(credit_has_slots(&(struct credit_line){.step_units = 1}));
+}
+
+static void slots_are_taken_to_the_last_and_come_back(void **state)
+{
+    (void)state;
+    struct credit_line line;
+    credit_line_init_slots(&line, 3);
+    uint64_t mark = credit_full_mark(&line);
+    assert_true(credit_take(&line, 2, &mark));
+    assert_int_equal(mark, credit_slots_mark(&line, 2));
+    assert_false(credit_take(&line, 2, &mark));
+    assert_true(credit_take(&line, 1, &mark));
+    assert_int_equal(credit_level(&line, mark), 0);
+    assert_false(credit_take(&line, 1, &mark));
+    credit_give(&line, 2, &mark);
+    assert_int_equal(mark, credit_slots_mark(&line, 1));
+    credit_give(&line, 5, &mark);
+    assert_true(credit_is_full(&line, mark));
+}
+
+/* More are taken than there are, because a reload has made the limit smaller. */
+static void slots_are_never_owed(void **state)
+{
+    (void)state;
+    struct credit_line line;
+    credit_line_init_slots(&line, 3);
+    assert_int_equal(credit_debt_most(&line, 100), 0);
+    assert_true(credit_line_lend(&line, 0, 100));
+    assert_false(credit_line_lend(&line, 1, 100));
+    uint64_t mark = credit_slots_mark(&line, 1000);
+    assert_int_equal(mark, credit_last_mark(&line));
+    assert_int_equal(credit_level(&line, mark), 0);
+    assert_int_equal(credit_owed(&line, credit_level(&line, mark)), 0);
+    assert_false(credit_holds(&line, 1, mark));
+    assert_int_equal(credit_charge(&line, 1, &mark), 0);
+    assert_int_equal(credit_level(&line, mark), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -686,6 +742,9 @@ int main(void)
         cmocka_unit_test(carries_the_largest_levels_without_overflow),
         cmocka_unit_test(a_carried_bucket_refills_by_the_new_line_only),
         cmocka_unit_test(carrying_mints_nothing_and_loses_less_than_a_unit),
+        cmocka_unit_test(no_tick_brings_a_slot),
+        cmocka_unit_test(slots_are_taken_to_the_last_and_come_back),
+        cmocka_unit_test(slots_are_never_owed),
     };
     return cmocka_run_group_tests_name("credit", tests, NULL, NULL);
 }

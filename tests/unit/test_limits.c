@@ -226,6 +226,64 @@ static void the_longest_name_and_numbers_fit_the_policy(void **state)
     limits_release(limits);
 }
 
+/* The smallest of each kind bounds what one request can take. */
+static void slots_and_tokens_count_apart(void **state)
+{
+    (void)state;
+    static const struct limit_terms both = {
+        .name = "both",
+        .buckets_count = 4,
+        .buckets = {{.name = "a", .burst = 20, .rate = {20, 1000}},
+                    {.name = "b", .burst = 8, .holds_slots = true},
+                    {.name = "c", .burst = 10, .rate = {1, 60000}},
+                    {.name = "d", .burst = 9, .holds_slots = true}},
+    };
+    static const struct limit_terms slots = {
+        .name = "slots",
+        .returns_on_expiry = true,
+        .buckets_count = 1,
+        .buckets = {{.burst = SLOTS_MAX, .holds_slots = true}},
+    };
+    struct limits *limits = limits_new(3, 100);
+    assert_true(limits_add(limits, &both) && limits_add(limits, &slots));
+    add_plain_limit(limits, LIMIT_DEFAULT_NAME, NULL, 7, one_per_second);
+    const struct limit *limit = limits->limit;
+    assert_int_equal(limit[0].allowance.burst, 10);
+    assert_int_equal(limit[0].allowance.slots, 8);
+    assert_string_equal(limit[0].allowance.policy,
+                        "\"both/a\";q=20;w=1, \"both/b\";q=8;qu=\"concurrent-requests\", "
+                        "\"both/c\";q=10;w=600, \"both/d\";q=9;qu=\"concurrent-requests\"");
+    assert_int_equal(limit[1].allowance.burst, 0);
+    assert_int_equal(limit[1].allowance.slots, SLOTS_MAX);
+    assert_string_equal(limit[1].allowance.policy,
+                        "\"slots\";q=1000000;qu=\"concurrent-requests\"");
+    assert_int_equal(limit[2].allowance.burst, 7);
+    assert_int_equal(limit[2].allowance.slots, 0);
+    assert_true(!limit[0].returns_on_expiry && limit[1].returns_on_expiry);
+    limits_release(limits);
+}
+
+static void the_longest_policies_of_slots_fit(void **state)
+{
+    (void)state;
+    char name[LIMIT_NAME_MAX + 1];
+    memset(name, '"', LIMIT_NAME_MAX);
+    name[LIMIT_NAME_MAX] = '\0';
+    struct limit_terms terms = {.name = name, .buckets_count = BUCKETS_MAX};
+    for (int i = 0; i < BUCKETS_MAX; i++) {
+        memset(terms.buckets[i].name, '"', BUCKET_NAME_MAX);
+        terms.buckets[i].burst = SLOTS_MAX;
+        terms.buckets[i].holds_slots = true;
+    }
+    struct limits *limits = limits_new(1, 100);
+    assert_true(limits_add(limits, &terms));
+    assert_int_equal(
+        strlen(limits->limit[0].allowance.policy),
+        BUCKETS_MAX * (POLICY_NAME_MAX - 2 + strlen(";q=1000000;qu=\"concurrent-requests\"")) +
+            (BUCKETS_MAX - 1) * strlen(", "));
+    limits_release(limits);
+}
+
 static void the_window_is_rounded_up_and_at_least_a_second(void **state)
 {
     (void)state;
@@ -335,6 +393,8 @@ int main(void)
         cmocka_unit_test(judges_names),
         cmocka_unit_test(quotes_names_for_headers),
         cmocka_unit_test(the_longest_name_and_numbers_fit_the_policy),
+        cmocka_unit_test(slots_and_tokens_count_apart),
+        cmocka_unit_test(the_longest_policies_of_slots_fit),
         cmocka_unit_test(the_window_is_rounded_up_and_at_least_a_second),
         cmocka_unit_test(copies_what_it_is_given),
         cmocka_unit_test(a_denial_ends_where_an_override_for_just_that_key_begins_to_hold),

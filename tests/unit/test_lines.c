@@ -712,11 +712,12 @@ static void the_bucket_that_owes_most_carries_over_if_no_name_stays(void **state
 {
     (void)state;
     static const struct bucket_terms before[] = {
-        {"a", 100, {1, 1000}, 50},
-        {"b", 100, {1, 10000}, 50},
-        {"c", 100, {1, 1000}, 50},
+        {"a", 100, {1, 1000}, 50, false},
+        {"b", 100, {1, 10000}, 50, false},
+        {"c", 100, {1, 1000}, 50, false},
     };
-    static const struct bucket_terms after[] = {{"x", 100, {1, 1000}, 50}, {"y", 10, {1, 1000}, 5}};
+    static const struct bucket_terms after[] = {{"x", 100, {1, 1000}, 50, false},
+                                                {"y", 10, {1, 1000}, 5, false}};
     struct fixture fixture = fixture_new();
     install(&fixture, of_buckets(before, 3));
     struct lines *lines = fixture.lines;
@@ -731,6 +732,96 @@ static void the_bucket_that_owes_most_carries_over_if_no_name_stays(void **state
     uint16_t now = lines_carry(lines, first, "key", marks);
     assert_int_equal(credit_level(&lines->line[now].credit[0], marks[0]), -30);
     assert_true(credit_is_full(&lines->line[now].credit[1], marks[1]));
+    fixture_free(&fixture);
+}
+
+/* ---- slots ---- */
+
+static const struct bucket_terms rate_a = {"a", 100, {1, 1000}, 50, false};
+static const struct bucket_terms rate_b = {"b", 10, {1, 1000}, 5, false};
+static const struct bucket_terms slots_a = {"a", 8, {0, 0}, 0, true};
+static const struct bucket_terms slots_b = {"b", 5, {0, 0}, 0, true};
+
+/* Carries these marks over one reload. */
+static void carry_over(const struct bucket_terms *before, uint32_t before_count,
+                       const struct bucket_terms *after, uint32_t after_count,
+                       const int64_t levels[BUCKETS_MAX], int64_t carried[BUCKETS_MAX])
+{
+    struct fixture fixture = fixture_new();
+    install(&fixture, of_buckets(before, before_count));
+    struct lines *lines = fixture.lines;
+    lines_advance(lines, 7000);
+    uint16_t first = line_now(lines, 0);
+    uint64_t marks[BUCKETS_MAX] = {0};
+    for (uint32_t i = 0; i < before_count; i++)
+        marks[i] = lines->line[first].credit[i].credit_units - (uint64_t)levels[i];
+    install(&fixture, of_buckets(after, after_count));
+    uint16_t now = lines_carry(lines, first, "key", marks);
+    assert_int_equal(now, line_now(lines, 0));
+    for (uint32_t i = 0; i < after_count; i++)
+        carried[i] = credit_level(&lines->line[now].credit[i], marks[i]);
+    fixture_free(&fixture);
+}
+
+static void slots_and_rates_of_one_name_give_each_other_nothing(void **state)
+{
+    (void)state;
+    int64_t carried[BUCKETS_MAX];
+    carry_over(&rate_a, 1, &slots_a, 1, (int64_t[]){-3, 0, 0, 0}, carried);
+    assert_int_equal(carried[0], 8);
+    carry_over(&slots_a, 1, &rate_a, 1, (int64_t[]){2, 0, 0, 0}, carried);
+    assert_int_equal(carried[0], 1000);
+
+    const struct bucket_terms before[] = {slots_a, rate_b}, after[] = {rate_a, slots_b};
+    carry_over(before, 2, after, 2, (int64_t[]){2, 34, 0, 0}, carried);
+    assert_int_equal(carried[0], 34); /* the only rate before, as no name of one stays */
+    assert_int_equal(carried[1], 0);  /* six are taken, of five */
+}
+
+/* Where the name of a rate stays, other rates begin full. */
+static void a_rate_that_stays_keeps_its_tokens_beside_slots(void **state)
+{
+    (void)state;
+    int64_t carried[BUCKETS_MAX];
+    const struct bucket_terms before[] = {rate_b}, after[] = {slots_a, rate_a, rate_b};
+    carry_over(before, 1, after, 3, (int64_t[]){12, 0, 0, 0}, carried);
+    assert_int_equal(carried[0], 8);
+    const struct bucket_terms first[] = {slots_b, rate_a}, then[] = {rate_b, rate_a, slots_a};
+    carry_over(first, 2, then, 3, (int64_t[]){1, 400, 0, 0}, carried);
+    assert_int_equal(carried[0], 100);
+    assert_int_equal(carried[1], 400);
+    assert_int_equal(carried[2], 4);
+}
+
+/* Names do not matter: a lease has taken the same number in all of them. */
+static void the_slots_that_are_taken_stay_taken(void **state)
+{
+    (void)state;
+    int64_t carried[BUCKETS_MAX];
+    const struct bucket_terms both[] = {slots_a, slots_b};
+    carry_over(&slots_a, 1, &slots_b, 1, (int64_t[]){5, 0, 0, 0}, carried);
+    assert_int_equal(carried[0], 2);
+    carry_over(&slots_b, 1, both, 2, (int64_t[]){1, 0, 0, 0}, carried);
+    assert_int_equal(carried[0], 4);
+    assert_int_equal(carried[1], 1);
+    carry_over(both, 2, &slots_a, 1, (int64_t[]){2, 0, 0, 0}, carried);
+    assert_int_equal(carried[0], 2);
+}
+
+static void other_slots_make_another_line(void **state)
+{
+    (void)state;
+    struct bucket_terms more = slots_a;
+    struct fixture fixture = fixture_new();
+    install(&fixture, of_buckets(&slots_a, 1));
+    uint16_t first = line_now(fixture.lines, 0);
+    lines_advance(fixture.lines, 1u << 31);
+    install(&fixture, of_buckets(&slots_a, 1));
+    assert_int_equal(line_now(fixture.lines, 0), first);
+    assert_int_equal(fixture.lines->line[first].credit[0].credit_units, 8);
+    more.burst++;
+    install(&fixture, of_buckets(&more, 1));
+    assert_int_not_equal(line_now(fixture.lines, 0), first);
     fixture_free(&fixture);
 }
 
@@ -755,6 +846,10 @@ int main(void)
         cmocka_unit_test(carries_a_mark_through_every_step_of_the_chain),
         cmocka_unit_test(another_debt_makes_another_line),
         cmocka_unit_test(the_bucket_that_owes_most_carries_over_if_no_name_stays),
+        cmocka_unit_test(slots_and_rates_of_one_name_give_each_other_nothing),
+        cmocka_unit_test(a_rate_that_stays_keeps_its_tokens_beside_slots),
+        cmocka_unit_test(the_slots_that_are_taken_stay_taken),
+        cmocka_unit_test(other_slots_make_another_line),
         cmocka_unit_test(the_most_limits_can_be_changed_once_with_no_sweep),
         cmocka_unit_test(all_editions_can_be_used_to_the_last),
         cmocka_unit_test(each_override_has_a_line),

@@ -1205,7 +1205,7 @@ static void a_thousand_limits_are_violated_once_each(void **state)
         struct limit_terms terms = {.name = name, .buckets_count = BUCKETS_MAX};
         snprintf(name, sizeof name, "limit %d", i);
         for (int j = 0; j < BUCKETS_MAX; j++)
-            terms.buckets[j] = (struct bucket_terms){{(char)('a' + j)}, 1, PER_SECOND, 0};
+            terms.buckets[j] = (struct bucket_terms){{(char)('a' + j)}, 1, PER_SECOND, 0, false};
         if (i < LIST_MAX / 2)
             assert_true(limits_add(many, &terms));
         calls[i].answer = denied(PLAIN);

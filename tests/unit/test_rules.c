@@ -7,8 +7,8 @@
 
 enum { START_S = FIXTURE_START_DATE_S };
 
-static const struct bucket_terms second = {"second", 20, {10, 1000}, 0};
-static const struct bucket_terms hour = {"hour", 100, {100, 3600000}, 0};
+static const struct bucket_terms second = {"second", 20, {10, 1000}, 0, false};
+static const struct bucket_terms hour = {"hour", 100, {100, 3600000}, 0, false};
 
 /* One limit, the default, of these terms, at a tick of 100ms. */
 static struct limits *limits_of(const struct limit_terms *terms)
@@ -102,9 +102,9 @@ static void bucket4j_three_buckets_after_twelve_idle_hours(void **state)
         .buckets_count = 3,
         .buckets =
             {
-                {"hour", 700000, {700000, 3600000}, 0},
+                {"hour", 700000, {700000, 3600000}, 0, false},
                 {"minute", 14500, {14500, 60000}, 0},
-                {"second", 300, {300, 1000}, 0},
+                {"second", 300, {300, 1000}, 0, false},
             },
     };
     struct fixture fixture;
@@ -152,7 +152,8 @@ static void a_key_is_forgotten_when_its_last_bucket_is_full(void **state)
 
 /* ---- reloads between one bucket and several ---- */
 
-static const struct limit_terms one = {.buckets_count = 1, .buckets = {{"", 50, {1, 1000}, 0}}};
+static const struct limit_terms one = {.buckets_count = 1,
+                                       .buckets = {{"", 50, {1, 1000}, 0, false}}};
 
 static void from_one_bucket_to_several_mints_nothing(void **state)
 {
@@ -188,7 +189,7 @@ static void buckets_of_the_same_name_keep_their_tokens_wherever_they_stand(void 
     (void)state;
     static const struct limit_terms turned = {
         .buckets_count = 3,
-        .buckets = {{"day", 1000, {1000, MS_PER_DAY}}, hour, {"second", 10, {10, 1000}, 0}},
+        .buckets = {{"day", 1000, {1000, MS_PER_DAY}}, hour, {"second", 10, {10, 1000}, 0, false}},
     };
     struct fixture fixture;
     start(&fixture, &two);
@@ -203,16 +204,16 @@ static void buckets_of_the_same_name_keep_their_tokens_wherever_they_stand(void 
 /* ---- overrides ---- */
 
 static const struct override_terms overrides[] = {
-    {"vip", OVERRIDE_TERMS, START_S + 100, 1, {{"", 500, {200, 1000}, 0}}},
-    {"v*", OVERRIDE_TERMS, OVERRIDE_FOR_EVER, 1, {{"", 70, {1, 1000}, 0}}},
-    {"free*", OVERRIDE_ALLOW, START_S + 50, 0, {{"", 0, {0, 0}, 0}}},
-    {"spam", OVERRIDE_DENY, START_S + 200, 0, {{"", 0, {0, 0}, 0}}},
-    {"spammer", OVERRIDE_DENY, OVERRIDE_FOR_EVER, 0, {{"", 0, {0, 0}, 0}}},
+    {"vip", OVERRIDE_TERMS, START_S + 100, 1, {{"", 500, {200, 1000}, 0, false}}},
+    {"v*", OVERRIDE_TERMS, OVERRIDE_FOR_EVER, 1, {{"", 70, {1, 1000}, 0, false}}},
+    {"free*", OVERRIDE_ALLOW, START_S + 50, 0, {{"", 0, {0, 0}, 0, false}}},
+    {"spam", OVERRIDE_DENY, START_S + 200, 0, {{"", 0, {0, 0}, 0, false}}},
+    {"spammer", OVERRIDE_DENY, OVERRIDE_FOR_EVER, 0, {{"", 0, {0, 0}, 0, false}}},
 };
 
 static const struct limit_terms with_overrides = {
     .buckets_count = 1,
-    .buckets = {{"", 50, {1, 1000}, 0}},
+    .buckets = {{"", 50, {1, 1000}, 0, false}},
     .overrides_count = LENGTH(overrides),
     .overrides = overrides,
 };
@@ -290,16 +291,16 @@ static void a_denial_ends_where_no_override_denies_any_more(void **state)
 {
     (void)state;
     static const struct override_terms denying[] = {
-        {"g*", OVERRIDE_DENY, START_S + 20, 0, {{"", 0, {0, 0}, 0}}},
-        {"go", OVERRIDE_DENY, START_S + 10, 0, {{"", 0, {0, 0}, 0}}},
-        {"?o", OVERRIDE_DENY, START_S + 15, 0, {{"", 0, {0, 0}, 0}}},
-        {"*o", OVERRIDE_DENY, START_S + 40, 0, {{"", 0, {0, 0}, 0}}},
-        {"g?", OVERRIDE_ALLOW, START_S + 50, 0, {{"", 0, {0, 0}, 0}}},
-        {"*", OVERRIDE_DENY, OVERRIDE_FOR_EVER, 0, {{"", 0, {0, 0}, 0}}},
+        {"g*", OVERRIDE_DENY, START_S + 20, 0, {{"", 0, {0, 0}, 0, false}}},
+        {"go", OVERRIDE_DENY, START_S + 10, 0, {{"", 0, {0, 0}, 0, false}}},
+        {"?o", OVERRIDE_DENY, START_S + 15, 0, {{"", 0, {0, 0}, 0, false}}},
+        {"*o", OVERRIDE_DENY, START_S + 40, 0, {{"", 0, {0, 0}, 0, false}}},
+        {"g?", OVERRIDE_ALLOW, START_S + 50, 0, {{"", 0, {0, 0}, 0, false}}},
+        {"*", OVERRIDE_DENY, OVERRIDE_FOR_EVER, 0, {{"", 0, {0, 0}, 0, false}}},
     };
     static const struct limit_terms terms = {
         .buckets_count = 1,
-        .buckets = {{"", 50, {1, 1000}, 0}},
+        .buckets = {{"", 50, {1, 1000}, 0, false}},
         .overrides_count = LENGTH(denying),
         .overrides = denying,
     };
@@ -351,14 +352,14 @@ static void an_override_that_had_ended_at_a_reload_does_not_hold(void **state)
 static struct limits *two_with_overrides(uint64_t burst_of_default)
 {
     static const struct override_terms for_a_while[] = {
-        {"vip", OVERRIDE_ALLOW, START_S + 60, 0, {{"", 0, {0, 0}, 0}}},
-        {"v?p", OVERRIDE_ALLOW, START_S + 95, 0, {{"", 0, {0, 0}, 0}}},
-        {"v*", OVERRIDE_ALLOW, START_S + 200, 0, {{"", 0, {0, 0}, 0}}},
+        {"vip", OVERRIDE_ALLOW, START_S + 60, 0, {{"", 0, {0, 0}, 0, false}}},
+        {"v?p", OVERRIDE_ALLOW, START_S + 95, 0, {{"", 0, {0, 0}, 0, false}}},
+        {"v*", OVERRIDE_ALLOW, START_S + 200, 0, {{"", 0, {0, 0}, 0, false}}},
     };
     struct limit_terms terms = {
         .name = "api",
         .buckets_count = 1,
-        .buckets = {{"", 50, {1, 1000}, 0}},
+        .buckets = {{"", 50, {1, 1000}, 0, false}},
         .overrides_count = LENGTH(for_a_while),
         .overrides = for_a_while,
     };
@@ -401,7 +402,7 @@ static void a_limit_on_trial_denies_in_its_result_alone(void **state)
     static const struct limit_terms trial = {
         .shadow = true,
         .buckets_count = 1,
-        .buckets = {{"", 3, {1, 3600000}, 0}},
+        .buckets = {{"", 3, {1, 3600000}, 0, false}},
     };
     struct fixture fixture;
     start(&fixture, &trial);

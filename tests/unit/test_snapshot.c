@@ -66,26 +66,28 @@ static size_t write_of(const struct fixture *fixture)
     return len;
 }
 
-/* Two limits, one with two buckets and three overrides. */
+/* Two limits, one with two buckets, three overrides and, of one of them, slots. */
 static struct limits *some_limits(uint64_t burst, uint64_t tick_ms)
 {
-    static const struct bucket_terms two[] = {
+    static const struct bucket_terms three[] = {
         {.name = "second", .burst = 20, .rate = {20, 1000}, .debt_max = 30},
         {.name = "hour", .burst = 500, .rate = {500, 3600000}, .debt_max = 1000},
+        {.name = "running", .burst = 8, .holds_slots = true},
     };
     const struct override_terms overrides[] = {
         {.key = "vip",
          .until_s = 100,
          .buckets_count = 1,
-         .buckets = {{.burst = burst + 7, .rate = {3, 1000}, .debt_max = burst}}},
+         .buckets = {{.burst = burst + 7, .holds_slots = true}}},
         {.key = "v*", .action = OVERRIDE_DENY, .until_s = 200},
         {.key = "w?", .action = OVERRIDE_ALLOW, .until_s = OVERRIDE_FOR_EVER},
     };
     struct limit_terms api = {
         .name = "api",
         .match = "api:*",
-        .buckets_count = 2,
-        .buckets = {two[0], two[1]},
+        .returns_on_expiry = true,
+        .buckets_count = 3,
+        .buckets = {three[0], three[1], three[2]},
         .overrides_count = LENGTH(overrides),
         .overrides = overrides,
     };
@@ -164,6 +166,11 @@ static void what_is_written_is_read_back(void **state)
     assert_int_equal(after.limits->count, 2);
     assert_string_equal(after.limits->limit[0].name, "api");
     assert_string_equal(after.limits->limit[0].overrides[0].key, "vip");
+    assert_true(after.limits->limit[0].returns_on_expiry);
+    assert_false(after.limits->limit[1].returns_on_expiry);
+    assert_int_equal(after.limits->limit[0].allowance.slots, 8);
+    assert_int_equal(after.limits->limit[0].overrides[0].allowance.slots, 20);
+    assert_int_equal(after.limits->limit[0].overrides[0].allowance.burst, 0);
     assert_int_equal(snapshot_write(after.lines, others, sizeof others), len);
     assert_memory_equal(bytes, others, len);
     fixture_free(&before);
@@ -267,10 +274,11 @@ static void as_many_overrides_are_written_as_are_read(void **state)
 }
 
 /* The versions that others wrote, by what they begin with: 0.1.0 with the tick. */
-enum version { FIRST, WITHOUT_DEBTS, WITH_DEBTS };
+enum version { FIRST, WITHOUT_DEBTS, WITHOUT_SLOTS, NOW };
 static const uint64_t beginnings[] = {
     [WITHOUT_DEBTS] = UINT64_MAX - 2,
-    [WITH_DEBTS] = UINT64_MAX - 3,
+    [WITHOUT_SLOTS] = UINT64_MAX - 3,
+    [NOW] = UINT64_MAX - 4,
 };
 
 /* What one of them wrote of one limit, byte for byte as it did. debt_max, credit: of the last one. */
@@ -297,15 +305,17 @@ static size_t written_by(enum version version, uint64_t debt_max, uint64_t credi
     bytes_put_string(&writer, "default");
     bytes_put_8(&writer, 1); /* bucket */
     bytes_put_string(&writer, "");
+    if (version >= NOW)
+        bytes_put_8(&writer, false); /* it holds tokens */
     bytes_put_64(&writer, 10);
-    if (version == WITH_DEBTS)
+    if (version >= WITHOUT_SLOTS)
         bytes_put_64(&writer, debt_max);
     bytes_put_64(&writer, 1);
     bytes_put_64(&writer, 1000);
     if (version != FIRST)
-        bytes_put_8(&writer, false); /* it knows networks */
-    bytes_put_32(&writer, 0);        /* overrides */
-    bytes_put_8(&writer, 1);         /* it has a line: its number, and whether and when it ended */
+        bytes_put_8(&writer, 0); /* it knows networks, and keeps what leases held that expire */
+    bytes_put_32(&writer, 0);    /* overrides */
+    bytes_put_8(&writer, 1);     /* it has a line: its number, and whether and when it ended */
     bytes_put_16(&writer, 9);
     bytes_put_8(&writer, 0);
     bytes_put_64(&writer, 0);
@@ -373,17 +383,71 @@ static void a_debt_that_cannot_be_is_damage(void **state)
         {10, INT64_MAX - 100, SNAPSHOT_OK},
         {10, INT64_MAX - 99, SNAPSHOT_DAMAGED},
     };
-    for (size_t i = 0; i < LENGTH(cases); i++) {
+    for (size_t i = 0; i < 2 * LENGTH(cases); i++) {
+        const enum snapshot_result result = cases[i / 2].result;
         struct fixture read = fixture_new();
-        size_t len = written_by(WITH_DEBTS, cases[i].debt_max, cases[i].credit);
-        assert_int_equal(read_into(&read, others, len), cases[i].result);
-        if (cases[i].result == SNAPSHOT_OK) {
+        size_t len = written_by(i % 2 == 0 ? WITHOUT_SLOTS : NOW, cases[i / 2].debt_max,
+                                cases[i / 2].credit);
+        assert_int_equal(read_into(&read, others, len), result);
+        if (result == SNAPSHOT_OK) {
             assert_int_equal(read.lines->line[9].credit[0].debt_units, 100);
+            len = written_by(NOW, cases[i / 2].debt_max, cases[i / 2].credit);
             assert_int_equal(snapshot_write(read.lines, bytes, sizeof bytes), len);
             assert_memory_equal(bytes, others, len);
         }
         fixture_free(&read);
     }
+}
+
+/* Finds where a limit of `slots` slots is written. */
+static size_t place_of_slots(uint64_t slots, size_t len)
+{
+    unsigned char wanted[9];
+    struct bytes_writer writer = {.at = wanted, .end = wanted + sizeof wanted};
+    bytes_put_8(&writer, true);
+    bytes_put_64(&writer, slots);
+    const unsigned char *found = memmem(bytes, len, wanted, sizeof wanted);
+    assert_non_null(found);
+    return (size_t)(found - bytes);
+}
+
+static void put_64_at(size_t place, uint64_t number)
+{
+    struct bytes_writer writer = {.at = bytes + place, .end = bytes + place + sizeof number};
+    bytes_put_64(&writer, number);
+}
+
+/* Too many slots or none, a line of slots that has advanced, and words that are none. */
+static void slots_that_cannot_be_are_damage(void **state)
+{
+    (void)state;
+    enum { SLOTS = 12345 };
+    static const struct limit_terms terms = {
+        .name = LIMIT_DEFAULT_NAME,
+        .buckets_count = 1,
+        .buckets = {{.burst = SLOTS, .holds_slots = true}},
+    };
+    struct fixture fixture = fixture_new();
+    struct limits *limits = limits_new(1, 100);
+    assert_true(limits_add(limits, &terms));
+    install(&fixture, limits, 0);
+    for (int i = 0; i < 7; i++) {
+        struct fixture read = fixture_new();
+        size_t len = write_of(&fixture), place = place_of_slots(SLOTS, len);
+        if (i == 1 || i == 2)
+            put_64_at(place + 1, i == 1 ? 0 : SLOTS_MAX + 1);
+        if (i == 3)
+            put_64_at(len - 8, SLOTS + 1);
+        if (i == 4)
+            put_64_at(len - 8, SLOTS - 1);
+        if (i == 5)
+            bytes[place] = 2;
+        if (i == 6)
+            bytes[place + 9] = 4;
+        assert_int_equal(read_into(&read, bytes, len), i == 0 ? SNAPSHOT_OK : SNAPSHOT_DAMAGED);
+        fixture_free(&read);
+    }
+    fixture_free(&fixture);
 }
 
 static void a_snapshot_cut_short_or_too_long_is_damaged(void **state)
@@ -455,6 +519,7 @@ int main(void)
         cmocka_unit_test(what_the_first_version_wrote_is_read),
         cmocka_unit_test(lines_from_before_debts_owe_nothing_until_the_next_install),
         cmocka_unit_test(a_debt_that_cannot_be_is_damage),
+        cmocka_unit_test(slots_that_cannot_be_are_damage),
         cmocka_unit_test(without_room_nothing_is_written),
         cmocka_unit_test(more_overrides_than_a_limit_may_have_are_damage),
         cmocka_unit_test(as_many_overrides_are_written_as_are_read),
