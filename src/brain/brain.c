@@ -94,6 +94,7 @@ struct brain *brain_new(const struct limits_question *limits, uint32_t max_keys,
 
 void brain_free(struct brain *brain)
 {
+    once_release(&brain->once);
     buckets_release(&brain->buckets);
     limits_release(brain->limits);
     brain_end(brain);
@@ -149,6 +150,7 @@ void brain_tick(struct brain *brain, uint64_t now_ns)
     lines_advance(&brain->buckets.lines, ticks);
     brain_keep_time(brain);
     brain_sweep(brain);
+    once_advance(&brain->once, now_ns);
 }
 
 uint64_t brain_next_tick_ns(const struct brain *brain)
@@ -290,6 +292,17 @@ static bool answer_whole(struct brain *brain, struct message *message)
     return true;
 }
 
+/* Whether the answer to a question is in place, because it was asked with this token before. */
+static bool repeats(struct brain *brain, struct message *message)
+{
+    if (!once_repeats(&brain->once, &brain->buckets.table, message, brain->now_ns))
+        return false;
+    if (message->answer.bucket.result != BUCKET_ONCE_DIFFERS &&
+        message->answer.bucket.result != BUCKET_ONCE_WAITS)
+        counters_repeated(&brain->counters);
+    return true;
+}
+
 /* Answers the messages about one key each that come first, at most GROUP_MAX. It goes through them
  * three times, and each time asks for the memory that the next time will read. Returns what follows. */
 static struct letter *answer_group(struct brain *brain, struct letter *letters,
@@ -311,10 +324,14 @@ static struct letter *answer_group(struct brain *brain, struct letter *letters,
             table_prefetch_entry(&brain->buckets.table, places[i].hash);
     struct message *message = message_of(letters);
     for (size_t i = 0; i < count; i++, message = message_of(message->letter.next)) {
+        if (message->once != NULL && repeats(brain, message))
+            continue;
         if (places[i].limit >= 0)
             decide(brain, message->kind, &places[i], &message->ask.bucket, &message->answer.bucket);
         else
             message->answer.bucket.result = BUCKET_NO_SUCH_LIMIT;
+        if (message->once != NULL)
+            once_end(&brain->once, message, brain->limits, brain->now_ns);
     }
     chain_add_run(answered, letters, last);
     return letter;

@@ -10,6 +10,7 @@
 #include "brain/hitters.h"
 #include "brain/meters.h"
 #include "brain/news.h"
+#include "brain/once.h"
 #include "keep/store.h"
 
 /* What list.c works out about the calls of a list, by their index. */
@@ -39,6 +40,7 @@ struct brain {
     struct surroundings surroundings; /* as last told */
     const char *lost_state;           /* why the state will not outlive the process, or NULL */
     struct list_scratch list;         /* while one is being answered */
+    struct once once;                 /* answers that are remembered */
     struct chain waiting;             /* LIMITS that there was no room for yet */
 };
 

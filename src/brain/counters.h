@@ -97,6 +97,9 @@
     STATE(skipped, IN_STATUS,                    /* requests that a check let pass uncounted */    \
           FAMILY("allowd_check_skipped_total", COUNTER,                                            \
                  "Requests that the skip rules of a check let pass uncounted."))                   \
+    STATE(repeated, IN_STATUS, /* questions told what they were told before: see once.h */         \
+          FAMILY("allowd_repeated_total", COUNTER,                                                 \
+                 "Questions asked again with the same once, which got the answer of the first."))  \
     TOLD(overrides_ended, IN_STATUS, /* that reached their end while in force */                   \
          INFO("overrides that have ended: ", "", "", ""), NO_METRIC)                               \
     READ(ticks, answer->ticks, FAMILY("allowd_ticks_total", COUNTER, "Ticks credited."))           \
@@ -196,6 +199,12 @@ static inline void counters_charged(struct brain_counters *counters, uint64_t fo
 static inline void counters_told_status(struct brain_counters *counters)
 {
     counters->statuses++;
+}
+
+/* A question was asked again with the token of an earlier one, and got that one's answer. */
+static inline void counters_repeated(struct brain_counters *counters)
+{
+    counters->repeated++;
 }
 
 /* A check found no key. */

@@ -40,8 +40,8 @@ void list_parse(struct request *request)
     body_drop(request);
     if (request->fault_status == 0 && !parameters_suit_list(request))
         request_refuse(request, 400,
-                       "a batch brings its own keys, limits and tokens; leave these out of the "
-                       "query");
+                       "a batch brings its own keys, limits and tokens, and has no once; leave "
+                       "these out of the query");
     if (request->fault_status != 0)
         return;
     struct list_question ask = {request->list.calls, request->list.count};
@@ -66,6 +66,16 @@ void list_reply(struct request *request, const struct serving *serving)
         const struct bucket_question *ask = &message->ask.list.calls[missing].ask;
         request_refuse(request, 400, "requests[%u]: " FAULT_NO_SUCH_LIMIT, (unsigned)missing,
                        show(ask->limit_name, ask->limit_name_len).text);
+        request_reply_fault(request);
+        return;
+    }
+    uint32_t leased = message->answer.list.needs_lease;
+    if (message->kind != MESSAGE_LIST && leased < message->ask.list.count) {
+        request_refuse(
+            request, 400,
+            "requests[%u]: its limit counts what goes on at a time, which a batch cannot "
+            "take; POST /acquire for it",
+            (unsigned)leased);
         request_reply_fault(request);
         return;
     }

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NUMBER_LENGTH_MAX = 20, PARAMETER_NAME_MAX = 15 };
+enum { QUANTITY_LENGTH_MAX = 22, PARAMETER_NAME_MAX = 15 };
 
 static void parse_key(struct request *request, const char *value, size_t len)
 {
@@ -32,15 +32,20 @@ static void parse_key(struct request *request, const char *value, size_t len)
     request->message.ask.bucket.key_len = key_len;
 }
 
+bool parameter_read(const char *value, size_t len, quantity_parser *parse, uint64_t min,
+                    uint64_t max, uint64_t *quantity)
+{
+    char text[QUANTITY_LENGTH_MAX + 1];
+    size_t text_len = 0;
+    return form_decode(value, len, true, text, QUANTITY_LENGTH_MAX, &text_len) == FORM_OK &&
+           parse(text, text_len, min, max, quantity) == QUANTITY_OK;
+}
+
 static void parse_tokens(struct request *request, const char *value, size_t len)
 {
-    char number[NUMBER_LENGTH_MAX + 1], quoted[sizeof(struct shown) + 2];
-    size_t number_len = 0;
-    enum quantity result = QUANTITY_MALFORMED;
-    if (form_decode(value, len, true, number, NUMBER_LENGTH_MAX, &number_len) == FORM_OK)
-        result = quantity_parse_number(number, number_len, 0, TOKENS_MAX,
-                                       &request->message.ask.bucket.tokens);
-    if (result == QUANTITY_OK)
+    char quoted[sizeof(struct shown) + 2];
+    if (parameter_read(value, len, quantity_parse_number, 0, TOKENS_MAX,
+                       &request->message.ask.bucket.tokens))
         return;
     snprintf(quoted, sizeof quoted, "\"%s\"", show(value, len).text);
     request_refuse(request, 400, FAULT_TOKENS, quoted, (uint64_t)TOKENS_MAX);
@@ -57,9 +62,52 @@ static void parse_limit(struct request *request, const char *value, size_t len)
         request_refuse(request, 400, FAULT_LIMIT_NAME, show(value, len).text);
 }
 
+static void parse_deny_status(struct request *request, const char *value, size_t len)
+{
+    uint64_t status = 0;
+    if (parameter_read(value, len, quantity_parse_number, 200, CHECK_DENY_STATUS_MAX, &status) &&
+        (status == 200 || status >= CHECK_DENY_STATUS_MIN))
+        request->deny_status = (unsigned)status;
+    else
+        request_refuse(request, 400, "deny_status is \"%s\"; give 200, or %d to %d",
+                       show(value, len).text, CHECK_DENY_STATUS_MIN, CHECK_DENY_STATUS_MAX);
+}
+
+static bool is_printable(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (text[i] < ' ' || text[i] > '~')
+            return false;
+    return true;
+}
+
+static void parse_once(struct request *request, const char *value, size_t len)
+{
+    struct once_question *once = &request->once;
+    char token[ONCE_MAX + 1];
+    size_t token_len = 0;
+    if (form_decode(value, len, true, token, ONCE_MAX, &token_len) != FORM_OK || token_len == 0 ||
+        !is_printable(token, token_len)) {
+        request_refuse(request, 400,
+                       "once is \"%s\"; give 1 to %d printable ASCII characters, other ones for "
+                       "each new question",
+                       show(value, len).text, ONCE_MAX);
+        return;
+    }
+    memcpy(once->token, token, token_len);
+    once->token_len = (uint8_t)token_len;
+    request->message.once = once;
+}
+
 const struct parameter parameter_key = {.name = "key", .parse = parse_key};
 const struct parameter parameter_tokens = {.name = "tokens", .parse = parse_tokens};
 const struct parameter parameter_limit = {.name = "limit", .parse = parse_limit};
+const struct parameter parameter_deny_status = {
+    .name = "deny_status",
+    .parse = parse_deny_status,
+    .suits_list = true,
+};
+const struct parameter parameter_once = {.name = "once", .parse = parse_once};
 
 /* The index of a name among the route's parameters; if it is not there, the index of the NULL. */
 static unsigned find(const struct parameter *const *parameters, const char *name, size_t len)

@@ -7,8 +7,17 @@
 
 #include "http/request.h"
 
-/* They fill in the key, the tokens and the limit's name of message.ask.bucket. */
+/* They fill in the key, the tokens and the limit's name of message.ask.bucket; the status of a denial;
+ * and the token of a question that is to be answered once only. */
 extern const struct parameter parameter_key, parameter_tokens, parameter_limit;
+extern const struct parameter parameter_deny_status, parameter_once;
+
+/* Reads a value, still escaped, by quantity_parse_number or quantity_parse_duration. false: it is no
+ * such quantity, or out of bounds, and *quantity is untouched. */
+typedef enum quantity quantity_parser(const char *text, size_t len, uint64_t min, uint64_t max,
+                                      uint64_t *quantity);
+bool parameter_read(const char *value, size_t len, quantity_parser *parse, uint64_t min,
+                    uint64_t max, uint64_t *quantity);
 
 #define BAD_ESCAPE "a '%%' must be followed by two hexadecimal digits (write %%25 for '%%' itself)"
 

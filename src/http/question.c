@@ -30,12 +30,53 @@ void request_ask_bucket(struct request *request, enum message_kind kind)
     request->message.kind = kind;
 }
 
-bool request_reply_no_such_limit(struct request *request)
+bool request_reply_undone(struct request *request)
 {
-    if (request->message.answer.bucket.result != BUCKET_NO_SUCH_LIMIT)
+    const struct bucket_answer *answer = &request->message.answer.bucket;
+    switch (answer->result) {
+    case BUCKET_NEEDS_LEASE:
+        request_refuse(
+            request, 400,
+            "limit \"%s\" counts what goes on at a time, and this call does not say when "
+            "that ends; POST /acquire?key=KEY instead, and /release its lease at the end",
+            show(answer->limit->name, strlen(answer->limit->name)).text);
+        break;
+    case BUCKET_SLOTS_ONLY:
+        request_refuse(
+            request, 400,
+            "limit \"%s\" has no tokens, only slots, which /release gives back; %s is for "
+            "limits with a rate",
+            show(answer->limit->name, strlen(answer->limit->name)).text, request->route->path);
+        break;
+    case BUCKET_NO_SUCH_LIMIT:
+        request_refuse(request, 400, FAULT_NO_SUCH_LIMIT,
+                       show(request->limit_name, strlen(request->limit_name)).text);
+        break;
+    case BUCKET_ONCE_DIFFERS:
+        request_refuse(request, 400,
+                       "once=%s came with other parameters less than a minute ago; give each new "
+                       "question a token of its own",
+                       show(request->once.token, request->once.token_len).text);
+        break;
+    case BUCKET_ONCE_WAITS:
+        request_refuse(request, 409,
+                       "the first request with once=%s still waits for its answer; ask again later",
+                       show(request->once.token, request->once.token_len).text);
+        break;
+    case BUCKET_ALLOWED:
+    case BUCKET_DENIED:
+    case BUCKET_EXCEEDS_BURST:
+    case BUCKET_TABLE_FULL:
+    case BUCKET_UNCOUNTED:
+    case BUCKET_ALWAYS:
+    case BUCKET_NEVER:
+    case BUCKET_HELD_BACK:
+    case BUCKET_WAIT_OVER:
+    case BUCKET_TOO_MANY_WAITING:
+    case BUCKET_TOO_MANY_LEASES:
+    case BUCKET_LEFT:
         return false;
-    request_refuse(request, 400, FAULT_NO_SUCH_LIMIT,
-                   show(request->limit_name, strlen(request->limit_name)).text);
+    }
     request_reply_fault(request);
     return true;
 }

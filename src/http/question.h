@@ -17,9 +17,9 @@ void request_reply_fault(struct request *request);
 /* Fills in a message about one key. Without a key the request is refused. */
 void request_ask_bucket(struct request *request, enum message_kind kind);
 
-/* If the answer about a key is that there is no limit of the name asked for, writes that reply
- * and returns true. */
-bool request_reply_no_such_limit(struct request *request);
+/* If nothing was done because the question about a key does not suit its limit, or what was asked
+ * before, writes the reply that says so and returns true. */
+bool request_reply_undone(struct request *request);
 
 /* Fills in a message that asks how the daemon is. */
 void request_ask_daemon(struct request *request);

@@ -13,6 +13,10 @@
 void reply_bucket_status(struct reply *reply, const struct message *message,
                          const struct serving *serving);
 
+/* Writes what was decided of an ALLOW or an ACQUIRE: 200, or deny_status. */
+void reply_bucket_decided(struct reply *reply, const struct message *message, unsigned deny_status,
+                          const struct serving *serving);
+
 /* A route's reply: replies to a request that has changed how many tokens a key has left. */
 void reply_bucket_changed(struct request *request, const struct serving *serving);
 

@@ -76,6 +76,7 @@ struct request {
         struct check_asked check; /* see routes/check.c */
         struct reload_report reload;
     } own;
+    struct once_question once; /* if message.once is not NULL */
     char key[KEY_MAX + 1];
     char limit_name[LIMIT_NAME_MAX + 1];
     union {

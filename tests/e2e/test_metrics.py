@@ -44,6 +44,7 @@ FAMILIES = {
     "allowd_charges_failed_total": "counter",
     "allowd_forgiven_tokens_total": "counter",
     "allowd_check_skipped_total": "counter",
+    "allowd_repeated_total": "counter",
     "allowd_ticks_total": "counter",
     "allowd_tick_lag_seconds": "gauge",
     "allowd_state_degraded": "gauge",

@@ -1178,7 +1178,7 @@ static void the_longest_list_fits(void **state)
     for (int i = 0; i < LIST_MAX; i++) {
         calls[i].answer = longest_answer(longest, BUCKET_EXCEEDS_BURST);
         calls[i].ask =
-            (struct bucket_question){so_many_quotes(KEY_MAX), KEY_MAX, NULL, 0, UINT64_MAX};
+            (struct bucket_question){so_many_quotes(KEY_MAX), KEY_MAX, NULL, 0, UINT64_MAX, 0};
     }
     for (uint32_t count = 1; count <= LIST_MAX; count += LIST_MAX - 1)
         for (size_t i = 0; i < LENGTH(kinds); i++) {

@@ -12,6 +12,7 @@
 
 #define FORM "application/x-www-form-urlencoded"
 #define JSON "application/json"
+#define DIGITS_64 "0123456789012345678901234567890123456789012345678901234567890123"
 #define BATCH "{\"requests\":[{\"key\":\"a\"}]}"
 
 static struct request request; /* too large for the stack of a test */
@@ -62,6 +63,25 @@ static void good_requests_become_messages(void **state)
                     999999999999999u, NULL);
     assert_true(parse("HEAD", "/status", NULL, NULL));
     assert_int_equal(request.message.kind, MESSAGE_DAEMON);
+}
+
+static void expect_token(const char *method, const char *target, const char *token)
+{
+    assert_true(parse(method, target, NULL, NULL));
+    assert_non_null(request.message.once);
+    assert_int_equal(request.message.once->token_len, strlen(token));
+    assert_memory_equal(request.message.once->token, token, strlen(token));
+}
+
+static void a_token_goes_along_with_its_question(void **state)
+{
+    (void)state;
+    expect_token("GET", "/allow?key=k&once=a", "a");
+    expect_token("POST", "/allow?once=%20+~%25&key=k", "  ~%");
+    expect_token("POST", "/charge?key=k&tokens=3&once=" DIGITS_64, DIGITS_64);
+    expect_token("POST", "/refund?key=k&once=a-b", "a-b");
+    expect_question("GET", "/allow?key=k", NULL, MESSAGE_ALLOW, "k", 1, NULL);
+    assert_null(request.message.once);
 }
 
 /* The body of a method that takes none is ignored, whatever it is. */
@@ -122,7 +142,7 @@ static const struct {
     {"POST", "/charge?key=a&tokens=1.5", NULL, NULL, 400, "tokens is \"1.5\""},
     {"POST", "/charge?key=a&tokens=1000000000000000", NULL, NULL, 400, "999999999999999"},
     {"POST", "/charge?key=a&tokens=1&tokens=1", NULL, NULL, 400, "\"tokens\" is there twice"},
-    {"POST", "/charge?key=a&tokens=1&wait=1s", NULL, NULL, 400, "/charge takes key, tokens and"},
+    {"POST", "/charge?key=a&tokens=1&wait=1s", NULL, NULL, 400, "/charge takes key, tokens, limit"},
     {"POST", "/charge", BATCH, JSON, 415, "must be a form"},
     {"PUT", "/allow?kez=a", NULL, NULL, 405, "GET, POST"},
     {"GET", "/allow", NULL, NULL, 400, "key is missing; call /allow?key=KEY"},
@@ -153,6 +173,17 @@ static const struct {
     {"GET", "/allow?key=a&tokens=123456789012345678901234567890", NULL, NULL, 400, "tokens is"},
     {"GET", "/allow?key=a&limit=", NULL, NULL, 400, "no limit named \"\""},
     {"GET", "/allow?key=a&limit=%c3%a9", NULL, NULL, 400, "no limit named"},
+    {"GET", "/allow?key=a&once=", NULL, NULL, 400, "once is \"\"; give 1 to 64 printable ASCII"},
+    {"GET", "/allow?key=a&once=%c3%a9", NULL, NULL, 400, "once is \"%c3%a9\""},
+    {"GET", "/allow?key=a&once=a%00", NULL, NULL, 400, "once is"},
+    {"GET", "/allow?key=a&once=a%0ab", NULL, NULL, 400, "once is"},
+    {"GET", "/allow?key=a&once=a%7f", NULL, NULL, 400, "once is"},
+    {"GET", "/allow?key=a&once=%zz", NULL, NULL, 400, "once is"},
+    {"POST", "/charge?key=a&tokens=1&once=" DIGITS_64 "0", NULL, NULL, 400, "once is \"0123"},
+    {"GET", "/allow?key=a&once=a&once=a", NULL, NULL, 400, "\"once\" is there twice"},
+    {"POST", "/reset?key=a&once=a", NULL, NULL, 400, "/reset takes key and limit"},
+    {"GET", "/status?key=a&once=a", NULL, NULL, 400, "unknown parameter \"once\""},
+    {"POST", "/allow?once=a", BATCH, JSON, 400, "and has no once"},
     {"GET", "/status?limit=api", NULL, NULL, 400, "limit needs a key"},
     {"POST", "/allow", "key=a", NULL, 415, "Content-Type: " FORM},
     {"POST", "/allow", "{\"key\":\"a\"}", "application/json", 415, "must be a form"},
@@ -318,6 +349,48 @@ static void a_check_whose_limit_is_gone_is_to_be_tried_again(void **state)
     expect_refusal(503, "a reload is just removing the limit of this check; try again");
 }
 
+/* The limit is one that a reload has just made so. */
+static void what_does_not_suit_its_limit_is_told_what_does(void **state)
+{
+    (void)state;
+    static const struct limit jobs = {.name = "jobs"};
+    static const struct {
+        const char *target;
+        enum bucket_result result;
+        unsigned status;
+        const char *says;
+    } cases[] = {
+        {"/allow?key=a", BUCKET_NEEDS_LEASE, 400, "counts what goes on at a time"},
+        {"/refund?key=a", BUCKET_SLOTS_ONLY, 400, "/refund is for limits with a rate"},
+        {"/charge?key=a&tokens=1", BUCKET_SLOTS_ONLY, 400, "/charge is for limits with a rate"},
+        {"/reset?key=a", BUCKET_SLOTS_ONLY, 400, "has no tokens, only slots"},
+        {"/allow?key=a&once=x", BUCKET_ONCE_DIFFERS, 400, "once=x came with other parameters"},
+        {"/refund?key=a&once=x", BUCKET_ONCE_WAITS, 409, "with once=x still waits"},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        assert_true(parse("POST", cases[i].target, NULL, NULL));
+        request.message.answer.bucket = (struct bucket_answer){cases[i].result, .limit = &jobs};
+        request_reply(&request, &(struct serving){.routes = &route_table});
+        expect_refusal(cases[i].status, cases[i].says);
+        request_release(&request);
+    }
+    request_begin(&request, &route_table, "/check/edge");
+    request.message.kind = MESSAGE_ALLOW;
+    request.message.answer.bucket = (struct bucket_answer){BUCKET_NEEDS_LEASE, .limit = &jobs};
+    request_reply(&request, &(struct serving){.routes = &route_table});
+    expect_refusal(503, "try again");
+}
+
+static void a_batch_is_told_which_of_it_needs_a_lease(void **state)
+{
+    (void)state;
+    assert_true(parse("POST", "/allow", BATCH, JSON));
+    request.message.answer.list = (struct list_answer){.no_such_limit = 1, .needs_lease = 0};
+    request_reply(&request, &(struct serving){.routes = &route_table});
+    expect_refusal(400, "requests[0]: its limit counts what goes on at a time");
+    request_release(&request);
+}
+
 static void a_request_that_finds_no_memory_is_to_be_tried_again(void **state)
 {
     (void)state;
@@ -448,6 +521,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_requests_become_messages),
+        cmocka_unit_test(a_token_goes_along_with_its_question),
         cmocka_unit_test(bodies_of_other_methods_do_not_count),
         cmocka_unit_test(a_target_may_name_the_server),
         cmocka_unit_test(options_of_the_server_asks_whether_it_answers),
@@ -459,6 +533,8 @@ int main(void)
         cmocka_unit_test(nothing_is_left_of_the_request_before),
         cmocka_unit_test(what_is_no_fault_has_no_text),
         cmocka_unit_test(a_check_whose_limit_is_gone_is_to_be_tried_again),
+        cmocka_unit_test(what_does_not_suit_its_limit_is_told_what_does),
+        cmocka_unit_test(a_batch_is_told_which_of_it_needs_a_lease),
         cmocka_unit_test(a_request_that_finds_no_memory_is_to_be_tried_again),
         cmocka_unit_test(a_long_body_has_room_of_its_own),
         cmocka_unit_test(a_body_of_unknown_length_gets_room_as_it_comes),

@@ -111,9 +111,9 @@ static void what_a_route_takes_is_told(void **state)
     static const struct {
         const char *method, *target, *takes;
     } cases[] = {
-        {"GET", "/allow?x=1", "/allow takes key, tokens, limit and deny_status"},
+        {"GET", "/allow?x=1", "/allow takes key, tokens, limit, deny_status and once"},
         {"POST", "/reset?tokens=1", "/reset takes key and limit"},
-        {"POST", "/refund?x", "/refund takes key, tokens and limit"},
+        {"POST", "/refund?x", "/refund takes key, tokens, limit and once"},
         {"GET", "/status?tokens=1", "/status takes key and limit"},
         {"GET", "/keys?key=a", "/keys takes prefix, limit, sort, count and cursor"},
         {"GET", "/metrics?key=a", "/metrics takes no parameters"},

@@ -40,7 +40,7 @@ static void reply(struct request *request, const struct serving *serving)
 {
     const struct message *message = &request->message;
     const struct bucket_answer *answer = &message->answer.bucket;
-    if (request_reply_no_such_limit(request))
+    if (request_reply_undone(request))
         return;
     if (answer->result == BUCKET_TABLE_FULL) {
         reply_no_room(request);
@@ -60,7 +60,7 @@ static void reply(struct request *request, const struct serving *serving)
 static const struct parameter parameter_charged = {.name = "tokens", .parse = parse_tokens};
 
 static const struct parameter *const parameters[] = {&parameter_key, &parameter_charged,
-                                                     &parameter_limit, NULL};
+                                                     &parameter_limit, &parameter_once, NULL};
 
 const struct route route_charge = {
     .path = "/charge",

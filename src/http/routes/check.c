@@ -120,7 +120,8 @@ static void reply(struct request *request, const struct serving *serving)
         reply_check_skipped(&request->reply, check);
     } else if (message->kind == MESSAGE_MISSING) {
         reply_check_missing(&request->reply, check, serving);
-    } else if (message->answer.bucket.result == BUCKET_NO_SUCH_LIMIT) {
+    } else if (message->answer.bucket.result == BUCKET_NO_SUCH_LIMIT ||
+               message->answer.bucket.result == BUCKET_NEEDS_LEASE) {
         request_refuse(request, 503,
                        "a reload is just removing the limit of this check; try again");
         request_reply_fault(request);

@@ -10,7 +10,7 @@ static void ask(struct request *request)
 }
 
 static const struct parameter *const parameters[] = {&parameter_key, &parameter_tokens,
-                                                     &parameter_limit, NULL};
+                                                     &parameter_limit, &parameter_once, NULL};
 
 const struct route route_refund = {
     .path = "/refund",

@@ -181,7 +181,7 @@ static void reply(struct request *request, const struct serving *serving)
         list_reply(request, serving);
     else if (is_about_daemon(request))
         reply_daemon(&request->reply, &request->own.daemon);
-    else if (!request_reply_no_such_limit(request))
+    else if (!request_reply_undone(request))
         reply_bucket_status(&request->reply, &request->message, serving);
 }
 
