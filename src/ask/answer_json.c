@@ -20,7 +20,13 @@ static void write_level(struct text *body, const struct bucket_answer *answer)
     text_literal(body, ",\"owed\":");
     text_number(body, answer->owed_tokens);
     text_literal(body, ",\"burst\":");
-    text_number(body, answer->allowance->burst);
+    text_number(body, allowance_shown_burst(answer->allowance));
+}
+
+static void write_reset_after_ms(struct text *body, uint64_t full_after_ms)
+{
+    text_literal(body, ",\"reset_after_ms\":");
+    reply_write_retry_after_ms(body, full_after_ms);
 }
 
 const char *reply_reason(enum bucket_result result)
@@ -94,9 +100,8 @@ static void write_buckets(struct text *body, const struct bucket_answer *answer,
         text_number(body, answer->buckets[i].owed_tokens);
         text_literal(body, ",\"burst\":");
         text_number(body, bucket->burst);
-        text_literal(body, ",\"reset_after_ms\":");
-        text_number(body, answer->buckets[i].full_after_ms);
-        if (charge != NULL)
+        write_reset_after_ms(body, answer->buckets[i].full_after_ms);
+        if (charge != NULL && !bucket->holds_slots)
             write_charged(body, charge->tokens, answer->buckets[i].charged_tokens);
         text_literal(body, "}");
     }
@@ -175,8 +180,7 @@ void reply_write_allow(struct text *body, const struct bucket_question *ask,
     write_level(body, answer);
     text_literal(body, ",\"retry_after_ms\":");
     reply_write_retry_after_ms(body, allowed ? 0 : answer->retry_after_ms);
-    text_literal(body, ",\"reset_after_ms\":");
-    text_number(body, answer->full_after_ms);
+    write_reset_after_ms(body, answer->full_after_ms);
     write_reason(body, answer->result);
     write_extras(body, answer, NULL);
     if (answer->limit->shadow)
@@ -201,8 +205,7 @@ void reply_write_verdict(struct text *body, const struct bucket_question *ask,
 static void write_state(struct text *body, const struct bucket_answer *answer)
 {
     write_level(body, answer);
-    text_literal(body, ",\"reset_after_ms\":");
-    text_number(body, answer->full_after_ms);
+    write_reset_after_ms(body, answer->full_after_ms);
     text_literal(body, ",\"active\":");
     text_string(body, answer->active ? "true" : "false");
 }

@@ -30,6 +30,25 @@ static const struct allowance *allowance_at(const struct brain *brain, const str
                : &limit_at(brain, place)->allowance;
 }
 
+/* ---- what buckets of slots are not for ---- */
+
+bool decide_needs_lease(const struct brain *brain, const struct place *place, uint64_t tokens)
+{
+    return tokens > 0 && allowance_at(brain, place)->slots > 0;
+}
+
+/* BUCKET_ALLOWED, or why nothing of this kind can be done at a place, whatever its buckets hold. */
+static enum bucket_result suits(const struct brain *brain, enum message_kind kind,
+                                const struct place *place, uint64_t tokens)
+{
+    bool has_tokens = allowance_at(brain, place)->burst > 0;
+    if (kind == MESSAGE_ALLOW && decide_needs_lease(brain, place, tokens))
+        return BUCKET_NEEDS_LEASE;
+    if (!has_tokens && (kind == MESSAGE_RESET || kind == MESSAGE_REFUND || kind == MESSAGE_CHARGE))
+        return BUCKET_SLOTS_ONLY;
+    return BUCKET_ALLOWED;
+}
+
 /* ---- looking and taking ---- */
 
 enum bucket_result decide_look(const struct brain *brain, const struct place *place,
@@ -80,6 +99,14 @@ static enum bucket_result take(struct brain *brain, const struct place *place,
 
 /* ---- describing ---- */
 
+static uint64_t ms_until(const struct credit_line *line, int64_t level, uint64_t need_units,
+                         uint64_t tick_ms)
+{
+    uint64_t ticks = credit_ticks_until(line, level, need_units);
+    return ticks == CREDIT_NEVER ? RETRY_NEVER : tick_ms * ticks;
+}
+
+/* Slots that are taken come back whenever those who hold them are done, so no time is told. */
 static void show_level(const struct credit_line *line, uint64_t mark, uint64_t tick_ms,
                        struct bucket_state *state)
 {
@@ -88,9 +115,13 @@ static void show_level(const struct credit_line *line, uint64_t mark, uint64_t t
     bool full = level == (int64_t)line->cap_units;
     state->remaining_tokens = remaining;
     state->owed_tokens = credit_owed(line, level);
+    state->next_token_ms = RETRY_NEVER;
+    state->full_after_ms = RETRY_NEVER;
+    if (credit_has_slots(line))
+        return;
     state->next_token_ms =
-        full ? 0 : tick_ms * credit_ticks_until(line, level, (remaining + 1) * line->token_units);
-    state->full_after_ms = full ? 0 : tick_ms * credit_ticks_until(line, level, line->cap_units);
+        full ? 0 : ms_until(line, level, (remaining + 1) * line->token_units, tick_ms);
+    state->full_after_ms = full ? 0 : ms_until(line, level, line->cap_units, tick_ms);
 }
 
 /* Milliseconds until every bucket holds `tokens` tokens; RETRY_NEVER: one of them never can. */
@@ -104,8 +135,8 @@ static uint64_t wait_ms(const struct brain *brain, const struct line *line, uint
         if (__builtin_mul_overflow(tokens, credit->token_units, &need_units) ||
             need_units > credit->cap_units)
             return RETRY_NEVER;
-        uint64_t ms = brain->limits->tick_ms *
-                      credit_ticks_until(credit, credit_level(credit, marks[i]), need_units);
+        uint64_t ms =
+            ms_until(credit, credit_level(credit, marks[i]), need_units, brain->limits->tick_ms);
         if (ms > longest_ms)
             longest_ms = ms;
     }
@@ -156,20 +187,49 @@ static uint64_t retry_after_ms(const struct brain *brain, const struct place *pl
 }
 
 /* Shows a bucket as an override that allows or denies makes it look. */
-static void apply_action(const struct brain *brain, const struct place *place, uint64_t burst,
-                         struct bucket_state *state)
+static void apply_action(const struct brain *brain, const struct place *place,
+                         const struct bucket_terms *terms, struct bucket_state *state)
 {
+    const uint64_t never = terms->holds_slots ? RETRY_NEVER : 0;
     switch (action_at(brain, place)) {
     case OVERRIDE_TERMS:
         return;
     case OVERRIDE_ALLOW:
-        *state = (struct bucket_state){.remaining_tokens = burst};
+        *state = (struct bucket_state){
+            .remaining_tokens = terms->burst,
+            .next_token_ms = never,
+            .full_after_ms = never,
+        };
         return;
     case OVERRIDE_DENY:
         state->remaining_tokens = 0;
-        state->next_token_ms = denial_ends_after_ms(brain, place);
+        if (!terms->holds_slots)
+            state->next_token_ms = denial_ends_after_ms(brain, place);
         return;
     }
+}
+
+/* Adds a bucket to what an answer says of all together. Slots count only where there is nothing else. */
+static void sum_up(const struct bucket_state *state, bool holds_slots, struct bucket_answer *answer)
+{
+    if (state->full_after_ms > answer->full_after_ms)
+        answer->full_after_ms = state->full_after_ms;
+    if (holds_slots && answer->allowance->burst > 0)
+        return;
+    if (state->remaining_tokens < answer->remaining_tokens)
+        answer->remaining_tokens = state->remaining_tokens;
+    if (state->owed_tokens > answer->owed_tokens)
+        answer->owed_tokens = state->owed_tokens;
+}
+
+/* Whether a bucket is not full, as it is shown. An override that denies shows no slots, though none is
+ * taken. */
+static bool is_active(const struct credit_line *line, uint64_t mark,
+                      const struct bucket_state *state)
+{
+    if (!credit_has_slots(line))
+        return state->full_after_ms != 0;
+    return !credit_is_full(line, mark) && state->remaining_tokens < line->cap_units;
 }
 
 void decide_describe(const struct brain *brain, const struct place *place, uint64_t tokens,
@@ -185,22 +245,18 @@ void decide_describe(const struct brain *brain, const struct place *place, uint6
     answer->owed_tokens = 0;
     answer->retry_after_ms = retry_after_ms(brain, place, tokens, result, marks);
     answer->full_after_ms = 0;
+    answer->active = false;
     for (unsigned i = 0; i < line->count; i++) {
         struct bucket_state *state = &answer->buckets[i];
-        uint64_t burst = answer->allowance->bucket[i].burst;
+        const struct bucket_terms *terms = &answer->allowance->bucket[i];
         show_level(&line->credit[i], marks[i], brain->limits->tick_ms, state);
-        apply_action(brain, place, burst, state);
+        apply_action(brain, place, terms, state);
         state->violated =
             (result == BUCKET_DENIED && !credit_holds(&line->credit[i], tokens, marks[i])) ||
-            (result == BUCKET_EXCEEDS_BURST && tokens > burst);
-        if (state->remaining_tokens < answer->remaining_tokens)
-            answer->remaining_tokens = state->remaining_tokens;
-        if (state->owed_tokens > answer->owed_tokens)
-            answer->owed_tokens = state->owed_tokens;
-        if (state->full_after_ms > answer->full_after_ms)
-            answer->full_after_ms = state->full_after_ms;
+            (result == BUCKET_EXCEEDS_BURST && tokens > terms->burst);
+        sum_up(state, terms->holds_slots, answer);
+        answer->active |= is_active(&line->credit[i], marks[i], state);
     }
-    answer->active = answer->full_after_ms != 0;
 }
 
 /* ---- the kinds ---- */
@@ -232,12 +288,18 @@ void decide_count(struct brain *brain, const struct place *place, const struct b
         answer->sample = sampler_take(&brain->denials, brain->now_ns);
 }
 
-static void reset(struct brain *brain, const struct place *place, uint32_t slot,
-                  uint64_t marks[BUCKETS_MAX])
+/* Buckets of slots stay as they are: what leases hold comes back when they end. */
+static void reset(struct brain *brain, const struct place *place, const struct bucket_question *ask,
+                  uint32_t slot, uint64_t marks[BUCKETS_MAX])
 {
-    if (slot != TABLE_NONE)
+    const struct line *line = buckets_line(&brain->buckets, place);
+    for (unsigned i = 0; i < line->count; i++)
+        if (!credit_has_slots(&line->credit[i]))
+            marks[i] = credit_full_mark(&line->credit[i]);
+    if (slot != TABLE_NONE && allowance_at(brain, place)->slots > 0)
+        buckets_store(&brain->buckets, place, ask, slot, marks);
+    else if (slot != TABLE_NONE)
         buckets_drop(&brain->buckets, slot);
-    buckets_marks(&brain->buckets, place, TABLE_NONE, marks);
     counters_reset(&brain->counters);
 }
 
@@ -246,7 +308,8 @@ static void refund(struct brain *brain, const struct place *place,
 {
     const struct line *line = buckets_line(&brain->buckets, place);
     for (unsigned i = 0; i < line->count; i++)
-        credit_give(&line->credit[i], ask->tokens, &marks[i]);
+        if (!credit_has_slots(&line->credit[i]))
+            credit_give(&line->credit[i], ask->tokens, &marks[i]);
     if (slot != TABLE_NONE)
         buckets_store(&brain->buckets, place, ask, slot, marks);
     counters_refunded(&brain->counters);
@@ -266,7 +329,8 @@ static enum bucket_result take_charge(struct brain *brain, const struct place *p
     if (slot == TABLE_NONE && !buckets_make_room(&brain->buckets, place->hash, 0, true))
         return BUCKET_TABLE_FULL;
     for (unsigned i = 0; i < line->count; i++)
-        charged[i] = credit_charge(&line->credit[i], ask->tokens, &marks[i]);
+        if (!credit_has_slots(&line->credit[i]))
+            charged[i] = credit_charge(&line->credit[i], ask->tokens, &marks[i]);
     buckets_store(&brain->buckets, place, ask, slot, marks);
     return BUCKET_ALLOWED;
 }
@@ -293,7 +357,7 @@ static void charge(struct brain *brain, const struct place *place,
     answer->charged_tokens = ask->tokens;
     for (unsigned i = 0; i < answer->allowance->count; i++) {
         answer->buckets[i].charged_tokens = charged[i];
-        if (charged[i] < answer->charged_tokens)
+        if (!answer->allowance->bucket[i].holds_slots && charged[i] < answer->charged_tokens)
             answer->charged_tokens = charged[i];
     }
     count_charge(brain, ask, answer);
@@ -302,7 +366,11 @@ static void charge(struct brain *brain, const struct place *place,
 void decide(struct brain *brain, enum message_kind kind, const struct place *place,
             const struct bucket_question *ask, struct bucket_answer *answer)
 {
-    enum bucket_result result = BUCKET_ALLOWED;
+    enum bucket_result result = suits(brain, kind, place, ask->tokens);
+    if (result != BUCKET_ALLOWED) {
+        *answer = (struct bucket_answer){.result = result, .limit = limit_at(brain, place)};
+        return;
+    }
     uint64_t marks[BUCKETS_MAX];
     uint32_t slot = buckets_find(&brain->buckets, place, ask);
     buckets_marks(&brain->buckets, place, slot, marks);
@@ -313,7 +381,7 @@ void decide(struct brain *brain, enum message_kind kind, const struct place *pla
     if (kind == MESSAGE_ALLOW)
         result = take(brain, place, ask, slot, marks);
     else if (kind == MESSAGE_RESET)
-        reset(brain, place, slot, marks);
+        reset(brain, place, ask, slot, marks);
     else if (kind == MESSAGE_REFUND)
         refund(brain, place, ask, slot, marks);
     else

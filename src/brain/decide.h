@@ -18,6 +18,9 @@ void decide(struct brain *brain, enum message_kind kind, const struct place *pla
 enum bucket_result decide_look(const struct brain *brain, const struct place *place,
                                uint64_t tokens, const uint64_t marks[BUCKETS_MAX]);
 
+/* Whether the buckets at a place hold slots, so that tokens, if there are any, are only for ACQUIRE. */
+bool decide_needs_lease(const struct brain *brain, const struct place *place, uint64_t tokens);
+
 /* Takes tokens, after decide_look has said BUCKET_ALLOWED. If slot is TABLE_NONE there must be
  * room for an entry. */
 void decide_take(struct brain *brain, const struct place *place, const struct bucket_question *ask,

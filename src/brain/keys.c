@@ -68,7 +68,7 @@ static void fill_in(struct keys_entry *entry, const char *key, size_t key_len,
     memcpy(entry->key, key, key_len);
     entry->remaining_tokens = state->remaining_tokens;
     entry->owed_tokens = state->owed_tokens;
-    entry->burst = state->allowance->burst;
+    entry->burst = allowance_shown_burst(state->allowance);
     entry->full_after_ms = state->full_after_ms;
     entry->denied = denied.count;
     entry->denied_error = denied.error;

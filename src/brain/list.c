@@ -20,6 +20,16 @@ static uint32_t find_places(struct brain *brain, const struct list_question *lis
     return missing;
 }
 
+/* The index of the first call, all of which have places, that only a lease can answer, or `count`. */
+static uint32_t find_leases(const struct brain *brain, const struct list_question *list)
+{
+    uint32_t at = 0;
+    while (at < list->count &&
+           !decide_needs_lease(brain, &brain->list.place[at], list->calls[at].ask.tokens))
+        at++;
+    return at;
+}
+
 /* Asks for the memory that a group of calls will read: each step for what the next one reads. */
 static void prefetch(const struct brain *brain, uint32_t from, uint32_t to)
 {
@@ -240,6 +250,13 @@ void list_answer(struct brain *brain, struct message *message)
     *answer = (struct list_answer){.no_such_limit = missing, .needs_lease = list.count};
     if (missing < list.count)
         return;
+    if (message->kind != MESSAGE_LIST)
+        answer->needs_lease = find_leases(brain, &list);
+    if (answer->needs_lease < list.count) {
+        uint32_t limit = (uint32_t)brain->list.place[answer->needs_lease].limit;
+        list.calls[answer->needs_lease].answer.limit = &brain->limits->limit[limit];
+        return;
+    }
     if (message->kind == MESSAGE_ALL)
         answer_all(brain, &list, answer);
     else

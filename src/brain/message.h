@@ -123,12 +123,13 @@ enum bucket_result {
 
 /* One bucket of the key, after the question was answered. */
 struct bucket_state {
-    uint64_t remaining_tokens; /* whole tokens in it now */
+    uint64_t remaining_tokens; /* whole tokens in it now, or slots that are free */
     uint64_t next_token_ms;    /* until it holds one token more; 0: it is full; or RETRY_NEVER */
-    uint64_t full_after_ms;    /* until it is full */
-    bool violated;             /* it did not hold what was asked for */
-    uint64_t owed_tokens;      /* that ticks pay back before it holds any; a part of one counts */
-    uint64_t charged_tokens;   /* of CHARGE only: those that it took */
+    uint64_t
+        full_after_ms;    /* until it is full; of slots both are RETRY_NEVER: no tick brings them */
+    bool violated;        /* it did not hold what was asked for */
+    uint64_t owed_tokens; /* that ticks pay back before it holds any; a part of one counts */
+    uint64_t charged_tokens; /* of CHARGE only: those that it took */
 };
 
 /* The pointers are borrowed from the limits: see `limits` of struct message. */
@@ -137,12 +138,13 @@ struct bucket_answer {
     const struct limit *limit;         /* the limit that decided */
     const struct override *override;   /* the override in force for the key, or NULL */
     const struct allowance *allowance; /* the buckets of the override, or of the limit */
-    uint64_t remaining_tokens;         /* in the bucket that holds fewest */
-    uint64_t owed_tokens;              /* by the bucket that owes most */
+    uint64_t
+        remaining_tokens; /* in the bucket that holds fewest; where all hold slots, those free */
+    uint64_t owed_tokens; /* by the bucket that owes most */
     uint64_t
         charged_tokens; /* of CHARGE only: by the bucket that took fewest; the rest is forgiven */
     uint64_t retry_after_ms;   /* until the same request would succeed; 0: it did; or RETRY_NEVER */
-    uint64_t full_after_ms;    /* until all are full */
+    uint64_t full_after_ms;    /* until all are full; RETRY_NEVER if one holds slots */
     bool active;               /* not all are full */
     bool has_waited;           /* of ALLOW and ACQUIRE */
     uint64_t waited_ms;        /* if so, for how long */
@@ -201,7 +203,7 @@ struct list_question {
 
 /* The answer to EACH, ALL and LIST, beside the answers of the calls. If a call names a limit that
  * does not exist, or asks for tokens where it needs a lease, nothing was done at all, and the calls
- * have no answers. */
+ * have no answers, but for the limit of the call that needs_lease names. */
 struct list_answer {
     uint32_t no_such_limit;  /* the index of the first such call, or `count` */
     uint32_t needs_lease;    /* of EACH and ALL; likewise: see BUCKET_NEEDS_LEASE */
@@ -318,6 +320,14 @@ struct message {
 static inline struct message *message_of(struct letter *letter)
 {
     return (struct message *)letter;
+}
+
+/* Whether an answered EACH, ALL or LIST was done: its calls have answers. */
+static inline bool list_is_done(const struct message *message)
+{
+    const struct list_answer *answer = &message->answer.list;
+    uint32_t count = message->ask.list.count;
+    return answer->no_such_limit == count && answer->needs_lease == count;
 }
 
 /* Has a message hold a reference to these limits (NULL: to none), and release what it held. */

@@ -19,6 +19,6 @@ struct serving;
 struct dialect {
     bool tells_date; /* it needs serving->wall_ns */
     /* Adds the fields for the buckets of an answered message. The answer must not be
-     * BUCKET_NO_SUCH_LIMIT. */
+     * BUCKET_NO_SUCH_LIMIT, or another of those in which nothing was done. */
     void (*add)(struct reply *reply, const struct message *message, const struct serving *serving);
 };

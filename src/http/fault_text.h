@@ -31,6 +31,11 @@ const char *fault_text_prefix(enum key_fault fault);
 #define FAULT_LIMIT_NAME "there can be no limit named \"%s\"; GET /status lists the limits"
 #define FAULT_NO_SUCH_LIMIT "there is no limit named \"%s\"; GET /status lists the limits"
 
+/* Takes the name of the limit that a key falls under. */
+#define FAULT_NEEDS_LEASE                                                                          \
+    "limit \"%s\" counts what goes on at a time, and this call does not say when that ends; POST " \
+    "/acquire?key=KEY instead, and /release its lease at the end"
+
 #define FAULT_CURSOR                                                                               \
     "this server did not issue this cursor; send the cursor of the last page unchanged, or leave " \
     "it out to start over"

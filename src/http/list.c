@@ -7,6 +7,7 @@
 #include "http/reply_list.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static void parse(struct request *request)
 {
@@ -58,15 +59,28 @@ size_t list_cost(const struct request *request)
     return request->body_len > SHORT ? request->body_len : 0;
 }
 
+/* Refuses a batch of which nothing was done. */
+static void refuse(struct request *request)
+{
+    const struct message *message = &request->message;
+    const struct bucket_call *calls = message->ask.list.calls;
+    uint32_t missing = message->answer.list.no_such_limit;
+    uint32_t leased = message->answer.list.needs_lease;
+    if (missing < message->ask.list.count)
+        request_refuse(request, 400, "requests[%u]: " FAULT_NO_SUCH_LIMIT, (unsigned)missing,
+                       show(calls[missing].ask.limit_name, calls[missing].ask.limit_name_len).text);
+    else
+        request_refuse(
+            request, 400, "requests[%u]: " FAULT_NEEDS_LEASE, (unsigned)leased,
+            show(calls[leased].answer.limit->name, strlen(calls[leased].answer.limit->name)).text);
+    request_reply_fault(request);
+}
+
 void list_reply(struct request *request, const struct serving *serving)
 {
     const struct message *message = &request->message;
-    uint32_t missing = message->answer.list.no_such_limit;
-    if (missing < message->ask.list.count) {
-        const struct bucket_question *ask = &message->ask.list.calls[missing].ask;
-        request_refuse(request, 400, "requests[%u]: " FAULT_NO_SUCH_LIMIT, (unsigned)missing,
-                       show(ask->limit_name, ask->limit_name_len).text);
-        request_reply_fault(request);
+    if (!list_is_done(message)) {
+        refuse(request);
         return;
     }
     uint32_t leased = message->answer.list.needs_lease;

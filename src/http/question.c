@@ -35,11 +35,8 @@ bool request_reply_undone(struct request *request)
     const struct bucket_answer *answer = &request->message.answer.bucket;
     switch (answer->result) {
     case BUCKET_NEEDS_LEASE:
-        request_refuse(
-            request, 400,
-            "limit \"%s\" counts what goes on at a time, and this call does not say when "
-            "that ends; POST /acquire?key=KEY instead, and /release its lease at the end",
-            show(answer->limit->name, strlen(answer->limit->name)).text);
+        request_refuse(request, 400, FAULT_NEEDS_LEASE,
+                       show(answer->limit->name, strlen(answer->limit->name)).text);
         break;
     case BUCKET_SLOTS_ONLY:
         request_refuse(

@@ -9,7 +9,7 @@
 #include "http/request.h"
 
 /* Writes how many tokens a key has left, whatever was asked. The answer must not be
- * BUCKET_NO_SUCH_LIMIT. */
+ * BUCKET_NO_SUCH_LIMIT, or another of those in which nothing was done. */
 void reply_bucket_status(struct reply *reply, const struct message *message,
                          const struct serving *serving);
 

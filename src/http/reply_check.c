@@ -18,7 +18,7 @@ static struct wording_numbers numbers_of(const struct bucket_answer *answer)
         .retry_after_ms = headers_retry_after_ms(wait_ms),
         .reset_after_s = headers_ceil_seconds(answer->full_after_ms),
         .remaining = answer->remaining_tokens,
-        .burst = answer->allowance->burst,
+        .burst = allowance_shown_burst(answer->allowance),
     };
 }
 

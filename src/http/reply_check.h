@@ -10,7 +10,7 @@
 #include "http/request.h"
 
 /* Replies to a request that the buckets of its key have decided about. The message is answered, and
- * not with BUCKET_NO_SUCH_LIMIT. The reply borrows from the check. */
+ * not with BUCKET_NO_SUCH_LIMIT or another of those in which nothing was done. The reply borrows from the check. */
 void reply_check_bucket(struct reply *reply, const struct check *check,
                         const struct message *message, const struct serving *serving);
 

@@ -39,8 +39,10 @@ static char *quote(const char *first, const char *second, const char *third)
     return quoted;
 }
 
-#define POLICY_ITEM_MAX                                                                            \
-    (POLICY_NAME_MAX + sizeof ", ;q=;qu=\"concurrent-requests\"" + (size_t)2 * 20)
+#define POLICY_ITEM_MAX (POLICY_NAME_MAX + sizeof ", ;q=;w=" + (size_t)2 * 20)
+static_assert(SLOTS_MAX == 1000000 && sizeof ", ;q=1000000;qu=\"concurrent-requests\"" <=
+                                          POLICY_ITEM_MAX - POLICY_NAME_MAX,
+              "so have those of slots room");
 
 /* Of slots there is no window: they come back when whoever holds them is done. */
 static size_t write_policy(char *text, size_t room, const struct bucket_terms *bucket)

@@ -130,6 +130,12 @@ struct limit_terms {
     const struct override_terms *overrides; /* no key twice */
 };
 
+/* What is shown as the burst of all buckets together: tokens, or where all hold slots, slots. */
+static inline uint64_t allowance_shown_burst(const struct allowance *allowance)
+{
+    return allowance->burst > 0 ? allowance->burst : allowance->slots;
+}
+
 /* An empty set with room for `capacity` limits and one reference. NULL: no memory. */
 struct limits *limits_new(uint32_t capacity, uint64_t tick_ms);
 

@@ -261,7 +261,7 @@ static void tell(uint64_t tokens, bool allowed)
 static void tell_list(const struct message *message)
 {
     const struct list_question *ask = &message->ask.list;
-    if (message->kind == MESSAGE_LIST || message->answer.list.no_such_limit < ask->count)
+    if (message->kind == MESSAGE_LIST || !list_is_done(message))
         return;
     for (uint32_t i = 0; i < ask->count; i++)
         tell(ask->calls[i].ask.tokens, message->kind == MESSAGE_ALL

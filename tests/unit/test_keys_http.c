@@ -158,7 +158,7 @@ static void put_key(const char *key, size_t key_len, const char *limit, uint64_t
         .remaining_tokens = number,
         .owed_tokens = number,
         .burst = number,
-        .full_after_ms = number,
+        .full_after_ms = number - 1, /* a number even of the largest one */
         .denied = number,
         .denied_error = number,
     };
@@ -195,11 +195,11 @@ static void a_reply_is_one_line_of_json(void **unused)
     put_key("b", 1, "default", UINT64_MAX);
     expect_body(
         "{\"keys\":[{\"key\":\"a\\\"\\\\/\xc3\xa4\xe2\x80\xa8\xf0\x9f\x98\x80\","
-        "\"limit\":\"\\\"api\\\"\",\"remaining\":3,\"owed\":3,\"burst\":3,\"reset_after_ms\":3,"
+        "\"limit\":\"\\\"api\\\"\",\"remaining\":3,\"owed\":3,\"burst\":3,\"reset_after_ms\":2,"
         "\"active\":false,\"denied\":3,\"denied_error\":3},"
         "{\"key\":\"b\",\"limit\":\"default\",\"remaining\":18446744073709551615,"
         "\"owed\":18446744073709551615,"
-        "\"burst\":18446744073709551615,\"reset_after_ms\":18446744073709551615,"
+        "\"burst\":18446744073709551615,\"reset_after_ms\":18446744073709551614,"
         "\"active\":true,\"denied\":18446744073709551615,"
         "\"denied_error\":18446744073709551615,\"shadow\":true}],"
         "\"cursor\":\"fedcba9876543210\",\"looked_at\":0,\"tracked\":7,"

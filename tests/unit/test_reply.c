@@ -18,7 +18,7 @@
     "{\"type\":\"https://iana.org/assignments/http-problem-types#quota-exceeded\","                \
     "\"title\":\"Too Many Requests\",\"status\":"
 
-enum { PLAIN, NAMED, SEVERAL, TRIAL, QUOTED };
+enum { PLAIN, NAMED, SEVERAL, TRIAL, QUOTED, SLOTS, MIXED };
 
 static struct limits *limits;
 static struct request request; /* too large for the stack of a test */
@@ -40,7 +40,7 @@ static int make_limits(void **state)
          .buckets_count = 1,
          .buckets = {{.burst = 500, .rate = {200, MS_PER_S}}}},
     };
-    limits = limits_new(5, 100);
+    limits = limits_new(7, 100);
     assert_non_null(limits);
     add_limit(&(struct limit_terms){.name = "default",
                                     .buckets_count = 1,
@@ -63,6 +63,14 @@ static int make_limits(void **state)
     add_limit(&(struct limit_terms){.name = "say \"hi\" \\",
                                     .buckets_count = 1,
                                     .buckets = {{.burst = 3, .rate = PER_SECOND}}});
+    add_limit(&(struct limit_terms){
+        .name = "jobs", .buckets_count = 1, .buckets = {{.burst = 8, .holds_slots = true}}});
+    add_limit(&(struct limit_terms){
+        .name = "mixed",
+        .returns_on_expiry = true,
+        .buckets_count = 2,
+        .buckets = {{.name = "running", .burst = 4, .holds_slots = true},
+                    {.name = "minute", .burst = 30, .rate = {30, 60 * MS_PER_S}}}});
     return 0;
 }
 
@@ -823,6 +831,134 @@ static void checks_without_a_key_say_so(void **state)
     expect_fields("");
 }
 
+/* ---- slots ---- */
+
+/* Of eight slots five are free. */
+static struct bucket_answer of_slots(void)
+{
+    struct bucket_answer answer = answer_of(
+        SLOTS, BUCKET_ALLOWED, (struct bucket_state){5, RETRY_NEVER, RETRY_NEVER, false, 0, 0});
+    answer.active = true;
+    return answer;
+}
+
+/* Of four slots one is free, and 29 of 30 tokens are there. */
+static struct bucket_answer of_mixed(void)
+{
+    struct bucket_answer answer = answer_of(
+        MIXED, BUCKET_ALLOWED, (struct bucket_state){1, RETRY_NEVER, RETRY_NEVER, false, 0, 0});
+    answer.buckets[1] = (struct bucket_state){29, 2000, 2000, false, 0, 0};
+    answer.remaining_tokens = 29;
+    return answer;
+}
+
+static void of_slots_no_time_is_told(void **state)
+{
+    (void)state;
+    expect_status(of_slots(), "{\"key\":\"k\",\"limit\":\"jobs\",\"remaining\":5,\"owed\":0,"
+                              "\"burst\":8,\"reset_after_ms\":null,\"active\":true}\n");
+    expect_status(
+        of_mixed(),
+        "{\"key\":\"k\",\"limit\":\"mixed\",\"remaining\":29,\"owed\":0,\"burst\":30,"
+        "\"reset_after_ms\":null,\"active\":true,"
+        "\"buckets\":[{\"name\":\"running\",\"remaining\":1,\"owed\":0,\"burst\":4,"
+        "\"reset_after_ms\":null},{\"name\":\"minute\",\"remaining\":29,\"owed\":0,\"burst\":30,"
+        "\"reset_after_ms\":2000}]}\n");
+}
+
+static void a_charge_is_told_of_the_buckets_of_tokens(void **state)
+{
+    (void)state;
+    struct bucket_answer answer = of_mixed();
+    answer.charged_tokens = answer.buckets[1].charged_tokens = 3;
+    struct message message = bucket_message(MESSAGE_CHARGE, "k", 5, answer);
+    say_bucket(&message, HEADERS_NONE);
+    expect_reply(200, reply_type_json,
+                 "{\"key\":\"k\",\"limit\":\"mixed\",\"tokens\":5,\"charged\":3,\"forgiven\":2,"
+                 "\"remaining\":29,\"owed\":0,\"burst\":30,\"reset_after_ms\":null,\"active\":true,"
+                 "\"buckets\":[{\"name\":\"running\",\"remaining\":1,\"owed\":0,\"burst\":4,"
+                 "\"reset_after_ms\":null},{\"name\":\"minute\",\"remaining\":29,\"owed\":0,"
+                 "\"burst\":30,\"reset_after_ms\":2000,\"charged\":3,\"forgiven\":2}]}\n");
+}
+
+static void each_dialect_tells_slots_without_a_time(void **state)
+{
+    (void)state;
+    static const struct {
+        enum headers_dialect dialect;
+        const char *of_slots, *of_mixed;
+    } cases[] = {
+        {HEADERS_IETF,
+         "RateLimit-Policy: \"jobs\";q=8;qu=\"concurrent-requests\"\nRateLimit: \"jobs\";r=5\n",
+         "RateLimit-Policy: \"mixed/running\";q=4;qu=\"concurrent-requests\", "
+         "\"mixed/minute\";q=30;w=60\n"
+         "RateLimit: \"mixed/running\";r=1, \"mixed/minute\";r=29;t=2\n"},
+        {HEADERS_IETF_ACW,
+         "RateLimit-Policy: \"jobs\";q=8;qu=\"concurrent-requests\"\nRateLimit: \"jobs\";a=5\n",
+         "RateLimit-Policy: \"mixed/running\";q=4;qu=\"concurrent-requests\", "
+         "\"mixed/minute\";q=30;w=60\n"
+         "RateLimit: \"mixed/running\";a=1, \"mixed/minute\";a=29;w=2\n"},
+        {HEADERS_DRAFT_03, "RateLimit-Limit: 8\nRateLimit-Remaining: 5\n",
+         "RateLimit-Limit: 4, 30;w=60\nRateLimit-Remaining: 1\n"},
+        {HEADERS_X_RATELIMIT, "X-RateLimit-Limit: 8\nX-RateLimit-Remaining: 5\n",
+         "X-RateLimit-Limit: 4\nX-RateLimit-Remaining: 1\n"},
+        {HEADERS_X_RATELIMIT_EPOCH, "X-RateLimit-Limit: 8\nX-RateLimit-Remaining: 5\n",
+         "X-RateLimit-Limit: 4\nX-RateLimit-Remaining: 1\n"},
+        {HEADERS_NONE, "", ""},
+    };
+    assert_int_equal(LENGTH(cases), HEADERS_DIALECTS);
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct message message = bucket_message(MESSAGE_STATUS, "k", 0, of_slots());
+        say_bucket(&message, cases[i].dialect);
+        expect_fields(cases[i].of_slots);
+        message.answer.bucket = of_mixed();
+        say_bucket(&message, cases[i].dialect);
+        expect_fields(cases[i].of_mixed);
+    }
+}
+
+#define NEEDS_LEASE                                                                                  \
+    "limit \"jobs\" counts what goes on at a time, and this call does not say when that ends; POST " \
+    "/acquire?key=KEY instead, and /release its lease at the end"
+
+static void expect_problem(unsigned status, const char *detail)
+{
+    assert_int_equal(request.reply.status, status);
+    assert_ptr_equal(request.reply.content_type, reply_type_problem);
+    assert_string_equal(request.detail, detail);
+    expect_fields("");
+}
+
+static void what_slots_are_not_for_is_refused(void **state)
+{
+    (void)state;
+    static const enum message_kind kinds[] = {MESSAGE_RESET, MESSAGE_REFUND, MESSAGE_CHARGE};
+    struct bucket_answer answer = {.result = BUCKET_NEEDS_LEASE, .limit = &limits->limit[SLOTS]};
+    struct message message = bucket_message(MESSAGE_ALLOW, "k", 1, answer);
+    say_bucket(&message, HEADERS_IETF);
+    expect_problem(400, NEEDS_LEASE);
+
+    request.fault_status = 0;
+    say_check(&answer, 403, HEADERS_IETF);
+    expect_problem(500,
+                   "the key of this check falls under limit \"jobs\", which has slots, and a "
+                   "check takes none; in the configuration, have the check name another limit");
+
+    answer.result = BUCKET_SLOTS_ONLY;
+    for (size_t i = 0; i < LENGTH(kinds); i++) {
+        char wanted[160];
+        message = bucket_message(kinds[i], "k", 1, answer);
+        request.fault_status = 0;
+        say_bucket(&message, HEADERS_IETF);
+        snprintf(wanted, sizeof wanted,
+                 "limit \"jobs\" has no tokens, only slots, which /release gives back; %s is for "
+                 "limits with a rate",
+                 request.route->path);
+        expect_problem(400, wanted);
+    }
+    request.fault_status = 0;
+}
+
 /* ---- without memory ---- */
 
 static void what_was_decided_can_be_told_without_memory(void **state)
@@ -872,7 +1008,7 @@ static struct message list_of(enum message_kind kind, struct bucket_call *calls,
     return (struct message){
         .kind = kind,
         .ask.list = {calls, count},
-        .answer.list = {.no_such_limit = count, .allowed = true},
+        .answer.list = {.no_such_limit = count, .needs_lease = count, .allowed = true},
     };
 }
 
@@ -1029,7 +1165,12 @@ static void the_daemon_lists_its_limits(void **state)
         "{\"name\":\"second\",\"burst\":20,\"rate\":\"10/s\",\"debt_max\":0},"
         "{\"name\":\"hour\",\"burst\":1000,\"rate\":\"1000/h\",\"debt_max\":0}]},"
         "{\"name\":\"trial\",\"match\":null,\"burst\":10,\"rate\":\"1/s\",\"debt_max\":0,\"shadow\":true},"
-        "{\"name\":\"say \\\"hi\\\" \\\\\",\"match\":null,\"burst\":3,\"rate\":\"1/s\",\"debt_max\":0}"
+        "{\"name\":\"say \\\"hi\\\" \\\\\",\"match\":null,\"burst\":3,\"rate\":\"1/s\",\"debt_max\":0},"
+        "{\"name\":\"jobs\",\"match\":null,\"concurrent\":8},"
+        "{\"name\":\"mixed\",\"match\":null,\"buckets\":["
+        "{\"name\":\"running\",\"concurrent\":4},"
+        "{\"name\":\"minute\",\"burst\":30,\"rate\":\"30/m\",\"debt_max\":0}],"
+        "\"on_expiry\":\"return\"}"
         "],\"counters\":{\"allowed\":7,\"denied\":0,";
     if (strncmp(request.reply.large_body, start, sizeof start - 1) != 0)
         fail_msg("%s\nis said, not: %s...", request.reply.large_body, start);
@@ -1132,10 +1273,10 @@ static struct bucket_answer longest_answer(const struct limits *longest, enum bu
         .owed_tokens = UINT64_MAX,
         .charged_tokens = UINT64_MAX,
         .retry_after_ms = UINT64_MAX - 1,
-        .full_after_ms = UINT64_MAX,
+        .full_after_ms = UINT64_MAX - 1,
     };
     for (int i = 0; i < BUCKETS_MAX; i++)
-        answer.buckets[i] = (struct bucket_state){UINT64_MAX, RETRY_NEVER - 1, UINT64_MAX,
+        answer.buckets[i] = (struct bucket_state){UINT64_MAX, RETRY_NEVER - 1, RETRY_NEVER - 1,
                                                   true,       UINT64_MAX,      (uint64_t)i << 60};
     return answer;
 }
@@ -1177,8 +1318,8 @@ static void the_longest_list_fits(void **state)
     longest->limit[0].shadow = false;
     for (int i = 0; i < LIST_MAX; i++) {
         calls[i].answer = longest_answer(longest, BUCKET_EXCEEDS_BURST);
-        calls[i].ask =
-            (struct bucket_question){so_many_quotes(KEY_MAX), KEY_MAX, NULL, 0, UINT64_MAX, 0};
+        calls[i].ask = (struct bucket_question){
+            .key = so_many_quotes(KEY_MAX), .key_len = KEY_MAX, .tokens = UINT64_MAX};
     }
     for (uint32_t count = 1; count <= LIST_MAX; count += LIST_MAX - 1)
         for (size_t i = 0; i < LENGTH(kinds); i++) {
@@ -1227,6 +1368,20 @@ static void a_thousand_limits_are_violated_once_each(void **state)
     assert_int_equal(commas, LIST_MAX / 2 * BUCKETS_MAX - 1);
     free(request.reply.large_body);
     limits_release(many);
+}
+
+static void a_list_that_needs_a_lease_is_refused(void **state)
+{
+    (void)state;
+    struct bucket_call calls[2] = {0};
+    struct message message = list_of(MESSAGE_EACH, calls, LENGTH(calls));
+    message.answer.list.needs_lease = 1;
+    calls[1].answer.limit = &limits->limit[SLOTS];
+    request.is_list = true;
+    say(&route_allow, &message, HEADERS_IETF);
+    request.is_list = false;
+    expect_problem(400, "requests[1]: " NEEDS_LEASE);
+    request.fault_status = 0;
 }
 
 /* ---- answers of a check that are written out ---- */
@@ -1410,6 +1565,10 @@ int main(void)
         cmocka_unit_test(checks_allow_without_content),
         cmocka_unit_test(checks_deny_with_the_status_chosen),
         cmocka_unit_test(checks_without_a_key_say_so),
+        cmocka_unit_test(of_slots_no_time_is_told),
+        cmocka_unit_test(a_charge_is_told_of_the_buckets_of_tokens),
+        cmocka_unit_test(each_dialect_tells_slots_without_a_time),
+        cmocka_unit_test(what_slots_are_not_for_is_refused),
         cmocka_unit_test(what_was_decided_can_be_told_without_memory),
         cmocka_unit_test(each_of_a_list_has_its_result),
         cmocka_unit_test(all_of_a_list_is_allowed),
@@ -1420,6 +1579,7 @@ int main(void)
         cmocka_unit_test(the_longest_answer_fits),
         cmocka_unit_test(the_longest_list_fits),
         cmocka_unit_test(a_thousand_limits_are_violated_once_each),
+        cmocka_unit_test(a_list_that_needs_a_lease_is_refused),
         cmocka_unit_test(checks_answer_as_it_is_written_out),
         cmocka_unit_test(no_problem_is_told_with_a_status_of_success),
         cmocka_unit_test(an_error_has_the_usual_body_unless_another_is_written),

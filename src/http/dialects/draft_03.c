@@ -8,13 +8,16 @@
 
 #include <assert.h>
 
-/* The burst of the bucket that is told, then the burst and the window of each. */
+/* The burst of the bucket that is told, then the burst and the window of each. Slots have no window,
+ * without which there is no policy in this draft. */
 static void add_limit(struct reply *reply, const struct allowance *allowance, uint32_t told)
 {
     struct text value = reply_begin_value(reply);
     text_number(&value, allowance->bucket[told].burst);
     for (uint32_t i = 0; i < allowance->count; i++) {
         const struct bucket_terms *bucket = &allowance->bucket[i];
+        if (bucket->holds_slots)
+            continue;
         text_literal(&value, ", ");
         text_number(&value, bucket->burst);
         text_literal(&value, ";w=");

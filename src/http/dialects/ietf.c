@@ -3,7 +3,8 @@
  *   RateLimit-Policy: "NAME";q=BURST;w=WINDOW, ...
  *   RateLimit: "NAME";r=REMAINING;t=SECONDS, ...
  *
- * t is the time until there is one token more. It is left out if there never will be. */
+ * t is the time until there is one token more. It is left out if there never will be, and
+ * of slots, which have no window either: "NAME";q=SLOTS;qu="concurrent-requests". */
 #include "http/dialects/table.h"
 #include "http/headers.h"
 

@@ -4,8 +4,8 @@
  *   RateLimit: "NAME";a=REMAINING;w=SECONDS;c=TOKENS, ...
  *
  * w is the time within which no more than that is available: until there is one token more, and if
- * the bucket is full, as long as one token takes. It is left out if there never will be more. c is
- * what the request costs; what asks for no tokens has none. */
+ * the bucket is full, as long as one token takes. It is left out if there never will be more, and of
+ * slots. c is what the request costs; what asks for no tokens has none. */
 #include "http/dialects/table.h"
 #include "http/headers.h"
 

@@ -3,6 +3,7 @@
 #include "ask/trust_warning.h"
 #include "base/form.h"
 #include "http/body_parts.h"
+#include "http/fault_text.h"
 #include "http/question.h"
 #include "http/reply_check.h"
 #include "http/routes/table.h"
@@ -120,10 +121,17 @@ static void reply(struct request *request, const struct serving *serving)
         reply_check_skipped(&request->reply, check);
     } else if (message->kind == MESSAGE_MISSING) {
         reply_check_missing(&request->reply, check, serving);
-    } else if (message->answer.bucket.result == BUCKET_NO_SUCH_LIMIT ||
-               message->answer.bucket.result == BUCKET_NEEDS_LEASE) {
+    } else if (message->answer.bucket.result == BUCKET_NO_SUCH_LIMIT) {
         request_refuse(request, 503,
                        "a reload is just removing the limit of this check; try again");
+        request_reply_fault(request);
+    } else if (message->answer.bucket.result == BUCKET_NEEDS_LEASE) {
+        const char *name = message->answer.bucket.limit->name;
+        request_refuse(
+            request, 500,
+            "the key of this check falls under limit \"%s\", which has slots, and a check "
+            "takes none; in the configuration, have the check name another limit",
+            show(name, strlen(name)).text);
         request_reply_fault(request);
     } else {
         reply_check_bucket(&request->reply, check, message, serving);

@@ -1,4 +1,5 @@
 /* /keys: which keys are tracked, with how many tokens left, or which are denied most? */
+#include "ask/answer_json.h"
 #include "base/form.h"
 #include "base/quantity.h"
 #include "http/fault_text.h"
@@ -132,7 +133,7 @@ static void write_key(struct text *body, const struct keys_entry *entry)
     text_literal(body, ",\"burst\":");
     text_number(body, entry->burst);
     text_literal(body, ",\"reset_after_ms\":");
-    text_number(body, entry->full_after_ms);
+    reply_write_retry_after_ms(body, entry->full_after_ms);
     text_literal(body, ",\"active\":");
     text_string(body, entry->active ? "true" : "false");
     text_literal(body, ",\"denied\":");

@@ -45,6 +45,11 @@ static void ask(struct request *request)
 static void write_terms(struct text *body, const struct bucket_terms *bucket)
 {
     char rate[QUANTITY_TEXT_MAX];
+    if (bucket->holds_slots) {
+        text_literal(body, "\"concurrent\":");
+        text_number(body, bucket->burst);
+        return;
+    }
     quantity_print_rate(&bucket->rate, rate);
     text_literal(body, "\"burst\":");
     text_number(body, bucket->burst);
@@ -85,6 +90,8 @@ static void write_limit(struct text *body, const struct limit *limit)
     write_buckets(body, &limit->allowance);
     if (limit->shadow)
         text_literal(body, ",\"shadow\":true");
+    if (limit->returns_on_expiry)
+        text_literal(body, ",\"on_expiry\":\"return\"");
     if (limit->overrides_count > 0) {
         text_literal(body, ",\"overrides\":");
         text_number(body, limit->overrides_count);

@@ -20,7 +20,7 @@ static void log_denials(const struct request *request)
     if (message->kind == MESSAGE_ALLOW)
         log_if_sampled(&message->ask.bucket, &message->answer.bucket, request->key_is_private);
     else if ((message->kind == MESSAGE_EACH || message->kind == MESSAGE_ALL) &&
-             message->answer.list.no_such_limit == list->count)
+             list_is_done(message))
         for (uint32_t i = 0; i < list->count; i++)
             log_if_sampled(&list->calls[i].ask, &list->calls[i].answer, false);
 }
