@@ -83,16 +83,6 @@ void list_reply(struct request *request, const struct serving *serving)
         refuse(request);
         return;
     }
-    uint32_t leased = message->answer.list.needs_lease;
-    if (message->kind != MESSAGE_LIST && leased < message->ask.list.count) {
-        request_refuse(
-            request, 400,
-            "requests[%u]: its limit counts what goes on at a time, which a batch cannot "
-            "take; POST /acquire for it",
-            (unsigned)leased);
-        request_reply_fault(request);
-        return;
-    }
     reply_list(&request->reply, message, request->deny_status, request->list_room, serving);
     request->list_room = NULL; /* the reply's now */
 }

@@ -1378,6 +1378,7 @@ static void a_list_that_needs_a_lease_is_refused(void **state)
     message.answer.list.needs_lease = 1;
     calls[1].answer.limit = &limits->limit[SLOTS];
     request.is_list = true;
+    request.fault_status = 0;
     say(&route_allow, &message, HEADERS_IETF);
     request.is_list = false;
     expect_problem(400, "requests[1]: " NEEDS_LEASE);
