@@ -65,6 +65,7 @@ struct brain *brain_begin(uint64_t now_ns, int64_t date_s)
     if (brain == MAP_FAILED)
         return NULL;
     brain->started_ns = brain->now_ns = brain->last_tick_ns = now_ns;
+    brain->lived_offset_ns = 0 - now_ns;
     brain->denied.began_ns = now_ns;
     brain->meters.started_s = date_s;
     brain->meters.tick_lag_ns.began_ns = now_ns;
@@ -77,12 +78,18 @@ void brain_end(struct brain *brain)
 }
 
 struct brain *brain_new(const struct limits_question *limits, uint32_t max_keys,
-                        const uint8_t seed[TABLE_SEED_BYTES], uint64_t now_ns)
+                        uint32_t max_leases, const uint8_t seed[TABLE_SEED_BYTES], uint64_t now_ns)
 {
     struct brain *brain = brain_begin(now_ns, limits->date_s);
     if (brain == NULL)
         return NULL;
+    brain->max_leases = max_leases;
+    if (!leases_init(&brain->leases, NULL, max_leases)) {
+        brain_end(brain);
+        return NULL;
+    }
     if (!buckets_init(&brain->buckets, max_keys, seed, &brain->counters)) {
+        leases_release(&brain->leases);
         brain_end(brain);
         return NULL;
     }
@@ -96,6 +103,7 @@ void brain_free(struct brain *brain)
 {
     once_release(&brain->once);
     buckets_release(&brain->buckets);
+    leases_release(&brain->leases);
     limits_release(brain->limits);
     brain_end(brain);
 }
@@ -147,6 +155,7 @@ void brain_tick(struct brain *brain, uint64_t now_ns)
         meters_tick_late(&brain->meters, now_ns, late_ns(brain));
     brain->slept_ns = 0;
     brain->last_tick_ns += ticks * brain->tick_ns;
+    brain->leases.now_ns = brain_lived_ns(brain, brain->last_tick_ns);
     lines_advance(&brain->buckets.lines, ticks);
     brain_keep_time(brain);
     brain_sweep(brain);

@@ -20,29 +20,38 @@ struct brain;
 
 #define BRAIN_NEVER UINT64_MAX
 
-/* A brain whose buckets are all full. The seed is the key of the hash. NULL: no memory. */
+/* A brain whose buckets are all full and which has granted no lease. The seed is the key of the
+ * hash. NULL: no memory. */
 struct brain *brain_new(const struct limits_question *limits, uint32_t max_keys,
-                        const uint8_t seed[TABLE_SEED_BYTES], uint64_t now_ns);
+                        uint32_t max_leases, const uint8_t seed[TABLE_SEED_BYTES], uint64_t now_ns);
 void brain_free(struct brain *brain);
 
-/* The same in a store that was just begun, which must outlive the brain. Another brain can go on
- * from it later. */
+/* The same in a store that was just begun with room for leases, which must outlive the brain.
+ * Another brain can go on from it later. */
 struct brain *brain_new_stored(const struct limits_question *limits, struct store *store,
                                const struct moment *moment);
 
 enum brain_restored { BRAIN_RESTORED, BRAIN_DAMAGED, BRAIN_NO_MEMORY };
 
 /* A brain that goes on from what another one left in a store. Buckets have refilled meanwhile, by
- * the clock that both have in common; the limits are put into force as by a reload.
+ * the clock that both have in common; the limits are put into force as by a reload. The brain grants
+ * up to max_leases leases, if the store has room for as many; if it has room for none, they are in
+ * memory of the brain's own.
  * BRAIN_DAMAGED: there is no sound state in the store, which is as it was; *why says what is
  * wrong. */
 enum brain_restored brain_restore(struct brain **brain, const struct limits_question *limits,
-                                  struct store *store, const struct moment *moment,
-                                  const char **why);
+                                  uint32_t max_leases, struct store *store,
+                                  const struct moment *moment, const char **why);
 
-/* Moves a brain that has a store into another store, just begun, for another number of keys. This
- * walks the whole table. */
-void brain_move(struct brain *brain, struct store *store);
+/* For how many leases a store must have room that the brain moves into: for max_leases, or while more
+ * than these are held for as many as its own store, so that none is lost. */
+uint32_t brain_leases_room(const struct brain *brain);
+
+/* Moves a brain that has a store into another store, just begun, for another number of keys or of
+ * leases, of which it must have room for brain_leases_room. This walks the whole table. false: there
+ * is no memory, and nothing can be done with the brain but to free it; the store that it was in is as
+ * it was. */
+bool brain_move(struct brain *brain, struct store *store);
 
 /* Whether the brain has a store. If so, tell it the wall clock's time before each brain_tick. */
 bool brain_is_stored(const struct brain *brain);

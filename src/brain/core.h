@@ -8,6 +8,7 @@
 #include "brain/brain.h"
 #include "brain/buckets.h"
 #include "brain/hitters.h"
+#include "brain/leases.h"
 #include "brain/meters.h"
 #include "brain/news.h"
 #include "brain/once.h"
@@ -29,7 +30,12 @@ struct brain {
     uint64_t started_ns, now_ns;
     uint64_t last_tick_ns; /* when the last tick was due: a lateness never shifts the next ones */
     uint64_t slept_ns;     /* of the lateness of the next tick: see brain_slept */
+    /* What now_ns lacks to the time lived: see brain_lived_ns. It may be less than nothing, so it is
+     * added as unsigned numbers are. */
+    uint64_t lived_offset_ns;
     struct buckets buckets;
+    struct leases leases;
+    uint32_t max_leases; /* as configured: the records may have room for more */
     struct brain_counters counters;
     struct meters meters;
     struct hitters denied;  /* the keys denied most, labelled with their limit's index */
@@ -48,6 +54,20 @@ struct brain {
  * not what it has come to own meanwhile. */
 struct brain *brain_begin(uint64_t now_ns, int64_t date_s);
 void brain_end(struct brain *brain);
+
+/* The time of leases at a moment of the brain's clock that is not before it began: how long it and
+ * all brains that it goes on from have lived, and what has passed between them as far as buckets were
+ * credited with it. So the end of a lease is one number, over all restarts. */
+static inline uint64_t brain_lived_ns(const struct brain *brain, uint64_t at_ns)
+{
+    return at_ns + brain->lived_offset_ns;
+}
+
+/* Whether one more lease is one too many. */
+static inline bool brain_leases_are_full(const struct brain *brain)
+{
+    return leases_are_full(&brain->leases) || brain->leases.held.count >= brain->max_leases;
+}
 
 /* Puts limits into force. false: no memory, and all is as it was. */
 bool brain_install(struct brain *brain, const struct limits_question *ask);

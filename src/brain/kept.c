@@ -21,6 +21,7 @@ void brain_keep_time(struct brain *brain)
     struct store_time time = {.tick = brain->buckets.lines.tick, .due = brain->moment};
     time.due.now_ns = brain->last_tick_ns;
     time.due.wall_ns -= brain->moment.now_ns - brain->last_tick_ns;
+    time.lived_ns = brain_lived_ns(brain, brain->last_tick_ns);
     store_put_time(brain->store, &time);
 }
 
@@ -40,6 +41,7 @@ void brain_lose_pages(struct brain *brain, const char *why)
 {
     brain_lose_state(brain, why);
     buckets_doubt(&brain->buckets);
+    leases_write_anew(&brain->leases);
 }
 
 struct anew_answer brain_change_file(struct brain *brain, struct state_file *file,
@@ -47,8 +49,11 @@ struct anew_answer brain_change_file(struct brain *brain, struct state_file *fil
 {
     struct store *store = brain->store;
     bool is_elsewhere = brain->buckets.table.has_own_arena;
-    size_t before_arena = (size_t)((char *)store->arena - (char *)store->page);
-    int error = state_file_supersede(file, next, is_elsewhere ? before_arena : file->bytes);
+    size_t arena = (size_t)((char *)store->arena - (char *)store->page);
+    struct state_file_part left_out = {arena, arena};
+    if (is_elsewhere)
+        left_out.end += table_arena_bytes(store->max_keys);
+    int error = state_file_supersede(file, next, left_out);
     struct anew_answer answer = {.error = error, .failures = state_file_failures()};
     if (error != 0)
         return answer;
@@ -60,10 +65,12 @@ struct anew_answer brain_change_file(struct brain *brain, struct state_file *fil
     return answer;
 }
 
-/* The lines are kept once more to hear whether there was room for them. */
+/* The lines are kept once more to hear whether there was room for them. A file that has none for
+ * leases gets it at a start. */
 bool brain_find_state(struct brain *brain, unsigned failures)
 {
-    if (state_file_failures() != failures || brain->buckets.table.has_own_arena)
+    if (state_file_failures() != failures || brain->buckets.table.has_own_arena ||
+        brain->leases.owns_records)
         return false;
     brain->lost_state = NULL;
     brain_keep_lines(brain);

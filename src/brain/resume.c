@@ -7,6 +7,9 @@
  * half of that is replaced when limits are put into force, which a restart does. */
 #define AWAY_MAX_NS (9ull * 365 * MS_PER_DAY * NS_PER_MS)
 
+/* The longest time lived that is believed, 292 years: so what comes to it does not overflow. */
+#define LIVED_MAX_NS (UINT64_MAX / 2)
+
 /* ---- beginning ---- */
 
 static struct brain *begin(struct store *store, const struct moment *moment, int64_t date_s)
@@ -25,6 +28,12 @@ struct brain *brain_new_stored(const struct limits_question *limits, struct stor
     struct brain *brain = begin(store, moment, limits->date_s);
     if (brain == NULL)
         return NULL;
+    assert(store->leases != NULL);
+    if (!leases_init(&brain->leases, store->leases, store->max_leases)) {
+        brain_end(brain);
+        return NULL;
+    }
+    brain->max_leases = store->max_leases;
     buckets_create(&brain->buckets, store->arena, store->max_keys, store->seed, &brain->counters);
     if (brain_install(brain, limits))
         return brain;
@@ -65,6 +74,8 @@ static void catch_up(struct brain *brain, int64_t date_s)
     ticks = (ticks < AWAY_MAX_NS ? ticks : AWAY_MAX_NS) / brain->tick_ns;
     if (is_same_clock)
         brain->last_tick_ns = kept.due.now_ns + ticks * brain->tick_ns;
+    uint64_t lived_ns = kept.lived_ns < LIVED_MAX_NS ? kept.lived_ns : LIVED_MAX_NS;
+    brain->lived_offset_ns = lived_ns + ticks * brain->tick_ns - brain->last_tick_ns;
 
     /* The time may be older than the lines: a crash of the system can lose part of what was
      * written. */
@@ -78,6 +89,7 @@ static void catch_up(struct brain *brain, int64_t date_s)
         done = until;
     }
     lines_advance(lines, ticks - done);
+    brain->leases.now_ns = brain_lived_ns(brain, brain->last_tick_ns);
 }
 
 /* The store turns out to be damaged: gives up what was taken over from it so far. */
@@ -87,6 +99,17 @@ static enum brain_restored give_up(struct brain *brain, enum brain_restored resu
     limits_release(brain->limits);
     brain_end(brain);
     return result;
+}
+
+/* What ended up to the last tick of the process before has been given back by it. */
+static bool take_over_leases(struct brain *brain)
+{
+    struct store_time kept;
+    uint32_t damaged;
+    store_time(brain->store, &kept);
+    return leases_adopt(&brain->leases, brain->store->leases,
+                        brain->store->leases != NULL ? brain->store->max_leases : brain->max_leases,
+                        &brain->buckets.table, kept.lived_ns, &damaged);
 }
 
 static enum brain_restored take_over(struct brain *brain, const char **why)
@@ -107,7 +130,10 @@ static enum brain_restored take_over(struct brain *brain, const char **why)
     switch (buckets_adopt(&brain->buckets, store->arena, store->max_keys, store->seed,
                           &brain->counters)) {
     case TABLE_ADOPTED:
-        return BRAIN_RESTORED;
+        if (take_over_leases(brain))
+            return BRAIN_RESTORED;
+        table_release(&brain->buckets.table);
+        return BRAIN_NO_MEMORY;
     case TABLE_UNSOUND:
         *why = "the table of keys in it is damaged";
         return BRAIN_DAMAGED;
@@ -118,12 +144,13 @@ static enum brain_restored take_over(struct brain *brain, const char **why)
 }
 
 enum brain_restored brain_restore(struct brain **restored, const struct limits_question *limits,
-                                  struct store *store, const struct moment *moment,
-                                  const char **why)
+                                  uint32_t max_leases, struct store *store,
+                                  const struct moment *moment, const char **why)
 {
     struct brain *brain = begin(store, moment, limits->date_s);
     if (brain == NULL)
         return BRAIN_NO_MEMORY;
+    brain->max_leases = max_leases;
     enum brain_restored result = take_over(brain, why);
     if (result != BRAIN_RESTORED)
         return give_up(brain, result);
@@ -141,11 +168,22 @@ enum brain_restored brain_restore(struct brain **restored, const struct limits_q
     return BRAIN_RESTORED;
 }
 
-void brain_move(struct brain *brain, struct store *store)
+uint32_t brain_leases_room(const struct brain *brain)
 {
+    return brain->leases.held.count > brain->max_leases ? brain->leases.max_leases
+                                                        : brain->max_leases;
+}
+
+bool brain_move(struct brain *brain, struct store *store)
+{
+    uint32_t dropped;
     assert(memcmp(brain->store->seed, store->seed, sizeof store->seed) == 0);
+    assert(store->leases != NULL && brain->leases.held.count <= store->max_leases);
+    if (!leases_move(&brain->leases, store->leases, store->max_leases, &dropped))
+        return false;
     buckets_move(&brain->buckets, store->arena, store->max_keys);
     brain->store = store;
     brain_keep_time(brain);
     brain_keep_lines(brain);
+    return true;
 }

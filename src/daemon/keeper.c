@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "daemon/signals.h"
+#include "keep/lease_records.h"
 #include "log/log.h"
 
 #include <assert.h>
@@ -24,6 +25,7 @@ enum {
 };
 
 static_assert((int)STORE_CLOCK_ID_BYTES == (int)CLOCK_BOOT_ID_BYTES, "both are of one length");
+static_assert(LEASES_MAX == CONFIG_LEASES_MAX, "whatever may be configured has room");
 
 /* What is needed to make the brain, and what is known of the file so far. */
 struct opening {
@@ -32,6 +34,7 @@ struct opening {
     const struct limits_question *limits;
     struct moment moment;
     uint64_t refused; /* files put aside */
+    int no_leases;    /* why the state has no room for leases; 0: it has */
 };
 
 static struct moment moment_now(void)
@@ -68,10 +71,11 @@ static struct brain *begin_in_memory(const struct opening *opening)
     uint8_t seed[TABLE_SEED_BYTES];
     if (!make_seed(seed))
         return NULL;
-    struct brain *brain =
-        brain_new(opening->limits, opening->config->max_keys, seed, opening->moment.now_ns);
+    const struct config *config = opening->config;
+    struct brain *brain = brain_new(opening->limits, config->max_keys, config->max_leases, seed,
+                                    opening->moment.now_ns);
     if (brain == NULL)
-        log_error("cannot map memory for max_keys: %s", strerror(errno));
+        log_error("cannot map memory for max_keys and max_leases: %s", strerror(errno));
     return brain;
 }
 
@@ -126,8 +130,9 @@ static struct brain *no_memory(void)
 static struct brain *begin(struct opening *opening)
 {
     struct keeper *keeper = opening->keeper;
+    const struct config *config = opening->config;
     uint8_t seed[TABLE_SEED_BYTES];
-    size_t bytes = store_bytes(opening->config->max_keys);
+    size_t bytes = store_bytes(config->max_keys, config->max_leases);
     make_private(keeper->path, &keeper->file);
     int error = state_file_clear(&keeper->file, bytes);
     if (error == 0)
@@ -136,7 +141,8 @@ static struct brain *begin(struct opening *opening)
         return do_without(opening, "begin the state in", error);
     if (!make_seed(seed))
         return NULL;
-    store_begin(&keeper->stores[0], keeper->file.memory, opening->config->max_keys, seed);
+    store_begin(&keeper->stores[0], keeper->file.memory, config->max_keys, config->max_leases,
+                seed);
     struct brain *brain = brain_new_stored(opening->limits, &keeper->stores[0], &opening->moment);
     if (brain == NULL)
         return no_memory();
@@ -168,7 +174,7 @@ static struct brain *refuse(struct opening *opening, const char *why)
     return error == 0 ? begin(opening) : do_without(opening, "open the state", error);
 }
 
-/* ---- another number of keys ---- */
+/* ---- another number of keys or leases ---- */
 
 /* 0: there is nothing, or what a move that was cut short has left. EEXIST: there is something
  * else. */
@@ -229,25 +235,46 @@ static int make_next(struct state_file *file, const char *path, size_t bytes)
     return error;
 }
 
-/* If max_keys is not the one that the file was made for, moves all keys into a new file, which
- * takes its place once it is complete. */
-static void move(struct opening *opening, struct brain *brain)
+static void tell_moved(const char *path, const struct store *from, const struct store *to)
+{
+    if (from->max_keys != to->max_keys)
+        log_info("state %s: moved from max_keys %u to %u", path, from->max_keys, to->max_keys);
+    if (from->max_leases != to->max_leases)
+        log_info("state %s: moved from max_leases %u to %u", path, from->max_leases,
+                 to->max_leases);
+}
+
+/* Whether the file must become another one for what is configured. */
+static bool must_move(const struct opening *opening, const struct brain *brain)
+{
+    const struct store *from = &opening->keeper->stores[0];
+    return from->max_keys != opening->config->max_keys ||
+           (from->leases != NULL && from->max_leases != brain_leases_room(brain));
+}
+
+/* Moves all into a new file, which takes its place once it is complete. false: no memory. */
+static bool move(struct opening *opening, struct brain *brain)
 {
     struct keeper *keeper = opening->keeper;
     const struct store *from = &keeper->stores[0];
+    uint32_t max_keys = opening->config->max_keys, max_leases = brain_leases_room(brain);
     struct state_file next = {.descriptor = -1};
     char path[CONFIG_PATH_MAX + 16];
     beside(keeper, "new", path);
-    int error = make_next(&next, path, store_bytes(opening->config->max_keys));
+    int error = make_next(&next, path, store_bytes(max_keys, max_leases));
     if (error != 0) {
-        log_error("cannot make %s: %s; max_keys stays %u", path, obstacle_of(error),
-                  from->max_keys);
-        return;
+        log_error("cannot make %s: %s; max_keys stays %u, and max_leases %u", path,
+                  obstacle_of(error), from->max_keys, from->max_leases);
+        return true;
     }
-    store_begin(&keeper->stores[1], next.memory, opening->config->max_keys, from->seed);
-    brain_move(brain, &keeper->stores[1]);
-    log_info("state %s: moved from max_keys %u to %u", keeper->path, from->max_keys,
-             opening->config->max_keys);
+    store_begin(&keeper->stores[1], next.memory, max_keys, max_leases, from->seed);
+    if (!brain_move(brain, &keeper->stores[1])) {
+        state_file_close(&next);
+        unlink(path);
+        return false;
+    }
+    opening->no_leases = 0;
+    tell_moved(keeper->path, from, &keeper->stores[1]);
     if (state_file_failures() > 0)
         error = ENOSPC;
     else if (fsync(next.descriptor) != 0 || rename(path, keeper->path) != 0)
@@ -255,39 +282,101 @@ static void move(struct opening *opening, struct brain *brain)
     state_file_close(&keeper->file); /* only now: till then nobody else could lock the path */
     keeper->file = next;
     if (error == 0)
-        return;
+        return true;
     log_error("cannot put %s in place: %s; serving without it: at the end of this process what "
               "was taken in it is forgotten",
               path, strerror(error));
     unlink(path);
     keeper->is_lost = true;
     brain_lose_state(brain, name_of(error));
+    return true;
+}
+
+/* What a brain that was restored is to know before it serves. Returns it, or NULL: no memory. */
+static struct brain *settle(struct opening *opening, struct brain *brain)
+{
+    const struct config *config = opening->config;
+    if (brain_leases_room(brain) > config->max_leases)
+        log_warning(
+            "state %s: more leases are held than max_leases %u; all stay, and none is granted "
+            "before fewer are",
+            opening->keeper->path, config->max_leases);
+    if (must_move(opening, brain) && !move(opening, brain)) {
+        brain_free(brain);
+        return no_memory();
+    }
+    if (opening->no_leases != 0)
+        brain_lose_state(brain, name_of(opening->no_leases));
+    return brain;
 }
 
 static struct brain *go_on(struct opening *opening)
 {
     struct keeper *keeper = opening->keeper;
     struct brain *brain = NULL;
+    struct store *store = &keeper->stores[0];
     const char *why = "";
     uint32_t keys;
-    switch (brain_restore(&brain, opening->limits, &keeper->stores[0], &opening->moment, &why)) {
+    switch (brain_restore(&brain, opening->limits, opening->config->max_leases, store,
+                          &opening->moment, &why)) {
     case BRAIN_RESTORED:
         make_private(keeper->path, &keeper->file);
         keys = brain_keys(brain);
         log_info("state %s: %u key%s restored", keeper->path, keys, keys == 1 ? "" : "s");
-        if (keeper->stores[0].layout != STORE_LAYOUT)
+        if (store->layout != STORE_LAYOUT)
             log_info("state %s: brought from layout %u to layout %d, which versions of allowd "
                      "before this one refuse",
-                     keeper->path, keeper->stores[0].layout, STORE_LAYOUT);
-        if (keeper->stores[0].max_keys != opening->config->max_keys)
-            move(opening, brain);
-        return brain;
+                     keeper->path, store->layout, STORE_LAYOUT);
+        return settle(opening, brain);
     case BRAIN_DAMAGED:
         return refuse(opening, why);
     case BRAIN_NO_MEMORY:
         break;
     }
     return no_memory();
+}
+
+/* ---- room for leases ---- */
+
+/* Maps a file anew that is `bytes` long, and finds the store in it again. */
+static int map_again(struct keeper *keeper, size_t bytes)
+{
+    const char *why;
+    state_file_unmap(&keeper->file);
+    int error = state_file_map(&keeper->file, bytes);
+    if (error != 0)
+        return error;
+    return store_find(&keeper->stores[0], keeper->file.memory, bytes, &why) == STORE_FOUND ? 0
+                                                                                           : EIO;
+}
+
+/* Makes the file longer, once what it says of that is on its disk. */
+static int grow(const struct keeper *keeper, size_t bytes)
+{
+    if (fsync(keeper->file.descriptor) != 0)
+        return errno;
+    if (state_file_failures() > 0)
+        return ENOSPC;
+    return state_file_grow(&keeper->file, bytes);
+}
+
+/* A state that has no room for leases, as that of 0.1.0, gets it behind all others. If the file cannot
+ * become longer it stays as it is, and is served from; its leases are in memory. Returns an errno value
+ * if the file can no longer be used at all. */
+static int make_room_for_leases(struct opening *opening, size_t bytes)
+{
+    struct keeper *keeper = opening->keeper;
+    size_t next_bytes = store_grow(&keeper->stores[0], bytes, opening->config->max_leases);
+    if (next_bytes == bytes)
+        return 0;
+    int error = grow(keeper, next_bytes);
+    if (error == 0)
+        return map_again(keeper, next_bytes);
+    opening->no_leases = error;
+    log_error("cannot make %s longer for leases: %s; leases are kept in memory: at the end of this "
+              "process they are forgotten; make room, then restart",
+              keeper->path, strerror(error));
+    return map_again(keeper, bytes);
 }
 
 static struct brain *take_up(struct opening *opening)
@@ -305,6 +394,9 @@ static struct brain *take_up(struct opening *opening)
         return do_without(opening, "map the state", error);
     switch (store_find(&keeper->stores[0], keeper->file.memory, bytes, &why)) {
     case STORE_FOUND:
+        error = make_room_for_leases(opening, bytes);
+        if (error != 0)
+            return do_without(opening, "map the state", error);
         leave_former_clock(&keeper->stores[0]);
         return go_on(opening);
     case STORE_REFUSED:

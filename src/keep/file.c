@@ -296,6 +296,20 @@ int state_file_clear(struct state_file *file, size_t bytes)
     return 0;
 }
 
+int state_file_grow(const struct state_file *file, size_t bytes)
+{
+    size_t before;
+    int error = state_file_length(file, &before);
+    if (error != 0)
+        return error;
+    if (ftruncate(file->descriptor, (off_t)bytes) != 0)
+        return errno;
+    if (fsync(file->descriptor) == 0)
+        return 0;
+    error = errno;
+    return ftruncate(file->descriptor, (off_t)before) == 0 ? error : errno;
+}
+
 int state_file_map(struct state_file *file, size_t bytes)
 {
     void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file->descriptor, 0);
@@ -378,14 +392,17 @@ static int write_all(int descriptor, const char *from, size_t len, off_t at)
     return 0;
 }
 
-/* Writes pages that are side by side, of so many bytes of the file in all. */
-static int write_pages(const struct range *range, size_t first, size_t end, size_t bytes, int to)
+/* Writes pages that are side by side, as far as they are in the bytes to be copied. */
+static int write_pages(const struct range *range, size_t first, size_t end,
+                       struct state_file_part bytes, int to)
 {
     size_t begin_at = first * guarded.page_bytes, end_at = end * guarded.page_bytes;
-    if (first >= end)
+    if (begin_at < bytes.begin)
+        begin_at = bytes.begin;
+    if (end_at > bytes.end)
+        end_at = bytes.end;
+    if (begin_at >= end_at)
         return 0;
-    if (end_at > bytes)
-        end_at = bytes;
     return write_all(to, range->memory + begin_at, end_at - begin_at, (off_t)begin_at);
 }
 
@@ -399,13 +416,13 @@ static void count_cut(const struct range *range)
 }
 
 /* A page that fails is replaced when is_zeros reads it: the system's call would fail instead. */
-static int copy_range(const struct range *range, size_t bytes, int to)
+static int copy_bytes(const struct range *range, struct state_file_part bytes, int to)
 {
     struct part part = {0, 0};
-    size_t size = guarded.page_bytes, pages = (bytes + size - 1) / size, begin = 0;
+    size_t size = guarded.page_bytes, pages = (bytes.end + size - 1) / size;
+    size_t begin = bytes.begin / size;
     int error = 0;
-    count_cut(range);
-    for (size_t page = 0; error == 0 && page < pages; page++) {
+    for (size_t page = begin; error == 0 && page < pages; page++) {
         bool is_run = may_hold(range, &part, page) && !is_zeros(range->memory + page * size);
         if (is_run && (page + 1 - begin) * size < BLOCK_BYTES)
             continue;
@@ -416,13 +433,23 @@ static int copy_range(const struct range *range, size_t bytes, int to)
     return error != 0 ? error : write_pages(range, begin, pages, bytes, to);
 }
 
-int state_file_supersede(struct state_file *file, struct state_file *next, size_t bytes)
+static int copy_range(const struct range *range, struct state_file_part left_out, int to)
+{
+    count_cut(range);
+    int error = copy_bytes(range, (struct state_file_part){0, left_out.begin}, to);
+    if (error != 0)
+        return error;
+    return copy_bytes(range, (struct state_file_part){left_out.end, range->bytes}, to);
+}
+
+int state_file_supersede(struct state_file *file, struct state_file *next,
+                         struct state_file_part left_out)
 {
     struct range *range = range_that_begins(file->memory);
     struct range *next_range = range_that_begins(next->memory);
     assert(range != NULL && next_range != NULL && file->bytes == next->bytes &&
-           bytes <= file->bytes);
-    int error = copy_range(range, bytes, next->descriptor);
+           left_out.begin <= left_out.end && left_out.end <= file->bytes);
+    int error = copy_range(range, left_out, next->descriptor);
     if (error != 0)
         return error;
     if (mremap(next->memory, next->bytes, next->bytes, MREMAP_MAYMOVE | MREMAP_FIXED,

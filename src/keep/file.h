@@ -63,13 +63,22 @@ int state_file_make_private(const struct state_file *file, bool *was_shared);
 /* Makes the file `bytes` long, all zeros. */
 int state_file_clear(struct state_file *file, size_t bytes);
 
+/* Makes the file longer, with zeros, and has that on its disk. If it fails, the file is as it was. */
+int state_file_grow(const struct state_file *file, size_t bytes);
+
 /* Maps the whole file, which is `bytes` long, and guards the mapping. */
 int state_file_map(struct state_file *file, size_t bytes);
 
-/* Copies the first `bytes` of `file` into `next`, which is as long, mapped and all zeros, and moves
+/* Part of a file: bytes from `begin` on, up to `end`. */
+struct state_file_part {
+    size_t begin, end;
+};
+
+/* Copies all of `file` but `left_out` into `next`, which is as long, mapped and all zeros, and moves
  * its mapping to where that of `file` was; that one is given up. Call it where nobody else uses
  * either. If it fails, both are mapped as they were, and `next` may hold something. */
-int state_file_supersede(struct state_file *file, struct state_file *next, size_t bytes);
+int state_file_supersede(struct state_file *file, struct state_file *next,
+                         struct state_file_part left_out);
 
 /* Gives up the mapping, and keeps the lock. */
 void state_file_unmap(struct state_file *file);

@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "keep/directory.h"
+#include "keep/lease_records.h"
 #include "keep/publish.h"
 
 #include <assert.h>
@@ -9,7 +10,7 @@
 
 enum {
     PAGE_BYTES = DIRECTORY_PAGE_BYTES,
-    /* It has no directory: its sections are those that lay_out begins with. */
+    /* It has no directory: its sections are lines and table, where lay_out puts them. */
     FIRST_LAYOUT = 1,
     BYTE_ORDER_MARK = 0x01020304,
 };
@@ -17,11 +18,15 @@ enum {
 /* A row for each type of section: change its version with any change of its bytes, and read those
  * before it still; give what is new a type of its own. But snapshots say their version themselves,
  * because the two of a file may differ. */
-enum section_type { SECTION_LINES = 1, SECTION_TABLE = 2 };
-static const uint32_t section_version[] = {[SECTION_LINES] = 1, [SECTION_TABLE] = 1};
+enum section_type { SECTION_LINES = 1, SECTION_TABLE = 2, SECTION_LEASES = 3 };
+static const uint32_t section_version[] = {
+    [SECTION_LINES] = 1,
+    [SECTION_TABLE] = 1,
+    [SECTION_LEASES] = 1,
+};
 enum {
     SECTION_TYPES = sizeof section_version / sizeof section_version[0],
-    SECTIONS = SECTION_TYPES - 1, /* a file has one of each type */
+    SECTIONS_MAX = SECTION_TYPES - 1, /* a file has at most one of each type */
 };
 
 /* Enough for all lines there can be, except after dozens of reloads in a row in which all
@@ -38,8 +43,17 @@ struct what {
 
 struct when {
     uint64_t number; /* times are numbered from 1; 0: none was put here yet */
-    struct store_time time;
+    uint64_t tick;
+    struct moment due;
 };
+
+/* Before there were leases a record ended with a checksum of `when` alone, and zeros. */
+struct time_record {
+    _Alignas(64) struct when when;
+    uint64_t checksum; /* of `when` and lived_ns */
+    uint64_t lived_ns;
+};
+static_assert(sizeof(struct time_record) == 64, "it has a cache line of its own");
 
 struct snapshot_head {
     uint64_t number, len, checksum;
@@ -49,12 +63,12 @@ struct snapshot_head {
 struct store_page {
     struct what what;
     uint64_t what_checksum;
+    /* For how many leases there is room, or will be once the file has grown: in the form of
+     * publish.h. 0: for none. */
+    uint64_t leases;
     /* the number of the snapshot that holds: see publish.h */
     _Alignas(64) uint64_t published;
-    struct {
-        _Alignas(64) struct when when;
-        uint64_t checksum;
-    } times[2];
+    struct time_record times[2];
     struct directory_place directory; /* all zeros in layout 1 */
 };
 static_assert(sizeof(struct store_page) <= PAGE_BYTES, "it is one page");
@@ -63,35 +77,46 @@ static_assert(offsetof(struct store_page, directory) == 256, "layout 1 has nothi
 /* ---- where what is ---- */
 
 /* How long a section of a type is. */
-static uint64_t section_bytes(enum section_type type, uint32_t max_keys)
+static uint64_t section_bytes(enum section_type type, uint32_t max_keys, uint32_t max_leases)
 {
     switch (type) {
     case SECTION_LINES:
         return 2 * SNAPSHOT_ROOM;
     case SECTION_TABLE:
+        return table_arena_bytes(max_keys);
+    case SECTION_LEASES:
         break;
     }
-    return table_arena_bytes(max_keys);
+    return lease_records_bytes(max_leases);
 }
 
-/* The sections of a new file, in the order of their types. The first two are where layout 1 has
- * them, for good. */
-static void lay_out(uint32_t max_keys, struct section sections[SECTIONS])
+/* The sections of a new file, in the order of their types; without leases if there is no room for
+ * any. Returns how many. The first two are where layout 1 has them, for good. */
+static uint32_t lay_out(uint32_t max_keys, uint32_t max_leases,
+                        struct section sections[SECTIONS_MAX])
 {
+    uint32_t count = max_leases > 0 ? SECTION_LEASES : SECTION_TABLE;
     uint64_t at = PAGE_BYTES;
-    for (uint32_t i = 0; i < SECTIONS; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         enum section_type type = (enum section_type)(i + 1);
-        sections[i] =
-            (struct section){type, section_version[type], at, section_bytes(type, max_keys)};
+        sections[i] = (struct section){type, section_version[type], at,
+                                       section_bytes(type, max_keys, max_leases)};
         at = directory_file_bytes(at + sections[i].bytes);
     }
+    return count;
 }
 
-size_t store_bytes(uint32_t max_keys)
+size_t store_bytes(uint32_t max_keys, uint32_t max_leases)
 {
-    struct section sections[SECTIONS];
-    lay_out(max_keys, sections);
-    return directory_file_bytes(sections[SECTIONS - 1].offset + sections[SECTIONS - 1].bytes);
+    struct section sections[SECTIONS_MAX];
+    const struct section *last = &sections[lay_out(max_keys, max_leases, sections) - 1];
+    return directory_file_bytes(last->offset + last->bytes);
+}
+
+/* By how much a file becomes longer that gets room for so many leases. */
+static uint64_t leases_room(uint32_t max_leases)
+{
+    return directory_file_bytes(lease_records_bytes(max_leases));
 }
 
 static unsigned char *half(const struct store *store, uint32_t number)
@@ -113,16 +138,32 @@ static struct store store_at(void *memory, const struct what *what, const struct
         case SECTION_TABLE:
             store.arena = at;
             break;
+        case SECTION_LEASES:
+            store.leases = at;
+            store.max_leases = published_number(store.page->leases);
+            break;
         }
     }
     return store;
 }
 
+/* The sections of a store, where they are. Returns how many. */
+static uint32_t sections_of(const struct store *store, struct section sections[SECTIONS_MAX])
+{
+    const unsigned char *memory = (const unsigned char *)store->page;
+    const unsigned char *const at[] = {store->halves, store->arena, store->leases};
+    uint32_t count = lay_out(store->max_keys, store->max_leases, sections);
+    for (uint32_t i = 0; i < count; i++)
+        sections[i].offset = (uint64_t)(at[i] - memory);
+    return count;
+}
+
 /* ---- beginning ---- */
 
 /* Puts what the file is, and where its sections are. */
-static void put_head(struct store_page *page, uint32_t max_keys,
-                     const uint8_t seed[TABLE_SEED_BYTES], const struct section sections[SECTIONS])
+static void put_head(struct store_page *page, uint32_t max_keys, uint32_t max_leases,
+                     const uint8_t seed[TABLE_SEED_BYTES], const struct section *sections,
+                     uint32_t count)
 {
     page->what = (struct what){
         .layout = STORE_LAYOUT,
@@ -132,24 +173,25 @@ static void put_head(struct store_page *page, uint32_t max_keys,
     memcpy(page->what.magic, magic, sizeof magic);
     memcpy(page->what.seed, seed, sizeof page->what.seed);
     page->what_checksum = bytes_checksum(&page->what, sizeof page->what);
-    directory_put(&page->directory, sections, SECTIONS);
+    page->leases = max_leases > 0 ? publication(max_leases) : 0;
+    directory_put(&page->directory, sections, count);
 }
 
-void store_begin(struct store *store, void *memory, uint32_t max_keys,
+void store_begin(struct store *store, void *memory, uint32_t max_keys, uint32_t max_leases,
                  const uint8_t seed[TABLE_SEED_BYTES])
 {
     struct store_page *page = memory;
-    struct section sections[SECTIONS];
-    lay_out(max_keys, sections);
-    put_head(page, max_keys, seed, sections);
-    *store = store_at(memory, &page->what, sections, SECTIONS);
+    struct section sections[SECTIONS_MAX];
+    uint32_t count = lay_out(max_keys, max_leases, sections);
+    put_head(page, max_keys, max_leases, seed, sections, count);
+    *store = store_at(memory, &page->what, sections, count);
 }
 
 void store_put_head(const struct store *store)
 {
-    struct section sections[SECTIONS];
-    lay_out(store->max_keys, sections);
-    put_head(store->page, store->max_keys, store->seed, sections);
+    struct section sections[SECTIONS_MAX];
+    uint32_t count = sections_of(store, sections);
+    put_head(store->page, store->max_keys, store->max_leases, store->seed, sections, count);
 }
 
 /* ---- finding ---- */
@@ -174,6 +216,9 @@ static const char *refuse_what(const struct store_page *page)
     if (!checks_as(page, what->layout) &&
         !(what->layout == STORE_LAYOUT && checks_as(page, FIRST_LAYOUT)))
         return "its header is damaged";
+    if (page->leases != 0 &&
+        (published_number(page->leases) == 0 || published_number(page->leases) > LEASES_MAX))
+        return "its header is damaged";
     if (what->max_keys < 1 || what->max_keys > TABLE_KEYS_MAX)
         return "it is not as long as it should be";
     return NULL;
@@ -181,7 +226,8 @@ static const char *refuse_what(const struct store_page *page)
 
 /* Whether a section is what this version of allowd writes itself. A later version of it is not
  * trusted, whatever of it looks familiar. */
-static const char *refuse_section(const struct section *section, uint32_t max_keys)
+static const char *refuse_section(const struct section *section, uint32_t max_keys,
+                                  uint32_t max_leases)
 {
     if (section->type == 0 || section->version == 0)
         return "the sections in it do not hold together";
@@ -190,7 +236,9 @@ static const char *refuse_section(const struct section *section, uint32_t max_ke
     if (section->version > section_version[section->type])
         return "a later version of allowd wrote it, with a section in a form that this one does "
                "not know";
-    if (section->bytes != section_bytes((enum section_type)section->type, max_keys))
+    if (section->type == SECTION_LEASES && max_leases == 0)
+        return "the sections in it do not hold together";
+    if (section->bytes != section_bytes((enum section_type)section->type, max_keys, max_leases))
         return "it is not as long as it should be";
     return NULL;
 }
@@ -202,34 +250,96 @@ static bool is_barely_begun(const struct store_page *page)
            page->published == 0;
 }
 
+/* Takes the room behind all others for leases. A directory does not tell of it yet. */
+static void take_grown(struct store *store, size_t bytes)
+{
+    store->max_leases = published_number(store->page->leases);
+    store->leases = (unsigned char *)store->page + (bytes - leases_room(store->max_leases));
+}
+
+/* Whether a file that would be `bytes` long without leases may have grown to be `grown`. */
+static bool has_grown(const struct store_page *page, uint64_t bytes, uint64_t grown)
+{
+    uint32_t max_leases = published_number(page->leases);
+    return max_leases > 0 && grown == bytes + leases_room(max_leases);
+}
+
+static const char *refuse_first_layout(struct store *store, void *memory, size_t bytes)
+{
+    const struct store_page *page = memory;
+    const struct what *what = &page->what;
+    struct section sections[SECTIONS_MAX];
+    size_t without = store_bytes(what->max_keys, 0);
+    *store = store_at(memory, what, sections, lay_out(what->max_keys, 0, sections));
+    if (has_grown(page, without, bytes))
+        take_grown(store, bytes);
+    else if (bytes != without)
+        return "it is not as long as it should be";
+    return NULL;
+}
+
+static bool has_leases(const struct directory *directory)
+{
+    for (uint32_t i = 0; i < directory->count; i++)
+        if (directory->section[i].type == SECTION_LEASES)
+            return true;
+    return false;
+}
+
+/* Whether it was made longer for leases, which its directory does not have yet. */
+static bool is_growing(const struct store_page *page, size_t bytes)
+{
+    uint32_t max_leases = published_number(page->leases);
+    uint64_t room = max_leases > 0 ? leases_room(max_leases) : 0;
+    return room > 0 && room < bytes && directory_check(&page->directory, bytes - room) == NULL &&
+           !has_leases(directory_in_force(&page->directory));
+}
+
 static const char *refuse_sections(struct store *store, void *memory, size_t bytes)
 {
     const struct store_page *page = memory;
     const struct what *what = &page->what;
-    if (what->layout == FIRST_LAYOUT) {
-        struct section sections[SECTIONS];
-        lay_out(what->max_keys, sections);
-        *store = store_at(memory, what, sections, SECTIONS);
-        return bytes == store_bytes(what->max_keys) ? NULL : "it is not as long as it should be";
-    }
-    const char *why = directory_check(&page->directory, bytes);
+    if (what->layout == FIRST_LAYOUT)
+        return refuse_first_layout(store, memory, bytes);
+    bool has_grown = is_growing(page, bytes);
+    const char *why = has_grown ? NULL : directory_check(&page->directory, bytes);
     if (why != NULL)
         return why;
     const struct directory *directory = directory_in_force(&page->directory);
     for (uint32_t i = 0; i < directory->count; i++) {
-        why = refuse_section(&directory->section[i], what->max_keys);
+        why =
+            refuse_section(&directory->section[i], what->max_keys, published_number(page->leases));
         if (why != NULL)
             return why;
     }
     *store = store_at(memory, what, directory->section, directory->count);
+    if (has_grown)
+        take_grown(store, bytes);
     return store->halves == NULL || store->arena == NULL ? "a section is missing in it" : NULL;
+}
+
+/* Of a record as it is written now. */
+static uint64_t time_checksum(const struct time_record *record)
+{
+    struct {
+        struct when when;
+        uint64_t lived_ns;
+    } all = {record->when, record->lived_ns};
+    static_assert(sizeof all == sizeof all.when + sizeof all.lived_ns, "there are no gaps in it");
+    return bytes_checksum(&all, sizeof all);
+}
+
+static bool time_fits(const struct time_record *record)
+{
+    return record->checksum == time_checksum(record) ||
+           (record->lived_ns == 0 &&
+            record->checksum == bytes_checksum(&record->when, sizeof record->when));
 }
 
 static bool is_whole(const struct store_page *page, int i)
 {
-    return page->times[i].when.number != 0 &&
-           page->times[i].checksum ==
-               bytes_checksum(&page->times[i].when, sizeof page->times[i].when);
+    const struct time_record *record = &page->times[i];
+    return record->when.number != 0 && time_fits(record);
 }
 
 static const char *refuse_times(struct store *store)
@@ -296,19 +406,32 @@ enum store_found store_find(struct store *store, void *memory, size_t bytes, con
     return STORE_FOUND;
 }
 
+/* ---- growing ---- */
+
+size_t store_grow(const struct store *store, size_t bytes, uint32_t max_leases)
+{
+    if (store->leases != NULL)
+        return bytes;
+    __atomic_store_n(&store->page->leases, publication(max_leases), __ATOMIC_RELEASE);
+    return bytes + leases_room(max_leases);
+}
+
 /* ---- renewing ---- */
 
 /* A kill between any two of these stores leaves a store of layout 1, with or without a directory
- * that nobody reads; or one of layout 2, whose header still has the checksum of layout 1. */
+ * that nobody reads; or one of layout 2, whose header still has the checksum of layout 1; or one
+ * that is longer than its directory says, and says why. */
 void store_renew(struct store *store)
 {
     struct store_page *page = store->page;
-    if (page->what.layout == FIRST_LAYOUT) {
-        struct section sections[SECTIONS];
-        lay_out(store->max_keys, sections);
-        directory_put(&page->directory, sections, SECTIONS);
-        __atomic_store_n(&page->what.layout, STORE_LAYOUT, __ATOMIC_RELEASE);
+    bool is_first = page->what.layout == FIRST_LAYOUT;
+    if (is_first || (store->leases != NULL && !has_leases(directory_in_force(&page->directory)))) {
+        struct section sections[SECTIONS_MAX];
+        uint32_t count = sections_of(store, sections);
+        directory_put(&page->directory, sections, count);
     }
+    if (is_first)
+        __atomic_store_n(&page->what.layout, STORE_LAYOUT, __ATOMIC_RELEASE);
     if (!checks_as(page, STORE_LAYOUT))
         __atomic_store_n(&page->what_checksum, bytes_checksum(&page->what, sizeof page->what),
                          __ATOMIC_RELEASE);
@@ -318,15 +441,20 @@ void store_renew(struct store *store)
 
 void store_time(const struct store *store, struct store_time *time)
 {
-    *time = store->page->times[store->times % 2].when.time;
+    const struct time_record *record = &store->page->times[store->times % 2];
+    *time = (struct store_time){record->when.tick, record->when.due, record->lived_ns};
 }
 
 void store_put_time(struct store *store, const struct store_time *time)
 {
-    struct when when = {.number = ++store->times, .time = *time};
-    int i = (int)(when.number % 2);
-    store->page->times[i].when = when;
-    __atomic_store_n(&store->page->times[i].checksum, bytes_checksum(&when, sizeof when),
+    struct time_record next = {
+        .when = {.number = ++store->times, .tick = time->tick, .due = time->due},
+        .lived_ns = time->lived_ns,
+    };
+    struct time_record *record = &store->page->times[next.when.number % 2];
+    record->when = next.when;
+    record->lived_ns = next.lived_ns;
+    __atomic_store_n(&record->checksum, time_checksum(&next),
                      __ATOMIC_RELEASE); /* no later store of the table's is seen before this one */
 }
 

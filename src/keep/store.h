@@ -4,10 +4,13 @@
  *     one page         what the file is, the time (twice), which snapshot holds, and the directory
  *     two snapshots    the lines, as snapshot.h writes them: 32 MiB of room each
  *     the arena        the table, which the state thread changes in place (table.h)
+ *     the leases       their records (lease_records.h), which it changes in place as well
  *
  * All but the page are sections, which the directory lists (directory.h). The first layout, that
- * of allowd 0.1.0, has the same ones at the same places without a directory: it is read as well,
- * and store_renew brings it into the present one without touching them.
+ * of allowd 0.1.0, has the first two at the same places without a directory: it is read as well,
+ * and store_renew brings it into the present one without touching them. A store that has no
+ * leases yet is made longer first: store_grow has it say so, and from then on it is sound whether
+ * the file has become longer or not, until store_renew lists the new section.
  *
  * A process may be killed at any instant. So times and snapshots are never changed in place:
  * one of the two is written while the other one holds, and a single store then says which.
@@ -44,28 +47,32 @@ struct moment {
     uint8_t clock_id[STORE_CLOCK_ID_BYTES];
 };
 
-/* The last tick that was credited: its number, and the moment at which it was due. */
+/* The last tick that was credited: its number, the moment at which it was due, and how long all
+ * processes that went on from each other had lived by then, with the time between them as far as
+ * buckets were credited with it. Before there were leases nobody counted that: it is 0. */
 struct store_time {
     uint64_t tick;
     struct moment due;
+    uint64_t lived_ns;
 };
 
 struct store {
     struct store_page *page;
     unsigned char *halves; /* two snapshots */
     void *arena;
-    uint32_t layout; /* when it was found, or as it was begun */
-    uint32_t max_keys;
+    void *leases; /* lease_records_bytes(max_leases), on a page; NULL: there is no room for any */
+    uint32_t layout;               /* when it was found, or as it was begun */
+    uint32_t max_keys, max_leases; /* of the room that there is */
     uint8_t seed[TABLE_SEED_BYTES];
     uint32_t snapshots; /* written so far */
     uint64_t times;
 };
 
 /* Bytes of memory that a store takes. The memory must begin on a page. */
-size_t store_bytes(uint32_t max_keys);
+size_t store_bytes(uint32_t max_keys, uint32_t max_leases);
 
 /* Begins a store in memory that is all zeros. It becomes one once time and lines are put. */
-void store_begin(struct store *store, void *memory, uint32_t max_keys,
+void store_begin(struct store *store, void *memory, uint32_t max_keys, uint32_t max_leases,
                  const uint8_t seed[TABLE_SEED_BYTES]);
 
 /* Puts what the file is once more, which is lost if its first page was. */
@@ -85,8 +92,15 @@ bool store_has_begun(const void *memory, size_t bytes);
  * is untouched unless the result is STORE_FOUND. */
 enum store_found store_find(struct store *store, void *memory, size_t bytes, const char **why);
 
-/* Brings a store that was found into the present layout, in which versions before refuse it. Call
- * it before anything else is stored into it. */
+/* For a store that was found, whose file is `bytes` long and has no room for leases. Has it say that
+ * it gets room for so many, and returns how long the file must become for that, with zeros; a store
+ * that has room already stays, and so does its length. Have this on the disk before the file is made
+ * longer, and find the store anew in the longer file, which must be on the disk before store_renew.
+ * If it cannot be made longer, the store is as sound as it was. */
+size_t store_grow(const struct store *store, size_t bytes, uint32_t max_leases);
+
+/* Brings a store that was found into the present layout, in which versions before refuse it, and
+ * lists the room for leases by which it has grown. Call it before anything else is stored into it. */
 void store_renew(struct store *store);
 
 /* The last time and the last lines that were put into a store that was found. */

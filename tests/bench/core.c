@@ -184,8 +184,8 @@ static struct world *world_new(uint32_t keys)
     world->keys = keys;
     world->newcomers = keys < MESSAGES ? MESSAGES : keys > NEWCOMERS_MAX ? NEWCOMERS_MAX : keys;
     world->dice = (struct dice){keys};
-    world->brain =
-        brain_new(&(struct limits_question){.limits = limits}, keys + world->newcomers, seed, 1);
+    world->brain = brain_new(&(struct limits_question){.limits = limits}, keys + world->newcomers,
+                             10, seed, 1);
     limits_release(limits);
     if (world->brain == NULL)
         fail("no memory for so many keys");

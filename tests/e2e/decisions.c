@@ -25,7 +25,7 @@ static struct brain *brain_of(uint64_t burst)
         abort();
     add_plain_limit(limits, LIMIT_DEFAULT_NAME, NULL, burst, (struct rate){1, MS_PER_S});
     struct brain *brain =
-        brain_new(&(struct limits_question){.limits = limits}, 2 * DECISIONS, seed, 1);
+        brain_new(&(struct limits_question){.limits = limits}, 2 * DECISIONS, 10, seed, 1);
     limits_release(limits);
     if (brain == NULL)
         abort();

@@ -200,7 +200,7 @@ class Restarts(StateCase):
     def serves_with_the_old_number(self, max_keys):
         daemon = self.start(self.config(f"max_keys: {max_keys}\n"))
         daemon.wait_for_line(r"cannot make \S+\.new: something else is there; move it away, "
-                             "then restart; max_keys stays 100$")
+                             "then restart; max_keys stays 100, and max_leases 100000$")
         daemon.wait_for_line(" ready: 1 limit, room for 100 keys$")
         self.assertEqual(self.metric(daemon, "allowd_keys_max"), 100)
         self.assertEqual(self.remaining(daemon, "key"), 6)

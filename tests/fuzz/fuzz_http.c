@@ -99,7 +99,7 @@ static void make_brains(void)
     for (unsigned i = 0; i < BRAINS; i++) {
         const struct limits_question question = {
             .limits = limits, .when_full = kinds[i].when_full, .date_s = 0};
-        brains[i] = brain_new(&question, kinds[i].max_keys, seed, 0);
+        brains[i] = brain_new(&question, kinds[i].max_keys, 10, seed, 0);
         FUZZ_REQUIRE(brains[i] != NULL);
     }
     atexit(free_brains);

@@ -22,7 +22,7 @@
 
 const struct fuzz_target fuzz_target = {.name = "state", .size_max = 2048, .runs = 200};
 
-enum { MAX_KEYS = 6, LINES_BYTES = 4096, PARTS = 4 };
+enum { MAX_KEYS = 6, MAX_LEASES = 3, LINES_BYTES = 4096, PARTS = 4 };
 enum flag { FIX = 1, RAW_LINES = 2, RAW_TABLE = 4, FIRST = 8 };
 
 static const char *const keys[] = {"a", "vip", "w1",
@@ -89,12 +89,12 @@ static void reload(struct brain *brain, uint64_t burst)
 /* A brain has lived here: two sets of limits, and keys on both. */
 static void base_make(void)
 {
-    size_t bytes = store_bytes(MAX_KEYS);
+    size_t bytes = store_bytes(MAX_KEYS, MAX_LEASES);
     struct store store;
     base.memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (base.memory == MAP_FAILED)
         abort();
-    store_begin(&store, base.memory, MAX_KEYS, (const uint8_t *)"seed of a fuzzer");
+    store_begin(&store, base.memory, MAX_KEYS, MAX_LEASES, (const uint8_t *)"seed of a fuzzer");
     struct limits *limits = limits_of(10);
     const struct limits_question question = {
         .limits = limits, .when_full = WHEN_FULL_EVICT, .date_s = 1000000000};
@@ -132,7 +132,7 @@ static void fix_checksums(void)
     struct store_page *page = (struct store_page *)base.memory;
     page->what_checksum = bytes_checksum(&page->what, sizeof page->what);
     for (int i = 0; i < 2; i++)
-        page->times[i].checksum = bytes_checksum(&page->times[i].when, sizeof page->times[i].when);
+        page->times[i].checksum = time_checksum(&page->times[i]);
     for (int i = 0; i < 2; i++)
         page->directory.half[i].checksum = bytes_checksum(&page->directory.half[i].directory,
                                                           sizeof page->directory.half[i].directory);
@@ -207,8 +207,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct limits *limits = limits_of(12);
     const struct limits_question question = {
         .limits = limits, .when_full = WHEN_FULL_EVICT, .date_s = 1000000002};
-    if (store_find(&store, base.memory, store_bytes(MAX_KEYS), &why) == STORE_FOUND &&
-        brain_restore(&brain, &question, &store, &moment, &why) == BRAIN_RESTORED) {
+    if (store_find(&store, base.memory, store_bytes(MAX_KEYS, MAX_LEASES), &why) == STORE_FOUND &&
+        brain_restore(&brain, &question, MAX_LEASES, &store, &moment, &why) == BRAIN_RESTORED) {
         live(brain);
         brain_free(brain);
     } else {

@@ -338,7 +338,7 @@ static void world_init(struct world *world, const struct recipe *recipe, uint64_
     struct limits *limits = make_limits(model);
     const struct limits_question question = {
         .limits = limits, .when_full = model->when_full, .date_s = model->date_s};
-    world->brain = brain_new(&question, model->max_keys, seed, model->now_ns);
+    world->brain = brain_new(&question, model->max_keys, 10, seed, model->now_ns);
     assert_non_null(world->brain);
     limits_release(limits);
 }

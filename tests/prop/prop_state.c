@@ -7,7 +7,7 @@
  * the copy: each bucket is as it was before or as it will be, and all others are
  * untouched. Between messages the process is killed for good, and the next one lives on.
  * Now and then what it left is a store of the first layout, and the next one is killed while
- * it brings that into the present one.
+ * it brings that into the present one, whether its file can grow by room for leases or not.
  *
  * ALLOWD_KILLS is how many copies a run goes on from, ALLOWD_SEED which.
  */
@@ -29,6 +29,7 @@ int decisions_main(void);
 
 enum {
     STATE_KEYS_MAX = 40,
+    STATE_LEASES_MAX = 5,
     PAGE_BYTES = 4096,
     USED_MAX = 64 << 10, /* bytes of each snapshot that are copied */
 };
@@ -41,7 +42,8 @@ struct levels {
 
 static struct {
     struct world *world;
-    unsigned char *memory, *copy;
+    unsigned char *memory, *copy; /* two files, and how long they are */
+    size_t bytes;
     struct store store, copied;
     struct moment moment;
     struct levels before, after;
@@ -108,6 +110,16 @@ static void check_kept_levels(const struct brain *brain)
 
 /* ---- processes ---- */
 
+static size_t file_bytes(void)
+{
+    return store_bytes(STATE_KEYS_MAX, STATE_LEASES_MAX);
+}
+
+static size_t file_bytes_without_leases(void)
+{
+    return store_bytes(STATE_KEYS_MAX, 0);
+}
+
 static struct limits_question question_of(const struct world *world, struct limits *limits)
 {
     return (struct limits_question){
@@ -121,8 +133,9 @@ static struct brain *start(const struct world *world, struct store *store, unsig
     struct brain *brain = NULL;
     struct limits *limits = make_limits(&world->model);
     const struct limits_question question = question_of(world, limits);
-    assert_int_equal(store_find(store, memory, store_bytes(STATE_KEYS_MAX), &why), STORE_FOUND);
-    assert_int_equal(brain_restore(&brain, &question, store, &run.moment, &why), BRAIN_RESTORED);
+    assert_int_equal(store_find(store, memory, run.bytes, &why), STORE_FOUND);
+    assert_int_equal(brain_restore(&brain, &question, STATE_LEASES_MAX, store, &run.moment, &why),
+                     BRAIN_RESTORED);
     limits_release(limits);
     return brain;
 }
@@ -142,7 +155,7 @@ static void on_store(void)
     size_t arena = (size_t)((unsigned char *)run.store.arena - run.memory);
     copy_part(0, PAGE_BYTES + USED_MAX);
     copy_part(PAGE_BYTES + (arena - PAGE_BYTES) / 2, USED_MAX);
-    copy_part(arena, table_arena_bytes(STATE_KEYS_MAX));
+    copy_part(arena, file_bytes() - arena);
     struct brain *brain = start(run.world, &run.copied, run.copy);
     check_kept_levels(brain);
     const struct table_damage *found = &brain->buckets.table.damage;
@@ -153,13 +166,13 @@ static void on_store(void)
 
 static void run_init(struct world *world)
 {
-    size_t bytes = store_bytes(STATE_KEYS_MAX);
     run.world = world;
-    run.memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    run.bytes = file_bytes();
+    run.memory = mmap(NULL, run.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_true(run.memory != MAP_FAILED);
     run.moment =
         (struct moment){.now_ns = world->model.now_ns, .wall_ns = 1ull << 60, .clock_id = "1"};
-    store_begin(&run.store, run.memory, STATE_KEYS_MAX, run_seed);
+    store_begin(&run.store, run.memory, STATE_KEYS_MAX, STATE_LEASES_MAX, run_seed);
     struct limits *limits = limits_retain(brain_limits(world->brain));
     const struct limits_question question = question_of(world, limits);
     brain_free(world->brain);
@@ -170,7 +183,7 @@ static void run_init(struct world *world)
 
 static void run_release(void)
 {
-    munmap(run.memory, store_bytes(STATE_KEYS_MAX));
+    munmap(run.memory, file_bytes());
 }
 
 /* ---- a life with kills ---- */
@@ -260,6 +273,15 @@ static void pass_while_down(struct world *world)
         model->last_tick_ns = model->now_ns;
 }
 
+/* Makes the file longer if it has no room for leases. */
+static void grow(void)
+{
+    const char *why = "";
+    assert_int_equal(store_find(&run.store, run.memory, run.bytes, &why), STORE_FOUND);
+    run.bytes = store_grow(&run.store, run.bytes, STATE_LEASES_MAX);
+    assert_int_equal(run.bytes, file_bytes());
+}
+
 static void restart(struct world *world)
 {
     struct model *model = &world->model;
@@ -272,11 +294,14 @@ static void restart(struct world *world)
     }
     if (dice_once_in(&world->dice, 3)) {
         old_store_first_layout(run.memory);
+        run.bytes = file_bytes_without_leases();
         run.moves++;
     }
     levels_take(&run.before, model);
     levels_take(&run.after, model);
     run.is_under_way = true;
+    if (dice_once_in(&world->dice, 2))
+        grow();
     world->brain = start(world, &run.store, run.memory);
     run.is_under_way = false;
     run.restarts++;
@@ -307,8 +332,7 @@ static void kills_and_restarts_lose_nothing_and_mint_nothing(void **state)
         .trials = true,
     };
     uint64_t kills = dice_repeats("ALLOWD_KILLS", 10000);
-    run.copy = mmap(NULL, store_bytes(STATE_KEYS_MAX), PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    run.copy = mmap(NULL, file_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_true(run.copy != MAP_FAILED);
     levels_init(&run.before);
     levels_init(&run.after);
@@ -330,10 +354,12 @@ static void kills_and_restarts_lose_nothing_and_mint_nothing(void **state)
 
 /* ---- a move to the present layout, killed at each store ---- */
 
-enum { USED_BYTES = 256, DIRECTORY_AT = 256 }; /* what the first layout has in the page */
+/* In the page: its checksum, what has come since the first layout, and where that ends. */
+enum { CHECKSUM_AT = 40, LEASES_AT = 48, TIMES_AT = 128, DIRECTORY_AT = 256 };
 
 static struct {
-    unsigned char *memory, *first, *present; /* a store, and its page in both layouts */
+    unsigned char *memory, *present; /* a store, and its page when it was moved */
+    size_t bytes;                    /* how long its file is */
     struct store store;
     unsigned stores_left; /* until the process is killed */
     jmp_buf killed;
@@ -345,8 +371,30 @@ static void on_store_of_a_move(void)
         longjmp(mover.killed, 1);
 }
 
-/* Renews, as far as it gets. true: it was not killed. */
-static bool renew(unsigned stores)
+static enum store_found find_moved(void)
+{
+    const char *why = "";
+    enum store_found found = store_find(&mover.store, mover.memory, mover.bytes, &why);
+    if (found == STORE_REFUSED)
+        fail_msg("a move that was killed left a store that is refused: %s", why);
+    return found;
+}
+
+/* What the keeper does with a state that it finds. */
+static void make_move(void)
+{
+    assert_int_equal(find_moved(), STORE_FOUND);
+    size_t bytes = store_grow(&mover.store, mover.bytes, STATE_LEASES_MAX);
+    if (bytes != mover.bytes) {
+        mover.bytes = bytes;
+        on_store_of_a_move();
+        assert_int_equal(find_moved(), STORE_FOUND);
+    }
+    store_renew(&mover.store);
+}
+
+/* Moves, as far as it gets. true: it was not killed. */
+static bool move(unsigned stores)
 {
     mover.stores_left = stores;
     told_store = on_store_of_a_move;
@@ -354,7 +402,7 @@ static bool renew(unsigned stores)
         told_store = NULL;
         return false;
     }
-    store_renew(&mover.store);
+    make_move();
     told_store = NULL;
     return true;
 }
@@ -367,35 +415,32 @@ static bool begin_store(unsigned stores)
         told_store = NULL;
         return false;
     }
-    store_begin(&mover.store, mover.memory, STATE_KEYS_MAX, run_seed);
+    store_begin(&mover.store, mover.memory, STATE_KEYS_MAX, STATE_LEASES_MAX, run_seed);
     told_store = NULL;
     return true;
 }
 
 /* What was left is a store in either layout, and what 0.1.0 looks at is either as it was, or what it
  * refuses. */
-static void check_left(void)
+static void check_left(const unsigned char *first)
 {
-    enum { LAYOUT_AT = 8, LAYOUT_BYTES = 4, CHECKSUM_AT = 40 };
-    const char *why = "";
-    enum store_found found =
-        store_find(&mover.store, mover.memory, store_bytes(STATE_KEYS_MAX), &why);
-    if (found != STORE_FOUND)
-        fail_msg("a move that was killed left a store that is refused: %s", why);
+    assert_int_equal(find_moved(), STORE_FOUND);
     bool is_first = mover.store.layout != STORE_LAYOUT;
-    const unsigned char *page = is_first ? mover.first : mover.present;
+    const unsigned char *page = is_first ? first : mover.present;
     assert_memory_equal(mover.memory, page, CHECKSUM_AT);
-    assert_memory_equal(mover.memory + CHECKSUM_AT + 8, page + CHECKSUM_AT + 8,
-                        USED_BYTES - CHECKSUM_AT - 8);
+    assert_memory_equal(mover.memory + LEASES_AT + 8, page + LEASES_AT + 8,
+                        DIRECTORY_AT - LEASES_AT - 8);
     if (is_first)
         assert_memory_equal(mover.memory + CHECKSUM_AT, page + CHECKSUM_AT, 8);
 }
 
-static void check_moved(void)
+static void check_moved(const unsigned char *first)
 {
-    check_left();
+    check_left(first);
+    assert_int_equal(mover.bytes, file_bytes());
     assert_int_equal(mover.store.layout, STORE_LAYOUT);
-    assert_memory_equal(mover.memory, mover.present, USED_BYTES);
+    assert_int_equal(mover.store.max_leases, STATE_LEASES_MAX);
+    assert_memory_equal(mover.memory, mover.present, DIRECTORY_AT);
     const struct directory *directory =
         directory_in_force((const struct directory_place *)(mover.memory + DIRECTORY_AT));
     const struct directory *expected =
@@ -408,7 +453,7 @@ static void check_moved(void)
 static void a_store_killed_while_it_is_begun_is_begun_anew(void **state)
 {
     (void)state;
-    size_t bytes = store_bytes(STATE_KEYS_MAX);
+    size_t bytes = store_bytes(STATE_KEYS_MAX, STATE_LEASES_MAX);
     bool is_done = false;
     unsigned stores = 0;
     mover.memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -426,50 +471,71 @@ static void a_store_killed_while_it_is_begun_is_begun_anew(void **state)
     munmap(mover.memory, bytes);
 }
 
-static void mover_init(void)
+/* Of a store: its page as it is begun now, and what it would be without room for leases, in the first
+ * layout and in the present one. */
+static void mover_init(unsigned char first[PAGE_BYTES], unsigned char second[PAGE_BYTES])
 {
     static struct world world;
     static const struct recipe recipe = {.stream = 21, .rules_max = 3, .buckets_max = BUCKETS_MAX};
     world_init(&world, &recipe, 0);
     run_init(&world);
     mover.memory = run.memory;
-    mover.first = malloc(PAGE_BYTES);
     mover.present = malloc(PAGE_BYTES);
-    assert_true(mover.first != NULL && mover.present != NULL);
+    assert_non_null(mover.present);
     memcpy(mover.present, mover.memory, PAGE_BYTES);
     old_store_first_layout(mover.memory);
-    memcpy(mover.first, mover.memory, PAGE_BYTES);
+    memcpy(mover.present + TIMES_AT, mover.memory + TIMES_AT, DIRECTORY_AT - TIMES_AT);
+    memcpy(first, mover.memory, PAGE_BYTES);
+    mover.bytes = file_bytes_without_leases();
+    assert_int_equal(find_moved(), STORE_FOUND);
+    store_renew(&mover.store);
+    memcpy(second, mover.memory, PAGE_BYTES);
     world_release(&world);
+}
+
+/* Puts a page back as it was while the file was so long. */
+static void put_page_back(const unsigned char *page, size_t bytes)
+{
+    memcpy(mover.memory, page, PAGE_BYTES);
+    mover.bytes = bytes;
+}
+
+/* Returns how many stores the move of this page takes. */
+static unsigned move_killed_twice(const unsigned char *page, unsigned *kills)
+{
+    for (unsigned first = 1;; first++) {
+        put_page_back(page, file_bytes_without_leases());
+        check_left(page);
+        bool is_first_done = move(first);
+        check_left(page);
+        unsigned char left[PAGE_BYTES];
+        size_t left_bytes = mover.bytes;
+        memcpy(left, mover.memory, PAGE_BYTES);
+        for (unsigned second = 1;; second++) {
+            put_page_back(left, left_bytes);
+            bool is_done = move(second);
+            check_left(page);
+            assert_true(move(UINT_MAX));
+            check_moved(page);
+            ++*kills;
+            if (is_done)
+                break;
+        }
+        if (is_first_done)
+            return first - 1;
+    }
 }
 
 static void a_move_killed_at_any_store_and_again_at_any_store_is_made(void **state)
 {
     (void)state;
-    unsigned kills = 0, stores = 0;
-    mover_init();
-    for (unsigned first = 1; stores == 0; first++) {
-        memcpy(mover.memory, mover.first, PAGE_BYTES);
-        check_left();
-        if (renew(first))
-            stores = first - 1;
-        check_left();
-        unsigned char left[PAGE_BYTES];
-        memcpy(left, mover.memory, PAGE_BYTES);
-        for (unsigned second = 1;; second++) {
-            memcpy(mover.memory, left, PAGE_BYTES);
-            check_left();
-            bool is_done = renew(second);
-            check_left();
-            assert_true(renew(UINT_MAX));
-            check_moved();
-            kills++;
-            if (is_done)
-                break;
-        }
-    }
+    static unsigned char first[PAGE_BYTES], second[PAGE_BYTES];
+    unsigned kills = 0;
+    mover_init(first, second);
+    unsigned stores = move_killed_twice(first, &kills);
     printf("%u stores make a move; killed %u times at two of them\n", stores, kills);
     assert_true(stores > 100);
-    free(mover.first);
+    assert_in_range(move_killed_twice(second, &kills), 100, stores - 1);
     free(mover.present);
     run_release();
 }

@@ -83,7 +83,7 @@ static size_t round_of(const struct config *config, const char *limit, const cha
 {
     static const uint8_t seed[TABLE_SEED_BYTES] = "any";
     struct limits_question question = {.limits = config->limits, .date_s = 1};
-    struct asker asker = {brain_new(&question, 10, seed, 1), key, limit};
+    struct asker asker = {brain_new(&question, 10, 10, seed, 1), key, limit};
     struct dice dice = dice_new(number);
     uint64_t tick_ns = config->tick_ms * NS_PER_MS, pause = 0;
     if (asker.brain == NULL)

@@ -30,7 +30,7 @@ void fixture_init_limits(struct fixture *fixture, struct limits *limits, uint32_
     fixture->date_s = FIXTURE_START_DATE_S;
     const struct limits_question question = {
         .limits = limits, .when_full = when_full, .date_s = fixture->date_s};
-    fixture->brain = brain_new(&question, max_keys, seed, fixture->now_ns);
+    fixture->brain = brain_new(&question, max_keys, FIXTURE_MAX_LEASES, seed, fixture->now_ns);
     assert_non_null(fixture->brain);
     limits_release(limits);
 }

@@ -14,6 +14,7 @@
 /* Not zero, and no multiple of any tick: ticks count from the brain's start. */
 #define FIXTURE_START_NS 987654321u
 #define FIXTURE_MAX_KEYS 1000u
+#define FIXTURE_MAX_LEASES 1000u
 #define FIXTURE_START_DATE_S 1000000 /* Unix time */
 
 struct rule {

@@ -12,13 +12,27 @@
 
 /* As they are in layout 1, for good. */
 enum { LAYOUT_AT = 8, CHECKED_BYTES = 40, USED_BYTES = 256, PAGE_BYTES = 4096 };
+enum { TIMES_AT = 128, TIMES = 2, TIME_BYTES = 64, TIME_CHECKED_BYTES = 48 };
+
+/* A checksum behind so many bytes, and then zeros as far as `end`. */
+static void seal(unsigned char *bytes, size_t checked, size_t end)
+{
+    uint64_t checksum = bytes_checksum(bytes, checked);
+    memcpy(bytes + checked, &checksum, sizeof checksum);
+    memset(bytes + checked + sizeof checksum, 0, end - checked - sizeof checksum);
+}
 
 void old_store_first_layout(unsigned char *memory)
 {
     const uint32_t layout = 1;
     memcpy(memory + LAYOUT_AT, &layout, sizeof layout);
-    uint64_t checksum = bytes_checksum(memory, CHECKED_BYTES);
-    memcpy(memory + CHECKED_BYTES, &checksum, sizeof checksum);
+    seal(memory, CHECKED_BYTES, 64);
+    for (size_t at = TIMES_AT; at < TIMES_AT + TIMES * TIME_BYTES; at += TIME_BYTES) {
+        uint64_t number;
+        memcpy(&number, memory + at, sizeof number);
+        if (number != 0)
+            seal(memory + at, TIME_CHECKED_BYTES, TIME_BYTES);
+    }
     memset(memory + USED_BYTES, 0, PAGE_BYTES - USED_BYTES);
 }
 
@@ -58,7 +72,7 @@ void old_store_map_text(struct old_store *old, char *text)
             continue;
         if (old->memory == NULL) {
             old->bytes = strtoul(line, NULL, 16);
-            old->memory = mmap(NULL, old->bytes, PROT_READ | PROT_WRITE,
+            old->memory = mmap(NULL, old->bytes + OLD_STORE_MORE, PROT_READ | PROT_WRITE,
                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
             assert_true(old->memory != MAP_FAILED);
         } else if (strncmp(line, "left ", 5) == 0) {
@@ -111,5 +125,5 @@ void old_store_list_key(FILE *out, const struct old_key *key)
 
 void old_store_unmap(struct old_store *old)
 {
-    munmap(old->memory, old->bytes);
+    munmap(old->memory, old->bytes + OLD_STORE_MORE);
 }

@@ -6,7 +6,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* Makes a store what it would be in layout 1, that of allowd 0.1.0: without a directory. */
+/* Makes a store what it would be in layout 1, that of allowd 0.1.0, which ends where the table does:
+ * without a directory, without room for leases, and without the time lived. */
 void old_store_first_layout(unsigned char *memory);
 
 /* A key of a listing, and what a process of the version that left the file found there. */
@@ -22,6 +23,9 @@ struct old_store {
     struct old_key keys[64];
     unsigned count;
 };
+
+/* So much more is mapped behind a state, all zeros. */
+#define OLD_STORE_MORE ((size_t)1 << 20)
 
 /* Maps the state that a file of the source tree lists, or a text, which is changed: its length, then
  * lines with an offset and the bytes that are there, then a line "left LINE MARK:TOKENS... KEY" for

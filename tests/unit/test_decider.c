@@ -65,7 +65,7 @@ static struct brain *brain_of(uint64_t burst, uint64_t now_ns)
     struct rule rule = {LIMIT_DEFAULT_NAME, NULL, burst, one_per_second};
     struct limits *limits = fixture_limits(100, &rule, 1);
     const struct limits_question question = {.limits = limits, .when_full = WHEN_FULL_EVICT};
-    struct brain *brain = brain_new(&question, 5000, seed, now_ns);
+    struct brain *brain = brain_new(&question, 5000, 10, seed, now_ns);
     assert_non_null(brain);
     limits_release(limits);
     return brain;

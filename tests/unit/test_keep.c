@@ -17,6 +17,8 @@ enum { SMALL = 4 /* keys, in a table of which every bit is flipped */ };
 static const struct rate one_per_second = {1, 1000};
 static const uint8_t seed[TABLE_SEED_BYTES] = "not so random";
 
+enum { MAX_LEASES = 10 };
+
 /* A machine: its clocks, and the file that stays when a process is gone. */
 struct machine {
     struct fixture fixture; /* the process */
@@ -57,10 +59,10 @@ static void machine_init(struct machine *machine, struct limits *limits, uint32_
         .fixture = {.now_ns = FIXTURE_START_NS},
         .wall_ns = (uint64_t)FIXTURE_START_DATE_S * NS_PER_S + 5,
         .clock_id = "the first boot",
-        .bytes = store_bytes(max_keys),
+        .bytes = store_bytes(max_keys, MAX_LEASES),
     };
     machine->memory = map(machine->bytes);
-    store_begin(&machine->store, machine->memory, max_keys, seed);
+    store_begin(&machine->store, machine->memory, max_keys, MAX_LEASES, seed);
     const struct limits_question question = question_of(machine, limits);
     const struct moment moment = moment_of(machine);
     machine->fixture.brain = brain_new_stored(&question, &machine->store, &moment);
@@ -90,9 +92,9 @@ static void machine_start(struct machine *machine, struct limits *limits)
     machine->fixture.date_s = question.date_s;
     assert_int_equal(store_find(&machine->store, machine->memory, machine->bytes, &why),
                      STORE_FOUND);
-    assert_int_equal(
-        brain_restore(&machine->fixture.brain, &question, &machine->store, &moment, &why),
-        BRAIN_RESTORED);
+    assert_int_equal(brain_restore(&machine->fixture.brain, &question, MAX_LEASES, &machine->store,
+                                   &moment, &why),
+                     BRAIN_RESTORED);
     limits_release(limits);
 }
 
@@ -285,6 +287,79 @@ static void a_boot_that_is_not_known_is_another_one(void **state)
     machine_release(&machine);
 }
 
+/* ---- the time lived ---- */
+
+static uint64_t lived_ms(const struct machine *machine)
+{
+    uint64_t lived_ns = brain_lived_ns(machine->fixture.brain, machine->fixture.now_ns);
+    assert_int_equal(lived_ns % NS_PER_MS, 0);
+    return lived_ns / NS_PER_MS;
+}
+
+static void the_time_lived_goes_on_over_restarts(void **state)
+{
+    (void)state;
+    struct machine machine;
+    struct store_time kept;
+    machine_of(&machine);
+    assert_int_equal(lived_ms(&machine), 0);
+    machine_pass(&machine, 1234);
+    assert_int_equal(lived_ms(&machine), 1234);
+    store_time(&machine.store, &kept);
+    assert_int_equal(kept.lived_ns, 1200 * (uint64_t)NS_PER_MS); /* at its tick */
+    for (uint64_t i = 1; i <= 5; i++) {
+        machine_kill(&machine);
+        machine_pass(&machine, 777);
+        machine_start(&machine, one_limit(10 * i, 10, one_per_second)); /* another tick */
+        assert_int_equal(lived_ms(&machine), 1234 + 777 * i);
+    }
+    machine_release(&machine);
+}
+
+/* Where the clock is another one, a part of a tick counts for nothing: as for buckets. */
+static void after_a_reboot_the_time_lived_goes_on_by_whole_ticks(void **state)
+{
+    (void)state;
+    struct machine machine;
+    machine_of(&machine);
+    machine_pass(&machine, 1234);
+    machine_kill(&machine);
+    machine_reboot(&machine);
+    machine.wall_ns += 2077 * (uint64_t)NS_PER_MS;
+    machine_start(&machine, plain());
+    assert_int_equal(lived_ms(&machine), 1200 + 2100);
+    machine_pass(&machine, 50);
+    assert_int_equal(lived_ms(&machine), 3350);
+    machine_kill(&machine);
+    machine_reboot(&machine);
+    machine.wall_ns -= 3600 * (uint64_t)NS_PER_S;
+    machine_start(&machine, plain());
+    assert_int_equal(lived_ms(&machine), 3300); /* it never goes back behind the last tick */
+    machine_release(&machine);
+}
+
+static void however_far_ahead_the_clocks_are_the_time_lived_is_a_time(void **state)
+{
+    (void)state;
+    struct machine machine;
+    uint64_t before_ms = 0;
+    machine_of(&machine);
+    for (int i = 0; i < 100; i++) {
+        machine_kill(&machine);
+        machine_reboot(&machine);
+        machine.wall_ns += 10ull * 365 * MS_PER_DAY * NS_PER_MS;
+        machine_start(&machine, plain());
+        machine_pass(&machine, 1000);
+        uint64_t ms = brain_lived_ns(machine.fixture.brain, machine.fixture.now_ns) / NS_PER_MS;
+        assert_in_range(ms, before_ms < 200ull * 365 * MS_PER_DAY ? before_ms + 1000 : 1,
+                        302ull * 365 * MS_PER_DAY);
+        before_ms = ms;
+    }
+    machine_release(&machine);
+}
+
+/* ---- another clock ---- */
+
 /* The machine's time goes on by another clock, which reads `ahead_ms` more than the one that the
  * state is by: what passed by the former until now is credited, and no more. */
 static void another_clock(struct machine *machine, uint64_t ahead_ms, uint64_t former_ms)
@@ -312,10 +387,12 @@ static void what_another_clock_counts_more_is_not_credited(void **state)
     machine.wall_ns += 9000 * (uint64_t)NS_PER_MS;
     machine_start(&machine, plain());
     assert_int_equal(level(&machine, "key"), 20);
+    assert_int_equal(lived_ms(&machine), 3000);
     machine_kill(&machine); /* it is by the other clock now */
     machine.fixture.now_ns += 3000 * (uint64_t)NS_PER_MS;
     machine_start(&machine, plain());
     assert_int_equal(level(&machine, "key"), 50);
+    assert_int_equal(lived_ms(&machine), 6000);
     machine_release(&machine);
 }
 
@@ -616,10 +693,10 @@ static void what_is_told_first_of_a_lost_state_holds(void **state)
 static void move(struct machine *machine, uint32_t max_keys)
 {
     struct store store;
-    size_t bytes = store_bytes(max_keys);
+    size_t bytes = store_bytes(max_keys, MAX_LEASES);
     unsigned char *memory = map(bytes);
-    store_begin(&store, memory, max_keys, machine->store.seed);
-    brain_move(machine->fixture.brain, &store);
+    store_begin(&store, memory, max_keys, MAX_LEASES, machine->store.seed);
+    assert_true(brain_move(machine->fixture.brain, &store));
     machine_kill(machine);
     munmap(machine->memory, machine->bytes);
     machine->memory = memory;
@@ -756,11 +833,12 @@ static void image_init(struct image *image)
         image_levels[i] = level(machine, image_keys[i]);
     }
     machine_kill(machine);
-    size_t half = (machine->bytes - 4096 - table_arena_bytes(SMALL)) / 2 & ~(size_t)4095;
+    size_t arena = (size_t)((unsigned char *)machine->store.arena - machine->memory);
+    size_t half = (arena - 4096) / 2;
     image->parts[0] = (struct part){0, 2048}; /* the directory too */
     image->parts[1] = (struct part){4096, 512};
     image->parts[2] = (struct part){4096 + half, 512};
-    image->parts[3] = (struct part){4096 + 2 * half, table_arena_bytes(SMALL)};
+    image->parts[3] = (struct part){arena, table_arena_bytes(SMALL)};
     for (size_t i = 0; i < LENGTH(image->parts); i++) {
         image->copies[i] = malloc(image->parts[i].len);
         memcpy(image->copies[i], machine->memory + image->parts[i].at, image->parts[i].len);
@@ -789,8 +867,8 @@ static bool is_refused(struct image *image, size_t bytes)
     const struct limits_question question = question_of(machine, limits);
     const struct moment moment = moment_of(machine);
     bool is_found = store_find(&machine->store, machine->memory, bytes, &why) == STORE_FOUND &&
-                    brain_restore(&machine->fixture.brain, &question, &machine->store, &moment,
-                                  &why) == BRAIN_RESTORED;
+                    brain_restore(&machine->fixture.brain, &question, MAX_LEASES, &machine->store,
+                                  &moment, &why) == BRAIN_RESTORED;
     limits_release(limits);
     if (!is_found) {
         assert_non_null(why);
@@ -967,11 +1045,11 @@ static void what_nobody_began_is_blank(void **state)
     (void)state;
     struct store store;
     const char *why = NULL;
-    size_t bytes = store_bytes(SMALL);
+    size_t bytes = store_bytes(SMALL, MAX_LEASES);
     unsigned char *memory = map(bytes);
     assert_int_equal(store_find(&store, memory, bytes, &why), STORE_BLANK);
     assert_false(store_has_begun(memory, bytes));
-    store_begin(&store, memory, SMALL, seed);
+    store_begin(&store, memory, SMALL, MAX_LEASES, seed);
     assert_true(store_has_begun(memory, bytes));
     assert_false(store_has_begun(memory, 7));
     assert_int_equal(store_find(&store, memory, bytes, &why), STORE_BEGUN);
@@ -990,6 +1068,9 @@ int main(void)
         cmocka_unit_test(a_clock_set_back_over_a_reboot_gives_nothing),
         cmocka_unit_test(a_clock_far_ahead_gives_full_buckets_and_no_more),
         cmocka_unit_test(a_boot_that_is_not_known_is_another_one),
+        cmocka_unit_test(the_time_lived_goes_on_over_restarts),
+        cmocka_unit_test(after_a_reboot_the_time_lived_goes_on_by_whole_ticks),
+        cmocka_unit_test(however_far_ahead_the_clocks_are_the_time_lived_is_a_time),
         cmocka_unit_test(what_another_clock_counts_more_is_not_credited),
         cmocka_unit_test(a_time_that_has_no_moment_is_left_to_the_wall_clock),
         cmocka_unit_test(a_time_that_is_older_than_the_marks_mints_nothing),

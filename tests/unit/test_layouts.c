@@ -7,6 +7,8 @@
 #include "base/bytes.h"
 #include "brain/core.h"
 #include "keep/directory.h"
+#include "keep/lease_records.h"
+#include "keep/publish.h"
 #include "support/ask_brain.h"
 #include "support/brain_fixture.h"
 #include "support/old_store.h"
@@ -17,8 +19,15 @@
 #include <sys/mman.h>
 
 /* As they are in the first layout, for good; and where the directory is since. */
-enum { LAYOUT_AT = 8, CHECKSUM_AT = 40, DIRECTORY_AT = 256, PAGE = DIRECTORY_PAGE_BYTES };
-enum { MAX_KEYS = 8, USED = 4096 /* bytes of each snapshot that are compared */ };
+enum { LAYOUT_AT = 8, CHECKSUM_AT = 40, PAGE = DIRECTORY_PAGE_BYTES };
+/* What there is besides since. */
+enum { LEASES_AT = 48, TIMES_AT = 128, DIRECTORY_AT = 256 };
+enum {
+    MAX_KEYS = 8,
+    MAX_LEASES = 5,
+    MOST_LEASES = 20,
+    USED = 4096 /* bytes of each snapshot that are compared */
+};
 static const size_t snapshot_room = (size_t)32 << 20;
 
 static const struct rate slow = {1, 366ull * MS_PER_DAY};
@@ -40,14 +49,14 @@ static struct limits *plain(void)
     return fixture_limits(10000, &rule, 1);
 }
 
-/* A store in which a token of "a" is taken and two of another. */
+/* A store in which a token of "a" is taken and two of another, with room for MOST_LEASES behind it. */
 static unsigned char *store_with_two_keys(void)
 {
-    unsigned char *memory = map(store_bytes(MAX_KEYS));
+    unsigned char *memory = map(store_bytes(MAX_KEYS, MOST_LEASES));
     struct store store;
     struct limits *limits = plain();
     const struct limits_question question = {.limits = limits};
-    store_begin(&store, memory, MAX_KEYS, seed);
+    store_begin(&store, memory, MAX_KEYS, MAX_LEASES, seed);
     struct fixture fixture = {.brain = brain_new_stored(&question, &store, &moment),
                               .now_ns = moment.now_ns};
     assert_non_null(fixture.brain);
@@ -67,9 +76,26 @@ static struct brain *restore(struct store *store, struct limits *limits, const s
     };
     struct brain *brain = NULL;
     const char *why = "";
-    assert_int_equal(brain_restore(&brain, &question, store, now, &why), BRAIN_RESTORED);
+    assert_int_equal(brain_restore(&brain, &question, MAX_LEASES, store, now, &why),
+                     BRAIN_RESTORED);
     limits_release(limits);
     return brain;
+}
+
+/* Has a file of zeros beyond `bytes` grow by room for leases. Returns how long it is then. */
+static size_t grow(unsigned char *memory, size_t bytes, uint32_t max_leases)
+{
+    struct store store;
+    const char *why = NULL;
+    assert_int_equal(store_find(&store, memory, bytes, &why), STORE_FOUND);
+    assert_null(store.leases);
+    size_t grown = store_grow(&store, bytes, max_leases);
+    assert_true(grown > bytes && grown % PAGE == 0);
+    assert_int_equal(store_find(&store, memory, grown, &why), STORE_FOUND);
+    assert_ptr_equal(store.leases, memory + bytes);
+    assert_int_equal(store.max_leases, max_leases);
+    assert_int_equal(store_grow(&store, grown, max_leases + 1), grown); /* it has room already */
+    return grown;
 }
 
 static void assert_two_keys(unsigned char *memory, size_t bytes)
@@ -90,17 +116,19 @@ static void assert_two_keys(unsigned char *memory, size_t bytes)
 static void the_first_layout_is_brought_into_the_present_one_in_place(void **state)
 {
     (void)state;
-    size_t bytes = store_bytes(MAX_KEYS), arena = PAGE + 2 * snapshot_room;
+    size_t bytes = store_bytes(MAX_KEYS, MAX_LEASES), arena = PAGE + 2 * snapshot_room;
     unsigned char *memory = store_with_two_keys(), *before = map(bytes);
     const char *why = NULL;
     struct store store;
     memcpy(before, memory, PAGE);
     old_store_first_layout(memory);
     assert_memory_not_equal(memory, before, PAGE);
+    memcpy(before + TIMES_AT, memory + TIMES_AT, DIRECTORY_AT - TIMES_AT);
     memcpy(before + PAGE, memory + PAGE, USED);
     memcpy(before + PAGE + snapshot_room, memory + PAGE + snapshot_room, USED);
     memcpy(before + arena, memory + arena, bytes - arena);
 
+    assert_int_equal(grow(memory, store_bytes(MAX_KEYS, 0), MAX_LEASES), bytes);
     assert_int_equal(store_find(&store, memory, bytes, &why), STORE_FOUND);
     assert_int_equal(store.layout, 1);
     for (int times = 0; times < 2; times++) {
@@ -112,15 +140,17 @@ static void the_first_layout_is_brought_into_the_present_one_in_place(void **sta
     }
     assert_int_equal(store_find(&store, memory, bytes, &why), STORE_FOUND);
     assert_int_equal(store.layout, STORE_LAYOUT);
+    assert_int_equal(store.max_leases, MAX_LEASES);
     assert_two_keys(memory, bytes);
     munmap(before, bytes);
     munmap(memory, bytes);
 }
 
+/* Where the file cannot become longer, it is brought into the present layout all the same. */
 static void a_restart_brings_it_into_the_present_one(void **state)
 {
     (void)state;
-    size_t bytes = store_bytes(MAX_KEYS);
+    size_t bytes = store_bytes(MAX_KEYS, 0);
     unsigned char *memory = store_with_two_keys();
     const char *why = NULL;
     struct store store;
@@ -128,15 +158,101 @@ static void a_restart_brings_it_into_the_present_one(void **state)
     assert_two_keys(memory, bytes);
     assert_int_equal(store_find(&store, memory, bytes, &why), STORE_FOUND);
     assert_int_equal(store.layout, STORE_LAYOUT);
+    assert_null(store.leases);
+    assert_two_keys(memory, bytes);
+    assert_two_keys(memory, grow(memory, bytes, MAX_LEASES + 1));
+    munmap(memory, store_bytes(MAX_KEYS, MOST_LEASES));
+}
+
+/* ---- room for leases ---- */
+
+/* Between the first word about it and the directory it may have grown or not; and what a start with
+ * another max_leases says goes, while it has not. */
+static void a_file_that_is_to_grow_is_sound_in_either_length(void **state)
+{
+    (void)state;
+    size_t bytes = store_bytes(MAX_KEYS, 0);
+    for (int is_first = 0; is_first < 2; is_first++) {
+        unsigned char *memory = store_with_two_keys();
+        const char *why = NULL;
+        struct store store;
+        const struct section two[] = {
+            {1, 1, PAGE, 2 * snapshot_room},
+            {2, 1, PAGE + 2 * snapshot_room, table_arena_bytes(MAX_KEYS)}};
+        memset(memory + LEASES_AT, 0, sizeof(uint64_t));
+        directory_put((struct directory_place *)(memory + DIRECTORY_AT), two, 2);
+        if (is_first)
+            old_store_first_layout(memory);
+        for (uint32_t leases = MAX_LEASES; leases > 1; leases--) {
+            size_t grown = grow(memory, bytes, leases);
+            assert_int_equal(grown, store_bytes(MAX_KEYS, leases));
+            for (size_t other = bytes - 2 * PAGE; other < grown + 3 * PAGE; other += PAGE / 2)
+                assert_int_equal(store_find(&store, memory, other, &why),
+                                 other == bytes || other == grown ? STORE_FOUND : STORE_REFUSED);
+        }
+        size_t grown = grow(memory, bytes, 1);
+        assert_two_keys(memory, grown); /* which lists the room */
+        assert_int_equal(store_find(&store, memory, bytes, &why), STORE_REFUSED);
+        assert_int_equal(store_find(&store, memory, grown, &why), STORE_FOUND);
+        assert_int_equal(store.max_leases, 1);
+        assert_two_keys(memory, grown);
+        munmap(memory, store_bytes(MAX_KEYS, MOST_LEASES));
+    }
+}
+
+static void each_bit_flip_in_what_says_how_many_leases_is_refused(void **state)
+{
+    (void)state;
+    size_t bytes = store_bytes(MAX_KEYS, MAX_LEASES);
+    unsigned char *memory = store_with_two_keys();
+    for (unsigned bit = 8 * LEASES_AT; bit < 8 * (LEASES_AT + sizeof(uint64_t)); bit++) {
+        struct store store;
+        const char *why = NULL;
+        memory[bit / 8] ^= (unsigned char)(1u << bit % 8);
+        assert_int_equal(store_find(&store, memory, bytes, &why), STORE_REFUSED);
+        assert_string_equal(why, "its header is damaged");
+        memory[bit / 8] ^= (unsigned char)(1u << bit % 8);
+    }
     assert_two_keys(memory, bytes);
     munmap(memory, bytes);
 }
+
+static void another_number_of_leases_than_the_file_is_for_is_refused(void **state)
+{
+    (void)state;
+    const struct {
+        uint32_t leases;
+        const char *why;
+    } cases[] = {
+        {MAX_LEASES + 6, "it is not as long as it should be"},
+        {MOST_LEASES, "it is not as long as it should be"},
+        {LEASES_MAX, "it is not as long as it should be"},
+        {LEASES_MAX + 1, "its header is damaged"},
+        {UINT32_MAX, "its header is damaged"},
+    };
+    size_t bytes = store_bytes(MAX_KEYS, MAX_LEASES);
+    unsigned char *memory = store_with_two_keys();
+    const char *why = NULL;
+    struct store store;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        uint64_t word = publication(cases[i].leases);
+        memcpy(memory + LEASES_AT, &word, sizeof word);
+        assert_int_equal(store_find(&store, memory, bytes, &why), STORE_REFUSED);
+        assert_string_equal(why, cases[i].why);
+    }
+    memset(memory + LEASES_AT, 0, sizeof(uint64_t));
+    assert_int_equal(store_find(&store, memory, bytes, &why), STORE_REFUSED);
+    assert_string_equal(why, "the sections in it do not hold together");
+    munmap(memory, bytes);
+}
+
+/* ---- what else the first layout may be ---- */
 
 /* Its checksum is about the layout too, so what is not one or the other is neither. */
 static void each_bit_flip_in_the_first_layouts_header_is_refused(void **state)
 {
     (void)state;
-    size_t bytes = store_bytes(MAX_KEYS);
+    size_t bytes = store_bytes(MAX_KEYS, 0);
     unsigned char *memory = store_with_two_keys();
     old_store_first_layout(memory);
     for (unsigned bit = 0; bit < 8 * (CHECKSUM_AT + sizeof(uint64_t)); bit++) {
@@ -148,13 +264,13 @@ static void each_bit_flip_in_the_first_layouts_header_is_refused(void **state)
         memory[bit / 8] ^= (unsigned char)(1u << bit % 8);
     }
     assert_two_keys(memory, bytes);
-    munmap(memory, bytes);
+    munmap(memory, store_bytes(MAX_KEYS, MOST_LEASES));
 }
 
 static void each_other_length_of_the_first_layout_is_refused(void **state)
 {
     (void)state;
-    size_t bytes = store_bytes(MAX_KEYS);
+    size_t bytes = store_bytes(MAX_KEYS, 0);
     unsigned char *memory = store_with_two_keys();
     const char *why = NULL;
     struct store store;
@@ -163,7 +279,7 @@ static void each_other_length_of_the_first_layout_is_refused(void **state)
         assert_int_equal(store_find(&store, memory, some, &why), STORE_REFUSED);
     assert_int_equal(store_find(&store, memory, bytes - 1, &why), STORE_REFUSED);
     assert_int_equal(store_find(&store, memory, bytes + PAGE, &why), STORE_REFUSED);
-    munmap(memory, bytes);
+    munmap(memory, store_bytes(MAX_KEYS, MOST_LEASES));
 }
 
 /* In either layout, whole in every other way. */
@@ -173,9 +289,9 @@ static void another_number_of_keys_than_the_file_is_for_is_refused(void **state)
     enum { MAX_KEYS_AT = 16 };
     static const uint32_t numbers[] = {0,         100, 100000, TABLE_KEYS_MAX, TABLE_KEYS_MAX + 1,
                                        UINT32_MAX};
-    size_t bytes = store_bytes(MAX_KEYS);
     unsigned char *memory = store_with_two_keys();
     for (int is_first = 0; is_first < 2; is_first++) {
+        size_t bytes = store_bytes(MAX_KEYS, is_first ? 0 : MAX_LEASES);
         if (is_first)
             old_store_first_layout(memory);
         for (size_t i = 0; i < LENGTH(numbers); i++) {
@@ -188,7 +304,7 @@ static void another_number_of_keys_than_the_file_is_for_is_refused(void **state)
             assert_string_equal(why, "it is not as long as it should be");
         }
     }
-    munmap(memory, bytes);
+    munmap(memory, store_bytes(MAX_KEYS, MOST_LEASES));
 }
 
 /* ---- what allowd 0.1.0 left, killed under load ---- */
@@ -254,23 +370,39 @@ static void assert_keys(struct fixture *fixture, const struct old_store *old)
     assert_int_equal(table->damage.leaks, 0);
 }
 
-static void take_over(const char *name)
+/* Restores what is in the first `bytes`; no time has passed. */
+static void take_over_as(struct old_store *old, size_t bytes, uint32_t layout, uint32_t max_leases)
 {
-    struct old_store old;
     struct store store;
     struct store_time time;
     const char *why = NULL;
+    assert_int_equal(store_find(&store, old->memory, bytes, &why), STORE_FOUND);
+    assert_int_equal(store.layout, layout);
+    assert_int_equal(store.max_leases, max_leases);
+    store_time(&store, &time);
+    assert_int_equal(time.lived_ns, 0); /* 0.1.0 did not count it */
+    struct fixture fixture = {.brain = restore(&store, limits_of_the_killed(), &time.due),
+                              .now_ns = time.due.now_ns};
+    assert_int_equal(brain_lived_ns(fixture.brain, time.due.now_ns), 0);
+    assert_keys(&fixture, old);
+    fixture_release(&fixture);
+}
+
+static void take_over(const char *name)
+{
+    struct old_store old;
     old_store_map(&old, name);
     assert_true(old.count > 1);
-    for (int starts = 0; starts < 2; starts++) { /* no time has passed */
-        assert_int_equal(store_find(&store, old.memory, old.bytes, &why), STORE_FOUND);
-        assert_int_equal(store.layout, starts == 0 ? 1 : STORE_LAYOUT);
-        store_time(&store, &time);
-        struct fixture fixture = {.brain = restore(&store, limits_of_the_killed(), &time.due),
-                                  .now_ns = time.due.now_ns};
-        assert_keys(&fixture, &old);
-        fixture_release(&fixture);
-    }
+    size_t grown = grow(old.memory, old.bytes, MAX_LEASES);
+    take_over_as(&old, grown, 1, MAX_LEASES);
+    take_over_as(&old, grown, STORE_LAYOUT, MAX_LEASES);
+    old_store_unmap(&old);
+
+    /* First where there is no room for more, then where there is. */
+    old_store_map(&old, name);
+    take_over_as(&old, old.bytes, 1, 0);
+    take_over_as(&old, old.bytes, STORE_LAYOUT, 0);
+    take_over_as(&old, grow(old.memory, old.bytes, MAX_LEASES), STORE_LAYOUT, MAX_LEASES);
     old_store_unmap(&old);
 }
 
@@ -382,7 +514,7 @@ static struct section table_of(uint64_t at)
 static void expect_refused(const struct section *sections, uint32_t count, size_t more,
                            const char *expected)
 {
-    size_t bytes = store_bytes(MAX_KEYS) + more;
+    size_t bytes = store_bytes(MAX_KEYS, 0) + more;
     unsigned char *memory = store_with_two_keys();
     const char *why = NULL;
     struct store store;
@@ -390,17 +522,17 @@ static void expect_refused(const struct section *sections, uint32_t count, size_
     assert_int_equal(store_find(&store, memory, bytes, &why), STORE_REFUSED);
     if (strstr(why, expected) == NULL)
         fail_msg("it is refused because \"%s\", not \"%s\"", why, expected);
-    munmap(memory, store_bytes(MAX_KEYS));
+    munmap(memory, store_bytes(MAX_KEYS, MOST_LEASES));
 }
 
 static void sections_that_are_not_known_are_refused(void **state)
 {
     (void)state;
-    static const uint32_t types[] = {3, 4, 32, 0x7fffffff, 0x80000001, UINT32_MAX};
+    static const uint32_t types[] = {4, 5, 32, 0x7fffffff, 0x80000001, UINT32_MAX};
     struct section table = table_of(PAGE + 2 * snapshot_room);
     struct section lines = lines_of(PAGE);
     for (size_t i = 0; i < LENGTH(types); i++) {
-        struct section third = {types[i], 1, store_bytes(MAX_KEYS), 5 * PAGE};
+        struct section third = {types[i], 1, store_bytes(MAX_KEYS, 0), 5 * PAGE};
         expect_refused((struct section[]){lines, table, third}, 3, 5 * PAGE,
                        "a section that this one does not know");
         expect_refused((struct section[]){third, table, lines}, 3, 5 * PAGE,
@@ -430,7 +562,7 @@ static void sections_that_cannot_be_are_refused(void **state)
     } cases[] = {
         {{table}, 1, "a section is missing"},
         {{{2, 1, PAGE, 2 * snapshot_room + table.bytes}}, 1, "not as long"},
-        {{{1, 1, PAGE, store_bytes(MAX_KEYS) - PAGE}}, 1, "not as long"},
+        {{{1, 1, PAGE, store_bytes(MAX_KEYS, 0) - PAGE}}, 1, "not as long"},
         {{lines, {0, 1, table.offset, table.bytes}}, 2, "do not hold together"},
         {{lines, {2, 0, table.offset, table.bytes}}, 2, "do not hold together"},
         {{lines, {2, 1, table.offset, table.bytes + 1}}, 2, "not as long"},
@@ -448,7 +580,7 @@ static void sections_that_cannot_be_are_refused(void **state)
     directory_put((struct directory_place *)(memory + DIRECTORY_AT), &lines, 1);
     assert_int_equal(store_find(&store, memory, PAGE + lines.bytes, &why), STORE_REFUSED);
     assert_string_equal(why, "a section is missing in it");
-    munmap(memory, store_bytes(MAX_KEYS));
+    munmap(memory, store_bytes(MAX_KEYS, MOST_LEASES));
 }
 
 /* What is where is for the directory to say: with the table first, and a gap between the two. */
@@ -468,7 +600,7 @@ static void sections_are_where_the_directory_says(void **state)
     assert_two_keys(memory, bytes);
     assert_two_keys(memory, bytes);
     munmap(memory, bytes);
-    munmap(from, store_bytes(MAX_KEYS));
+    munmap(from, store_bytes(MAX_KEYS, MOST_LEASES));
 }
 
 /* 0.1.0 looks at these in this order, and says of the last that it is another layout: not that
@@ -483,7 +615,7 @@ static void what_0_1_0_sees_is_another_layout(void **state)
     assert_memory_equal(memory, magic, sizeof magic - 1);
     assert_memory_equal(memory + BYTE_ORDER_AT, &byte_order, sizeof byte_order);
     assert_memory_not_equal(memory + LAYOUT_AT, &first_layout, sizeof first_layout);
-    munmap(memory, store_bytes(MAX_KEYS));
+    munmap(memory, store_bytes(MAX_KEYS, MOST_LEASES));
 }
 
 int main(int argc, char **argv)
@@ -493,6 +625,9 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_layout_is_brought_into_the_present_one_in_place),
         cmocka_unit_test(a_restart_brings_it_into_the_present_one),
+        cmocka_unit_test(a_file_that_is_to_grow_is_sound_in_either_length),
+        cmocka_unit_test(each_bit_flip_in_what_says_how_many_leases_is_refused),
+        cmocka_unit_test(another_number_of_leases_than_the_file_is_for_is_refused),
         cmocka_unit_test(each_bit_flip_in_the_first_layouts_header_is_refused),
         cmocka_unit_test(each_other_length_of_the_first_layout_is_refused),
         cmocka_unit_test(another_number_of_keys_than_the_file_is_for_is_refused),

@@ -439,7 +439,7 @@ static void the_time_of_a_chain_is_shared_by_its_decisions(void **unused)
     const struct rule rule = {LIMIT_DEFAULT_NAME, NULL, 100, slow};
     struct limits *limits = fixture_limits(10000, &rule, 1);
     const struct limits_question question = {.limits = limits};
-    struct brain *brain = brain_new(&question, 100, seed, 0);
+    struct brain *brain = brain_new(&question, 100, 10, seed, 0);
     atomic_init(&now_ns, 1000);
     limits_release(limits);
     const struct clock clock = {.now_ns = running_now_ns, .context = &now_ns, .measures = true};

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { MAX_KEYS = 100 };
+enum { MAX_KEYS = 100, MAX_LEASES = 10 };
 
 static const struct rate one_per_second = {1, 1000};
 static const uint8_t seed[TABLE_SEED_BYTES] = "not so random";
@@ -85,7 +85,7 @@ static void a_brain_without_memory_is_none(void **state)
     unsigned shortages = 0;
     for (bool failed = true; failed; shortages += failed) {
         failing_at(FAILING_ALLOCATION, shortages + 1);
-        struct brain *brain = brain_new(&question, MAX_KEYS, seed, FIXTURE_START_NS);
+        struct brain *brain = brain_new(&question, MAX_KEYS, MAX_LEASES, seed, FIXTURE_START_NS);
         failed = failing_end();
         assert_int_equal(brain == NULL, failed);
         if (!failed)
@@ -94,7 +94,7 @@ static void a_brain_without_memory_is_none(void **state)
     assert_int_equal(shortages, 3);           /* the lines of each limit */
     for (unsigned nth = 1; nth <= 2; nth++) { /* itself, and its table */
         failing_at(FAILING_MMAP, nth);
-        assert_null(brain_new(&question, MAX_KEYS, seed, FIXTURE_START_NS));
+        assert_null(brain_new(&question, MAX_KEYS, MAX_LEASES, seed, FIXTURE_START_NS));
         assert_true(failing_end());
     }
     assert_int_equal(limits->references, 1);
@@ -162,12 +162,12 @@ static void stored_init(struct stored *stored)
 {
     *stored = (struct stored){
         .fixture = {.now_ns = FIXTURE_START_NS, .date_s = FIXTURE_START_DATE_S},
-        .bytes = store_bytes(MAX_KEYS),
+        .bytes = store_bytes(MAX_KEYS, MAX_LEASES),
     };
     stored->memory = mmap(NULL, stored->bytes, PROT_READ | PROT_WRITE,
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     assert_true(stored->memory != MAP_FAILED);
-    store_begin(&stored->store, stored->memory, MAX_KEYS, seed);
+    store_begin(&stored->store, stored->memory, MAX_KEYS, MAX_LEASES, seed);
 }
 
 static void stored_release(struct stored *stored)
@@ -211,7 +211,8 @@ static enum brain_restored restore(struct stored *stored, struct limits *limits)
     const struct limits_question question = {
         .limits = limits, .when_full = WHEN_FULL_EVICT, .date_s = FIXTURE_START_DATE_S};
     assert_int_equal(store_find(&stored->store, stored->memory, stored->bytes, &why), STORE_FOUND);
-    return brain_restore(&stored->fixture.brain, &question, &stored->store, &moment, &why);
+    return brain_restore(&stored->fixture.brain, &question, MAX_LEASES, &stored->store, &moment,
+                         &why);
 }
 
 static void begin_stored(struct stored *stored)

@@ -149,6 +149,7 @@ static void a_disk_full_under_a_large_file_ends_nothing(void **state)
 /* ---- another file in its place ---- */
 
 enum { TAKEN_PAGES = 3000 };
+static const struct state_file_part nothing = {0, 0};
 
 /* A file in use, and one that is to take its place. */
 struct pair {
@@ -214,7 +215,7 @@ static void another_file_takes_its_place_with_all_that_is_in_it(void **state)
     pair_init(&pair);
     pair_map_next(&pair);
     char *copy = copy_of(pair.memory, pair.bytes);
-    assert_int_equal(state_file_supersede(&pair.old.file, &pair.next.file, pair.bytes), 0);
+    assert_int_equal(state_file_supersede(&pair.old.file, &pair.next.file, nothing), 0);
     assert_null(pair.old.file.memory);
     assert_ptr_equal(pair.next.file.memory, pair.memory);
     assert_memory_equal(pair.memory, copy, pair.bytes);
@@ -241,7 +242,7 @@ static void a_file_can_take_the_place_of_one_that_took_it(void **state)
     char *copy = copy_of(pair.memory, pair.bytes);
     for (int i = 0; i < 5; i++) {
         pair_map_next(&pair);
-        assert_int_equal(state_file_supersede(&pair.old.file, &pair.next.file, pair.bytes), 0);
+        assert_int_equal(state_file_supersede(&pair.old.file, &pair.next.file, nothing), 0);
         state_file_close(&pair.old.file);
         unlink(pair.old.path);
         assert_int_equal(rename(pair.next.path, pair.old.path), 0);
@@ -266,7 +267,7 @@ static void holes_stay_holes(void **state)
         *number_in(&old, page) = 1;
     for (size_t page = 1; page < PAGES; page += APART)
         assert_int_equal(*(volatile uint64_t *)number_in(&old, page), 0);
-    assert_int_equal(state_file_supersede(&old.file, &next.file, old.file.bytes), 0);
+    assert_int_equal(state_file_supersede(&old.file, &next.file, nothing), 0);
     for (size_t page = 0; page < PAGES; page++)
         assert_int_equal(*number_in(&next, page), page % APART == 0);
     assert_int_equal(fsync(next.file.descriptor), 0);
@@ -284,7 +285,7 @@ static void a_file_cut_short_counts_as_a_loss_when_it_is_copied(void **state)
     unsigned before = state_file_failures();
     char *copy = copy_of(pair.memory, pair.bytes / 2);
     assert_int_equal(truncate(pair.old.path, (off_t)pair.bytes / 2), 0);
-    assert_int_equal(state_file_supersede(&pair.old.file, &pair.next.file, pair.bytes), 0);
+    assert_int_equal(state_file_supersede(&pair.old.file, &pair.next.file, nothing), 0);
     assert_int_equal(state_file_failures(), before + 1);
     assert_memory_equal(pair.memory, copy, pair.bytes / 2);
     for (size_t i = pair.bytes / 2; i < pair.bytes; i++)
@@ -315,7 +316,7 @@ static void a_mapping_that_cannot_be_moved_stays(void **state)
     pair_map_next(&pair);
     char *copy = copy_of(pair.memory, pair.bytes);
     failing_at(FAILING_MREMAP, 1);
-    assert_int_equal(state_file_supersede(&pair.old.file, &pair.next.file, pair.bytes), ENOMEM);
+    assert_int_equal(state_file_supersede(&pair.old.file, &pair.next.file, nothing), ENOMEM);
     assert_true(failing_end());
     expect_not_taken(&pair, copy);
     free(copy);
@@ -335,7 +336,7 @@ static void without_room_for_it_no_file_takes_its_place(void **state)
     }
     pair_map_next(&pair);
     unsigned before = state_file_failures();
-    assert_int_equal(state_file_supersede(&pair.old.file, &pair.next.file, pair.bytes), ENOSPC);
+    assert_int_equal(state_file_supersede(&pair.old.file, &pair.next.file, nothing), ENOSPC);
     assert_int_equal(state_file_failures(), before); /* it was not stored into, but written */
     expect_not_taken(&pair, copy);
     free(copy);
