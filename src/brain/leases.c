@@ -77,6 +77,7 @@ void leases_release(struct leases *leases)
             next = key->next;
             free(key);
         }
+    free(leases->spare);
     munmap(leases->lease, leases->bytes);
     if (leases->owns_records)
         munmap(leases->records.head, lease_records_bytes(leases->max_leases));
@@ -209,6 +210,20 @@ struct lease_key *leases_of_key(const struct leases *leases, uint64_t hash, cons
     return at;
 }
 
+bool leases_make_ready(struct leases *leases)
+{
+    if (leases->spare == NULL)
+        leases->spare = malloc(sizeof *leases->spare + KEY_MAX + 1);
+    return leases->spare != NULL;
+}
+
+/* Gives back what is more than a key of this length needs. */
+static struct lease_key *fit(struct lease_key *key, size_t key_len)
+{
+    struct lease_key *fitting = realloc(key, sizeof *key + key_len + 1);
+    return fitting == NULL ? key : fitting;
+}
+
 /* The key of these terms, made if it has no lease yet; NULL: no memory. */
 static struct lease_key *take_key(struct leases *leases, const struct lease_terms *terms,
                                   uint64_t hash)
@@ -216,9 +231,10 @@ static struct lease_key *take_key(struct leases *leases, const struct lease_term
     struct lease_key *key = leases_of_key(leases, hash, terms->key, terms->key_len);
     if (key != NULL)
         return key;
-    key = malloc(sizeof *key + terms->key_len + 1);
-    if (key == NULL)
+    if (!leases_make_ready(leases))
         return NULL;
+    key = fit(leases->spare, terms->key_len);
+    leases->spare = NULL;
     struct lease_key **place = key_place(leases, hash);
     *key = (struct lease_key){
         .next = *place,
@@ -350,18 +366,16 @@ static uint64_t ttl_ns(const struct lease *lease)
 
 /* ---- changes ---- */
 
-bool leases_hold(struct leases *leases, const struct lease_terms *terms, uint64_t hash,
+void leases_hold(struct leases *leases, const struct lease_terms *terms, uint64_t hash,
                  uint64_t end_ns)
 {
     assert(!leases_are_full(leases) && end_ns > leases->now_ns);
     uint32_t number = take_number(leases);
-    if (!enter(leases, number, terms, hash)) {
-        give_number_back(leases, number);
-        return false;
-    }
+    bool is_in = enter(leases, number, terms, hash);
+    assert(is_in);
+    (void)is_in;
     lease_record_hold(&leases->records, number, terms, end_ns);
     hold(leases, number, end_ns);
-    return true;
 }
 
 void leases_renew(struct leases *leases, uint32_t number, uint64_t end_ns)
@@ -372,15 +386,23 @@ void leases_renew(struct leases *leases, uint32_t number, uint64_t end_ns)
     hold(leases, number, end_ns);
 }
 
-void leases_let_go(struct leases *leases, uint32_t number, const struct lease_outcome *outcome)
+/* How the record of one that was let go calls its state. */
+static enum lease_record_state record_state(enum lease_state state)
+{
+    assert(state == LEASE_RELEASED || state == LEASE_LOST_LIMIT);
+    return state == LEASE_RELEASED ? LEASE_RECORD_RELEASED : LEASE_RECORD_LOST;
+}
+
+void leases_let_go(struct leases *leases, uint32_t number, enum lease_state state,
+                   const struct lease_outcome *outcome)
 {
     struct lease *lease = &leases->lease[number];
     make_room(leases);
     lease->outcome = *outcome;
     lease->outcome.until_ns = leases->now_ns + ttl_ns(lease);
-    lease_record_release(&leases->records, number, &lease->outcome);
+    lease_record_release(&leases->records, number, record_state(state), &lease->outcome);
     hold_no_more(leases, number);
-    remember(leases, number, LEASE_RELEASED, lease->outcome.until_ns);
+    remember(leases, number, state, lease->outcome.until_ns);
 }
 
 uint32_t leases_ended(const struct leases *leases)
@@ -475,10 +497,11 @@ static bool adopt_record(struct leases *leases, uint32_t number, const struct ta
         make_room(leases);
     if (state == LEASE_RECORD_HELD)
         hold(leases, number, end_ns < latest_end_ns(leases) ? end_ns : latest_end_ns(leases));
-    else if (state == LEASE_RECORD_RELEASED)
-        remember(leases, number, LEASE_RELEASED, outcome.until_ns);
-    else
+    else if (state == LEASE_RECORD_EXPIRED)
         remember(leases, number, LEASE_EXPIRED, end_ns + ttl_ns(lease));
+    else
+        remember(leases, number, state == LEASE_RECORD_RELEASED ? LEASE_RELEASED : LEASE_LOST_LIMIT,
+                 outcome.until_ns);
     return true;
 }
 
@@ -522,10 +545,10 @@ static void write_record(const struct lease_records *records, uint32_t at,
     const struct lease_terms terms = terms_of(leases, number);
     lease_record_free(records, at);
     lease_record_hold(records, at, &terms, leases->node[number].end_ns);
-    if (lease->state == LEASE_RELEASED)
-        lease_record_release(records, at, &lease->outcome);
-    else if (lease->state == LEASE_EXPIRED)
+    if (lease->state == LEASE_EXPIRED)
         lease_record_expire(records, at);
+    else if (lease->state != LEASE_HELD)
+        lease_record_release(records, at, record_state(lease->state), &lease->outcome);
 }
 
 void leases_write_anew(struct leases *leases)

@@ -45,7 +45,7 @@ struct lease {
     uint32_t heap_place;
     uint32_t next; /* of those with the same place in the index, or that are free */
     enum lease_state state;
-    struct lease_outcome outcome; /* RELEASED; until_ns is due_ns */
+    struct lease_outcome outcome; /* RELEASED and LOST_LIMIT; until_ns is due_ns */
 };
 
 /* Numbers of leases; what is due first is on top. */
@@ -61,7 +61,8 @@ struct leases {
     struct lease_heap held, remembered;
     uint32_t *by_id; /* the first number + 1 at each place; 0: none */
     struct lease_key **by_key;
-    size_t bytes, mask; /* of the memory of all these; of places in both indices */
+    struct lease_key *spare; /* memory for one more; or NULL */
+    size_t bytes, mask;      /* of the memory of all these; of places in both indices */
     bool owns_records;
     uint32_t max_leases;
     uint32_t used,
@@ -103,15 +104,20 @@ static inline bool leases_has_ended(const struct leases *leases, uint32_t number
 
 /* ---- changes ---- */
 
-/* Holds a lease of an id that is not there yet. There must be room: not leases_are_full. The terms' salt
- * is that of its limit, and the hash that of its place. false: no memory, and nothing has changed. */
-bool leases_hold(struct leases *leases, const struct lease_terms *terms, uint64_t hash,
+/* Whether there is memory for a lease of any key. Call it before what the lease takes is taken. */
+bool leases_make_ready(struct leases *leases);
+
+/* Holds a lease of an id that is not there yet. There must be room: not leases_are_full; and the
+ * last call to leases_make_ready has said yes, since when no lease was held. The terms' salt is that of
+ * its limit, and the hash that of its place. */
+void leases_hold(struct leases *leases, const struct lease_terms *terms, uint64_t hash,
                  uint64_t end_ns);
 
 void leases_renew(struct leases *leases, uint32_t number, uint64_t end_ns);
 
-/* From now on it is remembered with this outcome (until_ns is filled in). */
-void leases_let_go(struct leases *leases, uint32_t number, const struct lease_outcome *outcome);
+/* From now on it is remembered as RELEASED or LOST_LIMIT, with this outcome (until_ns is filled in). */
+void leases_let_go(struct leases *leases, uint32_t number, enum lease_state state,
+                   const struct lease_outcome *outcome);
 
 /* A lease that has ended, whose bookkeeping is to be done; or LEASE_NONE_NUMBER. */
 uint32_t leases_ended(const struct leases *leases);

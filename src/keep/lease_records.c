@@ -27,6 +27,7 @@ static_assert(RECORD_BYTES % 64 == 0, "no two records share a cache line");
 static const uint64_t state_words[] = {
     [LEASE_RECORD_HELD] = UINT64_C(0x9d1f3b6ac8e50742),
     [LEASE_RECORD_RELEASED] = UINT64_C(0x57a2c4e90b8d61f3),
+    [LEASE_RECORD_LOST] = UINT64_C(0x2ac97f31e6540d8b),
     [LEASE_RECORD_EXPIRED] = UINT64_C(0xe86b0d5f74a3921c),
 };
 
@@ -91,10 +92,15 @@ static uint64_t checksum_of_terms(const struct lease_terms *terms)
     return bytes_checksum(terms, offsetof(struct lease_terms, key) + terms->key_len);
 }
 
+static bool has_outcome(enum lease_record_state state)
+{
+    return state == LEASE_RECORD_RELEASED || state == LEASE_RECORD_LOST;
+}
+
 static uint64_t word_for(const struct lease_record *record, enum lease_record_state state)
 {
     uint64_t word = state_words[state] ^ checksum_of_terms(&record->terms);
-    if (state == LEASE_RECORD_RELEASED)
+    if (has_outcome(state))
         word ^= bytes_checksum(&record->outcome, sizeof record->outcome);
     return word == 0 ? 1 : word;
 }
@@ -133,11 +139,12 @@ void lease_record_renew(const struct lease_records *records, uint32_t number, ui
 }
 
 void lease_record_release(const struct lease_records *records, uint32_t number,
-                          const struct lease_outcome *outcome)
+                          enum lease_record_state state, const struct lease_outcome *outcome)
 {
+    assert(has_outcome(state));
     struct lease_record *record = record_at(records, number);
     put_words(&record->outcome, outcome, sizeof *outcome);
-    put_word(&record->state, word_for(record, LEASE_RECORD_RELEASED));
+    put_word(&record->state, word_for(record, state));
 }
 
 void lease_record_expire(const struct lease_records *records, uint32_t number)
@@ -176,7 +183,7 @@ enum lease_record_state lease_record_read(const struct lease_records *records, u
         return LEASE_RECORD_DAMAGED;
     *terms = record->terms;
     *end_ns = record->end_ns & INT64_MAX;
-    if (state == LEASE_RECORD_RELEASED)
+    if (has_outcome(state))
         *outcome = record->outcome;
     return state;
 }

@@ -40,6 +40,7 @@ enum lease_record_state {
     LEASE_RECORD_FREE,
     LEASE_RECORD_HELD,
     LEASE_RECORD_RELEASED,
+    LEASE_RECORD_LOST, /* released, but its limit was gone: nothing came back */
     LEASE_RECORD_EXPIRED,
     LEASE_RECORD_DAMAGED,
 };
@@ -55,7 +56,7 @@ struct lease_terms {
     char key[KEY_MAX];
 };
 
-/* What a release answered, and until when, in state time, that is remembered. */
+/* What a release answered, RELEASED or LOST, and until when, in state time, that is remembered. */
 struct lease_outcome {
     uint64_t until_ns;
     uint64_t returned_tokens, charged_tokens, forgiven_tokens, owed_tokens;
@@ -78,14 +79,14 @@ void lease_record_hold(const struct lease_records *records, uint32_t number,
 /* What becomes of one that is held. */
 void lease_record_renew(const struct lease_records *records, uint32_t number, uint64_t end_ns);
 void lease_record_release(const struct lease_records *records, uint32_t number,
-                          const struct lease_outcome *outcome);
+                          enum lease_record_state state, const struct lease_outcome *outcome);
 void lease_record_expire(const struct lease_records *records, uint32_t number);
 
 /* Makes any record free. */
 void lease_record_free(const struct lease_records *records, uint32_t number);
 
 /* Reads a record, whatever bytes are in it. Unless it is free or damaged: its terms and its end, or the
- * one that it had; and if it is RELEASED, its outcome. */
+ * one that it had; and if it is RELEASED or LOST, its outcome. */
 enum lease_record_state lease_record_read(const struct lease_records *records, uint32_t number,
                                           struct lease_terms *terms, uint64_t *end_ns,
                                           struct lease_outcome *outcome);

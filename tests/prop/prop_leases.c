@@ -63,7 +63,7 @@ static struct seen see(const struct leases *leases, unsigned number)
     seen.slots = leases->node[found].slots;
     seen.ttl_ms = lease->ttl_ms;
     strcpy(seen.key, lease->key->key);
-    if (lease->state == LEASE_RELEASED)
+    if (lease->state == LEASE_RELEASED || lease->state == LEASE_LOST_LIMIT)
         seen.outcome = lease->outcome;
     return seen;
 }
@@ -143,8 +143,8 @@ static void take(unsigned number)
     terms.key_len = (uint8_t)dice_between(&run.dice, 1, dice_once_in(&run.dice, 2) ? 5 : KEY_MAX);
     memset(terms.key, 'a' + (int)dice_roll(&run.dice, 5), terms.key_len);
     uint64_t hash = table_hash(&run.table, terms.key, terms.key_len) ^ terms.salt;
-    assert_true(leases_hold(&run.leases, &terms, hash,
-                            run.leases.now_ns + terms.ttl_ms * (uint64_t)NS_PER_MS));
+    assert_true(leases_make_ready(&run.leases));
+    leases_hold(&run.leases, &terms, hash, run.leases.now_ns + terms.ttl_ms * (uint64_t)NS_PER_MS);
 }
 
 static void let_go(uint32_t found)
@@ -155,7 +155,8 @@ static void let_go(uint32_t found)
         .forgiven_tokens = dice_roll(&run.dice, 100),
         .owed_tokens = dice_roll(&run.dice, 100),
     };
-    leases_let_go(&run.leases, found, &outcome);
+    leases_let_go(&run.leases, found,
+                  dice_once_in(&run.dice, 2) ? LEASE_RELEASED : LEASE_LOST_LIMIT, &outcome);
 }
 
 static void change_one(void)

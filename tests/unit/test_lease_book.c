@@ -170,8 +170,9 @@ static uint32_t take(struct book *book, unsigned number, const char *key, uint64
                      uint32_t slots, uint32_t ttl_ms)
 {
     struct lease_terms terms = terms_for(number, key, tokens, slots, ttl_ms);
-    assert_true(leases_hold(&book->leases, &terms, hash_of(book, key),
-                            book->leases.now_ns + ttl_ms * (uint64_t)NS_PER_MS));
+    assert_true(leases_make_ready(&book->leases));
+    leases_hold(&book->leases, &terms, hash_of(book, key),
+                book->leases.now_ns + ttl_ms * (uint64_t)NS_PER_MS);
     struct lease_id id = id_of(number);
     return leases_find(&book->leases, &id);
 }
@@ -240,7 +241,7 @@ static void one_that_ended_is_remembered_for_a_ttl_and_then_its_key_goes_too(voi
     struct book book = book_new(MAX_LEASES);
     take(&book, 1, "foo", 0, 1, 1000);
     uint32_t released = take(&book, 2, "bar", 0, 1, 3000);
-    leases_let_go(&book.leases, released, &some_outcome);
+    leases_let_go(&book.leases, released, LEASE_RELEASED, &some_outcome);
     assert_int_equal(slots_of(&book, "bar"), 0);
     set_ms(&book, 1500);
     keep_books(&book);
@@ -266,7 +267,7 @@ static void no_more_are_remembered_than_may_be_held(void **state)
     struct book book = book_new(3);
     for (unsigned i = 0; i < 50; i++) {
         uint32_t number = take(&book, i, "foo", 0, 1, 1000 + i);
-        leases_let_go(&book.leases, number, &some_outcome);
+        leases_let_go(&book.leases, number, LEASE_RELEASED, &some_outcome);
         assert_int_equal(book.leases.remembered.count, i < 3 ? i + 1 : 3);
     }
     assert_int_equal(find(&book, 46), LEASE_NONE_NUMBER);
@@ -343,7 +344,7 @@ static void expect_same(const struct book *a, const struct book *b, unsigned ids
         assert_int_equal(a->leases.node[first].tokens, b->leases.node[second].tokens);
         assert_int_equal(a->leases.node[first].slots, b->leases.node[second].slots);
         assert_int_equal(slots_of(a, x->key->key), slots_of(b, x->key->key));
-        if (x->state == LEASE_RELEASED)
+        if (x->state == LEASE_RELEASED || x->state == LEASE_LOST_LIMIT)
             assert_memory_equal(&x->outcome, &y->outcome, sizeof x->outcome);
     }
 }
@@ -359,7 +360,8 @@ static void live(struct book *book, struct dice *dice, unsigned ids)
         bool is_held = some != LEASE_NONE_NUMBER && !leases_has_ended(&book->leases, some) &&
                        book->leases.lease[some].state == LEASE_HELD;
         if (is_held && dice_once_in(dice, 2))
-            leases_let_go(&book->leases, some, &some_outcome);
+            leases_let_go(&book->leases, some,
+                          dice_once_in(dice, 2) ? LEASE_RELEASED : LEASE_LOST_LIMIT, &some_outcome);
         else if (is_held)
             leases_renew(&book->leases, some, book->leases.now_ns + 500 * (uint64_t)NS_PER_MS);
         book->leases.now_ns += dice_roll(dice, 50) * NS_PER_MS;
@@ -458,8 +460,10 @@ static void a_flipped_bit_drops_a_record_or_changes_nothing(void **state)
         struct book book = book_new(1);
         unsigned found = 0;
         uint32_t number = take(&book, 7, "some key", 5, 6, 1000);
-        if (kind == LEASE_RECORD_RELEASED)
-            leases_let_go(&book.leases, number, &some_outcome);
+        if (kind == LEASE_RECORD_RELEASED || kind == LEASE_RECORD_LOST)
+            leases_let_go(&book.leases, number,
+                          kind == LEASE_RECORD_RELEASED ? LEASE_RELEASED : LEASE_LOST_LIMIT,
+                          &some_outcome);
         set_ms(&book, 1000);
         if (kind == LEASE_RECORD_EXPIRED)
             keep_books(&book);
