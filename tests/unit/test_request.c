@@ -378,16 +378,18 @@ static void what_does_not_suit_its_limit_is_told_what_does(void **state)
     request.message.kind = MESSAGE_ALLOW;
     request.message.answer.bucket = (struct bucket_answer){BUCKET_NEEDS_LEASE, .limit = &jobs};
     request_reply(&request, &(struct serving){.routes = &route_table});
-    expect_refusal(503, "try again");
+    expect_refusal(500, "have the check name another limit");
 }
 
 static void a_batch_is_told_which_of_it_needs_a_lease(void **state)
 {
     (void)state;
     assert_true(parse("POST", "/allow", BATCH, JSON));
+    static const struct limit jobs = {.name = "jobs"};
     request.message.answer.list = (struct list_answer){.no_such_limit = 1, .needs_lease = 0};
+    request.message.ask.list.calls[0].answer.limit = &jobs;
     request_reply(&request, &(struct serving){.routes = &route_table});
-    expect_refusal(400, "requests[0]: its limit counts what goes on at a time");
+    assert_non_null(strstr(request.detail, "requests[0]: limit \"jobs\" counts what goes on"));
     request_release(&request);
 }
 
