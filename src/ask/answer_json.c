@@ -129,6 +129,10 @@ static void write_would_allow(struct text *body, const struct bucket_answer *ans
         return;
     }
     text_literal(body, ",\"would_allow\":false");
+    if (answer->would_wait_ms > 0) {
+        text_literal(body, ",\"would_wait_ms\":");
+        text_number(body, answer->would_wait_ms);
+    }
     if (allowed) {
         text_literal(body, ",\"violated-policies\":");
         reply_write_violated(body, answer);
@@ -181,6 +185,10 @@ void reply_write_allow(struct text *body, const struct bucket_question *ask,
     text_literal(body, ",\"retry_after_ms\":");
     reply_write_retry_after_ms(body, allowed ? 0 : answer->retry_after_ms);
     write_reset_after_ms(body, answer->full_after_ms);
+    if (answer->has_waited) {
+        text_literal(body, ",\"waited_ms\":");
+        text_number(body, answer->waited_ms);
+    }
     write_reason(body, answer->result);
     write_extras(body, answer, NULL);
     if (answer->limit->shadow)

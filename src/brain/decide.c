@@ -246,6 +246,8 @@ void decide_describe(const struct brain *brain, const struct place *place, uint6
     answer->retry_after_ms = retry_after_ms(brain, place, tokens, result, marks);
     answer->full_after_ms = 0;
     answer->active = false;
+    answer->has_waited = false;
+    answer->would_wait_ms = 0;
     for (unsigned i = 0; i < line->count; i++) {
         struct bucket_state *state = &answer->buckets[i];
         const struct bucket_terms *terms = &answer->allowance->bucket[i];

@@ -34,14 +34,10 @@ bool bucket_result_allows(enum bucket_result result)
     return false;
 }
 
-bool bucket_answer_allows(const struct bucket_answer *answer)
+/* Whether the result is no, and the answer says what limit decided so. */
+static bool is_denial(enum bucket_result result)
 {
-    return bucket_result_allows(answer->result) || answer->limit->shadow;
-}
-
-bool bucket_answer_denies(const struct bucket_answer *answer)
-{
-    switch (answer->result) {
+    switch (result) {
     case BUCKET_DENIED:
     case BUCKET_EXCEEDS_BURST:
     case BUCKET_TABLE_FULL:
@@ -49,7 +45,7 @@ bool bucket_answer_denies(const struct bucket_answer *answer)
     case BUCKET_WAIT_OVER:
     case BUCKET_TOO_MANY_WAITING:
     case BUCKET_TOO_MANY_LEASES:
-        return !answer->limit->shadow;
+        return true;
     case BUCKET_ALLOWED:
     case BUCKET_UNCOUNTED:
     case BUCKET_ALWAYS:
@@ -63,6 +59,17 @@ bool bucket_answer_denies(const struct bucket_answer *answer)
         break;
     }
     return false;
+}
+
+bool bucket_answer_allows(const struct bucket_answer *answer)
+{
+    return bucket_result_allows(answer->result) ||
+           (is_denial(answer->result) && answer->limit->shadow);
+}
+
+bool bucket_answer_denies(const struct bucket_answer *answer)
+{
+    return is_denial(answer->result) && !answer->limit->shadow;
 }
 
 void message_hold(struct message *message, struct limits *limits)

@@ -157,7 +157,8 @@ struct bucket_answer {
 /* Whether the result is yes, as if no limit were on trial. */
 bool bucket_result_allows(enum bucket_result result);
 
-/* Whether the caller is told yes: a limit on trial allows whatever it decided. Not for ALL. */
+/* Whether the caller is told yes: a limit on trial allows whatever it decided. Not for ALL. If nothing
+ * was decided, because it left for instance, that is no. */
 bool bucket_answer_allows(const struct bucket_answer *answer);
 
 /* Whether this answer, to ALLOW or to one key of EACH or ALL, is a denial. It is not if the limit

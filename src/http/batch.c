@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NO_WAIT "wait is there, and a batch does not wait; leave it out, or ask for each key alone"
 #define EXAMPLE "{\"requests\":[{\"key\":\"user:1\"}]}"
 
 /* ---- faults ---- */
@@ -130,6 +131,8 @@ static bool read_request(const struct fault *fault, json_t *value, struct bucket
             is_good = read_limit(fault, member, ask, strings);
         else if (strcmp(name, "tokens") == 0)
             is_good = read_tokens(fault, member, ask);
+        else if (strcmp(name, "wait") == 0)
+            is_good = refuse(fault, NO_WAIT);
         else
             is_good = refuse(fault, "unknown member \"%s\"; a request has key, limit and tokens",
                              show(name, strlen(name)).text);
@@ -165,6 +168,8 @@ static bool read_frame(const struct fault *fault, json_t *root, bool *all)
         if (strcmp(name, "mode") == 0) {
             if (!read_mode(fault, member, all))
                 return false;
+        } else if (strcmp(name, "wait") == 0) {
+            return refuse(fault, NO_WAIT);
         } else if (strcmp(name, "requests") != 0) {
             return refuse(fault, "unknown member \"%s\"; a batch has requests and mode",
                           show(name, strlen(name)).text);

@@ -40,9 +40,10 @@ void list_parse(struct request *request)
     parse(request);
     body_drop(request);
     if (request->fault_status == 0 && !parameters_suit_list(request))
-        request_refuse(request, 400,
-                       "a batch brings its own keys, limits and tokens, and has no once; leave "
-                       "these out of the query");
+        request_refuse(
+            request, 400,
+            "a batch brings its own keys, limits and tokens, has no once and does not wait; leave "
+            "these out of the query");
     if (request->fault_status != 0)
         return;
     struct list_question ask = {request->list.calls, request->list.count};

@@ -99,6 +99,23 @@ static void parse_once(struct request *request, const char *value, size_t len)
     request->message.once = once;
 }
 
+/* One that is longer than can be counted is longer than any may be. */
+static void parse_wait(struct request *request, const char *value, size_t len)
+{
+    char duration[QUANTITY_LENGTH_MAX + 1];
+    size_t duration_len = 0;
+    uint64_t *wait_ms = &request->message.ask.bucket.wait_ms;
+    enum quantity result = QUANTITY_MALFORMED;
+    if (form_decode(value, len, true, duration, sizeof duration - 1, &duration_len) == FORM_OK)
+        result = quantity_parse_duration(duration, duration_len, 0, UINT64_MAX, wait_ms);
+    if (result == QUANTITY_OUT_OF_RANGE)
+        *wait_ms = UINT64_MAX;
+    else if (result == QUANTITY_MALFORMED)
+        request_refuse(request, 400,
+                       "wait is \"%s\"; give a whole number with its unit, such as 2s or 500ms",
+                       show(value, len).text);
+}
+
 const struct parameter parameter_key = {.name = "key", .parse = parse_key};
 const struct parameter parameter_tokens = {.name = "tokens", .parse = parse_tokens};
 const struct parameter parameter_limit = {.name = "limit", .parse = parse_limit};
@@ -108,6 +125,7 @@ const struct parameter parameter_deny_status = {
     .suits_list = true,
 };
 const struct parameter parameter_once = {.name = "once", .parse = parse_once};
+const struct parameter parameter_wait = {.name = "wait", .parse = parse_wait};
 
 /* The index of a name among the route's parameters; if it is not there, the index of the NULL. */
 static unsigned find(const struct parameter *const *parameters, const char *name, size_t len)

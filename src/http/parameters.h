@@ -7,9 +7,10 @@
 
 #include "http/request.h"
 
-/* They fill in the key, the tokens and the limit's name of message.ask.bucket; the status of a denial;
- * and the token of a question that is to be answered once only. */
-extern const struct parameter parameter_key, parameter_tokens, parameter_limit;
+/* They fill in the key, the tokens, the limit's name and the wait of message.ask.bucket; the status of
+ * a denial; and the token of a question that is to be answered once only. How long a wait may be is
+ * known only later: see request_judge_wait. */
+extern const struct parameter parameter_key, parameter_tokens, parameter_limit, parameter_wait;
 extern const struct parameter parameter_deny_status, parameter_once;
 
 /* Reads a value, still escaped, by quantity_parse_number or quantity_parse_duration. false: it is no

@@ -1,5 +1,6 @@
 #include "http/question.h"
 
+#include "base/quantity.h"
 #include "http/fault_text.h"
 
 #include <stdarg.h>
@@ -28,6 +29,19 @@ void request_ask_bucket(struct request *request, enum message_kind kind)
     if (request->message.ask.bucket.key == NULL)
         request_refuse(request, 400, "key is missing; call %s?key=KEY", request->route->path);
     request->message.kind = kind;
+}
+
+void request_judge_wait(struct request *request)
+{
+    char most[QUANTITY_TEXT_MAX];
+    if (request->message.ask.bucket.wait_ms <= request->wait_max_ms)
+        return;
+    quantity_print_duration(request->wait_max_ms, most);
+    if (request->wait_max_ms == 0)
+        request_refuse(request, 400, "nobody may wait here, because wait_max is 0; leave wait out");
+    else
+        request_refuse(request, 400, "wait is longer than wait_max, %s; give at most %s", most,
+                       most);
 }
 
 bool request_reply_undone(struct request *request)
@@ -60,6 +74,11 @@ bool request_reply_undone(struct request *request)
                        "the first request with once=%s still waits for its answer; ask again later",
                        show(request->once.token, request->once.token_len).text);
         break;
+    case BUCKET_LEFT: /* without Retry-After: some clients would come back without end */
+        request_refuse(request, 503,
+                       "draining: allowd is about to end, so nobody waits any more; nothing was "
+                       "taken, and the next one may be asked");
+        break;
     case BUCKET_ALLOWED:
     case BUCKET_DENIED:
     case BUCKET_EXCEEDS_BURST:
@@ -71,7 +90,6 @@ bool request_reply_undone(struct request *request)
     case BUCKET_WAIT_OVER:
     case BUCKET_TOO_MANY_WAITING:
     case BUCKET_TOO_MANY_LEASES:
-    case BUCKET_LEFT:
         return false;
     }
     request_reply_fault(request);

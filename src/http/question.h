@@ -18,8 +18,10 @@ void request_reply_fault(struct request *request);
 void request_ask_bucket(struct request *request, enum message_kind kind);
 
 /* If nothing was done because the question about a key does not suit its limit, or what was asked
- * before, writes the reply that says so and returns true. */
+ * before, or because it waits no more in a drain, writes the reply that says so and returns true. */
 bool request_reply_undone(struct request *request);
+/* Refuses the request if it is to wait for longer than the contract lets it. */
+void request_judge_wait(struct request *request);
 
 /* Fills in a message that asks how the daemon is. */
 void request_ask_daemon(struct request *request);

@@ -48,6 +48,7 @@ struct request {
     struct message message;
     void *room;                    /* for a large answer, from malloc; or NULL */
     size_t room_bytes;             /* of `room` */
+    uint32_t wait_max_ms;          /* the contract's; set when the header has arrived */
     enum access_verdict verdict;   /* set when the header has arrived */
     bool wants_tag, wants_absence; /* set when the header has arrived: see access.h */
     size_t target_len;             /* bytes of the raw target */
@@ -133,6 +134,14 @@ static inline bool request_asks_again(const struct request *request)
 static inline bool request_bears_no_stall(const struct request *request)
 {
     return request->route != NULL && request->route->reply_stalled != NULL;
+}
+
+/* Whether what it asks may wait for its tokens. */
+static inline bool request_may_wait(const struct request *request)
+{
+    const struct message *message = &request->message;
+    return (message->kind == MESSAGE_ALLOW || message->kind == MESSAGE_ACQUIRE) &&
+           message->ask.bucket.wait_ms > 0;
 }
 
 /* What a request costs in a turn: see route->cost. */

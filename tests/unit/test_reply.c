@@ -478,6 +478,82 @@ static void a_limit_on_trial_allows_and_says_what_it_would_do(void **state)
                   "\"reset_after_ms\":1000,\"active\":true,\"shadow\":true}\n");
 }
 
+/* ---- those that wait ---- */
+
+static struct bucket_answer waited(struct bucket_answer answer, uint64_t ms)
+{
+    answer.has_waited = true;
+    answer.waited_ms = ms;
+    return answer;
+}
+
+static struct bucket_answer with_result(struct bucket_answer answer, enum bucket_result result)
+{
+    answer.result = result;
+    return answer;
+}
+
+#define DENIED_FOR(reason, extra)                                                                  \
+    QUOTA_EXCEEDED                                                                                 \
+    "429,\"violated-policies\":[\"default\"],\"allowed\":false,\"key\":\"k\","                     \
+    "\"limit\":\"default\",\"tokens\":1,\"remaining\":0,\"owed\":0,\"burst\":10,"                  \
+    "\"retry_after_ms\":1301,\"reset_after_ms\":9301" extra ",\"reason\":\"" reason "\"}\n"
+
+static void who_has_waited_is_told_for_how_long(void **state)
+{
+    (void)state;
+    expect_allow(waited(allowed(PLAIN), 1250), 200,
+                 "{\"allowed\":true,\"key\":\"k\",\"limit\":\"default\",\"tokens\":1," PLAIN_NUMBERS
+                 ",\"waited_ms\":1250}\n");
+    expect_allow(waited(allowed(PLAIN), 0), 200,
+                 "{\"allowed\":true,\"key\":\"k\",\"limit\":\"default\",\"tokens\":1," PLAIN_NUMBERS
+                 ",\"waited_ms\":0}\n");
+    expect_allow(waited(with_result(denied(PLAIN), BUCKET_WAIT_OVER), 5000), 429,
+                 DENIED_FOR("wait_over", ",\"waited_ms\":5000"));
+    expect_fields("Retry-After: 2\n");
+}
+
+static void who_may_not_wait_is_told_why(void **state)
+{
+    (void)state;
+    expect_allow(with_result(denied(PLAIN), BUCKET_TOO_MANY_WAITING), 429,
+                 DENIED_FOR("too_many_waiting", ""));
+    expect_allow(with_result(denied(PLAIN), BUCKET_TOO_MANY_LEASES), 429,
+                 DENIED_FOR("too_many_leases", ""));
+}
+
+static void on_trial_it_is_told_who_would_wait(void **state)
+{
+    (void)state;
+    struct bucket_answer answer = denied(TRIAL);
+    answer.would_wait_ms = 1301;
+    expect_allow(
+        answer, 200,
+        "{\"allowed\":true,\"key\":\"k\",\"limit\":\"trial\",\"tokens\":1,\"remaining\":0,\"owed\":0,"
+        "\"burst\":10,\"retry_after_ms\":0,\"reset_after_ms\":9301,\"shadow\":true,"
+        "\"would_allow\":false,\"would_wait_ms\":1301,\"violated-policies\":[\"trial\"]}\n");
+}
+
+/* Some clients take a 503 with Retry-After for a reason to come back without end. */
+static void who_waits_in_a_drain_is_told_of_it(void **state)
+{
+    (void)state;
+    static const char said[] =
+        "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,"
+        "\"detail\":\"draining: allowd is about to end, so nobody waits any more; nothing was taken, "
+        "and the next one may be asked\"}\n";
+    const struct bucket_answer left = {.result = BUCKET_LEFT};
+    const struct message message = bucket_message(MESSAGE_ALLOW, "k", 1, left);
+    request.fault_status = 0;
+    say_bucket(&message, HEADERS_IETF);
+    expect_reply(503, reply_type_problem, said);
+    expect_fields("");
+    request.fault_status = 0;
+    say_check(&left, 403, HEADERS_IETF);
+    expect_reply(503, reply_type_problem, said);
+    expect_fields("");
+}
+
 /* ---- another status for denials ---- */
 
 #define DENIED_NUMBERS                                                                             \
@@ -1274,6 +1350,9 @@ static struct bucket_answer longest_answer(const struct limits *longest, enum bu
         .charged_tokens = UINT64_MAX,
         .retry_after_ms = UINT64_MAX - 1,
         .full_after_ms = UINT64_MAX - 1,
+        .has_waited = true,
+        .waited_ms = UINT64_MAX,
+        .would_wait_ms = UINT64_MAX,
     };
     for (int i = 0; i < BUCKETS_MAX; i++)
         answer.buckets[i] = (struct bucket_state){UINT64_MAX, RETRY_NEVER - 1, RETRY_NEVER - 1,
@@ -1553,6 +1632,10 @@ int main(void)
         cmocka_unit_test(a_bucket_with_a_name_is_listed),
         cmocka_unit_test(overrides_are_named),
         cmocka_unit_test(a_limit_on_trial_allows_and_says_what_it_would_do),
+        cmocka_unit_test(who_has_waited_is_told_for_how_long),
+        cmocka_unit_test(who_may_not_wait_is_told_why),
+        cmocka_unit_test(on_trial_it_is_told_who_would_wait),
+        cmocka_unit_test(who_waits_in_a_drain_is_told_of_it),
         cmocka_unit_test(a_denial_has_the_status_asked_for),
         cmocka_unit_test(one_bucket_in_every_dialect),
         cmocka_unit_test(several_buckets_in_every_dialect),

@@ -15,12 +15,15 @@
 #define DIGITS_64 "0123456789012345678901234567890123456789012345678901234567890123"
 #define BATCH "{\"requests\":[{\"key\":\"a\"}]}"
 
+enum { WAIT_MAX_MS = 30000 };
+
 static struct request request; /* too large for the stack of a test */
 
 static bool parse(const char *method, const char *target, const char *body, const char *type)
 {
     request_begin(&request, &route_table, target);
     request.method = method_parse(method);
+    request.wait_max_ms = WAIT_MAX_MS;
     if (body != NULL)
         request_add_body(&request, body, strlen(body));
     return request_finish(&request, type);
@@ -82,6 +85,39 @@ static void a_token_goes_along_with_its_question(void **state)
     expect_token("POST", "/refund?key=k&once=a-b", "a-b");
     expect_question("GET", "/allow?key=k", NULL, MESSAGE_ALLOW, "k", 1, NULL);
     assert_null(request.message.once);
+}
+
+static void expect_wait(const char *target, const char *body, uint64_t wait_ms)
+{
+    expect_question(body == NULL ? "GET" : "POST", target, body, MESSAGE_ALLOW, "k", 1, NULL);
+    assert_int_equal(request.message.ask.bucket.wait_ms, wait_ms);
+    assert_int_equal(request_may_wait(&request), wait_ms > 0);
+}
+
+static void whoever_asks_may_wait(void **state)
+{
+    (void)state;
+    expect_wait("/allow?key=k&wait=1ms", NULL, 1);
+    expect_wait("/allow?wait=30s&key=k", NULL, WAIT_MAX_MS);
+    expect_wait("/allow?key=k", "wait=%32s", 2000);
+    expect_wait("/allow?key=k&wait=0s", NULL, 0);
+    expect_wait("/allow?key=k", NULL, 0);
+    expect_question("GET", "/allow?key=k&wait=0ms&tokens=0", NULL, MESSAGE_ALLOW, "k", 0, NULL);
+    assert_true(parse("POST", "/allow", BATCH, JSON));
+    assert_false(request_may_wait(&request));
+    request_release(&request);
+}
+
+/* wait_max is 0. */
+static void where_nobody_may_wait_that_is_told(void **state)
+{
+    (void)state;
+    request_begin(&request, &route_table, "/allow?key=k&wait=1ms");
+    request.method = METHOD_GET;
+    request.wait_max_ms = 0;
+    assert_false(request_finish(&request, NULL));
+    assert_int_equal(request.reply.status, 400);
+    assert_non_null(strstr(request.detail, "nobody may wait here, because wait_max is 0"));
 }
 
 /* The body of a method that takes none is ignored, whatever it is. */
@@ -183,8 +219,28 @@ static const struct {
     {"GET", "/allow?key=a&once=a&once=a", NULL, NULL, 400, "\"once\" is there twice"},
     {"POST", "/reset?key=a&once=a", NULL, NULL, 400, "/reset takes key and limit"},
     {"GET", "/status?key=a&once=a", NULL, NULL, 400, "unknown parameter \"once\""},
-    {"POST", "/allow?once=a", BATCH, JSON, 400, "and has no once"},
+    {"POST", "/allow?once=a", BATCH, JSON, 400, "has no once and does not wait"},
     {"GET", "/status?limit=api", NULL, NULL, 400, "limit needs a key"},
+    {"GET", "/allow?key=a&wait=30001ms", NULL, NULL, 400,
+     "longer than wait_max, 30s; give at most"},
+    {"POST", "/allow?key=a", "wait=1h", FORM, 400, "wait is longer than wait_max, 30s"},
+    {"GET", "/allow?key=a&wait=18446744073709551615ms", NULL, NULL, 400, "longer than wait_max"},
+    {"GET", "/allow?key=a&wait=99999999999999999999d", NULL, NULL, 400, "longer than wait_max"},
+    {"GET", "/allow?key=a&wait=1s&tokens=0", NULL, NULL, 400, "tokens is 0, and nobody waits for"},
+    {"GET", "/allow?tokens=0&wait=1s&key=a", NULL, NULL, 400, "leave wait out, or give tokens"},
+    {"GET", "/allow?key=a&wait=-1s", NULL, NULL, 400, "wait is \"-1s\"; give a whole number with"},
+    {"GET", "/allow?key=a&wait=2", NULL, NULL, 400, "wait is \"2\"; give a whole number with its"},
+    {"GET", "/allow?key=a&wait=2x", NULL, NULL, 400, "unit, such as 2s or 500ms"},
+    {"GET", "/allow?key=a&wait=1.5s", NULL, NULL, 400, "wait is \"1.5s\""},
+    {"GET", "/allow?key=a&wait=01s", NULL, NULL, 400, "wait is \"01s\""},
+    {"GET", "/allow?key=a&wait=s", NULL, NULL, 400, "wait is \"s\""},
+    {"GET", "/allow?key=a&wait=", NULL, NULL, 400, "wait is \"\""},
+    {"GET", "/allow?key=a&wait=2%20s", NULL, NULL, 400, "wait is \"2%20s\""},
+    {"GET", "/allow?key=a&wait=000000000000000000000000000000s", NULL, NULL, 400, "wait is \"00"},
+    {"GET", "/allow?key=a&wait=1s&wait=1s", NULL, NULL, 400, "\"wait\" is there twice"},
+    {"POST", "/allow?wait=1s", BATCH, JSON, 400, "and does not wait; leave these out"},
+    {"POST", "/allow", "{\"requests\":[{\"key\":\"a\",\"wait\":\"1s\"}]}", JSON, 400,
+     "requests[0]: wait is there, and a batch does not wait; leave it out"},
     {"POST", "/allow", "key=a", NULL, 415, "Content-Type: " FORM},
     {"POST", "/allow", "{\"key\":\"a\"}", "application/json", 415, "must be a form"},
     {"POST", "/allow", "key=a", FORM "x", 415, "must be a form"},
@@ -524,6 +580,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_requests_become_messages),
         cmocka_unit_test(a_token_goes_along_with_its_question),
+        cmocka_unit_test(whoever_asks_may_wait),
+        cmocka_unit_test(where_nobody_may_wait_that_is_told),
         cmocka_unit_test(bodies_of_other_methods_do_not_count),
         cmocka_unit_test(a_target_may_name_the_server),
         cmocka_unit_test(options_of_the_server_asks_whether_it_answers),

@@ -7,10 +7,17 @@
 
 static void ask(struct request *request)
 {
-    if (request->is_list)
+    const struct bucket_question *question = &request->message.ask.bucket;
+    if (request->is_list) {
         request->message.kind = request->list.all ? MESSAGE_ALL : MESSAGE_EACH;
-    else
-        request_ask_bucket(request, MESSAGE_ALLOW);
+        return;
+    }
+    request_ask_bucket(request, MESSAGE_ALLOW);
+    request_judge_wait(request);
+    if (question->wait_ms > 0 && question->tokens == 0)
+        request_refuse(request, 400,
+                       "tokens is 0, and nobody waits for none; leave wait out, or give tokens of "
+                       "1 or more");
 }
 
 static void reply(struct request *request, const struct serving *serving)
@@ -21,9 +28,13 @@ static void reply(struct request *request, const struct serving *serving)
         reply_bucket_decided(&request->reply, &request->message, request->deny_status, serving);
 }
 
-static const struct parameter *const parameters[] = {&parameter_key,   &parameter_tokens,
-                                                     &parameter_limit, &parameter_deny_status,
-                                                     &parameter_once,  NULL};
+static const struct parameter *const parameters[] = {&parameter_key,
+                                                     &parameter_tokens,
+                                                     &parameter_limit,
+                                                     &parameter_wait,
+                                                     &parameter_deny_status,
+                                                     &parameter_once,
+                                                     NULL};
 
 const struct route route_allow = {
     .path = "/allow",

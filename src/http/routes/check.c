@@ -91,6 +91,7 @@ static void heed_header(struct request *request, struct contract *contract, cons
     if (request->own.check.skips)
         return;
     question->tokens = check_cost(check, &asked);
+    question->wait_ms = terms->wait_ms;
     begin_key(request, check, &asked);
     if (terms->limit != NULL) {
         strcpy(request->limit_name, terms->limit);
@@ -133,7 +134,7 @@ static void reply(struct request *request, const struct serving *serving)
             "takes none; in the configuration, have the check name another limit",
             show(name, strlen(name)).text);
         request_reply_fault(request);
-    } else {
+    } else if (!request_reply_undone(request)) {
         reply_check_bucket(&request->reply, check, message, serving);
     }
 }
