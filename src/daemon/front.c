@@ -183,11 +183,13 @@ static void go(struct front *front)
     front->phase = FRONT_CLOSED;
 }
 
-/* From now on every reply says that it is the last on its connection. */
+/* From now on every reply says that it is the last on its connection, and nobody waits for tokens.
+ * One that goes in a reload keeps those who do until they are answered. */
 static void begin_drain(struct front *front)
 {
     acceptor_end(&front->acceptor);
     http_drain(front->http);
+    http_end_waits(front->http);
     front->drain_ns = now_ns(front);
     front->phase = FRONT_IN_GRACE;
 }
@@ -366,6 +368,7 @@ static int open_parts(struct front *front, const struct front_terms *terms)
         .admin_apart = has_admin(terms->listeners, terms->listeners_count),
         .clock = terms->clock,
         .home = &front->home,
+        .decider = &terms->decider->inbox,
         .reloads = terms->reloads,
         .host_of = terms->decider->is_hosted ? terms->decider : NULL,
     });

@@ -45,15 +45,23 @@ uint64_t stage_now_ms(const struct stage *stage)
     return (stage->brain.now_ns - FIXTURE_START_NS) / NS_PER_MS;
 }
 
+/* Whether the test is to take letters out, as a thread of its own would at once. */
+static bool is_asked(const struct stage *stage)
+{
+    return stage->who == STAGE_TEST && inbox_is_filled(&stage->decider.inbox);
+}
+
 static bool is_busy(const struct stage *stage)
 {
     struct pollfd epoll = {.fd = stage->front.epoll, .events = POLLIN};
     if (stage->front.phase == FRONT_ENDED)
         return false;
-    return poll(&epoll, 1, 0) > 0 || inbox_is_filled(&stage->front.home) ||
+    return poll(&epoll, 1, 0) > 0 || is_asked(stage) || inbox_is_filled(&stage->front.home) ||
            (stage->decider.is_hosted && inbox_is_filled(&stage->decider.inbox)) ||
            front_timeout_ms(&stage->front) == 0;
 }
+
+static void decide(struct stage *stage);
 
 /* Without a thread that waits for it, the test keeps in mind when the next turn is due. */
 static void turn(struct stage *stage)
@@ -69,6 +77,8 @@ void stage_settle(struct stage *stage)
 {
     for (unsigned turns = 0; is_busy(stage); turns++) {
         assert_true(turns < SPINNING_TURNS);
+        if (is_asked(stage))
+            decide(stage);
         turn(stage);
     }
 }
@@ -95,15 +105,54 @@ static void answer_and_send(struct stage *stage, struct letter *letter)
     inbox_post(letter->home, &answered);
 }
 
+static void park(struct stage *stage, struct letter *letter)
+{
+    assert_true(stage->parked_count < STAGE_PARKED_MAX);
+    stage->parked[stage->parked_count++] = letter;
+}
+
+static void unpark(struct stage *stage, unsigned at)
+{
+    stage->parked[at] = stage->parked[--stage->parked_count];
+}
+
+/* As the brain does: first the letter that waits, if it does, and then this one. */
+static void take_out(struct stage *stage, struct letter *letter)
+{
+    struct message *waits = message_of(letter)->ask.leaves;
+    stage->leaves++;
+    for (unsigned i = 0; i < stage->parked_count; i++)
+        if (message_of(stage->parked[i]) == waits) {
+            waits->answer.bucket.result = BUCKET_LEFT;
+            unpark(stage, i);
+            inbox_post_one(waits->letter.home, &waits->letter);
+            break;
+        }
+    if (stage->keeps_leaves)
+        park(stage, letter);
+    else
+        inbox_post_one(letter->home, letter);
+}
+
+static void release_lease(struct stage *stage, struct letter *letter)
+{
+    stage->releases++;
+    stage->released = message_of(letter);
+    inbox_post_one(letter->home, letter);
+}
+
 static void decide_one(struct stage *stage, struct letter *letter)
 {
     enum message_kind kind = message_of(letter)->kind;
-    if (kind == MESSAGE_TALLY && stage->keeps_report) {
+    if (kind == MESSAGE_LEAVE) {
+        take_out(stage, letter);
+    } else if (kind == MESSAGE_RELEASE) {
+        release_lease(stage, letter);
+    } else if (kind == MESSAGE_TALLY && stage->keeps_report) {
         assert_null(stage->report);
         stage->report = letter;
     } else if (stage->parks && kind == stage->parks_kind) {
-        assert_true(stage->parked_count < STAGE_PARKED_MAX);
-        stage->parked[stage->parked_count++] = letter;
+        park(stage, letter);
     } else {
         answer_and_send(stage, letter);
     }
@@ -165,7 +214,8 @@ void stage_park(struct stage *stage, enum message_kind kind)
 unsigned stage_find_parked(const struct stage *stage, const char *key)
 {
     for (unsigned i = 0; i < stage->parked_count; i++)
-        if (strcmp(message_of(stage->parked[i])->ask.bucket.key, key) == 0)
+        if (message_of(stage->parked[i])->kind != MESSAGE_LEAVE &&
+            strcmp(message_of(stage->parked[i])->ask.bucket.key, key) == 0)
             return i;
     fail_msg("no letter about %s is parked", key);
     return 0;
@@ -186,8 +236,21 @@ void stage_send_home(struct stage *stage, const char *key)
 {
     unsigned at = stage_find_parked(stage, key);
     struct letter *letter = stage->parked[at];
-    stage->parked[at] = stage->parked[--stage->parked_count];
+    unpark(stage, at);
     inbox_post_one(letter->home, letter);
+}
+
+void stage_release_leaves(struct stage *stage)
+{
+    stage->keeps_leaves = false;
+    for (unsigned i = stage->parked_count; i-- > 0;) {
+        struct letter *letter = stage->parked[i];
+        if (message_of(letter)->kind != MESSAGE_LEAVE)
+            continue;
+        unpark(stage, i);
+        inbox_post_one(letter->home, letter);
+    }
+    stage_settle(stage);
 }
 
 void stage_release(struct stage *stage, const char *key)
@@ -242,6 +305,7 @@ void stage_open(struct stage *stage, enum stage_decider who, unsigned connection
         .now_ns = stage_now_ns, .date_s = stage_date_s, .wall_ns = stage_wall_ns, .context = stage};
     stage->contract = contract_new(HEADERS_IETF);
     assert_non_null(stage->contract);
+    stage->contract->wait_max_ms = STAGE_WAIT_MAX_MS;
     open_listener(&stage->listeners[0]);
     open_listener(&stage->listeners[1]);
     stage->listeners[1].is_admin = true;

@@ -22,6 +22,7 @@ enum {
 };
 
 #define STAGE_IDLE_TIMEOUT_S 75
+#define STAGE_WAIT_MAX_MS 3600000
 
 enum stage_decider {
     STAGE_HOSTED,      /* a real one, which the front-end hosts */
@@ -45,12 +46,15 @@ struct stage {
 
     /* While the test decides: */
     enum message_kind parks_kind; /* these are parked, */
-    bool parks;                   /* if any */
+    bool parks;                   /* if any; a LEAVE about one takes it out and sends it home */
+    bool keeps_leaves;            /* LEAVE is parked too, once it is answered */
     bool keeps_report;            /* so that the front-end's answers are late */
     unsigned answers_after_ms;    /* so much time passes before it answers */
     struct letter *report;        /* kept */
     struct letter *parked[STAGE_PARKED_MAX];
     unsigned parked_count;
+    unsigned leaves, releases; /* that have come: LEAVE, and RELEASE */
+    struct message *released;  /* the last one */
 };
 
 void stage_open(struct stage *stage, enum stage_decider who, unsigned connections_max);
@@ -87,6 +91,9 @@ void stage_answer(struct stage *stage, const char *key);
 
 /* Sends a parked letter home as it is. */
 void stage_send_home(struct stage *stage, const char *key);
+
+/* Sends all home that are LEAVE, keeps no more, and settles. */
+void stage_release_leaves(struct stage *stage);
 
 /* Both, and settles. */
 void stage_release(struct stage *stage, const char *key);

@@ -62,20 +62,46 @@ static void whose_letter_is_away_waits_for_it(void **state)
 }
 
 /* And away it is in these, and nowhere else. */
-static void a_letter_is_away_in_three_states(void **state)
+static void a_letter_is_away_in_four_states(void **state)
 {
     (void)state;
     for (unsigned at = 0; at < CLIENT_STATES; at++) {
         struct client client = {.state = at};
         assert_int_equal(client_letter_is_away(&client),
-                         at == CLIENT_AWAY || at == CLIENT_DISOWNED || at == CLIENT_GONE);
+                         at == CLIENT_AWAY || at == CLIENT_LEAVING || at == CLIENT_DISOWNED ||
+                             at == CLIENT_GONE);
         /* It goes from those who have something to ask, and comes home to one state. */
         if (may_follow(at, CLIENT_AWAY))
             assert_true(at == CLIENT_READING || at == CLIENT_TURN || at == CLIENT_WRITTEN);
         if (may_follow(at, CLIENT_ANSWERED))
-            assert_int_equal(at, CLIENT_AWAY);
+            assert_true(at == CLIENT_AWAY || at == CLIENT_LEAVING);
         if (may_follow(at, CLIENT_DISOWNED))
             assert_int_equal(at, CLIENT_AWAY);
+        /* A second one follows a question that is away, or gives back what has come home. */
+        if (may_follow(at, CLIENT_LEAVING))
+            assert_true(at == CLIENT_AWAY || at == CLIENT_ANSWERED);
+    }
+}
+
+/* What it asked before does not count. */
+static void only_a_question_that_is_away_waits(void **state)
+{
+    (void)state;
+    for (unsigned at = 0; at < CLIENT_STATES; at++) {
+        assert_int_equal(client_waits(&(struct client){.state = at, .may_wait = true}),
+                         at == CLIENT_AWAY);
+        assert_false(client_waits(&(struct client){.state = at}));
+    }
+}
+
+static void both_letters_belong_to_their_client(void **state)
+{
+    (void)state;
+    static struct client clients[3];
+    for (size_t i = 0; i < LENGTH(clients); i++) {
+        clients[i].leave.kind = MESSAGE_LEAVE;
+        assert_ptr_equal(client_of(&clients[i].leave.letter), &clients[i]);
+        assert_ptr_equal(client_of(&clients[i].request.message.letter), &clients[i]);
     }
 }
 
@@ -134,7 +160,9 @@ int main(void)
         cmocka_unit_test(a_connection_begins_idle),
         cmocka_unit_test(every_state_can_be_reached_and_be_left_for_good),
         cmocka_unit_test(whose_letter_is_away_waits_for_it),
-        cmocka_unit_test(a_letter_is_away_in_three_states),
+        cmocka_unit_test(a_letter_is_away_in_four_states),
+        cmocka_unit_test(only_a_question_that_is_away_waits),
+        cmocka_unit_test(both_letters_belong_to_their_client),
         cmocka_unit_test(a_move_that_it_has_is_made),
         cmocka_unit_test(a_move_that_the_table_does_not_have_aborts),
     };

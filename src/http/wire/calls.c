@@ -164,6 +164,7 @@ static enum MHD_Result on_header(struct http *http, struct MHD_Connection *conne
                !expect_body(http, request, gate.content_length))
         return refuse(http, connection, client, 503, NO_MEMORY_FOR_BATCH);
     heed_contract(http);
+    request->wait_max_ms = http->contract->wait_max_ms;
     const struct route *route = request->route;
     if (route != NULL && route->heed_header != NULL)
         heed_header(http, connection, client, url, method, host);
@@ -184,11 +185,12 @@ static enum MHD_Result await_letter(struct http *http, struct MHD_Connection *co
                                     struct client *client)
 {
     bool is_late = http->asked_ns != 0;
+    leave_if_done(http, client);
     if (client->has_left)
         return MHD_NO; /* closes the connection */
     if (is_late && request_bears_no_stall(&client->request))
         return send_stalled(http, connection, client);
-    if (is_late || client->state == CLIENT_AWAY)
+    if (is_late || client_letter_is_away(client))
         client_suspend(client);
     return MHD_YES;
 }
@@ -207,6 +209,8 @@ static enum MHD_Result on_answer(struct http *http, struct MHD_Connection *conne
 {
     if (!http->serving.draining && request_asks_again(&client->request))
         return await_turn(http, client);
+    if (client->has_left && client->request.message.kind == MESSAGE_ACQUIRE)
+        return MHD_NO; /* closes the connection, and gives the lease back */
     request_reply(&client->request, &http->serving);
     count_if_held(http, &client->request);
     return send_reply(http, connection, client);
@@ -307,6 +311,7 @@ enum MHD_Result on_request(void *context, struct MHD_Connection *connection, con
     case CLIENT_QUEUED:
     case CLIENT_WRITTEN:
     case CLIENT_AWAY:
+    case CLIENT_LEAVING:
         return await_letter(http, connection, client);
     case CLIENT_TURN:
         return on_turn(http, connection, client);

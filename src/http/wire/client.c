@@ -15,8 +15,9 @@ const uint32_t client_moves[CLIENT_STATES] = {
     [CLIENT_QUEUED] = TO(TURN) | TO(IDLE),
     [CLIENT_TURN] = TO(WRITTEN) | TO(AWAY) | TO(REPLIED) | TO(IDLE),
     [CLIENT_WRITTEN] = TO(AWAY) | TO(REPLIED) | TO(IDLE),
-    [CLIENT_AWAY] = TO(ANSWERED) | TO(DISOWNED) | TO(GONE),
-    [CLIENT_ANSWERED] = TO(QUEUED) | TO(REPLIED) | TO(IDLE),
+    [CLIENT_AWAY] = TO(ANSWERED) | TO(LEAVING) | TO(DISOWNED) | TO(GONE),
+    [CLIENT_LEAVING] = TO(ANSWERED) | TO(GONE),
+    [CLIENT_ANSWERED] = TO(QUEUED) | TO(LEAVING) | TO(REPLIED) | TO(IDLE),
     [CLIENT_REPLIED] = TO(IDLE) | TO(NONE),
     [CLIENT_DISOWNED] = TO(REPLIED) | TO(GONE),
     [CLIENT_GONE] = TO(NONE),
@@ -24,7 +25,10 @@ const uint32_t client_moves[CLIENT_STATES] = {
 
 struct client *client_of(struct letter *letter)
 {
-    return (struct client *)((char *)letter - offsetof(struct client, request.message.letter));
+    size_t offset = message_of(letter)->kind == MESSAGE_LEAVE
+                        ? offsetof(struct client, leave)
+                        : offsetof(struct client, request.message);
+    return (struct client *)((char *)letter - offset);
 }
 
 void client_suspend(struct client *client)

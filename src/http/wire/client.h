@@ -3,7 +3,9 @@
  *
  * A client is always in one state, and a table says which states may follow. A letter may be away
  * for as long as its answer takes, and the client may leave meanwhile: its memory is given to
- * another client only after its letter is home.
+ * another client only after its letter is home. If what it asked may wait for its tokens, the brain
+ * is told that it leaves, by a letter of its own: then two are away, and nothing is touched before
+ * both are home.
  *
  * Owns its request and the response kept for it. One thread. Never blocks. Never fails: a move
  * that is not in the table is a bug, and an assertion catches it.
@@ -23,11 +25,12 @@ enum client_state {
     CLIENT_QUEUED,   /* it waits for its turn: see turns.h */
     CLIENT_TURN,     /* it has its turn */
     CLIENT_WRITTEN,  /* its letter is in the next chain */
-    CLIENT_AWAY,     /* its letter is away */
-    CLIENT_ANSWERED, /* its letter is home, and its reply is not yet queued */
+    CLIENT_AWAY,     /* its letter is away; perhaps it waits for its tokens */
+    CLIENT_LEAVING,  /* a letter is away that says that nobody wants what it asked for any more */
+    CLIENT_ANSWERED, /* its letters are home, and its reply is not yet queued */
     CLIENT_REPLIED,  /* its reply is queued, or on its way out */
     CLIENT_DISOWNED, /* it has got its reply, although its letter is still away */
-    CLIENT_GONE,     /* its connection is closed, and its letter is still away */
+    CLIENT_GONE,     /* its connection is closed, and a letter of its is still away */
     CLIENT_STATES,
 };
 
@@ -39,13 +42,16 @@ struct client {
     struct MHD_Connection *connection;
     int socket; /* -1: no connection */
     enum client_state state;
+    unsigned char letters_away; /* 2: the request's, and `leave` */
     bool is_suspended; /* libmicrohttpd does not look at its connection: see client_suspend */
     bool is_admin;     /* it came in on a listener for admins */
     bool hung_up;      /* it has sent its last byte */
     bool has_left;     /* and it will receive nothing any more */
+    bool may_wait;     /* its letter is, or was last, of a question that may wait for its tokens */
+    struct message leave; /* LEAVE, about the request's message */
 };
 
-/* The client that a letter belongs to. */
+/* The client that a letter belongs to: that of its request, or its LEAVE. */
 struct client *client_of(struct letter *letter);
 
 /* For each state, a bit for each state that may follow it. */
@@ -57,15 +63,23 @@ static inline void client_move(struct client *client, enum client_state next)
     client->state = next;
 }
 
-/* Whether its letter is away, whether or not the client still waits for it. */
+/* Whether a letter of its is away, whether or not the client still waits for it. */
 static inline bool client_letter_is_away(const struct client *client)
 {
-    return client->state == CLIENT_AWAY || client->state == CLIENT_DISOWNED ||
-           client->state == CLIENT_GONE;
+    return client->state == CLIENT_AWAY || client->state == CLIENT_LEAVING ||
+           client->state == CLIENT_DISOWNED || client->state == CLIENT_GONE;
+}
+
+/* Whether it waits for its tokens, as far as anybody knows whose letter is away. */
+static inline bool client_waits(const struct client *client)
+{
+    return client->state == CLIENT_AWAY && client->may_wait;
 }
 
 /* If a letter is away for longer than a turn, libmicrohttpd would ask for the reply in each pass
  * and want the next pass at once. While a connection is suspended it does not, but neither does it
- * notice when the client leaves. All must be resumed before libmicrohttpd is stopped. */
+ * notice when the client leaves: heed_hangups does. Its timeout begins anew when it is resumed. If
+ * any are, the next pass looks through all that are suspended, once. All must be resumed before
+ * libmicrohttpd is stopped. */
 void client_suspend(struct client *client);
 void client_resume(struct client *client);

@@ -141,6 +141,7 @@ static void heed_hangups(struct http *http)
         struct client *client = events[i].data.ptr;
         client->hung_up = true;
         client->has_left |= (events[i].events & (EPOLLHUP | EPOLLERR)) != 0;
+        leave_if_done(http, client);
         if (client->has_left)
             client_resume(client); /* its handler then ends it */
         heed_hangup(client);

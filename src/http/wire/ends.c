@@ -3,13 +3,15 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 
-/* If its letter is away, the rest is done once that is home: its connection is about to be closed. */
+/* If its letter is away, the rest is done once that is home: its connection is about to be closed.
+ * So it is if a lease has come home that is not replied yet. */
 static void end_request(struct http *http, struct client *client)
 {
     http->vain.in_chunks -= client->request.chunked_max > 0;
     client->request.chunked_max = 0;
     give_time(http, client, http->idle_timeout_s + HTTP_HEADER_S);
-    if (client_letter_is_away(client))
+    if (client_letter_is_away(client) ||
+        (client->state == CLIENT_ANSWERED && give_lease_back(http, client)))
         return;
     if (client->state == CLIENT_QUEUED)
         turns_remove(&http->turns, &client->request);
@@ -48,6 +50,7 @@ static void on_closed(struct http *http, struct client *client)
         leaving_drop_input(client->socket);
     client->socket = -1;
     http->tally->connections--;
+    leave_if_done(http, client);
     if (client_letter_is_away(client))
         client_move(client, CLIENT_GONE);
     else

@@ -103,6 +103,7 @@ struct http *http_new(const struct http_terms *terms)
     };
     http->admin_apart = terms->admin_apart;
     http->home = terms->home;
+    http->decider = terms->decider;
     http->reloads = terms->reloads;
     http->host_of = terms->host_of;
     http->report.kind = MESSAGE_TALLY;
@@ -130,6 +131,7 @@ void http_close(struct http *http)
         client_resume(&http->clients[i]);
     MHD_stop_daemon(http->daemon);
     http->daemon = NULL;
+    post_goodbyes(http);
 }
 
 void http_free(struct http *http)
@@ -224,6 +226,7 @@ static void pass(struct http *http)
     vain_begin_pass(&http->vain, vain_waits(&http->vain) && has_events(http));
     MHD_run(http->daemon);
     vain_end_pass(&http->vain);
+    post_goodbyes(http);
     if (http->leaving.count > 0)
         leaving_run(&http->leaving, http->now_ns);
 }
@@ -236,13 +239,14 @@ void http_run(struct http *http)
 }
 
 /* A chain costs the same for many letters as for one, so requests that came in while others were
- * read go along with them, unless every connection's request is in already. */
+ * read go along with them, unless every connection's request is in already. Those whose letters are
+ * away have none to send. */
 void http_collect(struct http *http)
 {
     unsigned before = http->questions_count;
     http_run(http);
     for (int passes = 1; passes < COLLECT_PASSES && http->questions_count > before &&
-                         http->questions_count < http->connections;
+                         http->questions_count + http->away < http->connections;
          passes++) {
         before = http->questions_count;
         pass(http);

@@ -38,6 +38,7 @@ struct http_terms {
     bool admin_apart;     /* routes for admins are served on listeners for admins only */
     const struct clock *clock; /* for deadlines; libmicrohttpd has a clock of its own */
     struct inbox *home;        /* its letters come home to it; the caller's, who takes them out */
+    struct inbox *decider;     /* of the decider, which is told of who leaves without a report */
     struct inbox *reloads;     /* of whoever answers RELOAD; NULL: nobody does */
     /* The decider, if the caller's thread hosts it. As long as few requests come in at once, it
      * answers each in place if that costs next to nothing. NULL: all goes by http_hand_over. */
@@ -131,6 +132,9 @@ void http_leave(struct http *http);
 
 /* From now on each reply is the last on its connection. */
 void http_drain(struct http *http);
+
+/* From now on nobody waits for tokens: who does is answered that the end is near, charged nothing. */
+void http_end_waits(struct http *http);
 
 /* Stops reading from connections that have no request under way. What has already reached their
  * sockets is still answered; then they are closed. */

@@ -50,12 +50,15 @@ struct http {
     struct vain vain;
 
     struct inbox *home;    /* all letters come home to it */
+    struct inbox *decider; /* goodbyes go there */
     struct inbox *reloads; /* of the main thread, which answers RELOAD; or NULL */
     struct decider *host_of;
     unsigned asked_now;     /* questions of this pass */
     unsigned crowd;         /* how many questions a pass has had lately: see look_at_crowd */
     struct chain questions; /* the next chain, without the report */
     unsigned questions_count;
+    struct chain goodbyes; /* the next chain of LEAVE and RELEASE; it needs no report */
+    bool ends_waits;       /* nobody may wait any more: see http_end_waits */
     unsigned away;         /* letters of clients that are away */
     uint64_t asked_ns;     /* in a stall: when the report was posted; else 0 */
     struct message report; /* MESSAGE_TALLY: takes one tally along with each chain */
@@ -108,6 +111,19 @@ void ask_in_place(struct http *http, struct client *client);
 
 /* Posts the message of a request to the main thread. */
 void send_to_main(struct http *http, struct client *client);
+
+/* ---- goodbyes.c ---- */
+
+/* Tells the brain that a client does not wait for its tokens any more, if it does. It is taken for
+ * one that has left if it has sent its last byte: nobody could tell whether it still listens. */
+void leave_if_done(struct http *http, struct client *client);
+
+/* Gives back the lease that a message has got, because its client has gone: true. false: it has got
+ * none. */
+bool give_lease_back(struct http *http, struct client *client);
+
+/* Posts what those two have written; nothing to do nearly always. */
+void post_goodbyes(struct http *http);
 
 /* ---- ends.c ---- */
 

@@ -17,7 +17,7 @@ static void log_denials(const struct request *request)
 {
     const struct message *message = &request->message;
     const struct list_question *list = &message->ask.list;
-    if (message->kind == MESSAGE_ALLOW)
+    if (message->kind == MESSAGE_ALLOW || message->kind == MESSAGE_ACQUIRE)
         log_if_sampled(&message->ask.bucket, &message->answer.bucket, request->key_is_private);
     else if ((message->kind == MESSAGE_EACH || message->kind == MESSAGE_ALL) &&
              list_is_done(message))
@@ -28,6 +28,8 @@ static void log_denials(const struct request *request)
 /* Nobody waits for the answer any more, so it is dropped. */
 static void drop_answer(struct http *http, struct client *client)
 {
+    if (give_lease_back(http, client))
+        return;
     release_request(http, &client->request);
     if (client->state == CLIENT_GONE)
         client_give_back(http, client);
@@ -38,8 +40,10 @@ static void drop_answer(struct http *http, struct client *client)
 static void take_home(struct http *http, struct client *client)
 {
     http->away--;
+    if (--client->letters_away > 0)
+        return;
     log_denials(&client->request);
-    if (client->state != CLIENT_AWAY) {
+    if (client->state != CLIENT_AWAY && client->state != CLIENT_LEAVING) {
         drop_answer(http, client);
         return;
     }
@@ -68,6 +72,7 @@ static void take_all_home(struct http *http, struct letter *letters)
         else
             take_home(http, client_of(letter));
     }
+    post_goodbyes(http);
 }
 
 bool http_take_home(struct http *http, struct letter *letters, uint64_t waited_ns)
@@ -85,6 +90,7 @@ void write_letter(struct http *http, struct client *client)
 {
     struct letter *letter = &client->request.message.letter;
     client_move(client, CLIENT_WRITTEN);
+    client->may_wait = request_may_wait(&client->request);
     letter->home = http->home;
     chain_add(&http->questions, letter);
     http->questions_count++;
@@ -101,6 +107,8 @@ static void post_alone(struct http *http, struct client *client, struct inbox *i
 {
     struct letter *letter = &client->request.message.letter;
     client_move(client, CLIENT_AWAY);
+    client->letters_away = 1;
+    client->may_wait = request_may_wait(&client->request);
     letter->home = http->home;
     http->away++;
     inbox_post_one(inbox, letter);
@@ -117,6 +125,8 @@ void send_to_main(struct http *http, struct client *client)
 {
     post_alone(http, client, http->reloads);
 }
+
+/* ---- reports ---- */
 
 void http_tell_busy(struct http *http, uint64_t busy_ns, uint64_t since_ns)
 {
@@ -140,8 +150,11 @@ struct chain http_hand_over(struct http *http)
 {
     struct chain chain = http->questions;
     assert(!http->report_is_away);
-    for (struct letter *letter = chain.newest; letter != NULL; letter = letter->next)
-        client_move(client_of(letter), CLIENT_AWAY);
+    for (struct letter *letter = chain.newest; letter != NULL; letter = letter->next) {
+        struct client *client = client_of(letter);
+        client_move(client, CLIENT_AWAY);
+        client->letters_away = 1;
+    }
     http->away += http->questions_count;
     http->questions_count = 0;
     http->questions.newest = NULL;
