@@ -552,6 +552,7 @@ static void who_waits_in_a_drain_is_told_of_it(void **state)
     say_check(&left, 403, HEADERS_IETF);
     expect_reply(503, reply_type_problem, said);
     expect_fields("");
+    request.fault_status = 0;
 }
 
 /* ---- another status for denials ---- */
