@@ -106,60 +106,103 @@ static bool check_name(const struct raw_bucket *list, uint32_t index, struct fau
     return true;
 }
 
+/* One bucket as it is written: an entry of a list, or what a limit or an override has itself. */
+struct written {
+    const char *place, *burst, *rate, *debt_max, *concurrent;
+    const char *takes; /* what it may have */
+};
+
+/* Reports a value that stands beside another that it cannot stand beside. */
+static bool refuse_beside(const struct written *written, const char *name, const char *scalar,
+                          const char *beside, struct faults *faults)
+{
+    if (scalar == NULL)
+        return false;
+    struct placed place = scalar_placed(scalar_is_usable(scalar) ? scalar : written->place);
+    faults_add(faults, place.line, place.column, "%s is given beside %s; %s", name, beside,
+               written->takes);
+    return true;
+}
+
+/* Reports whatever says how tokens are counted. */
+static bool refuse_rate(const struct written *written, const char *beside, struct faults *faults)
+{
+    bool is_there = refuse_beside(written, "burst", written->burst, beside, faults);
+    is_there |= refuse_beside(written, "rate", written->rate, beside, faults);
+    is_there |= refuse_beside(written, "debt_max", written->debt_max, beside, faults);
+    return is_there;
+}
+
+/* Reports that burst, rate or both are missing. */
+static void refuse_missing(const struct written *written, struct faults *faults)
+{
+    const char *at = written->place;
+    bool lacks_burst = written->burst == NULL && !mapping_lacks(at, "burst");
+    bool lacks_rate = written->rate == NULL && !mapping_lacks(at, "rate");
+    if ((!lacks_burst && !lacks_rate) || mapping_lacks(at, "buckets") ||
+        mapping_lacks(at, "concurrent"))
+        return;
+    struct placed place = scalar_placed(at);
+    faults_add(faults, place.line, place.column, "%s missing; %s",
+               !lacks_rate    ? "burst is"
+               : !lacks_burst ? "rate is"
+                              : "burst and rate are",
+               written->takes);
+}
+
+/* Reads burst, rate and debt of a bucket, or its slots. */
+static bool check_one(const struct written *written, uint64_t tick_ms, struct faults *faults,
+                      struct bucket_terms *bucket)
+{
+    bucket->holds_slots = written->concurrent != NULL;
+    if (bucket->holds_slots) {
+        bool is_both = refuse_rate(written, "concurrent", faults);
+        bucket->burst = scalar_number(faults, "concurrent", written->concurrent, 1, SLOTS_MAX, 0);
+        return bucket->burst > 0 && !is_both;
+    }
+    refuse_missing(written, faults);
+    return check_bucket(written->burst, written->rate, written->debt_max, tick_ms, faults, bucket);
+}
+
 static uint32_t check_list(const struct raw_terms *raw, uint64_t tick_ms, struct faults *faults,
                            struct bucket_terms buckets[BUCKETS_MAX])
 {
     bool is_good = !mapping_lacks(raw->place, "buckets");
     for (uint32_t i = 0; i < raw->buckets_count; i++) {
         const struct raw_bucket *bucket = &raw->buckets[i];
+        const struct written written = {
+            .place = bucket->place,
+            .burst = bucket->burst,
+            .rate = bucket->rate,
+            .debt_max = bucket->debt_max,
+            .concurrent = bucket->concurrent,
+            .takes = "a bucket takes burst and rate, or concurrent",
+        };
         bool has_name = check_name(raw->buckets, i, faults);
         if (has_name)
             strcpy(buckets[i].name, scalar_placed(bucket->name).text);
         is_good &= has_name;
-        is_good &= check_bucket(bucket->burst, bucket->rate, bucket->debt_max, tick_ms, faults,
-                                &buckets[i]);
+        is_good &= check_one(&written, tick_ms, faults, &buckets[i]);
     }
     return is_good ? raw->buckets_count : 0;
-}
-
-/* Reports burst, rate or debt_max if it stands beside a list of buckets. */
-static bool refuse_beside(const struct raw_terms *raw, const char *name, const char *scalar,
-                          const char *takes, struct faults *faults)
-{
-    if (scalar == NULL)
-        return false;
-    struct placed place = scalar_placed(scalar_is_usable(scalar) ? scalar : raw->place);
-    faults_add(faults, place.line, place.column, "%s is given beside buckets; %s", name, takes);
-    return true;
-}
-
-/* Reports that burst, rate or both are missing. */
-static void refuse_missing(const struct raw_terms *raw, const char *takes, struct faults *faults)
-{
-    bool lacks_burst = raw->burst == NULL && !mapping_lacks(raw->place, "burst");
-    bool lacks_rate = raw->rate == NULL && !mapping_lacks(raw->place, "rate");
-    if ((!lacks_burst && !lacks_rate) || mapping_lacks(raw->place, "buckets"))
-        return;
-    struct placed place = scalar_placed(raw->place);
-    faults_add(faults, place.line, place.column, "%s missing; %s",
-               !lacks_rate    ? "burst is"
-               : !lacks_burst ? "rate is"
-                              : "burst and rate are",
-               takes);
 }
 
 uint32_t config_buckets_check(const struct raw_terms *raw, const char *takes, uint64_t tick_ms,
                               struct faults *faults, struct bucket_terms buckets[BUCKETS_MAX])
 {
+    const struct written written = {
+        .place = raw->place,
+        .burst = raw->burst,
+        .rate = raw->rate,
+        .debt_max = raw->debt_max,
+        .concurrent = raw->concurrent,
+        .takes = takes,
+    };
     memset(buckets, 0, BUCKETS_MAX * sizeof buckets[0]);
-    if (raw->buckets_count > 0) {
-        bool is_both = refuse_beside(raw, "burst", raw->burst, takes, faults);
-        is_both |= refuse_beside(raw, "rate", raw->rate, takes, faults);
-        is_both |= refuse_beside(raw, "debt_max", raw->debt_max, takes, faults);
-        uint32_t count = check_list(raw, tick_ms, faults, buckets);
-        return is_both ? 0 : count;
-    }
-    refuse_missing(raw, takes, faults);
-    bool is_good = check_bucket(raw->burst, raw->rate, raw->debt_max, tick_ms, faults, &buckets[0]);
-    return is_good ? 1 : 0;
+    if (raw->buckets_count == 0)
+        return check_one(&written, tick_ms, faults, &buckets[0]) ? 1 : 0;
+    bool is_both = refuse_rate(&written, "buckets", faults);
+    is_both |= refuse_beside(&written, "concurrent", raw->concurrent, "buckets", faults);
+    uint32_t count = check_list(raw, tick_ms, faults, buckets);
+    return is_both ? 0 : count;
 }

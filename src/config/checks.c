@@ -55,6 +55,24 @@ static bool limit_is_good(const struct raw_config *raw, const char *limit, struc
     return false;
 }
 
+/* Whether the limit that a check names, which may be missing because it is faulty, has no slots. */
+static bool limit_is_no_lease(const struct limits *limits, const char *raw, struct faults *faults)
+{
+    if (limits == NULL || !scalar_is_usable(raw))
+        return true;
+    struct placed value = scalar_placed(raw);
+    int index = limits_find(limits, value.text, strlen(value.text));
+    if (index < 0 || !limit_has_slots(&limits->limit[index]))
+        return true;
+    char shortened[CONFIG_SHORT_MAX];
+    faults_add(
+        faults, value.line, value.column,
+        "limit \"%s\" has slots, which only leases take, and a check takes none; name a limit "
+        "without concurrent, or have your callers use /acquire and /release",
+        config_shorten(value.text, shortened));
+    return false;
+}
+
 static bool key_is_good(const char *raw, struct faults *faults)
 {
     if (!scalar_is_usable(raw))
@@ -148,6 +166,7 @@ static void add_check(const struct raw_config *raw, uint32_t index, const struct
     };
     bool is_good = name_is_good(raw->checks, index, faults);
     is_good &= limit_is_good(raw, check->limit, faults);
+    is_good &= limit_is_no_lease(config->limits, check->limit, faults);
     is_good &= key_is_good(check->key, faults);
     is_good &= client_ip_header_is_good(check, faults);
     is_good &= config_rules_check(check, arena, faults, &terms);

@@ -144,17 +144,35 @@ static uint32_t admit_overrides(struct reading *reading, const struct raw_limit 
     return room;
 }
 
+/* Warns if the limit that was added last, whose tokens are to come back or not, has none. */
+static void warn_of_expiry(const struct reading *reading, const struct raw_limit *limit)
+{
+    const struct limit *added = &reading->limits->limit[reading->limits->count - 1];
+    if (limit->on_expiry == NULL || reading->faults->count > 0 || limit_has_tokens(added))
+        return;
+    struct placed place = scalar_placed(limit->on_expiry);
+    faults_warn(
+        reading->faults, place.line, place.column,
+        "on_expiry means nothing for a limit that has slots only, because slots always come "
+        "back when a lease ends; leave it out");
+}
+
 static void check_limit(struct reading *reading, uint32_t index)
 {
     const struct raw_limit *limit = &reading->raw->limits[index];
-    struct limit_terms terms = {.shadow = scalar_flag(reading->faults, "shadow", limit->shadow)};
+    static const char *const on_expiry[] = {"keep", "return"};
+    struct limit_terms terms = {
+        .shadow = scalar_flag(reading->faults, "shadow", limit->shadow),
+        .returns_on_expiry =
+            scalar_word(reading->faults, "on_expiry", limit->on_expiry, on_expiry, 2, 0) == 1,
+    };
     struct override_terms *overrides;
     bool is_good = check_name(reading, index);
     is_good &= check_was(reading, index);
     is_good &= check_match(reading, limit);
-    terms.buckets_count =
-        config_buckets_check(&limit->terms, "a limit takes burst and rate, or buckets",
-                             reading->tick_ms, reading->faults, terms.buckets);
+    terms.buckets_count = config_buckets_check(
+        &limit->terms, "a limit takes burst and rate, or concurrent, or buckets", reading->tick_ms,
+        reading->faults, terms.buckets);
     terms.overrides_count = admit_overrides(reading, limit);
     is_good &= config_overrides_check(limit, terms.overrides_count, reading->tick_ms,
                                       reading->faults, &overrides);
@@ -165,6 +183,8 @@ static void check_limit(struct reading *reading, uint32_t index)
         terms.match = limit->match == NULL ? NULL : scalar_placed(limit->match).text;
         if (!limits_add(reading->limits, &terms))
             faults_add(reading->faults, 0, 0, "out of memory");
+        else
+            warn_of_expiry(reading, limit);
     }
     free(overrides);
 }

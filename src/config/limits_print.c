@@ -10,6 +10,10 @@
 static void print_bucket(const struct bucket_terms *bucket, const char *lead, FILE *out)
 {
     char rate[QUANTITY_TEXT_MAX];
+    if (bucket->holds_slots) {
+        fprintf(out, "%sconcurrent: %" PRIu64 "\n", lead, bucket->burst);
+        return;
+    }
     quantity_print_rate(&bucket->rate, rate);
     fprintf(out, "%sburst: %" PRIu64 "\n%srate: %s\n%sdebt_max: %" PRIu64 "\n", lead, bucket->burst,
             lead, rate, lead, bucket->debt_max);
@@ -57,6 +61,8 @@ static void print_limit(const struct limit *limit, FILE *out)
         config_write_named(out, "    match: ", limit->match);
     print_allowance(&limit->allowance, "    ", out);
     fprintf(out, "    shadow: %s\n", limit->shadow ? "true" : "false");
+    if (limit_has_tokens(limit))
+        fprintf(out, "    on_expiry: %s\n", limit->returns_on_expiry ? "return" : "keep");
     if (limit->overrides_count > 0)
         fputs("    overrides:\n", out);
     for (uint32_t i = 0; i < limit->overrides_count; i++)

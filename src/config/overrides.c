@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char takes[] = "an override takes burst and rate, or buckets, or action";
+static const char takes[] =
+    "an override takes burst and rate, or concurrent, or buckets, or action";
 
 static void warn_of_key(struct faults *faults, struct placed key, const char *why)
 {
@@ -97,15 +98,16 @@ static bool check_terms(const struct raw_override *raw, uint64_t tick_ms, struct
     bool is_deny = scalar_word(faults, "action", raw->action, actions, 2, 0) == 1;
     terms->action = is_deny ? OVERRIDE_DENY : OVERRIDE_ALLOW;
     if (raw->terms.burst == NULL && raw->terms.rate == NULL && raw->terms.debt_max == NULL &&
-        raw->terms.buckets_count == 0)
+        raw->terms.concurrent == NULL && raw->terms.buckets_count == 0)
         return scalar_is_usable(raw->action);
     struct placed place =
         scalar_placed(scalar_is_usable(raw->action) ? raw->action : raw->terms.place);
     faults_add(faults, place.line, place.column, "action is given beside %s; %s",
-               raw->terms.burst != NULL      ? "burst"
-               : raw->terms.rate != NULL     ? "rate"
-               : raw->terms.debt_max != NULL ? "debt_max"
-                                             : "buckets",
+               raw->terms.burst != NULL        ? "burst"
+               : raw->terms.rate != NULL       ? "rate"
+               : raw->terms.debt_max != NULL   ? "debt_max"
+               : raw->terms.concurrent != NULL ? "concurrent"
+                                               : "buckets",
                takes);
     return false;
 }

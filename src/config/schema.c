@@ -23,12 +23,14 @@
     CYAML_FIELD_SEQUENCE(name, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, structure, member, entry, \
                          0, max)
 
+/* Which of the others are required depends on them all: config_buckets_check says. */
 static const cyaml_schema_field_t bucket_fields[] = {
     PLACE(struct raw_bucket, place),
     REQUIRED_STRING(struct raw_bucket, name),
-    REQUIRED_STRING(struct raw_bucket, burst),
-    REQUIRED_STRING(struct raw_bucket, rate),
+    OPTIONAL_STRING(struct raw_bucket, burst),
+    OPTIONAL_STRING(struct raw_bucket, rate),
     OPTIONAL_STRING(struct raw_bucket, debt_max),
+    OPTIONAL_STRING(struct raw_bucket, concurrent),
     CYAML_FIELD_END,
 };
 
@@ -36,11 +38,12 @@ static const cyaml_schema_value_t bucket_entry = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_bucket, bucket_fields),
 };
 
-/* Which of these are required depends on the others: config_buckets_check says. */
+/* Likewise. */
 #define TERMS(structure)                                                                           \
     STRING("burst", CYAML_FLAG_OPTIONAL, structure, terms.burst),                                  \
         STRING("rate", CYAML_FLAG_OPTIONAL, structure, terms.rate),                                \
         STRING("debt_max", CYAML_FLAG_OPTIONAL, structure, terms.debt_max),                        \
+        STRING("concurrent", CYAML_FLAG_OPTIONAL, structure, terms.concurrent),                    \
         LIST("buckets", structure, terms.buckets, &bucket_entry, BUCKETS_MAX)
 
 static const cyaml_schema_field_t override_fields[] = {
@@ -63,6 +66,7 @@ static const cyaml_schema_field_t limit_fields[] = {
     OPTIONAL_STRING(struct raw_limit, match),
     TERMS(struct raw_limit),
     OPTIONAL_STRING(struct raw_limit, shadow),
+    OPTIONAL_STRING(struct raw_limit, on_expiry),
     LIST("overrides", struct raw_limit, overrides, &override_entry, OVERRIDES_MAX),
     CYAML_FIELD_END,
 };

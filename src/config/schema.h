@@ -27,12 +27,12 @@
 #define CONFIG_PLACE "its place"
 
 struct raw_bucket {
-    char *place, *name, *burst, *rate, *debt_max;
+    char *place, *name, *burst, *rate, *debt_max, *concurrent;
 };
 
 /* What a limit and an override have in common. */
 struct raw_terms {
-    char *place, *burst, *rate, *debt_max;
+    char *place, *burst, *rate, *debt_max, *concurrent;
     struct raw_bucket *buckets;
     uint32_t buckets_count; /* 0 also if the list is not in the file; so for every list */
 };
@@ -44,7 +44,7 @@ struct raw_override {
 
 struct raw_limit {
     struct raw_terms terms;
-    char *name, *was, *match, *shadow;
+    char *name, *was, *match, *shadow, *on_expiry;
     struct raw_override *overrides;
     uint32_t overrides_count;
 };

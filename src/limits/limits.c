@@ -236,6 +236,23 @@ void limits_release(struct limits *limits)
 
 /* ---- asking ---- */
 
+/* An override that allows or denies has an empty allowance. */
+bool limit_has_tokens(const struct limit *limit)
+{
+    bool has_tokens = limit->allowance.burst > 0;
+    for (uint32_t i = 0; i < limit->overrides_count; i++)
+        has_tokens |= limit->overrides[i].allowance.burst > 0;
+    return has_tokens;
+}
+
+bool limit_has_slots(const struct limit *limit)
+{
+    bool has_slots = limit->allowance.slots > 0;
+    for (uint32_t i = 0; i < limit->overrides_count; i++)
+        has_slots |= limit->overrides[i].allowance.slots > 0;
+    return has_slots;
+}
+
 static bool is_printable_name(const char *name, size_t len, size_t max)
 {
     if (len == 0 || len > max || name[0] == ' ' || name[len - 1] == ' ')

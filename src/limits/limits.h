@@ -136,6 +136,10 @@ static inline uint64_t allowance_shown_burst(const struct allowance *allowance)
     return allowance->burst > 0 ? allowance->burst : allowance->slots;
 }
 
+/* Whether the limit's own buckets, or those of one of its overrides, hold tokens; or slots. */
+bool limit_has_tokens(const struct limit *limit);
+bool limit_has_slots(const struct limit *limit);
+
 /* An empty set with room for `capacity` limits and one reference. NULL: no memory. */
 struct limits *limits_new(uint32_t capacity, uint64_t tick_ms);
 

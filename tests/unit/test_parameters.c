@@ -227,9 +227,9 @@ static const struct row {
     {
         .name = "limits",
         .by_default =
-            "limits:\n  - name: \"default\"\n    burst: 10\n    rate: 1/s\n    debt_max: 10\n    shadow: false\n",
+            "limits:\n  - name: \"default\"\n    burst: 10\n    rate: 1/s\n    debt_max: 10\n    shadow: false\n    on_expiry: keep\n",
         .other =
-            "limits:\n  - name: \"default\"\n    burst: 20\n    rate: 1/s\n    debt_max: 20\n    shadow: true\n",
+            "limits:\n  - name: \"default\"\n    burst: 20\n    rate: 1/s\n    debt_max: 20\n    shadow: true\n    on_expiry: return\n",
         .faulty = "limits: []\n",
         .fault = "1:9: limits is an empty list; give it 1 to 1000 entries, or leave it out",
     },
