@@ -132,14 +132,24 @@ static bool replace_block(const struct range *range, size_t page)
     return true;
 }
 
-/* Puts zeros where a page is gone. Beyond the end of the file every page is: replaces them all. */
+/* How many pages there are from one that is gone on, up to one that was replaced before. */
+static size_t pages_to_replaced(const struct range *range, size_t page)
+{
+    size_t end = page + 1;
+    while (end < pages_of(range) && !is_replaced(range, end))
+        end++;
+    return end - page;
+}
+
+/* Puts zeros where a page is gone. Beyond the end of the file every page is: replaces all of them up
+ * to one that was replaced before, as at an earlier end, because what is in there is all there is. */
 static bool replace_page(const struct range *range, const char *at)
 {
     struct stat status;
     size_t page = (size_t)(at - range->memory) / guarded.page_bytes;
     if (fstat(range->descriptor, &status) == 0 &&
         (uint64_t)status.st_size <= page * guarded.page_bytes)
-        return replace(range, page, pages_of(range) - page);
+        return replace(range, page, pages_to_replaced(range, page));
     if (guarded.singles < SINGLES_MAX && replace(range, page, 1)) {
         guarded.singles++;
         return true;

@@ -11,7 +11,8 @@
  *
  * SIGBUS says that the file has failed under the mapping: the disk is full, a read failed, or
  * somebody cut the file. Its handler puts a page of zeros in the place of the page that is
- * gone, for good, and the process goes on; state_file_failures counts it, and the brain then
+ * gone, for good, and the process goes on; what was stored there since stays, even if the file is cut
+ * further; state_file_failures counts it, and the brain then
  * doubts its whole table again (brain_lose_pages). Each such page splits the mapping, and a
  * process may have no more than 65,530 mappings. So after 8,192 of them the handler replaces
  * whole blocks, and keeps what was in those of their pages that are well.

@@ -112,6 +112,33 @@ static void beyond_the_end_of_the_file_all_is_zeros(void **state)
     fixture_release(&fixture);
 }
 
+/* Cut short twice: what was stored behind the first cut, and where pages were lost before it, is in
+ * memory alone and stays there. */
+static void what_was_stored_between_two_cuts_stays(void **state)
+{
+    (void)state;
+    enum { PAGES = 100, CUT = 60, CUT_AGAIN = 20, LOST = 40 };
+    struct fixture fixture;
+    fixture_init(&fixture);
+    fixture_map(&fixture, PAGES);
+    for (size_t page = 0; page < PAGES; page++)
+        *number_in(&fixture, page) = page + 1;
+    lose(&fixture, LOST);
+    *number_in(&fixture, LOST) = 1000;
+    assert_int_equal(truncate(fixture.path, (off_t)CUT * PAGE_BYTES), 0);
+    for (size_t page = CUT; page < PAGES; page++)
+        *number_in(&fixture, page) = page + 1000;
+    assert_int_equal(state_file_failures(), 1);
+    assert_int_equal(truncate(fixture.path, (off_t)CUT_AGAIN * PAGE_BYTES), 0);
+    for (size_t page = 0; page < PAGES; page++)
+        assert_int_equal(*number_in(&fixture, page), page < CUT_AGAIN ? page + 1
+                                                     : page == LOST   ? 1000
+                                                     : page < CUT     ? 0
+                                                                      : page + 1000);
+    assert_int_equal(state_file_failures(), 3); /* before what was lost, and behind it */
+    fixture_release(&fixture);
+}
+
 /* A disk of that size, which this process alone sees. */
 static bool mount_small_disk(const char *path)
 {
@@ -487,6 +514,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_that_take_the_place_of_too_many_pages_hold_what_was_in_them),
         cmocka_unit_test(beyond_the_end_of_the_file_all_is_zeros),
+        cmocka_unit_test(what_was_stored_between_two_cuts_stays),
         cmocka_unit_test(a_disk_full_under_a_large_file_ends_nothing),
         cmocka_unit_test(another_file_takes_its_place_with_all_that_is_in_it),
         cmocka_unit_test(a_file_can_take_the_place_of_one_that_took_it),
