@@ -3,6 +3,7 @@
 Every allocation and every system call fails once, from the start through requests and a
 reload to the stop: allowd does not start and says why, or goes on as if nothing had been;
 what it has kept in its state file holds after a restart, unless it said that it could not.
+So does what an earlier version left there, which is taken over and made longer.
 And no allocation succeeds from one on: it ends, or does without.
 
 ALLOWD_SHARE says which share of the points fail (share.py).
@@ -20,8 +21,10 @@ import subprocess
 import tempfile
 import time
 import unittest
+import urllib.parse
 
 import share
+import test_state
 from harness import ALLOWD, ENDS_WITH_US, FORM, JSON, PATIENCE_S, Connection, request_bytes
 from metrics import Metrics
 
@@ -375,6 +378,65 @@ def killed_anew(kind, at):
         run.close()
 
 
+class OldRun(Run):
+    """A process that takes over what 0.1.0 left, when it was killed under load."""
+
+    LISTED = test_state.Listed("state-0.1.0-evict.hex")
+
+    def configure(self, burst):
+        self.state = self.directory / "state"
+        self.LISTED.write(self.state)
+        (self.directory / "allowd.yaml").write_text(
+            f"state: {self.state}\n" + test_state.FirstVersion.UNDER_LOAD % 16, encoding="utf-8")
+
+    def check_keys(self):
+        for key, tokens in self.LISTED.left.items():
+            left = self.status(urllib.parse.quote(key))["remaining"]
+            assert left in range(tokens, tokens + test_state.FirstVersion.YEARS + 1), f"{key}: {left}, {tokens}"
+
+    def check_next(self):
+        """The next process has all of it, and room for leases."""
+        self.process.kill()
+        self.process.wait()
+        before = len(self.said())
+        self.launch(ENDS_WITH_US, {})
+        self.wait(self.is_served, "the next process serves")
+        said = self.said()[before:]
+        assert f"{len(self.LISTED.left)} keys restored" in said and "error" not in said, said
+        assert self.state.stat().st_size > self.LISTED.bytes, said
+        self.check_keys()
+        self.stop()
+
+
+def live_old(kind, at):
+    """One failure while it is taken over; how many calls that took, and the name of the one that failed."""
+    run = OldRun(kind, at)
+    try:
+        if run.start() and not any(without in run.said() for without in WITHOUT):
+            run.check_keys()
+        count, name = run.told_count(), run.told_name()
+        run.check_next()
+        return count, name
+    except AssertionError as error:
+        raise AssertionError(f"old, {kind} {at}, {run.told_name()}: {error}") from None
+    finally:
+        run.close()
+
+
+def killed_old(kind, at):
+    """The same, killed at a call."""
+    run = OldRun(kind, at)
+    try:
+        run.wait(lambda: is_stopped(run) or " ready: " in run.said(), "it stops, or serves")
+        count, name = run.told_count(), run.told_name()
+        run.check_next()
+        return count, name
+    except AssertionError as error:
+        raise AssertionError(f"killed old, at {at}, {run.told_name()}: {error}") from None
+    finally:
+        run.close()
+
+
 class Failpoints(unittest.TestCase):
     def each(self, life, kind, points):
         """Lives through each of these points; the names of those it came to."""
@@ -429,6 +491,16 @@ class Failpoints(unittest.TestCase):
               f"{', '.join(sorted(set(names)))}")
         if share.IS_WHOLE:
             self.assertLessEqual({"pwrite", "lseek"}, set(names))
+
+    def test_what_an_earlier_version_left(self):
+        for life, kind, least in ((live_old, "allocation", set()), (live_old, "call", {"fsync", "ftruncate", "mmap"}),
+                                  (killed_old, "stop", {"fsync", "ftruncate", "mmap"})):
+            count = max(life(kind, FAR)[0] for _ in range(3))
+            names = self.each(life, kind, share.share_of(range(1, count + 1)))
+            print(f"old, {kind}: ALLOWD_SHARE={share.TEXT}: {len(names)} of {count} points: "
+                  f"{', '.join(sorted(set(names)))}")
+            if share.IS_WHOLE:
+                self.assertLessEqual(least, set(names))
 
     def test_no_more_memory(self):
         count = self.count("allocation")

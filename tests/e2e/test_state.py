@@ -404,6 +404,45 @@ class FirstVersion(StateCase):
                 self.assertEqual(self.metric(daemon, "allowd_keys_max"), max_keys)
                 daemon.kill()
 
+    def test_it_gets_room_for_leases(self):
+        listed = Listed("state-0.1.0-evict.hex")
+        listed.write(self.path)
+        sizes = []
+        for leases in (1000, 1000, 2000):
+            daemon = self.start(f"state: {self.path}\nmax_leases: {leases}\n" + self.UNDER_LOAD % 16)
+            for key, tokens in listed.left.items():
+                self.assert_left(daemon, key, tokens)
+            self.assert_undamaged(daemon)
+            log = "".join(daemon.log())
+            self.assertEqual("moved from max_leases 1000 to 2000" in log, leases == 2000, log)
+            self.assertNotIn("max_keys", log)
+            sizes.append(os.stat(self.path).st_size)
+            daemon.kill()
+        self.assertGreater(sizes[0], listed.bytes)
+        self.assertEqual(sizes[1], sizes[0])
+        self.assertGreater(sizes[2], sizes[1])
+
+    def test_where_there_is_no_room_for_leases(self):
+        listed = Listed("state-0.1.0-insert.hex")
+        listed.write(self.path)
+        config = f"state: {self.path}\n" + self.UNDER_LOAD % 16
+        for _ in range(2):
+            daemon = self.start(config, prepare=lambda: resource.setrlimit(resource.RLIMIT_FSIZE,
+                                                                           (listed.bytes, listed.bytes)))
+            daemon.wait_for_line(r"cannot make \S+ longer for leases: File too large; leases are kept in memory")
+            daemon.wait_for_line(rf"state \S+: {len(listed.left)} keys restored")
+            for key, tokens in listed.left.items():
+                self.assert_left(daemon, key, tokens)
+            self.assert_degraded(daemon, "no room")
+            self.assertEqual(os.stat(self.path).st_size, listed.bytes)
+            daemon.kill()
+        daemon = self.start(config)
+        for key, tokens in listed.left.items():
+            self.assert_left(daemon, key, tokens)
+        self.assert_undamaged(daemon)
+        self.assertGreater(os.stat(self.path).st_size, listed.bytes)
+        daemon.stop()
+
     def test_another_number_of_keys_at_once(self):
         listed = Listed("state-0.1.0-evict.hex")
         listed.write(self.path)
