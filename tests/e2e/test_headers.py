@@ -303,6 +303,36 @@ class Without(Dialect, Case):
         self.assertEqual(self.rate_limit_fields(response), {})
 
 
+class Slots(Case):
+    """Of slots there are a number and no time."""
+
+    config = """
+tick: 10s
+limits:
+  - {name: jobs, concurrent: 8}
+  - {name: mixed, buckets: [{name: running, concurrent: 1000000}, {name: day, burst: 30, rate: 30/d}]}
+  - {name: default, burst: 10, rate: 1/d}
+"""
+    SLOTS = "concurrent-requests"
+
+    def policies(self, limit, more=""):
+        response = self.call("GET", f"/status?key={self.key()}&limit={limit}{more}")
+        self.assertEqual(response.status, 200)
+        return ([(item["value"], item["parameters"]) for item in parse("list", response.header(name))]
+                for name in ("RateLimit-Policy", "RateLimit"))
+
+    def test_have_a_unit_and_no_window(self):
+        policy, now = self.policies("jobs")
+        self.assertEqual(policy, [("jobs", {"q": 8, "qu": self.SLOTS})])
+        self.assertEqual(now, [("jobs", {"r": 8})])
+
+    def test_stand_beside_tokens(self):
+        policy, now = self.policies("mixed")
+        self.assertEqual(policy, [("mixed/running", {"q": 1_000_000, "qu": self.SLOTS}),
+                                  ("mixed/day", {"q": 30, "w": DAY_S})])
+        self.assertEqual(now, [("mixed/running", {"r": 1_000_000}), ("mixed/day", {"r": 30, "t": 0})])
+
+
 class RetryAfterMs(Case):
     """At a tick of 1 ms a wait is any number of milliseconds."""
 
