@@ -40,6 +40,7 @@ enum {
 /* What is told of the messages that the brain answered. */
 struct told {
     unsigned allowed, missing, skipped;
+    unsigned again; /* of those allowed: for a token that was answered before */
     uint64_t tokens;
 };
 
@@ -202,6 +203,23 @@ static void ask_one(struct message *message)
     FUZZ_REQUIRE(ask_brain(brain, messages, 1) == 1);
 }
 
+static struct daemon_answer ask_daemon(void)
+{
+    struct daemon_answer answer = {0};
+    ask_one(&(struct message){.kind = MESSAGE_DAEMON, .answer.daemon = &answer});
+    return answer;
+}
+
+/* Returns whether it was answered as a question of the same token was before. */
+static bool ask_once(struct message *message)
+{
+    uint64_t before = ask_daemon().counters.repeated;
+    ask_one(message);
+    bool is_repeated = ask_daemon().counters.repeated > before;
+    FUZZ_REQUIRE(message->once != NULL || !is_repeated);
+    return is_repeated;
+}
+
 static const char *limit_of(const struct bucket_question *ask)
 {
     return ask->limit_name != NULL ? ask->limit_name
@@ -218,15 +236,16 @@ static void read_levels(const struct bucket_question *ask, int64_t levels[BUCKET
         levels[i] = brain_level_units(brain, ask->key, name, i, &token_units[i]);
 }
 
-/* What is asked for is taken when the answer is ALLOWED, and nothing else is. */
+/* What is asked for is taken when the answer is ALLOWED, and nothing else is; by a repetition nothing. */
 static void ask_allow(struct message *message)
 {
     int64_t before[BUCKETS_MAX] = {0}, after[BUCKETS_MAX] = {0};
     uint64_t token_units[BUCKETS_MAX] = {0};
     read_levels(&message->ask.bucket, before, token_units);
-    ask_one(message);
+    bool is_repeated = ask_once(message);
     read_levels(&message->ask.bucket, after, token_units);
-    bool is_taken = message->answer.bucket.result == BUCKET_ALLOWED;
+    told.again += is_repeated && bucket_answer_allows(&message->answer.bucket);
+    bool is_taken = !is_repeated && message->answer.bucket.result == BUCKET_ALLOWED;
     uint64_t taken = is_taken ? message->ask.bucket.tokens : 0;
     for (unsigned i = 0; i < BUCKETS_MAX; i++)
         FUZZ_REQUIRE((uint64_t)(before[i] - after[i]) == taken * token_units[i]);
@@ -240,14 +259,15 @@ static void ask_charge(struct message *message)
     const struct bucket_answer *answer = &message->answer.bucket;
     FUZZ_REQUIRE(message->ask.bucket.tokens > 0);
     read_levels(&message->ask.bucket, before, token_units);
-    ask_one(message);
+    bool is_repeated = ask_once(message);
     read_levels(&message->ask.bucket, after, token_units);
     if (answer->result != BUCKET_ALLOWED)
         return;
     for (unsigned i = 0; i < answer->allowance->count; i++) {
         uint64_t charged = answer->buckets[i].charged_tokens;
         FUZZ_REQUIRE(charged <= message->ask.bucket.tokens);
-        FUZZ_REQUIRE((uint64_t)(before[i] - after[i]) == charged * token_units[i]);
+        FUZZ_REQUIRE((uint64_t)(before[i] - after[i]) ==
+                     (is_repeated ? 0 : charged * token_units[i]));
         FUZZ_REQUIRE(answer->buckets[i].owed_tokens <= answer->allowance->bucket[i].debt_max);
     }
 }
@@ -274,8 +294,7 @@ static void answer(struct message *message)
     switch (message->kind) {
     case MESSAGE_ALLOW:
         ask_allow(message);
-        if (message->answer.bucket.result != BUCKET_NO_SUCH_LIMIT)
-            tell(message->ask.bucket.tokens, bucket_answer_allows(&message->answer.bucket));
+        tell(message->ask.bucket.tokens, bucket_answer_allows(&message->answer.bucket));
         return;
     case MESSAGE_CHARGE:
         ask_charge(message);
@@ -310,23 +329,22 @@ static void answer(struct message *message)
     case MESSAGE_SURROUNDINGS:
     case MESSAGE_LIMITS:
     case MESSAGE_RELOAD:
+    case MESSAGE_ACQUIRE:
+    case MESSAGE_LEAVE:
+    case MESSAGE_RENEW:
+    case MESSAGE_RELEASE:
+    case MESSAGE_LEASE:
     case MESSAGE_STOP:
         fuzz_fail(__FILE__, __LINE__, "no client stops or reloads the brain");
     }
 }
 
-static struct daemon_answer ask_daemon(void)
-{
-    struct daemon_answer answer = {0};
-    ask_one(&(struct message){.kind = MESSAGE_DAEMON, .answer.daemon = &answer});
-    return answer;
-}
-
-/* Lets time pass until every bucket is full, and the brain has nothing left of the input. */
+/* Lets time pass until every bucket is full and no answer is remembered: the brain has nothing left of
+ * the input. */
 static void forget(void)
 {
-    enum { FULL_AFTER_MS = 1100, SWEEPS = 3 };
-    now_ns += FULL_AFTER_MS * (uint64_t)NS_PER_MS;
+    enum { FORGOTTEN_AFTER_MS = 61000, SWEEPS = 3 };
+    now_ns += FORGOTTEN_AFTER_MS * (uint64_t)NS_PER_MS;
     brain_tick(brain, now_ns);
     for (int i = 0; i < SWEEPS; i++)
         brain_sweep(brain);
@@ -534,7 +552,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     converse(data[0], data + 1, size - 1);
     struct replies replies = replies_read(received, received_len);
     FUZZ_REQUIRE(replies.bodiless == 0 || memmem(data, size, "HEAD", 4) != NULL);
-    FUZZ_REQUIRE(ask_daemon().counters.allowed - allowed_before == told.allowed);
+    FUZZ_REQUIRE(ask_daemon().counters.allowed - allowed_before == told.allowed - told.again);
     check_yeses(&replies);
     check_framing((const char *)data + 1, size - 1, &replies);
     forget();
