@@ -112,17 +112,6 @@ static struct limits_question question_of(const struct config *config,
     };
 }
 
-/* Called before the log has its thread, because a wait for a state must be logged at once. */
-static bool open_state(struct server *server)
-{
-    const struct limits_question limits = question_of(server->config, server->warnings);
-    server->brain = keeper_open(&server->keeper, server->config, &limits);
-    if (server->brain == NULL)
-        return false;
-    server->max_keys = brain_max_keys(server->brain);
-    return true;
-}
-
 /* To hand work to another thread pays off only if both can run at the same time. */
 static bool hosts_decider(const struct config *config)
 {
@@ -134,6 +123,66 @@ static unsigned fronts_wanted(const struct config *config)
 {
     bool is_one = config->threads == 0 || config->threads == PARAMETER_IS_WORD;
     return is_one ? 1 : config->threads;
+}
+
+/* ---- connections ---- */
+
+/* Raises the limit on descriptors to what is needed, or as far as it may be raised. Returns what it
+ * is then. */
+static rlim_t raise_descriptors(rlim_t needed)
+{
+    struct rlimit limit = {0, 0};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < needed) {
+        limit.rlim_cur = limit.rlim_max < needed ? limit.rlim_max : needed;
+        setrlimit(RLIMIT_NOFILE, &limit);
+        getrlimit(RLIMIT_NOFILE, &limit);
+    }
+    return limit.rlim_cur;
+}
+
+/* How many connections there is room for, and what limits them. */
+struct room {
+    unsigned connections;
+    rlim_t needed, allowed; /* descriptors */
+};
+
+/* The room that so many front-ends have together: max_connections, or what there are descriptors for
+ * beside those that still go. */
+static struct room room_of(const struct server *server, unsigned fronts)
+{
+    const struct config *config = server->config;
+    unsigned listeners = server->listeners_count > 0
+                             ? server->listeners_count
+                             : config->listen_count + config->admin_listen_count;
+    unsigned most = config->max_connections, all = fronts + server->fronts.going;
+    rlim_t spare = DESCRIPTORS_SPARE + all * DESCRIPTORS_PER_FRONT + listeners;
+    struct room room = {.connections = most, .needed = most + spare};
+    room.allowed = raise_descriptors(room.needed);
+    if (room.allowed < room.needed)
+        room.connections = room.allowed > spare ? (unsigned)(room.allowed - spare) : 0;
+    return room;
+}
+
+/* Those who wait have at most half of the connections that there is room for. */
+static void bound_waiting(const struct server *server, struct limits *limits)
+{
+    unsigned fronts = server->has_fronts ? server->fronts.serving : fronts_wanted(server->config);
+    uint32_t most = config_waiting_most(room_of(server, fronts).connections);
+    if (limits->waiting.max_waiting > most)
+        limits->waiting.max_waiting = most;
+}
+
+/* Called before the log has its thread, because a wait for a state must be logged at once. */
+static bool open_state(struct server *server)
+{
+    bound_waiting(server, server->config->limits);
+    const struct limits_question limits = question_of(server->config, server->warnings);
+    server->brain = keeper_open(&server->keeper, server->config, &limits);
+    if (server->brain == NULL)
+        return false;
+    server->max_keys = brain_max_keys(server->brain);
+    return true;
 }
 
 static bool start_decider(struct server *server)
@@ -210,36 +259,18 @@ static bool open_listeners(struct server *server)
            serve_addresses(server, config->admin_listen, config->admin_listen_count, true);
 }
 
-/* Raises the limit on descriptors to what is needed, or as far as it may be raised. Returns what it
- * is then. */
-static rlim_t raise_descriptors(rlim_t needed)
-{
-    struct rlimit limit = {0, 0};
-    getrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur < needed) {
-        limit.rlim_cur = limit.rlim_max < needed ? limit.rlim_max : needed;
-        setrlimit(RLIMIT_NOFILE, &limit);
-        getrlimit(RLIMIT_NOFILE, &limit);
-    }
-    return limit.rlim_cur;
-}
-
-/* How many connections so many front-ends may have together: max_connections, or what there are
- * descriptors for beside those that still go. */
+/* The same, but too few descriptors are told. */
 static unsigned connections_of(const struct server *server, unsigned fronts)
 {
-    unsigned most = server->config->max_connections, all = fronts + server->fronts.going;
-    rlim_t spare = DESCRIPTORS_SPARE + all * DESCRIPTORS_PER_FRONT + server->listeners_count;
-    rlim_t descriptors = raise_descriptors(most + spare);
-    unsigned usable = most;
-    if (descriptors < most + spare) {
-        usable = descriptors > spare ? (unsigned)(descriptors - spare) : 0;
+    struct room room = room_of(server, fronts);
+    unsigned usable = room.connections;
+    if (room.allowed < room.needed)
         log_warning("room for %u connections, not for the %u of max_connections: the system allows "
                     "%llu descriptors, and it takes %llu; raise that (ulimit -n, LimitNOFILE=), or "
                     "lower max_connections",
-                    usable < fronts ? fronts : usable / fronts * fronts, most,
-                    (unsigned long long)descriptors, (unsigned long long)(most + spare));
-    }
+                    usable < fronts ? fronts : usable / fronts * fronts,
+                    server->config->max_connections, (unsigned long long)room.allowed,
+                    (unsigned long long)room.needed);
     return usable;
 }
 
@@ -450,14 +481,6 @@ static void look_after_threads(struct server *server)
     unsigned ended = fronts_look(&server->fronts);
     if (ended > 0)
         log_info("threads that have gone: %u; %u still go", ended, server->fronts.going);
-}
-
-/* As many connections as at the start are open at most, and those who wait get half of them. */
-static void bound_waiting(const struct server *server, struct limits *next)
-{
-    uint32_t most = config_waiting_most(server->config->max_connections);
-    if (next->waiting.max_waiting > most)
-        next->waiting.max_waiting = most;
 }
 
 /* The limits go first, because the checks of the contract may name new ones. */
