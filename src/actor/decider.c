@@ -28,6 +28,21 @@ static struct letter *cut_off(struct letter *letters, uint64_t *messages)
     return rest;
 }
 
+/* Sends home who has waited and is answered now: in order, neighbours that have one home in one chain. */
+static void send_released(struct decider *decider)
+{
+    struct letter *letters = brain_released(decider->brain);
+    while (letters != NULL) {
+        struct chain together = {0};
+        struct inbox *home = letters->home;
+        for (struct letter *next; letters != NULL && letters->home == home; letters = next) {
+            next = letters->next;
+            chain_add(&together, letters);
+        }
+        send_home(&together);
+    }
+}
+
 /* Answers letters that have one home, and sends them there in one chain. To measure the time takes
  * two looks at the clock; the tick needs the first of them anyway. */
 static void answer_together(struct decider *decider, struct letter *letters, uint64_t messages)
@@ -40,6 +55,7 @@ static void answer_together(struct decider *decider, struct letter *letters, uin
     if (decider->clock.measures)
         brain_measure_time(decider->brain, brain_decisions(decider->brain) - decisions,
                            clock_now_ns(&decider->clock) - decider->began_ns);
+    send_released(decider);
     send_home(&answered);
 }
 
@@ -61,6 +77,7 @@ static void look_again(struct decider *decider)
 {
     struct chain answered = {0};
     brain_look_again(decider->brain, &answered);
+    send_released(decider);
     for (struct letter *letter = letters_oldest_first(answered.newest), *next; letter != NULL;
          letter = next) {
         next = letter->next;
@@ -99,6 +116,7 @@ static void bring_time_forward(struct decider *decider)
     brain_tick(decider->brain, decider->began_ns);
     if (brain_needs_date(decider->brain))
         brain_date(decider->brain, clock_date_s(&decider->clock));
+    send_released(decider);
 }
 
 static void tell_news(struct brain *brain)

@@ -2,6 +2,7 @@
 #include "brain/decide.h"
 #include "brain/keys.h"
 #include "brain/list.h"
+#include "brain/waits.h"
 
 #include <assert.h>
 #include <string.h>
@@ -38,7 +39,7 @@ static void carry_denied(struct brain *brain, const struct limits *next)
     hitters_relabel(&brain->denied, label_of);
 }
 
-bool brain_install(struct brain *brain, const struct limits_question *ask)
+static bool install(struct brain *brain, const struct limits_question *ask)
 {
     if (!buckets_install(&brain->buckets, brain->limits, ask->limits, ask->date_s))
         return false;
@@ -55,6 +56,14 @@ bool brain_install(struct brain *brain, const struct limits_question *ask)
     brain_keep_time(brain);
     brain_keep_lines(brain);
     return true;
+}
+
+bool brain_install(struct brain *brain, const struct limits_question *ask)
+{
+    waits_before_change(brain);
+    bool is_in_force = install(brain, ask);
+    waits_after_change(brain);
+    return is_in_force;
 }
 
 struct brain *brain_begin(uint64_t now_ns, int64_t date_s)
@@ -102,6 +111,7 @@ struct brain *brain_new(const struct limits_question *limits, uint32_t max_keys,
 void brain_free(struct brain *brain)
 {
     once_release(&brain->once);
+    wait_heap_release(&brain->waiters);
     buckets_release(&brain->buckets);
     leases_release(&brain->leases);
     limits_release(brain->limits);
@@ -143,36 +153,51 @@ void brain_slept(struct brain *brain, uint64_t slept_ns)
     brain->slept_ns = slept_ns;
 }
 
-void brain_tick(struct brain *brain, uint64_t now_ns)
+static void credit(struct brain *brain, uint64_t ticks)
 {
-    if (now_ns <= brain->now_ns)
-        return;
-    brain->now_ns = now_ns;
-    uint64_t ticks = (now_ns - brain->last_tick_ns) / brain->tick_ns;
-    if (ticks == 0)
-        return;
     if (brain->buckets.table.keys > 0) /* without keys nobody waits for a tick */
-        meters_tick_late(&brain->meters, now_ns, late_ns(brain));
+        meters_tick_late(&brain->meters, brain->now_ns, late_ns(brain));
     brain->slept_ns = 0;
     brain->last_tick_ns += ticks * brain->tick_ns;
     brain->leases.now_ns = brain_lived_ns(brain, brain->last_tick_ns);
     lines_advance(&brain->buckets.lines, ticks);
     brain_keep_time(brain);
     brain_sweep(brain);
-    once_advance(&brain->once, now_ns);
+    once_advance(&brain->once, brain->now_ns);
+}
+
+void brain_tick(struct brain *brain, uint64_t now_ns)
+{
+    if (now_ns <= brain->now_ns)
+        return;
+    brain->now_ns = now_ns;
+    uint64_t ticks = (now_ns - brain->last_tick_ns) / brain->tick_ns;
+    if (ticks > 0)
+        credit(brain, ticks);
+    if (waits_due_ns(brain) <= now_ns)
+        waits_let_go(brain);
 }
 
 uint64_t brain_next_tick_ns(const struct brain *brain)
 {
-    return buckets_are_none(&brain->buckets) ? BRAIN_NEVER : brain->last_tick_ns + brain->tick_ns;
+    uint64_t waits_ns = waits_due_ns(brain);
+    if (buckets_are_none(&brain->buckets))
+        return waits_ns;
+    uint64_t tick_ns = brain->last_tick_ns + brain->tick_ns;
+    return waits_ns < tick_ns ? waits_ns : tick_ns;
 }
 
 void brain_date(struct brain *brain, int64_t date_s)
 {
+    bool changes = date_s >= brain->buckets.lines.next_end_s;
+    if (changes)
+        waits_before_change(brain);
     unsigned ended = lines_end_overrides(&brain->buckets.lines, date_s);
     brain->counters.overrides_ended += ended;
     if (ended > 0)
         brain_keep_lines(brain);
+    if (changes)
+        waits_after_change(brain);
 }
 
 bool brain_needs_date(const struct brain *brain)
@@ -284,9 +309,11 @@ static bool answer_whole(struct brain *brain, struct message *message)
         return true;
     case MESSAGE_LIMITS:
         return answer_limits(brain, message);
+    case MESSAGE_LEAVE:
+        waits_leave(brain, message->ask.leaves);
+        return true;
     case MESSAGE_STOP:
     case MESSAGE_RELOAD:
-    case MESSAGE_LEAVE:
     case MESSAGE_RENEW:
     case MESSAGE_RELEASE:
     case MESSAGE_LEASE:
@@ -312,17 +339,40 @@ static bool repeats(struct brain *brain, struct message *message)
     return true;
 }
 
+/* false: it waits. */
+static bool decide_one(struct brain *brain, const struct place *place, struct message *message)
+{
+    if (place->limit < 0)
+        message->answer.bucket.result = BUCKET_NO_SUCH_LIMIT;
+    else if (waits_concern(brain, &message->ask.bucket))
+        return waits_answer(brain, place, message);
+    else
+        decide(brain, message->kind, place, &message->ask.bucket, &message->answer.bucket);
+    return true;
+}
+
+static bool answer_one(struct brain *brain, const struct place *place, struct message *message)
+{
+    if (message->once == NULL)
+        return decide_one(brain, place, message);
+    if (repeats(brain, message))
+        return true;
+    if (!decide_one(brain, place, message))
+        return false;
+    once_end(&brain->once, message, brain->limits, brain->now_ns);
+    return true;
+}
+
 /* Answers the messages about one key each that come first, at most GROUP_MAX. It goes through them
  * three times, and each time asks for the memory that the next time will read. Returns what follows. */
 static struct letter *answer_group(struct brain *brain, struct letter *letters,
                                    struct chain *answered)
 {
     struct place places[GROUP_MAX];
-    struct letter *last = letters, *letter = letters;
+    struct letter *last = NULL, *letter = letters;
     size_t count = 0;
     for (; letter != NULL && count < GROUP_MAX && is_about_one_key(message_of(letter));
          letter = letter->next, count++) {
-        last = letter;
         places[count] =
             buckets_place(&brain->buckets, brain->limits, &message_of(letter)->ask.bucket);
         if (places[count].limit >= 0)
@@ -331,18 +381,17 @@ static struct letter *answer_group(struct brain *brain, struct letter *letters,
     for (size_t i = 0; i < count; i++)
         if (places[i].limit >= 0)
             table_prefetch_entry(&brain->buckets.table, places[i].hash);
-    struct message *message = message_of(letters);
-    for (size_t i = 0; i < count; i++, message = message_of(message->letter.next)) {
-        if (message->once != NULL && repeats(brain, message))
-            continue;
-        if (places[i].limit >= 0)
-            decide(brain, message->kind, &places[i], &message->ask.bucket, &message->answer.bucket);
-        else
-            message->answer.bucket.result = BUCKET_NO_SUCH_LIMIT;
-        if (message->once != NULL)
-            once_end(&brain->once, message, brain->limits, brain->now_ns);
+    struct letter **link = &letters; /* to the next letter that is answered now */
+    for (size_t i = 0; i < count; i++) {
+        struct letter *next = (*link)->next;
+        if (answer_one(brain, &places[i], message_of(*link))) {
+            last = *link;
+            link = &last->next;
+        } else
+            *link = next;
     }
-    chain_add_run(answered, letters, last);
+    if (last != NULL)
+        chain_add_run(answered, letters, last);
     return letter;
 }
 
@@ -370,6 +419,13 @@ void brain_look_again(struct brain *brain, struct chain *answered)
     brain->waiting.newest = NULL;
     brain_sweep(brain);
     brain_answer(brain, waiting, answered);
+}
+
+struct letter *brain_released(struct brain *brain)
+{
+    struct letter *released = letters_oldest_first(brain->released.newest);
+    brain->released.newest = NULL;
+    return released;
 }
 
 /* ---- what is measured from outside ---- */

@@ -81,10 +81,12 @@ uint32_t brain_keys(const struct brain *brain);
 uint32_t brain_max_keys(const struct brain *brain);
 
 /* Brings time forward: credits all ticks up to now and, if there was one, sweeps a slice of the
- * table. Calling it late, or twice, changes no decision made after it. */
+ * table; and lets go who waits and is due. Calling it late, or twice, changes no decision made after
+ * it. */
 void brain_tick(struct brain *brain, uint64_t now_ns);
 
-/* When the next tick is due, or BRAIN_NEVER while every bucket is full. */
+/* When brain_tick is due: the next tick, or BRAIN_NEVER while every bucket is full; or the end of
+ * somebody's wait. */
 uint64_t brain_next_tick_ns(const struct brain *brain);
 
 /* From when on the next tick is so late that it may be because the machine was suspended: then
@@ -102,10 +104,17 @@ bool brain_needs_date(const struct brain *brain);
 
 /* Answers the messages of letters that are linked oldest first, at the time of the last brain_tick,
  * and adds each that is answered to `answered`. What must wait stays with the brain: a LIMITS,
- * while the marks of too many earlier reloads are still being converted. */
+ * while the marks of too many earlier reloads are still being converted; and an ALLOW that waits for
+ * its tokens, until brain_released. */
 void brain_answer(struct brain *brain, struct letter *letters, struct chain *answered);
 
-/* Whether some message waits in the brain. Then call brain_look_again soon: it sweeps a slice of
+/* The letters of messages that have waited for tokens and are answered by now, linked in the order in
+ * which they were, or NULL. They may have several homes. Call it after brain_tick, brain_date,
+ * brain_answer and brain_look_again, and send them home before what the latter two have answered: so
+ * nobody hears that a LEAVE is done before the message that it is about is home. */
+struct letter *brain_released(struct brain *brain);
+
+/* Whether some LIMITS waits in the brain. Then call brain_look_again soon: it sweeps a slice of
  * the table, and adds to `answered` what is answered by now. */
 bool brain_is_waited_for(const struct brain *brain);
 void brain_look_again(struct brain *brain, struct chain *answered);

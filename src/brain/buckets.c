@@ -22,6 +22,7 @@ void buckets_create(struct buckets *buckets, void *arena, uint32_t max_keys,
 
 void buckets_release(struct buckets *buckets)
 {
+    holdings_release(&buckets->holdings);
     table_release(&buckets->table);
     lines_release(&buckets->lines);
 }
@@ -328,6 +329,18 @@ static bool is_idle(const struct buckets *buckets, uint32_t slot)
     return true;
 }
 
+/* Whether the key of an entry, of this table or of the one before, has a holding. */
+static bool is_held(const struct buckets *buckets, const struct table *table, uint32_t slot)
+{
+    if (buckets->holdings.count == 0)
+        return false;
+    char key[KEY_MAX + 1];
+    size_t key_len = table_key(table, slot, key);
+    uint64_t salt = salt_of_line(&buckets->lines, table_line(table, slot));
+    uint64_t hash = table_hash(table, key, key_len) ^ salt;
+    return holdings_find(&buckets->holdings, hash, salt, key, key_len) != NULL;
+}
+
 bool buckets_drop_if_idle(struct buckets *buckets, uint32_t slot)
 {
     if (buckets->lines.owners[table_line(&buckets->table, slot)] == EDITION_NONE) {
@@ -336,7 +349,7 @@ bool buckets_drop_if_idle(struct buckets *buckets, uint32_t slot)
     }
     if (!bring_up_to_date(buckets, slot))
         return true;
-    if (!is_idle(buckets, slot))
+    if (!is_idle(buckets, slot) || is_held(buckets, &buckets->table, slot))
         return false;
     buckets_drop(buckets, slot);
     buckets->counters->dropped_full++;
@@ -371,7 +384,7 @@ static bool lacks_less(struct lack a, struct lack b)
 }
 
 /* What forgetting an entry gives away: the most that one of its buckets lacks to be full. false: the
- * entry is pinned, because a bucket owes, and a debt must not be forgotten. */
+ * entry is pinned, because a bucket owes, and a debt must not be forgotten; or somebody waits. */
 static bool can_be_given_away(const struct buckets *buckets, uint32_t slot, struct lack *most)
 {
     const struct line *line = line_of(buckets, slot);
@@ -385,7 +398,7 @@ static bool can_be_given_away(const struct buckets *buckets, uint32_t slot, stru
         if (lacks_less(*most, lack))
             *most = lack;
     }
-    return true;
+    return !is_held(buckets, &buckets->table, slot);
 }
 
 /* The entries that it looks at are those from the newcomer's own slot on. The keyed hash makes
@@ -447,7 +460,7 @@ static bool is_pinned(const struct buckets *buckets, const struct table *table, 
     for (unsigned i = 0; i < line->count; i++)
         if (credit_level(&line->credit[i], credit_unseal(table_spent(table, slot, i))) < 0)
             return true;
-    return false;
+    return is_held(buckets, table, slot);
 }
 
 /* Puts the entries that are pinned, or those that are not. */

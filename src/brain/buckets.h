@@ -4,20 +4,24 @@
  * What is read here is always up to date: buckets_find carries an entry whose line has ended
  * over to the line in force. An entry whose buckets are all full is idle: it may be dropped at
  * any time, because a key without an entry has full buckets. An entry with a bucket that owes is
- * pinned: it is never given away to make room.
+ * pinned: it is never given away to make room. So is one of a key that has a holding, and that one is
+ * never dropped as idle either.
  *
- * Owns the table and the lines. One thread, the brain's. Never blocks. Errors: buckets_init,
+ * Owns the table, the lines and the holdings. One thread, the brain's. Never blocks. Errors: buckets_init,
  * buckets_adopt and buckets_install, as they say.
  */
 #pragma once
 
+#include "brain/holdings.h"
 #include "brain/message.h"
+#include "brain/place.h"
 #include "limits/lines.h"
 #include "table/table.h"
 
 struct buckets {
     struct lines lines;
     struct table table;
+    struct holdings holdings;
     struct table_user user;          /* what an adopted table asks of us */
     struct brain_counters *counters; /* the brain's: drops and evictions are counted there */
     uint64_t salt[LIMITS_MAX];       /* of each limit in force: that of its edition */
@@ -28,17 +32,6 @@ static inline bool buckets_are_none(const struct buckets *buckets)
 {
     return buckets->table.keys == 0 && !table_is_in_doubt(&buckets->table);
 }
-
-/* Where the buckets of a key under a limit are. It holds until limits are installed or an override
- * ends. */
-struct place {
-    int limit;      /* index, or -1: there is no such limit */
-    int override;   /* index in the limit, or -1 */
-    uint16_t owner; /* the limit's edition */
-    uint16_t line;
-    uint64_t hash;
-    int64_t denied_until_s; /* if the override denies: see limit_denied_until_s */
-};
 
 /* The memory must be all zeros. false: no memory, and there is nothing to release. */
 bool buckets_init(struct buckets *buckets, uint32_t max_keys, const uint8_t seed[TABLE_SEED_BYTES],
@@ -71,13 +64,24 @@ bool buckets_install(struct buckets *buckets, const struct limits *prior, struct
 struct place buckets_place(const struct buckets *buckets, const struct limits *limits,
                            const struct bucket_question *ask);
 
+/* The holding of a key, or NULL. */
+static inline struct holding *buckets_holding(const struct buckets *buckets,
+                                              const struct place *place, const char *key,
+                                              size_t key_len)
+{
+    if (buckets->holdings.count == 0)
+        return NULL;
+    uint64_t salt = buckets->salt[place->limit];
+    return holdings_find(&buckets->holdings, place->hash, salt, key, key_len);
+}
+
 /* The slot of the entry at a place, brought up to date; TABLE_NONE: there is none, so its buckets
  * are full. */
 uint32_t buckets_find(struct buckets *buckets, const struct place *place,
                       const struct bucket_question *ask);
 
 /* The line at a place; and the marks on it: those of a slot's entry, or for TABLE_NONE those of
- * full buckets. */
+ * full buckets. What they say of a key that has a holding: see holdings.h. */
 const struct line *buckets_line(const struct buckets *buckets, const struct place *place);
 void buckets_marks(const struct buckets *buckets, const struct place *place, uint32_t slot,
                    uint64_t marks[BUCKETS_MAX]);

@@ -12,6 +12,7 @@
 #include "brain/meters.h"
 #include "brain/news.h"
 #include "brain/once.h"
+#include "brain/wait_heap.h"
 #include "keep/store.h"
 
 /* What list.c works out about the calls of a list, by their index. */
@@ -48,6 +49,10 @@ struct brain {
     struct list_scratch list;         /* while one is being answered */
     struct once once;                 /* answers that are remembered */
     struct chain waiting;             /* LIMITS that there was no room for yet */
+    struct wait_heap waiters;         /* of all keys: see waits.h */
+    uint64_t waiters_begun;           /* so many have waited so far, or wait */
+    struct chain settled;             /* they wait no more, and are still to be answered */
+    struct chain released;            /* they are answered: see brain_released */
 };
 
 /* A brain without buckets and limits. NULL: no memory. brain_end gives back its own memory only,

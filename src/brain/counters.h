@@ -100,6 +100,19 @@
     STATE(repeated, IN_STATUS, /* questions told what they were told before: see once.h */         \
           FAMILY("allowd_repeated_total", COUNTER,                                                 \
                  "Questions asked again with the same once, which got the answer of the first."))  \
+    STATE(waiting, IN_STATUS, /* not a count, but how many wait now */                             \
+          FAMILY("allowd_waiting", GAUGE, "Requests that wait for their tokens now."))             \
+    OWN(waited_ns, FAMILY("allowd_wait_duration_seconds", HISTOGRAM,                               \
+                          "How long those waited that were then allowed."))                        \
+    STATE(waits_denied, IN_STATUS, /* denied after a wait, also in denied */                       \
+          FAMILY("allowd_waits_ended_total", COUNTER,                                              \
+                 "Requests that waited in vain: denied in the end, or their client left."),        \
+          LABEL("result", "denied"))                                                               \
+    STATE(waits_left, IN_STATUS, /* LEAVE in time; neither in allowed nor in denied */             \
+          SAME_FAMILY, LABEL("result", "left"))                                                    \
+    STATE(too_many_waiting, IN_STATUS, /* denied because so many wait, also in denied */           \
+          FAMILY("allowd_waits_refused_total", COUNTER,                                            \
+                 "Requests denied because as many wait already as may."))                          \
     TOLD(overrides_ended, IN_STATUS, /* that reached their end while in force */                   \
          INFO("overrides that have ended: ", "", "", ""), NO_METRIC)                               \
     READ(ticks, answer->ticks, FAMILY("allowd_ticks_total", COUNTER, "Ticks credited."))           \

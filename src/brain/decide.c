@@ -37,22 +37,32 @@ bool decide_needs_lease(const struct brain *brain, const struct place *place, ui
     return tokens > 0 && allowance_at(brain, place)->slots > 0;
 }
 
-/* BUCKET_ALLOWED, or why nothing of this kind can be done at a place, whatever its buckets hold. */
-static enum bucket_result suits(const struct brain *brain, enum message_kind kind,
-                                const struct place *place, uint64_t tokens)
+bool decide_suits(const struct brain *brain, enum message_kind kind, const struct place *place,
+                  uint64_t tokens, struct bucket_answer *answer)
 {
     bool has_tokens = allowance_at(brain, place)->burst > 0;
+    enum bucket_result result = BUCKET_ALLOWED;
     if (kind == MESSAGE_ALLOW && decide_needs_lease(brain, place, tokens))
-        return BUCKET_NEEDS_LEASE;
+        result = BUCKET_NEEDS_LEASE;
     if (!has_tokens && (kind == MESSAGE_RESET || kind == MESSAGE_REFUND || kind == MESSAGE_CHARGE))
-        return BUCKET_SLOTS_ONLY;
-    return BUCKET_ALLOWED;
+        result = BUCKET_SLOTS_ONLY;
+    if (result == BUCKET_ALLOWED)
+        return true;
+    *answer = (struct bucket_answer){.result = result, .limit = limit_at(brain, place)};
+    return false;
 }
 
 /* ---- looking and taking ---- */
 
+static bool holds(const struct holding *holding, const struct line *line, unsigned bucket,
+                  uint64_t tokens, uint64_t mark)
+{
+    return credit_holds(&line->credit[bucket], tokens, holding_mark(holding, bucket, mark));
+}
+
 enum bucket_result decide_look(const struct brain *brain, const struct place *place,
-                               uint64_t tokens, const uint64_t marks[BUCKETS_MAX])
+                               const struct holding *holding, bool is_next, uint64_t tokens,
+                               const uint64_t marks[BUCKETS_MAX])
 {
     const struct line *line = buckets_line(&brain->buckets, place);
     enum override_action action = action_at(brain, place);
@@ -64,69 +74,96 @@ enum bucket_result decide_look(const struct brain *brain, const struct place *pl
         return BUCKET_NEVER;
     if (tokens > allowance_at(brain, place)->burst)
         return BUCKET_EXCEEDS_BURST;
+    if (!is_next)
+        return BUCKET_DENIED;
     for (unsigned i = 0; i < line->count; i++)
-        if (!credit_holds(&line->credit[i], tokens, marks[i]))
+        if (!holds(holding, line, i, tokens, marks[i]))
             return BUCKET_DENIED;
     return BUCKET_ALLOWED;
 }
 
-void decide_take(struct brain *brain, const struct place *place, const struct bucket_question *ask,
-                 uint64_t tokens, uint32_t slot, uint64_t marks[BUCKETS_MAX])
+void decide_take(struct brain *brain, const struct place *place, const struct holding *holding,
+                 const struct bucket_question *ask, uint64_t tokens, uint32_t slot,
+                 uint64_t marks[BUCKETS_MAX])
 {
     const struct line *line = buckets_line(&brain->buckets, place);
     for (unsigned i = 0; i < line->count; i++) {
-        bool taken = credit_take(&line->credit[i], tokens, &marks[i]);
+        uint64_t mark = holding_mark(holding, i, marks[i]);
+        bool taken = credit_take(&line->credit[i], tokens, &mark);
         assert(taken);
         (void)taken;
+        marks[i] = holding_stored(holding, i, mark);
     }
     buckets_store(&brain->buckets, place, ask, slot, marks);
 }
 
-/* Decides, and if the answer is yes takes the tokens and moves the marks. */
-static enum bucket_result take(struct brain *brain, const struct place *place,
-                               const struct bucket_question *ask, uint32_t slot,
-                               uint64_t marks[BUCKETS_MAX])
+enum bucket_result decide_try(struct brain *brain, const struct place *place,
+                              const struct holding *holding, bool is_next,
+                              const struct bucket_question *ask, uint32_t slot,
+                              uint64_t marks[BUCKETS_MAX])
 {
-    enum bucket_result result = decide_look(brain, place, ask->tokens, marks);
+    enum bucket_result result = decide_look(brain, place, holding, is_next, ask->tokens, marks);
     if (result != BUCKET_ALLOWED || ask->tokens == 0)
         return result;
     if (slot == TABLE_NONE &&
         !buckets_make_room(&brain->buckets, place->hash, 0, brain->when_full == WHEN_FULL_EVICT))
         return brain->when_full == WHEN_FULL_ALLOW ? BUCKET_UNCOUNTED : BUCKET_TABLE_FULL;
-    decide_take(brain, place, ask, ask->tokens, slot, marks);
+    decide_take(brain, place, holding, ask, ask->tokens, slot, marks);
     return BUCKET_ALLOWED;
 }
 
 /* ---- describing ---- */
 
-static uint64_t ms_until(const struct credit_line *line, int64_t level, uint64_t need_units,
-                         uint64_t tick_ms)
+/* The level of a bucket, as it is shown. */
+static int64_t level_of(const struct holding *holding, const struct line *line, unsigned bucket,
+                        uint64_t mark)
 {
-    uint64_t ticks = credit_ticks_until(line, level, need_units);
-    return ticks == CREDIT_NEVER ? RETRY_NEVER : tick_ms * ticks;
+    const struct credit_line *credit = &line->credit[bucket];
+    return holding == NULL ? credit_level(credit, mark)
+                           : holding_shown(holding, credit, bucket, mark);
+}
+
+/* Milliseconds until a bucket of this level holds so much, behind all who wait. */
+static uint64_t ms_until(const struct brain *brain, const struct holding *holding,
+                         const struct line *line, unsigned bucket, int64_t level,
+                         uint64_t need_units)
+{
+    const struct credit_line *credit = &line->credit[bucket];
+    uint64_t tick_ms = brain->limits->tick_ms;
+    uint64_t ticks = decide_is_next(holding)
+                         ? credit_ticks_until(credit, level, need_units)
+                         : holding_ticks_until(holding, credit, bucket, level, need_units,
+                                               brain->buckets.lines.tick);
+    return ticks == TICK_NEVER ? RETRY_NEVER : tick_ms * ticks;
 }
 
 /* Slots that are taken come back whenever those who hold them are done, so no time is told. */
-static void show_level(const struct credit_line *line, uint64_t mark, uint64_t tick_ms,
+static void show_level(const struct brain *brain, const struct holding *holding,
+                       const struct line *line, unsigned bucket, uint64_t mark,
                        struct bucket_state *state)
 {
-    int64_t level = credit_level(line, mark);
-    uint64_t remaining = credit_tokens(line, level);
-    bool full = level == (int64_t)line->cap_units;
+    const struct credit_line *credit = &line->credit[bucket];
+    int64_t level = level_of(holding, line, bucket, mark);
+    uint64_t remaining = credit_tokens(credit, level);
+    bool full = level == (int64_t)credit->cap_units;
     state->remaining_tokens = remaining;
-    state->owed_tokens = credit_owed(line, level);
+    state->owed_tokens =
+        credit_owed(credit, holding == NULL ? level : holding_owing(holding, credit, bucket, mark));
     state->next_token_ms = RETRY_NEVER;
     state->full_after_ms = RETRY_NEVER;
-    if (credit_has_slots(line))
+    if (credit_has_slots(credit))
         return;
     state->next_token_ms =
-        full ? 0 : ms_until(line, level, (remaining + 1) * line->token_units, tick_ms);
-    state->full_after_ms = full ? 0 : ms_until(line, level, line->cap_units, tick_ms);
+        full ? 0
+             : ms_until(brain, holding, line, bucket, level, (remaining + 1) * credit->token_units);
+    state->full_after_ms =
+        full ? 0 : ms_until(brain, holding, line, bucket, level, credit->cap_units);
 }
 
-/* Milliseconds until every bucket holds `tokens` tokens; RETRY_NEVER: one of them never can. */
-static uint64_t wait_ms(const struct brain *brain, const struct line *line, uint64_t tokens,
-                        const uint64_t marks[BUCKETS_MAX])
+/* Milliseconds until every bucket holds `tokens` tokens, behind all who wait; RETRY_NEVER: one of them
+ * never can. */
+static uint64_t wait_ms(const struct brain *brain, const struct holding *holding,
+                        const struct line *line, uint64_t tokens, const uint64_t marks[BUCKETS_MAX])
 {
     uint64_t longest_ms = 0;
     for (unsigned i = 0; i < line->count; i++) {
@@ -135,8 +172,8 @@ static uint64_t wait_ms(const struct brain *brain, const struct line *line, uint
         if (__builtin_mul_overflow(tokens, credit->token_units, &need_units) ||
             need_units > credit->cap_units)
             return RETRY_NEVER;
-        uint64_t ms =
-            ms_until(credit, credit_level(credit, marks[i]), need_units, brain->limits->tick_ms);
+        int64_t level = level_of(holding, line, i, marks[i]);
+        uint64_t ms = ms_until(brain, holding, line, i, level, need_units);
         if (ms > longest_ms)
             longest_ms = ms;
     }
@@ -151,29 +188,36 @@ static uint64_t denial_ends_after_ms(const struct brain *brain, const struct pla
     return (uint64_t)(place->denied_until_s - brain->buckets.lines.date_s) * MS_PER_S;
 }
 
+/* Whether it was denied for what its buckets held. */
+static bool is_for_lack(enum bucket_result result)
+{
+    return result == BUCKET_DENIED || result == BUCKET_WAIT_OVER ||
+           result == BUCKET_TOO_MANY_WAITING;
+}
+
 static uint64_t retry_after_ms(const struct brain *brain, const struct place *place,
-                               uint64_t tokens, enum bucket_result result,
-                               const uint64_t marks[BUCKETS_MAX])
+                               const struct holding *holding, uint64_t tokens,
+                               enum bucket_result result, const uint64_t marks[BUCKETS_MAX])
 {
     const struct line *line = buckets_line(&brain->buckets, place);
     uint64_t wait, ends;
     switch (result) {
     case BUCKET_DENIED:
-        return wait_ms(brain, line, tokens, marks);
+    case BUCKET_WAIT_OVER:
+    case BUCKET_TOO_MANY_WAITING:
+        return wait_ms(brain, holding, line, tokens, marks);
     case BUCKET_EXCEEDS_BURST:
         return RETRY_NEVER;
     case BUCKET_TABLE_FULL:
         return TABLE_FULL_RETRY_MS;
     case BUCKET_NEVER:
-        wait = wait_ms(brain, line, tokens, marks);
+        wait = wait_ms(brain, holding, line, tokens, marks);
         ends = denial_ends_after_ms(brain, place);
         return wait > ends ? wait : ends;
     case BUCKET_ALLOWED:
     case BUCKET_UNCOUNTED:
     case BUCKET_ALWAYS:
     case BUCKET_HELD_BACK:
-    case BUCKET_WAIT_OVER:
-    case BUCKET_TOO_MANY_WAITING:
     case BUCKET_TOO_MANY_LEASES:
     case BUCKET_LEFT:
     case BUCKET_NEEDS_LEASE:
@@ -209,6 +253,15 @@ static void apply_action(const struct brain *brain, const struct place *place,
     }
 }
 
+/* Whether a bucket, as it is shown, does not hold `tokens` tokens. */
+static bool lacks(const struct holding *holding, const struct line *line, unsigned bucket,
+                  uint64_t tokens, uint64_t mark)
+{
+    if (holding == NULL)
+        return !credit_holds(&line->credit[bucket], tokens, mark);
+    return credit_tokens(&line->credit[bucket], level_of(holding, line, bucket, mark)) < tokens;
+}
+
 /* Adds a bucket to what an answer says of all together. Slots count only where there is nothing else. */
 static void sum_up(const struct bucket_state *state, bool holds_slots, struct bucket_answer *answer)
 {
@@ -232,9 +285,9 @@ static bool is_active(const struct credit_line *line, uint64_t mark,
     return !credit_is_full(line, mark) && state->remaining_tokens < line->cap_units;
 }
 
-void decide_describe(const struct brain *brain, const struct place *place, uint64_t tokens,
-                     enum bucket_result result, const uint64_t marks[BUCKETS_MAX],
-                     struct bucket_answer *answer)
+void decide_describe(const struct brain *brain, const struct place *place,
+                     const struct holding *holding, uint64_t tokens, enum bucket_result result,
+                     const uint64_t marks[BUCKETS_MAX], struct bucket_answer *answer)
 {
     const struct line *line = buckets_line(&brain->buckets, place);
     answer->result = result;
@@ -243,7 +296,7 @@ void decide_describe(const struct brain *brain, const struct place *place, uint6
     answer->allowance = allowance_at(brain, place);
     answer->remaining_tokens = UINT64_MAX;
     answer->owed_tokens = 0;
-    answer->retry_after_ms = retry_after_ms(brain, place, tokens, result, marks);
+    answer->retry_after_ms = retry_after_ms(brain, place, holding, tokens, result, marks);
     answer->full_after_ms = 0;
     answer->active = false;
     answer->has_waited = false;
@@ -251,11 +304,10 @@ void decide_describe(const struct brain *brain, const struct place *place, uint6
     for (unsigned i = 0; i < line->count; i++) {
         struct bucket_state *state = &answer->buckets[i];
         const struct bucket_terms *terms = &answer->allowance->bucket[i];
-        show_level(&line->credit[i], marks[i], brain->limits->tick_ms, state);
+        show_level(brain, holding, line, i, marks[i], state);
         apply_action(brain, place, terms, state);
-        state->violated =
-            (result == BUCKET_DENIED && !credit_holds(&line->credit[i], tokens, marks[i])) ||
-            (result == BUCKET_EXCEEDS_BURST && tokens > terms->burst);
+        state->violated = (is_for_lack(result) && lacks(holding, line, i, tokens, marks[i])) ||
+                          (result == BUCKET_EXCEEDS_BURST && tokens > terms->burst);
         sum_up(state, terms->holds_slots, answer);
         answer->active |= is_active(&line->credit[i], marks[i], state);
     }
@@ -291,10 +343,12 @@ void decide_count(struct brain *brain, const struct place *place, const struct b
 }
 
 /* Buckets of slots stay as they are: what leases hold comes back when they end. */
-static void reset(struct brain *brain, const struct place *place, const struct bucket_question *ask,
-                  uint32_t slot, uint64_t marks[BUCKETS_MAX])
+static void reset(struct brain *brain, const struct place *place, struct holding *holding,
+                  const struct bucket_question *ask, uint32_t slot, uint64_t marks[BUCKETS_MAX])
 {
     const struct line *line = buckets_line(&brain->buckets, place);
+    if (holding != NULL)
+        holding_forgive(holding);
     for (unsigned i = 0; i < line->count; i++)
         if (!credit_has_slots(&line->credit[i]))
             marks[i] = credit_full_mark(&line->credit[i]);
@@ -305,13 +359,17 @@ static void reset(struct brain *brain, const struct place *place, const struct b
     counters_reset(&brain->counters);
 }
 
-static void refund(struct brain *brain, const struct place *place,
+static void refund(struct brain *brain, const struct place *place, const struct holding *holding,
                    const struct bucket_question *ask, uint32_t slot, uint64_t marks[BUCKETS_MAX])
 {
     const struct line *line = buckets_line(&brain->buckets, place);
-    for (unsigned i = 0; i < line->count; i++)
-        if (!credit_has_slots(&line->credit[i]))
-            credit_give(&line->credit[i], ask->tokens, &marks[i]);
+    for (unsigned i = 0; i < line->count; i++) {
+        if (credit_has_slots(&line->credit[i]))
+            continue;
+        uint64_t mark = holding_mark(holding, i, marks[i]);
+        credit_give(&line->credit[i], ask->tokens, &mark);
+        marks[i] = holding_stored(holding, i, mark);
+    }
     if (slot != TABLE_NONE)
         buckets_store(&brain->buckets, place, ask, slot, marks);
     counters_refunded(&brain->counters);
@@ -320,8 +378,9 @@ static void refund(struct brain *brain, const struct place *place,
 /* Each bucket takes what its debt allows. It makes room whatever when_full says, because what has been
  * used must be counted. charged: what each bucket took. */
 static enum bucket_result take_charge(struct brain *brain, const struct place *place,
-                                      const struct bucket_question *ask, uint32_t slot,
-                                      uint64_t marks[BUCKETS_MAX], uint64_t charged[BUCKETS_MAX])
+                                      struct holding *holding, const struct bucket_question *ask,
+                                      uint32_t slot, uint64_t marks[BUCKETS_MAX],
+                                      uint64_t charged[BUCKETS_MAX])
 {
     const struct line *line = buckets_line(&brain->buckets, place);
     if (action_at(brain, place) == OVERRIDE_ALLOW)
@@ -330,9 +389,12 @@ static enum bucket_result take_charge(struct brain *brain, const struct place *p
         return BUCKET_ALLOWED;
     if (slot == TABLE_NONE && !buckets_make_room(&brain->buckets, place->hash, 0, true))
         return BUCKET_TABLE_FULL;
+    bool is_next = decide_is_next(holding);
     for (unsigned i = 0; i < line->count; i++)
         if (!credit_has_slots(&line->credit[i]))
-            charged[i] = credit_charge(&line->credit[i], ask->tokens, &marks[i]);
+            charged[i] = is_next
+                             ? credit_charge(&line->credit[i], ask->tokens, &marks[i])
+                             : holding_charge(holding, &line->credit[i], i, ask->tokens, &marks[i]);
     buckets_store(&brain->buckets, place, ask, slot, marks);
     return BUCKET_ALLOWED;
 }
@@ -349,13 +411,13 @@ static void count_charge(struct brain *brain, const struct bucket_question *ask,
                                                : ask->tokens - answer->charged_tokens);
 }
 
-static void charge(struct brain *brain, const struct place *place,
+static void charge(struct brain *brain, const struct place *place, struct holding *holding,
                    const struct bucket_question *ask, uint32_t slot, uint64_t marks[BUCKETS_MAX],
                    struct bucket_answer *answer)
 {
     uint64_t charged[BUCKETS_MAX] = {0};
-    enum bucket_result result = take_charge(brain, place, ask, slot, marks, charged);
-    decide_describe(brain, place, ask->tokens, result, marks, answer);
+    enum bucket_result result = take_charge(brain, place, holding, ask, slot, marks, charged);
+    decide_describe(brain, place, holding, ask->tokens, result, marks, answer);
     answer->charged_tokens = ask->tokens;
     for (unsigned i = 0; i < answer->allowance->count; i++) {
         answer->buckets[i].charged_tokens = charged[i];
@@ -368,27 +430,26 @@ static void charge(struct brain *brain, const struct place *place,
 void decide(struct brain *brain, enum message_kind kind, const struct place *place,
             const struct bucket_question *ask, struct bucket_answer *answer)
 {
-    enum bucket_result result = suits(brain, kind, place, ask->tokens);
-    if (result != BUCKET_ALLOWED) {
-        *answer = (struct bucket_answer){.result = result, .limit = limit_at(brain, place)};
+    enum bucket_result result = BUCKET_ALLOWED;
+    if (!decide_suits(brain, kind, place, ask->tokens, answer))
         return;
-    }
     uint64_t marks[BUCKETS_MAX];
     uint32_t slot = buckets_find(&brain->buckets, place, ask);
+    struct holding *holding = buckets_holding(&brain->buckets, place, ask->key, ask->key_len);
     buckets_marks(&brain->buckets, place, slot, marks);
     if (kind == MESSAGE_CHARGE) {
-        charge(brain, place, ask, slot, marks, answer);
+        charge(brain, place, holding, ask, slot, marks, answer);
         return;
     }
     if (kind == MESSAGE_ALLOW)
-        result = take(brain, place, ask, slot, marks);
+        result = decide_try(brain, place, holding, decide_is_next(holding), ask, slot, marks);
     else if (kind == MESSAGE_RESET)
-        reset(brain, place, ask, slot, marks);
+        reset(brain, place, holding, ask, slot, marks);
     else if (kind == MESSAGE_REFUND)
-        refund(brain, place, ask, slot, marks);
+        refund(brain, place, holding, ask, slot, marks);
     else
         counters_told_status(&brain->counters);
-    decide_describe(brain, place, ask->tokens, result, marks, answer);
+    decide_describe(brain, place, holding, ask->tokens, result, marks, answer);
     if (kind == MESSAGE_ALLOW)
         decide_count(brain, place, ask, answer, bucket_answer_allows(answer));
 }

@@ -197,8 +197,11 @@ static void look_at_entry(const struct search *search, uint32_t slot)
     if (!lines_is_in_force(lines, line))
         line = lines_carry(lines, line, key, marks);
     struct place place = place_of(brain, owner, line);
+    if (brain->buckets.holdings.count > 0)
+        place.hash = table_hash(table, key, key_len) ^ brain->buckets.salt[place.limit];
     struct bucket_answer state;
-    decide_describe(brain, &place, 0, BUCKET_ALLOWED, marks, &state);
+    decide_describe(brain, &place, buckets_holding(&brain->buckets, &place, key, key_len), 0,
+                    BUCKET_ALLOWED, marks, &state);
     if (state.active)
         show(search, (uint32_t)place.limit, key, key_len, &state);
 }
@@ -310,7 +313,8 @@ static void show_denied(const struct search *search, const struct hitters_counte
     uint64_t marks[BUCKETS_MAX];
     struct bucket_answer state;
     buckets_marks(&brain->buckets, &place, slot, marks);
-    decide_describe(brain, &place, 0, BUCKET_ALLOWED, marks, &state);
+    decide_describe(brain, &place, buckets_holding(&brain->buckets, &place, key, counter->key_len),
+                    0, BUCKET_ALLOWED, marks, &state);
     show(search, counter->label, key, counter->key_len, &state);
 }
 

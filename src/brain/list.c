@@ -126,7 +126,9 @@ static enum bucket_result look(struct brain *brain, const struct place *place,
     if (slot != TABLE_NONE && buckets_drop_if_idle(&brain->buckets, slot))
         slot = TABLE_NONE;
     buckets_marks(&brain->buckets, place, slot, marks);
-    enum bucket_result result = decide_look(brain, place, tokens, marks);
+    const struct holding *holding = buckets_holding(&brain->buckets, place, ask->key, ask->key_len);
+    enum bucket_result result =
+        decide_look(brain, place, holding, decide_is_next(holding), tokens, marks);
     bool needs_room = result == BUCKET_ALLOWED && tokens > 0 && slot == TABLE_NONE;
     return needs_room ? reserve(brain, place, reserved) : result;
 }
@@ -141,7 +143,7 @@ static bool take(struct brain *brain, const struct place *place, const struct bu
         !buckets_make_room(&brain->buckets, place->hash, 0, brain->when_full == WHEN_FULL_EVICT))
         return false;
     buckets_marks(&brain->buckets, place, slot, marks);
-    decide_take(brain, place, ask, tokens, slot, marks);
+    decide_take(brain, place, NULL, ask, tokens, slot, marks);
     return true;
 }
 
@@ -216,14 +218,15 @@ static void describe_one(struct brain *brain, const struct list_question *list, 
 {
     const struct list_scratch *scratch = &brain->list;
     const struct place *place = &scratch->place[call];
+    const struct bucket_question *ask = &list->calls[call].ask;
+    const struct holding *holding = buckets_holding(&brain->buckets, place, ask->key, ask->key_len);
     uint16_t leader = scratch->leader[call];
     enum bucket_result result = scratch->result[leader];
     uint64_t marks[BUCKETS_MAX];
-    buckets_marks(&brain->buckets, place,
-                  buckets_find(&brain->buckets, place, &list->calls[call].ask), marks);
+    buckets_marks(&brain->buckets, place, buckets_find(&brain->buckets, place, ask), marks);
     if (!allowed && bucket_result_allows(result))
         result = BUCKET_HELD_BACK;
-    decide_describe(brain, place, scratch->tokens[leader], result, marks,
+    decide_describe(brain, place, holding, scratch->tokens[leader], result, marks,
                     &list->calls[call].answer);
 }
 

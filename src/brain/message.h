@@ -12,6 +12,7 @@
 #include "brain/counters.h"
 #include "brain/letter.h"
 #include "brain/sampler.h"
+#include "brain/waiter.h"
 #include "limits/limits.h"
 
 #include <stdbool.h>
@@ -25,7 +26,7 @@ enum message_kind {
     MESSAGE_REFUND,        /* give tokens back to this key */
     MESSAGE_CHARGE,        /* take tokens of this key, though it may owe them then */
     MESSAGE_STATUS,        /* how full are this key's buckets? */
-    MESSAGE_LEAVE,         /* who asked something that still waits does not wait any more */
+    MESSAGE_LEAVE,         /* who asked something that may still wait does not wait any more */
     MESSAGE_RENEW,         /* let this lease end later */
     MESSAGE_RELEASE,       /* end this lease now */
     MESSAGE_LEASE,         /* how is this lease? */
@@ -55,7 +56,8 @@ struct bucket_question {
     const char *limit_name; /* NULL: the first limit that matches the key */
     size_t limit_name_len;
     uint64_t tokens;  /* of ALLOW, ACQUIRE, REFUND and CHARGE; at most TOKENS_MAX */
-    uint64_t wait_ms; /* of ALLOW and ACQUIRE: how long it may wait for its tokens; 0: not at all */
+    uint64_t wait_ms; /* of ALLOW and ACQUIRE: how long it may wait for its tokens, in all
+                         no more than a day; 0: not at all. Of others, and in lists: 0 */
 };
 
 #define ONCE_MAX 64 /* bytes of a token: printable ASCII */
@@ -292,7 +294,9 @@ struct message {
         struct bucket_question bucket;
         struct acquire_question acquire;
         struct lease_question lease;
-        struct message *leaves; /* of LEAVE: the message that waits, or waited until now */
+        /* Of LEAVE: the message that waits, or waited until now. While LEAVE is away the asker does
+         * not touch that one, not even if it has come home; it is home before LEAVE is. */
+        struct message *leaves;
         struct list_question list;
         bool missing_allows;              /* of MISSING: whether the check allows then */
         const struct keys_question *keys; /* of KEYS; owned by the asker, see keys.h */
@@ -315,6 +319,7 @@ struct message {
         struct anew_answer anew;
         bool is_kept; /* of STATE_KEPT */
     } answer;
+    struct waiter waiter; /* the brain's; all zeros at first */
 };
 
 /* The message that begins with this letter. */
@@ -329,6 +334,12 @@ static inline bool list_is_done(const struct message *message)
     const struct list_answer *answer = &message->answer.list;
     uint32_t count = message->ask.list.count;
     return answer->no_such_limit == count && answer->needs_lease == count;
+}
+
+/* The message that a waiter is in. */
+static inline struct message *message_of_waiter(struct waiter *waiter)
+{
+    return (struct message *)((char *)waiter - offsetof(struct message, waiter));
 }
 
 /* Has a message hold a reference to these limits (NULL: to none), and release what it held. */

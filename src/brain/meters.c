@@ -19,6 +19,12 @@ const struct histogram_bounds meters_decision_bounds_ns = {
     .bound = {100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 1000000, 10000000},
 };
 
+const struct histogram_bounds meters_wait_bounds_ns = {
+    .count = 14,
+    .bound = {1000000, 10000000, 50000000, 100000000, 250000000, 500000000, 1000000000, 2500000000,
+              5000000000, 10000000000, 30000000000, 60000000000, 600000000000, 3600000000000},
+};
+
 static enum decision decision_of(enum bucket_result result, bool allowed)
 {
     if (bucket_result_allows(result))
@@ -112,6 +118,11 @@ void meters_batch(struct meters *meters, uint64_t messages)
 void meters_took(struct meters *meters, uint64_t decisions, uint64_t took_ns)
 {
     histogram_add(&meters->decision_ns, &meters_decision_bounds_ns, took_ns, decisions);
+}
+
+void meters_waited(struct meters *meters, uint64_t waited_ns)
+{
+    histogram_add(&meters->waited_ns, &meters_wait_bounds_ns, waited_ns, 1);
 }
 
 /* ---- the peak: of two windows, so that each value counts for a whole one at least ---- */

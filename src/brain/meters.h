@@ -55,12 +55,14 @@ struct meters {
 #undef X
     struct histogram batch_size;  /* how many messages were answered together */
     struct histogram decision_ns; /* see meters_took */
+    struct histogram waited_ns;   /* of those who were let go */
     struct meters_peak tick_lag_ns;
     bool last_reload_failed;
     int64_t started_s, reloaded_s; /* Unix time of the start, and since when the limits hold */
 };
 
-extern const struct histogram_bounds meters_batch_bounds, meters_decision_bounds_ns;
+extern const struct histogram_bounds meters_batch_bounds, meters_decision_bounds_ns,
+    meters_wait_bounds_ns;
 
 /* Counts an answer to ALLOW. allowed: the caller is told yes. */
 void meters_decided(struct meters *meters, uint32_t limit, enum bucket_result result, bool allowed);
@@ -84,6 +86,9 @@ void meters_batch(struct meters *meters, uint64_t messages);
 
 /* So many decisions took so long together. The time is shared out evenly among them. */
 void meters_took(struct meters *meters, uint64_t decisions, uint64_t took_ns);
+
+/* Somebody was let go after so long a wait. */
+void meters_waited(struct meters *meters, uint64_t waited_ns);
 
 /* A tick came late_ns after it was due. */
 void meters_tick_late(struct meters *meters, uint64_t now_ns, uint64_t late_ns);

@@ -109,8 +109,8 @@ struct caller {
     int socket;
     bool has_ended;
     size_t len;
-    char received[16384];
-    char header[4096], body[8192]; /* of the last reply */
+    char received[32768];
+    char header[4096], body[16384]; /* of the last reply */
 };
 
 /* A connection, as if it was accepted, from a listener for admins or not. */

@@ -84,6 +84,11 @@ static void print_batch_size(FILE *out, const char *name, const struct told *tol
     histogram(out, name, &told->answer->meters.batch_size, &meters_batch_bounds, 1);
 }
 
+static void print_waited_ns(FILE *out, const char *name, const struct told *told)
+{
+    histogram(out, name, &told->answer->meters.waited_ns, &meters_wait_bounds_ns, NS_PER_S);
+}
+
 /* ---- the values of the others ---- */
 
 #define VALUE(name, expression)                                                                    \
