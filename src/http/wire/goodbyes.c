@@ -46,10 +46,8 @@ bool give_lease_back(struct http *http, struct client *client)
     return true;
 }
 
-void post_goodbyes(struct http *http)
+void post_all_goodbyes(struct http *http)
 {
-    if (http->goodbyes.newest == NULL)
-        return;
     inbox_post(http->decider, &http->goodbyes);
     http->goodbyes.newest = NULL;
 }

@@ -122,8 +122,13 @@ void leave_if_done(struct http *http, struct client *client);
  * none. */
 bool give_lease_back(struct http *http, struct client *client);
 
-/* Posts what those two have written; nothing to do nearly always. */
-void post_goodbyes(struct http *http);
+/* Posts what those two have written; nearly always that is nothing. */
+void post_all_goodbyes(struct http *http);
+static inline void post_goodbyes(struct http *http)
+{
+    if (http->goodbyes.newest != NULL)
+        post_all_goodbyes(http);
+}
 
 /* ---- ends.c ---- */
 
