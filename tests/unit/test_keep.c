@@ -5,6 +5,7 @@
 #include "support/ask_brain.h"
 #include "support/brain_fixture.h"
 #include "support/dice.h"
+#include "support/old_store.h"
 #include "support/plain_limit.h"
 
 #include <stdio.h>
@@ -25,6 +26,7 @@ struct machine {
     struct store store;
     unsigned char *memory;
     size_t bytes;
+    uint32_t max_leases; /* as configured */
     uint64_t wall_ns;
     uint8_t clock_id[STORE_CLOCK_ID_BYTES];
 };
@@ -60,6 +62,7 @@ static void machine_init(struct machine *machine, struct limits *limits, uint32_
         .wall_ns = (uint64_t)FIXTURE_START_DATE_S * NS_PER_S + 5,
         .clock_id = "the first boot",
         .bytes = store_bytes(max_keys, MAX_LEASES),
+        .max_leases = MAX_LEASES,
     };
     machine->memory = map(machine->bytes);
     store_begin(&machine->store, machine->memory, max_keys, MAX_LEASES, seed);
@@ -92,8 +95,8 @@ static void machine_start(struct machine *machine, struct limits *limits)
     machine->fixture.date_s = question.date_s;
     assert_int_equal(store_find(&machine->store, machine->memory, machine->bytes, &why),
                      STORE_FOUND);
-    assert_int_equal(brain_restore(&machine->fixture.brain, &question, MAX_LEASES, &machine->store,
-                                   &moment, &why),
+    assert_int_equal(brain_restore(&machine->fixture.brain, &question, machine->max_leases,
+                                   &machine->store, &moment, &why),
                      BRAIN_RESTORED);
     limits_release(limits);
 }
@@ -693,9 +696,10 @@ static void what_is_told_first_of_a_lost_state_holds(void **state)
 static void move(struct machine *machine, uint32_t max_keys)
 {
     struct store store;
-    size_t bytes = store_bytes(max_keys, MAX_LEASES);
+    uint32_t max_leases = brain_leases_room(machine->fixture.brain);
+    size_t bytes = store_bytes(max_keys, max_leases);
     unsigned char *memory = map(bytes);
-    store_begin(&store, memory, max_keys, MAX_LEASES, machine->store.seed);
+    store_begin(&store, memory, max_keys, max_leases, machine->store.seed);
     assert_true(brain_move(machine->fixture.brain, &store));
     machine_kill(machine);
     munmap(machine->memory, machine->bytes);
@@ -791,6 +795,166 @@ static void more_limits_than_can_be_kept_are_said_to_be_lost(void **state)
     assert_int_equal(store_find(&machine.store, machine.memory, machine.bytes, &why),
                      STORE_REFUSED);
     assert_string_equal(why, "it does not say which limits it is for");
+    machine_release(&machine);
+}
+
+/* ---- leases ---- */
+
+enum { TTL_MS = 3600000 };
+
+static struct lease_id lease_id(unsigned number)
+{
+    struct lease_id id = {{0}};
+    memcpy(id.bytes, &number, sizeof number);
+    return id;
+}
+
+/* Holds a lease for a key, from now on. */
+static void hold(struct machine *machine, unsigned number, const char *key)
+{
+    struct brain *brain = machine->fixture.brain;
+    const struct lease_id id = lease_id(number);
+    struct lease_terms terms = {
+        .salt = brain->buckets.salt[0],
+        .tokens = number,
+        .ttl_ms = TTL_MS,
+        .key_len = (uint8_t)strlen(key),
+    };
+    memcpy(terms.id, id.bytes, sizeof terms.id);
+    memcpy(terms.key, key, terms.key_len);
+    uint64_t hash = table_hash(&brain->buckets.table, key, terms.key_len) ^ terms.salt;
+    uint64_t now_ns = brain_lived_ns(brain, machine->fixture.now_ns);
+    assert_true(leases_make_ready(&brain->leases));
+    leases_hold(&brain->leases, &terms, hash, now_ns + TTL_MS * (uint64_t)NS_PER_MS);
+}
+
+static void hold_many(struct machine *machine, unsigned count)
+{
+    for (unsigned i = 1; i <= count; i++)
+        hold(machine, i, i % 2 == 0 ? "key" : "another, that is longer than a cell");
+}
+
+static uint32_t find_lease(const struct machine *machine, unsigned number)
+{
+    const struct lease_id id = lease_id(number);
+    uint32_t found = leases_find(&machine->fixture.brain->leases, &id);
+    assert_int_not_equal(found, LEASE_NONE_NUMBER);
+    return found;
+}
+
+/* Whether so many are held, from the first on, and each for as long. */
+static void assert_held(const struct machine *machine, unsigned count, uint64_t for_ms)
+{
+    const struct brain *brain = machine->fixture.brain;
+    uint64_t now_ns = brain_lived_ns(brain, machine->fixture.now_ns);
+    assert_int_equal(brain->leases.held.count, count);
+    for (unsigned i = 1; i <= count; i++) {
+        uint32_t found = find_lease(machine, i);
+        assert_int_equal(brain->leases.lease[found].state, LEASE_HELD);
+        assert_int_equal(brain->leases.node[found].tokens, i);
+        assert_int_equal(brain->leases.lease[found].due_ns - now_ns, for_ms * NS_PER_MS);
+    }
+}
+
+static void the_time_of_leases_goes_on_over_a_restart(void **state)
+{
+    (void)state;
+    struct machine machine;
+    machine_of(&machine);
+    machine_pass(&machine, 12300);
+    hold_many(&machine, 7);
+    for (uint64_t i = 1; i <= 4; i++) {
+        machine_kill(&machine);
+        machine_pass(&machine, 1234);
+        machine_start(&machine, plain());
+        assert_held(&machine, 7, TTL_MS - i * 1234);
+    }
+    machine_release(&machine);
+}
+
+static void another_number_of_leases_keeps_all(void **state)
+{
+    (void)state;
+    static const uint32_t most[] = {MAX_LEASES + 1, 10 * MAX_LEASES, MAX_LEASES};
+    struct machine machine;
+    machine_of(&machine);
+    hold_many(&machine, MAX_LEASES);
+    assert_true(brain_leases_are_full(machine.fixture.brain));
+    for (size_t i = 0; i < LENGTH(most); i++) {
+        machine_kill(&machine);
+        machine.max_leases = most[i];
+        machine_start(&machine, plain());
+        move(&machine, FIXTURE_MAX_KEYS);
+        machine_start(&machine, plain());
+        assert_int_equal(machine.store.max_leases, most[i]);
+        assert_held(&machine, MAX_LEASES, TTL_MS);
+        assert_int_equal(brain_leases_are_full(machine.fixture.brain), most[i] == MAX_LEASES);
+    }
+    machine_release(&machine);
+}
+
+/* The room for all stays, and no other is granted before there are fewer than is configured. */
+static void fewer_than_are_held_keep_room_for_all(void **state)
+{
+    (void)state;
+    struct machine machine;
+    machine_of(&machine);
+    hold_many(&machine, 5);
+    machine_kill(&machine);
+    machine.max_leases = 4;
+    machine_start(&machine, plain());
+    assert_int_equal(brain_leases_room(machine.fixture.brain), MAX_LEASES);
+    move(&machine, 2 * FIXTURE_MAX_KEYS);
+    machine_start(&machine, plain());
+    assert_held(&machine, 5, TTL_MS);
+    struct leases *leases = &machine.fixture.brain->leases;
+    assert_true(brain_leases_are_full(machine.fixture.brain));
+    leases_let_go(leases, find_lease(&machine, 5), LEASE_RELEASED, &(struct lease_outcome){0});
+    assert_true(brain_leases_are_full(machine.fixture.brain));
+    leases_let_go(leases, find_lease(&machine, 4), LEASE_RELEASED, &(struct lease_outcome){0});
+    assert_false(brain_leases_are_full(machine.fixture.brain));
+    assert_int_equal(brain_leases_room(machine.fixture.brain), 4);
+    machine_release(&machine);
+}
+
+/* As in a file that 0.1.0 left and that cannot become longer; once it can, they outlive it. */
+static void without_room_in_the_file_leases_end_with_the_process(void **state)
+{
+    (void)state;
+    struct machine machine;
+    const char *why = NULL;
+    machine_of(&machine);
+    machine_kill(&machine);
+    old_store_first_layout(machine.memory);
+    machine.bytes = store_bytes(FIXTURE_MAX_KEYS, 0);
+    for (int i = 0; i < 2; i++) {
+        machine_start(&machine, plain());
+        assert_held(&machine, 0, 0);
+        hold_many(&machine, MAX_LEASES);
+        assert_true(brain_leases_are_full(machine.fixture.brain));
+        machine_kill(&machine);
+    }
+    assert_int_equal(store_find(&machine.store, machine.memory, machine.bytes, &why), STORE_FOUND);
+    machine.bytes = store_grow(&machine.store, machine.bytes, MAX_LEASES);
+    machine_start(&machine, plain());
+    hold_many(&machine, 3);
+    machine_kill(&machine);
+    machine_start(&machine, plain());
+    assert_held(&machine, 3, TTL_MS);
+    machine_release(&machine);
+}
+
+static void leases_of_pages_that_were_lost_are_written_anew(void **state)
+{
+    (void)state;
+    struct machine machine;
+    machine_of(&machine);
+    hold_many(&machine, MAX_LEASES);
+    memset(machine.store.leases, 0, lease_records_bytes(MAX_LEASES));
+    brain_lose_pages(machine.fixture.brain, "they are gone");
+    machine_kill(&machine);
+    machine_start(&machine, plain());
+    assert_held(&machine, MAX_LEASES, TTL_MS);
     machine_release(&machine);
 }
 
@@ -1087,6 +1251,11 @@ int main(void)
         cmocka_unit_test(another_number_of_keys_keeps_all_that_fits),
         cmocka_unit_test(a_move_takes_nobody_along_whose_buckets_are_full),
         cmocka_unit_test(more_limits_than_can_be_kept_are_said_to_be_lost),
+        cmocka_unit_test(the_time_of_leases_goes_on_over_a_restart),
+        cmocka_unit_test(another_number_of_leases_keeps_all),
+        cmocka_unit_test(fewer_than_are_held_keep_room_for_all),
+        cmocka_unit_test(without_room_in_the_file_leases_end_with_the_process),
+        cmocka_unit_test(leases_of_pages_that_were_lost_are_written_anew),
         cmocka_unit_test(each_bit_flip_is_refused_or_mended),
         cmocka_unit_test(of_limits_that_were_lost_those_before_hold),
         cmocka_unit_test(an_entry_on_the_line_of_another_key_is_emptied),

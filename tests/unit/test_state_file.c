@@ -303,6 +303,26 @@ static void holes_stay_holes(void **state)
     fixture_release(&old), fixture_release(&next);
 }
 
+/* A part may begin and end within a page; what is on either side of it in there is copied. */
+static void what_is_left_out_is_not_copied(void **state)
+{
+    (void)state;
+    const struct state_file_part left_out = {7 * PAGE_BYTES + 100,
+                                             TAKEN_PAGES / 2 * PAGE_BYTES + 7};
+    struct pair pair;
+    pair_init(&pair);
+    pair_map_next(&pair);
+    pair.memory[left_out.begin - 1] = pair.memory[left_out.end] = 'c';
+    pair.memory[left_out.begin] = pair.memory[left_out.end - 1] = 'o';
+    char *copy = copy_of(pair.memory, pair.bytes);
+    memset(copy + left_out.begin, 0, left_out.end - left_out.begin);
+    assert_int_equal(state_file_supersede(&pair.old.file, &pair.next.file, left_out), 0);
+    assert_memory_equal(pair.memory, copy, pair.bytes);
+    expect_in_file(&pair.next, copy, pair.bytes);
+    free(copy);
+    pair_release(&pair);
+}
+
 static void a_file_cut_short_counts_as_a_loss_when_it_is_copied(void **state)
 {
     (void)state;
@@ -518,6 +538,7 @@ int main(void)
         cmocka_unit_test(a_disk_full_under_a_large_file_ends_nothing),
         cmocka_unit_test(another_file_takes_its_place_with_all_that_is_in_it),
         cmocka_unit_test(a_file_can_take_the_place_of_one_that_took_it),
+        cmocka_unit_test(what_is_left_out_is_not_copied),
         cmocka_unit_test(holes_stay_holes),
         cmocka_unit_test(a_file_cut_short_counts_as_a_loss_when_it_is_copied),
         cmocka_unit_test(a_mapping_that_cannot_be_moved_stays),
