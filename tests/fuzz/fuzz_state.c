@@ -2,13 +2,13 @@
  * State files: whatever bytes one has, it is refused or a brain goes on from it.
  *
  * An input is a byte of flags, then what it makes of a small state that is sound:
- * with RAW_LINES the limits in it, with RAW_TABLE the table, else changes of four
- * bytes: which part, where in it (two bytes), and what is flipped there. FIRST has the
- * state in the first layout, before that. FIX has the checksums fit what is there then, as
- * those of a forger would.
+ * with RAW_LINES the limits in it, with RAW_TABLE the table, with RAW_LEASES the records of
+ * leases, else changes of four bytes: which part, where in it (two bytes), and what is flipped
+ * there. FIRST has the state in the first layout, before that, and GROWN has it grown by room for
+ * leases as well. FIX has the checksums fit what is there then, as those of a forger would.
  */
 #include "base/bytes.h"
-#include "brain/brain.h"
+#include "brain/core.h"
 #include "fuzz/fuzz.h"
 #include "support/ask_brain.h"
 #include "support/old_store.h"
@@ -22,8 +22,8 @@
 
 const struct fuzz_target fuzz_target = {.name = "state", .size_max = 2048, .runs = 200};
 
-enum { MAX_KEYS = 6, MAX_LEASES = 3, LINES_BYTES = 4096, PARTS = 4 };
-enum flag { FIX = 1, RAW_LINES = 2, RAW_TABLE = 4, FIRST = 8 };
+enum { MAX_KEYS = 6, MAX_LEASES = 3, LINES_BYTES = 4096, PARTS = 5 };
+enum flag { FIX = 1, RAW_LINES = 2, RAW_TABLE = 4, FIRST = 8, GROWN = 16, RAW_LEASES = 32 };
 
 static const char *const keys[] = {"a", "vip", "w1",
                                    "a key that is longer than a cell has room for"};
@@ -31,6 +31,7 @@ static const char *const keys[] = {"a", "vip", "w1",
 
 static struct {
     unsigned char *memory;
+    size_t bytes; /* of the file, as it is damaged */
     struct {
         unsigned char *at, *sound;
         size_t len;
@@ -86,7 +87,22 @@ static void reload(struct brain *brain, uint64_t burst)
     limits_release(limits);
 }
 
-/* A brain has lived here: two sets of limits, and keys on both. */
+static void hold(struct brain *brain, const char *key, uint8_t id)
+{
+    struct lease_terms terms = {
+        .id = {id},
+        .salt = brain->buckets.salt[0],
+        .tokens = id,
+        .ttl_ms = 2000,
+        .key_len = (uint8_t)strlen(key),
+    };
+    memcpy(terms.key, key, terms.key_len);
+    uint64_t hash = table_hash(&brain->buckets.table, key, terms.key_len) ^ terms.salt;
+    FUZZ_REQUIRE(leases_make_ready(&brain->leases));
+    leases_hold(&brain->leases, &terms, hash, brain->leases.now_ns + 1 + id * 1000000000ull);
+}
+
+/* A brain has lived here: two sets of limits, keys on both, and leases, of which one was released. */
 static void base_make(void)
 {
     size_t bytes = store_bytes(MAX_KEYS, MAX_LEASES);
@@ -104,6 +120,11 @@ static void base_make(void)
     brain_tick(brain, moment.now_ns + 250000000);
     reload(brain, 12);
     ask(brain, MESSAGE_ALLOW, keys[0], 1);
+    hold(brain, keys[0], 1);
+    hold(brain, keys[3], 2);
+    const struct lease_id first = {{1}};
+    leases_let_go(&brain->leases, leases_find(&brain->leases, &first), LEASE_RELEASED,
+                  &(struct lease_outcome){.returned_tokens = 1});
     brain_free(brain);
     limits_release(limits);
     base.part[0].at = base.memory;
@@ -113,6 +134,8 @@ static void base_make(void)
     base.part[1].len = base.part[2].len = LINES_BYTES;
     base.part[3].at = store.arena;
     base.part[3].len = table_arena_bytes(MAX_KEYS);
+    base.part[4].at = store.leases;
+    base.part[4].len = lease_records_bytes(MAX_LEASES);
     for (int i = 0; i < PARTS; i++) {
         base.part[i].sound = malloc(base.part[i].len);
         if (base.part[i].sound == NULL)
@@ -145,12 +168,31 @@ static void fix_checksums(void)
     memcpy(snapshot, &head, sizeof head);
 }
 
+/* Makes it the state of 0.1.0, which ends where the leases begin; grown or not. */
+static void make_first(bool is_grown)
+{
+    struct store store;
+    const char *why = NULL;
+    old_store_first_layout(base.memory);
+    memset(base.part[4].at, 0, base.part[4].len);
+    base.bytes = store_bytes(MAX_KEYS, 0);
+    FUZZ_REQUIRE(store_find(&store, base.memory, base.bytes, &why) == STORE_FOUND);
+    if (is_grown)
+        base.bytes = store_grow(&store, base.bytes, MAX_LEASES);
+}
+
+static void put_raw(int part, const uint8_t *data, size_t size)
+{
+    memcpy(base.part[part].at, data, size < base.part[part].len ? size : base.part[part].len);
+}
+
 static void damage(unsigned flags, const uint8_t *data, size_t size)
 {
     for (int i = 0; i < PARTS; i++)
         memcpy(base.part[i].at, base.part[i].sound, base.part[i].len);
+    base.bytes = store_bytes(MAX_KEYS, MAX_LEASES);
     if (flags & FIRST)
-        old_store_first_layout(base.memory);
+        make_first((flags & GROWN) != 0);
     if (flags & RAW_LINES) {
         unsigned char *snapshot = snapshot_in_force();
         struct snapshot_head head;
@@ -159,7 +201,9 @@ static void damage(unsigned flags, const uint8_t *data, size_t size)
         memcpy(snapshot, &head, sizeof head);
         memcpy(snapshot + sizeof head, data, size);
     } else if (flags & RAW_TABLE) {
-        memcpy(base.part[3].at, data, size < base.part[3].len ? size : base.part[3].len);
+        put_raw(3, data, size);
+    } else if (flags & RAW_LEASES) {
+        put_raw(4, data, size);
     } else {
         for (; size >= 4; data += 4, size -= 4) {
             int part = data[0] % PARTS;
@@ -192,6 +236,8 @@ static void live(struct brain *brain)
         reload(brain, (uint64_t)(12 - round));
     }
     FUZZ_REQUIRE(ask_brain(brain, messages, 1) == 1 && daemon.keys <= MAX_KEYS);
+    FUZZ_REQUIRE(brain->leases.held.count <= brain->leases.records.count);
+    leases_write_anew(&brain->leases);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -207,7 +253,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct limits *limits = limits_of(12);
     const struct limits_question question = {
         .limits = limits, .when_full = WHEN_FULL_EVICT, .date_s = 1000000002};
-    if (store_find(&store, base.memory, store_bytes(MAX_KEYS, MAX_LEASES), &why) == STORE_FOUND &&
+    if (store_find(&store, base.memory, base.bytes, &why) == STORE_FOUND &&
         brain_restore(&brain, &question, MAX_LEASES, &store, &moment, &why) == BRAIN_RESTORED) {
         live(brain);
         brain_free(brain);
