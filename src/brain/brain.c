@@ -236,6 +236,7 @@ static void answer_metrics(const struct brain *brain, struct metrics_answer *ans
     answer->ticks = brain->buckets.lines.tick;
     answer->tick_lag_ns = meters_peak(&brain->meters.tick_lag_ns, brain->now_ns);
     answer->damage = brain->buckets.table.damage;
+    answer->damage.dropped += brain->damaged_leases;
     answer->meters = brain->meters;
 }
 

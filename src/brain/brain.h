@@ -76,8 +76,10 @@ bool brain_find_state(struct brain *brain, unsigned failures);
 /* Tells how many states were found at the start that could not be used. */
 void brain_count_refused(struct brain *brain, uint64_t refused);
 
-/* Keys that the brain tracks, and has room for. */
+/* Keys that the brain tracks, and has room for; and leases that are held, or whose end is yet to be
+ * seen to. */
 uint32_t brain_keys(const struct brain *brain);
+uint32_t brain_leases(const struct brain *brain);
 uint32_t brain_max_keys(const struct brain *brain);
 
 /* Brings time forward: credits all ticks up to now and, if there was one, sweeps a slice of the

@@ -87,6 +87,11 @@ uint32_t brain_keys(const struct brain *brain)
     return brain->buckets.table.keys;
 }
 
+uint32_t brain_leases(const struct brain *brain)
+{
+    return brain->leases.held.count;
+}
+
 uint32_t brain_max_keys(const struct brain *brain)
 {
     return brain->buckets.table.max_keys;

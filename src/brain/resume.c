@@ -105,11 +105,10 @@ static enum brain_restored give_up(struct brain *brain, enum brain_restored resu
 static bool take_over_leases(struct brain *brain)
 {
     struct store_time kept;
-    uint32_t damaged;
     store_time(brain->store, &kept);
     return leases_adopt(&brain->leases, brain->store->leases,
                         brain->store->leases != NULL ? brain->store->max_leases : brain->max_leases,
-                        &brain->buckets.table, kept.lived_ns, &damaged);
+                        &brain->buckets.table, kept.lived_ns, &brain->damaged_leases);
 }
 
 static enum brain_restored take_over(struct brain *brain, const char **why)

@@ -310,19 +310,26 @@ static struct brain *settle(struct opening *opening, struct brain *brain)
     return brain;
 }
 
+static void tell_restored(const char *path, const struct brain *brain)
+{
+    uint32_t keys = brain_keys(brain), leases = brain_leases(brain);
+    char more[64] = "";
+    if (leases > 0)
+        snprintf(more, sizeof more, ", and %u lease%s", leases, leases == 1 ? "" : "s");
+    log_info("state %s: %u key%s restored%s", path, keys, keys == 1 ? "" : "s", more);
+}
+
 static struct brain *go_on(struct opening *opening)
 {
     struct keeper *keeper = opening->keeper;
     struct brain *brain = NULL;
     struct store *store = &keeper->stores[0];
     const char *why = "";
-    uint32_t keys;
     switch (brain_restore(&brain, opening->limits, opening->config->max_leases, store,
                           &opening->moment, &why)) {
     case BRAIN_RESTORED:
         make_private(keeper->path, &keeper->file);
-        keys = brain_keys(brain);
-        log_info("state %s: %u key%s restored", keeper->path, keys, keys == 1 ? "" : "s");
+        tell_restored(keeper->path, brain);
         if (store->layout != STORE_LAYOUT)
             log_info("state %s: brought from layout %u to layout %d, which versions of allowd "
                      "before this one refuse",

@@ -944,6 +944,38 @@ static void without_room_in_the_file_leases_end_with_the_process(void **state)
     machine_release(&machine);
 }
 
+static uint64_t dropped(struct machine *machine)
+{
+    static struct metrics_answer answer;
+    struct message message = {.kind = MESSAGE_METRICS, .answer.metrics = &answer};
+    struct message *messages[] = {&message};
+    assert_int_equal(ask_brain(machine->fixture.brain, messages, 1), 1);
+    return answer.damage.dropped;
+}
+
+static void a_damaged_lease_is_dropped_and_counted(void **state)
+{
+    (void)state;
+    struct machine machine;
+    machine_of(&machine);
+    hold_many(&machine, 2);
+    hold(&machine, 3, "its name");
+    assert_int_equal(dropped(&machine), 0);
+    machine_kill(&machine);
+    unsigned char *name =
+        memmem(machine.store.leases, lease_records_bytes(MAX_LEASES), "its name", 8);
+    assert_non_null(name);
+    name[3] ^= 4;
+    machine_start(&machine, plain());
+    assert_held(&machine, 2, TTL_MS);
+    assert_int_equal(dropped(&machine), 1);
+    machine_kill(&machine);
+    machine_start(&machine, plain());
+    assert_held(&machine, 2, TTL_MS);
+    assert_int_equal(dropped(&machine), 0);
+    machine_release(&machine);
+}
+
 static void leases_of_pages_that_were_lost_are_written_anew(void **state)
 {
     (void)state;
@@ -1255,6 +1287,7 @@ int main(void)
         cmocka_unit_test(another_number_of_leases_keeps_all),
         cmocka_unit_test(fewer_than_are_held_keep_room_for_all),
         cmocka_unit_test(without_room_in_the_file_leases_end_with_the_process),
+        cmocka_unit_test(a_damaged_lease_is_dropped_and_counted),
         cmocka_unit_test(leases_of_pages_that_were_lost_are_written_anew),
         cmocka_unit_test(each_bit_flip_is_refused_or_mended),
         cmocka_unit_test(of_limits_that_were_lost_those_before_hold),
