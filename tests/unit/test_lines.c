@@ -825,6 +825,94 @@ static void other_slots_make_another_line(void **state)
     fixture_free(&fixture);
 }
 
+/* One to four buckets of either kind, under names of few. */
+static uint32_t random_buckets(struct dice *dice, struct bucket_terms buckets[BUCKETS_MAX])
+{
+    uint32_t count = 1 + (uint32_t)dice_roll(dice, BUCKETS_MAX),
+             first = (uint32_t)dice_roll(dice, 6);
+    for (uint32_t i = 0; i < count; i++) {
+        bool holds_slots = dice_roll(dice, 2) == 0;
+        buckets[i] = (struct bucket_terms){
+            .name = {(char)('a' + (first + i) % 6)},
+            .burst = 1 + dice_roll(dice, 9),
+            .rate = holds_slots ? (struct rate){0, 0} : (struct rate){1, 1000},
+            .holds_slots = holds_slots,
+        };
+    }
+    return count;
+}
+
+/* What a bucket that ticks fill holds after a reload, in units; all tokens here are of ten. */
+static int64_t wanted_level(const struct allowance *before, const int64_t levels[BUCKETS_MAX],
+                            const struct allowance *after, uint32_t at)
+{
+    bool some_stay = false, is_first = true;
+    int64_t wanted = (int64_t)after->bucket[at].burst * 10, scarcest = INT64_MAX;
+    for (uint32_t i = 0; i < before->count; i++) {
+        if (before->bucket[i].holds_slots)
+            continue;
+        bool is_full = levels[i] == (int64_t)before->bucket[i].burst * 10;
+        if (!is_full && levels[i] < scarcest)
+            scarcest = levels[i];
+        for (uint32_t j = 0; j < after->count; j++) {
+            if (after->bucket[j].holds_slots ||
+                after->bucket[j].name[0] != before->bucket[i].name[0])
+                continue;
+            some_stay = true;
+            if (j == at && !is_full && levels[i] < wanted)
+                wanted = levels[i];
+        }
+    }
+    for (uint32_t j = 0; j < at; j++)
+        is_first &= after->bucket[j].holds_slots;
+    return !some_stay && is_first && scarcest < wanted ? scarcest : wanted;
+}
+
+/* The slots that are taken: in buckets of slots alone they go on, and no further than there are. */
+static void random_reloads_keep_slots_and_tokens_apart(void **state)
+{
+    (void)state;
+    enum { CASES = 300, RELOADS = 20 };
+    struct dice dice = dice_new(2);
+    for (int i = 0; i < CASES; i++) {
+        struct fixture fixture = fixture_new();
+        struct lines *lines = fixture.lines;
+        struct bucket_terms buckets[BUCKETS_MAX];
+        install(&fixture, of_buckets(buckets, random_buckets(&dice, buckets)));
+        uint64_t marks[BUCKETS_MAX] = {0}, taken = 0;
+        uint16_t at = line_now(lines, 0);
+        for (int j = 0; j < RELOADS; j++) {
+            struct allowance before = fixture.limits->limit[0].allowance;
+            const struct credit_line *from = lines->line[at].credit;
+            int64_t levels[BUCKETS_MAX];
+            lines_advance(lines, dice_roll(&dice, 20));
+            taken = before.slots == 0 ? 0 : taken + dice_roll(&dice, 3);
+            uint64_t most = 0;
+            for (uint32_t k = 0; k < before.count; k++) {
+                if (before.bucket[k].holds_slots)
+                    marks[k] = credit_slots_mark(&from[k], taken);
+                else
+                    credit_take(&from[k], dice_roll(&dice, 4), &marks[k]);
+                if (before.bucket[k].holds_slots && marks[k] > most)
+                    most = marks[k];
+                levels[k] = credit_level(&from[k], marks[k]);
+            }
+            taken = most;
+            install(&fixture, of_buckets(buckets, random_buckets(&dice, buckets)));
+            const struct allowance *after = &fixture.limits->limit[0].allowance;
+            at = lines_carry(lines, at, "key", marks);
+            assert_int_equal(at, line_now(lines, 0));
+            const struct credit_line *to = lines->line[at].credit;
+            for (uint32_t k = 0; k < after->count; k++)
+                assert_int_equal(credit_level(&to[k], marks[k]),
+                                 after->bucket[k].holds_slots
+                                     ? (int64_t)(to[k].cap_units - credit_slots_mark(&to[k], taken))
+                                     : wanted_level(&before, levels, after, k));
+        }
+        fixture_free(&fixture);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -850,6 +938,7 @@ int main(void)
         cmocka_unit_test(a_rate_that_stays_keeps_its_tokens_beside_slots),
         cmocka_unit_test(the_slots_that_are_taken_stay_taken),
         cmocka_unit_test(other_slots_make_another_line),
+        cmocka_unit_test(random_reloads_keep_slots_and_tokens_apart),
         cmocka_unit_test(the_most_limits_can_be_changed_once_with_no_sweep),
         cmocka_unit_test(all_editions_can_be_used_to_the_last),
         cmocka_unit_test(each_override_has_a_line),
