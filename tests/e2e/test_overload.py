@@ -237,6 +237,67 @@ class Room(unittest.TestCase):
                 daemon.stop()
 
 
+class Waiting(unittest.TestCase):
+    """Of the connections that there is room for, those who wait have half."""
+
+    # A token a minute, so that nobody is let go while the test runs; all of them can be within an hour.
+    CONFIG = "max_connections: %d\ntick: 10s\nwait_max: 1h\nlimits:\n  - {name: default, burst: 100, rate: 1/m}\n"
+
+    def start(self, connections, descriptors=None):
+        def prepare():
+            if descriptors is not None:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+
+        daemon = Daemon(self.CONFIG % connections, prepare=prepare)
+        self.addCleanup(daemon.kill)
+        self.assertEqual(self.call(daemon, "/allow?key=a&tokens=100").status, 200)
+        return daemon
+
+    def call(self, daemon, target):
+        with Connection(daemon.address) as connection:
+            connection.send(request_bytes("GET", target))
+            return connection.receive()
+
+    def ask(self, daemon, count):
+        """So many ask to wait for a token of one key."""
+        asking = [Connection(daemon.address) for _ in range(count)]
+        for connection in asking:
+            self.addCleanup(connection.close)
+            connection.send(request_bytes("GET", "/allow?key=a&wait=1h"))
+        return asking
+
+    def answered(self, asking):
+        return [each for each in asking if select.select([each.socket], [], [], 0)[0]]
+
+    def expect(self, asking, waiting):
+        """All but so many are told so, and leave."""
+        told = len(asking) - waiting
+        wait_until(lambda: len(self.answered(asking)) >= told, "those beyond are answered")
+        for connection in self.answered(asking):
+            response = connection.receive()
+            self.assertEqual((response.status, response.json()["reason"]), (429, "too_many_waiting"))
+            connection.close()
+            told -= 1
+        self.assertEqual(told, 0)
+
+    def waiting(self, daemon):
+        return self.call(daemon, "/status").json()["counters"]["waiting"]
+
+    def test_half_of_max_connections_wait_and_a_reload_changes_nothing_about_it(self):
+        daemon = self.start(16)
+        self.expect(self.ask(daemon, 12), 8)
+        self.assertEqual(self.waiting(daemon), 8)
+        daemon.reload(self.CONFIG % 1000)
+        self.expect(self.ask(daemon, 3), 0)
+        self.assertEqual(self.waiting(daemon), 8)
+
+    def test_half_of_those_that_descriptors_allow_wait(self):
+        daemon = self.start(1000, 100)
+        room = int(daemon.wait_for_line(r"warning: room for (\d+) connections, not for the 1000")[1])
+        self.expect(self.ask(daemon, room // 2 + 5), room // 2)
+        self.assertEqual(self.waiting(daemon), room // 2)
+
+
 class Flood(Case):
     """More keys than there is room for."""
 
