@@ -75,6 +75,7 @@ struct brain *brain_begin(uint64_t now_ns, int64_t date_s)
         return NULL;
     brain->started_ns = brain->now_ns = brain->last_tick_ns = now_ns;
     brain->lived_offset_ns = 0 - now_ns;
+    brain->buckets.leases = &brain->leases;
     brain->denied.began_ns = now_ns;
     brain->meters.started_s = date_s;
     brain->meters.tick_lag_ns.began_ns = now_ns;
@@ -213,6 +214,8 @@ static void answer_daemon(const struct brain *brain, struct daemon_answer *answe
         .uptime_ms = (brain->now_ns - brain->started_ns) / NS_PER_MS,
         .keys = brain->buckets.table.keys,
         .max_keys = brain->buckets.table.max_keys,
+        .leases = brain->leases.held.count,
+        .max_leases = brain->max_leases,
         .when_full = brain->when_full,
         .limits = brain->limits,
         .counters = brain->counters,

@@ -273,23 +273,68 @@ uint32_t buckets_find(struct buckets *buckets, const struct place *place,
                : TABLE_NONE;
 }
 
-void buckets_marks(const struct buckets *buckets, const struct place *place, uint32_t slot,
-                   uint64_t marks[BUCKETS_MAX])
+/* ---- slots ---- */
+
+static bool line_has_slots(const struct line *line)
+{
+    for (unsigned i = 0; i < line->count; i++)
+        if (credit_has_slots(&line->credit[i]))
+            return true;
+    return false;
+}
+
+static uint64_t slots_out(const struct buckets *buckets, uint64_t hash, const char *key,
+                          size_t key_len)
+{
+    const struct lease_key *found = leases_of_key(buckets->leases, hash, key, key_len);
+    return found == NULL ? 0 : leases_key_slots(buckets->leases, found);
+}
+
+void buckets_count_slots(const struct buckets *buckets, const struct line *line, uint64_t hash,
+                         const char *key, size_t key_len, uint64_t marks[BUCKETS_MAX])
+{
+    if (!line_has_slots(line))
+        return;
+    uint64_t taken = slots_out(buckets, hash, key, key_len);
+    for (unsigned i = 0; i < line->count; i++)
+        if (credit_has_slots(&line->credit[i]))
+            marks[i] = credit_slots_mark(&line->credit[i], taken);
+}
+
+/* Whether leases have slots out of the key of an entry, of this table or of the one before. */
+static bool has_slots_out(const struct buckets *buckets, const struct table *table, uint32_t slot)
+{
+    uint16_t line = table_line(table, slot);
+    if (!line_has_slots(&buckets->lines.line[line]))
+        return false;
+    char key[KEY_MAX + 1];
+    size_t key_len = table_key(table, slot, key);
+    uint64_t hash = table_hash(table, key, key_len) ^ salt_of_line(&buckets->lines, line);
+    return slots_out(buckets, hash, key, key_len) > 0;
+}
+
+/* ---- marks ---- */
+
+void buckets_marks(const struct buckets *buckets, const struct place *place,
+                   const struct bucket_question *ask, uint32_t slot, uint64_t marks[BUCKETS_MAX])
 {
     const struct line *line = buckets_line(buckets, place);
     for (unsigned i = 0; i < line->count; i++)
         marks[i] =
             slot != TABLE_NONE ? mark_of(buckets, slot, i) : credit_full_mark(&line->credit[i]);
+    buckets_count_slots(buckets, line, place->hash, ask->key, ask->key_len, marks);
 }
 
 void buckets_peek(const struct buckets *buckets, const struct place *place,
                   const struct bucket_question *ask, uint64_t marks[BUCKETS_MAX])
 {
     uint32_t slot = table_find(&buckets->table, place->hash, ask->key, ask->key_len, place->owner);
-    if (slot == TABLE_NONE)
-        buckets_marks(buckets, place, slot, marks);
-    else
-        carried_marks(buckets, slot, marks);
+    if (slot == TABLE_NONE) {
+        buckets_marks(buckets, place, ask, slot, marks);
+        return;
+    }
+    const struct line *line = &buckets->lines.line[carried_marks(buckets, slot, marks)];
+    buckets_count_slots(buckets, line, place->hash, ask->key, ask->key_len, marks);
 }
 
 void buckets_store(struct buckets *buckets, const struct place *place,
@@ -324,9 +369,10 @@ static bool is_idle(const struct buckets *buckets, uint32_t slot)
 {
     const struct line *line = line_of(buckets, slot);
     for (unsigned i = 0; i < line->count; i++)
-        if (!credit_is_full(&line->credit[i], mark_of(buckets, slot, i)))
+        if (!credit_has_slots(&line->credit[i]) &&
+            !credit_is_full(&line->credit[i], mark_of(buckets, slot, i)))
             return false;
-    return true;
+    return !has_slots_out(buckets, &buckets->table, slot);
 }
 
 /* Whether the key of an entry, of this table or of the one before, has a holding. */
@@ -384,7 +430,8 @@ static bool lacks_less(struct lack a, struct lack b)
 }
 
 /* What forgetting an entry gives away: the most that one of its buckets lacks to be full. false: the
- * entry is pinned, because a bucket owes, and a debt must not be forgotten; or somebody waits. */
+ * entry is pinned, because a bucket owes, and a debt must not be forgotten; or somebody waits, or
+ * leases have slots out. */
 static bool can_be_given_away(const struct buckets *buckets, uint32_t slot, struct lack *most)
 {
     const struct line *line = line_of(buckets, slot);
@@ -392,13 +439,16 @@ static bool can_be_given_away(const struct buckets *buckets, uint32_t slot, stru
     for (unsigned i = 0; i < line->count; i++) {
         const struct credit_line *credit = &line->credit[i];
         int64_t level = credit_level(credit, mark_of(buckets, slot, i));
+        if (credit_has_slots(credit))
+            continue;
         if (level < 0)
             return false;
         struct lack lack = {credit->cap_units - (uint64_t)level, credit->token_units};
         if (lacks_less(*most, lack))
             *most = lack;
     }
-    return !is_held(buckets, &buckets->table, slot);
+    return !is_held(buckets, &buckets->table, slot) &&
+           !has_slots_out(buckets, &buckets->table, slot);
 }
 
 /* The entries that it looks at are those from the newcomer's own slot on. The keyed hash makes
@@ -460,7 +510,7 @@ static bool is_pinned(const struct buckets *buckets, const struct table *table, 
     for (unsigned i = 0; i < line->count; i++)
         if (credit_level(&line->credit[i], credit_unseal(table_spent(table, slot, i))) < 0)
             return true;
-    return is_held(buckets, table, slot);
+    return is_held(buckets, table, slot) || has_slots_out(buckets, table, slot);
 }
 
 /* Puts the entries that are pinned, or those that are not. */

@@ -4,8 +4,9 @@
  * What is read here is always up to date: buckets_find carries an entry whose line has ended
  * over to the line in force. An entry whose buckets are all full is idle: it may be dropped at
  * any time, because a key without an entry has full buckets. An entry with a bucket that owes is
- * pinned: it is never given away to make room. So is one of a key that has a holding, and that one is
- * never dropped as idle either.
+ * pinned: it is never given away to make room. So is one of a key that has a holding, or of which
+ * leases have slots out, and these are never dropped as idle either. The mark of a bucket of slots is
+ * not believed: how many are taken is counted from the leases.
  *
  * Owns the table, the lines and the holdings. One thread, the brain's. Never blocks. Errors: buckets_init,
  * buckets_adopt and buckets_install, as they say.
@@ -13,6 +14,7 @@
 #pragma once
 
 #include "brain/holdings.h"
+#include "brain/leases.h"
 #include "brain/message.h"
 #include "brain/place.h"
 #include "limits/lines.h"
@@ -24,6 +26,7 @@ struct buckets {
     struct holdings holdings;
     struct table_user user;          /* what an adopted table asks of us */
     struct brain_counters *counters; /* the brain's: drops and evictions are counted there */
+    const struct leases *leases;     /* the brain's too */
     uint64_t salt[LIMITS_MAX];       /* of each limit in force: that of its edition */
 };
 
@@ -81,10 +84,16 @@ uint32_t buckets_find(struct buckets *buckets, const struct place *place,
                       const struct bucket_question *ask);
 
 /* The line at a place; and the marks on it: those of a slot's entry, or for TABLE_NONE those of
- * full buckets. What they say of a key that has a holding: see holdings.h. */
+ * full buckets; of slots, what leases have out. What they say of a key that has a holding: see
+ * holdings.h. */
 const struct line *buckets_line(const struct buckets *buckets, const struct place *place);
-void buckets_marks(const struct buckets *buckets, const struct place *place, uint32_t slot,
-                   uint64_t marks[BUCKETS_MAX]);
+void buckets_marks(const struct buckets *buckets, const struct place *place,
+                   const struct bucket_question *ask, uint32_t slot, uint64_t marks[BUCKETS_MAX]);
+
+/* Puts in the marks of buckets of slots, for marks that were read otherwise. The hash is that of the
+ * key's place. */
+void buckets_count_slots(const struct buckets *buckets, const struct line *line, uint64_t hash,
+                         const char *key, size_t key_len, uint64_t marks[BUCKETS_MAX]);
 
 /* For tests: the marks at a place on the line in force, without changing anything. */
 void buckets_peek(const struct buckets *buckets, const struct place *place,

@@ -91,6 +91,29 @@
     STATE(forgiven_tokens, IN_STATUS, /* by CHARGE: tokens beyond debt_max */                      \
           FAMILY("allowd_forgiven_tokens_total", COUNTER,                                          \
                  "Tokens of charges that were forgiven, because the key owed debt_max already."))  \
+    READ(leases, answer->daemon.leases, FAMILY("allowd_leases", GAUGE, "Leases held now."))        \
+    READ(max_leases, answer->daemon.max_leases,                                                    \
+         FAMILY("allowd_leases_max", GAUGE, "Leases that may be held."))                           \
+    STATE(leases_granted, IN_STATUS, /* ACQUIRE told yes */                                        \
+          FAMILY("allowd_leases_granted_total", COUNTER, "Leases granted."))                       \
+    STATE(leases_renewed, IN_STATUS, /* RENEW of one that was held */                              \
+          FAMILY("allowd_leases_renewed_total", COUNTER, "Renewals of leases."))                   \
+    STATE(leases_released, IN_STATUS, /* RELEASE of one that was held */                           \
+          FAMILY("allowd_leases_ended_total", COUNTER,                                             \
+                 "Leases that ended: released by their clients, or expired because nobody "        \
+                 "renewed them."),                                                                 \
+          LABEL("how", "released"))                                                                \
+    TOLD(leases_expired, IN_STATUS, /* those that nobody released or renewed in time */            \
+         INFO("leases that expired because nobody renewed or released them: ", "", "", ""),        \
+         SAME_FAMILY, LABEL("how", "expired"))                                                     \
+    TOLD(leases_refused, IN_STATUS, /* ACQUIRE, for want of leases; also in denied */              \
+         WARNING("as many leases are held as may be: ", " request was", " requests were",          \
+                 " denied; raise max_leases"),                                                     \
+         FAMILY("allowd_leases_refused_total", COUNTER,                                            \
+                "Requests denied because max_leases were held."))                                  \
+    STATE(                                                                                         \
+        returned_tokens, IN_STATUS, /* by RELEASE, and by expired leases (on_expiry: return) */    \
+        FAMILY("allowd_returned_tokens_total", COUNTER, "Tokens that leases took and gave back.")) \
     STATE(shadow_denied, IN_STATUS, NO_METRIC)   /* allowed for a trial only, also in allowed */   \
     STATE(missing_denied, IN_STATUS, NO_METRIC)  /* checks that found no key, and denied */        \
     STATE(missing_allowed, IN_STATUS, NO_METRIC) /* checks that found no key, and allowed */       \
@@ -201,12 +224,16 @@ static inline void counters_refunded(struct brain_counters *counters)
 }
 
 /* A sum that 64 bits do not hold stays at the end. */
+static inline void counters_add(uint64_t *sum, uint64_t tokens)
+{
+    if (__builtin_add_overflow(*sum, tokens, sum))
+        *sum = UINT64_MAX;
+}
+
 static inline void counters_charged(struct brain_counters *counters, uint64_t forgiven_tokens)
 {
     counters->charges++;
-    if (__builtin_add_overflow(counters->forgiven_tokens, forgiven_tokens,
-                               &counters->forgiven_tokens))
-        counters->forgiven_tokens = UINT64_MAX;
+    counters_add(&counters->forgiven_tokens, forgiven_tokens);
 }
 
 static inline void counters_told_status(struct brain_counters *counters)

@@ -436,7 +436,7 @@ void decide(struct brain *brain, enum message_kind kind, const struct place *pla
     uint64_t marks[BUCKETS_MAX];
     uint32_t slot = buckets_find(&brain->buckets, place, ask);
     struct holding *holding = buckets_holding(&brain->buckets, place, ask->key, ask->key_len);
-    buckets_marks(&brain->buckets, place, slot, marks);
+    buckets_marks(&brain->buckets, place, ask, slot, marks);
     if (kind == MESSAGE_CHARGE) {
         charge(brain, place, holding, ask, slot, marks, answer);
         return;

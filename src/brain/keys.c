@@ -74,11 +74,31 @@ static void fill_in(struct keys_entry *entry, const char *key, size_t key_len,
     entry->denied_error = denied.error;
 }
 
+static uint64_t hash_of(const struct brain *brain, uint32_t limit, const char *key, size_t key_len)
+{
+    return table_hash(&brain->buckets.table, key, key_len) ^ brain->buckets.salt[limit];
+}
+
 static struct hitters_count denials_of(const struct brain *brain, uint32_t limit, const char *key,
                                        size_t key_len)
 {
-    uint64_t hash = table_hash(&brain->buckets.table, key, key_len) ^ brain->buckets.salt[limit];
-    return hitters_look(&brain->denied, hash, key, key_len, (uint16_t)limit);
+    return hitters_look(&brain->denied, hash_of(brain, limit, key, key_len), key, key_len,
+                        (uint16_t)limit);
+}
+
+static void fill_in_leases(const struct brain *brain, uint32_t limit, bool has_slots,
+                           struct keys_entry *entry)
+{
+    entry->leases = 0;
+    entry->slots = 0;
+    if (brain->leases.held.count == 0)
+        return;
+    uint64_t hash = hash_of(brain, limit, entry->key, entry->key_len);
+    const struct lease_key *key = leases_of_key(&brain->leases, hash, entry->key, entry->key_len);
+    if (key == NULL)
+        return;
+    entry->leases = leases_key_held(&brain->leases, key);
+    entry->slots = has_slots ? leases_key_slots(&brain->leases, key) : 0;
 }
 
 /* ---- the keys with the fewest tokens: a heap in `order`, the fullest of them on top ---- */
@@ -152,6 +172,7 @@ static void show(const struct search *search, uint32_t limit, const char *key, s
     if (entry == NULL)
         return;
     fill_in(entry, key, key_len, state, denials_of(search->brain, limit, key, key_len));
+    fill_in_leases(search->brain, limit, state->allowance->slots > 0, entry);
     if (search->ask->sort != KEYS_BY_REMAINING)
         return;
     if (answer->found > found)
@@ -197,8 +218,9 @@ static void look_at_entry(const struct search *search, uint32_t slot)
     if (!lines_is_in_force(lines, line))
         line = lines_carry(lines, line, key, marks);
     struct place place = place_of(brain, owner, line);
-    if (brain->buckets.holdings.count > 0)
-        place.hash = table_hash(table, key, key_len) ^ brain->buckets.salt[place.limit];
+    if (brain->buckets.holdings.count > 0 || brain->leases.held.count > 0)
+        place.hash = hash_of(brain, (uint32_t)place.limit, key, key_len);
+    buckets_count_slots(&brain->buckets, &lines->line[line], place.hash, key, key_len, marks);
     struct bucket_answer state;
     decide_describe(brain, &place, buckets_holding(&brain->buckets, &place, key, key_len), 0,
                     BUCKET_ALLOWED, marks, &state);
@@ -312,7 +334,7 @@ static void show_denied(const struct search *search, const struct hitters_counte
     uint32_t slot = buckets_find(&brain->buckets, &place, &status);
     uint64_t marks[BUCKETS_MAX];
     struct bucket_answer state;
-    buckets_marks(&brain->buckets, &place, slot, marks);
+    buckets_marks(&brain->buckets, &place, &status, slot, marks);
     decide_describe(brain, &place, buckets_holding(&brain->buckets, &place, key, counter->key_len),
                     0, BUCKET_ALLOWED, marks, &state);
     show(search, counter->label, key, counter->key_len, &state);

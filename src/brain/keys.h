@@ -65,6 +65,8 @@ struct keys_entry {
     uint8_t key_len;
     char key[KEY_MAX];
     uint64_t remaining_tokens, owed_tokens, burst, full_after_ms; /* as STATUS would answer */
+    uint32_t leases;                                              /* that are held */
+    uint64_t slots;                /* that these have out; 0 where no bucket holds slots */
     uint64_t denied, denied_error; /* denied at least so often, and at most denied_error more */
 };
 

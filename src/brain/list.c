@@ -125,7 +125,7 @@ static enum bucket_result look(struct brain *brain, const struct place *place,
     uint32_t slot = buckets_find(&brain->buckets, place, ask);
     if (slot != TABLE_NONE && buckets_drop_if_idle(&brain->buckets, slot))
         slot = TABLE_NONE;
-    buckets_marks(&brain->buckets, place, slot, marks);
+    buckets_marks(&brain->buckets, place, ask, slot, marks);
     const struct holding *holding = buckets_holding(&brain->buckets, place, ask->key, ask->key_len);
     enum bucket_result result =
         decide_look(brain, place, holding, decide_is_next(holding), tokens, marks);
@@ -142,7 +142,7 @@ static bool take(struct brain *brain, const struct place *place, const struct bu
     if (slot == TABLE_NONE &&
         !buckets_make_room(&brain->buckets, place->hash, 0, brain->when_full == WHEN_FULL_EVICT))
         return false;
-    buckets_marks(&brain->buckets, place, slot, marks);
+    buckets_marks(&brain->buckets, place, ask, slot, marks);
     decide_take(brain, place, NULL, ask, tokens, slot, marks);
     return true;
 }
@@ -156,7 +156,7 @@ static void give_back(struct brain *brain, const struct place *place,
     uint32_t slot = buckets_find(&brain->buckets, place, ask);
     if (slot == TABLE_NONE)
         return;
-    buckets_marks(&brain->buckets, place, slot, marks);
+    buckets_marks(&brain->buckets, place, ask, slot, marks);
     for (unsigned i = 0; i < line->count; i++)
         credit_give(&line->credit[i], tokens, &marks[i]);
     buckets_store(&brain->buckets, place, ask, slot, marks);
@@ -223,7 +223,7 @@ static void describe_one(struct brain *brain, const struct list_question *list, 
     uint16_t leader = scratch->leader[call];
     enum bucket_result result = scratch->result[leader];
     uint64_t marks[BUCKETS_MAX];
-    buckets_marks(&brain->buckets, place, buckets_find(&brain->buckets, place, ask), marks);
+    buckets_marks(&brain->buckets, place, ask, buckets_find(&brain->buckets, place, ask), marks);
     if (!allowed && bucket_result_allows(result))
         result = BUCKET_HELD_BACK;
     decide_describe(brain, place, holding, scratch->tokens[leader], result, marks,

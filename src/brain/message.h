@@ -261,6 +261,7 @@ struct daemon_answer {
     struct fronts_answer *fronts; /* if not NULL: to be filled in too; owned by the asker */
     uint64_t uptime_ms;
     uint32_t keys, max_keys;
+    uint32_t leases, max_leases; /* held now, and as many as may be */
     enum when_full when_full;
     const struct limits *limits; /* see `limits` of struct message */
     struct brain_counters counters;

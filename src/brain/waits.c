@@ -23,7 +23,7 @@ static uint32_t read_marks(struct brain *brain, const struct place *place,
                            const struct bucket_question *ask, uint64_t marks[BUCKETS_MAX])
 {
     uint32_t slot = buckets_find(&brain->buckets, place, ask);
-    buckets_marks(&brain->buckets, place, slot, marks);
+    buckets_marks(&brain->buckets, place, ask, slot, marks);
     return slot;
 }
 

@@ -17,8 +17,8 @@ LIMITS = ("limits:\n"
           "  - {name: api, match: 'api:*', burst: 20, rate: 1/d}\n"
           "  - {name: trial, match: 'trial:*', burst: 1, rate: 1/d, shadow: true}\n"
           "  - {name: default, burst: 10, rate: 1/d, overrides: [{key: 'banned:*', action: deny}]}\n")
-MEMBERS = ["key", "limit", "remaining", "owed", "burst", "reset_after_ms", "active", "denied",
-           "denied_error"]
+MEMBERS = ["key", "limit", "remaining", "owed", "burst", "reset_after_ms", "active", "leases",
+           "slots", "denied", "denied_error"]
 
 
 class Keys(Case):

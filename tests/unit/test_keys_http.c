@@ -159,6 +159,8 @@ static void put_key(const char *key, size_t key_len, const char *limit, uint64_t
         .owed_tokens = number,
         .burst = number,
         .full_after_ms = number - 1, /* a number even of the largest one */
+        .leases = (uint32_t)number,
+        .slots = number,
         .denied = number,
         .denied_error = number,
     };
@@ -196,11 +198,12 @@ static void a_reply_is_one_line_of_json(void **unused)
     expect_body(
         "{\"keys\":[{\"key\":\"a\\\"\\\\/\xc3\xa4\xe2\x80\xa8\xf0\x9f\x98\x80\","
         "\"limit\":\"\\\"api\\\"\",\"remaining\":3,\"owed\":3,\"burst\":3,\"reset_after_ms\":2,"
-        "\"active\":false,\"denied\":3,\"denied_error\":3},"
+        "\"active\":false,\"leases\":3,\"slots\":3,\"denied\":3,\"denied_error\":3},"
         "{\"key\":\"b\",\"limit\":\"default\",\"remaining\":18446744073709551615,"
         "\"owed\":18446744073709551615,"
         "\"burst\":18446744073709551615,\"reset_after_ms\":18446744073709551614,"
-        "\"active\":true,\"denied\":18446744073709551615,"
+        "\"active\":true,\"leases\":4294967295,\"slots\":18446744073709551615,"
+        "\"denied\":18446744073709551615,"
         "\"denied_error\":18446744073709551615,\"shadow\":true}],"
         "\"cursor\":\"fedcba9876543210\",\"looked_at\":0,\"tracked\":7,"
         "\"denied_over_ms\":0}\n");

@@ -1222,6 +1222,8 @@ static void the_daemon_lists_its_limits(void **state)
                                                 .uptime_ms = 61999,
                                                 .keys = 3,
                                                 .max_keys = 1000,
+                                                .leases = 4,
+                                                .max_leases = 2000,
                                                 .when_full = WHEN_FULL_DENY,
                                                 .limits = limits};
     request.own.daemon.counters.allowed = 7;
@@ -1231,6 +1233,7 @@ static void the_daemon_lists_its_limits(void **state)
     assert_int_equal(request.reply.body_len, strlen(request.reply.large_body));
     static const char start[] =
         "{\"version\":\"" PACKAGE_VERSION "\",\"uptime_s\":61,\"keys\":3,\"max_keys\":1000,"
+        "\"leases\":4,\"max_leases\":2000,"
         "\"when_full\":\"deny\",\"tick_ms\":100,\"threads\":["
         "{\"state\":\"serving\",\"connections\":2,\"requests\":300,\"busy\":0.007},"
         "{\"state\":\"going\",\"connections\":1,\"requests\":4,\"busy\":0.120},"

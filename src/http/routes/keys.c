@@ -136,6 +136,10 @@ static void write_key(struct text *body, const struct keys_entry *entry)
     reply_write_retry_after_ms(body, entry->full_after_ms);
     text_literal(body, ",\"active\":");
     text_string(body, entry->active ? "true" : "false");
+    text_literal(body, ",\"leases\":");
+    text_number(body, entry->leases);
+    text_literal(body, ",\"slots\":");
+    text_number(body, entry->slots);
     text_literal(body, ",\"denied\":");
     text_number(body, entry->denied);
     text_literal(body, ",\"denied_error\":");

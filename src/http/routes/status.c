@@ -166,6 +166,10 @@ static void reply_daemon(struct reply *reply, const struct daemon_answer *answer
     text_number(&body, answer->keys);
     text_literal(&body, ",\"max_keys\":");
     text_number(&body, answer->max_keys);
+    text_literal(&body, ",\"leases\":");
+    text_number(&body, answer->leases);
+    text_literal(&body, ",\"max_leases\":");
+    text_number(&body, answer->max_leases);
     text_literal(&body, ",\"when_full\":\"");
     text_string(&body, when_full_names[answer->when_full]);
     text_literal(&body, "\",\"tick_ms\":");
