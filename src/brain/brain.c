@@ -1,6 +1,7 @@
 #include "brain/core.h"
 #include "brain/decide.h"
 #include "brain/keys.h"
+#include "brain/lease.h"
 #include "brain/list.h"
 #include "brain/waits.h"
 
@@ -163,6 +164,7 @@ static void credit(struct brain *brain, uint64_t ticks)
     brain->leases.now_ns = brain_lived_ns(brain, brain->last_tick_ns);
     lines_advance(&brain->buckets.lines, ticks);
     brain_keep_time(brain);
+    lease_keep_books(brain);
     brain_sweep(brain);
     once_advance(&brain->once, brain->now_ns);
 }
@@ -182,9 +184,8 @@ void brain_tick(struct brain *brain, uint64_t now_ns)
 uint64_t brain_next_tick_ns(const struct brain *brain)
 {
     uint64_t waits_ns = waits_due_ns(brain);
-    if (buckets_are_none(&brain->buckets))
-        return waits_ns;
-    uint64_t tick_ns = brain->last_tick_ns + brain->tick_ns;
+    uint64_t tick_ns = buckets_are_none(&brain->buckets) ? lease_next_tick_ns(brain)
+                                                         : brain->last_tick_ns + brain->tick_ns;
     return waits_ns < tick_ns ? waits_ns : tick_ns;
 }
 
@@ -243,10 +244,11 @@ static void answer_metrics(const struct brain *brain, struct metrics_answer *ans
     answer->meters = brain->meters;
 }
 
-/* false: there is no room for new editions yet. */
+/* false: there is no room for new editions yet, or what has ended under the old ones is not settled. */
 static bool answer_limits(struct brain *brain, struct message *message)
 {
-    if (!lines_have_room(&brain->buckets.lines, message->ask.limits.limits))
+    if (lease_ends_are_due(brain) ||
+        !lines_have_room(&brain->buckets.lines, message->ask.limits.limits))
         return false;
     message->answer.limits = LIMITS_NO_MEMORY;
     if (!brain_install(brain, &message->ask.limits))
@@ -264,6 +266,16 @@ static_assert(MESSAGE_ALLOW < MESSAGE_STATUS && MESSAGE_RESET < MESSAGE_STATUS &
                   MESSAGE_REFUND < MESSAGE_STATUS && MESSAGE_CHARGE < MESSAGE_STATUS &&
                   MESSAGE_STATUS < MESSAGE_EACH,
               "the kinds about one key come first");
+
+/* A lease that was granted to a question with a token is given up by a client that did not learn of it
+ * only if no other one has: else it is only told how the lease is. */
+static void answer_release(struct brain *brain, struct message *message)
+{
+    if (message->once != NULL && !once_unclaim(&brain->once, message->once, &message->ask.lease.id))
+        message->kind = MESSAGE_LEASE;
+    lease_answer(brain, message);
+    message->kind = MESSAGE_RELEASE;
+}
 
 /* Answers a message that is not about one key. false: it cannot be answered now. */
 static bool answer_whole(struct brain *brain, struct message *message)
@@ -316,11 +328,15 @@ static bool answer_whole(struct brain *brain, struct message *message)
     case MESSAGE_LEAVE:
         waits_leave(brain, message->ask.leaves);
         return true;
+    case MESSAGE_RELEASE:
+        answer_release(brain, message);
+        return true;
+    case MESSAGE_RENEW:
+    case MESSAGE_LEASE:
+        lease_answer(brain, message);
+        return true;
     case MESSAGE_STOP:
     case MESSAGE_RELOAD:
-    case MESSAGE_RENEW:
-    case MESSAGE_RELEASE:
-    case MESSAGE_LEASE:
     case MESSAGE_ACQUIRE:
     case MESSAGE_ALLOW:
     case MESSAGE_RESET:
@@ -346,12 +362,15 @@ static bool repeats(struct brain *brain, struct message *message)
 /* false: it waits. */
 static bool decide_one(struct brain *brain, const struct place *place, struct message *message)
 {
-    if (place->limit < 0)
+    if (place->limit < 0) {
         message->answer.bucket.result = BUCKET_NO_SUCH_LIMIT;
-    else if (waits_concern(brain, &message->ask.bucket))
+        return true;
+    }
+    if (lease_ends_are_due(brain))
+        lease_settle(brain, place, &message->ask.bucket);
+    if (waits_concern(brain, &message->ask.bucket))
         return waits_answer(brain, place, message);
-    else
-        decide(brain, message->kind, place, &message->ask.bucket, &message->answer.bucket);
+    decide(brain, message->kind, place, &message->ask.bucket, &message->answer.bucket);
     return true;
 }
 
@@ -414,13 +433,14 @@ void brain_answer(struct brain *brain, struct letter *letters, struct chain *ans
 
 bool brain_is_waited_for(const struct brain *brain)
 {
-    return brain->waiting.newest != NULL;
+    return brain->waiting.newest != NULL || lease_ends_are_due(brain);
 }
 
 void brain_look_again(struct brain *brain, struct chain *answered)
 {
     struct letter *waiting = letters_oldest_first(brain->waiting.newest);
     brain->waiting.newest = NULL;
+    lease_keep_books(brain);
     brain_sweep(brain);
     brain_answer(brain, waiting, answered);
 }

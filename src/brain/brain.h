@@ -116,8 +116,9 @@ void brain_answer(struct brain *brain, struct letter *letters, struct chain *ans
  * nobody hears that a LEAVE is done before the message that it is about is home. */
 struct letter *brain_released(struct brain *brain);
 
-/* Whether some LIMITS waits in the brain. Then call brain_look_again soon: it sweeps a slice of
- * the table, and adds to `answered` what is answered by now. */
+/* Whether some LIMITS waits in the brain, or leases have ended whose bookkeeping has not been done. Then
+ * call brain_look_again soon: it does a slice of that and sweeps a slice of the table, and adds to
+ * `answered` what is answered by now. */
 bool brain_is_waited_for(const struct brain *brain);
 void brain_look_again(struct brain *brain, struct chain *answered);
 

@@ -1,10 +1,11 @@
 #include "brain/decide.h"
 
 #include <assert.h>
+#include <string.h>
 
-/* How long a client is told to wait if it is denied because the table is full: a guess, because
- * room comes as other buckets fill up, which nobody can foretell. */
-enum { TABLE_FULL_RETRY_MS = 1000 };
+/* How long a client is told to wait where nobody can foretell it: a guess. So it is where the table is
+ * full, for room comes as other buckets fill up. */
+enum { GUESSED_RETRY_MS = 1000 };
 
 static const struct limit *limit_at(const struct brain *brain, const struct place *place)
 {
@@ -22,7 +23,7 @@ static enum override_action action_at(const struct brain *brain, const struct pl
     return override == NULL ? OVERRIDE_TERMS : override->action;
 }
 
-static const struct allowance *allowance_at(const struct brain *brain, const struct place *place)
+const struct allowance *decide_allowance(const struct brain *brain, const struct place *place)
 {
     const struct override *override = override_at(brain, place);
     return override != NULL && override->action == OVERRIDE_TERMS
@@ -34,13 +35,13 @@ static const struct allowance *allowance_at(const struct brain *brain, const str
 
 bool decide_needs_lease(const struct brain *brain, const struct place *place, uint64_t tokens)
 {
-    return tokens > 0 && allowance_at(brain, place)->slots > 0;
+    return tokens > 0 && decide_allowance(brain, place)->slots > 0;
 }
 
 bool decide_suits(const struct brain *brain, enum message_kind kind, const struct place *place,
                   uint64_t tokens, struct bucket_answer *answer)
 {
-    bool has_tokens = allowance_at(brain, place)->burst > 0;
+    bool has_tokens = decide_allowance(brain, place)->burst > 0;
     enum bucket_result result = BUCKET_ALLOWED;
     if (kind == MESSAGE_ALLOW && decide_needs_lease(brain, place, tokens))
         result = BUCKET_NEEDS_LEASE;
@@ -55,41 +56,50 @@ bool decide_suits(const struct brain *brain, enum message_kind kind, const struc
 /* ---- looking and taking ---- */
 
 static bool holds(const struct holding *holding, const struct line *line, unsigned bucket,
-                  uint64_t tokens, uint64_t mark)
+                  struct demand demand, uint64_t mark)
 {
-    return credit_holds(&line->credit[bucket], tokens, holding_mark(holding, bucket, mark));
+    const struct credit_line *credit = &line->credit[bucket];
+    return credit_holds(credit, demand_of(demand, credit), holding_mark(holding, bucket, mark));
+}
+
+/* Whether it is more than the smallest bucket can ever hold. */
+static bool is_too_much(const struct allowance *allowance, struct demand demand)
+{
+    return (allowance->burst > 0 && demand.tokens > allowance->burst) ||
+           (allowance->slots > 0 && demand.slots > allowance->slots);
 }
 
 enum bucket_result decide_look(const struct brain *brain, const struct place *place,
-                               const struct holding *holding, bool is_next, uint64_t tokens,
+                               const struct holding *holding, bool is_next, struct demand demand,
                                const uint64_t marks[BUCKETS_MAX])
 {
     const struct line *line = buckets_line(&brain->buckets, place);
     enum override_action action = action_at(brain, place);
     if (action == OVERRIDE_ALLOW)
         return BUCKET_ALWAYS;
-    if (tokens == 0)
+    if (demand_is_nothing(demand))
         return BUCKET_ALLOWED;
     if (action == OVERRIDE_DENY)
         return BUCKET_NEVER;
-    if (tokens > allowance_at(brain, place)->burst)
+    if (is_too_much(decide_allowance(brain, place), demand))
         return BUCKET_EXCEEDS_BURST;
     if (!is_next)
         return BUCKET_DENIED;
     for (unsigned i = 0; i < line->count; i++)
-        if (!holds(holding, line, i, tokens, marks[i]))
+        if (!holds(holding, line, i, demand, marks[i]))
             return BUCKET_DENIED;
     return BUCKET_ALLOWED;
 }
 
 void decide_take(struct brain *brain, const struct place *place, const struct holding *holding,
-                 const struct bucket_question *ask, uint64_t tokens, uint32_t slot,
+                 const struct bucket_question *ask, struct demand demand, uint32_t slot,
                  uint64_t marks[BUCKETS_MAX])
 {
     const struct line *line = buckets_line(&brain->buckets, place);
     for (unsigned i = 0; i < line->count; i++) {
+        const struct credit_line *credit = &line->credit[i];
         uint64_t mark = holding_mark(holding, i, marks[i]);
-        bool taken = credit_take(&line->credit[i], tokens, &mark);
+        bool taken = credit_take(credit, demand_of(demand, credit), &mark);
         assert(taken);
         (void)taken;
         marks[i] = holding_stored(holding, i, mark);
@@ -97,18 +107,71 @@ void decide_take(struct brain *brain, const struct place *place, const struct ho
     buckets_store(&brain->buckets, place, ask, slot, marks);
 }
 
+/* ---- leases ---- */
+
+static void hold_lease(struct brain *brain, const struct place *place,
+                       const struct acquire_question *acquire, uint64_t tokens, uint32_t slots)
+{
+    struct lease_terms terms = {
+        .salt = brain->buckets.salt[place->limit],
+        .tokens = tokens,
+        .slots = slots,
+        .ttl_ms = acquire->ttl_ms,
+        .key_len = (uint8_t)acquire->bucket.key_len,
+    };
+    memcpy(terms.id, acquire->id.bytes, sizeof terms.id);
+    memcpy(terms.key, acquire->bucket.key, terms.key_len);
+    uint64_t ttl_ns = acquire->ttl_ms * (uint64_t)NS_PER_MS;
+    leases_hold(&brain->leases, &terms, place->hash, brain_lived_ns(brain, brain->now_ns) + ttl_ns);
+    brain->counters.leases_granted++;
+}
+
+static bool can_hold_lease(struct brain *brain)
+{
+    return !brain_leases_are_full(brain) && leases_make_ready(&brain->leases);
+}
+
+/* Slots count towards whatever the limit has by then, tokens come back only if they were taken. */
+static void hold_taken(struct brain *brain, const struct place *place,
+                       const struct acquire_question *acquire)
+{
+    bool has_tokens = decide_allowance(brain, place)->burst > 0;
+    hold_lease(brain, place, acquire, has_tokens ? acquire->bucket.tokens : 0, acquire->slots);
+}
+
+enum bucket_result decide_lease(struct brain *brain, const struct place *place,
+                                const struct acquire_question *acquire, enum bucket_result result)
+{
+    const struct bucket_answer answer = {.result = result, .limit = limit_at(brain, place)};
+    if (!bucket_answer_allows(&answer) ||
+        leases_find(&brain->leases, &acquire->id) != LEASE_NONE_NUMBER)
+        return result;
+    if (!can_hold_lease(brain))
+        return BUCKET_TOO_MANY_LEASES;
+    hold_lease(brain, place, acquire, 0, 0);
+    return result;
+}
+
+/* ---- trying ---- */
+
 enum bucket_result decide_try(struct brain *brain, const struct place *place,
-                              const struct holding *holding, bool is_next,
+                              const struct holding *holding, bool is_next, enum message_kind kind,
                               const struct bucket_question *ask, uint32_t slot,
                               uint64_t marks[BUCKETS_MAX])
 {
-    enum bucket_result result = decide_look(brain, place, holding, is_next, ask->tokens, marks);
-    if (result != BUCKET_ALLOWED || ask->tokens == 0)
+    const struct acquire_question *acquire = acquire_of(kind, ask);
+    struct demand demand = demand_by(kind, ask);
+    enum bucket_result result = decide_look(brain, place, holding, is_next, demand, marks);
+    if (result != BUCKET_ALLOWED || demand_is_nothing(demand))
         return result;
+    if (acquire != NULL && !can_hold_lease(brain))
+        return BUCKET_TOO_MANY_LEASES;
     if (slot == TABLE_NONE &&
         !buckets_make_room(&brain->buckets, place->hash, 0, brain->when_full == WHEN_FULL_EVICT))
         return brain->when_full == WHEN_FULL_ALLOW ? BUCKET_UNCOUNTED : BUCKET_TABLE_FULL;
-    decide_take(brain, place, holding, ask, ask->tokens, slot, marks);
+    decide_take(brain, place, holding, ask, demand, slot, marks);
+    if (acquire != NULL)
+        hold_taken(brain, place, acquire);
     return BUCKET_ALLOWED;
 }
 
@@ -160,20 +223,40 @@ static void show_level(const struct brain *brain, const struct holding *holding,
         full ? 0 : ms_until(brain, holding, line, bucket, level, credit->cap_units);
 }
 
-/* Milliseconds until every bucket holds `tokens` tokens, behind all who wait; RETRY_NEVER: one of them
- * never can. */
-static uint64_t wait_ms(const struct brain *brain, const struct holding *holding,
-                        const struct line *line, uint64_t tokens, const uint64_t marks[BUCKETS_MAX])
+/* Milliseconds, in ticks, until a time of leases has come. */
+static uint64_t ms_until_end(const struct brain *brain, uint64_t end_ns)
 {
+    uint64_t ticks = (end_ns - brain->leases.now_ns + brain->tick_ns - 1) / brain->tick_ns;
+    return ticks * brain->limits->tick_ms;
+}
+
+/* Milliseconds until the next slot of a key comes back, unless a client gives it back before. If none is
+ * out, those who wait for tokens have been promised all, and nobody can say when they are done. */
+static uint64_t ms_until_slot(const struct brain *brain, const struct place *place)
+{
+    const struct lease_key *key = leases_by_hash(&brain->leases, place->hash);
+    uint64_t end_ns = key == NULL ? UINT64_MAX : leases_key_next_slots_ns(&brain->leases, key);
+    return end_ns == UINT64_MAX ? GUESSED_RETRY_MS : ms_until_end(brain, end_ns);
+}
+
+/* Milliseconds until every bucket holds what is demanded, behind all who wait; RETRY_NEVER: one of them
+ * never can. */
+static uint64_t wait_ms(const struct brain *brain, const struct place *place,
+                        const struct holding *holding, struct demand demand,
+                        const uint64_t marks[BUCKETS_MAX])
+{
+    const struct line *line = buckets_line(&brain->buckets, place);
     uint64_t longest_ms = 0;
     for (unsigned i = 0; i < line->count; i++) {
         const struct credit_line *credit = &line->credit[i];
         uint64_t need_units;
-        if (__builtin_mul_overflow(tokens, credit->token_units, &need_units) ||
+        if (__builtin_mul_overflow(demand_of(demand, credit), credit->token_units, &need_units) ||
             need_units > credit->cap_units)
             return RETRY_NEVER;
         int64_t level = level_of(holding, line, i, marks[i]);
         uint64_t ms = ms_until(brain, holding, line, i, level, need_units);
+        if (ms == RETRY_NEVER && credit_has_slots(credit))
+            ms = ms_until_slot(brain, place);
         if (ms > longest_ms)
             longest_ms = ms;
     }
@@ -196,29 +279,27 @@ static bool is_for_lack(enum bucket_result result)
 }
 
 static uint64_t retry_after_ms(const struct brain *brain, const struct place *place,
-                               const struct holding *holding, uint64_t tokens,
+                               const struct holding *holding, struct demand demand,
                                enum bucket_result result, const uint64_t marks[BUCKETS_MAX])
 {
-    const struct line *line = buckets_line(&brain->buckets, place);
     uint64_t wait, ends;
     switch (result) {
     case BUCKET_DENIED:
     case BUCKET_WAIT_OVER:
     case BUCKET_TOO_MANY_WAITING:
-        return wait_ms(brain, holding, line, tokens, marks);
+        return wait_ms(brain, place, holding, demand, marks);
     case BUCKET_EXCEEDS_BURST:
         return RETRY_NEVER;
     case BUCKET_TABLE_FULL:
-        return TABLE_FULL_RETRY_MS;
+        return GUESSED_RETRY_MS;
     case BUCKET_NEVER:
-        wait = wait_ms(brain, holding, line, tokens, marks);
+        wait = wait_ms(brain, place, holding, demand, marks);
         ends = denial_ends_after_ms(brain, place);
         return wait > ends ? wait : ends;
     case BUCKET_ALLOWED:
     case BUCKET_UNCOUNTED:
     case BUCKET_ALWAYS:
     case BUCKET_HELD_BACK:
-    case BUCKET_TOO_MANY_LEASES:
     case BUCKET_LEFT:
     case BUCKET_NEEDS_LEASE:
     case BUCKET_SLOTS_ONLY:
@@ -226,6 +307,10 @@ static uint64_t retry_after_ms(const struct brain *brain, const struct place *pl
     case BUCKET_ONCE_WAITS:
     case BUCKET_NO_SUCH_LIMIT:
         break;
+    case BUCKET_TOO_MANY_LEASES:
+        return brain_leases_are_full(brain)
+                   ? ms_until_end(brain, leases_next_end_ns(&brain->leases))
+                   : GUESSED_RETRY_MS; /* there was no memory */
     }
     return 0;
 }
@@ -253,13 +338,15 @@ static void apply_action(const struct brain *brain, const struct place *place,
     }
 }
 
-/* Whether a bucket, as it is shown, does not hold `tokens` tokens. */
+/* Whether a bucket, as it is shown, does not hold what is demanded. */
 static bool lacks(const struct holding *holding, const struct line *line, unsigned bucket,
-                  uint64_t tokens, uint64_t mark)
+                  struct demand demand, uint64_t mark)
 {
+    const struct credit_line *credit = &line->credit[bucket];
+    uint64_t wanted = demand_of(demand, credit);
     if (holding == NULL)
-        return !credit_holds(&line->credit[bucket], tokens, mark);
-    return credit_tokens(&line->credit[bucket], level_of(holding, line, bucket, mark)) < tokens;
+        return !credit_holds(credit, wanted, mark);
+    return credit_tokens(credit, level_of(holding, line, bucket, mark)) < wanted;
 }
 
 /* Adds a bucket to what an answer says of all together. Slots count only where there is nothing else. */
@@ -286,17 +373,17 @@ static bool is_active(const struct credit_line *line, uint64_t mark,
 }
 
 void decide_describe(const struct brain *brain, const struct place *place,
-                     const struct holding *holding, uint64_t tokens, enum bucket_result result,
+                     const struct holding *holding, struct demand demand, enum bucket_result result,
                      const uint64_t marks[BUCKETS_MAX], struct bucket_answer *answer)
 {
     const struct line *line = buckets_line(&brain->buckets, place);
     answer->result = result;
     answer->limit = limit_at(brain, place);
     answer->override = override_at(brain, place);
-    answer->allowance = allowance_at(brain, place);
+    answer->allowance = decide_allowance(brain, place);
     answer->remaining_tokens = UINT64_MAX;
     answer->owed_tokens = 0;
-    answer->retry_after_ms = retry_after_ms(brain, place, holding, tokens, result, marks);
+    answer->retry_after_ms = retry_after_ms(brain, place, holding, demand, result, marks);
     answer->full_after_ms = 0;
     answer->active = false;
     answer->has_waited = false;
@@ -306,11 +393,19 @@ void decide_describe(const struct brain *brain, const struct place *place,
         const struct bucket_terms *terms = &answer->allowance->bucket[i];
         show_level(brain, holding, line, i, marks[i], state);
         apply_action(brain, place, terms, state);
-        state->violated = (is_for_lack(result) && lacks(holding, line, i, tokens, marks[i])) ||
-                          (result == BUCKET_EXCEEDS_BURST && tokens > terms->burst);
+        uint64_t wanted = demand_of(demand, &line->credit[i]);
+        state->violated = (is_for_lack(result) && lacks(holding, line, i, demand, marks[i])) ||
+                          (result == BUCKET_EXCEEDS_BURST && wanted > terms->burst);
         sum_up(state, terms->holds_slots, answer);
         answer->active |= is_active(&line->credit[i], marks[i], state);
     }
+}
+
+void decide_describe_lease(const struct brain *brain, const struct acquire_question *acquire,
+                           struct bucket_answer *answer)
+{
+    bool is_held = leases_find(&brain->leases, &acquire->id) != LEASE_NONE_NUMBER;
+    answer->expires_after_ms = is_held ? acquire->ttl_ms : 0;
 }
 
 /* ---- the kinds ---- */
@@ -334,6 +429,7 @@ void decide_count(struct brain *brain, const struct place *place, const struct b
         counters->denied++;
     counters->table_full_denied += answer->result == BUCKET_TABLE_FULL;
     counters->table_full_allowed += answer->result == BUCKET_UNCOUNTED;
+    counters->leases_refused += answer->result == BUCKET_TOO_MANY_LEASES;
     counters->shadow_denied += allowed && !bucket_result_allows(answer->result);
     meters_decided(&brain->meters, (uint32_t)place->limit, answer->result, allowed);
     if (!bucket_result_allows(answer->result) && answer->result != BUCKET_HELD_BACK)
@@ -352,24 +448,30 @@ static void reset(struct brain *brain, const struct place *place, struct holding
     for (unsigned i = 0; i < line->count; i++)
         if (!credit_has_slots(&line->credit[i]))
             marks[i] = credit_full_mark(&line->credit[i]);
-    if (slot != TABLE_NONE && allowance_at(brain, place)->slots > 0)
+    if (slot != TABLE_NONE && decide_allowance(brain, place)->slots > 0)
         buckets_store(&brain->buckets, place, ask, slot, marks);
     else if (slot != TABLE_NONE)
         buckets_drop(&brain->buckets, slot);
     counters_reset(&brain->counters);
 }
 
-static void refund(struct brain *brain, const struct place *place, const struct holding *holding,
-                   const struct bucket_question *ask, uint32_t slot, uint64_t marks[BUCKETS_MAX])
+void decide_give(const struct brain *brain, const struct place *place,
+                 const struct holding *holding, uint64_t tokens, uint64_t marks[BUCKETS_MAX])
 {
     const struct line *line = buckets_line(&brain->buckets, place);
     for (unsigned i = 0; i < line->count; i++) {
         if (credit_has_slots(&line->credit[i]))
             continue;
         uint64_t mark = holding_mark(holding, i, marks[i]);
-        credit_give(&line->credit[i], ask->tokens, &mark);
+        credit_give(&line->credit[i], tokens, &mark);
         marks[i] = holding_stored(holding, i, mark);
     }
+}
+
+static void refund(struct brain *brain, const struct place *place, const struct holding *holding,
+                   const struct bucket_question *ask, uint32_t slot, uint64_t marks[BUCKETS_MAX])
+{
+    decide_give(brain, place, holding, ask->tokens, marks);
     if (slot != TABLE_NONE)
         buckets_store(&brain->buckets, place, ask, slot, marks);
     counters_refunded(&brain->counters);
@@ -417,7 +519,7 @@ static void charge(struct brain *brain, const struct place *place, struct holdin
 {
     uint64_t charged[BUCKETS_MAX] = {0};
     enum bucket_result result = take_charge(brain, place, holding, ask, slot, marks, charged);
-    decide_describe(brain, place, holding, ask->tokens, result, marks, answer);
+    decide_describe(brain, place, holding, (struct demand){ask->tokens, 0}, result, marks, answer);
     answer->charged_tokens = ask->tokens;
     for (unsigned i = 0; i < answer->allowance->count; i++) {
         answer->buckets[i].charged_tokens = charged[i];
@@ -430,6 +532,7 @@ static void charge(struct brain *brain, const struct place *place, struct holdin
 void decide(struct brain *brain, enum message_kind kind, const struct place *place,
             const struct bucket_question *ask, struct bucket_answer *answer)
 {
+    const struct acquire_question *acquire = acquire_of(kind, ask);
     enum bucket_result result = BUCKET_ALLOWED;
     if (!decide_suits(brain, kind, place, ask->tokens, answer))
         return;
@@ -441,15 +544,19 @@ void decide(struct brain *brain, enum message_kind kind, const struct place *pla
         charge(brain, place, holding, ask, slot, marks, answer);
         return;
     }
-    if (kind == MESSAGE_ALLOW)
-        result = decide_try(brain, place, holding, decide_is_next(holding), ask, slot, marks);
+    if (kind == MESSAGE_ALLOW || kind == MESSAGE_ACQUIRE)
+        result = decide_try(brain, place, holding, decide_is_next(holding), kind, ask, slot, marks);
     else if (kind == MESSAGE_RESET)
         reset(brain, place, holding, ask, slot, marks);
     else if (kind == MESSAGE_REFUND)
         refund(brain, place, holding, ask, slot, marks);
     else
         counters_told_status(&brain->counters);
-    decide_describe(brain, place, holding, ask->tokens, result, marks, answer);
-    if (kind == MESSAGE_ALLOW)
+    if (acquire != NULL)
+        result = decide_lease(brain, place, acquire, result);
+    decide_describe(brain, place, holding, demand_by(kind, ask), result, marks, answer);
+    if (acquire != NULL)
+        decide_describe_lease(brain, acquire, answer);
+    if (kind == MESSAGE_ALLOW || kind == MESSAGE_ACQUIRE)
         decide_count(brain, place, ask, answer, bucket_answer_allows(answer));
 }

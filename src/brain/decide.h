@@ -7,10 +7,13 @@
 
 #include "brain/core.h"
 
-/* Answers a question of kind ALLOW, RESET, REFUND, CHARGE or STATUS, at once: of what it would wait for
+/* Answers a question of kind ALLOW, ACQUIRE, RESET, REFUND, CHARGE or STATUS, at once: of what it would wait for
  * waits.h knows. The place must have a limit. */
 void decide(struct brain *brain, enum message_kind kind, const struct place *place,
             const struct bucket_question *ask, struct bucket_answer *answer);
+
+/* The buckets that a place has: those of the override, or of the limit. */
+const struct allowance *decide_allowance(const struct brain *brain, const struct place *place);
 
 /* The parts of it, for a list that is charged as one and for those who wait. Marks are those that the
  * table holds; `holding` is the key's, or NULL. */
@@ -29,30 +32,42 @@ static inline bool decide_is_next(const struct holding *holding)
     return holding == NULL || !holding_is_waited_for(holding);
 }
 
-/* What the buckets at a place, with these marks, would say to `tokens` tokens; is_next: nobody who
+/* What the buckets at a place, with these marks, would say to a demand; is_next: nobody who
  * asked before waits for them. It does not ask whether the table has room. */
 enum bucket_result decide_look(const struct brain *brain, const struct place *place,
-                               const struct holding *holding, bool is_next, uint64_t tokens,
+                               const struct holding *holding, bool is_next, struct demand demand,
                                const uint64_t marks[BUCKETS_MAX]);
 
-/* Takes tokens, after decide_look has said BUCKET_ALLOWED. If slot is TABLE_NONE there must be
- * room for an entry. */
+/* Takes what is demanded, after decide_look has said BUCKET_ALLOWED. If slot is TABLE_NONE there must
+ * be room for an entry. */
 void decide_take(struct brain *brain, const struct place *place, const struct holding *holding,
-                 const struct bucket_question *ask, uint64_t tokens, uint32_t slot,
+                 const struct bucket_question *ask, struct demand demand, uint32_t slot,
                  uint64_t marks[BUCKETS_MAX]);
 
-/* Both, and room for an entry. */
+/* Both for an ALLOW or ACQUIRE, and room for an entry; and the lease of what ACQUIRE has taken. */
 enum bucket_result decide_try(struct brain *brain, const struct place *place,
-                              const struct holding *holding, bool is_next,
+                              const struct holding *holding, bool is_next, enum message_kind kind,
                               const struct bucket_question *ask, uint32_t slot,
                               uint64_t marks[BUCKETS_MAX]);
 
-/* Fills in an answer: the result of asking for `tokens` tokens, and the buckets at these marks. */
+/* Of an ACQUIRE of which it is known what becomes of it: if it is told yes though nothing was taken, it
+ * gets a lease that holds nothing, so that a release works. Returns the result, which is
+ * BUCKET_TOO_MANY_LEASES if there is no room for that. Then tells how long the lease lasts. */
+enum bucket_result decide_lease(struct brain *brain, const struct place *place,
+                                const struct acquire_question *acquire, enum bucket_result result);
+void decide_describe_lease(const struct brain *brain, const struct acquire_question *acquire,
+                           struct bucket_answer *answer);
+
+/* Gives tokens back to the buckets of these marks that hold tokens. The marks are yet to be stored. */
+void decide_give(const struct brain *brain, const struct place *place,
+                 const struct holding *holding, uint64_t tokens, uint64_t marks[BUCKETS_MAX]);
+
+/* Fills in an answer: the result of such a demand, and the buckets at these marks. */
 void decide_describe(const struct brain *brain, const struct place *place,
-                     const struct holding *holding, uint64_t tokens, enum bucket_result result,
+                     const struct holding *holding, struct demand demand, enum bucket_result result,
                      const uint64_t marks[BUCKETS_MAX], struct bucket_answer *answer);
 
-/* Counts the answer to an ALLOW, and samples it for the log if it denies. allowed: what the caller
+/* Counts the answer to an ALLOW or ACQUIRE, and samples it for the log if it denies. allowed: what the caller
  * is told, which under a limit on trial is always yes. */
 void decide_count(struct brain *brain, const struct place *place, const struct bucket_question *ask,
                   struct bucket_answer *answer, bool allowed);

@@ -135,7 +135,7 @@ struct waiter *holding_disband(struct holding *holding, uint64_t charged_behind[
         waiter->holding = NULL;
     holding->first = holding->last = NULL;
     holding->waiters = 0;
-    holding->promised_tokens = 0;
+    holding->promised = (struct demand){0, 0};
     memcpy(charged_behind, holding->charged_behind, sizeof holding->charged_behind);
     memset(holding->charged_behind, 0, sizeof holding->charged_behind);
     return first;
@@ -155,11 +155,9 @@ int64_t holding_content(const struct holding *holding, const struct credit_line 
     return credit_level(credit, holding_mark(holding, bucket, mark));
 }
 
-/* Tokens are of no concern to buckets of slots. */
 static i128 promised_units(const struct holding *holding, const struct credit_line *credit)
 {
-    return credit_has_slots(credit) ? 0
-                                    : (i128)holding->promised_tokens * (i128)credit->token_units;
+    return (i128)demand_of(holding->promised, credit) * (i128)credit->token_units;
 }
 
 int64_t holding_shown(const struct holding *holding, const struct credit_line *credit,
@@ -244,35 +242,32 @@ static uint64_t sum_of_ticks(uint64_t a, uint64_t b)
 }
 
 uint64_t projection_due(const struct projection *projection, const struct line *line,
-                        uint64_t tokens)
+                        struct demand demand)
 {
     uint64_t ticks = 0;
     if (projection->tick == TICK_NEVER)
         return TICK_NEVER;
     for (unsigned i = 0; i < line->count; i++) {
         const struct credit_line *credit = &line->credit[i];
-        if (credit_has_slots(credit))
-            continue;
-        uint64_t of_bucket =
-            credit_ticks_until(credit, projection->level_units[i], tokens * credit->token_units);
+        uint64_t of_bucket = credit_ticks_until(credit, projection->level_units[i],
+                                                demand_of(demand, credit) * credit->token_units);
         if (of_bucket > ticks)
             ticks = of_bucket;
     }
     return sum_of_ticks(projection->tick, ticks);
 }
 
-void projection_take(struct projection *projection, const struct line *line, uint64_t tokens,
+void projection_take(struct projection *projection, const struct line *line, struct demand demand,
                      uint64_t due_tick)
 {
     for (unsigned i = 0; i < line->count && due_tick != TICK_NEVER; i++) {
         const struct credit_line *credit = &line->credit[i];
-        if (credit_has_slots(credit))
-            continue;
         i128 level = projection->level_units[i] +
                      (i128)(due_tick - projection->tick) * (i128)credit->step_units;
         if (level > (i128)credit->cap_units)
             level = (i128)credit->cap_units;
-        projection->level_units[i] = (int64_t)(level - (i128)(tokens * credit->token_units));
+        projection->level_units[i] =
+            (int64_t)(level - (i128)(demand_of(demand, credit) * credit->token_units));
     }
     projection->tick = due_tick;
 }

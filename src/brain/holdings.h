@@ -37,6 +37,7 @@
  */
 #pragma once
 
+#include "brain/demand.h"
 #include "brain/place.h"
 #include "brain/waiter.h"
 #include "limits/key.h"
@@ -58,7 +59,7 @@ struct holding {
     uint32_t waiters;
     /* While somebody waits: */
     struct place place;
-    uint64_t promised_tokens; /* to those who have a tick */
+    struct demand promised; /* to those who have a tick */
     struct projection tail;
     uint64_t charged_behind[BUCKETS_MAX]; /* units of the charges that came after the last waiter */
     uint64_t deferred[BUCKETS_MAX];       /* units of all that are deferred, in front of some too */
@@ -155,13 +156,13 @@ void holding_apply(struct holding *holding, const struct credit_line *credit, un
 struct projection projection_of(const struct holding *holding, const struct line *line,
                                 uint64_t now_tick, const uint64_t marks[BUCKETS_MAX]);
 
-/* The first tick, of `projection` or later, at which all buckets hold `tokens` tokens, of which no
- * bucket is too small for. TICK_NEVER: nobody can say. */
+/* The first tick, of `projection` or later, at which all buckets hold what is demanded, of which no
+ * bucket is too small for. TICK_NEVER: nobody can say, because a bucket lacks slots. */
 uint64_t projection_due(const struct projection *projection, const struct line *line,
-                        uint64_t tokens);
+                        struct demand demand);
 
-/* Takes tokens at that tick. */
-void projection_take(struct projection *projection, const struct line *line, uint64_t tokens,
+/* Takes it at that tick. */
+void projection_take(struct projection *projection, const struct line *line, struct demand demand,
                      uint64_t due_tick);
 
 /* Ticks until a bucket holds `need_units` behind all who wait. Exact if the bucket will hold less

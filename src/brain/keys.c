@@ -222,8 +222,8 @@ static void look_at_entry(const struct search *search, uint32_t slot)
         place.hash = hash_of(brain, (uint32_t)place.limit, key, key_len);
     buckets_count_slots(&brain->buckets, &lines->line[line], place.hash, key, key_len, marks);
     struct bucket_answer state;
-    decide_describe(brain, &place, buckets_holding(&brain->buckets, &place, key, key_len), 0,
-                    BUCKET_ALLOWED, marks, &state);
+    decide_describe(brain, &place, buckets_holding(&brain->buckets, &place, key, key_len),
+                    (struct demand){0, 0}, BUCKET_ALLOWED, marks, &state);
     if (state.active)
         show(search, (uint32_t)place.limit, key, key_len, &state);
 }
@@ -336,7 +336,7 @@ static void show_denied(const struct search *search, const struct hitters_counte
     struct bucket_answer state;
     buckets_marks(&brain->buckets, &place, &status, slot, marks);
     decide_describe(brain, &place, buckets_holding(&brain->buckets, &place, key, counter->key_len),
-                    0, BUCKET_ALLOWED, marks, &state);
+                    (struct demand){0, 0}, BUCKET_ALLOWED, marks, &state);
     show(search, counter->label, key, counter->key_len, &state);
 }
 

@@ -210,6 +210,14 @@ struct lease_key *leases_of_key(const struct leases *leases, uint64_t hash, cons
     return at;
 }
 
+struct lease_key *leases_by_hash(const struct leases *leases, uint64_t hash)
+{
+    struct lease_key *at = *key_place(leases, hash);
+    while (at != NULL && at->hash != hash)
+        at = at->next;
+    return at;
+}
+
 bool leases_make_ready(struct leases *leases)
 {
     if (leases->spare == NULL)

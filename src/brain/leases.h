@@ -137,6 +137,9 @@ uint64_t leases_next_end_ns(const struct leases *leases);
 struct lease_key *leases_of_key(const struct leases *leases, uint64_t hash, const char *key,
                                 size_t key_len);
 
+/* The same, of a hash only, where it does not matter if it is another key's. */
+struct lease_key *leases_by_hash(const struct leases *leases, uint64_t hash);
+
 /* Slots that its leases have out now. */
 uint64_t leases_key_slots(const struct leases *leases, const struct lease_key *key);
 

@@ -1,6 +1,7 @@
 #include "brain/list.h"
 
 #include "brain/decide.h"
+#include "brain/lease.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -18,6 +19,13 @@ static uint32_t find_places(struct brain *brain, const struct list_question *lis
             missing = i;
     }
     return missing;
+}
+
+/* Applies what has ended of the keys of all calls, before anything is decided about one of them. */
+static void settle_all(struct brain *brain, const struct list_question *list)
+{
+    for (uint32_t i = 0; i < list->count; i++)
+        lease_settle(brain, &brain->list.place[i], &list->calls[i].ask);
 }
 
 /* The index of the first call, all of which have places, that only a lease can answer, or `count`. */
@@ -127,8 +135,8 @@ static enum bucket_result look(struct brain *brain, const struct place *place,
         slot = TABLE_NONE;
     buckets_marks(&brain->buckets, place, ask, slot, marks);
     const struct holding *holding = buckets_holding(&brain->buckets, place, ask->key, ask->key_len);
-    enum bucket_result result =
-        decide_look(brain, place, holding, decide_is_next(holding), tokens, marks);
+    enum bucket_result result = decide_look(brain, place, holding, decide_is_next(holding),
+                                            (struct demand){tokens, 0}, marks);
     bool needs_room = result == BUCKET_ALLOWED && tokens > 0 && slot == TABLE_NONE;
     return needs_room ? reserve(brain, place, reserved) : result;
 }
@@ -143,7 +151,7 @@ static bool take(struct brain *brain, const struct place *place, const struct bu
         !buckets_make_room(&brain->buckets, place->hash, 0, brain->when_full == WHEN_FULL_EVICT))
         return false;
     buckets_marks(&brain->buckets, place, ask, slot, marks);
-    decide_take(brain, place, NULL, ask, tokens, slot, marks);
+    decide_take(brain, place, NULL, ask, (struct demand){tokens, 0}, slot, marks);
     return true;
 }
 
@@ -226,8 +234,8 @@ static void describe_one(struct brain *brain, const struct list_question *list, 
     buckets_marks(&brain->buckets, place, ask, buckets_find(&brain->buckets, place, ask), marks);
     if (!allowed && bucket_result_allows(result))
         result = BUCKET_HELD_BACK;
-    decide_describe(brain, place, holding, scratch->tokens[leader], result, marks,
-                    &list->calls[call].answer);
+    decide_describe(brain, place, holding, (struct demand){scratch->tokens[leader], 0}, result,
+                    marks, &list->calls[call].answer);
 }
 
 static void answer_all(struct brain *brain, const struct list_question *list,
@@ -253,6 +261,8 @@ void list_answer(struct brain *brain, struct message *message)
     *answer = (struct list_answer){.no_such_limit = missing, .needs_lease = list.count};
     if (missing < list.count)
         return;
+    if (lease_ends_are_due(brain))
+        settle_all(brain, &list);
     if (message->kind != MESSAGE_LIST)
         answer->needs_lease = find_leases(brain, &list);
     if (answer->needs_lease < list.count) {

@@ -34,6 +34,13 @@ bool bucket_result_allows(enum bucket_result result)
     return false;
 }
 
+/* A limit on trial allows whatever it decides. But there is no lease to be given where as many are held
+ * as may be. */
+static bool is_on_trial(const struct bucket_answer *answer)
+{
+    return answer->limit->shadow && answer->result != BUCKET_TOO_MANY_LEASES;
+}
+
 /* Whether the result is no, and the answer says what limit decided so. */
 static bool is_denial(enum bucket_result result)
 {
@@ -64,12 +71,12 @@ static bool is_denial(enum bucket_result result)
 bool bucket_answer_allows(const struct bucket_answer *answer)
 {
     return bucket_result_allows(answer->result) ||
-           (is_denial(answer->result) && answer->limit->shadow);
+           (is_denial(answer->result) && is_on_trial(answer));
 }
 
 bool bucket_answer_denies(const struct bucket_answer *answer)
 {
-    return is_denial(answer->result) && !answer->limit->shadow;
+    return is_denial(answer->result) && !is_on_trial(answer);
 }
 
 void message_hold(struct message *message, struct limits *limits)

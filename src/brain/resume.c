@@ -1,4 +1,4 @@
-#include "brain/core.h"
+#include "brain/lease.h"
 
 #include <assert.h>
 #include <string.h>
@@ -157,12 +157,15 @@ enum brain_restored brain_restore(struct brain **restored, const struct limits_q
     brain->tick_ns = brain->limits->tick_ms * NS_PER_MS;
     brain->counters.restored_keys = brain->buckets.table.keys;
     catch_up(brain, limits->date_s);
+    while (lease_ends_are_due(brain)) /* they ended under the limits before */
+        lease_keep_books(brain);
     while (!lines_have_room(&brain->buckets.lines, limits->limits))
         brain_sweep(brain);
     if (!brain_install(brain, limits)) {
         brain_free(brain);
         return BRAIN_NO_MEMORY;
     }
+    lease_restore_entries(brain);
     *restored = brain;
     return BRAIN_RESTORED;
 }

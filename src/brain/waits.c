@@ -1,6 +1,7 @@
 #include "brain/waits.h"
 
 #include "brain/decide.h"
+#include "brain/lease_ends.h"
 
 #include <assert.h>
 #include <string.h>
@@ -61,6 +62,11 @@ static void defer_again(struct brain *brain, struct holding *holding,
         apply(brain, holding, charged);
 }
 
+static struct demand demand_for(const struct message *message)
+{
+    return demand_by(message->kind, &message->ask.bucket);
+}
+
 /* ---- coming and going ---- */
 
 /* When a tick is, or was; BRAIN_NEVER: nobody can say. */
@@ -102,8 +108,10 @@ static bool join(struct brain *brain, const struct place *place, struct message 
     holding->tail = *tail;
     waiter->due_tick = tail->tick;
     waiter->due_ns = tail->tick == TICK_NEVER ? waiter->deadline_ns : time_of(brain, tail->tick);
-    if (tail->tick != TICK_NEVER)
-        holding->promised_tokens += ask->tokens;
+    if (tail->tick != TICK_NEVER) {
+        holding->promised.tokens += demand_for(message).tokens;
+        holding->promised.slots += demand_for(message).slots;
+    }
     holding_join(holding, waiter);
     wait_heap_add(&brain->waiters, waiter);
     brain->counters.waiting++;
@@ -113,8 +121,11 @@ static bool join(struct brain *brain, const struct place *place, struct message 
 static void part(struct brain *brain, struct waiter *waiter)
 {
     struct holding *holding = waiter->holding;
-    if (waiter->due_tick != TICK_NEVER)
-        holding->promised_tokens -= message_of_waiter(waiter)->ask.bucket.tokens;
+    if (waiter->due_tick != TICK_NEVER) {
+        struct demand demand = demand_for(message_of_waiter(waiter));
+        holding->promised.tokens -= demand.tokens;
+        holding->promised.slots -= demand.slots;
+    }
     holding_part(holding, waiter);
     wait_heap_remove(&brain->waiters, waiter);
     brain->counters.waiting--;
@@ -147,13 +158,13 @@ static bool promise(struct brain *brain, const struct place *place, struct messa
     const struct holding *holding = holding_at(brain, place, ask);
     const struct line *line = buckets_line(&brain->buckets, place);
     struct projection tail = tail_of(brain, place, holding, marks);
-    uint64_t due_tick = projection_due(&tail, line, ask->tokens);
+    uint64_t due_tick = projection_due(&tail, line, demand_for(message));
     if (due_tick != TICK_NEVER && time_of(brain, due_tick) > message->waiter.deadline_ns)
         return false;
     *result = BUCKET_TOO_MANY_WAITING;
     if (is_too_much(brain, holding))
         return false;
-    projection_take(&tail, line, ask->tokens, due_tick);
+    projection_take(&tail, line, demand_for(message), due_tick);
     return join(brain, place, message, &tail);
 }
 
@@ -164,7 +175,7 @@ static uint64_t would_wait_ms(const struct brain *brain, const struct place *pla
 {
     const struct projection tail = tail_of(brain, place, NULL, marks);
     uint64_t due_tick =
-        projection_due(&tail, buckets_line(&brain->buckets, place), message->ask.bucket.tokens);
+        projection_due(&tail, buckets_line(&brain->buckets, place), demand_for(message));
     uint64_t due_ns = time_of(brain, due_tick);
     if (due_tick == TICK_NEVER || due_ns > message->waiter.deadline_ns)
         return 0;
@@ -184,12 +195,17 @@ static void finish(struct brain *brain, const struct place *place, struct messag
 {
     const struct bucket_question *ask = &message->ask.bucket;
     struct bucket_answer *answer = &message->answer.bucket;
+    const struct acquire_question *acquire = acquire_of(message->kind, ask);
     uint64_t marks[BUCKETS_MAX];
+    if (acquire != NULL)
+        result = decide_lease(brain, place, acquire, result);
     read_marks(brain, place, ask, marks);
-    decide_describe(brain, place, holding_at(brain, place, ask), ask->tokens, result, marks,
+    decide_describe(brain, place, holding_at(brain, place, ask), demand_for(message), result, marks,
                     answer);
     if (result == BUCKET_LEFT)
         return;
+    if (acquire != NULL)
+        decide_describe_lease(brain, acquire, answer);
     if (result == BUCKET_DENIED && is_on_trial(brain, place))
         answer->would_wait_ms = would_wait_ms(brain, place, message, marks);
     decide_count(brain, place, ask, answer, bucket_answer_allows(answer));
@@ -251,17 +267,25 @@ static void ask_again(struct brain *brain, const struct place *place, struct mes
     const struct holding *holding = holding_at(brain, place, ask);
     uint32_t slot = read_marks(brain, place, ask, marks);
     enum bucket_result result =
-        decide_try(brain, place, holding, decide_is_next(holding), ask, slot, marks);
+        decide_try(brain, place, holding, decide_is_next(holding), message->kind, ask, slot, marks);
     if (result == BUCKET_DENIED && !is_on_trial(brain, place) &&
         promise(brain, place, message, marks, &result))
         return;
     settle_as(brain, message, result);
 }
 
+/* Whether leases of a key have ended of which nothing has come back yet. If so, it does now. */
+static bool has_ended(struct brain *brain, const struct holding *holding)
+{
+    return lease_ends_are_due(brain) &&
+           lease_ends_apply(brain, holding->hash, holding->key, holding->key_len);
+}
+
 /* Asks all anew who wait for a key. */
 static void settle(struct brain *brain, struct holding *holding)
 {
     const struct place place = holding->place;
+    has_ended(brain, holding);
     uint64_t behind[BUCKETS_MAX];
     struct waiter *waiter = holding_disband(holding, behind);
     for (struct waiter *after; waiter != NULL; waiter = after) {
@@ -283,6 +307,12 @@ static void settle_at(struct brain *brain, const struct place *place,
         settle(brain, holding);
 }
 
+void waits_settle(struct brain *brain, const struct place *place, const struct bucket_question *ask)
+{
+    settle_at(brain, place, ask);
+    finish_settled(brain);
+}
+
 /* ---- asking ---- */
 
 static bool allow(struct brain *brain, const struct place *place, struct message *message)
@@ -294,7 +324,7 @@ static bool allow(struct brain *brain, const struct place *place, struct message
         return true;
     uint32_t slot = read_marks(brain, place, ask, marks);
     enum bucket_result result =
-        decide_try(brain, place, holding, decide_is_next(holding), ask, slot, marks);
+        decide_try(brain, place, holding, decide_is_next(holding), message->kind, ask, slot, marks);
     message->waiter.asked_ns = brain->now_ns;
     message->waiter.deadline_ns = brain->now_ns + ask->wait_ms * NS_PER_MS;
     if (result == BUCKET_DENIED && ask->wait_ms > 0 && !is_on_trial(brain, place)) {
@@ -318,14 +348,14 @@ static void make_room(struct brain *brain, const struct place *place, struct mes
         return;
     settle_at(brain, place, ask);
     read_marks(brain, place, ask, marks);
-    decide_describe(brain, place, holding_at(brain, place, ask), ask->tokens, BUCKET_ALLOWED, marks,
-                    &message->answer.bucket);
+    decide_describe(brain, place, holding_at(brain, place, ask), demand_for(message),
+                    BUCKET_ALLOWED, marks, &message->answer.bucket);
     finish_settled(brain);
 }
 
 bool waits_answer(struct brain *brain, const struct place *place, struct message *message)
 {
-    if (message->kind == MESSAGE_ALLOW)
+    if (message->kind == MESSAGE_ALLOW || message->kind == MESSAGE_ACQUIRE)
         return allow(brain, place, message);
     if (message->kind == MESSAGE_RESET || message->kind == MESSAGE_REFUND)
         make_room(brain, place, message);
@@ -357,8 +387,13 @@ static void let_go(struct brain *brain, struct waiter *waiter)
     const struct bucket_question *ask = &message->ask.bucket;
     uint64_t marks[BUCKETS_MAX];
     assert(holding->first == waiter);
+    if (has_ended(brain, holding)) {
+        settle(brain, holding);
+        return;
+    }
     uint32_t slot = read_marks(brain, &place, ask, marks);
-    enum bucket_result result = decide_try(brain, &place, holding, true, ask, slot, marks);
+    enum bucket_result result =
+        decide_try(brain, &place, holding, true, message->kind, ask, slot, marks);
     if (result == BUCKET_DENIED) {
         settle(brain, holding);
         return;

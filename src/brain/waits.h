@@ -1,7 +1,7 @@
 /*
  * Waits: who waits for tokens, and what becomes of them.
  *
- * An ALLOW that may wait, and whose tokens come in time if those before it get theirs, is promised
+ * An ALLOW, or an ACQUIRE, that may wait, and whose tokens come in time if those before it get theirs, is promised
  * them. It stays in the queue of its key (holdings.h) until the tick that pays it, and nobody passes it
  * there. Only then the tokens are taken. If nobody can say when, as of what no tick refills, it stays in
  * the queue without a promise until its deadline, and so do all behind it.
@@ -30,6 +30,10 @@ static inline bool waits_concern(const struct brain *brain, const struct bucket_
  * if the question changes the bucket. false: it waits, and is the brain's until brain_released gives it
  * back. */
 bool waits_answer(struct brain *brain, const struct place *place, struct message *message);
+
+/* Asks all anew who wait for a key, because something else has changed its buckets. */
+void waits_settle(struct brain *brain, const struct place *place,
+                  const struct bucket_question *ask);
 
 /* If the message waits, it does no more: it is answered LEFT. */
 void waits_leave(struct brain *brain, struct message *message);

@@ -1,0 +1,217 @@
+#include "brain/lease.h"
+
+#include "brain/decide.h"
+#include "brain/waits.h"
+
+#include <string.h>
+
+enum { BOOKS_SLICE = 256 }; /* ends, which take less than a millisecond together */
+
+/* ---- ends ---- */
+
+void lease_settle(struct brain *brain, const struct place *place, const struct bucket_question *ask)
+{
+    if (lease_ends_apply(brain, place->hash, ask->key, ask->key_len))
+        waits_settle(brain, place, ask);
+}
+
+/* The first end of a key has all that ended of it come back. */
+static void settle_key(struct brain *brain, const struct lease_key *key)
+{
+    if (!lease_ends_apply(brain, key->hash, key->key, key->key_len))
+        return;
+    const struct lease_target target = lease_target_of(brain, key);
+    if (target.limit != NULL)
+        waits_settle(brain, &target.place, &target.ask);
+}
+
+static void expire(struct brain *brain, uint32_t number)
+{
+    settle_key(brain, brain->leases.lease[number].key);
+    leases_expire(&brain->leases, number);
+    brain->counters.leases_expired++;
+}
+
+void lease_keep_books(struct brain *brain)
+{
+    uint32_t number;
+    for (int left = BOOKS_SLICE;
+         left > 0 && (number = leases_ended(&brain->leases)) != LEASE_NONE_NUMBER; left--)
+        expire(brain, number);
+    for (int left = BOOKS_SLICE; left > 0 && leases_forget(&brain->leases); left--)
+        ;
+}
+
+/* ---- time ---- */
+
+static uint64_t lived_ns(const struct brain *brain)
+{
+    return brain_lived_ns(brain, brain->now_ns);
+}
+
+uint64_t lease_next_tick_ns(const struct brain *brain)
+{
+    uint64_t end_ns = leases_next_end_ns(&brain->leases), last_ns = brain->leases.now_ns;
+    if (end_ns == UINT64_MAX)
+        return BRAIN_NEVER;
+    uint64_t ticks =
+        end_ns <= last_ns ? 1 : (end_ns - last_ns + brain->tick_ns - 1) / brain->tick_ns;
+    return brain->last_tick_ns + ticks * brain->tick_ns;
+}
+
+/* ---- answers ---- */
+
+static void describe(const struct brain *brain, uint32_t number, enum lease_state state,
+                     const struct limit *limit, struct lease_answer *answer)
+{
+    const struct lease *lease = &brain->leases.lease[number];
+    answer->state = state;
+    answer->limit = limit;
+    answer->key_len = lease->key->key_len;
+    if (answer->key != NULL)
+        memcpy(answer->key, lease->key->key, answer->key_len + 1);
+    answer->tokens = brain->leases.node[number].tokens;
+    answer->slots = brain->leases.node[number].slots;
+    if (state == LEASE_HELD)
+        answer->expires_after_ms = (lease->due_ns - lived_ns(brain)) / NS_PER_MS;
+    if (state != LEASE_RELEASED)
+        return;
+    answer->returned_tokens = lease->outcome.returned_tokens;
+    answer->charged_tokens = lease->outcome.charged_tokens;
+    answer->forgiven_tokens = lease->outcome.forgiven_tokens;
+    answer->owed_tokens = lease->outcome.owed_tokens;
+}
+
+/* ---- releasing ---- */
+
+/* Charges what was used beyond what the lease took. It is done before the release is kept: if the process
+ * is killed in between, a release that is repeated charges twice, and never nothing. */
+static void charge(struct brain *brain, const struct lease_target *target, uint64_t tokens,
+                   struct lease_outcome *outcome)
+{
+    struct bucket_question ask = target->ask;
+    struct bucket_answer answer;
+    ask.tokens = tokens;
+    decide(brain, MESSAGE_CHARGE, &target->place, &ask, &answer);
+    if (answer.result == BUCKET_ALWAYS)
+        return;
+    outcome->charged_tokens = answer.result == BUCKET_ALLOWED ? answer.charged_tokens : 0;
+    outcome->forgiven_tokens = tokens - outcome->charged_tokens;
+}
+
+/* What the key owes once so many tokens have come back. */
+static uint64_t owed_after(struct brain *brain, const struct lease_target *target,
+                           uint64_t returned)
+{
+    const struct bucket_question *ask = &target->ask;
+    const struct holding *holding =
+        buckets_holding(&brain->buckets, &target->place, ask->key, ask->key_len);
+    struct bucket_answer answer;
+    uint64_t marks[BUCKETS_MAX];
+    uint32_t slot = buckets_find(&brain->buckets, &target->place, ask);
+    buckets_marks(&brain->buckets, &target->place, ask, slot, marks);
+    decide_give(brain, &target->place, holding, returned, marks);
+    decide_describe(brain, &target->place, holding, (struct demand){0, 0}, BUCKET_ALLOWED, marks,
+                    &answer);
+    return answer.owed_tokens;
+}
+
+/* Of a lease that holds nothing nothing comes back, and nothing was used that anybody counts. */
+static struct lease_outcome settle_account(struct brain *brain, const struct lease_target *target,
+                                           uint64_t tokens, uint64_t used)
+{
+    struct lease_outcome outcome = {0};
+    if (decide_allowance(brain, &target->place)->burst == 0)
+        return outcome;
+    if (used > tokens)
+        charge(brain, target, used - tokens, &outcome);
+    else
+        outcome.returned_tokens = tokens - used;
+    outcome.owed_tokens = owed_after(brain, target, outcome.returned_tokens);
+    return outcome;
+}
+
+static enum lease_state release(struct brain *brain, uint32_t number,
+                                const struct lease_target *target, const struct lease_question *ask)
+{
+    const struct lease_node *node = &brain->leases.node[number];
+    struct lease_outcome outcome = {0};
+    brain->counters.leases_released++;
+    if (target->limit == NULL) {
+        leases_let_go(&brain->leases, number, LEASE_LOST_LIMIT, &outcome);
+        return LEASE_LOST_LIMIT;
+    }
+    if (node->tokens > 0 || node->slots > 0)
+        outcome = settle_account(brain, target, node->tokens,
+                                 ask->has_used ? ask->used_tokens : node->tokens);
+    leases_let_go(&brain->leases, number, LEASE_RELEASED, &outcome);
+    counters_add(&brain->counters.returned_tokens, outcome.returned_tokens);
+    lease_give_back(brain, target, outcome.returned_tokens);
+    waits_settle(brain, &target->place, &target->ask);
+    return LEASE_RELEASED;
+}
+
+/* ---- the kinds ---- */
+
+static void renew(struct brain *brain, uint32_t number, const struct lease_question *ask)
+{
+    uint64_t ttl_ms = ask->ttl_ms == 0 ? brain->leases.lease[number].ttl_ms : ask->ttl_ms;
+    leases_renew(&brain->leases, number, lived_ns(brain) + ttl_ms * NS_PER_MS);
+    brain->counters.leases_renewed++;
+}
+
+static enum lease_state answer_held(struct brain *brain, uint32_t number, enum message_kind kind,
+                                    const struct lease_target *target,
+                                    const struct lease_question *ask)
+{
+    if (leases_has_ended(&brain->leases, number)) {
+        expire(brain, number);
+        return LEASE_EXPIRED;
+    }
+    settle_key(brain, brain->leases.lease[number].key);
+    if (kind == MESSAGE_RELEASE)
+        return release(brain, number, target, ask);
+    if (target->limit == NULL)
+        return LEASE_LOST_LIMIT;
+    if (kind == MESSAGE_RENEW)
+        renew(brain, number, ask);
+    return LEASE_HELD;
+}
+
+void lease_answer(struct brain *brain, struct message *message)
+{
+    const struct lease_question ask = message->ask.lease;
+    struct lease_answer *answer = &message->answer.lease;
+    *answer = (struct lease_answer){.state = LEASE_NONE, .key = answer->key};
+    uint32_t number = leases_find(&brain->leases, &ask.id);
+    if (number == LEASE_NONE_NUMBER)
+        return;
+    const struct lease *lease = &brain->leases.lease[number];
+    const struct lease_target target = lease_target_of(brain, lease->key);
+    enum lease_state state = lease->state;
+    if (state == LEASE_HELD)
+        state = answer_held(brain, number, message->kind, &target, &ask);
+    describe(brain, number, state, target.limit, answer);
+}
+
+/* ---- after a restart ---- */
+
+static void restore_entry(struct brain *brain, const struct lease_key *key)
+{
+    const struct lease_target target = lease_target_of(brain, key);
+    if (target.limit == NULL || decide_allowance(brain, &target.place)->slots == 0 ||
+        leases_key_slots(&brain->leases, key) == 0 ||
+        buckets_find(&brain->buckets, &target.place, &target.ask) != TABLE_NONE ||
+        !buckets_make_room(&brain->buckets, target.place.hash, 0, true))
+        return;
+    uint64_t marks[BUCKETS_MAX];
+    buckets_marks(&brain->buckets, &target.place, &target.ask, TABLE_NONE, marks);
+    buckets_store(&brain->buckets, &target.place, &target.ask, TABLE_NONE, marks);
+}
+
+void lease_restore_entries(struct brain *brain)
+{
+    for (size_t i = 0; i <= brain->leases.mask; i++)
+        for (struct lease_key *key = brain->leases.by_key[i]; key != NULL; key = key->next)
+            restore_entry(brain, key);
+}
