@@ -292,8 +292,8 @@ static bool move(struct opening *opening, struct brain *brain)
     return true;
 }
 
-/* What a brain that was restored is to know before it serves. Returns it, or NULL: no memory. */
-static struct brain *settle(struct opening *opening, struct brain *brain)
+/* Has a brain that was restored be as configured. Returns it, or NULL: no memory. */
+static struct brain *adapt(struct opening *opening, struct brain *brain)
 {
     const struct config *config = opening->config;
     if (brain_leases_room(brain) > config->max_leases)
@@ -334,7 +334,7 @@ static struct brain *go_on(struct opening *opening)
             log_info("state %s: brought from layout %u to layout %d, which versions of allowd "
                      "before this one refuse",
                      keeper->path, store->layout, STORE_LAYOUT);
-        return settle(opening, brain);
+        return adapt(opening, brain);
     case BRAIN_DAMAGED:
         return refuse(opening, why);
     case BRAIN_NO_MEMORY:
