@@ -1,6 +1,7 @@
 #include "base/secret.h"
 
 #include <assert.h>
+#include <sodium/randombytes.h>
 #include <sodium/utils.h>
 #include <string.h>
 
@@ -25,6 +26,11 @@ bool secret_matches(const struct secret *secret, const char *token, size_t len)
 {
     struct secret other = secret_of(token, len);
     return secret->is_set && sodium_memcmp(secret->hash, other.hash, sizeof other.hash) == 0;
+}
+
+void secret_draw(void *bytes, size_t len)
+{
+    randombytes_buf(bytes, len);
 }
 
 void secret_show(const char *text, size_t len, char shown[SECRET_SHOWN_MAX + 1])

@@ -1,5 +1,6 @@
 /*
- * Secrets: texts that are kept and shown only as their SHA-256, and compared in constant time.
+ * Secrets: texts that are kept and shown only as their SHA-256, and compared in constant time; and
+ * random bytes that nobody can guess.
  *
  * Owns nothing. Any thread. Never blocks. Never fails.
  */
@@ -25,6 +26,9 @@ struct secret secret_of(const char *token, size_t len);
 
 /* Compares. The time that takes depends on the length of `token` and nothing else. */
 bool secret_matches(const struct secret *secret, const char *token, size_t len);
+
+/* Draws random bytes. Anybody may know some of what was drawn: it tells nothing of the rest. */
+void secret_draw(void *bytes, size_t len);
 
 /* Writes "sha256:" and the hash in hexadecimal, as for a check's key that is too long. */
 #define SECRET_SHOWN_MAX (7 + 2 * crypto_hash_sha256_BYTES)

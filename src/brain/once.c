@@ -4,6 +4,7 @@
 #include <string.h>
 
 static_assert(ONCE_ANSWERS_MAX < UINT16_MAX, "each has a number");
+static_assert(sizeof(struct once) <= (size_t)8 << 20, "SECURITY.md says so");
 
 static struct once_entry *entry_of(struct once *once, uint16_t number)
 {

@@ -36,6 +36,12 @@ struct check_asked {
     struct check_request asked; /* if reads_body */
 };
 
+/* What the routes about leases remember of a request's parameters: see lease.h. */
+struct lease_asked {
+    bool is_given; /* there is a `lease`, if perhaps a malformed one */
+    struct lease_question ask;
+};
+
 struct request {
     unsigned method;                /* METHOD_ bit; 0 until known */
     unsigned route_number;          /* see route.h */
@@ -44,7 +50,7 @@ struct request {
     unsigned seen;                  /* a bit for each parameter of the route that has a value */
     unsigned fault_status;          /* of the first fault in the parameters; 0: none so far */
     char detail[REPLY_DETAIL_MAX];
-    unsigned deny_status; /* of a denial of /allow */
+    unsigned deny_status; /* of a denial of /allow or /acquire */
     struct message message;
     void *room;                    /* for a large answer, from malloc; or NULL */
     size_t room_bytes;             /* of `room` */
@@ -77,6 +83,7 @@ struct request {
         struct check_asked check; /* see routes/check.c */
         struct reload_report reload;
     } own;
+    struct lease_asked lease;  /* of those about leases */
     struct once_question once; /* if message.once is not NULL */
     char key[KEY_MAX + 1];
     char limit_name[LIMIT_NAME_MAX + 1];
@@ -142,6 +149,12 @@ static inline bool request_may_wait(const struct request *request)
     const struct message *message = &request->message;
     return (message->kind == MESSAGE_ALLOW || message->kind == MESSAGE_ACQUIRE) &&
            message->ask.bucket.wait_ms > 0;
+}
+
+/* Whether it is for everyone, though its route is for admins. */
+static inline bool request_is_for_all(const struct request *request)
+{
+    return request->route->is_for_all != NULL && request->route->is_for_all(request);
 }
 
 /* What a request costs in a turn: see route->cost. */

@@ -67,6 +67,10 @@ struct route {
     bool changes_state; /* so no web page of another origin may call it */
     enum route_asks asks;
 
+    /* Whether a request is for everyone all the same, by the parameters of its query. Only of a route
+     * that is_admin and changes nothing. */
+    bool (*is_for_all)(const struct request *request);
+
     /* What a request costs in a turn, once its body is whole or when it asks again. NULL or 0: so
      * little that it need not wait for its turn. */
     size_t (*cost)(const struct request *request);

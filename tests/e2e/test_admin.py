@@ -435,7 +435,7 @@ class TokenAndListen(unittest.TestCase):
 class Origin(Case):
     config = LIMITS
     CHANGING = (("POST", "/reset?"), ("DELETE", "/reset?"), ("POST", "/refund?"),
-                ("POST", "/charge?tokens=1&"), ("GET", "/allow?"), ("POST", "/allow?"))
+                ("POST", "/charge?tokens=1&"), ("POST", "/acquire?"), ("GET", "/allow?"), ("POST", "/allow?"))
 
     def calls(self, headers, host="allowd.test"):
         """The statuses of all that changes something, and that nothing or something did."""

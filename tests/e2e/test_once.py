@@ -2,7 +2,7 @@
 """The parameter once: what is asked again with the same token is answered the same, over HTTP, and does nothing."""
 import unittest
 
-from harness import FORM, Case, request_bytes
+from harness import FORM, Case, request_bytes, wait_until
 
 # At one token a day and a tick of 10 s no bucket gains a token while the tests run.
 LIMITS = """
@@ -83,6 +83,42 @@ class Once(Case):
         key = self.key()
         self.assert_problem(self.allow(key, "&once=a&limit=new"), 400, "no limit named")
         self.assert_problem(self.allow(key, "&once=a&limit=new"), 400, "no limit named")
+        self.assertEqual(self.allow(key, "&once=a").status, 200)
+
+
+class Waiting(Case):
+    """While the first one waits, the others neither wait nor take."""
+
+    config = "limits: [{name: default, burst: 2, rate: 3/m}]"
+
+    def begin(self):
+        key = self.key()
+        self.allow(key, "&tokens=2")
+        connection = self.connect()
+        connection.send(request_bytes("GET", f"/allow?key={key}&wait=30s&once=a"))
+        self.wait_until_waiting(1)
+        return key, connection
+
+    def wait_until_waiting(self, count):
+        wait_until(lambda: self.counters()["waiting"] == count, f"{count} wait")
+
+    def test_while_the_first_waits(self):
+        key, first = self.begin()
+        self.assert_problem(self.allow(key, "&wait=30s&once=a"), 409, "with once=a still waits")
+        self.assert_problem(self.allow(key, "&wait=29s&once=a"), 400, "other parameters")
+        self.call("POST", f"/refund?key={key}&tokens=2")
+        response = first.receive()
+        self.assertEqual(response.status, 200)
+        again = self.allow(key, "&wait=30s&once=a")
+        self.assertEqual((again.status, again.body), (200, response.body))
+        self.assertEqual(self.remaining(key), 1)
+
+    def test_if_the_first_leaves(self):
+        """Nothing is remembered of it."""
+        key, first = self.begin()
+        first.reset()
+        self.wait_until_waiting(0)
+        self.call("POST", f"/refund?key={key}&tokens=1")
         self.assertEqual(self.allow(key, "&once=a").status, 200)
 
 

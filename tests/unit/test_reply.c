@@ -174,7 +174,9 @@ static void say_bucket(const struct message *message, enum headers_dialect diale
     static const struct route *const routes[] = {
         [MESSAGE_ALLOW] = &route_allow,   [MESSAGE_RESET] = &route_reset,
         [MESSAGE_REFUND] = &route_refund, [MESSAGE_CHARGE] = &route_charge,
-        [MESSAGE_STATUS] = &route_status,
+        [MESSAGE_STATUS] = &route_status, [MESSAGE_ACQUIRE] = &route_acquire,
+        [MESSAGE_RENEW] = &route_renew,   [MESSAGE_RELEASE] = &route_release,
+        [MESSAGE_LEASE] = &route_status,
     };
     say(routes[message->kind], message, dialect);
 }
@@ -413,6 +415,178 @@ static void a_charge_without_room_is_unavailable(void **state)
     assert_non_null(strstr(request.reply.body, "nothing was charged"));
     expect_fields("");
     request.fault_status = 0;
+}
+
+/* ---- leases ---- */
+
+static struct message acquire_message(struct bucket_answer answer)
+{
+    struct message message = bucket_message(MESSAGE_ACQUIRE, "k", 1, answer);
+    message.ask.acquire.slots = 2;
+    for (unsigned i = 0; i < LEASE_ID_BYTES; i++)
+        message.ask.acquire.id.bytes[i] = (uint8_t)(0xf0 + i);
+    return message;
+}
+
+static void a_lease_is_told_with_what_is_left(void **state)
+{
+    (void)state;
+    struct bucket_answer granted = allowed(PLAIN);
+    granted.expires_after_ms = 30000;
+    struct message message = acquire_message(granted);
+    say_bucket(&message, HEADERS_IETF);
+    expect_reply(200, reply_type_json,
+                 "{\"allowed\":true,\"lease\":\"f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff\","
+                 "\"expires_after_ms\":30000,\"slots\":2,\"key\":\"k\",\"limit\":\"default\","
+                 "\"tokens\":1,\"remaining\":9,\"owed\":0,\"burst\":10,\"retry_after_ms\":0,"
+                 "\"reset_after_ms\":1000}\n");
+    expect_fields("RateLimit-Policy: \"default\";q=10;w=10\nRateLimit: \"default\";r=9;t=1\n");
+    assert_int_equal(request.reply.terse, TERSE_UNAVAILABLE);
+}
+
+/* What holds nothing is a lease all the same, so that it can be released. */
+static void a_lease_on_trial_is_told_too(void **state)
+{
+    (void)state;
+    struct bucket_answer granted = denied(TRIAL);
+    granted.expires_after_ms = 100;
+    struct message message = acquire_message(granted);
+    say_bucket(&message, HEADERS_NONE);
+    assert_int_equal(request.reply.status, 200);
+    assert_non_null(strstr(request.reply.body, "{\"allowed\":true,\"lease\":\"f0f1"));
+    assert_non_null(strstr(request.reply.body, "\"would_allow\":false"));
+}
+
+static void a_lease_is_denied_as_tokens_are(void **state)
+{
+    (void)state;
+    char body[REPLY_BODY_MAX];
+    struct message message = bucket_message(MESSAGE_ALLOW, "k", 1, denied(PLAIN));
+    say_bucket(&message, HEADERS_NONE);
+    assert_int_equal(request.reply.status, 429);
+    strcpy(body, request.reply.body);
+    message = acquire_message(denied(PLAIN));
+    say_bucket(&message, HEADERS_NONE);
+    expect_reply(429, reply_type_problem, body);
+    expect_fields("Retry-After: 2\n");
+    assert_int_equal(request.reply.terse, TERSE_DENIED);
+    asked_deny_status = 200;
+    say_bucket(&message, HEADERS_NONE);
+    asked_deny_status = REQUEST_DENY_STATUS;
+    assert_int_equal(request.reply.status, 200);
+    assert_ptr_equal(strstr(request.reply.body, "{\"allowed\":false,\"violated-policies\":"),
+                     request.reply.body);
+    assert_null(strstr(request.reply.body, "\"lease\""));
+}
+
+static void a_lease_waits_as_tokens_do(void **state)
+{
+    (void)state;
+    static const struct {
+        enum bucket_result result;
+        const char *reason;
+    } denials[] = {
+        {BUCKET_WAIT_OVER, "\"reason\":\"wait_over\""},
+        {BUCKET_TOO_MANY_WAITING, "\"reason\":\"too_many_waiting\""},
+        {BUCKET_TOO_MANY_LEASES, "\"reason\":\"too_many_leases\""},
+    };
+    for (size_t i = 0; i < LENGTH(denials); i++) {
+        struct bucket_answer answer = denied(PLAIN);
+        answer.result = denials[i].result;
+        struct message message = acquire_message(answer);
+        say_bucket(&message, HEADERS_NONE);
+        assert_int_equal(request.reply.status, 429);
+        assert_non_null(strstr(request.reply.body, denials[i].reason));
+    }
+}
+
+static char leased_key[] = "job \"7\"";
+
+static struct message lease_message(enum message_kind kind, enum lease_state state)
+{
+    return (struct message){
+        .kind = kind,
+        .answer.lease = {.state = state,
+                         .key = leased_key,
+                         .key_len = strlen(leased_key),
+                         .limit = &limits->limit[QUOTED],
+                         .tokens = 8,
+                         .slots = 2,
+                         .expires_after_ms = 4001,
+                         .returned_tokens = 3,
+                         .charged_tokens = 4,
+                         .forgiven_tokens = 5,
+                         .owed_tokens = 6},
+    };
+}
+
+static void say_lease(enum message_kind kind, enum lease_state state)
+{
+    struct message message = lease_message(kind, state);
+    request.fault_status = 0;
+    say_bucket(&message, HEADERS_IETF);
+    request.fault_status = 0;
+}
+
+#define LEASED                                                                                     \
+    "\"key\":\"job \\\"7\\\"\",\"limit\":\"say \\\"hi\\\" \\\\\",\"tokens\":8,\"slots\":2"
+
+static void what_came_of_a_lease_is_told(void **state)
+{
+    (void)state;
+    say_lease(MESSAGE_RELEASE, LEASE_RELEASED);
+    expect_reply(200, reply_type_json,
+                 "{\"released\":true," LEASED
+                 ",\"returned\":3,\"charged\":4,\"forgiven\":5,\"owed\":6}\n");
+    expect_fields("");
+    assert_int_equal(request.reply.terse, TERSE_DONE);
+    say_lease(MESSAGE_RENEW, LEASE_HELD);
+    expect_reply(200, reply_type_json,
+                 "{\"state\":\"held\"," LEASED ",\"expires_after_ms\":4001}\n");
+    assert_int_equal(request.reply.terse, TERSE_DONE);
+    say_lease(MESSAGE_LEASE, LEASE_HELD);
+    expect_reply(200, reply_type_json,
+                 "{\"state\":\"held\"," LEASED ",\"expires_after_ms\":4001}\n");
+    assert_int_equal(request.reply.terse, TERSE_UNAVAILABLE);
+    say_lease(MESSAGE_LEASE, LEASE_RELEASED);
+    expect_reply(200, reply_type_json,
+                 "{\"state\":\"released\"," LEASED ",\"expires_after_ms\":null}\n");
+    say_lease(MESSAGE_LEASE, LEASE_EXPIRED);
+    expect_reply(200, reply_type_json,
+                 "{\"state\":\"expired\"," LEASED ",\"expires_after_ms\":null}\n");
+    struct message gone = lease_message(MESSAGE_LEASE, LEASE_LOST_LIMIT);
+    gone.answer.lease.limit = NULL;
+    say_bucket(&gone, HEADERS_IETF);
+    expect_reply(200, reply_type_json,
+                 "{\"state\":\"limit_removed\",\"key\":\"job \\\"7\\\"\",\"limit\":null,"
+                 "\"tokens\":8,\"slots\":2,\"expires_after_ms\":null}\n");
+}
+
+static void what_cannot_be_done_with_a_lease_says_why(void **state)
+{
+    (void)state;
+    static const struct {
+        enum message_kind kind;
+        enum lease_state state;
+        const char *says;
+    } gone[] = {
+        {MESSAGE_RELEASE, LEASE_NONE, "there is no such lease here"},
+        {MESSAGE_RENEW, LEASE_NONE, "or another allowd gave it"},
+        {MESSAGE_LEASE, LEASE_NONE, "it ended too long ago to be remembered"},
+        {MESSAGE_RELEASE, LEASE_EXPIRED, "this lease has expired"},
+        {MESSAGE_RENEW, LEASE_EXPIRED, "acquire another one, with a longer ttl"},
+        {MESSAGE_RENEW, LEASE_RELEASED, "has been released already"},
+        {MESSAGE_RELEASE, LEASE_LOST_LIMIT, "has been removed from the configuration"},
+        {MESSAGE_RENEW, LEASE_LOST_LIMIT, "it holds nothing"},
+    };
+    for (size_t i = 0; i < LENGTH(gone); i++) {
+        say_lease(gone[i].kind, gone[i].state);
+        assert_int_equal(request.reply.status, 404);
+        assert_ptr_equal(request.reply.content_type, reply_type_problem);
+        if (strstr(request.reply.body, gone[i].says) == NULL)
+            fail_msg("%s does not say %s", request.reply.body, gone[i].says);
+        expect_fields("");
+    }
 }
 
 static void a_bucket_with_a_name_is_listed(void **state)
@@ -1382,6 +1556,12 @@ static void the_longest_answer_fits(void **state)
             assert_true(strlen(answer.allowance->policy) < REPLY_POLICY_MAX);
             message.kind = MESSAGE_STATUS;
             say_bucket(&message, dialect);
+            message.kind = MESSAGE_ACQUIRE;
+            message.ask.acquire.slots = UINT32_MAX;
+            message.answer.bucket.result = BUCKET_UNCOUNTED;
+            message.answer.bucket.expires_after_ms = UINT64_MAX;
+            say_bucket(&message, dialect);
+            assert_in_range(request.reply.body_len, 2000, sizeof request.reply.body - 1);
             message.kind = MESSAGE_CHARGE;
             message.answer.bucket.result = BUCKET_ALWAYS;
             say_bucket(&message, dialect);
@@ -1633,6 +1813,12 @@ int main(void)
         cmocka_unit_test(several_buckets_are_listed),
         cmocka_unit_test(a_charge_says_what_was_charged_forgiven_and_is_owed),
         cmocka_unit_test(a_charge_without_room_is_unavailable),
+        cmocka_unit_test(a_lease_is_told_with_what_is_left),
+        cmocka_unit_test(a_lease_on_trial_is_told_too),
+        cmocka_unit_test(a_lease_is_denied_as_tokens_are),
+        cmocka_unit_test(a_lease_waits_as_tokens_do),
+        cmocka_unit_test(what_came_of_a_lease_is_told),
+        cmocka_unit_test(what_cannot_be_done_with_a_lease_says_why),
         cmocka_unit_test(a_bucket_with_a_name_is_listed),
         cmocka_unit_test(overrides_are_named),
         cmocka_unit_test(a_limit_on_trial_allows_and_says_what_it_would_do),

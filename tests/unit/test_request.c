@@ -13,6 +13,7 @@
 #define FORM "application/x-www-form-urlencoded"
 #define JSON "application/json"
 #define DIGITS_64 "0123456789012345678901234567890123456789012345678901234567890123"
+#define ID "0123456789abcdef0123456789abcdef"
 #define BATCH "{\"requests\":[{\"key\":\"a\"}]}"
 
 enum { WAIT_MAX_MS = 30000 };
@@ -120,6 +121,81 @@ static void where_nobody_may_wait_that_is_told(void **state)
     assert_non_null(strstr(request.detail, "nobody may wait here, because wait_max is 0"));
 }
 
+static void expect_acquire(const char *target, uint64_t tokens, uint32_t slots, uint32_t ttl_ms)
+{
+    expect_question("POST", target, NULL, MESSAGE_ACQUIRE, "k", tokens, NULL);
+    assert_int_equal(request.message.ask.acquire.slots, slots);
+    assert_int_equal(request.message.ask.acquire.ttl_ms, ttl_ms);
+}
+
+/* Each lease has an id that was drawn for it. */
+static void leases_are_asked_for(void **state)
+{
+    (void)state;
+    expect_acquire("/acquire?key=k", 1, 1, 30000);
+    const struct lease_id first = request.message.ask.acquire.id;
+    expect_acquire("/acquire?key=k&tokens=0&slots=1000000&ttl=1d", 0, 1000000, 86400000);
+    assert_memory_not_equal(&request.message.ask.acquire.id, &first, sizeof first);
+    expect_acquire("/acquire?key=k&tokens=7&ttl=100ms", 7, 1, 100);
+    expect_acquire("/acquire?key=k&deny_status=503", 1, 1, 30000);
+    assert_int_equal(request.deny_status, 503);
+    expect_token("POST", "/acquire?key=k&once=a", "a");
+}
+
+static void expect_lease(const char *method, const char *target, enum message_kind kind,
+                         uint32_t ttl_ms, bool has_used, uint64_t used_tokens)
+{
+    static const struct lease_id id = {{0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 1, 0x23,
+                                        0x45, 0x67, 0x89, 0xab, 0xcd, 0xef}};
+    const struct lease_question *ask = &request.message.ask.lease;
+    assert_true(parse(method, target, NULL, NULL));
+    assert_int_equal(request.message.kind, kind);
+    assert_memory_equal(&ask->id, &id, sizeof id);
+    assert_int_equal(ask->ttl_ms, ttl_ms);
+    assert_int_equal(ask->has_used, has_used);
+    assert_int_equal(ask->used_tokens, used_tokens);
+    assert_ptr_equal(request.message.answer.lease.key, request.key);
+    assert_int_equal(request_cost(&request), 0);
+}
+
+static void leases_are_asked_about(void **state)
+{
+    (void)state;
+    expect_lease("POST", "/release?lease=" ID "&used=999999999999999", MESSAGE_RELEASE, 0, true,
+                 TOKENS_MAX);
+    expect_lease("POST", "/release?used=0&lease=" ID, MESSAGE_RELEASE, 0, true, 0);
+    expect_lease("POST", "/release?lease=" ID, MESSAGE_RELEASE, 0, false, 0);
+    expect_lease("POST", "/renew?ttl=2m&lease=" ID, MESSAGE_RENEW, 120000, false, 0);
+    expect_lease("POST", "/renew?lease=" ID, MESSAGE_RENEW, 0, false, 0);
+    expect_lease("GET", "/status?lease=" ID, MESSAGE_LEASE, 0, false, 0);
+    expect_lease("HEAD",
+                 "/status?lease=%30"
+                 "123456789abcdef0123456789abcdef",
+                 MESSAGE_LEASE, 0, false, 0);
+    expect_question("GET", "/status?key=k", NULL, MESSAGE_STATUS, "k", 1, NULL);
+    assert_true(parse("GET", "/status", NULL, NULL));
+    assert_int_equal(request.message.kind, MESSAGE_DAEMON);
+    assert_true(request_cost(&request) > 0);
+    request_release(&request);
+}
+
+/* By the id alone: a page of /status that shows more is for admins, and so is what a fault hides. */
+static void who_knows_a_lease_may_ask_for_it(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *target;
+        bool is_for_all;
+    } targets[] = {
+        {"/status?lease=" ID, true}, {"/status?lease=x", true}, {"/status", false},
+        {"/status?key=a", false},    {"/keys", false},          {"/status?x=1&lease=" ID, false},
+    };
+    for (size_t i = 0; i < LENGTH(targets); i++) {
+        request_begin(&request, &route_table, targets[i].target);
+        assert_int_equal(request_is_for_all(&request), targets[i].is_for_all);
+    }
+}
+
 /* The body of a method that takes none is ignored, whatever it is. */
 static void bodies_of_other_methods_do_not_count(void **state)
 {
@@ -209,6 +285,53 @@ static const struct {
     {"GET", "/allow?key=a&tokens=123456789012345678901234567890", NULL, NULL, 400, "tokens is"},
     {"GET", "/allow?key=a&limit=", NULL, NULL, 400, "no limit named \"\""},
     {"GET", "/allow?key=a&limit=%c3%a9", NULL, NULL, 400, "no limit named"},
+    {"GET", "/acquire?key=a", NULL, NULL, 405, "POST"},
+    {"GET", "/release?lease=" ID, NULL, NULL, 405, "POST"},
+    {"DELETE", "/release?lease=" ID, NULL, NULL, 405, "POST"},
+    {"GET", "/renew?lease=" ID, NULL, NULL, 405, "POST"},
+    {"POST", "/status?lease=" ID, NULL, NULL, 405, "GET, HEAD, QUERY"},
+    {"POST", "/acquire", NULL, NULL, 400, "key is missing; call /acquire?key=KEY"},
+    {"POST", "/acquire", BATCH, JSON, 415, "must be a form"},
+    {"POST", "/acquire?key=a&slots=0", NULL, NULL, 400,
+     "slots is \"0\"; give a whole number from 1"},
+    {"POST", "/acquire?key=a&slots=1000001", NULL, NULL, 400, "from 1 to 1000000"},
+    {"POST", "/acquire?key=a&slots=-1", NULL, NULL, 400, "slots is \"-1\""},
+    {"POST", "/acquire?key=a&slots=", NULL, NULL, 400, "slots is \"\""},
+    {"POST", "/acquire?key=a&slots=1.5", NULL, NULL, 400, "slots is \"1.5\""},
+    {"POST", "/acquire?key=a&ttl=99ms", NULL, NULL, 400, "ttl is \"99ms\"; give a duration from"},
+    {"POST", "/acquire?key=a&ttl=0s", NULL, NULL, 400, "from 100ms to 1d"},
+    {"POST", "/acquire?key=a&ttl=25h", NULL, NULL, 400, "ttl is \"25h\""},
+    {"POST", "/acquire?key=a&ttl=30", NULL, NULL, 400, "such as 30s"},
+    {"POST", "/acquire?key=a&ttl=-1s", NULL, NULL, 400, "ttl is \"-1s\""},
+    {"POST", "/acquire?key=a&ttl=1y", NULL, NULL, 400, "ttl is \"1y\""},
+    {"POST", "/acquire?key=a&ttl=", NULL, NULL, 400, "ttl is \"\""},
+    {"POST", "/acquire?key=a&ttl=99999999999999999999s", NULL, NULL, 400, "ttl is \"999999999"},
+    {"POST", "/acquire?key=a&tokens=1000000000000000", NULL, NULL, 400, "tokens is"},
+    {"POST", "/acquire?key=a&lease=" ID, NULL, NULL, 400, "unknown parameter \"lease\""},
+    {"POST", "/release", NULL, NULL, 400, "lease is missing; call /release?lease=ID"},
+    {"POST", "/release?used=1", NULL, NULL, 400, "lease is missing"},
+    {"POST", "/release?lease=", NULL, NULL, 400, "lease is \"\"; give the 32 hexadecimal digits"},
+    {"POST", "/release?lease=" ID "0", NULL, NULL, 400, "lease is \"0123456789"},
+    {"POST", "/release?lease=0123456789abcdef0123456789abcde", NULL, NULL, 400, "lease is"},
+    {"POST", "/release?lease=0123456789ABCDEF0123456789abcdef", NULL, NULL, 400, "lease is"},
+    {"POST", "/release?lease=0123456789abcdef0123456789abcdeg", NULL, NULL, 400, "lease is"},
+    {"POST", "/release?lease=0123456789abcdef0123456789abcd%00f", NULL, NULL, 400, "lease is"},
+    {"POST", "/release?lease=" ID "&lease=" ID, NULL, NULL, 400, "\"lease\" is there twice"},
+    {"POST", "/release?lease=" ID "&key=a", NULL, NULL, 400, "/release takes lease and used"},
+    {"POST", "/release?lease=" ID "&used=1000000000000000", NULL, NULL, 400, "used is"},
+    {"POST", "/release?lease=" ID "&used=1125899906842625", NULL, NULL, 400, "to 999999999999999"},
+    {"POST", "/release?lease=" ID "&used=-1", NULL, NULL, 400, "used is \"-1\"; give how many"},
+    {"POST", "/release?lease=" ID "&used=", NULL, NULL, 400, "used is \"\""},
+    {"POST", "/release?lease=" ID "&once=a", NULL, NULL, 400, "unknown parameter \"once\""},
+    {"POST", "/renew", NULL, NULL, 400, "lease is missing; call /renew?lease=ID"},
+    {"POST", "/renew?lease=x", NULL, NULL, 400, "lease is \"x\""},
+    {"POST", "/renew?lease=" ID "&ttl=99ms", NULL, NULL, 400, "from 100ms to 1d"},
+    {"POST", "/renew?lease=" ID "&ttl=86400001ms", NULL, NULL, 400, "ttl is"},
+    {"GET", "/status?lease=x", NULL, NULL, 400, "lease is \"x\""},
+    {"GET", "/status?lease=" ID "&key=a", NULL, NULL, 400, "give a key or a lease, not both"},
+    {"GET", "/status?lease=" ID "&limit=api", NULL, NULL, 400, "leave limit out"},
+    {"QUERY", "/status?lease=" ID, NULL, NULL, 400, "a QUERY brings a batch"},
+    {"QUERY", "/status?lease=" ID, BATCH, JSON, 400, "a batch brings its own keys"},
     {"GET", "/allow?key=a&once=", NULL, NULL, 400, "once is \"\"; give 1 to 64 printable ASCII"},
     {"GET", "/allow?key=a&once=%c3%a9", NULL, NULL, 400, "once is \"%c3%a9\""},
     {"GET", "/allow?key=a&once=a%00", NULL, NULL, 400, "once is"},
@@ -582,6 +705,9 @@ int main(void)
         cmocka_unit_test(a_token_goes_along_with_its_question),
         cmocka_unit_test(whoever_asks_may_wait),
         cmocka_unit_test(where_nobody_may_wait_that_is_told),
+        cmocka_unit_test(leases_are_asked_for),
+        cmocka_unit_test(leases_are_asked_about),
+        cmocka_unit_test(who_knows_a_lease_may_ask_for_it),
         cmocka_unit_test(bodies_of_other_methods_do_not_count),
         cmocka_unit_test(a_target_may_name_the_server),
         cmocka_unit_test(options_of_the_server_asks_whether_it_answers),

@@ -114,7 +114,11 @@ static void what_a_route_takes_is_told(void **state)
         {"GET", "/allow?x=1", "/allow takes key, tokens, limit, wait, deny_status and once"},
         {"POST", "/reset?tokens=1", "/reset takes key and limit"},
         {"POST", "/refund?x", "/refund takes key, tokens, limit and once"},
-        {"GET", "/status?tokens=1", "/status takes key and limit"},
+        {"GET", "/status?tokens=1", "/status takes key, limit and lease"},
+        {"POST", "/acquire?x",
+         "/acquire takes key, tokens, slots, limit, ttl, wait, deny_status and once"},
+        {"POST", "/release?ttl=1s", "/release takes lease and used"},
+        {"POST", "/renew?used=1", "/renew takes lease and ttl"},
         {"GET", "/keys?key=a", "/keys takes prefix, limit, sort, count and cursor"},
         {"GET", "/metrics?key=a", "/metrics takes no parameters"},
         {"GET", "/healthz?a", "/healthz takes no parameters"},
@@ -153,6 +157,8 @@ static void what_changes_state_is_posted(void **state)
         if (!route->changes_state && !route->header_only)
             assert_int_equal(route->methods & (METHOD_POST | METHOD_DELETE), 0);
         assert_true(route->is_admin || !route->is_guarded);
+        if (route->is_for_all != NULL)
+            assert_true(route->is_admin && !route->is_guarded && !route->changes_state);
     }
 }
 

@@ -1,6 +1,7 @@
-/* /status: how full are the buckets of this key, or of a list of keys? Without a key: how is the
- * daemon? */
+/* /status: how full are the buckets of this key, or of a list of keys? Or how is this lease? Without
+ * either: how is the daemon? */
 #include "base/quantity.h"
+#include "http/lease.h"
 #include "http/list.h"
 #include "http/parameters.h"
 #include "http/question.h"
@@ -15,11 +16,18 @@ static bool is_about_daemon(const struct request *request)
     return request->message.kind == MESSAGE_DAEMON;
 }
 
+/* Who knows the id of a lease has the right to it. */
+static bool is_for_all(const struct request *request)
+{
+    return request->lease.is_given;
+}
+
 /* A request that has a fault asks nothing. */
 static size_t cost(const struct request *request)
 {
     size_t of_list = list_cost(request);
-    if (of_list > 0 || request->fault_status != 0 || request->message.ask.bucket.key != NULL)
+    if (of_list > 0 || request->fault_status != 0 || request->message.ask.bucket.key != NULL ||
+        is_for_all(request))
         return of_list;
     return ROUTE_COST_TURN / 8;
 }
@@ -29,6 +37,12 @@ static void ask(struct request *request)
     const char *path = request->route->path;
     if (request->is_list)
         request->message.kind = MESSAGE_LIST;
+    else if (request->lease.is_given && request->message.ask.bucket.key != NULL)
+        request_refuse(request, 400, "give a key or a lease, not both");
+    else if (request->lease.is_given && request->message.ask.bucket.limit_name != NULL)
+        request_refuse(request, 400, "a lease knows its limit; leave limit out");
+    else if (request->lease.is_given)
+        lease_ask(request, MESSAGE_LEASE);
     else if (request->message.ask.bucket.key != NULL)
         request->message.kind = MESSAGE_STATUS;
     else if (request->seen != 0)
@@ -186,17 +200,29 @@ static void reply_daemon(struct reply *reply, const struct daemon_answer *answer
 
 /* ---- the answers ---- */
 
+static void reply_lease(struct request *request)
+{
+    const struct lease_answer *answer = &request->message.answer.lease;
+    if (answer->state == LEASE_NONE)
+        lease_reply_gone(request);
+    else
+        lease_reply_state(&request->reply, answer);
+}
+
 static void reply(struct request *request, const struct serving *serving)
 {
     if (request->is_list)
         list_reply(request, serving);
     else if (is_about_daemon(request))
         reply_daemon(&request->reply, &request->own.daemon);
+    else if (request->message.kind == MESSAGE_LEASE)
+        reply_lease(request);
     else if (!request_reply_undone(request))
         reply_bucket_status(&request->reply, &request->message, serving);
 }
 
-static const struct parameter *const parameters[] = {&parameter_key, &parameter_limit, NULL};
+static const struct parameter *const parameters[] = {&parameter_key, &parameter_limit,
+                                                     &parameter_lease, NULL};
 
 const struct route route_status = {
     .path = "/status",
@@ -205,7 +231,9 @@ const struct route route_status = {
     .parameters = parameters,
     .takes_list = true,
     .is_admin = true,
+    .is_for_all = is_for_all,
     .cost = cost,
+    .begin = lease_begin,
     .ask = ask,
     .reply = reply,
 };

@@ -15,6 +15,9 @@
     X(reset)                                                                                       \
     X(refund)                                                                                      \
     X(charge)                                                                                      \
+    X(acquire)                                                                                     \
+    X(release)                                                                                     \
+    X(renew)                                                                                       \
     X(status)                                                                                      \
     X(keys)                                                                                        \
     X(metrics)                                                                                     \
@@ -24,8 +27,8 @@
 
 /* What a client reads that asks for any other path. It must name every path. */
 #define ROUTES_NO_SUCH_PATH                                                                        \
-    "no such path; there are /allow, /charge, /refund, /reset and /status, /keys, /metrics, "      \
-    "/healthz and /readyz, /reload, and the checks below /check/"
+    "no such path; there are /allow, /charge, /refund, /reset and /status, /acquire, /renew and "  \
+    "/release, /keys, /metrics, /healthz and /readyz, /reload, and the checks below /check/"
 
 #define X(name) extern const struct route route_##name;
 ROUTES(X)

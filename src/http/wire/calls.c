@@ -170,7 +170,7 @@ static enum MHD_Result on_header(struct http *http, struct MHD_Connection *conne
         heed_header(http, connection, client, url, method, host);
     request->wants_tag = access.wants_tag;
     request->wants_absence = access.wants_absence;
-    if (route != NULL)
+    if (route != NULL && !request_is_for_all(request))
         request->verdict =
             access_judge(&access, route, client->is_admin, http->admin_apart, http->contract);
     client_move(client, CLIENT_READING);
