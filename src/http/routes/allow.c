@@ -13,8 +13,10 @@ static void ask(struct request *request)
         return;
     }
     request_ask_bucket(request, MESSAGE_ALLOW);
+    if (question->wait_ms == 0)
+        return; /* as mostly */
     request_judge_wait(request);
-    if (question->wait_ms > 0 && question->tokens == 0)
+    if (question->tokens == 0)
         request_refuse(request, 400,
                        "tokens is 0, and nobody waits for none; leave wait out, or give tokens of "
                        "1 or more");
