@@ -325,36 +325,35 @@ static void a_thousand_go_in_the_order_of_arrival_each_at_its_tick(void **state)
 
 /* ---- several buckets ---- */
 
-/* The early one holds what is wanted at once, and is full at that; the late one pays after 4 s. If the
- * early one refilled behind the promise, it would hold 10 - 6 + 4 afterwards. */
+/* At 10 s the early one is full and the late one has just paid its debt back. The first caller waits for
+ * the late one, 1.5 s. If the early one refilled meanwhile, behind the promise, it would hold 5.5 then,
+ * and not 4; and the second caller, who waits for it, would go at 14 s. */
 static void the_early_bucket_does_not_refill_behind_a_promise(void **state)
 {
     (void)state;
     const struct limit_terms terms = {
         .name = LIMIT_DEFAULT_NAME,
         .buckets_count = 2,
-        .buckets = {terms_of("early", 10, one_per_second, 10),
-                    terms_of("late", 6, (struct rate){1, 2000}, 6)},
+        .buckets = {terms_of("early", 10, one_per_second, 0),
+                    terms_of("late", 10, (struct rate){4, 1000}, 40)},
     };
     struct world world = world_of(limits_of(&terms, 1, TICK_MS));
     struct caller first, second;
-    assert_true(fixture_allows(&world.fixture, "foo", 6));
-    at(&world, 8000); /* early: full; late: 4 of 6 */
-    ask(&world, &first, "foo", 6, 4000);
-    ask(&world, &second, "foo", 5, 14000);
+    charge(&world, "foo", 50, 10);
+    at(&world, 10000);
+    ask(&world, &first, "foo", 6, 1500);
+    ask(&world, &second, "foo", 8, 5499);
+    expect_told(&second, BUCKET_DENIED, 5500);
+    ask(&world, &second, "foo", 8, 5500);
     expect_waits(&first), expect_waits(&second);
-    struct bucket_answer answer = fixture_status(&world.fixture, "foo");
-    assert_int_equal(answer.buckets[0].remaining_tokens, 0);
-    at(&world, 12000);
-    expect_let_go(&first, 12000, 4000);
-    answer = first.message.answer.bucket;
-    assert_int_equal(answer.buckets[0].remaining_tokens, 0); /* 10 - 6, of which 5 are promised */
-    assert_int_equal(at(&world, 21999), 0);
-    at(&world, 22000);
-    expect_let_go(&second, 22000, 14000);
-    answer = second.message.answer.bucket;
-    assert_int_equal(answer.buckets[0].remaining_tokens, 5);
-    assert_int_equal(answer.buckets[1].remaining_tokens, 0);
+    at(&world, 11500);
+    expect_let_go(&first, 11500, 1500);
+    at(&world, 15499);
+    expect_waits(&second);
+    at(&world, 15500);
+    expect_let_go(&second, 15500, 5500);
+    assert_int_equal(answer_of(&second)->buckets[0].remaining_tokens, 0);
+    assert_int_equal(answer_of(&second)->buckets[1].remaining_tokens, 2);
     caller_release(&first), caller_release(&second);
     world_release(&world);
 }
@@ -432,6 +431,578 @@ static void a_charge_goes_behind_those_who_wait(void **state)
     world_release(&world);
 }
 
+static void a_reset_fills_then_lets_go_and_shows_what_is_left(void **state)
+{
+    (void)state;
+    struct world world = usual_world();
+    struct caller callers[3];
+    fixture_drain(&world.fixture, "foo", NULL);
+    ask(&world, &callers[0], "foo", 4, 20000);
+    charge(&world, "foo", 3, 3); /* is forgiven */
+    ask(&world, &callers[1], "foo", 5, 20000);
+    ask(&world, &callers[2], "foo", 3, 20000);
+    at(&world, 500);
+    struct bucket_answer answer = fixture_reset(&world.fixture, "foo");
+    collect(&world);
+    expect_let_go(&callers[0], 500, 500);
+    expect_let_go(&callers[1], 500, 500);
+    expect_waits(&callers[2]);
+    assert_int_equal(answer.remaining_tokens, 0); /* 1, and 3 are promised */
+    assert_int_equal(answer.full_after_ms, 12000);
+    at(&world, 2500);
+    expect_let_go(&callers[2], 2500, 2500);
+    for (unsigned i = 0; i < 3; i++)
+        caller_release(&callers[i]);
+    world_release(&world);
+}
+
+static void a_refund_goes_to_those_who_wait(void **state)
+{
+    (void)state;
+    struct world world = usual_world();
+    struct caller first, second;
+    fixture_drain(&world.fixture, "foo", NULL);
+    ask(&world, &first, "foo", 4, 20000);
+    ask(&world, &second, "foo", 4, 20000);
+    at(&world, 1000);
+    struct bucket_answer answer = fixture_ask(&world.fixture, MESSAGE_REFUND, "foo", NULL, 5);
+    collect(&world);
+    expect_let_go(&first, 1000, 1000);
+    assert_int_equal(answer.full_after_ms, 12000); /* 2, and 4 are promised */
+    at(&world, 3000);
+    expect_let_go(&second, 3000, 3000);
+    caller_release(&first), caller_release(&second);
+    world_release(&world);
+}
+
+/* ---- several keys ---- */
+
+static void of_those_due_at_once_who_came_first_goes_first(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"a", "b", "c", "d", "e", "f", "g"};
+    struct world world = usual_world();
+    struct caller callers[LENGTH(keys)];
+    for (unsigned i = 0; i < LENGTH(keys); i++)
+        fixture_drain(&world.fixture, keys[i], NULL);
+    for (unsigned i = 0; i < LENGTH(keys); i++)
+        ask(&world, &callers[i], keys[(3 * i) % LENGTH(keys)], 2, 5000);
+    assert_int_equal(at(&world, 2000), LENGTH(keys));
+    for (unsigned i = 0; i < LENGTH(keys); i++) {
+        assert_int_equal(callers[i].home, i + 1);
+        caller_release(&callers[i]);
+    }
+    world_release(&world);
+}
+
+static void a_key_under_two_limits_has_two_queues(void **state)
+{
+    (void)state;
+    const struct limit_terms terms[] = {
+        {.name = LIMIT_DEFAULT_NAME,
+         .buckets_count = 1,
+         .buckets = {terms_of("", 10, one_per_second, 0)}},
+        {.name = "other", .buckets_count = 1, .buckets = {terms_of("", 10, ten_per_second, 0)}},
+    };
+    struct world world = world_of(limits_of(terms, 2, TICK_MS));
+    struct caller slow, fast;
+    fixture_drain(&world.fixture, "foo", NULL);
+    fixture_drain(&world.fixture, "foo", "other");
+    ask(&world, &slow, "foo", 1, 5000);
+    ask_as(&world, &fast, "foo", "other", 1, 5000);
+    at(&world, 100);
+    expect_let_go(&fast, 100, 100);
+    expect_waits(&slow);
+    at(&world, 1000);
+    expect_let_go(&slow, 1000, 1000);
+    caller_release(&slow), caller_release(&fast);
+    world_release(&world);
+}
+
+/* ---- bounds ---- */
+
+static struct world bounded_world(uint32_t max_waiting, uint32_t per_key)
+{
+    struct limits *limits = one_bucket(10, one_per_second, TICK_MS);
+    limits->waiting = (struct waiting_terms){.max_waiting = max_waiting, .per_key = per_key};
+    return world_of(limits);
+}
+
+static void so_many_wait_for_a_key_and_no_more(void **state)
+{
+    (void)state;
+    struct world world = bounded_world(100, 2);
+    struct caller callers[3], other;
+    fixture_drain(&world.fixture, "foo", NULL);
+    fixture_drain(&world.fixture, "bar", NULL);
+    for (unsigned i = 0; i < 3; i++)
+        ask(&world, &callers[i], "foo", 1, 20000);
+    expect_told(&callers[2], BUCKET_TOO_MANY_WAITING, 3000);
+    assert_int_equal(counters_of(&world)->too_many_waiting, 1);
+    assert_int_equal(counters_of(&world)->denied, 1);
+    ask(&world, &callers[2], "foo", 1, 2999); /* could not wait so long anyway */
+    expect_told(&callers[2], BUCKET_DENIED, 3000);
+    ask(&world, &other, "bar", 1, 20000);
+    expect_waits(&other);
+    at(&world, 1000);
+    ask(&world, &callers[2], "foo", 1, 20000);
+    expect_waits(&callers[2]);
+    at(&world, 3000);
+    for (unsigned i = 0; i < 3; i++)
+        caller_release(&callers[i]);
+    caller_release(&other);
+    world_release(&world);
+}
+
+static void so_many_wait_for_all_keys_and_no_more(void **state)
+{
+    (void)state;
+    struct world world = bounded_world(2, 100);
+    struct caller callers[3];
+    static const char *const keys[] = {"a", "b", "c"};
+    for (unsigned i = 0; i < 3; i++) {
+        fixture_drain(&world.fixture, keys[i], NULL);
+        ask(&world, &callers[i], keys[i], 1, 20000);
+    }
+    expect_told(&callers[2], BUCKET_TOO_MANY_WAITING, 1000);
+    leave(&world, &callers[0]);
+    ask(&world, &callers[2], "c", 1, 20000);
+    expect_waits(&callers[2]);
+    at(&world, 1000);
+    for (unsigned i = 0; i < 3; i++)
+        caller_release(&callers[i]);
+    world_release(&world);
+}
+
+static void where_nobody_may_wait_all_are_told_at_once(void **state)
+{
+    (void)state;
+    struct world world = bounded_world(0, 0);
+    struct caller caller;
+    fixture_drain(&world.fixture, "foo", NULL);
+    ask(&world, &caller, "foo", 1, 20000);
+    expect_told(&caller, BUCKET_TOO_MANY_WAITING, 1000);
+    world_release(&world);
+}
+
+/* ---- late ticks ---- */
+
+/* From 0 to 5 s nothing happens. Who was due meanwhile and may still wait goes at once, the others hear
+ * that their wait is over. */
+static void after_a_stall_no_deadline_has_passed_unanswered(void **state)
+{
+    (void)state;
+    struct world world = usual_world();
+    struct caller callers[4];
+    static const uint64_t waits_ms[] = {1000, 5000, 3000, 6000};
+    fixture_drain(&world.fixture, "foo", NULL);
+    for (unsigned i = 0; i < 4; i++)
+        ask(&world, &callers[i], "foo", 1, waits_ms[i]);
+    at(&world, 5050);
+    expect_told(&callers[0], BUCKET_WAIT_OVER, 0);
+    expect_let_go(&callers[1], 5050, 5050);
+    expect_told(&callers[2], BUCKET_WAIT_OVER, 0);
+    expect_let_go(&callers[3], 5050, 5050);
+    assert_int_equal(answer_of(&callers[3])->remaining_tokens, 3);
+    assert_int_equal(counters_of(&world)->waits_denied, 2);
+    assert_int_equal(counters_of(&world)->denied, 2);
+    for (unsigned i = 0; i < 4; i++)
+        caller_release(&callers[i]);
+    world_release(&world);
+}
+
+/* A wake-up that is late by less than a tick is no stall, even if the deadline is the tick's time. */
+static void a_tick_that_is_a_little_late_still_pays(void **state)
+{
+    (void)state;
+    struct world world = usual_world();
+    struct caller caller;
+    fixture_drain(&world.fixture, "foo", NULL);
+    ask(&world, &caller, "foo", 1, 1000);
+    at(&world, 1099);
+    expect_let_go(&caller, 1099, 1099);
+    caller_release(&caller);
+    world_release(&world);
+}
+
+/* ---- lists ---- */
+
+static struct bucket_answer list_one(struct world *world, enum message_kind kind, const char *key,
+                                     uint64_t tokens, bool *allowed)
+{
+    struct bucket_call calls[2] = {
+        {.ask = {.key = "free", .key_len = 4, .tokens = 1}},
+        {.ask = {.key = key, .key_len = strlen(key), .tokens = tokens}},
+    };
+    struct message message = {.kind = kind, .ask.list = {.calls = calls, .count = 2}};
+    struct message *messages[] = {&message};
+    assert_int_equal(ask_brain(world->fixture.brain, messages, 1), 1);
+    *allowed =
+        kind == MESSAGE_ALL ? message.answer.list.allowed : bucket_answer_allows(&calls[1].answer);
+    if (kind == MESSAGE_ALL)
+        assert_int_equal(message.answer.list.retry_after_ms, calls[1].answer.retry_after_ms);
+    return calls[1].answer;
+}
+
+static void a_list_passes_nobody_who_waits(void **state)
+{
+    (void)state;
+    static const enum message_kind kinds[] = {MESSAGE_EACH, MESSAGE_ALL};
+    struct world world = usual_world();
+    struct caller caller;
+    bool allowed;
+    fixture_drain(&world.fixture, "foo", NULL);
+    at(&world, 3000);
+    ask(&world, &caller, "foo", 5, 5000);
+    for (unsigned i = 0; i < LENGTH(kinds); i++) {
+        struct bucket_answer answer = list_one(&world, kinds[i], "foo", 1, &allowed);
+        assert_false(allowed);
+        assert_int_equal(answer.result, BUCKET_DENIED);
+        assert_int_equal(answer.retry_after_ms, 3000);
+        assert_true(answer.buckets[0].violated);
+        list_one(&world, kinds[i], "foo", 0, &allowed);
+        assert_true(allowed);
+    }
+    struct bucket_answer answer = list_one(&world, MESSAGE_LIST, "foo", 0, &allowed);
+    assert_int_equal(answer.full_after_ms, 12000);
+    at(&world, 5000);
+    expect_let_go(&caller, 5000, 2000);
+    caller_release(&caller);
+    world_release(&world);
+}
+
+/* ---- trials and overrides ---- */
+
+static void a_limit_on_trial_makes_nobody_wait(void **state)
+{
+    (void)state;
+    const struct limit_terms terms = {
+        .name = LIMIT_DEFAULT_NAME,
+        .shadow = true,
+        .buckets_count = 1,
+        .buckets = {terms_of("", 10, one_per_second, 0)},
+    };
+    struct world world = world_of(limits_of(&terms, 1, TICK_MS));
+    struct caller caller;
+    fixture_drain(&world.fixture, "foo", NULL);
+    at(&world, 250);
+    ask(&world, &caller, "foo", 2, 1750);
+    expect_told(&caller, BUCKET_DENIED, 1800);
+    assert_true(bucket_answer_allows(answer_of(&caller)));
+    assert_int_equal(answer_of(&caller)->would_wait_ms, 1750);
+    ask(&world, &caller, "foo", 2, 1749);
+    assert_int_equal(answer_of(&caller)->would_wait_ms, 0);
+    ask(&world, &caller, "foo", 2, 0);
+    assert_int_equal(answer_of(&caller)->would_wait_ms, 0);
+    assert_int_equal(counters_of(&world)->shadow_denied, 3);
+    world_release(&world);
+}
+
+static struct limits *with_override(enum override_action action, int64_t until_s, bool shadow)
+{
+    struct override_terms override = {.key = "foo", .action = action, .until_s = until_s};
+    if (action == OVERRIDE_TERMS) {
+        override.buckets_count = 1;
+        override.buckets[0] = terms_of("", 2, (struct rate){1, 10000}, 0);
+    }
+    const struct limit_terms terms = {
+        .name = LIMIT_DEFAULT_NAME,
+        .shadow = shadow,
+        .buckets_count = 1,
+        .buckets = {terms_of("", 10, one_per_second, 10)},
+        .overrides_count = 1,
+        .overrides = &override,
+    };
+    return limits_of(&terms, 1, TICK_MS);
+}
+
+static void overrides_that_allow_or_deny_answer_at_once(void **state)
+{
+    (void)state;
+    static const enum override_action actions[] = {OVERRIDE_ALLOW, OVERRIDE_DENY};
+    static const enum bucket_result results[] = {BUCKET_ALWAYS, BUCKET_NEVER};
+    for (unsigned i = 0; i < LENGTH(actions); i++) {
+        struct world world = world_of(with_override(actions[i], OVERRIDE_FOR_EVER, false));
+        struct caller caller;
+        ask(&world, &caller, "foo", 1, 20000);
+        assert_int_equal(answer_of(&caller)->result, results[i]);
+        world_release(&world);
+    }
+}
+
+static void the_end_of_an_override_asks_all_anew(void **state)
+{
+    (void)state;
+    struct world world = world_of(with_override(OVERRIDE_TERMS, START_S + 60, false));
+    struct caller callers[3], other;
+    fixture_drain(&world.fixture, "foo", NULL);
+    fixture_drain(&world.fixture, "bar", NULL);
+    for (unsigned i = 0; i < 3; i++)
+        ask(&world, &callers[i], "foo", 1, 40000);
+    ask(&world, &other, "bar", 3, 40000);
+    at(&world, 1050);
+    fixture_date(&world.fixture, START_S + 59);
+    assert_int_equal(collect(&world), 0);
+    fixture_date(&world.fixture, START_S + 60); /* the limit's own terms: from 0 tokens on */
+    assert_int_equal(collect(&world), 0);
+    at(&world, 2000);
+    expect_let_go(&callers[0], 2000, 2000);
+    at(&world, 3000);
+    expect_let_go(&callers[1], 3000, 3000);
+    expect_let_go(&other, 3000, 3000);
+    at(&world, 4000);
+    expect_let_go(&callers[2], 4000, 4000);
+    for (unsigned i = 0; i < 3; i++)
+        caller_release(&callers[i]);
+    caller_release(&other);
+    world_release(&world);
+}
+
+/* ---- reloads ---- */
+
+static void reload(struct world *world, struct limits *limits)
+{
+    fixture_reload_limits(&world->fixture, limits);
+    collect(world);
+}
+
+static void a_reload_that_allows_more_lets_go(void **state)
+{
+    (void)state;
+    struct world world = usual_world();
+    struct caller first, second;
+    fixture_drain(&world.fixture, "foo", NULL);
+    ask(&world, &first, "foo", 4, 20000);
+    ask(&world, &second, "foo", 4, 20000);
+    at(&world, 1000);
+    reload(&world, one_bucket(10, ten_per_second, TICK_MS));
+    at(&world, 1300);
+    expect_let_go(&first, 1300, 1300);
+    at(&world, 1700);
+    expect_let_go(&second, 1700, 1700);
+    caller_release(&first), caller_release(&second);
+    world_release(&world);
+}
+
+static void a_lower_burst_ends_a_wait_for_more(void **state)
+{
+    (void)state;
+    struct world world = usual_world();
+    struct caller large, small;
+    fixture_drain(&world.fixture, "foo", NULL);
+    ask(&world, &large, "foo", 6, 20000);
+    ask(&world, &small, "foo", 3, 20000);
+    at(&world, 2000);
+    reload(&world, one_bucket(5, one_per_second, TICK_MS));
+    expect_told(&large, BUCKET_EXCEEDS_BURST, RETRY_NEVER);
+    expect_waits(&small);
+    at(&world, 3000);
+    expect_let_go(&small, 3000, 3000);
+    caller_release(&large), caller_release(&small);
+    world_release(&world);
+}
+
+static void a_slower_rate_denies_who_would_wait_for_too_long(void **state)
+{
+    (void)state;
+    struct world world = usual_world();
+    struct caller first, second;
+    fixture_drain(&world.fixture, "foo", NULL);
+    ask(&world, &first, "foo", 2, 3000);
+    ask(&world, &second, "foo", 1, 60000);
+    at(&world, 1000);
+    reload(&world, one_bucket(10, (struct rate){1, 10000}, TICK_MS));
+    expect_told(&first, BUCKET_DENIED, 20000); /* there is 1, which the second gets */
+    expect_let_go(&second, 1000, 1000);
+    caller_release(&first), caller_release(&second);
+    world_release(&world);
+}
+
+/* Every 100 ms before, every second then. The next tick comes a second after the last one. */
+static void another_tick_asks_all_anew(void **state)
+{
+    (void)state;
+    struct world world = usual_world();
+    struct caller first, second;
+    fixture_drain(&world.fixture, "foo", NULL);
+    ask(&world, &first, "foo", 1, 1000);
+    ask(&world, &second, "foo", 1, 3000);
+    at(&world, 550);
+    reload(&world, one_bucket(10, one_per_second, 1000));
+    expect_told(&first, BUCKET_DENIED, 2000);
+    assert_int_equal(at(&world, 1499), 0);
+    at(&world, 1500);
+    expect_let_go(&second, 1500, 1500);
+    caller_release(&first), caller_release(&second);
+    world_release(&world);
+}
+
+static struct limits *default_and(const char *name, const char *was, const char *match)
+{
+    const struct limit_terms terms[] = {
+        {.name = LIMIT_DEFAULT_NAME,
+         .buckets_count = 1,
+         .buckets = {terms_of("", 10, one_per_second, 10)}},
+        {.name = name,
+         .was = was,
+         .match = match,
+         .buckets_count = 1,
+         .buckets = {terms_of("", 10, one_per_second, 10)}},
+    };
+    return limits_of(terms, 2, TICK_MS);
+}
+
+static void who_named_no_limit_is_matched_anew(void **state)
+{
+    (void)state;
+    struct world world = usual_world();
+    struct caller first, second;
+    fixture_drain(&world.fixture, "foo", NULL);
+    ask(&world, &first, "foo", 3, 20000);
+    ask_as(&world, &second, "foo", LIMIT_DEFAULT_NAME, 3, 20000);
+    at(&world, 1000);
+    reload(&world, default_and("special", NULL, "f*"));
+    expect_let_go(&first, 1000, 1000); /* of a bucket that is full */
+    assert_string_equal(answer_of(&first)->limit->name, "special");
+    expect_waits(&second);
+    at(&world, 3000);
+    expect_let_go(&second, 3000, 3000);
+    caller_release(&first), caller_release(&second);
+    world_release(&world);
+}
+
+static void a_limit_that_is_renamed_keeps_its_queue_unless_asked_by_name(void **state)
+{
+    (void)state;
+    struct world world = world_of(default_and("old", NULL, "f*"));
+    struct caller first, second;
+    fixture_drain(&world.fixture, "foo", NULL);
+    ask_as(&world, &first, "foo", "old", 3, 20000);
+    ask(&world, &second, "foo", 3, 20000);
+    at(&world, 1000);
+    reload(&world, default_and("new", "old", "f*"));
+    assert_int_equal(answer_of(&first)->result, BUCKET_NO_SUCH_LIMIT);
+    expect_waits(&second);
+    at(&world, 3000);
+    expect_let_go(&second, 3000, 3000);
+    assert_string_equal(answer_of(&second)->limit->name, "new");
+    assert_int_equal(counters_of(&world)->denied, 0);
+    caller_release(&first), caller_release(&second);
+    world_release(&world);
+}
+
+static void a_limit_that_goes_leaves_its_callers_to_the_others(void **state)
+{
+    (void)state;
+    struct world world = world_of(default_and("special", NULL, "f*"));
+    struct caller caller;
+    fixture_drain(&world.fixture, "foo", NULL);
+    ask(&world, &caller, "foo", 3, 20000);
+    at(&world, 1000);
+    reload(&world, one_bucket(10, one_per_second, TICK_MS));
+    expect_let_go(&caller, 1000, 1000);
+    assert_string_equal(answer_of(&caller)->limit->name, LIMIT_DEFAULT_NAME);
+    fixture_sweep_all(&world.fixture);
+    caller_release(&caller);
+    world_release(&world);
+}
+
+static void a_limit_that_goes_on_trial_lets_go(void **state)
+{
+    (void)state;
+    struct world world = world_of(with_override(OVERRIDE_ALLOW, START_S, false));
+    struct caller caller;
+    fixture_drain(&world.fixture, "foo", NULL);
+    ask(&world, &caller, "foo", 3, 20000);
+    at(&world, 1000);
+    reload(&world, with_override(OVERRIDE_ALLOW, START_S, true));
+    expect_told(&caller, BUCKET_DENIED, 2000);
+    assert_true(bucket_answer_allows(answer_of(&caller)));
+    assert_int_equal(answer_of(&caller)->would_wait_ms, 2000);
+    assert_int_equal(counters_of(&world)->shadow_denied, 1);
+    assert_int_equal(counters_of(&world)->waits_denied, 0);
+    caller_release(&caller);
+    world_release(&world);
+}
+
+static void fewer_who_may_wait_leave_those_who_came_first(void **state)
+{
+    (void)state;
+    struct world world = usual_world();
+    struct caller callers[3];
+    static const char *const keys[] = {"b", "a", "b"};
+    fixture_drain(&world.fixture, "a", NULL);
+    fixture_drain(&world.fixture, "b", NULL);
+    for (unsigned i = 0; i < 3; i++)
+        ask(&world, &callers[i], keys[i], 1, 20000);
+    struct limits *limits = one_bucket(10, one_per_second, TICK_MS);
+    limits->waiting.max_waiting = 2;
+    reload(&world, limits);
+    expect_waits(&callers[0]), expect_waits(&callers[1]);
+    expect_told(&callers[2], BUCKET_TOO_MANY_WAITING, 2000);
+    at(&world, 1000);
+    for (unsigned i = 0; i < 3; i++)
+        caller_release(&callers[i]);
+    world_release(&world);
+}
+
+static void a_reload_applies_what_was_charged_behind_others(void **state)
+{
+    (void)state;
+    struct world world = usual_world();
+    struct caller caller;
+    fixture_drain(&world.fixture, "foo", NULL);
+    ask(&world, &caller, "foo", 2, 20000);
+    charge(&world, "foo", 4, 4);
+    reload(&world, one_bucket(10, ten_per_second, TICK_MS));
+    assert_int_equal(at(&world, 599), 0);
+    at(&world, 600);
+    expect_let_go(&caller, 600, 600);
+    caller_release(&caller);
+    world_release(&world);
+}
+
+/* ---- the table ---- */
+
+static void who_is_waited_for_is_not_forgotten(void **state)
+{
+    (void)state;
+    static const enum when_full whens[] = {WHEN_FULL_EVICT, WHEN_FULL_DENY};
+    for (unsigned i = 0; i < LENGTH(whens); i++) {
+        struct world world = {0};
+        fixture_init_limits(&world.fixture, one_bucket(10, one_per_second, TICK_MS), 1, whens[i]);
+        struct caller caller;
+        fixture_drain(&world.fixture, "foo", NULL);
+        at(&world, 9900);
+        ask(&world, &caller, "foo", 10, 20000);
+        fixture_sweep_all(&world.fixture);
+        assert_int_equal(fixture_allow(&world.fixture, "bar", 1).result, BUCKET_TABLE_FULL);
+        assert_int_equal(fixture_ask(&world.fixture, MESSAGE_CHARGE, "bar", NULL, 1).result,
+                         BUCKET_TABLE_FULL);
+        at(&world, 10000);
+        expect_let_go(&caller, 10000, 100);
+        caller_release(&caller);
+        world_release(&world);
+    }
+}
+
+static void a_reload_that_fills_the_bucket_of_one_who_waits_loses_nobody(void **state)
+{
+    (void)state;
+    struct world world = usual_world();
+    struct caller caller;
+    fixture_drain(&world.fixture, "foo", NULL);
+    at(&world, 8000);
+    ask(&world, &caller, "foo", 9, 20000);
+    reload(&world, one_bucket(9, one_per_second, TICK_MS));
+    fixture_sweep_all(&world.fixture);
+    expect_waits(&caller);
+    at(&world, 9000);
+    expect_let_go(&caller, 9000, 1000);
+    caller_release(&caller);
+    world_release(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -445,6 +1016,31 @@ int main(void)
         cmocka_unit_test(who_leaves_gives_the_promise_back_and_those_behind_move_up),
         cmocka_unit_test(a_leaver_can_make_room_at_once),
         cmocka_unit_test(a_charge_goes_behind_those_who_wait),
+        cmocka_unit_test(a_reset_fills_then_lets_go_and_shows_what_is_left),
+        cmocka_unit_test(a_refund_goes_to_those_who_wait),
+        cmocka_unit_test(of_those_due_at_once_who_came_first_goes_first),
+        cmocka_unit_test(a_key_under_two_limits_has_two_queues),
+        cmocka_unit_test(so_many_wait_for_a_key_and_no_more),
+        cmocka_unit_test(so_many_wait_for_all_keys_and_no_more),
+        cmocka_unit_test(where_nobody_may_wait_all_are_told_at_once),
+        cmocka_unit_test(after_a_stall_no_deadline_has_passed_unanswered),
+        cmocka_unit_test(a_tick_that_is_a_little_late_still_pays),
+        cmocka_unit_test(a_list_passes_nobody_who_waits),
+        cmocka_unit_test(a_limit_on_trial_makes_nobody_wait),
+        cmocka_unit_test(overrides_that_allow_or_deny_answer_at_once),
+        cmocka_unit_test(the_end_of_an_override_asks_all_anew),
+        cmocka_unit_test(a_reload_that_allows_more_lets_go),
+        cmocka_unit_test(a_lower_burst_ends_a_wait_for_more),
+        cmocka_unit_test(a_slower_rate_denies_who_would_wait_for_too_long),
+        cmocka_unit_test(another_tick_asks_all_anew),
+        cmocka_unit_test(who_named_no_limit_is_matched_anew),
+        cmocka_unit_test(a_limit_that_is_renamed_keeps_its_queue_unless_asked_by_name),
+        cmocka_unit_test(a_limit_that_goes_leaves_its_callers_to_the_others),
+        cmocka_unit_test(a_limit_that_goes_on_trial_lets_go),
+        cmocka_unit_test(fewer_who_may_wait_leave_those_who_came_first),
+        cmocka_unit_test(a_reload_applies_what_was_charged_behind_others),
+        cmocka_unit_test(who_is_waited_for_is_not_forgotten),
+        cmocka_unit_test(a_reload_that_fills_the_bucket_of_one_who_waits_loses_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
