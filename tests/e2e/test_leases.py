@@ -457,6 +457,21 @@ class Waiting(LeaseCase):
         self.release(granted.json()["lease"])
         self.lease(key)
 
+    def test_who_has_gone_as_it_is_granted_keeps_no_slot(self):
+        """It has gone before the slot comes back, and allowd may notice both at once."""
+        key = self.key("one:")
+        lease = self.lease(key)
+        for i in range(60):
+            once = f"&once={i}" if i % 2 else ""
+            gone, releases = self.begin(key, f"&ttl=1h&wait=30s{once}"), self.connect()
+            self.wait_until_waiting(1)
+            gone.reset()
+            releases.send(request_bytes("POST", f"/release?lease={lease}"))
+            self.assertEqual(releases.receive().status, 200)
+            answer = self.begin(key).receive()
+            self.assertEqual(answer.status, 200, answer)
+            lease = answer.json()["lease"]
+
     def test_once_while_the_first_waits(self):
         key = self.key("one:")
         lease = self.lease(key)

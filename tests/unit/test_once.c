@@ -251,6 +251,107 @@ static void four_at_once_are_answered_the_same(void **state)
     fixture_release(&fixture);
 }
 
+/* ---- leases ---- */
+
+/* A brain with two slots for each key. */
+static struct fixture slots(void)
+{
+    const struct limit_terms terms = {
+        .name = LIMIT_DEFAULT_NAME,
+        .buckets_count = 1,
+        .buckets = {{.burst = 2, .holds_slots = true}},
+    };
+    struct fixture fixture;
+    struct limits *limits = limits_new(1, 100);
+    assert_non_null(limits);
+    assert_true(limits_add(limits, &terms));
+    fixture_init_limits(&fixture, limits, FIXTURE_MAX_KEYS, WHEN_FULL_EVICT);
+    return fixture;
+}
+
+/* number: of the id that it has drawn. */
+static void acquire(struct fixture *fixture, struct asked *asked, uint8_t number)
+{
+    struct message *messages[] = {&asked->message};
+    *asked = (struct asked){
+        .message = {.kind = MESSAGE_ACQUIRE,
+                    .ask.acquire = {.bucket = {.key = "foo", .key_len = 3, .tokens = 1},
+                                    .id = {{number}},
+                                    .slots = 1,
+                                    .ttl_ms = 30000}}};
+    set_token(asked, "a");
+    assert_int_equal(ask_brain(fixture->brain, messages, 1), 1);
+    assert_int_equal(asked->message.answer.bucket.result, BUCKET_ALLOWED);
+    message_hold(&asked->message, NULL);
+}
+
+/* Whoever asked has gone, or is done with it: then the message has no token. */
+static enum lease_state release(struct fixture *fixture, struct asked *asked, bool has_gone)
+{
+    struct message *messages[] = {&asked->message};
+    const struct lease_id id = asked->message.ask.acquire.id;
+    asked->message.kind = MESSAGE_RELEASE;
+    asked->message.once = has_gone ? &asked->once : NULL;
+    asked->message.ask.lease = (struct lease_question){.id = id, .has_used = has_gone};
+    asked->message.answer.lease.key = NULL;
+    assert_int_equal(ask_brain(fixture->brain, messages, 1), 1);
+    return asked->message.answer.lease.state;
+}
+
+static uint64_t free_slots(struct fixture *fixture)
+{
+    return fixture_status(fixture, "foo").remaining_tokens;
+}
+
+static void a_lease_is_granted_once(void **state)
+{
+    (void)state;
+    struct fixture fixture = slots();
+    struct asked asked[4];
+    for (uint8_t i = 0; i < LENGTH(asked); i++) {
+        acquire(&fixture, &asked[i], i + 1);
+        assert_int_equal(asked[i].message.ask.acquire.id.bytes[0], 1);
+        assert_int_equal(free_slots(&fixture), 1);
+    }
+    assert_int_equal(release(&fixture, &asked[0], false), LEASE_RELEASED);
+    assert_int_equal(free_slots(&fixture), 2);
+    acquire(&fixture, &asked[0], 9); /* a repetition that is late takes no slot */
+    assert_int_equal(asked[0].message.ask.acquire.id.bytes[0], 1);
+    assert_int_equal(free_slots(&fixture), 2);
+    fixture_release(&fixture);
+}
+
+/* The connection of the first one broke, and its client has asked again. */
+static void a_lease_stays_with_the_one_that_got_it(void **state)
+{
+    (void)state;
+    struct fixture fixture = slots();
+    struct asked first, second;
+    acquire(&fixture, &first, 1);
+    acquire(&fixture, &second, 2);
+    assert_int_equal(release(&fixture, &first, true), LEASE_HELD);
+    assert_int_equal(free_slots(&fixture), 1);
+    assert_int_equal(release(&fixture, &second, false), LEASE_RELEASED);
+    assert_int_equal(free_slots(&fixture), 2);
+    fixture_release(&fixture);
+}
+
+static void whoever_asks_after_all_have_gone_gets_another(void **state)
+{
+    (void)state;
+    struct fixture fixture = slots();
+    struct asked first, second;
+    acquire(&fixture, &first, 1);
+    acquire(&fixture, &second, 2);
+    assert_int_equal(release(&fixture, &first, true), LEASE_HELD);
+    assert_int_equal(release(&fixture, &second, true), LEASE_RELEASED);
+    assert_int_equal(free_slots(&fixture), 2);
+    acquire(&fixture, &first, 3);
+    assert_int_equal(first.message.ask.acquire.id.bytes[0], 3);
+    assert_int_equal(free_slots(&fixture), 1);
+    fixture_release(&fixture);
+}
+
 /* ---- alone, where a question can wait ---- */
 
 struct alone {
@@ -605,6 +706,9 @@ int main(void)
         cmocka_unit_test(what_can_be_otherwise_next_time_is_not_remembered),
         cmocka_unit_test(a_question_without_a_token_is_as_ever),
         cmocka_unit_test(four_at_once_are_answered_the_same),
+        cmocka_unit_test(a_lease_is_granted_once),
+        cmocka_unit_test(a_lease_stays_with_the_one_that_got_it),
+        cmocka_unit_test(whoever_asks_after_all_have_gone_gets_another),
         cmocka_unit_test(while_the_first_waits_the_others_are_told_so),
         cmocka_unit_test(what_did_nothing_is_asked_anew),
         cmocka_unit_test(all_that_is_asked_of_a_lease_must_be_the_same),
