@@ -197,6 +197,29 @@ class Restarts(StateCase):
         self.assertEqual(self.remaining(daemon, "key"), 6)
         daemon.stop()
 
+    def test_more_leases_than_there_may_be_stay(self):
+        def acquire():
+            return self.call(daemon, "POST", "/acquire?key=key&ttl=1h").json()
+
+        daemon = self.start(self.config("max_leases: 10\n"))
+        leases = [acquire()["lease"] for _ in range(5)]
+        daemon.kill()
+        daemon = self.start(self.config("max_leases: 3\n"))
+        daemon.wait_for_line(r"state \S+: 1 key restored, and 5 leases$")
+        daemon.wait_for_line("more leases are held than max_leases 3; all stay, and none is granted before fewer are$")
+        self.assertEqual(acquire()["reason"], "too_many_leases")
+        for lease in leases[:3]:
+            self.assertEqual(self.call(daemon, "POST", f"/release?lease={lease}").status, 200)
+        leases.append(acquire()["lease"])
+        self.assertEqual(acquire()["reason"], "too_many_leases")
+        daemon.kill()
+        daemon = self.start(self.config("max_leases: 3\n"))
+        daemon.wait_for_line("moved from max_leases 10 to 3$")
+        for lease in leases[3:]:
+            self.assertEqual(self.call(daemon, "POST", f"/renew?lease={lease}").status, 200)
+        self.assert_sound(daemon)
+        daemon.stop()
+
     def serves_with_the_old_number(self, max_keys):
         daemon = self.start(self.config(f"max_keys: {max_keys}\n"))
         daemon.wait_for_line(r"cannot make \S+\.new: something else is there; move it away, "
