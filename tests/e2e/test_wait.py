@@ -3,7 +3,7 @@
 Waiting, over HTTP: who waits is answered when the tokens are there and in the order of arrival, who
 leaves gives the promise back, and whatever happens each is answered once.
 
-ALLOWD_WAITERS sets how many wait at a time in Crowd.
+ALLOWD_WAITERS sets how many wait at a time in Crowd, and ALLOWD_WATCH_S for how long they are watched.
 """
 import http.client
 import json
@@ -518,10 +518,11 @@ class Clients(Waiting):
 
 
 class Crowd(unittest.TestCase):
-    """Very many who wait, and nothing else: they take memory and no time."""
+    """Very many who wait, and nobody whose time has come: they take memory and no time."""
+    KEYS = 100
     WAITERS = int(os.environ.get("ALLOWD_WAITERS", "200" if SANITIZED else "2000"))
     KIB_EACH = 24  # with the default header_room; allowd.yaml(5) says what it is
-    WATCH_S = 2
+    WATCH_S = float(os.environ.get("ALLOWD_WATCH_S", "2"))
 
     def setUp(self):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -544,16 +545,16 @@ class Crowd(unittest.TestCase):
     def run_with(self, tick, threads):
         config = (f"tick: {tick}\nthreads: {threads}\nwait_max: 1h\nmax_connections: {2 * self.WAITERS + 16}\n"
                   f"waiting_per_key: {self.WAITERS}\nlimits:\n"
-                  f"  - {{name: default, burst: 1, rate: {self.WAITERS}/h}}\n")
+                  f"  - {{name: default, burst: 1, rate: {self.WAITERS // self.KEYS + 1}/h}}\n")
         with Daemon(config) as daemon, Connection(daemon.address) as plain:
             self.ask(plain, "/allow?key=a")
             none = self.watch(daemon)
             before_kib = daemon.resident_kib()
             connections = [Connection(daemon.address) for _ in range(self.WAITERS)]
             for number, connection in enumerate(connections):
-                connection.send(get(f"/allow?key=k{number % 100}&tokens=1{HOUR}"))
+                connection.send(get(f"/allow?key=k{number % self.KEYS}{HOUR}"))
             counters = lambda: self.ask(plain, "/status").json()["counters"]
-            wait_until(lambda: counters()["waiting"] >= self.WAITERS - 100, "all wait")
+            wait_until(lambda: counters()["waiting"] >= self.WAITERS - self.KEYS, "all wait")
             waiting = counters()["waiting"]
             kib_each = (daemon.resident_kib() - before_kib) / self.WAITERS
             with_them = self.watch(daemon)
