@@ -368,7 +368,7 @@ static bool decide_one(struct brain *brain, const struct place *place, struct me
     }
     if (lease_ends_are_due(brain))
         lease_settle(brain, place, &message->ask.bucket);
-    if (waits_concern(brain, &message->ask.bucket))
+    if (waits_concern(brain, place, &message->ask.bucket))
         return waits_answer(brain, place, message);
     decide(brain, message->kind, place, &message->ask.bucket, &message->answer.bucket);
     return true;

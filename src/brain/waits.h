@@ -20,10 +20,13 @@
 
 #include "brain/core.h"
 
-/* Whether a question about one key needs waits_answer. Otherwise decide answers it. */
-static inline bool waits_concern(const struct brain *brain, const struct bucket_question *ask)
+/* Whether a question about one key needs waits_answer. Otherwise decide answers it, whoever waits for
+ * other keys. */
+static inline bool waits_concern(const struct brain *brain, const struct place *place,
+                                 const struct bucket_question *ask)
 {
-    return (ask->wait_ms | brain->buckets.holdings.count) != 0;
+    return ask->wait_ms != 0 ||
+           buckets_holding(&brain->buckets, place, ask->key, ask->key_len) != NULL;
 }
 
 /* Answers a question about one key, as decide does, or has it wait; and settles the queue of its key
