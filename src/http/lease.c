@@ -60,11 +60,9 @@ void lease_ask(struct request *request, enum message_kind kind)
     message->answer.lease.key = request->key;
 }
 
-struct lease_id lease_draw_id(void)
+void lease_draw_id(struct lease_id *id)
 {
-    struct lease_id id;
-    secret_draw(id.bytes, sizeof id.bytes);
-    return id;
+    secret_draw(id->bytes, sizeof id->bytes);
 }
 
 void lease_read_ttl(struct request *request, const char *value, size_t len, uint32_t *ttl_ms)

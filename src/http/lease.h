@@ -20,7 +20,7 @@ void lease_begin(struct request *request);
 void lease_ask(struct request *request, enum message_kind kind);
 
 /* Draws the id of a new lease. */
-struct lease_id lease_draw_id(void);
+void lease_draw_id(struct lease_id *id);
 
 /* Reads how long a lease lasts, in milliseconds. If the value is wrong, refuses the request. */
 void lease_read_ttl(struct request *request, const char *value, size_t len, uint32_t *ttl_ms);

@@ -36,7 +36,7 @@ static void ask(struct request *request)
 {
     request_ask_bucket(request, MESSAGE_ACQUIRE);
     request_judge_wait(request);
-    request->message.ask.acquire.id = lease_draw_id();
+    lease_draw_id(&request->message.ask.acquire.id);
 }
 
 #define LEASE_JSON_MAX 100 /* bytes of the members that only an answer to ACQUIRE has */

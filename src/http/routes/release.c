@@ -7,10 +7,10 @@
 
 static void parse_used(struct request *request, const char *value, size_t len)
 {
-    struct lease_question *ask = &request->lease.ask;
-    ask->has_used =
-        parameter_read(value, len, quantity_parse_number, 0, TOKENS_MAX, &ask->used_tokens);
-    if (!ask->has_used)
+    struct lease_question *question = &request->lease.ask;
+    question->has_used =
+        parameter_read(value, len, quantity_parse_number, 0, TOKENS_MAX, &question->used_tokens);
+    if (!question->has_used)
         request_refuse(request, 400,
                        "used is \"%s\"; give how many of its tokens were used, a whole number from "
                        "0 to %" PRIu64 ", in digits only",
