@@ -131,7 +131,7 @@ static void tell_news(struct brain *brain)
 static void take_turn(struct decider *decider, struct letter *newest)
 {
     bring_time_forward(decider);
-    if (brain_is_waited_for(decider->brain))
+    if (brain_has_work(decider->brain))
         look_again(decider);
     answer(decider, letters_oldest_first(newest));
     if (brain_has_news(decider->brain))
@@ -145,7 +145,7 @@ void decider_turn(struct decider *decider)
 
 uint64_t decider_due_ns(const struct decider *decider)
 {
-    return brain_is_waited_for(decider->brain) ? 0 : brain_next_tick_ns(decider->brain);
+    return brain_has_work(decider->brain) ? 0 : brain_next_tick_ns(decider->brain);
 }
 
 int decider_timeout_ms(const struct decider *decider)

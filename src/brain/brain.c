@@ -433,7 +433,12 @@ void brain_answer(struct brain *brain, struct letter *letters, struct chain *ans
 
 bool brain_is_waited_for(const struct brain *brain)
 {
-    return brain->waiting.newest != NULL || lease_ends_are_due(brain);
+    return brain->waiting.newest != NULL;
+}
+
+bool brain_has_work(const struct brain *brain)
+{
+    return brain_is_waited_for(brain) || lease_ends_are_due(brain);
 }
 
 void brain_look_again(struct brain *brain, struct chain *answered)

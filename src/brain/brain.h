@@ -116,10 +116,13 @@ void brain_answer(struct brain *brain, struct letter *letters, struct chain *ans
  * nobody hears that a LEAVE is done before the message that it is about is home. */
 struct letter *brain_released(struct brain *brain);
 
-/* Whether some LIMITS waits in the brain, or leases have ended whose bookkeeping has not been done. Then
- * call brain_look_again soon: it does a slice of that and sweeps a slice of the table, and adds to
- * `answered` what is answered by now. */
+/* Whether some LIMITS waits in the brain. */
 bool brain_is_waited_for(const struct brain *brain);
+
+/* Whether one does, or leases have ended whose bookkeeping is not done. Then call brain_look_again soon:
+ * it does a slice of that, sweeps a slice of the table, and adds to `answered` what is answered by
+ * now. */
+bool brain_has_work(const struct brain *brain);
 void brain_look_again(struct brain *brain, struct chain *answered);
 
 /* Sweeps a slice of the table without waiting for a tick. */
