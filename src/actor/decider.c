@@ -116,7 +116,6 @@ static void bring_time_forward(struct decider *decider)
     brain_tick(decider->brain, decider->began_ns);
     if (brain_needs_date(decider->brain))
         brain_date(decider->brain, clock_date_s(&decider->clock));
-    send_released(decider);
 }
 
 static void tell_news(struct brain *brain)
@@ -133,6 +132,8 @@ static void take_turn(struct decider *decider, struct letter *newest)
     bring_time_forward(decider);
     if (brain_has_work(decider->brain))
         look_again(decider);
+    if (newest == NULL)
+        send_released(decider);
     answer(decider, letters_oldest_first(newest));
     if (brain_has_news(decider->brain))
         tell_news(decider->brain);

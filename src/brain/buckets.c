@@ -163,11 +163,6 @@ struct place buckets_place(const struct buckets *buckets, const struct limits *l
     return place;
 }
 
-const struct line *buckets_line(const struct buckets *buckets, const struct place *place)
-{
-    return &buckets->lines.line[place->line];
-}
-
 /* ---- entries ---- */
 
 static const struct line *line_of(const struct buckets *buckets, uint32_t slot)
@@ -262,13 +257,15 @@ static void settle(struct buckets *buckets, const struct place *place,
         table_settle(&buckets->table, place->hash, ask->key, ask->key_len, place->line);
 }
 
+/* The line at a place is in force, so an entry on it is up to date. */
 uint32_t buckets_find(struct buckets *buckets, const struct place *place,
                       const struct bucket_question *ask)
 {
     settle(buckets, place, ask);
     uint32_t slot = table_find(&buckets->table, place->hash, ask->key, ask->key_len, place->owner);
-    return slot != TABLE_NONE && bring_up_to_date(buckets, slot) &&
-                   put_where_it_belongs(buckets, slot, place)
+    if (slot == TABLE_NONE || table_line(&buckets->table, slot) == place->line)
+        return slot;
+    return bring_up_to_date(buckets, slot) && put_where_it_belongs(buckets, slot, place)
                ? slot
                : TABLE_NONE;
 }
@@ -319,10 +316,14 @@ void buckets_marks(const struct buckets *buckets, const struct place *place,
                    const struct bucket_question *ask, uint32_t slot, uint64_t marks[BUCKETS_MAX])
 {
     const struct line *line = buckets_line(buckets, place);
-    for (unsigned i = 0; i < line->count; i++)
+    bool has_slots = false;
+    for (unsigned i = 0; i < line->count; i++) {
         marks[i] =
             slot != TABLE_NONE ? mark_of(buckets, slot, i) : credit_full_mark(&line->credit[i]);
-    buckets_count_slots(buckets, line, place->hash, ask->key, ask->key_len, marks);
+        has_slots |= credit_has_slots(&line->credit[i]);
+    }
+    if (has_slots)
+        buckets_count_slots(buckets, line, place->hash, ask->key, ask->key_len, marks);
 }
 
 void buckets_peek(const struct buckets *buckets, const struct place *place,

@@ -86,7 +86,11 @@ uint32_t buckets_find(struct buckets *buckets, const struct place *place,
 /* The line at a place; and the marks on it: those of a slot's entry, or for TABLE_NONE those of
  * full buckets; of slots, what leases have out. What they say of a key that has a holding: see
  * holdings.h. */
-const struct line *buckets_line(const struct buckets *buckets, const struct place *place);
+static inline const struct line *buckets_line(const struct buckets *buckets,
+                                              const struct place *place)
+{
+    return &buckets->lines.line[place->line];
+}
 void buckets_marks(const struct buckets *buckets, const struct place *place,
                    const struct bucket_question *ask, uint32_t slot, uint64_t marks[BUCKETS_MAX]);
 

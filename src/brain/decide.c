@@ -7,6 +7,9 @@
  * full, for room comes as other buckets fill up. */
 enum { GUESSED_RETRY_MS = 1000 };
 
+/* What is marked so is made twice: for keys that nobody waits for, and as it stands. */
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
 static const struct limit *limit_at(const struct brain *brain, const struct place *place)
 {
     return &brain->limits->limit[place->limit];
@@ -38,25 +41,31 @@ bool decide_needs_lease(const struct brain *brain, const struct place *place, ui
     return tokens > 0 && decide_allowance(brain, place)->slots > 0;
 }
 
+/* BUCKET_ALLOWED, or why nothing of this kind can be done at a place, whatever its buckets hold. */
+ALWAYS_INLINE enum bucket_result suits(const struct brain *brain, enum message_kind kind,
+                                       const struct place *place, uint64_t tokens)
+{
+    if (kind == MESSAGE_ALLOW && decide_needs_lease(brain, place, tokens))
+        return BUCKET_NEEDS_LEASE;
+    if ((kind == MESSAGE_RESET || kind == MESSAGE_REFUND || kind == MESSAGE_CHARGE) &&
+        decide_allowance(brain, place)->burst == 0)
+        return BUCKET_SLOTS_ONLY;
+    return BUCKET_ALLOWED;
+}
+
 bool decide_suits(const struct brain *brain, enum message_kind kind, const struct place *place,
                   uint64_t tokens, struct bucket_answer *answer)
 {
-    bool has_tokens = decide_allowance(brain, place)->burst > 0;
-    enum bucket_result result = BUCKET_ALLOWED;
-    if (kind == MESSAGE_ALLOW && decide_needs_lease(brain, place, tokens))
-        result = BUCKET_NEEDS_LEASE;
-    if (!has_tokens && (kind == MESSAGE_RESET || kind == MESSAGE_REFUND || kind == MESSAGE_CHARGE))
-        result = BUCKET_SLOTS_ONLY;
-    if (result == BUCKET_ALLOWED)
-        return true;
-    *answer = (struct bucket_answer){.result = result, .limit = limit_at(brain, place)};
-    return false;
+    enum bucket_result result = suits(brain, kind, place, tokens);
+    if (result != BUCKET_ALLOWED)
+        *answer = (struct bucket_answer){.result = result, .limit = limit_at(brain, place)};
+    return result == BUCKET_ALLOWED;
 }
 
 /* ---- looking and taking ---- */
 
-static bool holds(const struct holding *holding, const struct line *line, unsigned bucket,
-                  struct demand demand, uint64_t mark)
+ALWAYS_INLINE bool holds(const struct holding *holding, const struct line *line, unsigned bucket,
+                         struct demand demand, uint64_t mark)
 {
     const struct credit_line *credit = &line->credit[bucket];
     return credit_holds(credit, demand_of(demand, credit), holding_mark(holding, bucket, mark));
@@ -69,9 +78,9 @@ static bool is_too_much(const struct allowance *allowance, struct demand demand)
            (allowance->slots > 0 && demand.slots > allowance->slots);
 }
 
-enum bucket_result decide_look(const struct brain *brain, const struct place *place,
-                               const struct holding *holding, bool is_next, struct demand demand,
-                               const uint64_t marks[BUCKETS_MAX])
+ALWAYS_INLINE enum bucket_result look(const struct brain *brain, const struct place *place,
+                                      const struct holding *holding, bool is_next,
+                                      struct demand demand, const uint64_t marks[BUCKETS_MAX])
 {
     const struct line *line = buckets_line(&brain->buckets, place);
     enum override_action action = action_at(brain, place);
@@ -91,9 +100,16 @@ enum bucket_result decide_look(const struct brain *brain, const struct place *pl
     return BUCKET_ALLOWED;
 }
 
-void decide_take(struct brain *brain, const struct place *place, const struct holding *holding,
-                 const struct bucket_question *ask, struct demand demand, uint32_t slot,
-                 uint64_t marks[BUCKETS_MAX])
+enum bucket_result decide_look(const struct brain *brain, const struct place *place,
+                               const struct holding *holding, bool is_next, struct demand demand,
+                               const uint64_t marks[BUCKETS_MAX])
+{
+    return look(brain, place, holding, is_next, demand, marks);
+}
+
+ALWAYS_INLINE void take(struct brain *brain, const struct place *place,
+                        const struct holding *holding, const struct bucket_question *ask,
+                        struct demand demand, uint32_t slot, uint64_t marks[BUCKETS_MAX])
 {
     const struct line *line = buckets_line(&brain->buckets, place);
     for (unsigned i = 0; i < line->count; i++) {
@@ -105,6 +121,13 @@ void decide_take(struct brain *brain, const struct place *place, const struct ho
         marks[i] = holding_stored(holding, i, mark);
     }
     buckets_store(&brain->buckets, place, ask, slot, marks);
+}
+
+void decide_take(struct brain *brain, const struct place *place, const struct holding *holding,
+                 const struct bucket_question *ask, struct demand demand, uint32_t slot,
+                 uint64_t marks[BUCKETS_MAX])
+{
+    take(brain, place, holding, ask, demand, slot, marks);
 }
 
 /* ---- leases ---- */
@@ -154,14 +177,13 @@ enum bucket_result decide_lease(struct brain *brain, const struct place *place,
 
 /* ---- trying ---- */
 
-enum bucket_result decide_try(struct brain *brain, const struct place *place,
-                              const struct holding *holding, bool is_next, enum message_kind kind,
-                              const struct bucket_question *ask, uint32_t slot,
-                              uint64_t marks[BUCKETS_MAX])
+ALWAYS_INLINE enum bucket_result try(struct brain *brain, const struct place *place,
+                                     const struct holding *holding, bool is_next,
+                                     const struct acquire_question *acquire,
+                                     const struct bucket_question *ask, struct demand demand,
+                                     uint32_t slot, uint64_t marks[BUCKETS_MAX])
 {
-    const struct acquire_question *acquire = acquire_of(kind, ask);
-    struct demand demand = demand_by(kind, ask);
-    enum bucket_result result = decide_look(brain, place, holding, is_next, demand, marks);
+    enum bucket_result result = look(brain, place, holding, is_next, demand, marks);
     if (result != BUCKET_ALLOWED || demand_is_nothing(demand))
         return result;
     if (acquire != NULL && !can_hold_lease(brain))
@@ -169,17 +191,26 @@ enum bucket_result decide_try(struct brain *brain, const struct place *place,
     if (slot == TABLE_NONE &&
         !buckets_make_room(&brain->buckets, place->hash, 0, brain->when_full == WHEN_FULL_EVICT))
         return brain->when_full == WHEN_FULL_ALLOW ? BUCKET_UNCOUNTED : BUCKET_TABLE_FULL;
-    decide_take(brain, place, holding, ask, demand, slot, marks);
+    take(brain, place, holding, ask, demand, slot, marks);
     if (acquire != NULL)
         hold_taken(brain, place, acquire);
     return BUCKET_ALLOWED;
 }
 
+enum bucket_result decide_try(struct brain *brain, const struct place *place,
+                              const struct holding *holding, bool is_next, enum message_kind kind,
+                              const struct bucket_question *ask, uint32_t slot,
+                              uint64_t marks[BUCKETS_MAX])
+{
+    return try(brain, place, holding, is_next, acquire_of(kind, ask), ask, demand_by(kind, ask),
+               slot, marks);
+}
+
 /* ---- describing ---- */
 
 /* The level of a bucket, as it is shown. */
-static int64_t level_of(const struct holding *holding, const struct line *line, unsigned bucket,
-                        uint64_t mark)
+ALWAYS_INLINE int64_t level_of(const struct holding *holding, const struct line *line,
+                               unsigned bucket, uint64_t mark)
 {
     const struct credit_line *credit = &line->credit[bucket];
     return holding == NULL ? credit_level(credit, mark)
@@ -187,9 +218,9 @@ static int64_t level_of(const struct holding *holding, const struct line *line, 
 }
 
 /* Milliseconds until a bucket of this level holds so much, behind all who wait. */
-static uint64_t ms_until(const struct brain *brain, const struct holding *holding,
-                         const struct line *line, unsigned bucket, int64_t level,
-                         uint64_t need_units)
+ALWAYS_INLINE uint64_t ms_until(const struct brain *brain, const struct holding *holding,
+                                const struct line *line, unsigned bucket, int64_t level,
+                                uint64_t need_units)
 {
     const struct credit_line *credit = &line->credit[bucket];
     uint64_t tick_ms = brain->limits->tick_ms;
@@ -201,9 +232,9 @@ static uint64_t ms_until(const struct brain *brain, const struct holding *holdin
 }
 
 /* Slots that are taken come back whenever those who hold them are done, so no time is told. */
-static void show_level(const struct brain *brain, const struct holding *holding,
-                       const struct line *line, unsigned bucket, uint64_t mark,
-                       struct bucket_state *state)
+ALWAYS_INLINE void show_level(const struct brain *brain, const struct holding *holding,
+                              const struct line *line, unsigned bucket, uint64_t mark,
+                              struct bucket_state *state)
 {
     const struct credit_line *credit = &line->credit[bucket];
     int64_t level = level_of(holding, line, bucket, mark);
@@ -241,9 +272,9 @@ static uint64_t ms_until_slot(const struct brain *brain, const struct place *pla
 
 /* Milliseconds until every bucket holds what is demanded, behind all who wait; RETRY_NEVER: one of them
  * never can. */
-static uint64_t wait_ms(const struct brain *brain, const struct place *place,
-                        const struct holding *holding, struct demand demand,
-                        const uint64_t marks[BUCKETS_MAX])
+ALWAYS_INLINE uint64_t wait_ms(const struct brain *brain, const struct place *place,
+                               const struct holding *holding, struct demand demand,
+                               const uint64_t marks[BUCKETS_MAX])
 {
     const struct line *line = buckets_line(&brain->buckets, place);
     uint64_t longest_ms = 0;
@@ -278,9 +309,9 @@ static bool is_for_lack(enum bucket_result result)
            result == BUCKET_TOO_MANY_WAITING;
 }
 
-static uint64_t retry_after_ms(const struct brain *brain, const struct place *place,
-                               const struct holding *holding, struct demand demand,
-                               enum bucket_result result, const uint64_t marks[BUCKETS_MAX])
+ALWAYS_INLINE uint64_t retry_after_ms(const struct brain *brain, const struct place *place,
+                                      const struct holding *holding, struct demand demand,
+                                      enum bucket_result result, const uint64_t marks[BUCKETS_MAX])
 {
     uint64_t wait, ends;
     switch (result) {
@@ -339,8 +370,8 @@ static void apply_action(const struct brain *brain, const struct place *place,
 }
 
 /* Whether a bucket, as it is shown, does not hold what is demanded. */
-static bool lacks(const struct holding *holding, const struct line *line, unsigned bucket,
-                  struct demand demand, uint64_t mark)
+ALWAYS_INLINE bool lacks(const struct holding *holding, const struct line *line, unsigned bucket,
+                         struct demand demand, uint64_t mark)
 {
     const struct credit_line *credit = &line->credit[bucket];
     uint64_t wanted = demand_of(demand, credit);
@@ -372,9 +403,10 @@ static bool is_active(const struct credit_line *line, uint64_t mark,
     return !credit_is_full(line, mark) && state->remaining_tokens < line->cap_units;
 }
 
-void decide_describe(const struct brain *brain, const struct place *place,
-                     const struct holding *holding, struct demand demand, enum bucket_result result,
-                     const uint64_t marks[BUCKETS_MAX], struct bucket_answer *answer)
+ALWAYS_INLINE void describe(const struct brain *brain, const struct place *place,
+                            const struct holding *holding, struct demand demand,
+                            enum bucket_result result, const uint64_t marks[BUCKETS_MAX],
+                            struct bucket_answer *answer)
 {
     const struct line *line = buckets_line(&brain->buckets, place);
     answer->result = result;
@@ -399,6 +431,13 @@ void decide_describe(const struct brain *brain, const struct place *place,
         sum_up(state, terms->holds_slots, answer);
         answer->active |= is_active(&line->credit[i], marks[i], state);
     }
+}
+
+void decide_describe(const struct brain *brain, const struct place *place,
+                     const struct holding *holding, struct demand demand, enum bucket_result result,
+                     const uint64_t marks[BUCKETS_MAX], struct bucket_answer *answer)
+{
+    describe(brain, place, holding, demand, result, marks, answer);
 }
 
 void decide_describe_lease(const struct brain *brain, const struct acquire_question *acquire,
@@ -529,17 +568,33 @@ static void charge(struct brain *brain, const struct place *place, struct holdin
     count_charge(brain, ask, answer);
 }
 
+/* ALLOW where nobody waits, which is what is asked nearly always. */
+static void allow(struct brain *brain, const struct place *place, const struct bucket_question *ask,
+                  uint32_t slot, uint64_t marks[BUCKETS_MAX], struct bucket_answer *answer)
+{
+    const struct demand demand = {ask->tokens, 0};
+    enum bucket_result result = try(brain, place, NULL, true, NULL, ask, demand, slot, marks);
+    describe(brain, place, NULL, demand, result, marks, answer);
+    decide_count(brain, place, ask, answer, bucket_answer_allows(answer));
+}
+
 void decide(struct brain *brain, enum message_kind kind, const struct place *place,
             const struct bucket_question *ask, struct bucket_answer *answer)
 {
     const struct acquire_question *acquire = acquire_of(kind, ask);
-    enum bucket_result result = BUCKET_ALLOWED;
-    if (!decide_suits(brain, kind, place, ask->tokens, answer))
+    enum bucket_result result = suits(brain, kind, place, ask->tokens);
+    if (result != BUCKET_ALLOWED) {
+        decide_suits(brain, kind, place, ask->tokens, answer);
         return;
+    }
     uint64_t marks[BUCKETS_MAX];
     uint32_t slot = buckets_find(&brain->buckets, place, ask);
     struct holding *holding = buckets_holding(&brain->buckets, place, ask->key, ask->key_len);
     buckets_marks(&brain->buckets, place, ask, slot, marks);
+    if (kind == MESSAGE_ALLOW && holding == NULL) {
+        allow(brain, place, ask, slot, marks, answer);
+        return;
+    }
     if (kind == MESSAGE_CHARGE) {
         charge(brain, place, holding, ask, slot, marks, answer);
         return;

@@ -147,17 +147,6 @@ void credit_line_advance(struct credit_line *line, uint64_t ticks)
     line->credit_units = credit > credit_end(line) ? credit_end(line) : (uint64_t)credit;
 }
 
-uint64_t credit_full_mark(const struct credit_line *line)
-{
-    return line->credit_units - line->cap_units;
-}
-
-int64_t credit_level(const struct credit_line *line, uint64_t spent_mark)
-{
-    uint64_t full_mark = credit_full_mark(line);
-    return (int64_t)(line->credit_units - (spent_mark > full_mark ? spent_mark : full_mark));
-}
-
 bool credit_is_full(const struct credit_line *line, uint64_t spent_mark)
 {
     return spent_mark <= credit_full_mark(line);

@@ -121,10 +121,17 @@ static inline uint64_t credit_last_mark(const struct credit_line *line)
 }
 
 /* The largest mark of a full bucket. A bucket never seen gets it. */
-uint64_t credit_full_mark(const struct credit_line *line);
+static inline uint64_t credit_full_mark(const struct credit_line *line)
+{
+    return line->credit_units - line->cap_units;
+}
 
 /* Units in a bucket with this mark: up to cap_units; below zero if it owes, down to -debt_units. */
-int64_t credit_level(const struct credit_line *line, uint64_t spent_mark);
+static inline int64_t credit_level(const struct credit_line *line, uint64_t spent_mark)
+{
+    uint64_t full_mark = credit_full_mark(line);
+    return (int64_t)(line->credit_units - (spent_mark > full_mark ? spent_mark : full_mark));
+}
 
 /* Tokens in a bucket of this level, rounded down, 0 if it owes; and those that it owes, rounded up. */
 static inline uint64_t credit_tokens(const struct credit_line *line, int64_t level)
