@@ -508,5 +508,7 @@ int64_t brain_level_units(const struct brain *brain, const char *key, const char
     uint64_t marks[BUCKETS_MAX];
     buckets_peek(&brain->buckets, &place, &ask, marks);
     *token_units = line->credit[bucket].token_units;
-    return credit_level(&line->credit[bucket], marks[bucket]);
+    const struct holding *holding = buckets_holding(&brain->buckets, &place, key, ask.key_len);
+    return holding == NULL ? credit_level(&line->credit[bucket], marks[bucket])
+                           : holding_shown(holding, &line->credit[bucket], bucket, marks[bucket]);
 }

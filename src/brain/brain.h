@@ -145,6 +145,7 @@ struct forgotten brain_forgotten(struct brain *brain);
 uint64_t brain_decisions(const struct brain *brain);
 
 /* For tests: the exact level of one of a key's buckets, in units, and the units
- * of one token, without changing anything. */
+ * of one token, without changing anything. What is promised or was charged behind those who wait counts
+ * as taken. */
 int64_t brain_level_units(const struct brain *brain, const char *key, const char *limit_name,
                           unsigned bucket, uint64_t *token_units);

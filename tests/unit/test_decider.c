@@ -64,6 +64,7 @@ static struct brain *brain_of(uint64_t burst, uint64_t now_ns)
     static const uint8_t seed[TABLE_SEED_BYTES] = {9};
     struct rule rule = {LIMIT_DEFAULT_NAME, NULL, burst, one_per_second};
     struct limits *limits = fixture_limits(100, &rule, 1);
+    limits->waiting = (struct waiting_terms){.max_waiting = 100, .per_key = 100};
     const struct limits_question question = {.limits = limits, .when_full = WHEN_FULL_EVICT};
     struct brain *brain = brain_new(&question, 5000, 10, seed, now_ns);
     assert_non_null(brain);
@@ -701,6 +702,114 @@ static void others_ask_a_hosted_decider_by_its_inbox(void **unused)
     free(rig);
 }
 
+/* ---- who waits for tokens ---- */
+
+static void post(struct decider *decider, struct message *message, struct inbox *home)
+{
+    message->letter.home = home;
+    struct chain chain = {0};
+    chain_add(&chain, &message->letter);
+    decider_post(decider, &chain);
+}
+
+static struct message wait_for_one(void)
+{
+    return (struct message){
+        .kind = MESSAGE_ALLOW,
+        .ask.bucket = {.key = "foo", .key_len = 3, .tokens = 1, .wait_ms = 60000},
+    };
+}
+
+/* Four wait, two of each home. All are due in one turn, and each goes to its own home, in order. */
+static void who_waited_comes_home_in_order_each_to_their_own(void **unused)
+{
+    (void)unused;
+    enum { WAIT = 4 };
+    uint64_t now_ns = 1000;
+    const struct clock clock = {.now_ns = hosted_now_ns, .context = &now_ns};
+    struct decider decider;
+    struct inbox homes[2];
+    struct message messages[WAIT];
+    assert_int_equal(decider_init(&decider, brain_of(10, now_ns), clock, true), 0);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(inbox_init(&homes[i], false), 0);
+    assert_int_equal(allow(&decider, "foo", 10), BUCKET_ALLOWED);
+    for (int i = 0; i < WAIT; i++) {
+        messages[i] = wait_for_one();
+        post(&decider, &messages[i], &homes[i % 2]);
+        decider_turn(&decider);
+    }
+    assert_int_equal(decider_due_ns(&decider), 1000 + 100 * NS_PER_MS);
+    assert_false(inbox_is_filled(&homes[0]) || inbox_is_filled(&homes[1]));
+    now_ns += 5000 * NS_PER_MS;
+    decider_turn(&decider);
+    for (int i = 0; i < 2; i++) {
+        struct letter *newest = inbox_take(&homes[i], 0);
+        assert_ptr_equal(newest, &messages[2 + i].letter);
+        assert_ptr_equal(newest->next, &messages[i].letter);
+        assert_null(newest->next->next);
+    }
+    for (int i = 0; i < WAIT; i++) {
+        assert_int_equal(messages[i].answer.bucket.result, BUCKET_ALLOWED);
+        assert_int_equal(messages[i].answer.bucket.waited_ms, 5000);
+        assert_ptr_equal(messages[i].limits, brain_limits(decider.brain));
+        message_hold(&messages[i], NULL);
+    }
+    stop(&decider);
+    for (int i = 0; i < 2; i++)
+        inbox_release(&homes[i]);
+}
+
+/* Of two in one chain with the question itself, too. */
+static void who_leaves_is_home_before_their_goodbye(void **unused)
+{
+    (void)unused;
+    uint64_t now_ns = 1000;
+    const struct clock clock = {.now_ns = hosted_now_ns, .context = &now_ns};
+    struct decider decider;
+    struct inbox home;
+    assert_int_equal(decider_init(&decider, brain_of(10, now_ns), clock, true), 0);
+    assert_int_equal(inbox_init(&home, false), 0);
+    assert_int_equal(allow(&decider, "foo", 10), BUCKET_ALLOWED);
+    for (int in_one_turn = 0; in_one_turn < 2; in_one_turn++) {
+        struct message waits = wait_for_one();
+        struct message leaves = {.kind = MESSAGE_LEAVE, .ask.leaves = &waits};
+        post(&decider, &waits, &home);
+        if (!in_one_turn)
+            decider_turn(&decider);
+        post(&decider, &leaves, &home);
+        decider_turn(&decider);
+        struct letter *newest = inbox_take(&home, 0);
+        assert_ptr_equal(newest, &leaves.letter);
+        assert_ptr_equal(newest->next, &waits.letter);
+        assert_int_equal(waits.answer.bucket.result, BUCKET_LEFT);
+        message_hold(&waits, NULL);
+    }
+    assert_int_equal(ask_daemon(&decider).counters.waits_left, 2);
+    stop(&decider);
+    inbox_release(&home);
+}
+
+/* Nobody asks anything meanwhile: the thread wakes for the tick. */
+static void a_tick_lets_go_without_any_letter(void **unused)
+{
+    (void)unused;
+    struct rig *rig = rig_start(10, LONG_AGO_NS);
+    struct inbox home;
+    assert_int_equal(inbox_init(&home, false), 0);
+    assert_int_equal(allow(&rig->decider, "foo", 10), BUCKET_ALLOWED);
+    struct message waits = wait_for_one();
+    post(&rig->decider, &waits, &home);
+    assert_int_equal(ask_daemon(&rig->decider).counters.waiting, 1);
+    atomic_store(&rig->clock.now_ns, LONG_AGO_NS + 1000 * NS_PER_MS);
+    assert_ptr_equal(inbox_take(&home, UINT64_MAX), &waits.letter);
+    assert_int_equal(waits.answer.bucket.result, BUCKET_ALLOWED);
+    assert_int_equal(waits.answer.bucket.waited_ms, 1000);
+    message_hold(&waits, NULL);
+    rig_stop(rig);
+    inbox_release(&home);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -724,6 +833,9 @@ int main(void)
         cmocka_unit_test(it_stops_the_moment_the_last_asker_has_its_answer),
         cmocka_unit_test(a_hosted_decider_answers_in_place),
         cmocka_unit_test(others_ask_a_hosted_decider_by_its_inbox),
+        cmocka_unit_test(who_waited_comes_home_in_order_each_to_their_own),
+        cmocka_unit_test(who_leaves_is_home_before_their_goodbye),
+        cmocka_unit_test(a_tick_lets_go_without_any_letter),
     };
     return cmocka_run_group_tests_name("decider", tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* Waits: who is let go when, who is told no, and that nobody passes those who wait. In virtual time. */
 #include "brain/core.h"
+#include "brain/keys.h"
 #include "support/ask_brain.h"
 #include "support/brain_fixture.h"
 #include "support/dice.h"
@@ -123,8 +124,8 @@ static void caller_release(struct caller *caller)
     message_hold(&caller->message, NULL);
 }
 
-static void ask_as(struct world *world, struct caller *caller, const char *key, const char *limit,
-                   uint64_t tokens, uint64_t wait_ms)
+static void ask_with(struct world *world, struct caller *caller, const char *key, const char *limit,
+                     uint64_t tokens, uint64_t wait_ms, struct once_question *once)
 {
     *caller = (struct caller){.home = 0};
     strcpy(caller->key, key);
@@ -136,13 +137,25 @@ static void ask_as(struct world *world, struct caller *caller, const char *key, 
                        .limit_name_len = limit == NULL ? 0 : strlen(limit),
                        .tokens = tokens,
                        .wait_ms = wait_ms},
+        .once = once,
     };
     memset(&caller->message.answer, 0xa5, sizeof caller->message.answer);
     struct message *messages[] = {&caller->message};
-    if (ask_brain(world->fixture.brain, messages, 1) == 1) {
-        assert_false(caller->message.answer.bucket.has_waited);
+    if (ask_brain(world->fixture.brain, messages, 1) == 1)
         come_home(world, caller);
-    }
+}
+
+static void ask_as(struct world *world, struct caller *caller, const char *key, const char *limit,
+                   uint64_t tokens, uint64_t wait_ms)
+{
+    ask_with(world, caller, key, limit, tokens, wait_ms, NULL);
+    assert_true(caller->home == 0 || !caller->message.answer.bucket.has_waited);
+}
+
+static void ask_once(struct world *world, struct caller *caller, const char *key, uint64_t tokens,
+                     uint64_t wait_ms, struct once_question *once)
+{
+    ask_with(world, caller, key, NULL, tokens, wait_ms, once);
 }
 
 static void ask(struct world *world, struct caller *caller, const char *key, uint64_t tokens,
@@ -962,6 +975,110 @@ static void a_reload_applies_what_was_charged_behind_others(void **state)
     world_release(&world);
 }
 
+/* ---- with once ---- */
+
+/* It waits; the same again is told so, and once it is answered, what it was told. */
+static void what_is_asked_once_waits_once(void **state)
+{
+    (void)state;
+    struct world world = usual_world();
+    struct caller first, second;
+    struct once_question tokens[2] = {{.token = "t", .token_len = 1},
+                                      {.token = "t", .token_len = 1}};
+    fixture_drain(&world.fixture, "foo", NULL);
+    ask_once(&world, &first, "foo", 1, 5000, &tokens[0]);
+    expect_waits(&first);
+    ask_once(&world, &second, "foo", 1, 5000, &tokens[1]);
+    assert_int_equal(answer_of(&second)->result, BUCKET_ONCE_WAITS);
+    at(&world, 1000);
+    expect_let_go(&first, 1000, 1000);
+    ask_once(&world, &second, "foo", 1, 5000, &tokens[1]);
+    assert_int_equal(answer_of(&second)->result, BUCKET_ALLOWED);
+    assert_int_equal(answer_of(&second)->waited_ms, 1000);
+    assert_int_equal(counters_of(&world)->allowed, 2);
+    caller_release(&first), caller_release(&second);
+    world_release(&world);
+}
+
+static void who_leaves_may_ask_once_again(void **state)
+{
+    (void)state;
+    struct world world = usual_world();
+    struct caller caller;
+    struct once_question token = {.token = "t", .token_len = 1};
+    fixture_drain(&world.fixture, "foo", NULL);
+    ask_once(&world, &caller, "foo", 1, 5000, &token);
+    leave(&world, &caller);
+    caller_release(&caller);
+    ask_once(&world, &caller, "foo", 1, 5000, &token);
+    expect_waits(&caller);
+    at(&world, 1000);
+    expect_let_go(&caller, 1000, 1000);
+    caller_release(&caller);
+    world_release(&world);
+}
+
+/* ---- what is told ---- */
+
+static void keys_show_what_is_promised_as_taken(void **state)
+{
+    (void)state;
+    static const enum keys_sort sorts[] = {KEYS_IN_TABLE, KEYS_BY_REMAINING, KEYS_BY_DENIED};
+    struct world world = usual_world();
+    struct caller caller;
+    fixture_drain(&world.fixture, "foo", NULL);
+    fixture_allow(&world.fixture, "foo", 1);
+    at(&world, 3000);
+    ask(&world, &caller, "foo", 5, 2000);
+    for (unsigned i = 0; i < LENGTH(sorts); i++) {
+        struct keys_question question = {.prefix = "", .sort = sorts[i], .count = 10};
+        struct keys_answer *answer = malloc(keys_answer_bytes(10));
+        struct message message = {
+            .kind = MESSAGE_KEYS, .ask.keys = &question, .answer.keys = answer};
+        struct message *messages[] = {&message};
+        keys_answer_begin(answer, KEYS_CURSOR_BEGIN);
+        ask_brain(world.fixture.brain, messages, 1);
+        assert_int_equal(answer->found, 1);
+        assert_int_equal(answer->entry[0].remaining_tokens, 0);
+        assert_int_equal(answer->entry[0].owed_tokens, 0);
+        assert_int_equal(answer->entry[0].full_after_ms, 12000);
+        free(answer);
+    }
+    at(&world, 5000);
+    caller_release(&caller);
+    world_release(&world);
+}
+
+/* 50 wait for a key each, in one chain with others that are answered at once. */
+static void those_who_wait_do_not_come_home_with_their_chain(void **state)
+{
+    (void)state;
+    enum { ASK = 100 };
+    struct world world = usual_world();
+    struct caller *callers = calloc(ASK, sizeof *callers);
+    struct message *messages[ASK];
+    for (unsigned i = 0; i < ASK; i++) {
+        snprintf(callers[i].key, sizeof callers[i].key, "key%u", i / 2);
+        callers[i].message = (struct message){
+            .kind = MESSAGE_ALLOW,
+            .ask.bucket = {.key = callers[i].key,
+                           .key_len = strlen(callers[i].key),
+                           .tokens = i % 2 == 0 ? 10 : 1,
+                           .wait_ms = 1000},
+        };
+        messages[i] = &callers[i].message;
+    }
+    assert_int_equal(ask_brain(world.fixture.brain, messages, ASK), ASK / 2);
+    assert_int_equal(at(&world, 1000), ASK / 2);
+    for (unsigned i = 0; i < ASK; i++) {
+        assert_int_equal(callers[i].message.answer.bucket.result, BUCKET_ALLOWED);
+        assert_int_equal(callers[i].home, i % 2 == 0 ? 0 : (i + 1) / 2);
+        caller_release(&callers[i]);
+    }
+    free(callers);
+    world_release(&world);
+}
+
 /* ---- the table ---- */
 
 static void who_is_waited_for_is_not_forgotten(void **state)
@@ -1039,6 +1156,10 @@ int main(void)
         cmocka_unit_test(a_limit_that_goes_on_trial_lets_go),
         cmocka_unit_test(fewer_who_may_wait_leave_those_who_came_first),
         cmocka_unit_test(a_reload_applies_what_was_charged_behind_others),
+        cmocka_unit_test(what_is_asked_once_waits_once),
+        cmocka_unit_test(who_leaves_may_ask_once_again),
+        cmocka_unit_test(keys_show_what_is_promised_as_taken),
+        cmocka_unit_test(those_who_wait_do_not_come_home_with_their_chain),
         cmocka_unit_test(who_is_waited_for_is_not_forgotten),
         cmocka_unit_test(a_reload_that_fills_the_bucket_of_one_who_waits_loses_nobody),
     };
