@@ -447,6 +447,92 @@ class Ends(unittest.TestCase):
         daemon.stop()
 
 
+class Leases(Waiting):
+    """Slots come back at no time that can be told, so one queues for them."""
+    limits = """
+tick: 50ms
+wait_max: 1h
+limits:
+  - {name: jobs, match: "jobs:*", concurrent: 1}
+  - {name: default, burst: 10, rate: 10/h}
+"""
+
+    def acquire(self, key, more=""):
+        return self.call("POST", f"/acquire?key={key}&ttl=1h{more}")
+
+    def granted(self, response):
+        self.assertEqual(response.status, 200, response)
+        return response.json()["lease"]
+
+    def release(self, lease):
+        return self.call("POST", f"/release?lease={lease}")
+
+    def begin_acquire(self, key, more=HOUR):
+        connection = self.connect()
+        connection.send(request_bytes("POST", f"/acquire?key={key}&ttl=1h{more}", body=b""))
+        return connection
+
+    def test_who_waits_gets_the_slot_that_comes_back(self):
+        key = self.key("jobs:")
+        lease = self.granted(self.acquire(key))
+        first = self.begin_acquire(key)
+        self.wait_for(1)
+        second = self.begin_acquire(key)
+        self.wait_for(2)
+        self.release(lease)
+        response = first.receive()
+        self.assertIn("waited_ms", response.json())
+        self.assert_silent(second)
+        self.release(self.granted(response))
+        self.release(self.granted(second.receive()))
+        self.release(self.granted(self.acquire(key)))
+
+    def test_at_the_deadline_it_is_over(self):
+        key = self.key("jobs:")
+        lease = self.granted(self.acquire(key))
+        response = self.acquire(key, "&wait=200ms")
+        self.assertEqual((response.status, response.json()["reason"]), (429, "wait_over"))
+        self.assertGreaterEqual(response.json()["waited_ms"], 200)
+        self.release(lease)
+
+    def test_who_has_left_gets_none(self):
+        key = self.key("jobs:")
+        lease = self.granted(self.acquire(key))
+        gone = [self.begin_acquire(key) for _ in range(20)]
+        self.wait_for(20)
+        for connection in gone:
+            connection.close()
+        self.wait_for(0)
+        self.release(lease)
+        self.release(self.granted(self.acquire(key)))
+
+    def test_a_lease_granted_to_one_that_goes_comes_back(self):
+        """Whichever is seen first, the grant or the end, nobody waits for the hour that it would last."""
+        for number in range(40):
+            key = self.key("jobs:")
+            lease = self.granted(self.acquire(key))
+            goes, releases = self.begin_acquire(key), self.connect()
+            self.wait_for(1)
+            self.daemon.signal(signal.SIGSTOP)
+            releases.send(request_bytes("POST", f"/release?lease={lease}", body=b""))
+            if number % 2 == 0:
+                goes.close()
+            else:
+                goes.reset()
+            self.daemon.signal(signal.SIGCONT)
+            self.assertEqual(releases.receive().status, 200)
+            self.release(self.granted(self.acquire(key, "&wait=10s")))
+        self.wait_for(0)
+
+
+class HostedLeases(Leases):
+    threads = 0
+
+
+class ManyLeases(Leases):
+    threads = 4
+
+
 class Clients(Waiting):
     """Programs as they are."""
 

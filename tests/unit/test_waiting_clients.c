@@ -583,6 +583,31 @@ static void a_lease_granted_as_its_client_leaves_is_given_back(enum stage_decide
     }
 }
 
+/* Its letter is home, and then it goes, in a turn that has looked at all that had happened before. */
+static void a_lease_is_not_told_to_one_that_has_gone_since_it_came_home(enum stage_decider who)
+{
+    for (size_t i = 0; i < LENGTH(ends); i++) {
+        struct stage stage;
+        struct caller caller;
+        open_waiting(&stage, who, 1);
+        connect_and_wait(&caller, &stage, "a");
+        grant(&stage, "a");
+        message_of(stage.parked[0])->answer.bucket.has_waited = true;
+        stage_send_home(&stage, "a");
+        assert_true(http_take_home(stage.front.http, inbox_take(&stage.front.home, 0), 0));
+        ends[i](&caller);
+        http_run(stage.front.http);
+        stage_settle(&stage);
+        assert_int_equal(stage.leaves, 0);
+        expect_released(&stage);
+        if (is_half_open(i)) {
+            assert_int_equal(caller_reply(&caller), REPLY_END);
+            caller_close(&caller);
+        }
+        stage_close(&stage);
+    }
+}
+
 static void what_was_denied_is_not_given_back(enum stage_decider who)
 {
     struct stage stage;
@@ -660,6 +685,7 @@ static void a_lease_that_comes_home_behind_the_end_is_given_back(enum stage_deci
     TEST(a_lease_of_one_that_has_gone_is_given_back)                                               \
     TEST(a_lease_granted_as_its_client_leaves_is_given_back)                                       \
     TEST(who_left_before_its_lease_has_none_to_give_back)                                          \
+    TEST(a_lease_is_not_told_to_one_that_has_gone_since_it_came_home)                              \
     TEST(what_was_denied_is_not_given_back)                                                        \
     TEST(a_lease_that_comes_home_behind_the_end_is_given_back)
 

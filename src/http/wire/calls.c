@@ -204,12 +204,22 @@ static enum MHD_Result await_turn(struct http *http, struct client *client)
     return MHD_YES; /* called again in the run that it has its turn in */
 }
 
+/* Whether nobody is there to take a lease. One that has not waited may have sent its last byte and
+ * still be there. */
+static bool has_left_its_lease(const struct client *client)
+{
+    const struct message *message = &client->request.message;
+    const struct bucket_answer *answer = &message->answer.bucket;
+    return message->kind == MESSAGE_ACQUIRE && bucket_answer_allows(answer) &&
+           (client->has_left || (client->hung_up && answer->has_waited));
+}
+
 static enum MHD_Result on_answer(struct http *http, struct MHD_Connection *connection,
                                  struct client *client)
 {
     if (!http->serving.draining && request_asks_again(&client->request))
         return await_turn(http, client);
-    if (client->has_left && client->request.message.kind == MESSAGE_ACQUIRE)
+    if (has_left_its_lease(client))
         return MHD_NO; /* closes the connection, and gives the lease back */
     request_reply(&client->request, &http->serving);
     count_if_held(http, &client->request);

@@ -214,6 +214,13 @@ static bool has_events(const struct http *http)
     return poll(&(struct pollfd){.fd = epoll, .events = POLLIN}, 1, 0) > 0;
 }
 
+/* Whoever has left just now must not be given a lease. */
+static void look_for_leavers(struct http *http)
+{
+    http->some_have_waited = false;
+    http_heed(http, http->hangups);
+}
+
 static void pass(struct http *http)
 {
     if (http->host_of != NULL)
@@ -223,6 +230,8 @@ static void pass(struct http *http)
         http->serving.wall_ns = clock_wall_ns(http->clock);
     if (http->now_ns >= http->deadlines.look_ns)
         deadlines_look(&http->deadlines, http->now_ns, end_overdue, http);
+    if (http->some_have_waited)
+        look_for_leavers(http);
     vain_begin_pass(&http->vain, vain_waits(&http->vain) && has_events(http));
     MHD_run(http->daemon);
     vain_end_pass(&http->vain);

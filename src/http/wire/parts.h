@@ -59,6 +59,7 @@ struct http {
     unsigned questions_count;
     struct chain goodbyes; /* the next chain of LEAVE and RELEASE; it needs no report */
     bool ends_waits;       /* nobody may wait any more: see http_end_waits */
+    bool some_have_waited; /* their answers are home, and are not replied yet */
     unsigned away;         /* letters of clients that are away */
     uint64_t asked_ns;     /* in a stall: when the report was posted; else 0 */
     struct message report; /* MESSAGE_TALLY: takes one tally along with each chain */

@@ -48,6 +48,7 @@ static void take_home(struct http *http, struct client *client)
         return;
     }
     client_move(client, CLIENT_ANSWERED);
+    http->some_have_waited |= client->may_wait;
     client_resume(client);
 }
 
