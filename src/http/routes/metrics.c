@@ -10,10 +10,25 @@
 #include "http/routes/table.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 static const char type_metrics[] = "text/plain; version=0.0.4; charset=utf-8";
+
+/* A text that grows. */
+struct sheet {
+    FILE *stream;
+    bool is_short; /* some of it found no memory: the stream forgets that with the next that does */
+};
+
+__attribute__((format(printf, 2, 3))) static void put(struct sheet *sheet, const char *format, ...)
+{
+    va_list values;
+    va_start(values, format);
+    sheet->is_short |= vfprintf(sheet->stream, format, values) < 0;
+    va_end(values);
+}
 
 /* The answer of the brain, and what only the front-end knows. */
 struct told {
@@ -29,62 +44,61 @@ struct row {
     const char *labels;               /* in braces, or NULL */
     uint64_t (*value)(const struct metrics_answer *answer, const struct process *process);
     /* of OWN: prints all samples of the family */
-    void (*print)(FILE *out, const char *name, const struct told *told);
+    void (*print)(struct sheet *out, const char *name, const struct told *told);
 };
 
 /* ---- rows that print their samples themselves ---- */
 
 /* A limit's name is in quotes as in JSON. That is right for a label's value too: both escape '"'
  * and '\', and a name has no other character that either would escape. */
-static void print_decisions(FILE *out, const char *name, const struct told *told)
+static void print_decisions(struct sheet *out, const char *name, const struct told *told)
 {
     const struct limits *limits = told->answer->daemon.limits;
     for (uint32_t i = 0; i < limits->count; i++)
         for (int j = 0; j < DECISION_COUNT; j++)
-            fprintf(out, "%s{limit=%s,result=\"%s\"} %" PRIu64 "\n", name,
-                    limits->limit[i].quoted_name, decision_names[j],
-                    told->answer->meters.decisions[i][j]);
+            put(out, "%s{limit=%s,result=\"%s\"} %" PRIu64 "\n", name, limits->limit[i].quoted_name,
+                decision_names[j], told->answer->meters.decisions[i][j]);
 }
 
-static void print_requests(FILE *out, const char *name, const struct told *told)
+static void print_requests(struct sheet *out, const char *name, const struct told *told)
 {
     for (unsigned route = 0; route_path(told->routes, route) != NULL; route++)
         for (unsigned i = 0; i < TALLY_STATUSES; i++) {
             unsigned status = TALLY_STATUS_MIN + i;
             uint64_t count = told->answer->meters.requests[tally_cell(route, status)];
             if (count > 0)
-                fprintf(out, "%s{route=\"%s\",status=\"%u\"} %" PRIu64 "\n", name,
-                        route_path(told->routes, route), status, count);
+                put(out, "%s{route=\"%s\",status=\"%u\"} %" PRIu64 "\n", name,
+                    route_path(told->routes, route), status, count);
         }
 }
 
 /* per_unit: how many of the histogram's units are one of the metric's. */
-static void histogram(FILE *out, const char *name, const struct histogram *histogram,
+static void histogram(struct sheet *out, const char *name, const struct histogram *histogram,
                       const struct histogram_bounds *bounds, uint64_t per_unit)
 {
     uint64_t below = 0;
     for (size_t i = 0; i < bounds->count; i++) {
         below += histogram->count[i];
-        fprintf(out, "%s_bucket{le=\"%.9g\"} %" PRIu64 "\n", name,
-                (double)bounds->bound[i] / (double)per_unit, below);
+        put(out, "%s_bucket{le=\"%.9g\"} %" PRIu64 "\n", name,
+            (double)bounds->bound[i] / (double)per_unit, below);
     }
     below += histogram->count[bounds->count];
-    fprintf(out, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", name, below);
-    fprintf(out, "%s_sum %.15g\n", name, (double)histogram->sum / (double)per_unit);
-    fprintf(out, "%s_count %" PRIu64 "\n", name, below);
+    put(out, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", name, below);
+    put(out, "%s_sum %.15g\n", name, (double)histogram->sum / (double)per_unit);
+    put(out, "%s_count %" PRIu64 "\n", name, below);
 }
 
-static void print_decision_ns(FILE *out, const char *name, const struct told *told)
+static void print_decision_ns(struct sheet *out, const char *name, const struct told *told)
 {
     histogram(out, name, &told->answer->meters.decision_ns, &meters_decision_bounds_ns, NS_PER_S);
 }
 
-static void print_batch_size(FILE *out, const char *name, const struct told *told)
+static void print_batch_size(struct sheet *out, const char *name, const struct told *told)
 {
     histogram(out, name, &told->answer->meters.batch_size, &meters_batch_bounds, 1);
 }
 
-static void print_waited_ns(FILE *out, const char *name, const struct told *told)
+static void print_waited_ns(struct sheet *out, const char *name, const struct told *told)
 {
     histogram(out, name, &told->answer->meters.waited_ns, &meters_wait_bounds_ns, NS_PER_S);
 }
@@ -124,16 +138,16 @@ COUNTERS(COUNTED, COUNTED, FRONT, READ, COUNTERS_NONE)
 
 static const struct row rows[] = {COUNTERS(STATE, TOLD, FRONT, READ, OWN)};
 
-static void print_sample(FILE *out, const char *name, const struct row *row, uint64_t value)
+static void print_sample(struct sheet *out, const char *name, const struct row *row, uint64_t value)
 {
-    fprintf(out, "%s%s ", name, row->labels == NULL ? "" : row->labels);
+    put(out, "%s%s ", name, row->labels == NULL ? "" : row->labels);
     if (row->is_ns) /* exactly */
-        fprintf(out, "%" PRIu64 ".%09" PRIu64 "\n", value / NS_PER_S, value % NS_PER_S);
+        put(out, "%" PRIu64 ".%09" PRIu64 "\n", value / NS_PER_S, value % NS_PER_S);
     else
-        fprintf(out, "%" PRIu64 "\n", value);
+        put(out, "%" PRIu64 "\n", value);
 }
 
-static void print_rows(FILE *out, const struct told *told)
+static void print_rows(struct sheet *out, const struct told *told)
 {
     const struct process process = process_look();
     const char *name = NULL;
@@ -144,7 +158,7 @@ static void print_rows(FILE *out, const struct told *told)
             continue;
         if (row->family != NULL) {
             name = row->family;
-            fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, row->help, name, row->kind);
+            put(out, "# HELP %s %s\n# TYPE %s %s\n", name, row->help, name, row->kind);
         }
         if (row->print != NULL)
             row->print(out, name, told);
@@ -158,14 +172,15 @@ static void reply_metrics(struct reply *reply, const struct metrics_answer *answ
 {
     char *body = NULL;
     size_t body_len = 0;
-    FILE *out = open_memstream(&body, &body_len);
-    if (out == NULL) {
+    struct sheet out = {.stream = open_memstream(&body, &body_len)};
+    if (out.stream == NULL) {
         reply_problem(reply, 503, "out of memory; try again");
         return;
     }
     const struct told told = {answer, routes};
-    print_rows(out, &told);
-    if (fclose(out) != 0 || body == NULL) { /* if only the NUL has no room, glibc reports nothing */
+    print_rows(&out, &told);
+    /* If only the NUL has no room, glibc reports nothing. */
+    if (fclose(out.stream) != 0 || out.is_short || body == NULL) {
         free(body);
         reply_problem(reply, 503, "out of memory; try again");
         return;
