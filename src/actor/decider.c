@@ -43,18 +43,25 @@ static void send_released(struct decider *decider)
     }
 }
 
-/* Answers letters that have one home, and sends them there in one chain. To measure the time takes
- * two looks at the clock; the tick needs the first of them anyway. */
+/* Measures what was decided since the last time, by a tick that let somebody go too. It takes two looks
+ * at the clock; the tick needs the first of them anyway. */
+static void measure(struct decider *decider)
+{
+    uint64_t decisions = brain_decisions(decider->brain);
+    brain_measure_time(decider->brain, decisions - decider->decisions,
+                       clock_now_ns(&decider->clock) - decider->began_ns);
+    decider->decisions = decisions;
+}
+
+/* Answers letters that have one home, and sends them there in one chain. */
 static void answer_together(struct decider *decider, struct letter *letters, uint64_t messages)
 {
     struct chain answered = {0};
-    uint64_t decisions = brain_decisions(decider->brain);
     if (messages > 0)
         brain_measure_batch(decider->brain, messages);
     brain_answer(decider->brain, letters, &answered);
     if (decider->clock.measures)
-        brain_measure_time(decider->brain, brain_decisions(decider->brain) - decisions,
-                           clock_now_ns(&decider->clock) - decider->began_ns);
+        measure(decider);
     send_released(decider);
     send_home(&answered);
 }
@@ -126,6 +133,14 @@ static void tell_news(struct brain *brain)
     log_forgotten(&forgotten);
 }
 
+/* Of a tick that nobody has asked at. */
+static void end_tick(struct decider *decider)
+{
+    if (decider->clock.measures && brain_decisions(decider->brain) > decider->decisions)
+        measure(decider);
+    send_released(decider);
+}
+
 /* Letters that are posted from now on wait for the next turn. */
 static void take_turn(struct decider *decider, struct letter *newest)
 {
@@ -133,7 +148,7 @@ static void take_turn(struct decider *decider, struct letter *newest)
     if (brain_has_work(decider->brain))
         look_again(decider);
     if (newest == NULL)
-        send_released(decider);
+        end_tick(decider);
     answer(decider, letters_oldest_first(newest));
     if (brain_has_news(decider->brain))
         tell_news(decider->brain);

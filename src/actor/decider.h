@@ -27,6 +27,7 @@ struct decider {
     struct brain *brain;
     struct clock clock;
     struct inbox inbox;
+    uint64_t decisions; /* as many as have been measured */
     uint64_t began_ns;  /* when it began to answer the letters at hand */
     uint64_t asleep_ns; /* see clock_asleep_ns; as far as the brain knows */
     unsigned failures;  /* failures of the state file that the brain knows of */

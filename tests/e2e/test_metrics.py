@@ -281,6 +281,46 @@ class Counted(unittest.TestCase):
         self.assertIn("other", metrics.label_values())
         daemon.stop()
 
+    def test_waiting(self):
+        """One is let go, one leaves, one is too many, and one waits in vain, because a reload takes what
+        it was promised. Those who wait are decided too."""
+        config = "tick: 10ms\nwaiting_per_key: 2\nlimits:\n  - {name: default, burst: 4, rate: 1/%s}\n"
+        daemon = self.start(config % "500ms")
+
+        def value(name, **labels):
+            return scrape(daemon).value("allowd_" + name, **labels)
+
+        def wait_for(seconds):
+            connection = Connection(daemon.address)
+            self.addCleanup(connection.close)
+            connection.send(request_bytes("GET", f"/allow?key=k&wait={seconds}s"))
+            return connection
+
+        self.call(daemon, "GET", "/allow?key=k&tokens=4")
+        first = wait_for(30)
+        wait_until(lambda: value("waiting") == 1, "one waits")
+        self.assertEqual(first.receive().status, 200)
+        self.assertEqual(value("wait_duration_seconds_count"), 1)
+        self.assertEqual(value("waiting"), 0)
+        daemon.reload(config % "5s")
+        denied, leaves = wait_for(30), wait_for(30)
+        wait_until(lambda: value("waiting") == 2, "two wait")
+        self.assertEqual(wait_for(30).receive().status, 429)
+        self.assertEqual(value("waits_refused_total"), 1)
+        leaves.close()
+        wait_until(lambda: value("waiting") == 1, "one has left")
+        self.assertEqual(value("waits_ended_total", result="left"), 1)
+        daemon.reload(config % "1h")
+        self.assertEqual(denied.receive().status, 429)
+        metrics = scrape(daemon)
+        self.assertEqual(metrics.value("allowd_waits_ended_total", result="denied"), 1)
+        self.assertEqual(metrics.value("allowd_waiting"), 0)
+        self.assertEqual(metrics.value("allowd_decisions_total", limit="default", result="allowed"), 2)
+        self.assertEqual(metrics.value("allowd_decisions_total", limit="default", result="denied"), 2)
+        self.assertEqual(metrics.value("allowd_decision_duration_seconds_count"), 4)
+        self.assertLess(0.1, metrics.value("allowd_wait_duration_seconds_sum"))
+        daemon.stop()
+
     def test_keys_and_evictions(self):
         daemon = self.start(CONFIG.replace("max_keys: 1000", "max_keys: 10"))
         for i in range(14):
