@@ -1254,6 +1254,104 @@ static void what_nobody_began_is_blank(void **state)
     munmap(memory, bytes);
 }
 
+/* ---- those who wait ---- */
+
+static struct limits *patient(void)
+{
+    const struct limit_terms terms = {
+        .name = LIMIT_DEFAULT_NAME,
+        .buckets_count = 1,
+        .buckets = {{.burst = 10, .rate = one_per_second, .debt_max = 10}},
+    };
+    struct limits *limits = limits_new(1, 100);
+    assert_non_null(limits);
+    assert_true(limits_add(limits, &terms));
+    limits->waiting = (struct waiting_terms){.max_waiting = 10, .per_key = 10};
+    return limits;
+}
+
+static struct message ask_and_wait(uint64_t tokens)
+{
+    struct message message = {
+        .kind = MESSAGE_ALLOW,
+        .ask.bucket = {.key = "foo", .key_len = 3, .tokens = tokens, .wait_ms = 60000},
+    };
+    return message;
+}
+
+/* It waits from now on. */
+static void post(struct machine *machine, struct message *message)
+{
+    assert_int_equal(ask_brain(machine->fixture.brain, &message, 1), 0);
+}
+
+/* Of what was charged behind somebody nothing is forgotten, nor of what is in the bucket. */
+static void a_kill_takes_back_promises_and_no_charge(void **state)
+{
+    (void)state;
+    struct machine machine;
+    machine_init(&machine, patient(), FIXTURE_MAX_KEYS);
+    fixture_drain(&machine.fixture, "foo", NULL);
+    machine_pass(&machine, 3000);
+    struct message waits = ask_and_wait(5);
+    post(&machine, &waits);
+    assert_int_equal(fixture_ask(&machine.fixture, MESSAGE_CHARGE, "foo", NULL, 4).charged_tokens,
+                     4);
+    assert_int_equal(level(&machine, "foo"), 10 * (3 - 5 - 4));
+    machine_kill(&machine);
+    machine_start(&machine, patient());
+    assert_int_equal(level(&machine, "foo"), 10 * (3 - 4));
+    machine_release(&machine);
+}
+
+/* An empty table takes the place of what is lost, so that its buckets are full. But what was charged
+ * behind somebody is remembered here too. */
+static void who_waits_is_let_go_by_buckets_that_were_lost(void **state)
+{
+    (void)state;
+    struct machine machine;
+    machine_init(&machine, patient(), FIXTURE_MAX_KEYS);
+    fixture_drain(&machine.fixture, "foo", NULL);
+    struct message waits = ask_and_wait(5);
+    post(&machine, &waits);
+    assert_int_equal(fixture_ask(&machine.fixture, MESSAGE_CHARGE, "foo", NULL, 4).charged_tokens,
+                     4);
+    memset(machine.store.arena, 0,
+           machine.bytes - (size_t)((unsigned char *)machine.store.arena - machine.memory));
+    brain_lose_pages(machine.fixture.brain, "they are gone");
+    machine_pass(&machine, 5000);
+    assert_ptr_equal(brain_released(machine.fixture.brain), &waits.letter);
+    assert_int_equal(waits.answer.bucket.result, BUCKET_ALLOWED);
+    assert_int_equal(level(&machine, "foo"), 10 * (10 - 5 - 4));
+    message_hold(&waits, NULL);
+    machine_release(&machine);
+}
+
+/* The mark is that of an empty bucket then, so the promise cannot be kept at its tick. */
+static void who_waits_for_a_bucket_that_was_emptied_is_asked_for_anew(void **state)
+{
+    (void)state;
+    struct machine machine;
+    machine_init(&machine, patient(), FIXTURE_MAX_KEYS);
+    fixture_drain(&machine.fixture, "foo", NULL);
+    machine_pass(&machine, 4000);
+    struct message waits = ask_and_wait(5);
+    post(&machine, &waits);
+    const struct bucket_question ask = {.key = "foo", .key_len = 3};
+    struct buckets *buckets = &machine.fixture.brain->buckets;
+    struct place place = buckets_place(buckets, brain_limits(machine.fixture.brain), &ask);
+    const uint64_t empty[BUCKETS_MAX] = {buckets_line(buckets, &place)->credit[0].credit_units};
+    buckets_store(buckets, &place, &ask, buckets_find(buckets, &place, &ask), empty);
+    machine_pass(&machine, 1000);
+    assert_null(brain_released(machine.fixture.brain));
+    machine_pass(&machine, 4000);
+    assert_ptr_equal(brain_released(machine.fixture.brain), &waits.letter);
+    assert_int_equal(waits.answer.bucket.result, BUCKET_ALLOWED);
+    assert_int_equal(waits.answer.bucket.waited_ms, 5000);
+    message_hold(&waits, NULL);
+    machine_release(&machine);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1295,6 +1393,9 @@ int main(void)
         cmocka_unit_test(each_truncation_is_refused),
         cmocka_unit_test(other_layouts_are_refused),
         cmocka_unit_test(what_nobody_began_is_blank),
+        cmocka_unit_test(a_kill_takes_back_promises_and_no_charge),
+        cmocka_unit_test(who_waits_is_let_go_by_buckets_that_were_lost),
+        cmocka_unit_test(who_waits_for_a_bucket_that_was_emptied_is_asked_for_anew),
     };
     return cmocka_run_group_tests_name("keep", tests, NULL, NULL);
 }
