@@ -133,10 +133,13 @@ void heed_hangup(const struct client *client)
         shutdown(client->socket, SHUT_RD);
 }
 
-static void heed_hangups(struct http *http)
+enum { HANGUPS_AT_A_TIME = 64 };
+
+/* Returns how many there were. */
+static int heed_some_hangups(struct http *http)
 {
-    struct epoll_event events[64];
-    int count = epoll_wait(http->hangups, events, sizeof events / sizeof events[0], 0);
+    struct epoll_event events[HANGUPS_AT_A_TIME];
+    int count = epoll_wait(http->hangups, events, HANGUPS_AT_A_TIME, 0);
     for (int i = 0; i < count; i++) {
         struct client *client = events[i].data.ptr;
         client->hung_up = true;
@@ -146,6 +149,15 @@ static void heed_hangups(struct http *http)
             client_resume(client); /* its handler then ends it */
         heed_hangup(client);
     }
+    return count;
+}
+
+/* All that there are, each once: heed_hangup may make the next edge of the same one. */
+static void heed_hangups(struct http *http)
+{
+    for (unsigned seen = 0; seen <= http->connections; seen += HANGUPS_AT_A_TIME)
+        if (heed_some_hangups(http) < HANGUPS_AT_A_TIME)
+            return;
 }
 
 unsigned http_connections(const struct http *http)
