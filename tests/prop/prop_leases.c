@@ -1,16 +1,15 @@
 /*
- * Leases, killed at each store: a lease is there whole or not at all, and nothing is minted.
+ * The records of leases, killed at each store: a lease is there whole or not at all.
  *
  * A book of leases lives a random life: they are held, renewed, released, expire and are forgotten.
  * After each store the next process reads what a kill would leave: the lease that was being changed is
- * as before or as after, and all others are as they were. Then a whole brain in a store does, with
- * slots and tokens.
+ * as before or as after, and all others are as they were. What that means for slots and tokens:
+ * prop_lease_kills.c.
  *
  * ALLOWD_KILLS is how many times, ALLOWD_SEED which.
  */
-#include "brain/core.h"
+#include "brain/leases.h"
 #include "prop/told_stores.h"
-#include "support/ask_brain.h"
 #include "support/dice.h"
 #include "support/unit.h"
 
@@ -18,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 enum { MAX_LEASES = 12, IDS = 40 };
 
@@ -237,249 +235,10 @@ static void a_lease_is_there_whole_or_not_at_all(void **state)
     free(run.copy);
 }
 
-/* ---- a brain with leases, killed at each store ---- */
-
-/* What of a brain must not get lost or be minted. */
-struct account {
-    uint64_t slots; /* that leases have out */
-    int64_t level;  /* of the bucket of tokens, in units */
-    int64_t worth;  /* that, and what all leases could give back */
-    struct seen lease[IDS];
-};
-
-enum { KEYS_MAX = 20, SLOTS = 6, BURST = 50, STORE_LEASES = 30, CLOCK_S = 1000000 };
-
-static struct {
-    struct brain *brain;
-    struct store store;
-    unsigned char *memory, *copy;
-    uint64_t now_ns;
-    struct account before;
-    struct account left[512];
-    unsigned left_count;
-    bool is_under_way;
-    uint64_t kills, changed;
-} life;
-
-static const char key[] = "foo";
-
-static struct limits *make_limits(void)
-{
-    const struct limit_terms terms = {
-        .name = LIMIT_DEFAULT_NAME,
-        .returns_on_expiry = true,
-        .buckets_count = 2,
-        .buckets = {{.name = "running", .burst = SLOTS, .holds_slots = true},
-                    {.name = "second", .burst = BURST, .rate = {20, 1000}, .debt_max = BURST}},
-    };
-    struct limits *limits = limits_new(1, 100);
-    assert_non_null(limits);
-    assert_true(limits_add(limits, &terms));
-    return limits;
-}
-
-static struct moment moment_now(void)
-{
-    return (struct moment){.now_ns = life.now_ns,
-                           .wall_ns = CLOCK_S * (uint64_t)NS_PER_S + life.now_ns,
-                           .clock_id = "one boot"};
-}
-
-static struct account account_of(const struct brain *brain)
-{
-    struct account account;
-    memset(&account, 0, sizeof account);
-    uint64_t units;
-    account.slots = SLOTS - (uint64_t)brain_level_units(brain, key, NULL, 0, &units);
-    account.level = account.worth = brain_level_units(brain, key, NULL, 1, &units);
-    for (unsigned i = 0; i < IDS; i++) {
-        account.lease[i] = see(&brain->leases, i);
-        if (account.lease[i].state == LEASE_HELD)
-            account.worth += (int64_t)(account.lease[i].tokens * units);
-    }
-    return account;
-}
-
-static struct brain *restore(struct store *store, unsigned char *memory)
-{
-    const char *why = "";
-    struct brain *brain = NULL;
-    struct limits *limits = make_limits();
-    const struct limits_question question = {.limits = limits, .date_s = CLOCK_S};
-    const struct moment moment = moment_now();
-    size_t bytes = store_bytes(KEYS_MAX, STORE_LEASES);
-    assert_int_equal(store_find(store, memory, bytes, &why), STORE_FOUND);
-    assert_int_equal(brain_restore(&brain, &question, STORE_LEASES, store, &moment, &why),
-                     BRAIN_RESTORED);
-    limits_release(limits);
-    assert_int_equal(brain->damaged_leases, 0);
-    return brain;
-}
-
-/* What is used of the store: the page, the beginnings of both snapshots, the table and the leases. */
-static void copy_memory(void)
-{
-    enum { PAGE_BYTES = 4096, USED_MAX = 64 << 10 };
-    size_t arena = (size_t)((unsigned char *)life.store.arena - life.memory);
-    size_t leases = (size_t)((unsigned char *)life.store.leases - life.memory);
-    const size_t part[][2] = {{0, PAGE_BYTES + USED_MAX},
-                              {PAGE_BYTES + (arena - PAGE_BYTES) / 2, USED_MAX},
-                              {arena, table_arena_bytes(KEYS_MAX)},
-                              {leases, lease_records_bytes(STORE_LEASES)}};
-    for (size_t i = 0; i < LENGTH(part); i++)
-        memcpy(life.copy + part[i][0], life.memory + part[i][0], part[i][1]);
-}
-
-static void on_store_of_brain(void)
-{
-    struct store copied;
-    if (!life.is_under_way)
-        return;
-    life.is_under_way = false;
-    life.kills++;
-    copy_memory();
-    struct brain *brain = restore(&copied, life.copy);
-    assert_true(life.left_count < LENGTH(life.left));
-    life.left[life.left_count++] = account_of(brain);
-    brain_free(brain);
-    life.is_under_way = true;
-}
-
-static void begin_change(void)
-{
-    life.before = account_of(life.brain);
-    life.left_count = 0;
-    life.is_under_way = true;
-}
-
-static bool is_between(uint64_t value, uint64_t a, uint64_t b)
-{
-    return value >= (a < b ? a : b) && value <= (a < b ? b : a);
-}
-
-static int64_t max(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
-/* Each lease that a kill left is as before or as after, and the slots that are out are those of the leases.
- * Tokens can be lost, but none is minted: what is in the bucket, and could come back to it, is not more
- * than before or after. */
-static void end_change(bool expires)
-{
-    life.is_under_way = false;
-    struct account after = account_of(life.brain);
-    for (unsigned i = 0; i < life.left_count; i++) {
-        const struct account *left = &life.left[i];
-        uint64_t slots = 0;
-        for (unsigned j = 0; j < IDS; j++) {
-            const struct seen *lease = &left->lease[j];
-            bool is_known =
-                is_same(lease, &life.before.lease[j]) || is_same(lease, &after.lease[j]);
-            bool may_go = life.before.lease[j].state != LEASE_HELD; /* if it is over, or for room */
-            assert_true(is_known || expires || (may_go && lease->state == LEASE_NONE));
-            slots += lease->state == LEASE_HELD ? lease->slots : 0;
-        }
-        assert_int_equal(left->slots, slots);
-        assert_true(is_between(left->slots, life.before.slots, after.slots));
-        assert_true(left->level <= max(life.before.level, after.level));
-        assert_true(left->worth <= max(life.before.worth, after.worth));
-    }
-    life.changed += after.slots != life.before.slots;
-}
-
-static struct message about(enum message_kind kind, unsigned number)
-{
-    struct message message = {.kind = kind};
-    if (kind == MESSAGE_ACQUIRE) {
-        message.ask.acquire = (struct acquire_question){
-            .bucket = {.key = key, .key_len = sizeof key - 1, .tokens = dice_roll(&run.dice, 20)},
-            .id = id_of(number),
-            .slots = (uint32_t)dice_between(&run.dice, 1, 3),
-            .ttl_ms = (uint32_t)dice_between(&run.dice, 100, 3000),
-        };
-        return message;
-    }
-    message.ask.lease = (struct lease_question){
-        .id = id_of(number),
-        .ttl_ms = (uint32_t)dice_between(&run.dice, 100, 3000),
-        .has_used = dice_once_in(&run.dice, 2),
-        .used_tokens = dice_roll(&run.dice, 30),
-    };
-    return message;
-}
-
-static void ask_one(void)
-{
-    unsigned number = (unsigned)dice_roll(&run.dice, IDS);
-    bool is_there = see(&life.brain->leases, number).state != LEASE_NONE;
-    struct message message = about(!is_there                    ? MESSAGE_ACQUIRE
-                                   : dice_once_in(&run.dice, 2) ? MESSAGE_RELEASE
-                                                                : MESSAGE_RENEW,
-                                   number);
-    struct message *messages[] = {&message};
-    begin_change();
-    assert_int_equal(ask_brain(life.brain, messages, 1), 1);
-    end_change(false);
-}
-
-static void let_time_pass(void)
-{
-    life.now_ns += dice_roll(&run.dice, 900) * NS_PER_MS;
-    const struct moment moment = moment_now();
-    brain_tell_wall(life.brain, moment.now_ns, moment.wall_ns);
-    begin_change();
-    brain_tick(life.brain, life.now_ns);
-    end_change(true);
-}
-
-static void begin_life(void)
-{
-    static const uint8_t seed[TABLE_SEED_BYTES] = "any";
-    size_t bytes = store_bytes(KEYS_MAX, STORE_LEASES);
-    life.memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    life.copy = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    assert_true(life.memory != MAP_FAILED && life.copy != MAP_FAILED);
-    store_begin(&life.store, life.memory, KEYS_MAX, STORE_LEASES, seed);
-    struct limits *limits = make_limits();
-    const struct limits_question question = {.limits = limits, .date_s = CLOCK_S};
-    const struct moment moment = moment_now();
-    life.brain = brain_new_stored(&question, &life.store, &moment);
-    assert_non_null(life.brain);
-    limits_release(limits);
-}
-
-static void a_kill_mints_no_slot_and_no_token(void **state)
-{
-    (void)state;
-    uint64_t kills = dice_repeats("ALLOWD_KILLS", 10000);
-    run.dice = dice_new(31);
-    life.now_ns = 12345;
-    begin_life();
-    told_store = on_store_of_brain;
-    while (life.kills < kills) {
-        ask_one();
-        if (dice_once_in(&run.dice, 4))
-            let_time_pass();
-        if (dice_once_in(&run.dice, 40)) {
-            brain_free(life.brain);
-            life.now_ns += dice_roll(&run.dice, 2000) * NS_PER_MS;
-            life.brain = restore(&life.store, life.memory);
-        }
-    }
-    told_store = NULL;
-    printf("%" PRIu64 " kills, %" PRIu64 " changes\n", life.kills, life.changed);
-    assert_true(life.changed > kills / 100);
-    brain_free(life.brain);
-    munmap(life.memory, store_bytes(KEYS_MAX, STORE_LEASES));
-    munmap(life.copy, store_bytes(KEYS_MAX, STORE_LEASES));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_lease_is_there_whole_or_not_at_all),
-        cmocka_unit_test(a_kill_mints_no_slot_and_no_token),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
