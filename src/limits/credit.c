@@ -147,25 +147,6 @@ void credit_line_advance(struct credit_line *line, uint64_t ticks)
     line->credit_units = credit > credit_end(line) ? credit_end(line) : (uint64_t)credit;
 }
 
-bool credit_is_full(const struct credit_line *line, uint64_t spent_mark)
-{
-    return spent_mark <= credit_full_mark(line);
-}
-
-bool credit_holds(const struct credit_line *line, uint64_t tokens, uint64_t spent_mark)
-{
-    return credit_take(line, tokens, &spent_mark);
-}
-
-bool credit_take(const struct credit_line *line, uint64_t tokens, uint64_t *spent_mark)
-{
-    int64_t cost_units, level = credit_level(line, *spent_mark);
-    if (__builtin_mul_overflow(tokens, line->token_units, &cost_units) || cost_units > level)
-        return false;
-    *spent_mark = line->credit_units - (uint64_t)(level - cost_units);
-    return true;
-}
-
 uint64_t credit_charge(const struct credit_line *line, uint64_t tokens, uint64_t *spent_mark)
 {
     int64_t level = credit_level(line, *spent_mark);
@@ -190,16 +171,6 @@ uint64_t credit_units_ago(const struct credit_line *line, uint64_t ticks)
         return line->credit_units;
     uint64_t most = (line->credit_units - line->cap_units) / line->step_units;
     return ticks > most ? line->cap_units : line->credit_units - ticks * line->step_units;
-}
-
-uint64_t credit_ticks_until(const struct credit_line *line, int64_t level, uint64_t need_units)
-{
-    if (level >= 0 && (uint64_t)level >= need_units)
-        return 0;
-    if (credit_has_slots(line))
-        return CREDIT_NEVER;
-    uint64_t lack_units = need_units - (uint64_t)level;
-    return lack_units / line->step_units + (lack_units % line->step_units != 0);
 }
 
 static i128 floor_div(i128 dividend, i128 divisor)

@@ -145,14 +145,29 @@ static inline uint64_t credit_owed(const struct credit_line *line, int64_t level
 }
 
 /* Whether a bucket with this mark is full. */
-bool credit_is_full(const struct credit_line *line, uint64_t spent_mark);
-
-/* Whether a bucket with this mark holds `tokens` tokens. */
-bool credit_holds(const struct credit_line *line, uint64_t tokens, uint64_t spent_mark);
+static inline bool credit_is_full(const struct credit_line *line, uint64_t spent_mark)
+{
+    return spent_mark <= credit_full_mark(line);
+}
 
 /* Takes `tokens` tokens if the bucket holds them, and moves *spent_mark. false: it does not
  * hold them, and nothing has changed. */
-bool credit_take(const struct credit_line *line, uint64_t tokens, uint64_t *spent_mark);
+static inline bool credit_take(const struct credit_line *line, uint64_t tokens,
+                               uint64_t *spent_mark)
+{
+    int64_t cost_units, level = credit_level(line, *spent_mark);
+    if (__builtin_mul_overflow(tokens, line->token_units, &cost_units) || cost_units > level)
+        return false;
+    *spent_mark = line->credit_units - (uint64_t)(level - cost_units);
+    return true;
+}
+
+/* Whether a bucket with this mark holds `tokens` tokens. */
+static inline bool credit_holds(const struct credit_line *line, uint64_t tokens,
+                                uint64_t spent_mark)
+{
+    return credit_take(line, tokens, &spent_mark);
+}
 
 /* Takes `tokens` tokens whether the bucket holds them or not, as far as its debt allows: whole
  * tokens, so that no part of one is lost or made. Returns how many it took. */
@@ -170,7 +185,16 @@ uint64_t credit_units_ago(const struct credit_line *line, uint64_t ticks);
 /* Ticks until a bucket of `level` units holds `need_units` (at most cap_units); 0: it does now;
  * CREDIT_NEVER: it is one of slots, which no tick brings. */
 #define CREDIT_NEVER UINT64_MAX
-uint64_t credit_ticks_until(const struct credit_line *line, int64_t level, uint64_t need_units);
+static inline uint64_t credit_ticks_until(const struct credit_line *line, int64_t level,
+                                          uint64_t need_units)
+{
+    if (level >= 0 && (uint64_t)level >= need_units)
+        return 0;
+    if (credit_has_slots(line))
+        return CREDIT_NEVER;
+    uint64_t lack_units = need_units - (uint64_t)level;
+    return lack_units / line->step_units + (lack_units % line->step_units != 0);
+}
 
 /* Carries a bucket from a line that has ended to the one that came after it, neither of slots: the
  * mark on `to`
