@@ -376,14 +376,12 @@ static bool decide_one(struct brain *brain, const struct place *place, struct me
 
 static bool answer_one(struct brain *brain, const struct place *place, struct message *message)
 {
-    if (message->once == NULL)
-        return decide_one(brain, place, message);
-    if (repeats(brain, message))
+    if (message->once != NULL && repeats(brain, message))
         return true;
-    if (!decide_one(brain, place, message))
-        return false;
-    once_end(&brain->once, message, brain->limits, brain->now_ns);
-    return true;
+    bool is_answered = decide_one(brain, place, message);
+    if (message->once != NULL && is_answered)
+        once_end(&brain->once, message, brain->limits, brain->now_ns);
+    return is_answered;
 }
 
 /* Answers the messages about one key each that come first, at most GROUP_MAX. It goes through them

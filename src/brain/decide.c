@@ -42,8 +42,8 @@ bool decide_needs_lease(const struct brain *brain, const struct place *place, ui
 }
 
 /* BUCKET_ALLOWED, or why nothing of this kind can be done at a place, whatever its buckets hold. */
-ALWAYS_INLINE enum bucket_result suits(const struct brain *brain, enum message_kind kind,
-                                       const struct place *place, uint64_t tokens)
+static enum bucket_result suits(const struct brain *brain, enum message_kind kind,
+                                const struct place *place, uint64_t tokens)
 {
     if (kind == MESSAGE_ALLOW && decide_needs_lease(brain, place, tokens))
         return BUCKET_NEEDS_LEASE;
@@ -346,7 +346,7 @@ ALWAYS_INLINE uint64_t retry_after_ms(const struct brain *brain, const struct pl
     return 0;
 }
 
-/* Shows a bucket as an override that allows or denies makes it look. */
+/* Shows a bucket as an override makes it look, if it allows or denies. */
 static void apply_action(const struct brain *brain, const struct place *place,
                          const struct bucket_terms *terms, struct bucket_state *state)
 {
@@ -424,7 +424,8 @@ ALWAYS_INLINE void describe(const struct brain *brain, const struct place *place
         struct bucket_state *state = &answer->buckets[i];
         const struct bucket_terms *terms = &answer->allowance->bucket[i];
         show_level(brain, holding, line, i, marks[i], state);
-        apply_action(brain, place, terms, state);
+        if (answer->override != NULL)
+            apply_action(brain, place, terms, state);
         uint64_t wanted = demand_of(demand, &line->credit[i]);
         state->violated = (is_for_lack(result) && lacks(holding, line, i, demand, marks[i])) ||
                           (result == BUCKET_EXCEEDS_BURST && wanted > terms->burst);
@@ -462,6 +463,7 @@ void decide_count(struct brain *brain, const struct place *place, const struct b
                   struct bucket_answer *answer, bool allowed)
 {
     struct brain_counters *counters = &brain->counters;
+    bool would_allow = bucket_result_allows(answer->result);
     if (allowed)
         counters->allowed++;
     else
@@ -469,9 +471,9 @@ void decide_count(struct brain *brain, const struct place *place, const struct b
     counters->table_full_denied += answer->result == BUCKET_TABLE_FULL;
     counters->table_full_allowed += answer->result == BUCKET_UNCOUNTED;
     counters->leases_refused += answer->result == BUCKET_TOO_MANY_LEASES;
-    counters->shadow_denied += allowed && !bucket_result_allows(answer->result);
+    counters->shadow_denied += allowed && !would_allow;
     meters_decided(&brain->meters, (uint32_t)place->limit, answer->result, allowed);
-    if (!bucket_result_allows(answer->result) && answer->result != BUCKET_HELD_BACK)
+    if (!would_allow && answer->result != BUCKET_HELD_BACK)
         count_denial(brain, place, ask);
     if (!allowed && bucket_answer_denies(answer))
         answer->sample = sampler_take(&brain->denials, brain->now_ns);
@@ -568,33 +570,29 @@ static void charge(struct brain *brain, const struct place *place, struct holdin
     count_charge(brain, ask, answer);
 }
 
-/* ALLOW where nobody waits, which is what is asked nearly always. */
+/* ALLOW of a key that nobody waits for, which is what is asked nearly always. */
 static void allow(struct brain *brain, const struct place *place, const struct bucket_question *ask,
-                  uint32_t slot, uint64_t marks[BUCKETS_MAX], struct bucket_answer *answer)
+                  struct bucket_answer *answer)
 {
     const struct demand demand = {ask->tokens, 0};
+    uint64_t marks[BUCKETS_MAX];
+    uint32_t slot = buckets_find(&brain->buckets, place, ask);
+    buckets_marks(&brain->buckets, place, ask, slot, marks);
     enum bucket_result result = try(brain, place, NULL, true, NULL, ask, demand, slot, marks);
     describe(brain, place, NULL, demand, result, marks, answer);
     decide_count(brain, place, ask, answer, bucket_answer_allows(answer));
 }
 
-void decide(struct brain *brain, enum message_kind kind, const struct place *place,
-            const struct bucket_question *ask, struct bucket_answer *answer)
+/* Anything else, and whatever is asked of a key that somebody waits for. */
+static void decide_any(struct brain *brain, enum message_kind kind, const struct place *place,
+                       struct holding *holding, const struct bucket_question *ask,
+                       struct bucket_answer *answer)
 {
     const struct acquire_question *acquire = acquire_of(kind, ask);
-    enum bucket_result result = suits(brain, kind, place, ask->tokens);
-    if (result != BUCKET_ALLOWED) {
-        decide_suits(brain, kind, place, ask->tokens, answer);
-        return;
-    }
+    enum bucket_result result = BUCKET_ALLOWED;
     uint64_t marks[BUCKETS_MAX];
     uint32_t slot = buckets_find(&brain->buckets, place, ask);
-    struct holding *holding = buckets_holding(&brain->buckets, place, ask->key, ask->key_len);
     buckets_marks(&brain->buckets, place, ask, slot, marks);
-    if (kind == MESSAGE_ALLOW && holding == NULL) {
-        allow(brain, place, ask, slot, marks, answer);
-        return;
-    }
     if (kind == MESSAGE_CHARGE) {
         charge(brain, place, holding, ask, slot, marks, answer);
         return;
@@ -614,4 +612,16 @@ void decide(struct brain *brain, enum message_kind kind, const struct place *pla
         decide_describe_lease(brain, acquire, answer);
     if (kind == MESSAGE_ALLOW || kind == MESSAGE_ACQUIRE)
         decide_count(brain, place, ask, answer, bucket_answer_allows(answer));
+}
+
+void decide(struct brain *brain, enum message_kind kind, const struct place *place,
+            const struct bucket_question *ask, struct bucket_answer *answer)
+{
+    if (!decide_suits(brain, kind, place, ask->tokens, answer))
+        return;
+    struct holding *holding = buckets_holding(&brain->buckets, place, ask->key, ask->key_len);
+    if (kind == MESSAGE_ALLOW && holding == NULL)
+        allow(brain, place, ask, answer);
+    else
+        decide_any(brain, kind, place, holding, ask, answer);
 }
