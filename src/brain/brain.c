@@ -1,5 +1,6 @@
 #include "brain/core.h"
 #include "brain/decide.h"
+#include "brain/event.h"
 #include "brain/keys.h"
 #include "brain/lease.h"
 #include "brain/list.h"
@@ -301,6 +302,11 @@ static bool answer_whole(struct brain *brain, struct message *message)
         return true;
     case MESSAGE_KEYS:
         keys_answer(brain, message->ask.keys, message->answer.keys);
+        return true;
+    case MESSAGE_EVENTS:
+        message->answer.events->is_kept = false;
+        return true;
+    case MESSAGE_DRAIN:
         return true;
     case MESSAGE_RELOAD_FAILED:
         counters_reloaded(&brain->counters, false);

@@ -38,7 +38,9 @@ enum message_kind {
     MESSAGE_DAEMON,        /* how is the daemon? */
     MESSAGE_METRICS,       /* the same, with all that is measured */
     MESSAGE_KEYS,          /* which keys are tracked, or denied most? */
-    MESSAGE_RELOAD_FAILED, /* a reload changed nothing: only count it */
+    MESSAGE_EVENTS,        /* what has happened since? It may wait for something: see event.h */
+    MESSAGE_DRAIN,         /* the daemon drains: only tell it, as an event */
+    MESSAGE_RELOAD_FAILED, /* a reload changed nothing: only count and tell it */
     MESSAGE_STATE_LOST,    /* the state will not outlive the process: see brain_lose_state */
     MESSAGE_STATE_ANEW,    /* go on in another file: see brain_change_file */
     MESSAGE_STATE_KEPT,    /* the state will outlive the process again: see brain_find_state */
@@ -299,9 +301,11 @@ struct message {
          * not touch that one, not even if it has come home; it is home before LEAVE is. */
         struct message *leaves;
         struct list_question list;
-        bool missing_allows;              /* of MISSING: whether the check allows then */
-        const struct keys_question *keys; /* of KEYS; owned by the asker, see keys.h */
-        const char *lost_state;           /* of STATE_LOST: the reason; must outlive the brain */
+        bool missing_allows;                  /* of MISSING: whether the check allows then */
+        const struct keys_question *keys;     /* of KEYS; owned by the asker, see keys.h */
+        const struct events_question *events; /* of EVENTS; owned by the asker, see event.h */
+        const char *faults;     /* of RELOAD_FAILED: lines that say why; the asker's */
+        const char *lost_state; /* of STATE_LOST: the reason; must outlive the brain */
         struct anew_question anew;
         unsigned failures; /* of STATE_KEPT: those that are made good */
         struct surroundings surroundings;
@@ -315,6 +319,7 @@ struct message {
         struct daemon_answer *daemon;   /* of DAEMON; owned by the asker, filled in by the brain */
         struct metrics_answer *metrics; /* of METRICS, likewise: see meters.h */
         struct keys_answer *keys;       /* of KEYS, likewise: see keys.h */
+        struct events_answer *events;   /* of EVENTS, likewise: see event.h */
         struct reload_report *reload;   /* of RELOAD, likewise: see actor/reload.h */
         enum limits_result limits;
         struct anew_answer anew;

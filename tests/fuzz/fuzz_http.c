@@ -349,12 +349,14 @@ static void answer(struct message *message)
     case MESSAGE_DAEMON:
     case MESSAGE_METRICS:
     case MESSAGE_KEYS:
+    case MESSAGE_EVENTS:
     case MESSAGE_RENEW:
     case MESSAGE_RELEASE:
     case MESSAGE_LEASE:
     case MESSAGE_TALLY:
         ask_one(message);
         return;
+    case MESSAGE_DRAIN:
     case MESSAGE_RELOAD_FAILED:
     case MESSAGE_STATE_LOST:
     case MESSAGE_STATE_ANEW:
