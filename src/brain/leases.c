@@ -226,10 +226,11 @@ bool leases_make_ready(struct leases *leases)
 }
 
 /* Gives back what is more than a key of this length needs. */
-static struct lease_key *fit(struct lease_key *key, size_t key_len)
+static void fit(struct lease_key **key, size_t key_len)
 {
-    struct lease_key *fitting = realloc(key, sizeof *key + key_len + 1);
-    return fitting == NULL ? key : fitting;
+    struct lease_key *fitting = realloc(*key, sizeof **key + key_len + 1);
+    if (fitting != NULL)
+        *key = fitting;
 }
 
 /* The key of these terms, made if it has no lease yet; NULL: no memory. */
@@ -241,8 +242,9 @@ static struct lease_key *take_key(struct leases *leases, const struct lease_term
         return key;
     if (!leases_make_ready(leases))
         return NULL;
-    key = fit(leases->spare, terms->key_len);
+    key = leases->spare;
     leases->spare = NULL;
+    fit(&key, terms->key_len);
     struct lease_key **place = key_place(leases, hash);
     *key = (struct lease_key){
         .next = *place,
