@@ -376,6 +376,18 @@ static bool is_idle(const struct buckets *buckets, uint32_t slot)
     return !has_slots_out(buckets, &buckets->table, slot);
 }
 
+/* Whether the key of an entry, of this table or of the one before, has a holding. */
+static bool is_held(const struct buckets *buckets, const struct table *table, uint32_t slot)
+{
+    if (buckets->holdings.count == 0)
+        return false;
+    char key[KEY_MAX + 1];
+    size_t key_len = table_key(table, slot, key);
+    uint64_t salt = salt_of_line(&buckets->lines, table_line(table, slot));
+    uint64_t hash = table_hash(table, key, key_len) ^ salt;
+    return holdings_find(&buckets->holdings, hash, salt, key, key_len) != NULL;
+}
+
 bool buckets_drop_if_idle(struct buckets *buckets, uint32_t slot)
 {
     if (buckets->lines.owners[table_line(&buckets->table, slot)] == EDITION_NONE) {
@@ -384,7 +396,7 @@ bool buckets_drop_if_idle(struct buckets *buckets, uint32_t slot)
     }
     if (!bring_up_to_date(buckets, slot))
         return true;
-    if (!is_idle(buckets, slot))
+    if (!is_idle(buckets, slot) || is_held(buckets, &buckets->table, slot))
         return false;
     buckets_drop(buckets, slot);
     buckets->counters->dropped_full++;
@@ -416,18 +428,6 @@ struct lack {
 static bool lacks_less(struct lack a, struct lack b)
 {
     return (unsigned __int128)a.units * b.token_units < (unsigned __int128)b.units * a.token_units;
-}
-
-/* Whether the key of an entry, of this table or of the one before, has a holding. */
-static bool is_held(const struct buckets *buckets, const struct table *table, uint32_t slot)
-{
-    if (buckets->holdings.count == 0)
-        return false;
-    char key[KEY_MAX + 1];
-    size_t key_len = table_key(table, slot, key);
-    uint64_t salt = salt_of_line(&buckets->lines, table_line(table, slot));
-    uint64_t hash = table_hash(table, key, key_len) ^ salt;
-    return holdings_find(&buckets->holdings, hash, salt, key, key_len) != NULL;
 }
 
 /* What forgetting an entry gives away: the most that one of its buckets lacks to be full. false: the
