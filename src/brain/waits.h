@@ -44,8 +44,7 @@ void waits_leave(struct brain *brain, struct message *message);
 /* When the first of all waiters is due; BRAIN_NEVER: nobody waits. */
 static inline uint64_t waits_due_ns(const struct brain *brain)
 {
-    const struct waiter *first = wait_heap_top(&brain->waiters);
-    return first == NULL ? BRAIN_NEVER : first->due_ns;
+    return brain->waiters.count == 0 ? BRAIN_NEVER : wait_heap_top(&brain->waiters)->due_ns;
 }
 
 /* Lets go who is due now, or tells them that their wait is over. */
