@@ -257,6 +257,7 @@ ALWAYS_INLINE void show_level(const struct brain *brain, const struct holding *h
 /* Milliseconds, in ticks, until a time of leases has come. */
 static uint64_t ms_until_end(const struct brain *brain, uint64_t end_ns)
 {
+    assert(end_ns > brain->leases.now_ns);
     uint64_t ticks = (end_ns - brain->leases.now_ns + brain->tick_ns - 1) / brain->tick_ns;
     return ticks * brain->limits->tick_ms;
 }

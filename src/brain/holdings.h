@@ -53,7 +53,8 @@ struct projection {
 };
 
 struct holding {
-    struct holding *next; /* in its chain of the index */
+    struct holding *next;           /* in its chain of the index */
+    struct holding *next_unsettled; /* of those to be asked anew: see lease_keep_books */
     uint64_t hash, salt;
     struct waiter *first, *last; /* the queue, in order of arrival; NULL: nobody waits */
     uint32_t waiters;

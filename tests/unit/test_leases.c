@@ -280,8 +280,10 @@ static void an_end_comes_on_the_tick(void **state)
     assert_int_equal(look_at(&fixture, 1).expires_after_ms, 1);
     expect_denied(acquire(&fixture, 2, "foo", 1, 1), 100);
     assert_int_equal(brain_next_tick_ns(fixture.brain), FIXTURE_START_NS + 1100 * NS_PER_MS);
-    fixture_at(&fixture, 1099);
+    fixture_at(&fixture, 1099); /* its ttl is over, and the tick still to come */
     expect_denied(acquire(&fixture, 2, "foo", 1, 1), 100);
+    assert_int_equal(look_at(&fixture, 1).state, LEASE_HELD);
+    assert_int_equal(look_at(&fixture, 1).expires_after_ms, 0);
     fixture_at(&fixture, 1100);
     assert_int_equal(look_at(&fixture, 1).state, LEASE_EXPIRED);
     expect_acquired(acquire(&fixture, 2, "foo", 1, 1), 0);
@@ -645,7 +647,7 @@ static void leases_of_a_rate_count_once_it_has_slots_and_the_other_way_round(voi
 /* ---- waiting ---- */
 
 /* Home is where `waited` counts. */
-static struct message *waiters[8];
+static struct message *waiters[1000];
 static unsigned home_count;
 
 static void collect(struct fixture *fixture)
@@ -845,6 +847,44 @@ static void ends_of_many_in_one_tick_hold_up_nobody(void **state)
     assert_int_equal(counters_of(&fixture)->leases_expired, MANY);
     assert_int_equal(fixture_status(&fixture, "foo").remaining_tokens, MANY - 7);
     assert_int_equal(counters_of(&fixture)->returned_tokens, MANY);
+    fixture_release(&fixture);
+}
+
+/* Leases that have ended take nobody's place, though their bookkeeping has not been done. */
+static void ends_of_many_in_one_tick_make_room_at_once(void **state)
+{
+    (void)state;
+    struct fixture fixture = many_fixture(false);
+    fixture_at(&fixture, 1000);
+    for (unsigned i = MANY; i < 2 * MANY; i++)
+        assert_int_equal(acquire(&fixture, i, "foo", 0, 1).result, BUCKET_ALLOWED);
+    assert_int_equal(counters_of(&fixture)->leases_expired, MANY);
+    assert_int_equal(acquire(&fixture, 2 * MANY, "bar", 1, 1).result, BUCKET_TOO_MANY_LEASES);
+    fixture_release(&fixture);
+}
+
+/* So it is for those who wait until then. */
+static void ends_of_many_make_room_for_all_who_wait(void **state)
+{
+    (void)state;
+    enum { WAITERS = 700 };
+    struct fixture fixture = many_fixture(false);
+    struct message *waiter = calloc(WAITERS, sizeof *waiter);
+    assert_non_null(waiter);
+    fixture.brain->max_leases = MANY; /* no slot is free before the ends */
+    home_count = 0;
+    for (unsigned i = 0; i < WAITERS; i++) {
+        waiter[i] = message_of_acquire(MANY + i, "foo", NULL, 0, 1, TTL_MS);
+        wait_for(&fixture, &waiter[i], 20000);
+    }
+    fixture_at(&fixture, 1000);
+    collect(&fixture);
+    assert_int_equal(home_count, WAITERS);
+    for (unsigned i = 0; i < WAITERS; i++) {
+        assert_int_equal(waiter[i].answer.bucket.result, BUCKET_ALLOWED);
+        message_hold(&waiter[i], NULL);
+    }
+    free(waiter);
     fixture_release(&fixture);
 }
 
@@ -1188,6 +1228,8 @@ int main(void)
         cmocka_unit_test(what_is_used_beyond_goes_behind_those_who_wait),
         cmocka_unit_test(who_waited_is_told_if_there_is_no_lease_left),
         cmocka_unit_test(ends_of_many_in_one_tick_hold_up_nobody),
+        cmocka_unit_test(ends_of_many_in_one_tick_make_room_at_once),
+        cmocka_unit_test(ends_of_many_make_room_for_all_who_wait),
         cmocka_unit_test(a_reload_waits_for_the_books),
         cmocka_unit_test(slots_are_as_a_list_says),
         cmocka_unit_test(keys_show_their_leases),
