@@ -57,6 +57,8 @@ struct holding {
     struct holding *next_unsettled; /* of those to be asked anew: see lease_keep_books */
     uint64_t hash, salt;
     struct waiter *first, *last; /* the queue, in order of arrival; NULL: nobody waits */
+    struct holding *next_left;   /* of those that somebody has left: see waits_leave */
+    bool is_left;                /* it is one of these */
     uint32_t waiters;
     /* While somebody waits: */
     struct place place;

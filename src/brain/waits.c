@@ -371,7 +371,21 @@ void waits_leave(struct brain *brain, struct message *message)
         return;
     part(brain, &message->waiter);
     settle_as(brain, message, BUCKET_LEFT);
-    settle(brain, holding);
+    if (holding->is_left)
+        return;
+    holding->is_left = true;
+    holding->next_left = brain->left;
+    brain->left = holding;
+}
+
+void waits_have_left(struct brain *brain)
+{
+    while (brain->left != NULL) {
+        struct holding *holding = brain->left;
+        brain->left = holding->next_left;
+        holding->is_left = false;
+        settle(brain, holding);
+    }
     finish_settled(brain);
 }
 

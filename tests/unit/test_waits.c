@@ -417,6 +417,33 @@ static void a_leaver_can_make_room_at_once(void **state)
     world_release(&world);
 }
 
+/* There are 2 tokens. Whoever of the three leaves first makes room for others; but these leave too. */
+static void of_those_who_leave_together_none_is_let_go(void **state)
+{
+    (void)state;
+    struct world world = usual_world();
+    struct caller callers[4];
+    struct message leaves[3], *messages[3];
+    fixture_drain(&world.fixture, "foo", NULL);
+    at(&world, 2000);
+    ask(&world, &callers[0], "foo", 3, 20000);
+    for (unsigned i = 1; i < 4; i++)
+        ask(&world, &callers[i], "foo", 1, 20000);
+    for (unsigned i = 0; i < 3; i++) {
+        leaves[i] = (struct message){.kind = MESSAGE_LEAVE, .ask.leaves = &callers[i].message};
+        messages[i] = &leaves[i];
+    }
+    assert_int_equal(ask_brain(world.fixture.brain, messages, 3), 3);
+    assert_int_equal(collect(&world), 4);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(answer_of(&callers[i])->result, BUCKET_LEFT);
+    expect_let_go(&callers[3], 2000, 0);
+    assert_int_equal(answer_of(&callers[3])->remaining_tokens, 1);
+    for (unsigned i = 0; i < 4; i++)
+        caller_release(&callers[i]);
+    world_release(&world);
+}
+
 /* ---- what changes a bucket while others wait ---- */
 
 /* Of the content of 3, 5 are promised; so a charge takes nothing of it, and goes behind. */
@@ -1132,6 +1159,7 @@ int main(void)
         cmocka_unit_test(the_early_bucket_does_not_refill_behind_a_promise),
         cmocka_unit_test(who_leaves_gives_the_promise_back_and_those_behind_move_up),
         cmocka_unit_test(a_leaver_can_make_room_at_once),
+        cmocka_unit_test(of_those_who_leave_together_none_is_let_go),
         cmocka_unit_test(a_charge_goes_behind_those_who_wait),
         cmocka_unit_test(a_reset_fills_then_lets_go_and_shows_what_is_left),
         cmocka_unit_test(a_refund_goes_to_those_who_wait),
