@@ -271,6 +271,17 @@ static uint64_t ms_until_slot(const struct brain *brain, const struct place *pla
     return end_ns == UINT64_MAX ? GUESSED_RETRY_MS : ms_until_end(brain, end_ns);
 }
 
+/* Milliseconds until the last one is let go who waits for a key, for nobody passes them. */
+static uint64_t ms_until_tail(const struct brain *brain, const struct place *place,
+                              const struct holding *holding)
+{
+    uint64_t tick = brain->buckets.lines.tick;
+    if (decide_is_next(holding) || holding->tail.tick <= tick)
+        return 0;
+    return holding->tail.tick == TICK_NEVER ? ms_until_slot(brain, place)
+                                            : (holding->tail.tick - tick) * brain->limits->tick_ms;
+}
+
 /* Milliseconds until every bucket holds what is demanded, behind all who wait; RETRY_NEVER: one of them
  * never can. */
 ALWAYS_INLINE uint64_t wait_ms(const struct brain *brain, const struct place *place,
@@ -292,7 +303,8 @@ ALWAYS_INLINE uint64_t wait_ms(const struct brain *brain, const struct place *pl
         if (ms > longest_ms)
             longest_ms = ms;
     }
-    return longest_ms;
+    uint64_t queue_ms = ms_until_tail(brain, place, holding);
+    return queue_ms > longest_ms ? queue_ms : longest_ms;
 }
 
 /* Milliseconds until no override denies any more, counted from the last date known. */
