@@ -329,8 +329,10 @@ ALWAYS_INLINE uint64_t retry_after_ms(const struct brain *brain, const struct pl
     uint64_t wait, ends;
     switch (result) {
     case BUCKET_DENIED:
-    case BUCKET_WAIT_OVER:
     case BUCKET_TOO_MANY_WAITING:
+        wait = wait_ms(brain, place, holding, demand, marks);
+        return wait > 0 ? wait : ms_until_slot(brain, place);
+    case BUCKET_WAIT_OVER:
         return wait_ms(brain, place, holding, demand, marks);
     case BUCKET_EXCEEDS_BURST:
         return RETRY_NEVER;
@@ -393,6 +395,16 @@ ALWAYS_INLINE bool lacks(const struct holding *holding, const struct line *line,
     return credit_tokens(credit, level_of(holding, line, bucket, mark)) < wanted;
 }
 
+/* Who is denied though nothing lacks is behind somebody who waits for more slots than there are. */
+static void blame_slots(struct bucket_answer *answer)
+{
+    bool is_blamed = false;
+    for (unsigned i = 0; i < answer->allowance->count; i++)
+        is_blamed |= answer->buckets[i].violated;
+    for (unsigned i = 0; i < answer->allowance->count; i++)
+        answer->buckets[i].violated |= !is_blamed && answer->allowance->bucket[i].holds_slots;
+}
+
 /* Adds a bucket to what an answer says of all together. Slots count only where there is nothing else. */
 static void sum_up(const struct bucket_state *state, bool holds_slots, struct bucket_answer *answer)
 {
@@ -445,6 +457,8 @@ ALWAYS_INLINE void describe(const struct brain *brain, const struct place *place
         sum_up(state, terms->holds_slots, answer);
         answer->active |= is_active(&line->credit[i], marks[i], state);
     }
+    if (holding != NULL && result == BUCKET_DENIED)
+        blame_slots(answer);
 }
 
 void decide_describe(const struct brain *brain, const struct place *place,

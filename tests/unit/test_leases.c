@@ -712,7 +712,11 @@ static void who_waits_for_slots_gets_them_in_order(void **state)
     release(&fixture, 1);
     collect(&fixture);
     assert_int_equal(home_count, 0); /* the first wants two */
-    assert_int_equal(acquire(&fixture, 6, "foo", 1, 1).result, BUCKET_DENIED); /* nobody passes */
+    struct bucket_answer behind = acquire(&fixture, 6, "foo", 1, 1);
+    expect_denied(behind,
+                  700); /* nobody passes, though a slot is free, and the next one ends then */
+    assert_int_equal(behind.remaining_tokens, 1);
+    assert_true(behind.buckets[0].violated);
     fixture_at(&fixture, 500);
     release(&fixture, 2);
     collect(&fixture);
@@ -873,6 +877,32 @@ static void who_waited_is_told_if_there_is_no_lease_left(void **state)
     assert_int_equal(home_count, 1);
     expect_home(0, &first, BUCKET_TOO_MANY_LEASES, 0);
     assert_int_equal(remaining(&fixture, "foo"), 1);
+    fixture_release(&fixture);
+}
+
+/* One that has ended makes room for the one that waits for its slot. */
+static void who_waited_gets_the_lease_that_has_ended(void **state)
+{
+    (void)state;
+    struct fixture fixture = fixture_of(slots_only(2));
+    home_count = 0;
+    fixture.brain->max_leases = 2;
+    acquire(&fixture, 1, "foo", 1, 1);
+    acquire(&fixture, 2, "foo", 1, 1);
+    struct message both_slots = message_of_acquire(3, "foo", NULL, 1, 2, TTL_MS),
+                   none_left = message_of_acquire(4, "foo", NULL, 1, 1, TTL_MS);
+    wait_for(&fixture, &both_slots, 20000);
+    wait_for(&fixture, &none_left, 20000);
+    fixture_at(&fixture, 1000);
+    collect(&fixture);
+    assert_int_equal(home_count, 1);
+    expect_home(0, &both_slots, BUCKET_ALLOWED, 1000);
+    assert_int_equal(counters_of(&fixture)->leases_expired, 2);
+    assert_int_equal(look_at(&fixture, 1).state, LEASE_EXPIRED);
+    fixture_at(&fixture, 2000);
+    collect(&fixture);
+    assert_int_equal(home_count, 2);
+    expect_home(1, &none_left, BUCKET_ALLOWED, 2000);
     fixture_release(&fixture);
 }
 
@@ -1304,6 +1334,7 @@ int main(void)
         cmocka_unit_test(what_expired_leases_give_back_lets_waiters_go),
         cmocka_unit_test(what_is_used_beyond_goes_behind_those_who_wait),
         cmocka_unit_test(who_waited_is_told_if_there_is_no_lease_left),
+        cmocka_unit_test(who_waited_gets_the_lease_that_has_ended),
         cmocka_unit_test(ends_of_many_in_one_tick_hold_up_nobody),
         cmocka_unit_test(ends_of_many_in_one_tick_make_room_at_once),
         cmocka_unit_test(ends_of_many_make_room_for_all_who_wait),
