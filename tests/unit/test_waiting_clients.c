@@ -372,6 +372,53 @@ static void who_asked_in_a_stall_waits_behind_it(enum stage_decider who)
     stage_close(&stage);
 }
 
+/* A question that a stall keeps from the decider, of one that has sent its last byte meanwhile. */
+static void who_half_closes_before_its_late_question_goes_is_taken_out(enum stage_decider who)
+{
+    struct stage stage;
+    struct caller waits, asks;
+    open_waiting(&stage, who, ROOM);
+    stage.keeps_report = true;
+    caller_connect(&asks, &stage, true);
+    caller_get(&asks, "/status?key=a");
+    stage_settle(&stage);
+    caller_connect(&waits, &stage, false);
+    send_wait(&waits, "a");
+    stage_settle(&stage);
+    caller_half_close(&waits);
+    stage_settle(&stage);
+    stage_release_report(&stage);
+    assert_int_equal(stage.parked_count, 0);
+    assert_int_equal(caller_reply(&waits), REPLY_END);
+    caller_close(&waits), caller_close(&asks);
+    stage_pass_ms(&stage, LEAVING_MS);
+    expect_nobody_charged(&stage, "a");
+    stage_close(&stage);
+}
+
+static void a_drain_in_a_stall_sends_late_questions_away(enum stage_decider who)
+{
+    struct stage stage;
+    struct caller waits, asks;
+    open_waiting(&stage, who, ROOM);
+    stage.keeps_report = true;
+    caller_connect(&asks, &stage, true);
+    caller_get(&asks, "/status?key=a");
+    stage_settle(&stage);
+    caller_connect(&waits, &stage, false);
+    send_wait(&waits, "a");
+    stage_settle(&stage);
+    stage_drain(&stage);
+    stage_release_report(&stage);
+    assert_int_equal(stage.parked_count, 0);
+    expect_sent_away(&waits);
+    caller_close(&waits), caller_close(&asks);
+    stage_pass_ms(&stage, LEAVING_MS);
+    assert_int_equal(stage.front.phase, FRONT_ENDED);
+    expect_nobody_charged(&stage, "a");
+    stage_close(&stage);
+}
+
 /* ---- ends ---- */
 
 static void in_a_drain_all_are_sent_away(enum stage_decider who)
@@ -692,7 +739,9 @@ static void a_lease_that_comes_home_behind_the_end_is_given_back(enum stage_deci
 /* In place no report is waited for. */
 #define STALLS(TEST)                                                                               \
     TEST(who_leaves_in_a_stall_is_taken_out)                                                       \
-    TEST(who_asked_in_a_stall_waits_behind_it)
+    TEST(who_asked_in_a_stall_waits_behind_it)                                                     \
+    TEST(who_half_closes_before_its_late_question_goes_is_taken_out)                               \
+    TEST(a_drain_in_a_stall_sends_late_questions_away)
 
 #define DEFINE(name, where, who)                                                                   \
     static void name##_##where(void **state)                                                       \
