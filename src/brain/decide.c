@@ -329,10 +329,8 @@ ALWAYS_INLINE uint64_t retry_after_ms(const struct brain *brain, const struct pl
     uint64_t wait, ends;
     switch (result) {
     case BUCKET_DENIED:
-    case BUCKET_TOO_MANY_WAITING:
-        wait = wait_ms(brain, place, holding, demand, marks);
-        return wait > 0 ? wait : ms_until_slot(brain, place);
     case BUCKET_WAIT_OVER:
+    case BUCKET_TOO_MANY_WAITING:
         return wait_ms(brain, place, holding, demand, marks);
     case BUCKET_EXCEEDS_BURST:
         return RETRY_NEVER;
