@@ -192,6 +192,8 @@ static enum MHD_Result await_letter(struct http *http, struct MHD_Connection *co
         return send_stalled(http, connection, client);
     if (is_late || client_letter_is_away(client))
         client_suspend(client);
+    if (client_waits(client))
+        watch_input(http, client, true);
     return MHD_YES;
 }
 
