@@ -28,10 +28,9 @@ static struct letter *cut_off(struct letter *letters, uint64_t *messages)
     return rest;
 }
 
-/* Sends home who has waited and is answered now: in order, neighbours that have one home in one chain. */
-static void send_released(struct decider *decider)
+/* Sends letters home in order, neighbours that have one home in one chain. */
+static void send_each_home(struct letter *letters)
 {
-    struct letter *letters = brain_released(decider->brain);
     while (letters != NULL) {
         struct chain together = {0};
         struct inbox *home = letters->home;
@@ -41,6 +40,14 @@ static void send_released(struct decider *decider)
         }
         send_home(&together);
     }
+}
+
+/* Sends home who has waited and is answered now: nearly always that is nobody. */
+static void send_released(struct decider *decider)
+{
+    struct letter *released = brain_released(decider->brain);
+    if (released != NULL)
+        send_each_home(released);
 }
 
 /* Measures what was decided since the last time, by a tick that let somebody go too. It takes two looks

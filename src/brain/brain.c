@@ -331,9 +331,6 @@ static bool answer_whole(struct brain *brain, struct message *message)
         return true;
     case MESSAGE_LIMITS:
         return answer_limits(brain, message);
-    case MESSAGE_LEAVE:
-        waits_leave(brain, message->ask.leaves);
-        return true;
     case MESSAGE_RELEASE:
         answer_release(brain, message);
         return true;
@@ -343,6 +340,7 @@ static bool answer_whole(struct brain *brain, struct message *message)
         return true;
     case MESSAGE_STOP:
     case MESSAGE_RELOAD:
+    case MESSAGE_LEAVE:
     case MESSAGE_ACQUIRE:
     case MESSAGE_ALLOW:
     case MESSAGE_RESET:
@@ -390,6 +388,20 @@ static bool answer_one(struct brain *brain, const struct place *place, struct me
     return is_answered;
 }
 
+/* Answers the LEAVE messages that come first. Returns what follows. */
+static struct letter *answer_leavers(struct brain *brain, struct letter *letters,
+                                     struct chain *answered)
+{
+    while (letters != NULL && message_of(letters)->kind == MESSAGE_LEAVE) {
+        struct letter *letter = letters;
+        letters = letters->next;
+        waits_leave(brain, message_of(letter)->ask.leaves);
+        chain_add(answered, letter);
+    }
+    waits_have_left(brain);
+    return letters;
+}
+
 /* Answers the messages about one key each that come first, at most GROUP_MAX. It goes through them
  * three times, and each time asks for the memory that the next time will read. Returns what follows. */
 static struct letter *answer_group(struct brain *brain, struct letter *letters,
@@ -427,6 +439,10 @@ void brain_answer(struct brain *brain, struct letter *letters, struct chain *ans
     while (letters != NULL) {
         if (is_about_one_key(message_of(letters))) {
             letters = answer_group(brain, letters, answered);
+            continue;
+        }
+        if (message_of(letters)->kind == MESSAGE_LEAVE) {
+            letters = answer_leavers(brain, letters, answered);
             continue;
         }
         struct letter *letter = letters;

@@ -5,7 +5,8 @@
  * over to the line in force. An entry whose buckets are all full is idle: it may be dropped at
  * any time, because a key without an entry has full buckets. An entry with a bucket that owes is
  * pinned: it is never given away to make room. So is one of a key that has a holding, or of which
- * leases have slots out, and these are never dropped as idle either. The mark of a bucket of slots is
+ * leases have slots out, and these are never dropped as idle either: after a stall a bucket can be full
+ * whose queue is still to be settled. The mark of a bucket of slots is
  * not believed: how many are taken is counted from the leases.
  *
  * Owns the table, the lines and the holdings. One thread, the brain's. Never blocks. Errors: buckets_init,

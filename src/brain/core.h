@@ -52,8 +52,9 @@ struct brain {
     struct chain waiting;             /* LIMITS that there was no room for yet */
     struct wait_heap waiters;         /* of all keys: see waits.h */
     uint64_t waiters_begun;           /* so many have waited so far, or wait */
-    struct chain settled;             /* they wait no more, and are still to be answered */
-    struct chain released;            /* they are answered: see brain_released */
+    struct holding *left;  /* queues that somebody has left, and are still to be settled */
+    struct chain settled;  /* they wait no more, and are still to be answered */
+    struct chain released; /* they are answered: see brain_released */
 };
 
 /* A brain without buckets and limits. NULL: no memory. brain_end gives back its own memory only,

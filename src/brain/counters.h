@@ -133,9 +133,11 @@
           LABEL("result", "denied"))                                                               \
     STATE(waits_left, IN_STATUS, /* LEAVE in time; neither in allowed nor in denied */             \
           SAME_FAMILY, LABEL("result", "left"))                                                    \
-    STATE(too_many_waiting, IN_STATUS, /* denied because so many wait, also in denied */           \
-          FAMILY("allowd_waits_refused_total", COUNTER,                                            \
-                 "Requests denied because as many wait already as may."))                          \
+    TOLD(too_many_waiting, IN_STATUS, /* denied because so many wait, also in denied */            \
+         WARNING("as many wait for tokens as may: ", " request was", " requests were",             \
+                 " denied; raise max_waiting or waiting_per_key"),                                 \
+         FAMILY("allowd_waits_refused_total", COUNTER,                                             \
+                "Requests denied because as many wait already as may."))                           \
     TOLD(overrides_ended, IN_STATUS, /* that reached their end while in force */                   \
          INFO("overrides that have ended: ", "", "", ""), NO_METRIC)                               \
     READ(ticks, answer->ticks, FAMILY("allowd_ticks_total", COUNTER, "Ticks credited."))           \

@@ -257,6 +257,7 @@ ALWAYS_INLINE void show_level(const struct brain *brain, const struct holding *h
 /* Milliseconds, in ticks, until a time of leases has come. */
 static uint64_t ms_until_end(const struct brain *brain, uint64_t end_ns)
 {
+    assert(end_ns > brain->leases.now_ns);
     uint64_t ticks = (end_ns - brain->leases.now_ns + brain->tick_ns - 1) / brain->tick_ns;
     return ticks * brain->limits->tick_ms;
 }
@@ -268,6 +269,17 @@ static uint64_t ms_until_slot(const struct brain *brain, const struct place *pla
     const struct lease_key *key = leases_by_hash(&brain->leases, place->hash);
     uint64_t end_ns = key == NULL ? UINT64_MAX : leases_key_next_slots_ns(&brain->leases, key);
     return end_ns == UINT64_MAX ? GUESSED_RETRY_MS : ms_until_end(brain, end_ns);
+}
+
+/* Milliseconds until the last one is let go who waits for a key, for nobody passes them. */
+static uint64_t ms_until_tail(const struct brain *brain, const struct place *place,
+                              const struct holding *holding)
+{
+    uint64_t tick = brain->buckets.lines.tick;
+    if (decide_is_next(holding) || holding->tail.tick <= tick)
+        return 0;
+    return holding->tail.tick == TICK_NEVER ? ms_until_slot(brain, place)
+                                            : (holding->tail.tick - tick) * brain->limits->tick_ms;
 }
 
 /* Milliseconds until every bucket holds what is demanded, behind all who wait; RETRY_NEVER: one of them
@@ -291,7 +303,8 @@ ALWAYS_INLINE uint64_t wait_ms(const struct brain *brain, const struct place *pl
         if (ms > longest_ms)
             longest_ms = ms;
     }
-    return longest_ms;
+    uint64_t queue_ms = ms_until_tail(brain, place, holding);
+    return queue_ms > longest_ms ? queue_ms : longest_ms;
 }
 
 /* Milliseconds until no override denies any more, counted from the last date known. */
@@ -380,6 +393,16 @@ ALWAYS_INLINE bool lacks(const struct holding *holding, const struct line *line,
     return credit_tokens(credit, level_of(holding, line, bucket, mark)) < wanted;
 }
 
+/* Who is denied though nothing lacks is behind somebody who waits for more slots than there are. */
+static void blame_slots(struct bucket_answer *answer)
+{
+    bool is_blamed = false;
+    for (unsigned i = 0; i < answer->allowance->count; i++)
+        is_blamed |= answer->buckets[i].violated;
+    for (unsigned i = 0; i < answer->allowance->count; i++)
+        answer->buckets[i].violated |= !is_blamed && answer->allowance->bucket[i].holds_slots;
+}
+
 /* Adds a bucket to what an answer says of all together. Slots count only where there is nothing else. */
 static void sum_up(const struct bucket_state *state, bool holds_slots, struct bucket_answer *answer)
 {
@@ -432,6 +455,8 @@ ALWAYS_INLINE void describe(const struct brain *brain, const struct place *place
         sum_up(state, terms->holds_slots, answer);
         answer->active |= is_active(&line->credit[i], marks[i], state);
     }
+    if (holding != NULL && result == BUCKET_DENIED)
+        blame_slots(answer);
 }
 
 void decide_describe(const struct brain *brain, const struct place *place,

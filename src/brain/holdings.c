@@ -136,6 +136,7 @@ struct waiter *holding_disband(struct holding *holding, uint64_t charged_behind[
     holding->first = holding->last = NULL;
     holding->waiters = 0;
     holding->promised = (struct demand){0, 0};
+    holding->hoped_tokens = 0;
     memcpy(charged_behind, holding->charged_behind, sizeof holding->charged_behind);
     memset(holding->charged_behind, 0, sizeof holding->charged_behind);
     return first;
@@ -182,7 +183,8 @@ uint64_t holding_charge(struct holding *holding, const struct credit_line *credi
     int64_t content = holding_content(holding, credit, bucket, *mark);
     i128 there = content;
     if (content > 0) {
-        there -= promised_units(holding, credit);
+        there -= promised_units(holding, credit) +
+                 (i128)holding->hoped_tokens * (i128)credit->token_units;
         there = there < 0 ? 0 : there;
     }
     i128 room = there - (i128)holding->deferred[bucket] + (i128)credit->debt_units;

@@ -53,13 +53,17 @@ struct projection {
 };
 
 struct holding {
-    struct holding *next; /* in its chain of the index */
+    struct holding *next;           /* in its chain of the index */
+    struct holding *next_unsettled; /* of those to be asked anew: see lease_keep_books */
     uint64_t hash, salt;
     struct waiter *first, *last; /* the queue, in order of arrival; NULL: nobody waits */
+    struct holding *next_left;   /* of those that somebody has left: see waits_leave */
+    bool is_left;                /* it is one of these */
     uint32_t waiters;
     /* While somebody waits: */
     struct place place;
     struct demand promised; /* to those who have a tick */
+    uint64_t hoped_tokens;  /* that the others want */
     struct projection tail;
     uint64_t charged_behind[BUCKETS_MAX]; /* units of the charges that came after the last waiter */
     uint64_t deferred[BUCKETS_MAX];       /* units of all that are deferred, in front of some too */
@@ -133,8 +137,8 @@ int64_t holding_owing(const struct holding *holding, const struct credit_line *c
 /*
  * Charges a bucket behind those who wait for it, and defers that. Returns how many tokens it took.
  *
- * What is promised is not there to be charged, and what is still to come for a promise is no debt: as
- * much can be charged as takes the content less all promises (or 0, if these are more; or what it
+ * What those in the queue want is not there to be charged, and what is still to come for them is no debt: as
+ * much can be charged as takes the content less all that they want (or 0, if that is more; or what it
  * owes) down to the debt. So no mark ever owes more than the line's debt.
  */
 uint64_t holding_charge(struct holding *holding, const struct credit_line *credit, unsigned bucket,

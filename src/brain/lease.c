@@ -9,37 +9,72 @@ enum { BOOKS_SLICE = 256 }; /* ends, which take less than a millisecond together
 
 /* ---- ends ---- */
 
-void lease_settle(struct brain *brain, const struct place *place, const struct bucket_question *ask)
-{
-    if (lease_ends_apply(brain, place->hash, ask->key, ask->key_len))
-        waits_settle(brain, place, ask);
-}
-
-/* The first end of a key has all that ended of it come back. */
-static void settle_key(struct brain *brain, const struct lease_key *key)
+/* Has all come back that ended of a key. Returns the holding of those who wait for that; NULL: nobody
+ * does. */
+static struct holding *apply_ends(struct brain *brain, const struct lease_key *key)
 {
     if (!lease_ends_apply(brain, key->hash, key->key, key->key_len))
-        return;
+        return NULL;
     const struct lease_target target = lease_target_of(brain, key);
-    if (target.limit != NULL)
-        waits_settle(brain, &target.place, &target.ask);
+    return target.limit == NULL
+               ? NULL
+               : buckets_holding(&brain->buckets, &target.place, key->key, key->key_len);
 }
 
-static void expire(struct brain *brain, uint32_t number)
+static void settle_queue(struct brain *brain, const struct holding *holding)
 {
-    settle_key(brain, brain->leases.lease[number].key);
+    const struct place place = holding->place;
+    const struct bucket_question ask = {.key = holding->key, .key_len = holding->key_len};
+    waits_settle(brain, &place, &ask);
+}
+
+/* Leases that have ended are not held any more before anybody is asked anew, who may get theirs. */
+static struct holding *expire(struct brain *brain, uint32_t number)
+{
+    struct holding *unsettled = apply_ends(brain, brain->leases.lease[number].key);
     leases_expire(&brain->leases, number);
     brain->counters.leases_expired++;
+    return unsettled;
+}
+
+/* Whether there may be too few leases for all who wait, and one who does not. */
+static bool is_crowded(const struct brain *brain)
+{
+    uint64_t wanted = (uint64_t)brain->leases.held.count + brain->waiters.count;
+    return wanted >= brain->max_leases || wanted >= brain->leases.max_leases;
 }
 
 void lease_keep_books(struct brain *brain)
 {
+    struct holding *unsettled = NULL, *one;
     uint32_t number;
-    for (int left = BOOKS_SLICE;
-         left > 0 && (number = leases_ended(&brain->leases)) != LEASE_NONE_NUMBER; left--)
-        expire(brain, number);
+    for (int left = BOOKS_SLICE; (left > 0 || is_crowded(brain)) &&
+                                 (number = leases_ended(&brain->leases)) != LEASE_NONE_NUMBER;
+         left--)
+        if ((one = expire(brain, number)) != NULL) {
+            one->next_unsettled = unsettled;
+            unsettled = one;
+        }
+    for (; unsettled != NULL; unsettled = one) {
+        one = unsettled->next_unsettled;
+        settle_queue(brain, unsettled);
+    }
     for (int left = BOOKS_SLICE; left > 0 && leases_forget(&brain->leases); left--)
         ;
+}
+
+/* What has ended takes nobody's place, though the bookkeeping has not come to it. */
+static void make_room(struct brain *brain)
+{
+    if (is_crowded(brain) && lease_ends_are_due(brain))
+        lease_keep_books(brain);
+}
+
+void lease_settle(struct brain *brain, const struct place *place, const struct bucket_question *ask)
+{
+    make_room(brain);
+    if (lease_ends_apply(brain, place->hash, ask->key, ask->key_len))
+        waits_settle(brain, place, ask);
 }
 
 /* ---- time ---- */
@@ -72,8 +107,9 @@ static void describe(const struct brain *brain, uint32_t number, enum lease_stat
         memcpy(answer->key, lease->key->key, answer->key_len + 1);
     answer->tokens = brain->leases.node[number].tokens;
     answer->slots = brain->leases.node[number].slots;
-    if (state == LEASE_HELD)
-        answer->expires_after_ms = (lease->due_ns - lived_ns(brain)) / NS_PER_MS;
+    uint64_t now_ns = lived_ns(brain); /* its end may be over, and the tick still to come */
+    answer->expires_after_ms =
+        state == LEASE_HELD && lease->due_ns > now_ns ? (lease->due_ns - now_ns) / NS_PER_MS : 0;
     if (state != LEASE_RELEASED)
         return;
     answer->returned_tokens = lease->outcome.returned_tokens;
@@ -164,11 +200,13 @@ static enum lease_state answer_held(struct brain *brain, uint32_t number, enum m
                                     const struct lease_target *target,
                                     const struct lease_question *ask)
 {
-    if (leases_has_ended(&brain->leases, number)) {
-        expire(brain, number);
+    bool has_ended = leases_has_ended(&brain->leases, number);
+    const struct holding *unsettled =
+        has_ended ? expire(brain, number) : apply_ends(brain, brain->leases.lease[number].key);
+    if (unsettled != NULL)
+        settle_queue(brain, unsettled);
+    if (has_ended)
         return LEASE_EXPIRED;
-    }
-    settle_key(brain, brain->leases.lease[number].key);
     if (kind == MESSAGE_RELEASE)
         return release(brain, number, target, ask);
     if (target->limit == NULL)
@@ -183,6 +221,7 @@ void lease_answer(struct brain *brain, struct message *message)
     const struct lease_question ask = message->ask.lease;
     struct lease_answer *answer = &message->answer.lease;
     *answer = (struct lease_answer){.state = LEASE_NONE, .key = answer->key};
+    make_room(brain);
     uint32_t number = leases_find(&brain->leases, &ask.id);
     if (number == LEASE_NONE_NUMBER)
         return;

@@ -12,7 +12,8 @@
 void lease_answer(struct brain *brain, struct message *message);
 
 /* Does a slice of the bookkeeping of leases that have ended, and forgets some that are not to be
- * remembered. Call it soon again if lease_ends_are_due. */
+ * remembered. Call it soon again if lease_ends_are_due. It does more at once if there would be too few
+ * leases for all who wait. */
 void lease_keep_books(struct brain *brain);
 
 /* Applies the ends of a key, and asks anew who waits for it. If ends are due, call it before anything

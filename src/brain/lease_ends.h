@@ -32,8 +32,7 @@ void lease_give_back(struct brain *brain, const struct lease_target *target, uin
 /* Whether the bookkeeping of some ends has not been done. */
 static inline bool lease_ends_are_due(const struct brain *brain)
 {
-    return brain->leases.held.count > 0 &&
-           leases_next_end_ns(&brain->leases) <= brain->leases.now_ns;
+    return leases_ended(&brain->leases) != LEASE_NONE_NUMBER;
 }
 
 /* Applies all ends of a key. Returns whether there were any. The queue of the key is the caller's

@@ -142,11 +142,6 @@ static void heap_remove(struct leases *leases, struct lease_heap *heap, uint32_t
         heap_settle(leases, heap, place, last);
 }
 
-static uint32_t heap_top(const struct lease_heap *heap)
-{
-    return heap->count == 0 ? NIL : heap->number[0];
-}
-
 /* ---- the index by id: ids are random, so any of their bits will do ---- */
 
 static uint32_t *id_place(const struct leases *leases, const struct lease_id *id)
@@ -226,10 +221,11 @@ bool leases_make_ready(struct leases *leases)
 }
 
 /* Gives back what is more than a key of this length needs. */
-static struct lease_key *fit(struct lease_key *key, size_t key_len)
+static void fit(struct lease_key **key, size_t key_len)
 {
-    struct lease_key *fitting = realloc(key, sizeof *key + key_len + 1);
-    return fitting == NULL ? key : fitting;
+    struct lease_key *fitting = realloc(*key, sizeof **key + key_len + 1);
+    if (fitting != NULL)
+        *key = fitting;
 }
 
 /* The key of these terms, made if it has no lease yet; NULL: no memory. */
@@ -241,8 +237,9 @@ static struct lease_key *take_key(struct leases *leases, const struct lease_term
         return key;
     if (!leases_make_ready(leases))
         return NULL;
-    key = fit(leases->spare, terms->key_len);
+    key = leases->spare;
     leases->spare = NULL;
+    fit(&key, terms->key_len);
     struct lease_key **place = key_place(leases, hash);
     *key = (struct lease_key){
         .next = *place,
@@ -356,7 +353,7 @@ static void forget(struct leases *leases, uint32_t number)
 static void make_room(struct leases *leases)
 {
     if (leases->remembered.count >= leases->max_leases)
-        forget(leases, heap_top(&leases->remembered));
+        forget(leases, lease_heap_top(&leases->remembered));
 }
 
 static void remember(struct leases *leases, uint32_t number, enum lease_state state,
@@ -413,12 +410,6 @@ void leases_let_go(struct leases *leases, uint32_t number, enum lease_state stat
     remember(leases, number, state, lease->outcome.until_ns);
 }
 
-uint32_t leases_ended(const struct leases *leases)
-{
-    uint32_t first = heap_top(&leases->held);
-    return first != NIL && leases_has_ended(leases, first) ? first : NIL;
-}
-
 void leases_expire(struct leases *leases, uint32_t number)
 {
     struct lease *lease = &leases->lease[number];
@@ -430,17 +421,11 @@ void leases_expire(struct leases *leases, uint32_t number)
 
 bool leases_forget(struct leases *leases)
 {
-    uint32_t first = heap_top(&leases->remembered);
+    uint32_t first = lease_heap_top(&leases->remembered);
     if (first == NIL || !leases_has_ended(leases, first))
         return false;
     forget(leases, first);
     return true;
-}
-
-uint64_t leases_next_end_ns(const struct leases *leases)
-{
-    uint32_t first = heap_top(&leases->held);
-    return first == NIL ? UINT64_MAX : leases->lease[first].due_ns;
 }
 
 /* ---- the leases of a key ---- */
@@ -593,7 +578,7 @@ static bool move_heap(struct leases *from, struct lease_heap *heap, uint32_t dro
                       struct leases *to)
 {
     while (heap->count > 0) {
-        uint32_t number = heap_top(heap);
+        uint32_t number = lease_heap_top(heap);
         heap_remove(from, heap, number);
         if (dropped > 0)
             dropped--;

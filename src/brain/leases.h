@@ -54,6 +54,11 @@ struct lease_heap {
     uint32_t count;
 };
 
+static inline uint32_t lease_heap_top(const struct lease_heap *heap)
+{
+    return heap->count == 0 ? LEASE_NONE_NUMBER : heap->number[0];
+}
+
 struct leases {
     struct lease_records records;
     struct lease *lease;     /* by number */
@@ -120,7 +125,12 @@ void leases_let_go(struct leases *leases, uint32_t number, enum lease_state stat
                    const struct lease_outcome *outcome);
 
 /* A lease that has ended, whose bookkeeping is to be done; or LEASE_NONE_NUMBER. */
-uint32_t leases_ended(const struct leases *leases);
+static inline uint32_t leases_ended(const struct leases *leases)
+{
+    uint32_t first = lease_heap_top(&leases->held);
+    return first != LEASE_NONE_NUMBER && leases_has_ended(leases, first) ? first
+                                                                         : LEASE_NONE_NUMBER;
+}
 
 /* Of one that has ended: from now on it is remembered as expired. */
 void leases_expire(struct leases *leases, uint32_t number);
@@ -129,7 +139,11 @@ void leases_expire(struct leases *leases, uint32_t number);
 bool leases_forget(struct leases *leases);
 
 /* The earliest end of all that are held, in the state's time; UINT64_MAX: there is none. */
-uint64_t leases_next_end_ns(const struct leases *leases);
+static inline uint64_t leases_next_end_ns(const struct leases *leases)
+{
+    uint32_t first = lease_heap_top(&leases->held);
+    return first == LEASE_NONE_NUMBER ? UINT64_MAX : leases->lease[first].due_ns;
+}
 
 /* ---- the leases of a key ---- */
 

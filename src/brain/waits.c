@@ -111,6 +111,8 @@ static bool join(struct brain *brain, const struct place *place, struct message 
     if (tail->tick != TICK_NEVER) {
         holding->promised.tokens += demand_for(message).tokens;
         holding->promised.slots += demand_for(message).slots;
+    } else {
+        holding->hoped_tokens += demand_for(message).tokens;
     }
     holding_join(holding, waiter);
     wait_heap_add(&brain->waiters, waiter);
@@ -121,10 +123,12 @@ static bool join(struct brain *brain, const struct place *place, struct message 
 static void part(struct brain *brain, struct waiter *waiter)
 {
     struct holding *holding = waiter->holding;
+    struct demand demand = demand_for(message_of_waiter(waiter));
     if (waiter->due_tick != TICK_NEVER) {
-        struct demand demand = demand_for(message_of_waiter(waiter));
         holding->promised.tokens -= demand.tokens;
         holding->promised.slots -= demand.slots;
+    } else {
+        holding->hoped_tokens -= demand.tokens;
     }
     holding_part(holding, waiter);
     wait_heap_remove(&brain->waiters, waiter);
@@ -149,6 +153,18 @@ static bool is_too_much(const struct brain *brain, const struct holding *holding
            (holding != NULL && holding->waiters >= terms->per_key) || terms->per_key == 0;
 }
 
+/* Whether it would wait in vain: its tokens do not come in time, be it alone and whatever comes back of
+ * what no tick brings. */
+static bool is_in_vain(const struct brain *brain, const struct place *place,
+                       const struct message *message, const uint64_t marks[BUCKETS_MAX])
+{
+    const struct line *line = buckets_line(&brain->buckets, place);
+    const struct holding *holding = holding_at(brain, place, &message->ask.bucket);
+    const struct projection now = projection_of(holding, line, brain->buckets.lines.tick, marks);
+    struct demand demand = {.tokens = demand_for(message).tokens};
+    return time_of(brain, projection_due(&now, line, demand)) > message->waiter.deadline_ns;
+}
+
 /* What becomes of an ask that was denied for what its buckets hold. `result`: what it is told unless
  * it waits. */
 static bool promise(struct brain *brain, const struct place *place, struct message *message,
@@ -159,7 +175,8 @@ static bool promise(struct brain *brain, const struct place *place, struct messa
     const struct line *line = buckets_line(&brain->buckets, place);
     struct projection tail = tail_of(brain, place, holding, marks);
     uint64_t due_tick = projection_due(&tail, line, demand_for(message));
-    if (due_tick != TICK_NEVER && time_of(brain, due_tick) > message->waiter.deadline_ns)
+    if (due_tick == TICK_NEVER ? is_in_vain(brain, place, message, marks)
+                               : time_of(brain, due_tick) > message->waiter.deadline_ns)
         return false;
     *result = BUCKET_TOO_MANY_WAITING;
     if (is_too_much(brain, holding))
@@ -271,7 +288,8 @@ static void ask_again(struct brain *brain, const struct place *place, struct mes
     if (result == BUCKET_DENIED && !is_on_trial(brain, place) &&
         promise(brain, place, message, marks, &result))
         return;
-    settle_as(brain, message, result);
+    bool is_over = result == BUCKET_DENIED && brain->now_ns >= waiter->deadline_ns;
+    settle_as(brain, message, is_over ? BUCKET_WAIT_OVER : result);
 }
 
 /* Whether leases of a key have ended of which nothing has come back yet. If so, it does now. */
@@ -371,7 +389,21 @@ void waits_leave(struct brain *brain, struct message *message)
         return;
     part(brain, &message->waiter);
     settle_as(brain, message, BUCKET_LEFT);
-    settle(brain, holding);
+    if (holding->is_left)
+        return;
+    holding->is_left = true;
+    holding->next_left = brain->left;
+    brain->left = holding;
+}
+
+void waits_have_left(struct brain *brain)
+{
+    while (brain->left != NULL) {
+        struct holding *holding = brain->left;
+        brain->left = holding->next_left;
+        holding->is_left = false;
+        settle(brain, holding);
+    }
     finish_settled(brain);
 }
 

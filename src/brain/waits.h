@@ -38,14 +38,16 @@ bool waits_answer(struct brain *brain, const struct place *place, struct message
 void waits_settle(struct brain *brain, const struct place *place,
                   const struct bucket_question *ask);
 
-/* If the message waits, it does no more: it is answered LEFT. */
+/* If the message waits, it does no more: it is answered LEFT. Call waits_have_left before anything but
+ * the next waits_leave: so of several who leave together none is let go because of another one, and
+ * each queue is settled once. */
 void waits_leave(struct brain *brain, struct message *message);
+void waits_have_left(struct brain *brain);
 
 /* When the first of all waiters is due; BRAIN_NEVER: nobody waits. */
 static inline uint64_t waits_due_ns(const struct brain *brain)
 {
-    const struct waiter *first = wait_heap_top(&brain->waiters);
-    return first == NULL ? BRAIN_NEVER : first->due_ns;
+    return brain->waiters.count == 0 ? BRAIN_NEVER : wait_heap_top(&brain->waiters)->due_ns;
 }
 
 /* Lets go who is due now, or tells them that their wait is over. */

@@ -81,10 +81,9 @@ static size_t parse_origin(struct request *request, const struct route_table *ro
  * visible ASCII except '#', which would begin a fragment. */
 static bool is_escaped(const char *target)
 {
-    for (; *target != '\0'; target++)
-        if (*target <= ' ' || *target == 0x7f || *target == '#')
-            return false;
-    return true;
+    while (*target > ' ' && *target < 0x7f && *target != '#')
+        target++;
+    return *target == '\0';
 }
 
 void request_begin(struct request *request, const struct route_table *routes, const char *target)

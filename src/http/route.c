@@ -33,10 +33,14 @@ unsigned route_find_below(const struct route_table *table, const char *raw, size
     return 0;
 }
 
+/* All paths begin with '/', so it is compared once. */
 unsigned route_find(const struct route_table *table, const char *path, size_t len)
 {
+    if (len == 0 || path[0] != '/')
+        return 0;
     for (unsigned i = 0; i < table->count; i++)
-        if (text_is(path, len, table->routes[i]->path) && table->routes[i]->below == NULL)
+        if (text_is(path + 1, len - 1, table->routes[i]->path + 1) &&
+            table->routes[i]->below == NULL)
             return i + 1;
     return 0;
 }

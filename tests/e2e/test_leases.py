@@ -7,6 +7,7 @@ import tempfile
 import unittest
 
 from harness import FORM, JSON, Case, Connection, Daemon, request_bytes, wait_until
+from metrics import Metrics
 
 HOUR_MS = 3_600_000
 TICK_MS = 10  # an end is on a tick
@@ -392,6 +393,42 @@ class Bounds(LeaseCase):
         self.assertEqual(self.remaining(key), 10)
         self.release(leases[0])
         self.lease(key)
+
+
+class Counted(LeaseCase):
+    """What is told of leases to those who watch."""
+    config = "max_leases: 2\n" + LIMITS
+
+    def test_all_that_happens_is_counted_logged_and_listed(self):
+        first = self.lease("both:a", "&ttl=1h&tokens=4")
+        second = self.lease("both:a", "&ttl=2s&tokens=1")
+        self.assert_denied("both:b", reason="too_many_leases")
+        self.post(f"/renew?lease={first}&ttl=2h")
+        key, = self.call("GET", "/keys?limit=both").json()["keys"]
+        self.assertEqual((key["key"], key["leases"], key["slots"]), ("both:a", 2, 2))
+        self.assertEqual((self.told()["leases"], self.told()["max_leases"]), (2, 2))
+        self.wait_for_end(second)
+        self.release(first, "&used=1")
+        self.assertEqual(self.told()["leases"], 0)
+        counters = self.told()["counters"]
+        self.assertEqual([counters["leases_" + name] for name in
+                          ("granted", "renewed", "released", "expired", "refused")], [2, 1, 1, 1, 1])
+        self.assertEqual(counters["returned_tokens"], 3)
+        metrics = Metrics(self.call("GET", "/metrics").body.decode())
+        for name, labels, value in (
+                ("allowd_leases", {}, 0), ("allowd_leases_max", {}, 2),
+                ("allowd_leases_granted_total", {}, 2), ("allowd_leases_renewed_total", {}, 1),
+                ("allowd_leases_ended_total", {"how": "released"}, 1),
+                ("allowd_leases_ended_total", {"how": "expired"}, 1),
+                ("allowd_leases_refused_total", {}, 1), ("allowd_returned_tokens_total", {}, 3)):
+            self.assertEqual(metrics.value(name, **labels), value, name)
+        self.daemon.wait_for_line("^allowd: warning: as many leases are held as may be: "
+                                  "1 request was denied; raise max_leases$")
+        self.daemon.wait_for_line("^allowd: leases that expired because nobody renewed or "
+                                  "released them: 1$")
+
+    def told(self):
+        return self.call("GET", "/status").json()
 
 
 class Full(LeaseCase):

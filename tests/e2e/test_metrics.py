@@ -307,6 +307,8 @@ class Counted(unittest.TestCase):
         wait_until(lambda: value("waiting") == 2, "two wait")
         self.assertEqual(wait_for(30).receive().status, 429)
         self.assertEqual(value("waits_refused_total"), 1)
+        daemon.wait_for_line("^allowd: warning: as many wait for tokens as may: 1 request was denied; "
+                             "raise max_waiting or waiting_per_key$")
         leaves.close()
         wait_until(lambda: value("waiting") == 1, "one has left")
         self.assertEqual(value("waits_ended_total", result="left"), 1)

@@ -5,6 +5,7 @@ leaves gives the promise back, and whatever happens each is answered once.
 
 ALLOWD_WAITERS sets how many wait at a time in Crowd, and ALLOWD_WATCH_S for how long they are watched.
 """
+import contextlib
 import http.client
 import json
 import os
@@ -222,6 +223,23 @@ class Leaving(Waiting):
                         if name == "half-close":
                             self.assertIsNone(connection.receive())
         self.assertEqual(self.remaining(behind), 10)
+
+    def test_however_much_is_behind(self):
+        """So much that the client's end finds no room in allowd's socket."""
+        for address in (self.daemon.address, self.unix):
+            for size in (20_000, 100_000, 3_000_000):
+                for end in (Connection.close, Connection.reset):
+                    key = self.key("slow:")
+                    self.drain_bucket(key, 100)
+                    left = self.counters()["waits_left"]
+                    connection = self.begin_wait(key, address=address)
+                    request = get(f"/allow?key={key}&tokens=0")
+                    connection.socket.setblocking(False)
+                    with contextlib.suppress(BlockingIOError, ConnectionError):
+                        for _ in range(size // 20_000):
+                            connection.send(request * (20_000 // len(request)))
+                    end(connection)
+                    self.assert_given_back(key, left, 1)
 
     def test_the_end_may_come_with_the_request(self):
         key = self.key("slow:")

@@ -1352,6 +1352,30 @@ static void who_waits_for_a_bucket_that_was_emptied_is_asked_for_anew(void **sta
     machine_release(&machine);
 }
 
+/* It lacks less than the others, which would make it the first to be given away. */
+static void a_table_with_less_room_keeps_who_is_waited_for(void **state)
+{
+    (void)state;
+    struct machine machine;
+    machine_init(&machine, patient(), 3);
+    fixture_drain(&machine.fixture, "foo", NULL);
+    machine_pass(&machine, 9900);
+    fixture_drain(&machine.fixture, "bar", NULL);
+    fixture_drain(&machine.fixture, "baz", NULL);
+    struct message waits = ask_and_wait(10);
+    post(&machine, &waits);
+    unsigned char *arena = map(table_arena_bytes(1));
+    buckets_move(&machine.fixture.brain->buckets, arena, 1);
+    assert_int_equal(level(&machine, "foo"), -1);
+    assert_int_equal(level(&machine, "bar"), 100);
+    machine_pass(&machine, 100);
+    assert_ptr_equal(brain_released(machine.fixture.brain), &waits.letter);
+    assert_int_equal(level(&machine, "foo"), 0);
+    message_hold(&waits, NULL);
+    machine_release(&machine);
+    munmap(arena, table_arena_bytes(1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1396,6 +1420,7 @@ int main(void)
         cmocka_unit_test(a_kill_takes_back_promises_and_no_charge),
         cmocka_unit_test(who_waits_is_let_go_by_buckets_that_were_lost),
         cmocka_unit_test(who_waits_for_a_bucket_that_was_emptied_is_asked_for_anew),
+        cmocka_unit_test(a_table_with_less_room_keeps_who_is_waited_for),
     };
     return cmocka_run_group_tests_name("keep", tests, NULL, NULL);
 }

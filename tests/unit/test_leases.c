@@ -269,6 +269,22 @@ static void it_is_all_or_nothing(void **state)
 
 /* ---- ends ---- */
 
+/* It ends at 1050, and so on the tick at 1100. */
+static void until_the_tick_after_its_end_a_lease_is_held_for_no_time(void **state)
+{
+    (void)state;
+    struct fixture fixture = fixture_of(slots_only(1));
+    fixture_at(&fixture, 50);
+    expect_acquired(acquire(&fixture, 1, "foo", 1, 1), 0);
+    fixture_at(&fixture, 1070);
+    struct lease_answer answer = look_at(&fixture, 1);
+    assert_int_equal(answer.state, LEASE_HELD);
+    assert_int_equal(answer.expires_after_ms, 0);
+    fixture_at(&fixture, 1100);
+    assert_int_equal(look_at(&fixture, 1).state, LEASE_EXPIRED);
+    fixture_release(&fixture);
+}
+
 static void an_end_comes_on_the_tick(void **state)
 {
     (void)state;
@@ -280,8 +296,10 @@ static void an_end_comes_on_the_tick(void **state)
     assert_int_equal(look_at(&fixture, 1).expires_after_ms, 1);
     expect_denied(acquire(&fixture, 2, "foo", 1, 1), 100);
     assert_int_equal(brain_next_tick_ns(fixture.brain), FIXTURE_START_NS + 1100 * NS_PER_MS);
-    fixture_at(&fixture, 1099);
+    fixture_at(&fixture, 1099); /* its ttl is over, and the tick still to come */
     expect_denied(acquire(&fixture, 2, "foo", 1, 1), 100);
+    assert_int_equal(look_at(&fixture, 1).state, LEASE_HELD);
+    assert_int_equal(look_at(&fixture, 1).expires_after_ms, 0);
     fixture_at(&fixture, 1100);
     assert_int_equal(look_at(&fixture, 1).state, LEASE_EXPIRED);
     expect_acquired(acquire(&fixture, 2, "foo", 1, 1), 0);
@@ -645,7 +663,7 @@ static void leases_of_a_rate_count_once_it_has_slots_and_the_other_way_round(voi
 /* ---- waiting ---- */
 
 /* Home is where `waited` counts. */
-static struct message *waiters[8];
+static struct message *waiters[1000];
 static unsigned home_count;
 
 static void collect(struct fixture *fixture)
@@ -694,7 +712,11 @@ static void who_waits_for_slots_gets_them_in_order(void **state)
     release(&fixture, 1);
     collect(&fixture);
     assert_int_equal(home_count, 0); /* the first wants two */
-    assert_int_equal(acquire(&fixture, 6, "foo", 1, 1).result, BUCKET_DENIED); /* nobody passes */
+    struct bucket_answer behind = acquire(&fixture, 6, "foo", 1, 1);
+    expect_denied(behind,
+                  700); /* nobody passes, though a slot is free, and the next one ends then */
+    assert_int_equal(behind.remaining_tokens, 1);
+    assert_true(behind.buckets[0].violated);
     fixture_at(&fixture, 500);
     release(&fixture, 2);
     collect(&fixture);
@@ -715,6 +737,63 @@ static void who_waits_for_slots_gets_them_in_order(void **state)
     assert_int_equal(remaining(&fixture, "foo"), 1);
     assert_int_equal(look_at(&fixture, 4).expires_after_ms, TTL_MS);
     assert_int_equal(look_at(&fixture, 5).state, LEASE_NONE);
+    fixture_release(&fixture);
+}
+
+/* A slot is free, but the first in the queue wants two, and nobody can say when it goes. */
+static void who_is_denied_behind_a_wait_for_slots_is_told_when_one_comes_back(void **state)
+{
+    (void)state;
+    struct fixture fixture = fixture_of(slots_only(2));
+    home_count = 0;
+    expect_acquired(acquire(&fixture, 1, "foo", 1, 1), 1);
+    struct message two = message_of_acquire(2, "foo", NULL, 1, 2, TTL_MS);
+    wait_for(&fixture, &two, 500);
+    fixture_at(&fixture, 300);
+    expect_denied(acquire(&fixture, 3, "foo", 1, 1), 700);
+    fixture_at(&fixture, 500);
+    collect(&fixture);
+    expect_home(0, &two, BUCKET_WAIT_OVER, 500);
+    fixture_release(&fixture);
+}
+
+/* A burst of 10, a token a second: 5 more take 5 s, whatever becomes of the slots. */
+static void nobody_waits_for_slots_whose_tokens_do_not_come_in_time(void **state)
+{
+    (void)state;
+    struct fixture fixture = fixture_of(both(2, 10));
+    home_count = 0;
+    assert_int_equal(acquire_under(&fixture, 1, "foo", NULL, 10, 2, 20000).result, BUCKET_ALLOWED);
+    struct message vain = message_of_acquire(2, "foo", NULL, 5, 1, TTL_MS),
+                   patient = message_of_acquire(3, "foo", NULL, 5, 1, TTL_MS);
+    vain.ask.bucket.wait_ms = 4999;
+    struct message *messages[] = {&vain};
+    assert_int_equal(ask_brain(fixture.brain, messages, 1), 1);
+    expect_denied(vain.answer.bucket, 20000);
+    wait_for(&fixture, &patient, 5000);
+    fixture_at(&fixture, 4000);
+    release(&fixture, 1);
+    fixture_at(&fixture, 5000);
+    collect(&fixture);
+    expect_home(0, &patient, BUCKET_ALLOWED, 5000);
+    fixture_release(&fixture);
+}
+
+/* Of 10 tokens 6 are wanted by one who waits for slots: 4 and the debt of 10 can be charged. */
+static void a_charge_behind_a_wait_for_slots_owes_no_more_than_it_may(void **state)
+{
+    (void)state;
+    struct fixture fixture = fixture_of(both(2, 10));
+    home_count = 0;
+    expect_acquired(acquire(&fixture, 1, "foo", 0, 2), 10);
+    struct message waits = message_of_acquire(2, "foo", NULL, 6, 1, TTL_MS);
+    wait_for(&fixture, &waits, 500);
+    struct bucket_answer answer = fixture_ask(&fixture, MESSAGE_CHARGE, "foo", NULL, 20);
+    assert_int_equal(answer.charged_tokens, 14);
+    release(&fixture, 1);
+    collect(&fixture);
+    expect_home(0, &waits, BUCKET_ALLOWED, 0);
+    assert_int_equal(fixture_status(&fixture, "foo").owed_tokens, 10);
     fixture_release(&fixture);
 }
 
@@ -801,6 +880,32 @@ static void who_waited_is_told_if_there_is_no_lease_left(void **state)
     fixture_release(&fixture);
 }
 
+/* One that has ended makes room for the one that waits for its slot. */
+static void who_waited_gets_the_lease_that_has_ended(void **state)
+{
+    (void)state;
+    struct fixture fixture = fixture_of(slots_only(2));
+    home_count = 0;
+    fixture.brain->max_leases = 2;
+    acquire(&fixture, 1, "foo", 1, 1);
+    acquire(&fixture, 2, "foo", 1, 1);
+    struct message both_slots = message_of_acquire(3, "foo", NULL, 1, 2, TTL_MS),
+                   none_left = message_of_acquire(4, "foo", NULL, 1, 1, TTL_MS);
+    wait_for(&fixture, &both_slots, 20000);
+    wait_for(&fixture, &none_left, 20000);
+    fixture_at(&fixture, 1000);
+    collect(&fixture);
+    assert_int_equal(home_count, 1);
+    expect_home(0, &both_slots, BUCKET_ALLOWED, 1000);
+    assert_int_equal(counters_of(&fixture)->leases_expired, 2);
+    assert_int_equal(look_at(&fixture, 1).state, LEASE_EXPIRED);
+    fixture_at(&fixture, 2000);
+    collect(&fixture);
+    assert_int_equal(home_count, 2);
+    expect_home(1, &none_left, BUCKET_ALLOWED, 2000);
+    fixture_release(&fixture);
+}
+
 /* ---- many ---- */
 
 enum { MANY = 100000 };
@@ -845,6 +950,44 @@ static void ends_of_many_in_one_tick_hold_up_nobody(void **state)
     assert_int_equal(counters_of(&fixture)->leases_expired, MANY);
     assert_int_equal(fixture_status(&fixture, "foo").remaining_tokens, MANY - 7);
     assert_int_equal(counters_of(&fixture)->returned_tokens, MANY);
+    fixture_release(&fixture);
+}
+
+/* Leases that have ended take nobody's place, though their bookkeeping has not been done. */
+static void ends_of_many_in_one_tick_make_room_at_once(void **state)
+{
+    (void)state;
+    struct fixture fixture = many_fixture(false);
+    fixture_at(&fixture, 1000);
+    for (unsigned i = MANY; i < 2 * MANY; i++)
+        assert_int_equal(acquire(&fixture, i, "foo", 0, 1).result, BUCKET_ALLOWED);
+    assert_int_equal(counters_of(&fixture)->leases_expired, MANY);
+    assert_int_equal(acquire(&fixture, 2 * MANY, "bar", 1, 1).result, BUCKET_TOO_MANY_LEASES);
+    fixture_release(&fixture);
+}
+
+/* So it is for those who wait until then. */
+static void ends_of_many_make_room_for_all_who_wait(void **state)
+{
+    (void)state;
+    enum { WAITERS = 700 };
+    struct fixture fixture = many_fixture(false);
+    struct message *waiter = calloc(WAITERS, sizeof *waiter);
+    assert_non_null(waiter);
+    fixture.brain->max_leases = MANY; /* no slot is free before the ends */
+    home_count = 0;
+    for (unsigned i = 0; i < WAITERS; i++) {
+        waiter[i] = message_of_acquire(MANY + i, "foo", NULL, 0, 1, TTL_MS);
+        wait_for(&fixture, &waiter[i], 20000);
+    }
+    fixture_at(&fixture, 1000);
+    collect(&fixture);
+    assert_int_equal(home_count, WAITERS);
+    for (unsigned i = 0; i < WAITERS; i++) {
+        assert_int_equal(waiter[i].answer.bucket.result, BUCKET_ALLOWED);
+        message_hold(&waiter[i], NULL);
+    }
+    free(waiter);
     fixture_release(&fixture);
 }
 
@@ -1165,6 +1308,7 @@ int main(void)
         cmocka_unit_test(slots_are_granted_while_there_are_any),
         cmocka_unit_test(more_than_there_are_is_never_granted),
         cmocka_unit_test(it_is_all_or_nothing),
+        cmocka_unit_test(until_the_tick_after_its_end_a_lease_is_held_for_no_time),
         cmocka_unit_test(an_end_comes_on_the_tick),
         cmocka_unit_test(an_ended_lease_is_told_as_expired_for_a_ttl),
         cmocka_unit_test(a_renewal_moves_the_end),
@@ -1183,11 +1327,17 @@ int main(void)
         cmocka_unit_test(a_reload_ends_no_lease),
         cmocka_unit_test(leases_of_a_rate_count_once_it_has_slots_and_the_other_way_round),
         cmocka_unit_test(who_waits_for_slots_gets_them_in_order),
+        cmocka_unit_test(who_is_denied_behind_a_wait_for_slots_is_told_when_one_comes_back),
+        cmocka_unit_test(nobody_waits_for_slots_whose_tokens_do_not_come_in_time),
+        cmocka_unit_test(a_charge_behind_a_wait_for_slots_owes_no_more_than_it_may),
         cmocka_unit_test(a_promise_of_tokens_reserves_its_slots),
         cmocka_unit_test(what_expired_leases_give_back_lets_waiters_go),
         cmocka_unit_test(what_is_used_beyond_goes_behind_those_who_wait),
         cmocka_unit_test(who_waited_is_told_if_there_is_no_lease_left),
+        cmocka_unit_test(who_waited_gets_the_lease_that_has_ended),
         cmocka_unit_test(ends_of_many_in_one_tick_hold_up_nobody),
+        cmocka_unit_test(ends_of_many_in_one_tick_make_room_at_once),
+        cmocka_unit_test(ends_of_many_make_room_for_all_who_wait),
         cmocka_unit_test(a_reload_waits_for_the_books),
         cmocka_unit_test(slots_are_as_a_list_says),
         cmocka_unit_test(keys_show_their_leases),

@@ -221,6 +221,65 @@ static void who_left_before_it_waits_is_taken_out(enum stage_decider who)
     }
 }
 
+#define BEHIND "GET /allow?key=behind&tokens=0 HTTP/1.1\r\nHost: a\r\n\r\n"
+
+/* So many requests in one piece; of small ones a socket does not hold many bytes. */
+static void pipeline(struct caller *caller, size_t count)
+{
+    static char bytes[BEHIND_MAX + sizeof BEHIND];
+    bytes[0] = '\0';
+    for (size_t i = 0; i < count; i++)
+        memcpy(bytes + i * strlen(BEHIND), BEHIND, sizeof BEHIND);
+    caller_send(caller, bytes);
+}
+
+/* What would hide the end is taken for it, and what would not is not. */
+static void who_sends_too_much_behind_is_taken_out(enum stage_decider who)
+{
+    struct stage stage;
+    struct caller caller;
+    open_waiting(&stage, who, ROOM);
+    connect_and_wait(&caller, &stage, "a");
+    pipeline(&caller, BEHIND_MAX / strlen(BEHIND));
+    stage_settle(&stage);
+    assert_int_equal(stage.leaves, 0);
+    assert_int_equal(caller_reply(&caller), REPLY_NONE);
+    pipeline(&caller, 1);
+    stage_settle(&stage);
+    assert_int_equal(stage.leaves, 1);
+    assert_int_equal(caller_reply(&caller), REPLY_END);
+    caller_close(&caller);
+    stage_pass_ms(&stage, LEAVING_MS);
+    expect_nothing_left(&stage, keys, LENGTH(keys));
+    stage_close(&stage);
+}
+
+/* Once it is answered, all that is behind is served, and more may come. */
+static void what_is_behind_is_served_once_it_is_answered(enum stage_decider who)
+{
+    enum { COUNT = 20, TIMES = 3 * BEHIND_MAX / sizeof BEHIND / COUNT };
+    struct stage stage;
+    struct caller caller;
+    open_waiting(&stage, who, ROOM);
+    connect_and_wait(&caller, &stage, "a");
+    pipeline(&caller, COUNT);
+    stage_settle(&stage);
+    stage.parks = false;
+    stage_release(&stage, "a");
+    expect_allowed(&caller, "a");
+    for (unsigned i = 0; i < TIMES * COUNT; i++) {
+        expect_allowed(&caller, "behind");
+        if (i % COUNT == COUNT - 1) {
+            pipeline(&caller, COUNT);
+            stage_settle(&stage);
+        }
+    }
+    assert_int_equal(stage.leaves, 0);
+    caller_close(&caller);
+    stage_pass_ms(&stage, LEAVING_MS);
+    stage_close(&stage);
+}
+
 /* Then it does not have to wait, and a caller that has sent its last byte can be answered. */
 static void who_has_half_closed_is_answered_if_there_are_tokens(enum stage_decider who)
 {
@@ -368,6 +427,53 @@ static void who_asked_in_a_stall_waits_behind_it(enum stage_decider who)
     assert_int_equal(stage.leaves, 1);
     caller_close(&waits), caller_close(&asks);
     stage_pass_ms(&stage, LEAVING_MS);
+    expect_nobody_charged(&stage, "a");
+    stage_close(&stage);
+}
+
+/* A question that a stall keeps from the decider, of one that has sent its last byte meanwhile. */
+static void who_half_closes_before_its_late_question_goes_is_taken_out(enum stage_decider who)
+{
+    struct stage stage;
+    struct caller waits, asks;
+    open_waiting(&stage, who, ROOM);
+    stage.keeps_report = true;
+    caller_connect(&asks, &stage, true);
+    caller_get(&asks, "/status?key=a");
+    stage_settle(&stage);
+    caller_connect(&waits, &stage, false);
+    send_wait(&waits, "a");
+    stage_settle(&stage);
+    caller_half_close(&waits);
+    stage_settle(&stage);
+    stage_release_report(&stage);
+    assert_int_equal(stage.parked_count, 0);
+    assert_int_equal(caller_reply(&waits), REPLY_END);
+    caller_close(&waits), caller_close(&asks);
+    stage_pass_ms(&stage, LEAVING_MS);
+    expect_nobody_charged(&stage, "a");
+    stage_close(&stage);
+}
+
+static void a_drain_in_a_stall_sends_late_questions_away(enum stage_decider who)
+{
+    struct stage stage;
+    struct caller waits, asks;
+    open_waiting(&stage, who, ROOM);
+    stage.keeps_report = true;
+    caller_connect(&asks, &stage, true);
+    caller_get(&asks, "/status?key=a");
+    stage_settle(&stage);
+    caller_connect(&waits, &stage, false);
+    send_wait(&waits, "a");
+    stage_settle(&stage);
+    stage_drain(&stage);
+    stage_release_report(&stage);
+    assert_int_equal(stage.parked_count, 0);
+    expect_sent_away(&waits);
+    caller_close(&waits), caller_close(&asks);
+    stage_pass_ms(&stage, LEAVING_MS);
+    assert_int_equal(stage.front.phase, FRONT_ENDED);
     expect_nobody_charged(&stage, "a");
     stage_close(&stage);
 }
@@ -671,6 +777,8 @@ static void a_lease_that_comes_home_behind_the_end_is_given_back(enum stage_deci
     TEST(those_who_are_let_go_together_are_answered_in_one_turn)                                   \
     TEST(who_leaves_while_it_waits_is_taken_out)                                                   \
     TEST(who_left_before_it_waits_is_taken_out)                                                    \
+    TEST(who_sends_too_much_behind_is_taken_out)                                                   \
+    TEST(what_is_behind_is_served_once_it_is_answered)                                             \
     TEST(who_has_half_closed_is_answered_if_there_are_tokens)                                      \
     TEST(the_place_of_one_that_left_is_kept_for_both_letters)                                      \
     TEST(who_is_let_go_as_it_leaves_is_charged)                                                    \
@@ -692,7 +800,9 @@ static void a_lease_that_comes_home_behind_the_end_is_given_back(enum stage_deci
 /* In place no report is waited for. */
 #define STALLS(TEST)                                                                               \
     TEST(who_leaves_in_a_stall_is_taken_out)                                                       \
-    TEST(who_asked_in_a_stall_waits_behind_it)
+    TEST(who_asked_in_a_stall_waits_behind_it)                                                     \
+    TEST(who_half_closes_before_its_late_question_goes_is_taken_out)                               \
+    TEST(a_drain_in_a_stall_sends_late_questions_away)
 
 #define DEFINE(name, where, who)                                                                   \
     static void name##_##where(void **state)                                                       \

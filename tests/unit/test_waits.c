@@ -371,6 +371,28 @@ static void the_early_bucket_does_not_refill_behind_a_promise(void **state)
     world_release(&world);
 }
 
+/* ---- what is told who cannot wait ---- */
+
+/* Ten tokens a tick, burst 12. The first takes 12 after a tick, the second 4 after another, when 10 have
+ * come; so 6 are left then, and not a tick before. */
+static void who_is_denied_is_told_when_the_last_one_goes(void **state)
+{
+    (void)state;
+    struct world world = world_of(one_bucket(12, (struct rate){100, 1000}, TICK_MS));
+    struct caller first, second;
+    assert_true(fixture_allows(&world.fixture, "foo", 2));
+    ask(&world, &first, "foo", 12, 1000);
+    ask(&world, &second, "foo", 4, 1000);
+    expect_waits(&first), expect_waits(&second);
+    assert_int_equal(fixture_allow(&world.fixture, "foo", 3).retry_after_ms, 200);
+    at(&world, 100);
+    assert_int_equal(fixture_allow(&world.fixture, "foo", 3).retry_after_ms, 100);
+    at(&world, 200);
+    assert_true(fixture_allows(&world.fixture, "foo", 3));
+    caller_release(&first), caller_release(&second);
+    world_release(&world);
+}
+
 /* ---- leaving ---- */
 
 static void who_leaves_gives_the_promise_back_and_those_behind_move_up(void **state)
@@ -414,6 +436,33 @@ static void a_leaver_can_make_room_at_once(void **state)
     expect_let_go(&small, 3500, 500);
     assert_int_equal(answer_of(&small)->remaining_tokens, 1);
     caller_release(&large), caller_release(&small);
+    world_release(&world);
+}
+
+/* There are 2 tokens. Whoever of the three leaves first makes room for others; but these leave too. */
+static void of_those_who_leave_together_none_is_let_go(void **state)
+{
+    (void)state;
+    struct world world = usual_world();
+    struct caller callers[4];
+    struct message leaves[3], *messages[3];
+    fixture_drain(&world.fixture, "foo", NULL);
+    at(&world, 2000);
+    ask(&world, &callers[0], "foo", 3, 20000);
+    for (unsigned i = 1; i < 4; i++)
+        ask(&world, &callers[i], "foo", 1, 20000);
+    for (unsigned i = 0; i < 3; i++) {
+        leaves[i] = (struct message){.kind = MESSAGE_LEAVE, .ask.leaves = &callers[i].message};
+        messages[i] = &leaves[i];
+    }
+    assert_int_equal(ask_brain(world.fixture.brain, messages, 3), 3);
+    assert_int_equal(collect(&world), 4);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(answer_of(&callers[i])->result, BUCKET_LEFT);
+    expect_let_go(&callers[3], 2000, 0);
+    assert_int_equal(answer_of(&callers[3])->remaining_tokens, 1);
+    for (unsigned i = 0; i < 4; i++)
+        caller_release(&callers[i]);
     world_release(&world);
 }
 
@@ -1130,8 +1179,10 @@ int main(void)
         cmocka_unit_test(nobody_passes_those_who_wait),
         cmocka_unit_test(a_thousand_go_in_the_order_of_arrival_each_at_its_tick),
         cmocka_unit_test(the_early_bucket_does_not_refill_behind_a_promise),
+        cmocka_unit_test(who_is_denied_is_told_when_the_last_one_goes),
         cmocka_unit_test(who_leaves_gives_the_promise_back_and_those_behind_move_up),
         cmocka_unit_test(a_leaver_can_make_room_at_once),
+        cmocka_unit_test(of_those_who_leave_together_none_is_let_go),
         cmocka_unit_test(a_charge_goes_behind_those_who_wait),
         cmocka_unit_test(a_reset_fills_then_lets_go_and_shows_what_is_left),
         cmocka_unit_test(a_refund_goes_to_those_who_wait),

@@ -192,6 +192,8 @@ static void settle(struct model *model)
                             : model_ask(model, item->caller, item->tokens, item->deadline_ms);
         if (now == TOLD_NOTHING)
             continue;
+        if (now == TOLD_DENIED && model->now_ms >= item->deadline_ms)
+            now = TOLD_OVER;
         tell(model, item->caller, now);
         wanted[told_count] = item->tokens;
         told[told_count++] = item->caller;
@@ -348,6 +350,10 @@ static void roll_terms(struct dice *dice, struct bucket_terms *terms, const char
         .burst = dice_between(dice, 2, 12),
         .rate = {dice_between(dice, 1, 3), periods_ms[dice_roll(dice, LENGTH(periods_ms))]},
     };
+    if (dice_once_in(dice, 5)) /* more than a token a tick */
+        terms->rate = (struct rate){dice_between(dice, TICK_MS, 2 * TICK_MS), TICK_MS};
+    if (terms->rate.tokens > terms->burst)
+        terms->burst = terms->rate.tokens;
     terms->debt_max = dice_roll(dice, 2 * terms->burst);
     strcpy(terms->name, name);
 }
@@ -459,6 +465,7 @@ static void pass(struct world *world, uint64_t ms)
 {
     uint64_t ticks = (now_ms(world) + ms) / TICK_MS - world->model.tick;
     fixture_pass(&world->fixture, ms);
+    world->model.now_ms = now_ms(world);
     if (ticks > 0)
         model_pass(&world->model, ticks);
 }

@@ -192,6 +192,8 @@ static enum MHD_Result await_letter(struct http *http, struct MHD_Connection *co
         return send_stalled(http, connection, client);
     if (is_late || client_letter_is_away(client))
         client_suspend(client);
+    if (client_waits(client))
+        watch_input(http, client, true);
     return MHD_YES;
 }
 
@@ -214,12 +216,19 @@ static bool has_left_its_lease(const struct client *client)
            (client->has_left || (client->hung_up && answer->has_waited));
 }
 
+/* That it left is told only to those who were sent away and are still there. */
+static bool has_left_unasked(const struct client *client)
+{
+    return client->has_left && request_may_wait(&client->request) &&
+           client->request.message.answer.bucket.result == BUCKET_LEFT;
+}
+
 static enum MHD_Result on_answer(struct http *http, struct MHD_Connection *connection,
                                  struct client *client)
 {
     if (!http->serving.draining && request_asks_again(&client->request))
         return await_turn(http, client);
-    if (has_left_its_lease(client))
+    if (has_left_its_lease(client) || has_left_unasked(client))
         return MHD_NO; /* closes the connection, and gives the lease back */
     request_reply(&client->request, &http->serving);
     count_if_held(http, &client->request);

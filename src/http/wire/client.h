@@ -44,6 +44,7 @@ struct client {
     enum client_state state;
     unsigned char letters_away; /* 2: the request's, and `leave` */
     bool is_suspended; /* libmicrohttpd does not look at its connection: see client_suspend */
+    bool is_watched;   /* what it sends counts: see watch_input */
     bool is_admin;     /* it came in on a listener for admins */
     bool hung_up;      /* it has sent its last byte */
     bool has_left;     /* and it will receive nothing any more */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -43,17 +44,28 @@ void release_request(struct http *http, struct request *request)
         count_held(http, request);
 }
 
+#define HANGUP (EPOLLRDHUP | EPOLLET)
+
+void watch_input(struct http *http, struct client *client, bool watches)
+{
+    struct epoll_event events = {.events = HANGUP | (watches ? EPOLLIN : 0), .data.ptr = client};
+    if (client->is_watched == watches)
+        return;
+    epoll_ctl(http->hangups, EPOLL_CTL_MOD, client->socket, &events);
+    client->is_watched = watches;
+}
+
 struct client *begin_client(struct http *http, struct MHD_Connection *connection)
 {
     struct client *client = client_take(http);
-    struct epoll_event hangup = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = client};
+    struct epoll_event hangup = {.events = HANGUP, .data.ptr = client};
     assert(http->is_adding);
     client->connection = connection;
     client->socket =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     client_move(client, CLIENT_IDLE);
     client->is_admin = http->adding_admin;
-    client->hung_up = client->has_left = false;
+    client->hung_up = client->has_left = client->is_watched = false;
     epoll_ctl(http->hangups, EPOLL_CTL_ADD, client->socket, &hangup);
     give_time(http, client, HTTP_HEADER_S);
     http->connections++;
@@ -135,6 +147,13 @@ void heed_hangup(const struct client *client)
 
 enum { HANGUPS_AT_A_TIME = 64 };
 
+static bool hides_its_end(const struct client *client)
+{
+    int unread = 0;
+    return client_waits(client) && ioctl(client->socket, FIONREAD, &unread) == 0 &&
+           unread > BEHIND_MAX;
+}
+
 /* Returns how many there were. */
 static int heed_some_hangups(struct http *http)
 {
@@ -142,12 +161,14 @@ static int heed_some_hangups(struct http *http)
     int count = epoll_wait(http->hangups, events, HANGUPS_AT_A_TIME, 0);
     for (int i = 0; i < count; i++) {
         struct client *client = events[i].data.ptr;
-        client->hung_up = true;
-        client->has_left |= (events[i].events & (EPOLLHUP | EPOLLERR)) != 0;
+        client->hung_up |= (events[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+        client->has_left |=
+            (events[i].events & (EPOLLHUP | EPOLLERR)) != 0 || hides_its_end(client);
         leave_if_done(http, client);
         if (client->has_left)
             client_resume(client); /* its handler then ends it */
-        heed_hangup(client);
+        if (client->hung_up)
+            heed_hangup(client);
     }
     return count;
 }

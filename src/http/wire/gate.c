@@ -28,9 +28,13 @@ static void refuse(struct gate *gate, const char *fault)
 
 static bool has_control(const char *value, size_t len)
 {
-    for (size_t i = 0; i < len; i++)
-        if (((unsigned char)value[i] < ' ' && value[i] != '\t') || value[i] == 0x7f)
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)value[i];
+        if (c >= ' ' && c < 0x7f)
+            continue; /* as nearly always */
+        if (c != '\t' && c < 0x80)
             return true;
+    }
     return false;
 }
 

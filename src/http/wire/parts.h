@@ -97,6 +97,13 @@ struct client *begin_client(struct http *http, struct MHD_Connection *connection
 /* Lets libmicrohttpd notice, if it reads now, that the client has sent its last byte. */
 void heed_hangup(const struct client *client);
 
+/* While a client waits, it is taken for one that has left if it sends more than that behind its
+ * request: its end would find no room in the socket, and nobody could see it. */
+#define BEHIND_MAX 32768
+
+/* Watches for that, or does so no more. */
+void watch_input(struct http *http, struct client *client, bool watches);
+
 /* Ends the connection of a client that has taken too long. */
 void end_overdue(void *context, unsigned index);
 

@@ -49,6 +49,7 @@ static void take_home(struct http *http, struct client *client)
     }
     client_move(client, CLIENT_ANSWERED);
     http->some_have_waited |= client->may_wait;
+    watch_input(http, client, false);
     client_resume(client);
 }
 
@@ -155,6 +156,8 @@ struct chain http_hand_over(struct http *http)
         struct client *client = client_of(letter);
         client_move(client, CLIENT_AWAY);
         client->letters_away = 1;
+        if (client->is_suspended) /* a stall kept it; nobody looks at it again before it is home */
+            leave_if_done(http, client);
     }
     http->away += http->questions_count;
     http->questions_count = 0;
