@@ -6,6 +6,9 @@
 
 #include <assert.h>
 
+/* For so long the wall clock is taken to go on as the decider's does, where no state depends on it. */
+#define WALL_PERIOD_NS 1000000000u
+
 /* ---- answering ---- */
 
 /* Sends answered letters home. All have the same home. */
@@ -99,10 +102,16 @@ static void look_again(struct decider *decider)
     }
 }
 
-/* Tells a brain that has a store the wall clock, and whether the state file has failed. */
-static void look_after_store(struct decider *decider)
+/* Events tell the time too, so a brain without a store hears of it now and then. */
+static void tell_wall(struct decider *decider)
 {
     brain_tell_wall(decider->brain, decider->began_ns, clock_wall_ns(&decider->clock));
+    decider->wall_due_ns = decider->began_ns + WALL_PERIOD_NS;
+}
+
+/* Tells a brain that has a store whether the state file has failed. */
+static void look_after_store(struct decider *decider)
+{
     unsigned failures = state_file_failures();
     if (failures == decider->failures)
         return;
@@ -125,6 +134,8 @@ static void bring_time_forward(struct decider *decider)
     decider->began_ns = clock_now_ns(&decider->clock);
     if (decider->began_ns > brain_late_ns(decider->brain))
         look_for_sleep(decider);
+    if (brain_is_stored(decider->brain) || decider->began_ns >= decider->wall_due_ns)
+        tell_wall(decider);
     if (brain_is_stored(decider->brain))
         look_after_store(decider);
     brain_tick(decider->brain, decider->began_ns);
@@ -132,12 +143,13 @@ static void bring_time_forward(struct decider *decider)
         brain_date(decider->brain, clock_date_s(&decider->clock));
 }
 
-static void tell_news(struct brain *brain)
+static void tell_news(struct decider *decider)
 {
-    const struct news news = brain_news(brain);
-    const struct forgotten forgotten = brain_forgotten(brain);
+    const struct news news = brain_news(decider->brain);
+    const struct forgotten forgotten = brain_forgotten(decider->brain);
     log_news(&news);
     log_forgotten(&forgotten);
+    send_released(decider);
 }
 
 /* Of a tick that nobody has asked at. */
@@ -158,7 +170,7 @@ static void take_turn(struct decider *decider, struct letter *newest)
         end_tick(decider);
     answer(decider, letters_oldest_first(newest));
     if (brain_has_news(decider->brain))
-        tell_news(decider->brain);
+        tell_news(decider);
 }
 
 void decider_turn(struct decider *decider)

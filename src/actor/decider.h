@@ -27,11 +27,12 @@ struct decider {
     struct brain *brain;
     struct clock clock;
     struct inbox inbox;
-    uint64_t decisions; /* as many as have been measured */
-    uint64_t began_ns;  /* when it began to answer the letters at hand */
-    uint64_t asleep_ns; /* see clock_asleep_ns; as far as the brain knows */
-    unsigned failures;  /* failures of the state file that the brain knows of */
-    bool is_stopped;    /* it has answered STOP */
+    uint64_t decisions;   /* as many as have been measured */
+    uint64_t began_ns;    /* when it began to answer the letters at hand */
+    uint64_t asleep_ns;   /* see clock_asleep_ns; as far as the brain knows */
+    uint64_t wall_due_ns; /* when to tell the brain the wall clock again */
+    unsigned failures;    /* failures of the state file that the brain knows of */
+    bool is_stopped;      /* it has answered STOP */
     bool is_hosted;
     bool has_taker; /* a thread takes from the inbox; read by the main thread only */
     pthread_t thread;

@@ -1,6 +1,5 @@
 #include "brain/core.h"
 #include "brain/decide.h"
-#include "brain/event.h"
 #include "brain/keys.h"
 #include "brain/lease.h"
 #include "brain/list.h"
@@ -45,6 +44,7 @@ static bool install(struct brain *brain, const struct limits_question *ask)
 {
     if (!buckets_install(&brain->buckets, brain->limits, ask->limits, ask->date_s))
         return false;
+    events_installed(brain, brain->limits, ask->limits, ask->date_s);
     meters_carry(&brain->meters, brain->limits, ask->limits);
     carry_denied(brain, ask->limits);
     brain->meters.reloaded_s = ask->date_s;
@@ -75,6 +75,10 @@ struct brain *brain_begin(uint64_t now_ns, int64_t date_s)
         mmap(NULL, sizeof *brain, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (brain == MAP_FAILED)
         return NULL;
+    if (!events_begin(&brain->events, 0, 0)) {
+        munmap(brain, sizeof *brain);
+        return NULL;
+    }
     brain->started_ns = brain->now_ns = brain->last_tick_ns = now_ns;
     brain->lived_offset_ns = 0 - now_ns;
     brain->buckets.leases = &brain->leases;
@@ -86,7 +90,13 @@ struct brain *brain_begin(uint64_t now_ns, int64_t date_s)
 
 void brain_end(struct brain *brain)
 {
+    events_end(&brain->events);
     munmap(brain, sizeof *brain);
+}
+
+bool brain_keep_events(struct brain *brain, uint32_t keep, uint32_t boot)
+{
+    return events_begin_anew(&brain->events, keep, boot);
 }
 
 struct brain *brain_new(const struct limits_question *limits, uint32_t max_keys,
@@ -160,6 +170,8 @@ static void credit(struct brain *brain, uint64_t ticks)
 {
     if (brain->buckets.table.keys > 0) /* without keys nobody waits for a tick */
         meters_tick_late(&brain->meters, brain->now_ns, late_ns(brain));
+    if (brain->buckets.table.keys > 0 && late_ns(brain) >= BRAIN_LATE_MS * (uint64_t)NS_PER_MS)
+        events_stalled(brain);
     brain->slept_ns = 0;
     brain->last_tick_ns += ticks * brain->tick_ns;
     brain->leases.now_ns = brain_lived_ns(brain, brain->last_tick_ns);
@@ -180,6 +192,8 @@ void brain_tick(struct brain *brain, uint64_t now_ns)
         credit(brain, ticks);
     if (waits_due_ns(brain) <= now_ns)
         waits_let_go(brain);
+    if (events_due_ns(&brain->events) <= now_ns)
+        events_advance(brain);
 }
 
 uint64_t brain_next_tick_ns(const struct brain *brain)
@@ -187,7 +201,9 @@ uint64_t brain_next_tick_ns(const struct brain *brain)
     uint64_t waits_ns = waits_due_ns(brain);
     uint64_t tick_ns = buckets_are_none(&brain->buckets) ? lease_next_tick_ns(brain)
                                                          : brain->last_tick_ns + brain->tick_ns;
-    return waits_ns < tick_ns ? waits_ns : tick_ns;
+    uint64_t events_ns = events_due_ns(&brain->events);
+    uint64_t due_ns = waits_ns < tick_ns ? waits_ns : tick_ns;
+    return events_ns < due_ns ? events_ns : due_ns;
 }
 
 void brain_date(struct brain *brain, int64_t date_s)
@@ -195,10 +211,13 @@ void brain_date(struct brain *brain, int64_t date_s)
     bool changes = date_s >= brain->buckets.lines.next_end_s;
     if (changes)
         waits_before_change(brain);
+    int64_t before_s = brain->buckets.lines.date_s;
     unsigned ended = lines_end_overrides(&brain->buckets.lines, date_s);
     brain->counters.overrides_ended += ended;
-    if (ended > 0)
+    if (ended > 0) {
+        events_dated(brain, before_s, date_s);
         brain_keep_lines(brain);
+    }
     if (changes)
         waits_after_change(brain);
 }
@@ -256,7 +275,19 @@ static bool answer_limits(struct brain *brain, struct message *message)
         return true;
     message->answer.limits = LIMITS_IN_FORCE;
     counters_reloaded(&brain->counters, true);
+    events_tell(brain, EVENT_reloaded, NULL, message->ask.limits.limits->count,
+                message->ask.limits.warnings);
     return true;
+}
+
+static void take_tally(struct brain *brain, const struct tally *tally)
+{
+    const bool *is_there = &brain->meters.fronts[tally->front.place].is_there;
+    bool was_there = *is_there;
+    meters_take(&brain->meters, tally, brain->now_ns);
+    if (*is_there != was_there)
+        events_tell(brain, was_there ? EVENT_front_gone : EVENT_front_added, NULL,
+                    meters_fronts(&brain->meters), 0);
 }
 
 static bool is_about_one_key(const struct message *message)
@@ -278,7 +309,8 @@ static void answer_release(struct brain *brain, struct message *message)
     message->kind = MESSAGE_RELEASE;
 }
 
-/* Answers a message that is not about one key. false: it cannot be answered now. */
+/* Answers a message that is not about one key. false: it cannot be answered now. An EVENTS is with those that
+ * wait then, a LIMITS is nowhere yet. */
 static bool answer_whole(struct brain *brain, struct message *message)
 {
     assert(!is_about_one_key(message));
@@ -304,13 +336,15 @@ static bool answer_whole(struct brain *brain, struct message *message)
         keys_answer(brain, message->ask.keys, message->answer.keys);
         return true;
     case MESSAGE_EVENTS:
-        message->answer.events->is_kept = false;
-        return true;
+        return events_answer(brain, message);
     case MESSAGE_DRAIN:
+        events_tell(brain, EVENT_drain, message->ask.detail, 0, 0);
         return true;
     case MESSAGE_RELOAD_FAILED:
         counters_reloaded(&brain->counters, false);
         brain->meters.last_reload_failed = true;
+        events_tell(brain, EVENT_reload_failed,
+                    message->ask.faults == NULL ? "" : message->ask.faults, 0, 0);
         return true;
     case MESSAGE_STATE_LOST:
         brain_lose_state(brain, message->ask.lost_state);
@@ -326,7 +360,7 @@ static bool answer_whole(struct brain *brain, struct message *message)
         brain->surroundings = message->ask.surroundings;
         return true;
     case MESSAGE_TALLY:
-        meters_take(&brain->meters, message->ask.tally, brain->now_ns);
+        take_tally(brain, message->ask.tally);
         message_hold(message, brain->limits);
         return true;
     case MESSAGE_LIMITS:
@@ -388,6 +422,15 @@ static bool answer_one(struct brain *brain, const struct place *place, struct me
     return is_answered;
 }
 
+/* One that came home while LEAVE was away can still be read, and is in no queue. */
+static void leave(struct brain *brain, struct message *message)
+{
+    if (message->kind == MESSAGE_EVENTS)
+        events_leave(brain, message);
+    else
+        waits_leave(brain, message);
+}
+
 /* Answers the LEAVE messages that come first. Returns what follows. */
 static struct letter *answer_leavers(struct brain *brain, struct letter *letters,
                                      struct chain *answered)
@@ -395,7 +438,7 @@ static struct letter *answer_leavers(struct brain *brain, struct letter *letters
     while (letters != NULL && message_of(letters)->kind == MESSAGE_LEAVE) {
         struct letter *letter = letters;
         letters = letters->next;
-        waits_leave(brain, message_of(letter)->ask.leaves);
+        leave(brain, message_of(letter)->ask.leaves);
         chain_add(answered, letter);
     }
     waits_have_left(brain);
@@ -447,7 +490,10 @@ void brain_answer(struct brain *brain, struct letter *letters, struct chain *ans
         }
         struct letter *letter = letters;
         letters = letters->next;
-        chain_add(answer_whole(brain, message_of(letter)) ? answered : &brain->waiting, letter);
+        if (answer_whole(brain, message_of(letter)))
+            chain_add(answered, letter);
+        else if (message_of(letter)->kind == MESSAGE_LIMITS)
+            chain_add(&brain->waiting, letter);
     }
 }
 
@@ -486,19 +532,33 @@ void brain_measure_batch(struct brain *brain, uint64_t messages)
 
 bool brain_has_news(const struct brain *brain)
 {
-    return news_may_be(&brain->told, &brain->counters) ||
+    const struct events *events = &brain->events;
+    return events->unheard != 0 || events_due_ns(events) <= brain->now_ns ||
+           events_are_pending(brain) || news_may_be(&brain->told, &brain->heard) ||
+           !forgotten_is_empty(&brain->gone) ||
            !forgotten_is_empty(&brain->buckets.lines.forgotten);
+}
+
+/* The log is a reader too, but one that never waits and misses nothing. */
+static void hear(struct brain *brain)
+{
+    struct event event;
+    events_advance(brain);
+    while (events_hear(&brain->events, &event))
+        news_hear(&event, &brain->heard, &brain->gone);
 }
 
 struct news brain_news(struct brain *brain)
 {
-    return news_take(&brain->told, &brain->counters, brain->now_ns);
+    hear(brain);
+    return news_take(&brain->told, &brain->heard, brain->now_ns);
 }
 
 struct forgotten brain_forgotten(struct brain *brain)
 {
-    struct forgotten forgotten = brain->buckets.lines.forgotten;
-    memset(&brain->buckets.lines.forgotten, 0, sizeof forgotten);
+    hear(brain);
+    struct forgotten forgotten = brain->gone;
+    memset(&brain->gone, 0, sizeof brain->gone);
     return forgotten;
 }
 

@@ -18,6 +18,7 @@
 
 struct brain;
 
+#define BRAIN_EVENTS_MAX 1000000u
 #define BRAIN_NEVER UINT64_MAX
 
 /* A brain whose buckets are all full and which has granted no lease. The seed is the key of the
@@ -25,6 +26,11 @@ struct brain;
 struct brain *brain_new(const struct limits_question *limits, uint32_t max_keys,
                         uint32_t max_leases, const uint8_t seed[TABLE_SEED_BYTES], uint64_t now_ns);
 void brain_free(struct brain *brain);
+
+/* Readers get the last `keep` events, 0 to BRAIN_EVENTS_MAX, of a process that `boot` stands for:
+ * a number drawn at its start. Unless it is called they get none. Call it before anybody asks for events.
+ * false: no memory, and all is as it was. */
+bool brain_keep_events(struct brain *brain, uint32_t keep, uint32_t boot);
 
 /* The same in a store that was just begun with room for leases, which must outlive the brain.
  * Another brain can go on from it later. */
@@ -106,8 +112,8 @@ bool brain_needs_date(const struct brain *brain);
 
 /* Answers the messages of letters that are linked oldest first, at the time of the last brain_tick,
  * and adds each that is answered to `answered`. What must wait stays with the brain: a LIMITS,
- * while the marks of too many earlier reloads are still being converted; and an ALLOW that waits for
- * its tokens, until brain_released. */
+ * while the marks of too many earlier reloads are still being converted; an ALLOW that waits for its
+ * tokens, and an EVENTS that waits for something to happen, until brain_released. */
 void brain_answer(struct brain *brain, struct letter *letters, struct chain *answered);
 
 /* The letters of messages that have waited for tokens and are answered by now, linked in the order in
@@ -136,7 +142,9 @@ struct limits *brain_limits(const struct brain *brain);
 void brain_measure_batch(struct brain *brain, uint64_t messages);
 void brain_measure_time(struct brain *brain, uint64_t decisions, uint64_t took_ns);
 
-/* What has happened that nobody asked about; each event is told once. And whether there may be any. */
+/* What has happened that the log should hear of, by what the ring of events tells; each is told once. And
+ * whether there may be any. Call brain_news at the end of each turn in which there is, and then
+ * brain_released: it lets readers of events go as well. */
 bool brain_has_news(const struct brain *brain);
 struct news brain_news(struct brain *brain);
 struct forgotten brain_forgotten(struct brain *brain);

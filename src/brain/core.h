@@ -7,6 +7,7 @@
 
 #include "brain/brain.h"
 #include "brain/buckets.h"
+#include "brain/events.h"
 #include "brain/hitters.h"
 #include "brain/leases.h"
 #include "brain/meters.h"
@@ -42,9 +43,13 @@ struct brain {
     struct meters meters;
     struct hitters denied;  /* the keys denied most, labelled with their limit's index */
     struct sampler denials; /* which denials the log shows */
-    struct news_told told;
+    struct events events;
+    /* What the log has heard of by events: TOLD counters, and limits that are gone */
+    struct brain_counters heard;
+    struct forgotten gone;
+    struct news_told told;            /* of what it has heard */
     struct store *store;              /* where the state outlives the process, or NULL */
-    struct moment moment;             /* the last moment told; of a brain that has a store */
+    struct moment moment;             /* the last moment told */
     struct surroundings surroundings; /* as last told */
     const char *lost_state;           /* why the state will not outlive the process, or NULL */
     struct list_scratch list;         /* while one is being answered */

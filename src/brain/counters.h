@@ -140,6 +140,11 @@
                 "Requests denied because as many wait already as may."))                           \
     TOLD(overrides_ended, IN_STATUS, /* that reached their end while in force */                   \
          INFO("overrides that have ended: ", "", "", ""), NO_METRIC)                               \
+    OWN(events, FAMILY("allowd_events_total", COUNTER,                                             \
+                       "Events, of which one may stand for several of what it tells."))            \
+    STATE(events_lost, NOT_IN_STATUS, /* of readers that came too late for them */                 \
+          FAMILY("allowd_events_lost_total", COUNTER,                                              \
+                 "Events that readers have missed, because they came too late for them."))         \
     READ(ticks, answer->ticks, FAMILY("allowd_ticks_total", COUNTER, "Ticks credited."))           \
     READ(tick_lag, answer->tick_lag_ns,                                                            \
          FAMILY("allowd_tick_lag_seconds", GAUGE,                                                  \

@@ -485,7 +485,7 @@ static void count_denial(struct brain *brain, const struct place *place,
 }
 
 void decide_count(struct brain *brain, const struct place *place, const struct bucket_question *ask,
-                  struct bucket_answer *answer, bool allowed)
+                  struct demand demand, struct bucket_answer *answer, bool allowed)
 {
     struct brain_counters *counters = &brain->counters;
     bool would_allow = bucket_result_allows(answer->result);
@@ -500,8 +500,13 @@ void decide_count(struct brain *brain, const struct place *place, const struct b
     meters_decided(&brain->meters, (uint32_t)place->limit, answer->result, allowed);
     if (!would_allow && answer->result != BUCKET_HELD_BACK)
         count_denial(brain, place, ask);
-    if (!allowed && bucket_answer_denies(answer))
+    if (allowed) {
+        if (answer->limit->warn_percent != 0 && answer->result == BUCKET_ALLOWED)
+            events_taken(brain, place, ask, demand, answer);
+    } else if (bucket_answer_denies(answer)) {
         answer->sample = sampler_take(&brain->denials, brain->now_ns);
+        events_denied(brain, place, ask, answer);
+    }
 }
 
 /* Buckets of slots stay as they are: what leases hold comes back when they end. */
@@ -593,6 +598,8 @@ static void charge(struct brain *brain, const struct place *place, struct holdin
             answer->charged_tokens = charged[i];
     }
     count_charge(brain, ask, answer);
+    if (answer->owed_tokens > 0)
+        events_owed(brain, place, ask, answer->owed_tokens);
 }
 
 /* ALLOW of a key that nobody waits for, which is what is asked nearly always. */
@@ -605,7 +612,7 @@ static void allow(struct brain *brain, const struct place *place, const struct b
     buckets_marks(&brain->buckets, place, ask, slot, marks);
     enum bucket_result result = try(brain, place, NULL, true, NULL, ask, demand, slot, marks);
     describe(brain, place, NULL, demand, result, marks, answer);
-    decide_count(brain, place, ask, answer, bucket_answer_allows(answer));
+    decide_count(brain, place, ask, demand, answer, bucket_answer_allows(answer));
 }
 
 /* Anything else, and whatever is asked of a key that somebody waits for. */
@@ -636,7 +643,7 @@ static void decide_any(struct brain *brain, enum message_kind kind, const struct
     if (acquire != NULL)
         decide_describe_lease(brain, acquire, answer);
     if (kind == MESSAGE_ALLOW || kind == MESSAGE_ACQUIRE)
-        decide_count(brain, place, ask, answer, bucket_answer_allows(answer));
+        decide_count(brain, place, ask, demand_by(kind, ask), answer, bucket_answer_allows(answer));
 }
 
 void decide(struct brain *brain, enum message_kind kind, const struct place *place,

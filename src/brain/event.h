@@ -57,7 +57,8 @@ enum event_value {
     EVENT_NO_VALUES = EVENT_VALUE_COUNT,
 };
 
-/* What an event is about. A limit or key of which too many events are told as one is null. */
+/* What an event is about. Of an event that stands for those of many keys, limit and key are NULL, and of its
+ * numbers only the count, and `removed`, mean anything. */
 enum event_subject {
     EVENT_OF_DAEMON,   /* it has neither limit nor key */
     EVENT_OF_LIMIT,    /* a limit */
@@ -111,11 +112,11 @@ enum event_kind {
 /* Why there is an overload: X(cause, the text that tells it). */
 #define EVENT_CAUSES(X)                                                                            \
     X(CONNECTIONS, "connections were turned away: there are max_connections")                      \
-    X(SLOW, "connections were ended because their clients were slow")                              \
     X(STALL, "the daemon stood still for 100 ms or more")                                          \
     X(TABLE, "requests were denied because the table is full")                                     \
     X(CHARGES, "charges were refused because the table is full of keys that owe")                  \
-    X(LEASES, "requests were denied because max_leases are held")
+    X(LEASES, "requests were denied because max_leases are held")                                  \
+    X(WAITING, "requests were denied because as many wait as may")
 
 enum event_cause {
 #define X(cause, text) EVENT_CAUSE_##cause,

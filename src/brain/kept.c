@@ -33,8 +33,10 @@ void brain_keep_lines(struct brain *brain)
 
 void brain_lose_state(struct brain *brain, const char *why)
 {
-    if (brain->lost_state == NULL)
-        brain->lost_state = why;
+    if (brain->lost_state != NULL)
+        return;
+    brain->lost_state = why;
+    events_tell(brain, EVENT_state_lost, why, 0, 0);
 }
 
 void brain_lose_pages(struct brain *brain, const char *why)
@@ -74,6 +76,8 @@ bool brain_find_state(struct brain *brain, unsigned failures)
         return false;
     brain->lost_state = NULL;
     brain_keep_lines(brain);
+    if (brain->lost_state == NULL)
+        events_tell(brain, EVENT_state_found, "the state is kept again", 0, 0);
     return brain->lost_state == NULL;
 }
 

@@ -28,9 +28,19 @@ static void settle_queue(struct brain *brain, const struct holding *holding)
     waits_settle(brain, &place, &ask);
 }
 
+static void tell_end(struct brain *brain, uint32_t number)
+{
+    const struct lease_key *key = brain->leases.lease[number].key;
+    const struct limit *limit =
+        events_are_too_many(brain, EVENT_lease_expired) ? NULL : lease_limit_of(brain, key->salt);
+    events_lease_expired(brain, limit, key->key, key->key_len, brain->leases.node[number].tokens,
+                         brain->leases.node[number].slots);
+}
+
 /* Leases that have ended are not held any more before anybody is asked anew, who may get theirs. */
 static struct holding *expire(struct brain *brain, uint32_t number)
 {
+    tell_end(brain, number);
     struct holding *unsettled = apply_ends(brain, brain->leases.lease[number].key);
     leases_expire(&brain->leases, number);
     brain->counters.leases_expired++;

@@ -14,6 +14,12 @@ static int limit_of(const struct brain *brain, uint64_t salt)
     return -1;
 }
 
+const struct limit *lease_limit_of(const struct brain *brain, uint64_t salt)
+{
+    int limit = limit_of(brain, salt);
+    return limit < 0 ? NULL : &brain->limits->limit[limit];
+}
+
 struct lease_target lease_target_of(const struct brain *brain, const struct lease_key *key)
 {
     struct lease_target target = {.limit = NULL};

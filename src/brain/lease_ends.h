@@ -16,6 +16,9 @@
 
 #include "brain/core.h"
 
+/* The limit whose leases have this salt; NULL: it is gone. */
+const struct limit *lease_limit_of(const struct brain *brain, uint64_t salt);
+
 /* A key that has leases, as it is asked about. */
 struct lease_target {
     const struct limit *limit; /* NULL: it is gone, and the rest is not set */

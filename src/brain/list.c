@@ -238,6 +238,13 @@ static void describe_one(struct brain *brain, const struct list_question *list, 
                     marks, &list->calls[call].answer);
 }
 
+/* What all calls about the same buckets demand counts as that of the first. */
+static struct demand demand_of_group(const struct brain *brain, uint32_t call)
+{
+    const struct list_scratch *scratch = &brain->list;
+    return (struct demand){scratch->leader[call] == call ? scratch->tokens[call] : 0, 0};
+}
+
 static void answer_all(struct brain *brain, const struct list_question *list,
                        struct list_answer *answer)
 {
@@ -246,7 +253,8 @@ static void answer_all(struct brain *brain, const struct list_question *list,
     for (uint32_t i = 0; i < list->count; i++) {
         struct bucket_answer *one = &list->calls[i].answer;
         describe_one(brain, list, i, answer->allowed);
-        decide_count(brain, &brain->list.place[i], &list->calls[i].ask, one, answer->allowed);
+        decide_count(brain, &brain->list.place[i], &list->calls[i].ask, demand_of_group(brain, i),
+                     one, answer->allowed);
         if (is_refusal(brain, &brain->list.place[i], one->result) &&
             one->retry_after_ms > answer->retry_after_ms)
             answer->retry_after_ms = one->retry_after_ms;

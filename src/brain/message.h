@@ -304,6 +304,7 @@ struct message {
         bool missing_allows;                  /* of MISSING: whether the check allows then */
         const struct keys_question *keys;     /* of KEYS; owned by the asker, see keys.h */
         const struct events_question *events; /* of EVENTS; owned by the asker, see event.h */
+        const char *detail;                   /* of DRAIN: why; the asker's */
         const char *faults;     /* of RELOAD_FAILED: lines that say why; the asker's */
         const char *lost_state; /* of STATE_LOST: the reason; must outlive the brain */
         struct anew_question anew;

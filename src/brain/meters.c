@@ -86,6 +86,14 @@ void meters_take(struct meters *meters, const struct tally *tally, uint64_t now_
 #undef X
 }
 
+uint32_t meters_fronts(const struct meters *meters)
+{
+    uint32_t fronts = 0;
+    for (int i = 0; i < TALLY_FRONTS_MAX; i++)
+        fronts += meters->fronts[i].is_there;
+    return fronts;
+}
+
 static uint32_t busy_permille(const struct meters_front *front, uint64_t now_ns)
 {
     uint64_t silent_ns = now_ns - front->told_ns, of_ns = front->since_ns;

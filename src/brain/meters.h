@@ -9,6 +9,7 @@
 #pragma once
 
 #include "base/histogram.h"
+#include "brain/event.h"
 #include "brain/message.h"
 #include "brain/tally.h"
 #include "table/table.h"
@@ -50,6 +51,7 @@ struct meters {
     struct meters_front fronts[TALLY_FRONTS_MAX];
     uint64_t decisions[LIMITS_MAX][DECISION_COUNT]; /* of each limit in force, by its index */
     uint64_t requests[TALLY_CELLS];                 /* of all front-ends */
+    uint64_t events[EVENT_KIND_COUNT];              /* so far */
 #define X(field, ...) int64_t field;                /* of all front-ends */
     FRONT_COUNTERS(X)
 #undef X
@@ -73,6 +75,9 @@ void meters_carry(struct meters *meters, const struct limits *prior, const struc
 
 /* Adds what a front-end has counted. */
 void meters_take(struct meters *meters, const struct tally *tally, uint64_t now_ns);
+
+/* How many front-ends there are. */
+uint32_t meters_fronts(const struct meters *meters);
 
 /* How long a front-end counts as busy as it last told. Time beyond that, in which it told nothing,
  * counts as idle. */

@@ -1,5 +1,5 @@
 /*
- * News: what the log should hear of, counted by the brain, which does not log.
+ * News: what the log should hear of, by the events of the brain, which does not log.
  *
  * After each turn the decider takes the news and logs it (actor/news_line.h). Each kind is news at
  * most once in NEWS_PERIOD_S seconds; what is counted meanwhile is told together then.
@@ -8,7 +8,9 @@
  */
 #pragma once
 
+#include "brain/event.h"
 #include "brain/message.h"
+#include "limits/forgotten.h"
 
 #define NEWS_PERIOD_S 60
 
@@ -39,6 +41,12 @@ static inline bool news_may_be(const struct news_told *told, const struct brain_
     return told->total != (0 TOLD_COUNTERS(X));
 #undef X
 }
+
+/* Whether the log is to hear of an event. The others are logged by whoever makes them happen, or not at all. */
+bool news_wants(const struct event *event);
+
+/* Counts what such an event tells: in TOLD counters, or among the limits that are gone. */
+void news_hear(const struct event *event, struct brain_counters *heard, struct forgotten *gone);
 
 /* Returns what is news now, and remembers it as told. */
 struct news news_take(struct news_told *told, const struct brain_counters *counters,

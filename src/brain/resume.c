@@ -85,7 +85,9 @@ static void catch_up(struct brain *brain, int64_t date_s)
     while (lines->next_end_s <= date_s && lines->next_end_s < OVERRIDE_FOR_EVER) {
         uint64_t until = ticks_until(brain, lines->next_end_s, kept.due.wall_ns, done, ticks);
         lines_advance(lines, until - done);
-        brain->counters.overrides_ended += lines_end_overrides(lines, lines->next_end_s);
+        unsigned ended = lines_end_overrides(lines, lines->next_end_s);
+        brain->counters.overrides_ended += ended;
+        events_ended_meanwhile(brain, ended);
         done = until;
     }
     lines_advance(lines, ticks - done);

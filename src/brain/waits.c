@@ -225,7 +225,7 @@ static void finish(struct brain *brain, const struct place *place, struct messag
         decide_describe_lease(brain, acquire, answer);
     if (result == BUCKET_DENIED && is_on_trial(brain, place))
         answer->would_wait_ms = would_wait_ms(brain, place, message, marks);
-    decide_count(brain, place, ask, answer, bucket_answer_allows(answer));
+    decide_count(brain, place, ask, demand_for(message), answer, bucket_answer_allows(answer));
     brain->counters.too_many_waiting += result == BUCKET_TOO_MANY_WAITING;
 }
 
@@ -241,6 +241,9 @@ static void finish_waited(struct brain *brain, struct message *message)
     answer->waited_ms = waited_ns / NS_PER_MS;
     if (bucket_result_allows(result))
         meters_waited(&brain->meters, waited_ns);
+    if (bucket_result_allows(answer->result) || answer->result == BUCKET_WAIT_OVER)
+        events_waited(brain, &message->ask.bucket, answer->limit, answer->waited_ms,
+                      answer->result == BUCKET_WAIT_OVER);
     brain->counters.waits_left += result == BUCKET_LEFT;
     brain->counters.waits_denied += bucket_answer_denies(answer);
     if (message->once != NULL)

@@ -32,3 +32,6 @@ static inline bool forgotten_is_empty(const struct forgotten *forgotten)
 }
 
 void forgotten_add(struct forgotten *forgotten, const char *name, uint64_t keys);
+
+/* Adds so many limits without their names. */
+void forgotten_add_others(struct forgotten *forgotten, uint32_t limits, uint64_t keys);

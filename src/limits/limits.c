@@ -202,6 +202,7 @@ bool limits_add(struct limits *limits, const struct limit_terms *terms)
     strcpy(limit->was, was);
     strcpy(limit->match, match);
     limit->shadow = terms->shadow;
+    limit->warn_percent = terms->warn_percent;
     limit->returns_on_expiry = terms->returns_on_expiry;
     limit->knows_no_networks = terms->knows_no_networks;
     limit->quoted_name = quote(terms->name, "", "");

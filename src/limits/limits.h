@@ -81,6 +81,7 @@ struct limit {
     char *quoted_name;      /* in quotes, '"' and '\' escaped; valid in JSON and in RFC 9651 */
     bool shadow;            /* on trial: it decides and counts, but the caller is always allowed */
     bool returns_on_expiry; /* the tokens of a lease that nobody renewed come back */
+    uint32_t warn_percent;  /* an event tells that so much of a bucket is used; 0: none does */
     struct allowance allowance;
     uint32_t overrides_count;
     struct override *overrides; /* in the order given */
@@ -123,6 +124,7 @@ struct limit_terms {
     const char *name, *was, *match; /* was and match may be NULL */
     bool shadow;
     bool returns_on_expiry;
+    uint32_t warn_percent;  /* 1 to 100, or 0: see struct limit */
     bool knows_no_networks; /* of its overrides: version 0.1.0 took them for keys */
     uint32_t buckets_count;
     struct bucket_terms buckets[BUCKETS_MAX];

@@ -56,6 +56,8 @@ FAMILIES = {
     "allowd_wait_duration_seconds": "histogram",
     "allowd_waits_ended_total": "counter",
     "allowd_waits_refused_total": "counter",
+    "allowd_events_total": "counter",
+    "allowd_events_lost_total": "counter",
     "allowd_ticks_total": "counter",
     "allowd_tick_lag_seconds": "gauge",
     "allowd_state_degraded": "gauge",

@@ -59,6 +59,12 @@ static uint64_t fake_now_ns(void *context)
     return atomic_load(&clock->now_ns);
 }
 
+static uint64_t fake_wall_ns(void *context)
+{
+    const struct fake_clock *clock = context;
+    return atomic_load(&clock->now_ns);
+}
+
 static struct brain *brain_of(uint64_t burst, uint64_t now_ns)
 {
     static const uint8_t seed[TABLE_SEED_BYTES] = {9};
@@ -84,7 +90,7 @@ static struct rig *rig_start(uint64_t burst, uint64_t now_ns)
     assert_non_null(rig);
     atomic_init(&rig->clock.now_ns, now_ns);
     atomic_init(&rig->clock.calls, 0);
-    struct clock fake = {.now_ns = fake_now_ns, .context = &rig->clock};
+    struct clock fake = {.now_ns = fake_now_ns, .wall_ns = fake_wall_ns, .context = &rig->clock};
     assert_int_equal(decider_init(&rig->decider, brain_of(burst, now_ns), fake, false), 0);
     assert_int_equal(decider_start(&rig->decider), 0);
     return rig;
@@ -635,7 +641,8 @@ static void a_hosted_decider_answers_in_place(void **unused)
     uint64_t now_ns = LONG_AGO_NS;
     struct decider decider;
     struct asking asking;
-    const struct clock clock = {.now_ns = hosted_now_ns, .context = &now_ns};
+    const struct clock clock = {
+        .now_ns = hosted_now_ns, .wall_ns = hosted_now_ns, .context = &now_ns};
     assert_int_equal(decider_init(&decider, brain_of(3, now_ns), clock, true), 0);
     assert_int_equal(decider_start(&decider), 0);
     assert_int_equal(asking_init(&asking), 0);
@@ -684,7 +691,7 @@ static void others_ask_a_hosted_decider_by_its_inbox(void **unused)
     assert_non_null(rig);
     atomic_init(&rig->clock.now_ns, FAR_FUTURE_NS);
     atomic_init(&rig->clock.calls, 0);
-    struct clock fake = {.now_ns = fake_now_ns, .context = &rig->clock};
+    struct clock fake = {.now_ns = fake_now_ns, .wall_ns = fake_wall_ns, .context = &rig->clock};
     assert_int_equal(decider_init(&rig->decider, brain_of(BURST, FAR_FUTURE_NS), fake, true), 0);
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, host, &rig->decider), 0);
@@ -726,7 +733,8 @@ static void who_waited_comes_home_in_order_each_to_their_own(void **unused)
     (void)unused;
     enum { WAIT = 4 };
     uint64_t now_ns = 1000;
-    const struct clock clock = {.now_ns = hosted_now_ns, .context = &now_ns};
+    const struct clock clock = {
+        .now_ns = hosted_now_ns, .wall_ns = hosted_now_ns, .context = &now_ns};
     struct decider decider;
     struct inbox homes[2];
     struct message messages[WAIT];
@@ -765,7 +773,8 @@ static void who_leaves_is_home_before_their_goodbye(void **unused)
 {
     (void)unused;
     uint64_t now_ns = 1000;
-    const struct clock clock = {.now_ns = hosted_now_ns, .context = &now_ns};
+    const struct clock clock = {
+        .now_ns = hosted_now_ns, .wall_ns = hosted_now_ns, .context = &now_ns};
     struct decider decider;
     struct inbox home;
     assert_int_equal(decider_init(&decider, brain_of(10, now_ns), clock, true), 0);

@@ -424,6 +424,12 @@ static uint64_t running_now_ns(void *context)
     return atomic_fetch_add((atomic_ullong *)context, 1000);
 }
 
+static uint64_t no_wall_ns(void *context)
+{
+    (void)context;
+    return 0;
+}
+
 static void the_time_of_a_chain_is_shared_by_its_decisions(void **unused)
 {
     (void)unused;
@@ -442,7 +448,8 @@ static void the_time_of_a_chain_is_shared_by_its_decisions(void **unused)
     struct brain *brain = brain_new(&question, 100, 10, seed, 0);
     atomic_init(&now_ns, 1000);
     limits_release(limits);
-    const struct clock clock = {.now_ns = running_now_ns, .context = &now_ns, .measures = true};
+    const struct clock clock = {
+        .now_ns = running_now_ns, .wall_ns = no_wall_ns, .context = &now_ns, .measures = true};
     assert_int_equal(decider_init(&decider, brain, clock, false), 0);
     assert_int_equal(decider_start(&decider), 0);
     assert_int_equal(inbox_init(&home, false), 0);

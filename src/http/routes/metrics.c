@@ -72,6 +72,14 @@ static void print_requests(struct sheet *out, const char *name, const struct tol
         }
 }
 
+static void print_events(struct sheet *out, const char *name, const struct told *told)
+{
+    for (int kind = 0; kind < EVENT_KIND_COUNT; kind++)
+        if (kind != EVENT_lost) /* readers have their own number of them */
+            put(out, "%s{kind=\"%s\"} %" PRIu64 "\n", name, event_rows[kind].word,
+                told->answer->meters.events[kind]);
+}
+
 /* per_unit: how many of the histogram's units are one of the metric's. */
 static void histogram(struct sheet *out, const char *name, const struct histogram *histogram,
                       const struct histogram_bounds *bounds, uint64_t per_unit)
