@@ -38,5 +38,10 @@ struct reload_report {
 /* Adds a note. If there is no memory, only counts it. */
 void reload_report_add(struct reload_report *report, size_t line, size_t column, const char *text);
 
+/* Writes why a reload has failed as lines, as many as there is room for with a NUL: "PATH:LINE:COLUMN: TEXT"
+ * of each fault. */
+void reload_report_lines(const struct reload_report *report, const char *path, char *lines,
+                         size_t bytes);
+
 /* Frees its notes. It is all zeros then. */
 void reload_report_release(struct reload_report *report);

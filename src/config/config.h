@@ -41,6 +41,7 @@ struct config {
 #undef NOTHING
     struct log_settings log;
     struct rate denials; /* how many the log shows; if of 0 tokens, none */
+    uint32_t events_keep;
 
     /* Parameters that have functions of their own there. */
     uint32_t listen_count; /* 1 to CONFIG_LISTEN_MAX */

@@ -157,6 +157,28 @@ static void warn_of_expiry(const struct reading *reading, const struct raw_limit
         "back when a lease ends; leave it out");
 }
 
+/* How much of a bucket, in percent, is used when an event is to tell it. 0: it is not in the file, or is
+ * faulty. */
+static uint32_t read_warn(struct faults *faults, const char *warn)
+{
+    if (!scalar_is_usable(warn))
+        return 0;
+    struct placed value = scalar_placed(warn);
+    size_t digits = strspn(value.text, "0123456789");
+    uint32_t percent = 0;
+    for (size_t i = 0; i < digits && percent <= 100; i++)
+        percent = percent * 10 + (uint32_t)(value.text[i] - '0');
+    if (digits > 0 && value.text[0] != '0' && strcmp(value.text + digits, "%") == 0 &&
+        percent <= 100)
+        return percent;
+    char shortened[CONFIG_SHORT_MAX];
+    faults_add(faults, value.line, value.column,
+               "warn \"%s\" is not a share of a bucket; write how much of it is used when an event "
+               "tells so, 1%% to 100%%, such as 80%%",
+               config_shorten(value.text, shortened));
+    return 0;
+}
+
 static void check_limit(struct reading *reading, uint32_t index)
 {
     const struct raw_limit *limit = &reading->raw->limits[index];
@@ -165,6 +187,7 @@ static void check_limit(struct reading *reading, uint32_t index)
         .shadow = scalar_flag(reading->faults, "shadow", limit->shadow),
         .returns_on_expiry =
             scalar_word(reading->faults, "on_expiry", limit->on_expiry, on_expiry, 2, 0) == 1,
+        .warn_percent = read_warn(reading->faults, limit->warn),
     };
     struct override_terms *overrides;
     bool is_good = check_name(reading, index);

@@ -33,6 +33,7 @@
 
 #define AT_RELOAD .effect = PARAMETER_AT_RELOAD
 #define AT_START .effect = PARAMETER_AT_START
+#define AT_START_AS(called) .effect = PARAMETER_AT_START, .changed = (called)
 #define AT_START_IF(function, called)                                                              \
     .effect = PARAMETER_AT_START, .differs = (function), .changed = (called)
 #define AS_ABOVE .effect = PARAMETER_AT_START_AS_ABOVE

@@ -1,5 +1,5 @@
 /*
- * Parameters: the one table of what a configuration file may say at its top level and below log:.
+ * Parameters: the one table of what a configuration file may say at its top level, and below events: and log:.
  *
  * From its rows come the raw form that a file loads to, and its schema (schema.h); the members of
  * struct config; checks and defaults; what --print-config writes, in this order; and the warning of
@@ -19,6 +19,7 @@
 #define CONFIG_LISTEN_MAX 64
 #define CONFIG_THREADS_MAX 64
 #define CONFIG_LEASES_MAX 1000000
+#define CONFIG_EVENTS_MAX 1000000
 
 /* The rows, of four sorts:
  *
@@ -40,8 +41,8 @@
  *   RATE(counted, max)                   kept as struct rate; of 0 tokens if not in the file
  *
  * OWN(subject) stands for the functions subject_check and subject_print. The effect is AT_RELOAD;
- * or AT_START: a reload warns that a change waits. A row with functions of its own has
- * AT_START_IF(function that compares, what the warning calls it) for that, or AS_ABOVE if the row
+ * or AT_START: a reload warns that a change waits, of a member AT_START_AS(what the warning calls
+ * it). A row with functions of its own has AT_START_IF(function that compares, what the warning calls it) for that, or AS_ABOVE if the row
  * before warns of it. */
 #define CONFIG_PARAMETERS(VALUE, TEXT, LIST, GROUP)                                                \
     LIST(listen, char *, text_entry, CONFIG_LISTEN_MAX, OWN(config_listen),                        \
@@ -72,11 +73,16 @@
     VALUE(headers, enum headers_dialect, headers,                                                  \
           WORD(headers_dialect_names, HEADERS_DIALECTS, HEADERS_IETF), AT_RELOAD)                  \
     VALUE(retry_after_ms, uint32_t, retry_after_ms, FLAG(false), AT_RELOAD)                        \
+    GROUP(events, CONFIG_EVENTS_PARAMETERS)                                                        \
     GROUP(log, CONFIG_LOG_PARAMETERS)                                                              \
     LIST(limits, struct raw_limit, limit_entry, LIMITS_MAX, OWN(config_limits), AT_RELOAD)         \
     LIST(checks, struct raw_check, check_entry, CHECKS_MAX, OWN(config_checks), AT_RELOAD)
 
 /* MEMBER(group, name, member of struct config, kind, effect) */
+#define CONFIG_EVENTS_PARAMETERS(MEMBER)                                                           \
+    MEMBER(events, keep, events_keep, NUMBER(0, CONFIG_EVENTS_MAX, 10000),                         \
+           AT_START_AS("events: {keep}"))
+
 #define CONFIG_LOG_PARAMETERS(MEMBER)                                                              \
     MEMBER(log, level, log.level, WORD(log_level_names, LOG_LEVELS, LOG_LEVEL_INFO), AT_RELOAD)    \
     MEMBER(log, format, log.format, WORD(log_format_names, LOG_FORMATS, LOG_FORMAT_TEXT),          \

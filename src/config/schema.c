@@ -67,6 +67,7 @@ static const cyaml_schema_field_t limit_fields[] = {
     TERMS(struct raw_limit),
     OPTIONAL_STRING(struct raw_limit, shadow),
     OPTIONAL_STRING(struct raw_limit, on_expiry),
+    OPTIONAL_STRING(struct raw_limit, warn),
     LIST("overrides", struct raw_limit, overrides, &override_entry, OVERRIDES_MAX),
     CYAML_FIELD_END,
 };
@@ -145,6 +146,14 @@ static const cyaml_schema_field_t check_fields[] = {
 
 static const cyaml_schema_value_t check_entry = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_check, check_fields),
+};
+
+static const cyaml_schema_field_t events_fields[] = {
+    PLACE(struct raw_events, place),
+#define MEMBER(group, name, ...) OPTIONAL_STRING(struct raw_##group, name),
+    CONFIG_EVENTS_PARAMETERS(MEMBER)
+#undef MEMBER
+        CYAML_FIELD_END,
 };
 
 static const cyaml_schema_field_t log_fields[] = {

@@ -44,7 +44,7 @@ struct raw_override {
 
 struct raw_limit {
     struct raw_terms terms;
-    char *name, *was, *match, *shadow, *on_expiry;
+    char *name, *was, *match, *shadow, *on_expiry, *warn;
     struct raw_override *overrides;
     uint32_t overrides_count;
 };
@@ -82,6 +82,13 @@ struct raw_log {
     char *place;
 #define MEMBER(group, name, ...) char *name;
     CONFIG_LOG_PARAMETERS(MEMBER)
+#undef MEMBER
+};
+
+struct raw_events {
+    char *place;
+#define MEMBER(group, name, ...) char *name;
+    CONFIG_EVENTS_PARAMETERS(MEMBER)
 #undef MEMBER
 };
 

@@ -456,8 +456,8 @@ static const char *remedy_of(int error)
     }
 }
 
-struct brain *keeper_open(struct keeper *keeper, const struct config *config,
-                          const struct limits_question *limits)
+static struct brain *open_brain(struct keeper *keeper, const struct config *config,
+                                const struct limits_question *limits)
 {
     struct opening opening = {
         .keeper = keeper,
@@ -491,6 +491,18 @@ struct brain *keeper_open(struct keeper *keeper, const struct config *config,
         brain_count_refused(brain, opening.refused);
     return brain;
 }
+
+struct brain *keeper_open(struct keeper *keeper, const struct config *config,
+                          const struct limits_question *limits)
+{
+    struct brain *brain = open_brain(keeper, config, limits);
+    if (brain == NULL || brain_keep_events(brain, config->events_keep, randombytes_random()))
+        return brain;
+    log_error("cannot map memory for events: %s", strerror(errno));
+    brain_free(brain);
+    return NULL;
+}
+static_assert(CONFIG_EVENTS_MAX == BRAIN_EVENTS_MAX, "as many as can be configured can be kept");
 
 /* ---- while it serves ---- */
 

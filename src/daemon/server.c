@@ -556,9 +556,14 @@ static void mend_sockets(struct server *server)
     fronts_listen_again(&server->fronts);
 }
 
-static void count_failed_reload(struct server *server)
+enum { FAULT_LINES_BYTES = 2048 }; /* bytes; of an event, which has room for less */
+
+/* Counts it, and has an event tell why. */
+static void count_failed_reload(struct server *server, const struct reload_report *report)
 {
-    struct message message = {.kind = MESSAGE_RELOAD_FAILED};
+    char lines[FAULT_LINES_BYTES];
+    struct message message = {.kind = MESSAGE_RELOAD_FAILED, .ask.faults = lines};
+    reload_report_lines(report, server->config_path, lines, sizeof lines);
     ask(server, &message);
 }
 
@@ -574,7 +579,7 @@ static void reload(struct server *server, struct reload_report *report)
     look_around(server, now_ns);
     bool has_failed = report->outcome == RELOAD_FAULTY || report->outcome == RELOAD_NO_MEMORY;
     if (has_failed)
-        count_failed_reload(server);
+        count_failed_reload(server, report);
     tell_serving(server, has_failed ? "; the last reload failed, the log says why" : "");
 }
 
@@ -631,16 +636,26 @@ static bool begins_delay(struct server *server)
     return true;
 }
 
+static void tell_drain(struct server *server, const char *why)
+{
+    struct message message = {.kind = MESSAGE_DRAIN, .ask.detail = why};
+    ask(server, &message);
+}
+
 /* Whether the drain begins now. */
 static bool heed_end(struct server *server, int signal)
 {
-    char delay[QUANTITY_TEXT_MAX];
+    char delay[QUANTITY_TEXT_MAX], detail[STATUS_MAX];
     if (begins_delay(server)) {
         quantity_print_duration(server->drain_delay_ms, delay);
         log_info("%s: draining in %s; a second signal begins it", strsignal(signal), delay);
+        snprintf(detail, sizeof detail, "%s: draining in %s", strsignal(signal), delay);
+        tell_drain(server, detail);
         return false;
     }
     log_info("%s: draining", strsignal(signal));
+    snprintf(detail, sizeof detail, "%s: draining", strsignal(signal));
+    tell_drain(server, detail);
     return true;
 }
 
@@ -669,6 +684,7 @@ static void serve(struct server *server)
         }
         if (is_delay_over(server)) {
             log_info("the delay is over: draining");
+            tell_drain(server, "the delay is over: draining");
             return;
         }
     }

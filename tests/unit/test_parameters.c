@@ -196,6 +196,21 @@ static const struct row {
         .fault = "1:17: retry_after_ms \"1\" is not one of its words; write false or true",
     },
     {
+        .name = "events",
+        .by_default = "events:\n",
+        .other = "events:\n",
+        .faulty = "events: 10000\n",
+        .fault = "1:9: events must be names with values, not a single value",
+    },
+    {
+        .name = "keep",
+        .by_default = "  keep: 10000\n",
+        .other = "  keep: 0\n",
+        .faulty = "events: {keep: 1000001}\n",
+        .fault = "1:16: keep \"1000001\" is out of range; write 0 to 1000000, in digits only",
+        .warning = "events: {keep}",
+    },
+    {
         .name = "log",
         .by_default = "log:\n",
         .other = "log:\n",
