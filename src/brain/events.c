@@ -122,6 +122,10 @@ static bool is_told(struct brain *brain, enum event_kind kind, uint64_t place_ha
         key->since++;
         return false;
     }
+    if (events_are_too_many(brain, kind)) { /* it may have its first event later */
+        leave_out(events, &events->gate[kind], 1);
+        return false;
+    }
     *count = 1;
     if (key->hash == hash)
         *count += key->since;
