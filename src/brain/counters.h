@@ -45,6 +45,8 @@
                          "Requests replied to, by the path called and the status of the reply."))  \
     FRONT(connections, /* opened, less those closed */                                             \
           FAMILY("allowd_connections", GAUGE, "Connections open now."))                            \
+    FRONT(event_readers, /* of /events: those that have come, less those that have gone */         \
+          FAMILY("allowd_event_readers", GAUGE, "Clients that read events now."))                  \
     FRONT(turned_away, /* connections that there was no room for */                                \
           FAMILY("allowd_connections_shed_total", COUNTER,                                         \
                  "Connections answered 503 for want of room, or ended because their client was "   \

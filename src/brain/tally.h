@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TALLY_ROUTES_MAX 16
+#define TALLY_ROUTES_MAX 24
 #define TALLY_STATUS_MIN 100
 #define TALLY_STATUSES 500
 #define TALLY_CELLS (TALLY_ROUTES_MAX * TALLY_STATUSES)

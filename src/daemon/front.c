@@ -165,6 +165,7 @@ static void begin_going(struct front *front)
 {
     acceptor_leave(&front->acceptor);
     http_drain(front->http);
+    http_end_flows(front->http);
     http_tell_going(front->http);
     front->phase = FRONT_GOING;
 }
@@ -190,6 +191,7 @@ static void begin_drain(struct front *front)
     acceptor_end(&front->acceptor);
     http_drain(front->http);
     http_end_waits(front->http);
+    http_end_flows(front->http);
     front->drain_ns = now_ns(front);
     front->phase = FRONT_IN_GRACE;
 }
@@ -365,6 +367,7 @@ static int open_parts(struct front *front, const struct front_terms *terms)
         .idle_timeout_ms = terms->idle_timeout_ms,
         .header_room = terms->header_room,
         .contract = terms->contract,
+        .flows = terms->flows,
         .admin_apart = has_admin(terms->listeners, terms->listeners_count),
         .clock = terms->clock,
         .home = &front->home,

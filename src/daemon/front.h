@@ -83,6 +83,7 @@ struct front_terms {
     unsigned share;                        /* of each, now: see front_set_share */
     uint32_t idle_timeout_ms, header_room; /* see http.h */
     atomic_uint *with_room;                /* how many have room; 0 before the first start */
+    struct http_flows *flows;              /* of all; NULL: each counts for itself */
     unsigned place;                        /* of this one: see tally.h */
     int done;                              /* an eventfd that each writes to when it has drained */
 };

@@ -27,6 +27,9 @@ int fronts_init(struct fronts *fronts, const struct front_terms *terms)
 {
     fronts->terms = *terms;
     fronts->terms.with_room = &fronts->with_room;
+    atomic_init(&fronts->flows.open, 0);
+    atomic_init(&fronts->flows.max, 0);
+    fronts->terms.flows = &fronts->flows;
     fronts->terms.done = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     return fronts->terms.done < 0 ? errno : 0;
 }
@@ -94,6 +97,7 @@ int fronts_set(struct fronts *fronts, unsigned wanted, unsigned connections,
     fronts->terms.contract = contract;
     fronts->terms.connections_max = connections < wanted ? wanted : connections;
     fronts->terms.share = share(fronts, wanted);
+    atomic_store(&fronts->flows.max, http_flows_max(connections));
     while (error == 0 && fronts->serving < wanted)
         error = add(fronts);
     while (fronts->serving > wanted)

@@ -29,6 +29,7 @@ struct fronts {
     unsigned connections;     /* of all together */
     unsigned serving, going;  /* how many do so */
     atomic_uint with_room;    /* see acceptor.h */
+    struct http_flows flows;  /* see http.h */
     struct fronts_place {
         bool is_taken, is_going;
         struct front front;

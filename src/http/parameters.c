@@ -32,6 +32,24 @@ static void parse_key(struct request *request, const char *value, size_t len)
     request->message.ask.bucket.key_len = key_len;
 }
 
+/* It is kept in request->key. */
+static void parse_prefix(struct request *request, const char *value, size_t len)
+{
+    enum key_fault fault = KEY_TOO_LONG;
+    switch (form_decode(value, len, true, request->key, KEY_MAX, &request->prefix_len)) {
+    case FORM_BAD_ESCAPE:
+        request_refuse(request, 400, "prefix: " BAD_ESCAPE);
+        return;
+    case FORM_TOO_LONG:
+        break;
+    case FORM_OK:
+        fault = request->prefix_len == 0 ? KEY_OK : key_check(request->key, request->prefix_len);
+        break;
+    }
+    if (fault != KEY_OK)
+        request_refuse(request, 400, "%s", fault_text_prefix(fault));
+}
+
 bool parameter_read(const char *value, size_t len, quantity_parser *parse, uint64_t min,
                     uint64_t max, uint64_t *quantity)
 {
@@ -117,6 +135,7 @@ static void parse_wait(struct request *request, const char *value, size_t len)
 }
 
 const struct parameter parameter_key = {.name = "key", .parse = parse_key};
+const struct parameter parameter_prefix = {.name = "prefix", .parse = parse_prefix};
 const struct parameter parameter_tokens = {.name = "tokens", .parse = parse_tokens};
 const struct parameter parameter_limit = {.name = "limit", .parse = parse_limit};
 const struct parameter parameter_deny_status = {

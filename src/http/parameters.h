@@ -13,6 +13,9 @@
 extern const struct parameter parameter_key, parameter_tokens, parameter_limit, parameter_wait;
 extern const struct parameter parameter_deny_status, parameter_once;
 
+/* What keys are to begin with: request->key, of request->prefix_len bytes. Left out, it is empty. */
+extern const struct parameter parameter_prefix;
+
 /* Reads a value, still escaped, by quantity_parse_number or quantity_parse_duration. false: it is no
  * such quantity, or out of bounds, and *quantity is untouched. */
 typedef enum quantity quantity_parser(const char *text, size_t len, uint64_t min, uint64_t max,

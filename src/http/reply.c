@@ -13,6 +13,7 @@ void reply_begin(struct reply *reply, unsigned status, const char *content_type)
     reply->status = status;
     reply->terse = TERSE_UNAVAILABLE;
     reply->close = false;
+    reply->goes_on = false;
     reply->recurs = false;
     reply->content_type = content_type;
     reply->allow = NULL;

@@ -44,6 +44,7 @@ struct reply {
     unsigned status;
     enum reply_terse terse;
     bool close;               /* this reply is the last on its connection */
+    bool goes_on;             /* its body is what route->flow writes, and it is the last */
     bool recurs;              /* the next reply on the connection may differ in its values only */
     const char *content_type; /* always the same pointer for the same type; NULL: no content */
     const char *allow;        /* Allow, or NULL */

@@ -96,6 +96,7 @@ void request_begin(struct request *request, const struct route_table *routes, co
     request->deny_status = REQUEST_DENY_STATUS;
     request->body_len = 0;
     request->chunked_max = request->chunked_len = 0;
+    request->prefix_len = 0;
     request->is_list = false;
     request->keeps_body = false;
     request->ignores_proxy = false;

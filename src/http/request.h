@@ -11,6 +11,7 @@
 
 #include "actor/reload.h"
 #include "ask/contract.h"
+#include "brain/event.h"
 #include "brain/keys.h"
 #include "brain/message.h"
 #include "http/access.h"
@@ -35,6 +36,17 @@ struct check_asked {
     bool skips, reads_body, is_missing, missing_allows;
     struct check_request asked; /* if reads_body */
 };
+
+/* What /events remembers of a request's parameters and header. */
+struct events_asked {
+    enum events_from from; /* if has_place */
+    uint32_t boot;
+    uint64_t since;
+    uint32_t kinds;
+    bool has_place, follows, is_lines;
+};
+
+struct event_stream;
 
 /* What the routes about leases remember of a request's parameters: see lease.h. */
 struct lease_asked {
@@ -67,6 +79,7 @@ struct request {
     size_t long_body_room; /* bytes of long_body */
     size_t reply_size;     /* bytes of a large reply, until it has been sent */
     size_t counted;        /* what whoever adds up all requests has counted of request_held */
+    bool has_flow_place;   /* it is counted among the replies that go on: see wire/flows.c */
     bool is_list;
     bool keeps_body;              /* of a route that is header_only: its body is wanted after all */
     bool ignores_proxy;           /* a field of a proxy that is not trusted: see trust_warning.h */
@@ -82,9 +95,14 @@ struct request {
         } keys;
         struct check_asked check; /* see routes/check.c */
         struct reload_report reload;
+        struct {
+            struct events_asked ask;
+            struct event_stream *stream; /* see routes/events.c */
+        } events;
     } own;
     struct lease_asked lease;  /* of those about leases */
     struct once_question once; /* if message.once is not NULL */
+    size_t prefix_len;         /* of a prefix in `key`: see parameter_prefix */
     char key[KEY_MAX + 1];
     char limit_name[LIMIT_NAME_MAX + 1];
     union {
@@ -143,10 +161,12 @@ static inline bool request_bears_no_stall(const struct request *request)
     return request->route != NULL && request->route->reply_stalled != NULL;
 }
 
-/* Whether what it asks may wait for its tokens. */
+/* Whether what it asks may wait, for its tokens or for something to happen. */
 static inline bool request_may_wait(const struct request *request)
 {
     const struct message *message = &request->message;
+    if (message->kind == MESSAGE_EVENTS)
+        return message->ask.events->waits;
     return (message->kind == MESSAGE_ALLOW || message->kind == MESSAGE_ACQUIRE) &&
            message->ask.bucket.wait_ms > 0;
 }

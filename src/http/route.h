@@ -48,6 +48,23 @@ enum route_asks {
     ROUTE_ASKS_MAIN_THREAD, /* the main thread, which alone reads the configuration */
 };
 
+/* How a reply goes on that has no end of its own: see reply->goes_on. */
+struct route_flow {
+    /* Writes more of the body; 0: nothing is left of what came with the last answer. */
+    size_t (*write)(struct request *request, uint64_t wall_ms, char *bytes, size_t room);
+
+    /* Fills in the message that asks for more. ends: what it brings is to be the last, and it must not
+     * wait. false: the body is whole. */
+    bool (*ask)(struct request *request, bool ends);
+
+    /* The answer to that has come home. */
+    void (*take)(struct request *request);
+
+    /* Writes something that a reader ignores, between two pieces of the body: `write` has just had
+     * nothing. The letter may be away. */
+    size_t (*beat)(struct request *request, char *bytes, size_t room);
+};
+
 /* The most that the requests of one turn of a front-end may cost together; it takes some
  * milliseconds. A byte of a list's body costs 1. See wire/turns.h. */
 #define ROUTE_COST_TURN 65536
@@ -92,6 +109,9 @@ struct route {
     /* Writes the reply to the answer, and sets reply->terse: what to tell if there is no memory
      * to send that reply. */
     void (*reply)(struct request *request, const struct serving *serving);
+
+    /* How its replies go on, if they do. */
+    const struct route_flow *flow;
 
     /* Writes the reply if the decider has not answered for so long. NULL: the request waits. */
     void (*reply_stalled)(struct request *request, uint64_t waited_ms);

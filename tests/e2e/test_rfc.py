@@ -435,7 +435,7 @@ class Answers(RfcCase):
                 self.assert_problem(self.call("CONNECT", target, [("X-Key", "k")]), status)
 
     def test_head_has_the_fields_of_get(self):
-        for target in ("/status", "/status?key=k", "/keys", "/metrics", "/healthz", "/readyz", "/check/keyed",
+        for target in ("/status", "/status?key=k", "/keys", "/events?follow=no", "/metrics", "/healthz", "/readyz", "/check/keyed",
                        "/nosuch", "/status?x=1"):
             with self.subTest(target):
                 got, head = (self.call(method, target, [("X-Key", self.key())]) for method in ("GET", "HEAD"))

@@ -61,6 +61,16 @@ static void whose_letter_is_away_waits_for_it(void **state)
     assert_int_equal(client_moves[CLIENT_GONE], 1u << CLIENT_NONE);
 }
 
+/* A reply that goes on is never another reply: it asks for more of itself, or its request ends. */
+static void what_goes_on_asks_for_more_or_ends(void **state)
+{
+    (void)state;
+    assert_int_equal(client_moves[CLIENT_FLOWING], 1u << CLIENT_WRITTEN | 1u << CLIENT_IDLE);
+    for (unsigned from = 0; from < CLIENT_STATES; from++)
+        assert_int_equal(may_follow(from, CLIENT_FLOWING),
+                         from == CLIENT_ANSWERED || from == CLIENT_AWAY || from == CLIENT_LEAVING);
+}
+
 /* And away it is in these, and nowhere else. */
 static void a_letter_is_away_in_four_states(void **state)
 {
@@ -73,6 +83,8 @@ static void a_letter_is_away_in_four_states(void **state)
         /* It goes from those who have something to ask, and comes home to one state. */
         if (may_follow(at, CLIENT_AWAY))
             assert_true(at == CLIENT_READING || at == CLIENT_TURN || at == CLIENT_WRITTEN);
+        if (may_follow(at, CLIENT_WRITTEN))
+            assert_true(at == CLIENT_READING || at == CLIENT_TURN || at == CLIENT_FLOWING);
         if (may_follow(at, CLIENT_ANSWERED))
             assert_true(at == CLIENT_AWAY || at == CLIENT_LEAVING);
         if (may_follow(at, CLIENT_DISOWNED))
@@ -161,6 +173,7 @@ int main(void)
         cmocka_unit_test(every_state_can_be_reached_and_be_left_for_good),
         cmocka_unit_test(whose_letter_is_away_waits_for_it),
         cmocka_unit_test(a_letter_is_away_in_four_states),
+        cmocka_unit_test(what_goes_on_asks_for_more_or_ends),
         cmocka_unit_test(only_a_question_that_is_away_waits),
         cmocka_unit_test(both_letters_belong_to_their_client),
         cmocka_unit_test(a_move_that_it_has_is_made),

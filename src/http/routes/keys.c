@@ -22,28 +22,7 @@ static const char *const sort_names[] = {
 static void begin(struct request *request)
 {
     request->own.keys.cursor = KEYS_CURSOR_BEGIN;
-    request->own.keys.ask = (struct keys_question){.prefix = "", .count = COUNT_DEFAULT};
-}
-
-/* The prefix is kept in request->key. */
-static void parse_prefix(struct request *request, const char *value, size_t len)
-{
-    size_t prefix_len = 0;
-    enum key_fault fault = KEY_TOO_LONG;
-    switch (form_decode(value, len, true, request->key, KEY_MAX, &prefix_len)) {
-    case FORM_BAD_ESCAPE:
-        request_refuse(request, 400, "prefix: " BAD_ESCAPE);
-        return;
-    case FORM_TOO_LONG:
-        break;
-    case FORM_OK:
-        fault = prefix_len == 0 ? KEY_OK : key_check(request->key, prefix_len);
-        break;
-    }
-    if (fault != KEY_OK)
-        request_refuse(request, 400, "%s", fault_text_prefix(fault));
-    request->own.keys.ask.prefix = request->key;
-    request->own.keys.ask.prefix_len = prefix_len;
+    request->own.keys.ask = (struct keys_question){.count = COUNT_DEFAULT};
 }
 
 static void parse_sort(struct request *request, const char *value, size_t len)
@@ -106,6 +85,8 @@ static void ask(struct request *request)
     if (answer == NULL)
         return;
     keys_answer_begin(answer, request->own.keys.cursor);
+    keys->prefix = request->key;
+    keys->prefix_len = request->prefix_len;
     keys->limit_name = message->ask.bucket.limit_name;
     keys->limit_name_len = message->ask.bucket.limit_name_len;
     message->kind = MESSAGE_KEYS;
@@ -209,7 +190,6 @@ static size_t cost(const struct request *request)
     return ROUTE_COST_TURN / 4;
 }
 
-static const struct parameter parameter_prefix = {.name = "prefix", .parse = parse_prefix};
 static const struct parameter parameter_sort = {.name = "sort", .parse = parse_sort};
 static const struct parameter parameter_count = {.name = "count", .parse = parse_count};
 static const struct parameter parameter_cursor = {.name = "cursor", .parse = parse_cursor};

@@ -20,6 +20,7 @@
     X(renew)                                                                                       \
     X(status)                                                                                      \
     X(keys)                                                                                        \
+    X(events)                                                                                      \
     X(metrics)                                                                                     \
     X(healthz)                                                                                     \
     X(readyz)                                                                                      \
@@ -28,7 +29,8 @@
 /* What a client reads that asks for any other path. It must name every path. */
 #define ROUTES_NO_SUCH_PATH                                                                        \
     "no such path; there are /allow, /charge, /refund, /reset and /status, /acquire, /renew and "  \
-    "/release, /keys, /metrics, /healthz and /readyz, /reload, and the checks below /check/"
+    "/release, /keys, /events, /metrics, /healthz and /readyz, /reload, and the checks below "     \
+    "/check/"
 
 #define X(name) extern const struct route route_##name;
 ROUTES(X)

@@ -38,9 +38,15 @@ static enum MHD_Result send_reply(struct http *http, struct MHD_Connection *conn
 {
     struct reply *reply = &client->request.reply;
     unsigned status = reply->status;
-    if (http_response_queue(&client->response, connection, reply,
-                            reply->close || client->request.chunked_max > 0 ||
-                                http->serving.draining) != MHD_YES) {
+    if (reply->goes_on && queue_flow(http, connection, client) == MHD_YES) {
+        client_move(client, CLIENT_FLOWING);
+        give_time(http, client, HTTP_FLOW_S);
+        tally_request(http->tally, client->request.route_number, status);
+        return MHD_YES;
+    }
+    if (reply->goes_on || http_response_queue(&client->response, connection, reply,
+                                              reply->close || client->request.chunked_max > 0 ||
+                                                  http->serving.draining) != MHD_YES) {
         if (http_terse_queue(&http->terse, reply, connection) != MHD_YES)
             return MHD_NO;
         status = http_terse_status(reply);
@@ -283,6 +289,8 @@ static enum MHD_Result on_whole(struct http *http, struct MHD_Connection *connec
         reply_problem(&request->reply, 503, detail);
         asks = false;
     }
+    if (asks && request->route->flow != NULL)
+        asks = take_flow_place(http, request);
     if (!asks)
         return send_reply(http, connection, client);
     if (http->asked_ns != 0 && request_bears_no_stall(request))
@@ -339,6 +347,7 @@ enum MHD_Result on_request(void *context, struct MHD_Connection *connection, con
     case CLIENT_NONE:
     case CLIENT_IDLE:
     case CLIENT_REPLIED:
+    case CLIENT_FLOWING:
     case CLIENT_DISOWNED:
     case CLIENT_GONE:
     case CLIENT_STATES:

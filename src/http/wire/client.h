@@ -7,6 +7,9 @@
  * is told that it leaves, by a letter of its own: then two are away, and nothing is touched before
  * both are home.
  *
+ * A reply may go on, and its client ask for more of it while it has got a part: then the same letter
+ * goes again and again, and comes home to the state FLOWING.
+ *
  * Owns its request and the response kept for it. One thread. Never blocks. Never fails: a move
  * that is not in the table is a bug, and an assertion catches it.
  */
@@ -29,10 +32,13 @@ enum client_state {
     CLIENT_LEAVING,  /* a letter is away that says that nobody wants what it asked for any more */
     CLIENT_ANSWERED, /* its letters are home, and its reply is not yet queued */
     CLIENT_REPLIED,  /* its reply is queued, or on its way out */
+    CLIENT_FLOWING,  /* likewise, and the reply goes on: see flows.c */
     CLIENT_DISOWNED, /* it has got its reply, although its letter is still away */
     CLIENT_GONE,     /* its connection is closed, and a letter of its is still away */
     CLIENT_STATES,
 };
+
+struct http;
 
 struct client {
     struct request request;
@@ -40,15 +46,18 @@ struct client {
     struct client *next_free;
     size_t header_memory; /* of its connection's memory, what the header of the request takes */
     struct MHD_Connection *connection;
+    struct http *http;
     int socket; /* -1: no connection */
     enum client_state state;
     unsigned char letters_away; /* 2: the request's, and `leave` */
-    bool is_suspended; /* libmicrohttpd does not look at its connection: see client_suspend */
-    bool is_watched;   /* what it sends counts: see watch_input */
-    bool is_admin;     /* it came in on a listener for admins */
-    bool hung_up;      /* it has sent its last byte */
-    bool has_left;     /* and it will receive nothing any more */
-    bool may_wait;     /* its letter is, or was last, of a question that may wait for its tokens */
+    bool is_suspended;    /* libmicrohttpd does not look at its connection: see client_suspend */
+    bool is_watched;      /* what it sends counts: see watch_input */
+    bool is_admin;        /* it came in on a listener for admins */
+    bool hung_up;         /* it has sent its last byte */
+    bool has_left;        /* and it will receive nothing any more */
+    bool may_wait;        /* its letter is, or was last, of a question that may wait */
+    bool flows;           /* it has got the header of a reply that goes on */
+    bool beat_is_due;     /* of a reply that goes on: nothing was written for a while */
     struct message leave; /* LEAVE, about the request's message */
 };
 
@@ -71,7 +80,7 @@ static inline bool client_letter_is_away(const struct client *client)
            client->state == CLIENT_DISOWNED || client->state == CLIENT_GONE;
 }
 
-/* Whether it waits for its tokens, as far as anybody knows whose letter is away. */
+/* Whether it waits, for its tokens or for something to happen, as far as anybody knows whose letter is away. */
 static inline bool client_waits(const struct client *client)
 {
     return client->state == CLIENT_AWAY && client->may_wait;

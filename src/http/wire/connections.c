@@ -35,11 +35,20 @@ void count_held(struct http *http, struct request *request)
     request->counted = held;
 }
 
+static void give_flow_place_back(struct http *http, struct request *request)
+{
+    request->has_flow_place = false;
+    http->tally->event_readers--;
+    atomic_fetch_sub_explicit(&http->flows->open, 1, memory_order_relaxed);
+}
+
 void release_request(struct http *http, struct request *request)
 {
     request_release(request);
     if (request->message.limits != NULL)
         message_hold(&request->message, NULL);
+    if (request->has_flow_place)
+        give_flow_place_back(http, request);
     if (request->counted > 0)
         count_held(http, request);
 }
@@ -61,11 +70,12 @@ struct client *begin_client(struct http *http, struct MHD_Connection *connection
     struct epoll_event hangup = {.events = HANGUP, .data.ptr = client};
     assert(http->is_adding);
     client->connection = connection;
+    client->http = http;
     client->socket =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     client_move(client, CLIENT_IDLE);
     client->is_admin = http->adding_admin;
-    client->hung_up = client->has_left = client->is_watched = false;
+    client->hung_up = client->has_left = client->is_watched = client->flows = false;
     epoll_ctl(http->hangups, EPOLL_CTL_ADD, client->socket, &hangup);
     give_time(http, client, HTTP_HEADER_S);
     http->connections++;
@@ -199,18 +209,35 @@ void http_heed(struct http *http, int descriptor)
         leaving_run(&http->leaving, clock_now_ns(http->clock));
 }
 
-/* The client has taken too long. Nothing more is read from it, and what it has not read is dropped:
+/* Has a client that only waits for more of its reply get a heartbeat. false: it waits for nothing. */
+static bool beat_if_it_waits(struct http *http, struct client *client)
+{
+    if (!client->flows || !client->is_suspended)
+        return false;
+    client->beat_is_due = true;
+    give_time(http, client, HTTP_FLOW_S);
+    client_resume(client);
+    return true;
+}
+
+/* The client has taken too long, unless it is allowd that has nothing to tell it. Nothing more is read from it, and what it has not read is dropped:
  * libmicrohttpd notices the end and closes the connection. */
 void end_overdue(void *context, unsigned index)
 {
     struct http *http = context;
+    if (beat_if_it_waits(http, &http->clients[index]))
+        return;
     shutdown(http->clients[index].socket, SHUT_RDWR);
     http->tally->overdue++;
 }
 
 void http_close_idle(struct http *http)
 {
-    for (unsigned i = 0; i < http->clients_used; i++)
-        if (http->clients[i].socket >= 0 && http->clients[i].state == CLIENT_IDLE)
-            shutdown(http->clients[i].socket, SHUT_RD);
+    for (unsigned i = 0; i < http->clients_used; i++) {
+        const struct client *client = &http->clients[i];
+        if (client->socket >= 0 && client->state == CLIENT_IDLE)
+            shutdown(client->socket, SHUT_RD);
+        else if (client->socket >= 0 && client->flows)
+            shutdown(client->socket, SHUT_RDWR);
+    }
 }

@@ -21,6 +21,10 @@
 #define HTTP_BODY_S 20
 #define HTTP_REPLY_S 60
 
+/* Of a reply that goes on: to take each piece of it; and between two pieces, heartbeats included. */
+#define HTTP_FLOW_S 30
+#define HTTP_BEAT_S 15
+
 #define DEADLINES_LOOK_MS 1000 /* a connection may be ended so much too late */
 #define DEADLINE_NONE UINT64_MAX
 

@@ -18,6 +18,7 @@ static void end_request(struct http *http, struct client *client)
     if (client->state == CLIENT_WRITTEN)
         withdraw_letter(http, client);
     client_move(client, CLIENT_IDLE);
+    client->flows = false;
     release_request(http, &client->request);
     if (client->hung_up)
         heed_hangup(client);

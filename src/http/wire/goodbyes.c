@@ -21,7 +21,8 @@ void leave_if_done(struct http *http, struct client *client)
     if (!client_waits(client))
         return;
     client->has_left |= client->hung_up;
-    if (client->has_left || client->socket < 0 || http->ends_waits)
+    if (client->has_left || client->socket < 0 || http->ends_waits ||
+        (client->flows && http->ends_flows))
         leave(http, client);
 }
 

@@ -102,6 +102,9 @@ struct http *http_new(const struct http_terms *terms)
         .log_lines_lost = log_lines_lost,
     };
     http->admin_apart = terms->admin_apart;
+    atomic_init(&http->own_flows.open, 0);
+    atomic_init(&http->own_flows.max, http_flows_max(terms->connections_max));
+    http->flows = terms->flows != NULL ? terms->flows : &http->own_flows;
     http->home = terms->home;
     http->decider = terms->decider;
     http->reloads = terms->reloads;

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "http/wire/deadlines.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -27,6 +28,17 @@ struct http;
  * parameter of the target. That is how libmicrohttpd 0.9.75 keeps them. */
 #define HTTP_HEADER_ENTRY 64
 
+/* At most so many replies may go on at a time, however many connections there may be. */
+#define HTTP_FLOWS_MAX 1000
+
+/* Replies that go on, of all front-ends together. */
+struct http_flows {
+    atomic_uint open, max;
+};
+
+/* How many there may be, with so many connections. */
+unsigned http_flows_max(unsigned connections);
+
 struct http_terms {
     unsigned connections_max;  /* connections that there is memory for */
     unsigned share;            /* connections that there is room for: see http_set_share */
@@ -35,7 +47,8 @@ struct http_terms {
         idle_timeout_ms;  /* how long a connection may be silent; in whole seconds, rounded up */
     uint32_t header_room; /* bytes for the header of a request: see HTTP_HEADER_ENTRY */
     unsigned place;       /* of the front-end, by which its reports are known: see tally.h */
-    bool admin_apart;     /* routes for admins are served on listeners for admins only */
+    struct http_flows *flows;  /* NULL: they are counted for this one alone */
+    bool admin_apart;          /* routes for admins are served on listeners for admins only */
     const struct clock *clock; /* for deadlines; libmicrohttpd has a clock of its own */
     struct inbox *home;        /* its letters come home to it; the caller's, who takes them out */
     struct inbox *decider;     /* of the decider, which is told of who leaves without a report */
@@ -136,6 +149,10 @@ void http_drain(struct http *http);
 /* From now on nobody waits for tokens: who does is answered that the end is near, charged nothing. */
 void http_end_waits(struct http *http);
 
-/* Stops reading from connections that have no request under way. What has already reached their
+/* From now on no reply goes on: each that does is told what there is, and ends. */
+void http_end_flows(struct http *http);
+
+/* Ends replies that have gone on until now, because their clients do not read; and stops reading from
+ * connections that have no request under way. What has already reached their
  * sockets is still answered; then they are closed. */
 void http_close_idle(struct http *http);

@@ -57,8 +57,11 @@ struct http {
     unsigned crowd;         /* how many questions a pass has had lately: see look_at_crowd */
     struct chain questions; /* the next chain, without the report */
     unsigned questions_count;
-    struct chain goodbyes; /* the next chain of LEAVE and RELEASE; it needs no report */
-    bool ends_waits;       /* nobody may wait any more: see http_end_waits */
+    struct chain goodbyes;    /* the next chain of LEAVE and RELEASE; it needs no report */
+    bool ends_waits;          /* nobody may wait any more: see http_end_waits */
+    bool ends_flows;          /* no reply goes on any more: see http_end_flows */
+    struct http_flows *flows; /* how many do */
+    struct http_flows own_flows;
     bool some_have_waited; /* their answers are home, and are not replied yet */
     unsigned away;         /* letters of clients that are away */
     uint64_t asked_ns;     /* in a stall: when the report was posted; else 0 */
@@ -122,7 +125,7 @@ void send_to_main(struct http *http, struct client *client);
 
 /* ---- goodbyes.c ---- */
 
-/* Tells the brain that a client does not wait for its tokens any more, if it does. It is taken for
+/* Tells the brain that a client does not wait any more, if it does. It is taken for
  * one that has left if it has sent its last byte: nobody could tell whether it still listens. */
 void leave_if_done(struct http *http, struct client *client);
 
@@ -137,6 +140,15 @@ static inline void post_goodbyes(struct http *http)
     if (http->goodbyes.newest != NULL)
         post_all_goodbyes(http);
 }
+
+/* ---- flows.c ---- */
+
+/* Takes a place among the replies that go on. false: all are taken, and the request is refused. */
+bool take_flow_place(struct http *http, struct request *request);
+
+/* Queues a reply that goes on. MHD_NO: no memory, and nothing was queued. */
+enum MHD_Result queue_flow(struct http *http, struct MHD_Connection *connection,
+                           struct client *client);
 
 /* ---- ends.c ---- */
 

@@ -37,6 +37,14 @@ static void drop_answer(struct http *http, struct client *client)
         client_move(client, CLIENT_REPLIED);
 }
 
+/* More of a reply that goes on. */
+static void take_more_home(struct client *client)
+{
+    client->request.route->flow->take(&client->request);
+    client_move(client, CLIENT_FLOWING);
+    client_resume(client);
+}
+
 static void take_home(struct http *http, struct client *client)
 {
     http->away--;
@@ -45,6 +53,10 @@ static void take_home(struct http *http, struct client *client)
     log_denials(&client->request);
     if (client->state != CLIENT_AWAY && client->state != CLIENT_LEAVING) {
         drop_answer(http, client);
+        return;
+    }
+    if (client->flows) {
+        take_more_home(client);
         return;
     }
     client_move(client, CLIENT_ANSWERED);

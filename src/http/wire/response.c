@@ -33,17 +33,22 @@ static bool add_fields(struct MHD_Response *made, const struct reply *reply)
     return true;
 }
 
+bool http_response_add_fields(struct MHD_Response *made, const struct reply *reply, bool close)
+{
+    return add_header(made, MHD_HTTP_HEADER_CONTENT_TYPE, reply->content_type) &&
+           add_header(made, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store") &&
+           add_header(made, MHD_HTTP_HEADER_ALLOW, reply->allow) &&
+           add_header(made, MHD_HTTP_HEADER_WWW_AUTHENTICATE, reply->authenticate) &&
+           add_fields(made, reply) &&
+           add_header(made, MHD_HTTP_HEADER_CONNECTION, close ? "close" : NULL);
+}
+
 static struct MHD_Response *make(struct reply *reply, bool close)
 {
     struct MHD_Response *made = make_bare(reply);
     if (made == NULL)
         return NULL;
-    if (add_header(made, MHD_HTTP_HEADER_CONTENT_TYPE, reply->content_type) &&
-        add_header(made, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store") &&
-        add_header(made, MHD_HTTP_HEADER_ALLOW, reply->allow) &&
-        add_header(made, MHD_HTTP_HEADER_WWW_AUTHENTICATE, reply->authenticate) &&
-        add_fields(made, reply) &&
-        add_header(made, MHD_HTTP_HEADER_CONNECTION, close ? "close" : NULL))
+    if (http_response_add_fields(made, reply, close))
         return made;
     MHD_destroy_response(made);
     return NULL;

@@ -48,4 +48,7 @@ enum MHD_Result http_response_queue(struct http_response *response,
                                     struct MHD_Connection *connection, struct reply *reply,
                                     bool close);
 
+/* Adds to a response what each has besides its body. false: no memory. */
+bool http_response_add_fields(struct MHD_Response *made, const struct reply *reply, bool close);
+
 void http_response_release(struct http_response *response);
