@@ -534,8 +534,7 @@ bool brain_has_news(const struct brain *brain)
 {
     const struct events *events = &brain->events;
     return events->unheard != 0 || events_due_ns(events) <= brain->now_ns ||
-           events_are_pending(brain) || news_may_be(&brain->told, &brain->heard) ||
-           !forgotten_is_empty(&brain->gone) ||
+           events_are_pending(brain) || brain->has_heard ||
            !forgotten_is_empty(&brain->buckets.lines.forgotten);
 }
 
@@ -548,10 +547,19 @@ static void hear(struct brain *brain)
         news_hear(&event, &brain->heard, &brain->gone);
 }
 
+/* Looks what is left of what the log has heard. */
+static void look_back(struct brain *brain)
+{
+    brain->has_heard =
+        news_may_be(&brain->told, &brain->heard) || !forgotten_is_empty(&brain->gone);
+}
+
 struct news brain_news(struct brain *brain)
 {
     hear(brain);
-    return news_take(&brain->told, &brain->heard, brain->now_ns);
+    struct news news = news_take(&brain->told, &brain->heard, brain->now_ns);
+    look_back(brain);
+    return news;
 }
 
 struct forgotten brain_forgotten(struct brain *brain)
@@ -559,6 +567,7 @@ struct forgotten brain_forgotten(struct brain *brain)
     hear(brain);
     struct forgotten forgotten = brain->gone;
     memset(&brain->gone, 0, sizeof brain->gone);
+    look_back(brain);
     return forgotten;
 }
 

@@ -47,6 +47,7 @@ struct brain {
     /* What the log has heard of by events: TOLD counters, and limits that are gone */
     struct brain_counters heard;
     struct forgotten gone;
+    bool has_heard;                   /* some of that is still to be told */
     struct news_told told;            /* of what it has heard */
     struct store *store;              /* where the state outlives the process, or NULL */
     struct moment moment;             /* the last moment told */

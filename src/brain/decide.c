@@ -485,7 +485,7 @@ static void count_denial(struct brain *brain, const struct place *place,
 }
 
 void decide_count(struct brain *brain, const struct place *place, const struct bucket_question *ask,
-                  struct demand demand, struct bucket_answer *answer, bool allowed)
+                  struct bucket_answer *answer, bool allowed)
 {
     struct brain_counters *counters = &brain->counters;
     bool would_allow = bucket_result_allows(answer->result);
@@ -500,10 +500,7 @@ void decide_count(struct brain *brain, const struct place *place, const struct b
     meters_decided(&brain->meters, (uint32_t)place->limit, answer->result, allowed);
     if (!would_allow && answer->result != BUCKET_HELD_BACK)
         count_denial(brain, place, ask);
-    if (allowed) {
-        if (answer->limit->warn_percent != 0 && answer->result == BUCKET_ALLOWED)
-            events_taken(brain, place, ask, demand, answer);
-    } else if (bucket_answer_denies(answer)) {
+    if (!allowed && bucket_answer_denies(answer)) {
         answer->sample = sampler_take(&brain->denials, brain->now_ns);
         events_denied(brain, place, ask, answer);
     }
@@ -612,7 +609,8 @@ static void allow(struct brain *brain, const struct place *place, const struct b
     buckets_marks(&brain->buckets, place, ask, slot, marks);
     enum bucket_result result = try(brain, place, NULL, true, NULL, ask, demand, slot, marks);
     describe(brain, place, NULL, demand, result, marks, answer);
-    decide_count(brain, place, ask, demand, answer, bucket_answer_allows(answer));
+    decide_count(brain, place, ask, answer, bucket_answer_allows(answer));
+    events_allowed(brain, place, ask, demand, answer);
 }
 
 /* Anything else, and whatever is asked of a key that somebody waits for. */
@@ -642,8 +640,10 @@ static void decide_any(struct brain *brain, enum message_kind kind, const struct
     decide_describe(brain, place, holding, demand_by(kind, ask), result, marks, answer);
     if (acquire != NULL)
         decide_describe_lease(brain, acquire, answer);
-    if (kind == MESSAGE_ALLOW || kind == MESSAGE_ACQUIRE)
-        decide_count(brain, place, ask, demand_by(kind, ask), answer, bucket_answer_allows(answer));
+    if (kind == MESSAGE_ALLOW || kind == MESSAGE_ACQUIRE) {
+        decide_count(brain, place, ask, answer, bucket_answer_allows(answer));
+        events_allowed(brain, place, ask, demand_by(kind, ask), answer);
+    }
 }
 
 void decide(struct brain *brain, enum message_kind kind, const struct place *place,

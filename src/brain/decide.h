@@ -67,7 +67,7 @@ void decide_describe(const struct brain *brain, const struct place *place,
                      const struct holding *holding, struct demand demand, enum bucket_result result,
                      const uint64_t marks[BUCKETS_MAX], struct bucket_answer *answer);
 
-/* Counts the answer to an ALLOW or ACQUIRE that demands so much, tells events of it, and samples it for the log if it denies. allowed: what the caller
+/* Counts the answer to an ALLOW or ACQUIRE, and if it denies has an event tell it and samples it for the log if it denies. allowed: what the caller
  * is told, which under a limit on trial is always yes. */
 void decide_count(struct brain *brain, const struct place *place, const struct bucket_question *ask,
-                  struct demand demand, struct bucket_answer *answer, bool allowed);
+                  struct bucket_answer *answer, bool allowed);

@@ -112,31 +112,38 @@ static void add_through(struct brain *brain, unsigned number, struct event *even
     add(brain, event);
 }
 
-/* Whether a key is to have an event of a kind now: *count is how many it stands for. */
-static bool is_told(struct brain *brain, enum event_kind kind, uint64_t place_hash, uint64_t *count)
+/* Gives a key an event of a kind. Returns how many it stands for. */
+static uint64_t begin_period(struct brain *brain, enum event_kind kind, struct events_key *key,
+                             uint64_t hash)
+{
+    uint64_t count = 1;
+    if (key->hash == hash)
+        count += key->since;
+    else if (key->since > 0)
+        leave_out(&brain->events, &brain->events.gate[key->kind], key->since);
+    *key = (struct events_key){
+        .hash = hash,
+        .due_ns = brain->now_ns + EVENTS_KEY_S * (uint64_t)NS_PER_S,
+        .kind = kind,
+    };
+    return count;
+}
+
+/* How many an event stands for that a key is to have now; 0: it has none, and is counted. */
+static inline uint64_t count_for(struct brain *brain, enum event_kind kind, uint64_t place_hash)
 {
     struct events *events = &brain->events;
     uint64_t hash = place_hash + (uint64_t)kind * 0x9e3779b97f4a7c15u;
     struct events_key *key = &events->key[hash % EVENTS_MEMORY];
     if (key->hash == hash && brain->now_ns < key->due_ns) {
         key->since++;
-        return false;
+        return 0;
     }
     if (events_are_too_many(brain, kind)) { /* it may have its first event later */
         leave_out(events, &events->gate[kind], 1);
-        return false;
+        return 0;
     }
-    *count = 1;
-    if (key->hash == hash)
-        *count += key->since;
-    else if (key->since > 0)
-        leave_out(events, &events->gate[key->kind], key->since);
-    *key = (struct events_key){
-        .hash = hash,
-        .due_ns = brain->now_ns + EVENTS_KEY_S * (uint64_t)NS_PER_S,
-        .kind = kind,
-    };
-    return true;
+    return begin_period(brain, kind, key, hash);
 }
 
 static struct event event_of(enum event_kind kind, const struct limit *limit, const char *key,
@@ -158,18 +165,27 @@ static const struct limit *limit_at(const struct brain *brain, const struct plac
     return &brain->limits->limit[place->limit];
 }
 
-void events_denied(struct brain *brain, const struct place *place,
-                   const struct bucket_question *ask, const struct bucket_answer *answer)
+/* Not inline, so that a denial that is only counted pays for none of it. */
+__attribute__((noinline)) static void tell_denied(struct brain *brain, const struct place *place,
+                                                  const struct bucket_question *ask,
+                                                  const struct bucket_answer *answer,
+                                                  uint64_t count)
 {
-    uint64_t count;
-    if (answer->result == BUCKET_WAIT_OVER || !is_told(brain, EVENT_denied, place->hash, &count))
-        return;
     struct event event = event_of(EVENT_denied, limit_at(brain, place), ask->key, ask->key_len);
     event.values[1] = ask->tokens;
     event.values[2] = answer->remaining_tokens;
     event.values[3] = answer->retry_after_ms;
     event.values[4] = answer->result;
     add_through(brain, EVENT_denied, &event, count);
+}
+
+void events_denied(struct brain *brain, const struct place *place,
+                   const struct bucket_question *ask, const struct bucket_answer *answer)
+{
+    uint64_t count =
+        answer->result == BUCKET_WAIT_OVER ? 0 : count_for(brain, EVENT_denied, place->hash);
+    if (count > 0)
+        tell_denied(brain, place, ask, answer, count);
 }
 
 /* Whether so much of a burst was used that the limit warns, when so many are left. */
@@ -182,14 +198,14 @@ void events_taken(struct brain *brain, const struct place *place, const struct b
                   struct demand demand, const struct bucket_answer *answer)
 {
     uint32_t percent = answer->limit->warn_percent;
-    uint64_t count;
     for (uint32_t i = 0; i < answer->allowance->count; i++) {
         const struct bucket_terms *terms = &answer->allowance->bucket[i];
         uint64_t left = answer->buckets[i].remaining_tokens;
         uint64_t taken = terms->holds_slots ? demand.slots : demand.tokens;
         if (!is_past(left, terms->burst, percent) || is_past(left + taken, terms->burst, percent))
             continue;
-        if (!is_told(brain, EVENT_warned, place->hash, &count))
+        uint64_t count = count_for(brain, EVENT_warned, place->hash);
+        if (count == 0)
             return;
         struct event event = event_of(EVENT_warned, answer->limit, ask->key, ask->key_len);
         event.values[1] = left;
@@ -203,8 +219,8 @@ void events_taken(struct brain *brain, const struct place *place, const struct b
 void events_owed(struct brain *brain, const struct place *place, const struct bucket_question *ask,
                  uint64_t owed_tokens)
 {
-    uint64_t count;
-    if (!is_told(brain, EVENT_owed, place->hash, &count))
+    uint64_t count = count_for(brain, EVENT_owed, place->hash);
+    if (count == 0)
         return;
     struct event event = event_of(EVENT_owed, limit_at(brain, place), ask->key, ask->key_len);
     event.values[1] = owed_tokens;

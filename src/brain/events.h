@@ -107,6 +107,15 @@ void events_denied(struct brain *brain, const struct place *place,
 void events_taken(struct brain *brain, const struct place *place, const struct bucket_question *ask,
                   struct demand demand, const struct bucket_answer *answer);
 
+/* An ALLOW or ACQUIRE has this answer. Inline, because nearly always there is nothing to do. */
+static inline void events_allowed(struct brain *brain, const struct place *place,
+                                  const struct bucket_question *ask, struct demand demand,
+                                  const struct bucket_answer *answer)
+{
+    if (answer->limit->warn_percent != 0 && answer->result == BUCKET_ALLOWED)
+        events_taken(brain, place, ask, demand, answer);
+}
+
 /* A key owes something after a CHARGE. */
 void events_owed(struct brain *brain, const struct place *place, const struct bucket_question *ask,
                  uint64_t owed_tokens);

@@ -253,8 +253,10 @@ static void answer_all(struct brain *brain, const struct list_question *list,
     for (uint32_t i = 0; i < list->count; i++) {
         struct bucket_answer *one = &list->calls[i].answer;
         describe_one(brain, list, i, answer->allowed);
-        decide_count(brain, &brain->list.place[i], &list->calls[i].ask, demand_of_group(brain, i),
-                     one, answer->allowed);
+        decide_count(brain, &brain->list.place[i], &list->calls[i].ask, one, answer->allowed);
+        if (answer->allowed)
+            events_allowed(brain, &brain->list.place[i], &list->calls[i].ask,
+                           demand_of_group(brain, i), one);
         if (is_refusal(brain, &brain->list.place[i], one->result) &&
             one->retry_after_ms > answer->retry_after_ms)
             answer->retry_after_ms = one->retry_after_ms;

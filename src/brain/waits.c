@@ -225,7 +225,8 @@ static void finish(struct brain *brain, const struct place *place, struct messag
         decide_describe_lease(brain, acquire, answer);
     if (result == BUCKET_DENIED && is_on_trial(brain, place))
         answer->would_wait_ms = would_wait_ms(brain, place, message, marks);
-    decide_count(brain, place, ask, demand_for(message), answer, bucket_answer_allows(answer));
+    decide_count(brain, place, ask, answer, bucket_answer_allows(answer));
+    events_allowed(brain, place, ask, demand_for(message), answer);
     brain->counters.too_many_waiting += result == BUCKET_TOO_MANY_WAITING;
 }
 
