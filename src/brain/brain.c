@@ -339,6 +339,7 @@ static bool answer_whole(struct brain *brain, struct message *message)
         return events_answer(brain, message);
     case MESSAGE_DRAIN:
         events_tell(brain, EVENT_drain, message->ask.detail, 0, 0);
+        events_let_go(brain);
         return true;
     case MESSAGE_RELOAD_FAILED:
         counters_reloaded(&brain->counters, false);

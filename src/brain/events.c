@@ -574,7 +574,7 @@ void events_leave(struct brain *brain, struct message *message)
 }
 
 /* Lets all readers go for whom there is something. The others stay, in their order. */
-static void let_go(struct brain *brain)
+void events_let_go(struct brain *brain)
 {
     struct events *events = &brain->events;
     struct letter *letter = letters_oldest_first(events->readers.newest);
@@ -601,7 +601,7 @@ void events_advance(struct brain *brain)
     for (unsigned i = 0; i <= EVENT_KIND_COUNT; i++)
         tell_left_out(brain, i);
     if (events->readers_due_ns <= brain->now_ns)
-        let_go(brain);
+        events_let_go(brain);
 }
 
 bool events_hear(struct events *events, struct event *event)

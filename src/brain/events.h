@@ -158,6 +158,9 @@ bool events_answer(struct brain *brain, struct message *message);
 /* If an EVENTS waits, it does no more: it is answered with nothing. */
 void events_leave(struct brain *brain, struct message *message);
 
+/* Lets readers go at once, before the daemon ends them. */
+void events_let_go(struct brain *brain);
+
 /* ---- time ---- */
 
 /* When events_advance is due. */

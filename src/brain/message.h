@@ -20,26 +20,26 @@
 #include <stdint.h>
 
 enum message_kind {
-    MESSAGE_ALLOW,         /* may this key take so many tokens? */
-    MESSAGE_ACQUIRE,       /* the same, and slots, for a lease */
-    MESSAGE_RESET,         /* make this key's buckets full */
-    MESSAGE_REFUND,        /* give tokens back to this key */
-    MESSAGE_CHARGE,        /* take tokens of this key, though it may owe them then */
-    MESSAGE_STATUS,        /* how full are this key's buckets? */
-    MESSAGE_LEAVE,         /* who asked something that may still wait does not wait any more */
-    MESSAGE_RENEW,         /* let this lease end later */
-    MESSAGE_RELEASE,       /* end this lease now */
-    MESSAGE_LEASE,         /* how is this lease? */
-    MESSAGE_EACH,          /* a list: ALLOW for each key on its own */
-    MESSAGE_ALL,           /* a list: ALLOW for all keys, or for none */
-    MESSAGE_LIST,          /* a list: STATUS of each key */
-    MESSAGE_MISSING,       /* a check found no key: only count it */
-    MESSAGE_SKIPPED,       /* a check let a request pass uncounted: only count that */
-    MESSAGE_DAEMON,        /* how is the daemon? */
-    MESSAGE_METRICS,       /* the same, with all that is measured */
-    MESSAGE_KEYS,          /* which keys are tracked, or denied most? */
-    MESSAGE_EVENTS,        /* what has happened since? It may wait for something: see event.h */
-    MESSAGE_DRAIN,         /* the daemon drains: only tell it, as an event */
+    MESSAGE_ALLOW,   /* may this key take so many tokens? */
+    MESSAGE_ACQUIRE, /* the same, and slots, for a lease */
+    MESSAGE_RESET,   /* make this key's buckets full */
+    MESSAGE_REFUND,  /* give tokens back to this key */
+    MESSAGE_CHARGE,  /* take tokens of this key, though it may owe them then */
+    MESSAGE_STATUS,  /* how full are this key's buckets? */
+    MESSAGE_LEAVE,   /* who asked something that may still wait does not wait any more */
+    MESSAGE_RENEW,   /* let this lease end later */
+    MESSAGE_RELEASE, /* end this lease now */
+    MESSAGE_LEASE,   /* how is this lease? */
+    MESSAGE_EACH,    /* a list: ALLOW for each key on its own */
+    MESSAGE_ALL,     /* a list: ALLOW for all keys, or for none */
+    MESSAGE_LIST,    /* a list: STATUS of each key */
+    MESSAGE_MISSING, /* a check found no key: only count it */
+    MESSAGE_SKIPPED, /* a check let a request pass uncounted: only count that */
+    MESSAGE_DAEMON,  /* how is the daemon? */
+    MESSAGE_METRICS, /* the same, with all that is measured */
+    MESSAGE_KEYS,    /* which keys are tracked, or denied most? */
+    MESSAGE_EVENTS,  /* what has happened since? It may wait for something: see event.h */
+    MESSAGE_DRAIN, /* the daemon drains: only have an event tell it, to who waits for one at once */
     MESSAGE_RELOAD_FAILED, /* a reload changed nothing: only count and tell it */
     MESSAGE_STATE_LOST,    /* the state will not outlive the process: see brain_lose_state */
     MESSAGE_STATE_ANEW,    /* go on in another file: see brain_change_file */

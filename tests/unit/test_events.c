@@ -1000,6 +1000,27 @@ static void who_leaves_is_home_before_that_is_answered(void **unused)
     fixture_release(&fixture);
 }
 
+/* A drain ends them, so they hear of it before whoever begins it goes on. */
+static void a_drain_lets_all_go_at_once(void **unused)
+{
+    (void)unused;
+    struct fixture fixture;
+    struct reader reader;
+    begin_usual(&fixture);
+    pass(&fixture, 1000);
+    reader_init(&reader, EVENTS_TO_COME);
+    reader.ask.waits = true;
+    for (int i = 0; i < 3; i++) {
+        reader_ask(&fixture, &reader);
+        assert_true(reader.waits);
+        tell(&fixture, (struct message){.kind = MESSAGE_DRAIN, .ask.detail = "x"});
+        assert_int_equal(collect(&fixture), 1);
+        assert_int_equal(reader.answer.count, 1);
+        expect(&reader, EVENT_drain, NULL, NULL);
+    }
+    fixture_release(&fixture);
+}
+
 /* ---- each event once, in order, or lost ---- */
 
 enum { READERS = 20, STEPS = 4000, SMALL_KEEP = 40, EVENTS_MAX = STEPS * 40 };
@@ -1225,6 +1246,7 @@ int main(void)
         cmocka_unit_test(a_small_room_takes_several_answers),
         cmocka_unit_test(a_look_is_bounded),
         cmocka_unit_test(who_waits_is_let_go_by_an_event_that_suits),
+        cmocka_unit_test(a_drain_lets_all_go_at_once),
         cmocka_unit_test(who_leaves_is_home_before_that_is_answered),
         cmocka_unit_test(each_reader_gets_each_event_once_in_order_or_hears_of_it),
     };
