@@ -31,9 +31,10 @@ ROOMS = {
     "brain": rf'"({PURE}|limits/|table/|keep/|brain/)|{PLAIN}|<sys/mman\.h>',
     "actor": rf'"(base|log|limits|table|keep|brain|actor)/|{PLAIN}|<(errno|fcntl|pthread|sched|semaphore|time|unistd)\.h>|<sys/eventfd\.h>',
     "ask": r'"(base|log|limits|brain|ask)/|<',
+    "page": rf'"({PURE}|base/digest\.h|page/)|{PLAIN}',
     "http": r'"(base|log|limits|brain|actor|ask)/|"http/[^/]*\.h"|<',
     "http/dialects": r'"(base|limits|brain|ask|http/dialects)/|"http/[^/]*\.h"|<',
-    "http/routes": r'"(base|log|limits|brain|actor|ask|http/routes)/|"http/[^/]*\.h"|<',
+    "http/routes": r'"(base|log|limits|brain|actor|ask|page|http/routes)/|"http/[^/]*\.h"|<',
     "http/wire": r'"(base|log|limits|brain|actor|ask|http)/|<',
     "config": r'"(base|limits|ask|config)/|"(brain/(message|sampler)|log/settings|table/table)\.h"|<',
     "daemon": r'"(base|log|limits|table|keep|brain|actor|ask|http|config|daemon)/|<',
@@ -50,8 +51,8 @@ LIBRARIES = {
     r"yaml\.h": r"config/.*",
     r"jansson\.h": r"http/(batch|body_parts|json_memory)\.c",
     r"sodium/crypto_shorthash": r"table/entry\.c",
-    r"sodium/crypto_hash_sha256": r"ask/key_maker\.h|base/secret\.h",
-    r"sodium": r"table/entry\.c|daemon/keeper\.c|ask/key_maker\.h|base/secret\.[ch]",
+    r"sodium/crypto_hash_sha256": r"ask/key_maker\.h|base/digest\.c|base/secret\.h",
+    r"sodium": r"table/entry\.c|daemon/keeper\.c|ask/key_maker\.h|base/digest\.c|base/secret\.[ch]",
     r"pthread\.h": r"base/thread\.[ch]|actor/.*|daemon/front\.[ch]",
 }
 

@@ -159,6 +159,7 @@ static void make_message(struct request *request, const char *content_type)
 {
     if (request->if_options != NULL && request->method == METHOD_OPTIONS) {
         request->route = request->if_options;
+        request->route_number = 0;
         request->fault_status = 0;
         request->route->ask(request);
         return;

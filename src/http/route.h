@@ -80,6 +80,7 @@ struct route {
                          * among the methods, must: see list.h */
     bool header_only;   /* query and body belong to another service: heed_header has its say */
     bool is_admin;      /* for admins only, if there is an admin_listen or an admin token */
+    bool is_tokenless;  /* is_admin, but the token is not asked for, because it tells nothing */
     bool is_guarded;    /* refused if there is neither */
     bool changes_state; /* so no web page of another origin may call it */
     enum route_asks asks;

@@ -620,7 +620,7 @@ class Status(ContractCase):
 
 class Errors(ContractCase):
     def test_no_such_path(self):
-        for path in ("/", "/allow/", "/Allow", "/allowed", "/allo", "/allow/x", "//allow",
+        for path in ("//", "/allow/", "/Allow", "/allowed", "/allo", "/allow/x", "//allow",
                      "/allow%2F", "/./allow", "/favicon.ico", "/" + "a" * 5000, "/%C3%A9"):
             for method in ("GET", "POST", "DELETE", "PUT"):
                 with self.subTest(method=method, path=path[:20]):

@@ -9,6 +9,7 @@
 static const struct route asks = {.path = "/asks"};
 static const struct route changes = {.path = "/changes", .changes_state = true};
 static const struct route admin = {.path = "/admin", .is_admin = true};
+static const struct route page = {.path = "/", .is_admin = true, .is_tokenless = true};
 
 /* Fields as "NAME: VALUE" lines, each borrowed for as long as the access is used. */
 static enum access_verdict judge(const char *const lines[], const struct route *route,
@@ -34,6 +35,16 @@ static void listeners_decide_what_is_for_admins(void **state)
     assert_int_equal(judge(bare, &admin, true, true, false), ACCESS_GRANTED);
     assert_int_equal(judge(bare, &asks, false, true, true), ACCESS_GRANTED);
     assert_int_equal(judge(bare, &changes, false, true, true), ACCESS_GRANTED);
+}
+
+static void what_tells_nothing_asks_for_no_token(void **state)
+{
+    (void)state;
+    static const char *const bare[] = {"Host: h", NULL};
+    static const char *const wrong[] = {"Authorization: Bearer wrong", NULL};
+    assert_int_equal(judge(bare, &page, false, false, true), ACCESS_GRANTED);
+    assert_int_equal(judge(wrong, &page, true, true, true), ACCESS_GRANTED);
+    assert_int_equal(judge(bare, &page, false, true, true), ACCESS_ADMIN_APART);
 }
 
 static void tokens_are_told_from_others(void **state)
@@ -143,6 +154,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(listeners_decide_what_is_for_admins),
+        cmocka_unit_test(what_tells_nothing_asks_for_no_token),
         cmocka_unit_test(tokens_are_told_from_others),
         cmocka_unit_test(other_origins_change_nothing),
         cmocka_unit_test(without_a_host_no_origin_is_the_own_one),

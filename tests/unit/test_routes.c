@@ -142,7 +142,7 @@ static void whom_a_route_asks(void **state)
         const struct route *route = route_table.routes[i];
         assert_int_equal(route->asks == ROUTE_ASKS_MAIN_THREAD, route == &route_reload);
         assert_int_equal(route->reply_stalled != NULL,
-                         route == &route_healthz || route == &route_readyz);
+                         route == &route_healthz || route == &route_readyz || route == &route_page);
     }
 }
 
@@ -157,6 +157,7 @@ static void what_changes_state_is_posted(void **state)
         if (!route->changes_state && !route->header_only)
             assert_int_equal(route->methods & (METHOD_POST | METHOD_DELETE), 0);
         assert_true(route->is_admin || !route->is_guarded);
+        assert_true(!route->is_tokenless || (route->is_admin && !route->changes_state));
         if (route->is_for_all != NULL)
             assert_true(route->is_admin && !route->is_guarded && !route->changes_state);
     }
