@@ -68,6 +68,7 @@ struct once_question {
     char token[ONCE_MAX];
     uint8_t token_len; /* 1 to ONCE_MAX */
     uint64_t hash;     /* the brain's, by which it finds the answer again */
+    bool is_repeated;  /* the brain's: it has been answered as one before it */
 };
 
 /* Bounds of how long a lease lasts unless it is renewed, and what holds if nobody says. */
