@@ -432,9 +432,10 @@ class Ends(unittest.TestCase):
                 daemon.stop()
 
     def test_threads_that_go_keep_them(self):
-        daemon = self.start(4)
+        most = "max_connections: 80\n"  # 20 for each thread, so that not all are with one
+        daemon = self.start(4, most)
         connections = self.begin_waits(daemon, 40)
-        daemon.reload(f"threads: 1\n{LIMITS}")
+        daemon.reload(f"threads: 1\n{most}{LIMITS}")
         self.assertEqual(self.waiting(daemon), 40)
         for connection in connections[:10]:
             connection.close()
