@@ -546,10 +546,11 @@ static void describe(const struct view *view, const struct sim_item *item,
         struct ahead tail = tail_of(view);
         answer->retry_after_ms = retry_ms(view, ask, &tail);
     }
-    bool has_tokens = has(view->terms, false);
+    bool has_tokens = has(view->terms, false), lacks_any = false;
     for (unsigned i = 0; i < view->terms->count; i++) {
         struct bucket_state *state = &answer->bucket[i];
         describe_bucket(view, ask, i, answer->result, state);
+        lacks_any |= state->violated;
         if (has_tokens == holds_slots(view, i)) {
             if (state->full_after_ms > answer->full_after_ms)
                 answer->full_after_ms = state->full_after_ms;
@@ -562,6 +563,10 @@ static void describe(const struct view *view, const struct sim_item *item,
         if (state->full_after_ms > answer->full_after_ms)
             answer->full_after_ms = state->full_after_ms;
     }
+    /* who is denied though nothing lacks is behind somebody who waits for more slots */
+    bool is_behind = answer->result == BUCKET_DENIED && view->bucket->count > 0;
+    for (unsigned i = 0; is_behind && !lacks_any && i < view->terms->count; i++)
+        answer->bucket[i].violated = holds_slots(view, i);
 }
 
 /* ---- queues ---- */
@@ -1127,7 +1132,7 @@ void sim_leave(struct sim *sim, unsigned who, struct sim_released *released)
 static void end_one(struct sim *sim, struct sim_lease *lease, enum lease_state state)
 {
     lease->state = state;
-    lease->due_ns = lived_ns(sim) + lease->ttl_ms * (uint64_t)NS_PER_MS;
+    lease->due_ns = sim->now_ns + sim->lived_offset_ns + lease->ttl_ms * (uint64_t)NS_PER_MS;
 }
 
 static void release_lease(struct sim *sim, struct sim_lease *lease, const struct sim_ask *ask,
