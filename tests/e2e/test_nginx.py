@@ -292,6 +292,20 @@ class SatisfyAny(Passwords, unittest.TestCase):
         self.assertEqual(self.ask(path="/page", headers=password("wrong")).status, 200)
 
 
+# ---- uploads ----
+
+class Uploads(Site, unittest.TestCase):
+    """A site that takes larger bodies than nginx takes elsewhere, and asks about them all the same."""
+
+    does = "client_max_body_size 3m;" + PASSES_ON
+
+    def test_as_large_as_the_site_takes(self):
+        self.start_proxy()
+        for size, status in ((3 << 20, 200), ((3 << 20) + 1, 413)):
+            self.assertEqual(self.ask(method="POST", body=bytes(size)).status, status)
+        self.assertEqual(self.count_questions(), 1)
+
+
 # ---- requests that wait ----
 
 class Waits(NginxRecipe):
