@@ -172,7 +172,7 @@ static enum lease_state release(struct brain *brain, uint32_t number,
 {
     const struct lease_node *node = &brain->leases.node[number];
     struct lease_outcome outcome = {0};
-    uint64_t since_tick_ns = brain->now_ns - brain->last_tick_ns;
+    uint64_t since_tick_ns = lived_ns(brain) - brain->leases.now_ns;
     brain->counters.leases_released++;
     if (target->limit == NULL) {
         outcome.until_ns = since_tick_ns;
