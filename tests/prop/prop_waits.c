@@ -9,9 +9,10 @@
  * ALLOWD_DECISIONS is how many questions are asked, ALLOWD_SEED which. ALLOWD_WORLD begins with that
  * world of each kind, and with ALLOWD_TRACE=1 all that happens is printed.
  */
-#include "brain/brain.h"
+#include "brain/core.h"
 #include "limits/credit.h"
 #include "prop/sim.h"
+#include "prop/told_stores.h"
 #include "support/ask_brain.h"
 #include "support/dice.h"
 
@@ -20,13 +21,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum {
     CALLERS = 40,
     BOOK = 60,
     WORLD_QUESTIONS = 250,
     MAX_LEASES = 100,
-    KEYS_MAX = 1000,
+    KEYS_MAX = 50,
+    PAGE_BYTES = 4096,
+    SNAPSHOT_USED = 32 << 10, /* bytes of each that are copied */
 };
 
 /* ---- what must hold ---- */
@@ -50,7 +54,7 @@ struct recipe {
     uint64_t stream;
     unsigned percent; /* of all questions */
     unsigned rules_max, buckets_max, overrides_max;
-    bool slots, charges, reloads, trials, lateness;
+    bool slots, charges, reloads, trials, lateness, stored;
 };
 
 struct caller {
@@ -80,7 +84,22 @@ struct world {
         is_torn; /* somebody's wait for this key was over, and others go after that, in one tick: then
                    * it is open between which of them an answer is */
     char last[200]; /* what was done last */
+
+    /* Of a world that is stored: */
+    struct store store;
+    struct moment moment;
+    struct sim before; /* what is being done now */
+    const struct sim_ask *asked;
 };
+
+/* A store, the one that a kill would leave, and when that is. */
+static struct {
+    unsigned char *memory, *copy;
+    const struct world *world;
+    unsigned stores_left; /* until it is killed; 0: it is not */
+    bool is_under_way, is_killed;
+    uint64_t kills, restarts;
+} run;
 
 static uint64_t total_questions, total_waited, total_leases;
 
@@ -295,6 +314,31 @@ static uint64_t random_tick(struct dice *dice)
     return ticks_ms[dice_roll(dice, LENGTH(ticks_ms))];
 }
 
+static size_t file_bytes(void)
+{
+    return store_bytes(KEYS_MAX, MAX_LEASES);
+}
+
+static unsigned char *map_file(void)
+{
+    void *memory =
+        mmap(NULL, file_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(memory != MAP_FAILED);
+    return memory;
+}
+
+static struct brain *new_stored(struct world *world, const struct limits_question *question,
+                                const uint8_t seed[TABLE_SEED_BYTES])
+{
+    run.memory = map_file();
+    run.copy = map_file();
+    run.world = world;
+    world->moment =
+        (struct moment){.now_ns = world->sim.now_ns, .wall_ns = 1ull << 60, .clock_id = "1"};
+    store_begin(&world->store, run.memory, KEYS_MAX, MAX_LEASES, seed);
+    return brain_new_stored(question, &world->store, &world->moment);
+}
+
 static void world_init(struct world *world, const struct recipe *recipe, uint64_t number)
 {
     uint8_t seed[TABLE_SEED_BYTES];
@@ -317,9 +361,9 @@ static void world_init(struct world *world, const struct recipe *recipe, uint64_
     struct limits *limits = make_limits(sim, rules, count, tick_ms);
     const struct limits_question question = {
         .limits = limits, .when_full = WHEN_FULL_EVICT, .date_s = sim->date_s};
-    world->brain = brain_new(&question, KEYS_MAX, MAX_LEASES, seed, sim->now_ns);
+    world->brain = recipe->stored ? new_stored(world, &question, seed)
+                                  : brain_new(&question, KEYS_MAX, MAX_LEASES, seed, sim->now_ns);
     assert_non_null(world->brain);
-    sim->lived_offset_ns = 0;
     limits_release(limits);
 }
 
@@ -373,7 +417,7 @@ static void check_answer(struct world *world, const struct bucket_answer *brain,
         world->hint_ms = brain->retry_after_ms;
 }
 
-static void check_levels(struct world *world)
+static void check_levels_as(struct world *world, enum property property)
 {
     const struct sim *sim = &world->sim;
     for (unsigned i = 0; i < sim->count; i++)
@@ -385,17 +429,194 @@ static void check_levels(struct world *world)
                 uint64_t token;
                 int64_t level = brain_level_units(world->brain, sim_keys[key],
                                                   sim_names[sim->rule[i].name], j, &token);
-                check(world, ADMITTED, "the units of a token", token,
+                check(world, property, "the units of a token", token,
                       (uint64_t)sim_token(&terms->bucket[j], sim->tick_ms));
                 int64_t expected = sim_level(sim, &sim->rule[i], key, j);
                 if (level != expected)
-                    violated(world, ADMITTED,
+                    violated(world, property,
                              "bucket %u of key %s under %s has %" PRId64
                              " units, the simulation says "
                              "%" PRId64,
                              j, sim_keys[key], sim_names[sim->rule[i].name], level, expected);
             }
         }
+}
+
+static void check_levels(struct world *world)
+{
+    check_levels_as(world, ADMITTED);
+}
+
+/* ---- kills ---- */
+
+/* Called after each store of a world that is stored. */
+static void on_store(void)
+{
+    if (!run.is_under_way || run.stores_left == 0 || --run.stores_left > 0)
+        return;
+    size_t arena = (size_t)((unsigned char *)run.world->store.arena - run.memory);
+    size_t second = PAGE_BYTES + (arena - PAGE_BYTES) / 2;
+    memcpy(run.copy, run.memory, PAGE_BYTES + SNAPSHOT_USED);
+    memcpy(run.copy + second, run.memory + second, SNAPSHOT_USED);
+    memcpy(run.copy + arena, run.memory + arena, file_bytes() - arena);
+    run.is_killed = true;
+}
+
+/* Whether what is done next is killed at one of its stores. */
+static void may_be_killed(struct world *world, const struct sim_ask *asked)
+{
+    run.stores_left = 0;
+    world->asked = asked;
+    if (!world->recipe->stored || !dice_once_in(&world->dice, 4))
+        return;
+    world->before = world->sim;
+    run.stores_left = (unsigned)dice_between(&world->dice, 1, 12);
+    run.is_killed = false;
+}
+
+/* The brain that goes on from a store. */
+static struct brain *go_on(struct world *world, struct store *store, unsigned char *memory)
+{
+    const char *why = "";
+    struct brain *brain = NULL;
+    struct sim *sim = &world->sim;
+    struct limits *limits = make_limits(sim, sim->rule, sim->count, sim->tick_ms);
+    const struct limits_question question = {
+        .limits = limits, .when_full = WHEN_FULL_EVICT, .date_s = sim->date_s};
+    assert_int_equal(store_find(store, memory, file_bytes(), &why), STORE_FOUND);
+    if (brain_restore(&brain, &question, MAX_LEASES, store, &world->moment, &why) != BRAIN_RESTORED)
+        violated(world, TAKEN_OVER, "the store is damaged: %s", why);
+    limits_release(limits);
+    const struct table_damage *damage = &brain->buckets.table.damage;
+    check(world, TAKEN_OVER, "what is damaged", damage->mended + damage->emptied + damage->dropped,
+          0);
+    return brain;
+}
+
+static struct lease_id id_of(unsigned number)
+{
+    struct lease_id id = {{1}};
+    memcpy(id.bytes + 4, &number, sizeof number);
+    return id;
+}
+
+static enum lease_state state_in(struct brain *brain, unsigned lease)
+{
+    struct message message = {.kind = MESSAGE_LEASE, .ask.lease.id = id_of(lease)};
+    struct message *messages[] = {&message};
+    assert_int_equal(ask_brain(brain, messages, 1), 1);
+    return message.answer.lease.state;
+}
+
+static enum lease_state state_by(const struct sim *sim, unsigned lease)
+{
+    const struct sim_lease *found = sim_find_lease(sim, lease);
+    if (found == NULL)
+        return LEASE_NONE;
+    return found->state == LEASE_HELD && found->is_lost ? LEASE_LOST_LIMIT : found->state;
+}
+
+/* How much a key may hold after a kill: a lease that is there has taken its tokens, and one that is still
+ * there has given none back. */
+static int64_t most_of(const struct world *world, struct brain *killed, const struct sim *before,
+                       const struct sim *after, unsigned rule, unsigned key, unsigned bucket)
+{
+    int64_t was = sim_level(before, &before->rule[rule], key, bucket);
+    int64_t is = sim_level(after, &after->rule[rule], key, bucket);
+    int64_t most = was > is ? was : is;
+    for (unsigned lease = world->leases > 20 ? world->leases - 20 : 1; lease <= world->leases;
+         lease++) {
+        const struct sim_lease *then = sim_find_lease(before, lease);
+        const struct sim_lease *now = sim_find_lease(after, lease);
+        const struct sim_lease *known = now != NULL ? now : then;
+        if (known == NULL || known->key != key || known->name != before->rule[rule].name ||
+            state_in(killed, lease) != LEASE_HELD)
+            continue;
+        if (state_by(before, lease) != LEASE_HELD && is < most)
+            most = is;
+        if (state_by(after, lease) != LEASE_HELD && was < most)
+            most = was;
+    }
+    return most;
+}
+
+/* What was asked, if nobody waited any more: a kill may come when it is done, and nobody has been let go. */
+static void ask_alone(struct sim *sim, const struct sim_ask *asked)
+{
+    struct sim_released nobody = {0};
+    struct sim_answer answer;
+    if (asked == NULL)
+        return;
+    if (asked->kind == MESSAGE_RESET || asked->kind == MESSAGE_REFUND)
+        sim_answer(sim, asked, 0, &answer, &nobody);
+    if (asked->kind == MESSAGE_RELEASE)
+        sim_lease(sim, asked, &nobody);
+}
+
+/* What the next process makes of a kill in what was just done. */
+static void check_kill(struct world *world)
+{
+    static struct sim after, alone;
+    struct store store;
+    if (run.stores_left == 0 && !run.is_killed)
+        return;
+    run.stores_left = 0;
+    if (!run.is_killed)
+        return;
+    run.is_killed = false;
+    run.kills++;
+    uint64_t now_ns = world->sim.now_ns;
+    after = world->sim;
+    sim_restart(&after, now_ns, now_ns - after.last_tick_ns, false);
+    sim_restart(&world->before, now_ns, now_ns - world->before.last_tick_ns, false);
+    alone = world->before;
+    ask_alone(&alone, world->asked);
+    struct brain *brain = go_on(world, &store, run.copy);
+    for (unsigned lease = 1; lease <= world->leases; lease++) {
+        enum lease_state state = state_in(brain, lease);
+        if (state != state_by(&after, lease) && state != state_by(&world->before, lease))
+            violated(world, KILLED, "lease %u is %d, was %d and should be %d", lease, state,
+                     state_by(&world->before, lease), state_by(&after, lease));
+    }
+    for (unsigned i = 0; i < after.count; i++)
+        for (unsigned key = 0; key < SIM_KEYS; key++) {
+            const struct sim_terms *terms = sim_terms(&after, &after.rule[i], key);
+            for (unsigned j = 0; j < terms->count; j++) {
+                uint64_t token;
+                int64_t level = brain_level_units(brain, sim_keys[key],
+                                                  sim_names[after.rule[i].name], j, &token);
+                if (!terms->bucket[j].holds_slots &&
+                    level > most_of(world, brain, &world->before, &after, i, key, j) &&
+                    level > sim_level(&alone, &alone.rule[i], key, j))
+                    violated(world, KILLED,
+                             "key %s has %" PRId64 " units, more than before and after",
+                             sim_keys[key], level);
+            }
+        }
+    brain_free(brain);
+}
+
+/* The process is killed for good, with all who wait, and another one goes on. */
+static void restart(struct world *world)
+{
+    struct sim *sim = &world->sim;
+    struct moment *moment = &world->moment;
+    uint64_t down_ns = dice_roll(&world->dice, 30) * sim->tick_ms * NS_PER_MS / 4;
+    bool is_reboot = dice_once_in(&world->dice, 3);
+    note(world, "a restart after %" PRIu64 " ns%s", down_ns, is_reboot ? ", rebooted" : "");
+    brain_free(world->brain);
+    for (unsigned i = 0; i < CALLERS; i++)
+        world->caller[i].is_away = false;
+    moment->clock_id[0] = (uint8_t)(moment->clock_id[0] + is_reboot);
+    moment->wall_ns += sim->now_ns - moment->now_ns + down_ns;
+    moment->now_ns = sim->now_ns + down_ns + (is_reboot ? dice_roll(&world->dice, 1ull << 40) : 0);
+    sim_restart(sim, moment->now_ns, sim->now_ns - sim->last_tick_ns + down_ns, is_reboot);
+    world->brain = go_on(world, &world->store, run.memory);
+    run.restarts++;
+    check_levels_as(world, TAKEN_OVER);
+    for (unsigned lease = 1; lease <= world->leases; lease++)
+        check(world, TAKEN_OVER, "how a lease is", state_in(world->brain, lease),
+              state_by(sim, lease));
 }
 
 /* ---- those who wait ---- */
@@ -490,10 +711,19 @@ static void collect(struct world *world)
 
 static void tick(struct world *world, uint64_t now_ns)
 {
+    may_be_killed(world, NULL);
+    if (world->recipe->stored) {
+        world->moment.wall_ns += now_ns - world->moment.now_ns;
+        world->moment.now_ns = now_ns;
+        brain_tell_wall(world->brain, now_ns, world->moment.wall_ns);
+    }
+    run.is_under_way = world->recipe->stored;
     brain_tick(world->brain, now_ns);
     sim_tick(&world->sim, now_ns, &world->expected);
     wait_for_room(world->brain);
+    run.is_under_way = false;
     collect(world);
+    check_kill(world);
 }
 
 /* In time for all that is due, or late. */
@@ -562,11 +792,14 @@ static void pass_date(struct world *world)
 
 /* ---- questions ---- */
 
-static struct lease_id id_of(unsigned number)
+/* Asks one; it may be killed meanwhile. Whether it is answered. */
+static bool ask_killed(struct world *world, struct message *message)
 {
-    struct lease_id id = {{1}};
-    memcpy(id.bytes + 4, &number, sizeof number);
-    return id;
+    struct message *messages[] = {message};
+    run.is_under_way = world->recipe->stored;
+    size_t count = ask_brain(world->brain, messages, 1);
+    run.is_under_way = false;
+    return count == 1;
 }
 
 static uint64_t random_tokens(struct world *world)
@@ -682,17 +915,18 @@ static void ask_one(struct world *world)
          ask.kind, sim_keys[ask.key], limit == NULL ? "any" : limit, ask.tokens, ask.slots,
          ask.ttl_ms, ask.wait_ms);
     struct sim_answer expected;
+    may_be_killed(world, &ask);
     bool answered = sim_answer(&world->sim, &ask, caller->number, &expected, &world->expected);
-    struct message *messages[] = {&caller->message};
-    size_t count = ask_brain(world->brain, messages, 1);
-    caller->is_away = count == 0;
+    bool is_home = ask_killed(world, &caller->message);
+    caller->is_away = !is_home;
     total_questions++;
-    if (answered && count == 0)
+    if (answered && !is_home)
         violated(world, ANSWERS, "it waits, and should be answered with %d", expected.result);
-    if (!answered && count == 1)
+    if (!answered && is_home)
         violated(world, ANSWERS, "it is answered with %d, and should wait",
                  caller->message.answer.bucket.result);
     collect(world);
+    check_kill(world);
     if (!answered)
         return;
     check_answer(world, &caller->message.answer.bucket, &expected);
@@ -710,11 +944,12 @@ static void leave_one(struct world *world, unsigned at)
 {
     struct caller *caller = &world->caller[at];
     struct message message = {.kind = MESSAGE_LEAVE, .ask.leaves = &caller->message};
-    struct message *messages[] = {&message};
     note(world, "question %u leaves", caller->number);
+    may_be_killed(world, NULL);
     sim_leave(&world->sim, caller->number, &world->expected);
-    check(world, ONCE, "whether LEAVE is answered", ask_brain(world->brain, messages, 1), 1);
+    check(world, ONCE, "whether LEAVE is answered", ask_killed(world, &message), true);
     collect(world);
+    check_kill(world);
 }
 
 static void ask_lease(struct world *world)
@@ -739,12 +974,13 @@ static void ask_lease(struct world *world)
         .has_used = ask.has_used,
         .used_tokens = ask.tokens,
     };
-    struct message *messages[] = {&message};
+    may_be_killed(world, &ask);
     note(world, "kind %d of lease %u, used %d, ttl %u", ask.kind, ask.lease,
          ask.has_used ? (int)ask.tokens : -1, ask.ttl_ms);
     struct lease_answer expected = sim_lease(&world->sim, &ask, &world->expected);
-    assert_int_equal(ask_brain(world->brain, messages, 1), 1);
+    assert_true(ask_killed(world, &message));
     collect(world);
+    check_kill(world);
     const struct lease_answer *answer = &message.answer.lease;
     check(world, SLOTS, "how the lease is", answer->state, expected.state);
     if (expected.state == LEASE_NONE)
@@ -806,6 +1042,8 @@ static void live(struct world *world, unsigned questions)
             reload(world);
         if (world->recipe->overrides_max > 0 && dice_once_in(dice, 15))
             pass_date(world);
+        if (world->recipe->stored && dice_once_in(dice, 30))
+            restart(world);
         check_levels(world);
     }
 }
@@ -820,10 +1058,14 @@ static void world_release(struct world *world)
         check(world, ONCE, "whether somebody still waits", world->caller[i].is_away, false);
     check_levels(world);
     brain_free(world->brain);
+    if (!world->recipe->stored)
+        return;
+    munmap(run.memory, file_bytes());
+    munmap(run.copy, file_bytes());
 }
 
 static const struct recipe recipes[] = {
-    {.name = "one bucket", .stream = 1, .percent = 15, .rules_max = 1, .buckets_max = 1},
+    {.name = "one bucket", .stream = 1, .percent = 10, .rules_max = 1, .buckets_max = 1},
     {.name = "one bucket, late ticks, charges",
      .stream = 2,
      .percent = 15,
@@ -866,6 +1108,16 @@ static const struct recipe recipes[] = {
      .reloads = true,
      .trials = true,
      .lateness = true},
+    {.name = "kills and restarts",
+     .stream = 7,
+     .percent = 5,
+     .rules_max = 2,
+     .buckets_max = 2,
+     .slots = true,
+     .charges = true,
+     .reloads = true,
+     .lateness = true,
+     .stored = true},
 };
 
 static void run_recipe(const struct recipe *recipe)
@@ -894,11 +1146,13 @@ RECIPE_TEST(2, buckets_of_which_one_pays_at_once_and_one_late)
 RECIPE_TEST(3, slots_and_leases)
 RECIPE_TEST(4, reloads_and_overrides)
 RECIPE_TEST(5, everything)
+RECIPE_TEST(6, kills_and_restarts)
 
 static int setup(void **state)
 {
     (void)state;
     dice_seed();
+    told_store = on_store;
     is_traced = environment_number("ALLOWD_TRACE", 0) != 0;
     return 0;
 }
@@ -906,8 +1160,9 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    printf("%" PRIu64 " questions, %" PRIu64 " let go after a wait, %" PRIu64 " leases\n",
-           total_questions, total_waited, total_leases);
+    printf("%" PRIu64 " questions, %" PRIu64 " let go after a wait, %" PRIu64 " leases, %" PRIu64
+           " kills, %" PRIu64 " restarts\n",
+           total_questions, total_waited, total_leases, run.kills, run.restarts);
     return 0;
 }
 
@@ -921,6 +1176,7 @@ int main(void)
         cmocka_unit_test(slots_and_leases),
         cmocka_unit_test(reloads_and_overrides),
         cmocka_unit_test(everything),
+        cmocka_unit_test(kills_and_restarts),
     };
     return cmocka_run_group_tests_name("waits", tests, setup, teardown);
 }

@@ -1012,7 +1012,7 @@ void sim_reload(struct sim *sim, const struct sim_rule *rules, unsigned count, u
     describe_all(sim, apart, waiting, released);
 }
 
-void sim_kill(struct sim *sim)
+static void kill_all(struct sim *sim)
 {
     for (unsigned r = 0; r < sim->count; r++)
         for (unsigned key = 0; key < SIM_KEYS; key++) {
@@ -1023,6 +1023,27 @@ void sim_kill(struct sim *sim)
         }
     sim->waiting = 0;
     refill(sim, 0);
+}
+
+void sim_restart(struct sim *sim, uint64_t now_ns, uint64_t away_ns, bool is_reboot)
+{
+    uint64_t tick_ns = sim->tick_ms * NS_PER_MS, ticks = away_ns / tick_ns;
+    uint64_t lived = sim->last_tick_ns + sim->lived_offset_ns + ticks * tick_ns;
+    kill_all(sim);
+    sim->last_tick_ns = is_reboot ? now_ns : sim->last_tick_ns + ticks * tick_ns;
+    sim->lease_tick_ns = sim->last_tick_ns;
+    sim->lived_offset_ns = lived - sim->last_tick_ns;
+    sim->now_ns = now_ns;
+    refill(sim, ticks);
+    end_leases(sim);
+    for (unsigned i = 0; i < SIM_NAMES; i++)
+        for (unsigned key = 0; key < SIM_KEYS; key++)
+            sim->bucket[i][key].is_unsettled = false;
+}
+
+const struct sim_lease *sim_find_lease(const struct sim *sim, unsigned number)
+{
+    return find_lease((struct sim *)sim, number);
 }
 
 /* ---- questions ---- */

@@ -149,8 +149,12 @@ void sim_leave(struct sim *sim, unsigned who, struct sim_released *released);
 struct lease_answer sim_lease(struct sim *sim, const struct sim_ask *ask,
                               struct sim_released *released);
 
-/* The process was killed and another goes on: nobody waits, and charges are applied. Then time passes. */
-void sim_kill(struct sim *sim);
+/* The process was killed, and another goes on at that time, away_ns after the last tick, by the same clock or
+ * after a reboot: nobody waits, charges are applied, and leases go on. */
+void sim_restart(struct sim *sim, uint64_t now_ns, uint64_t away_ns, bool is_reboot);
+
+/* How a lease is, and what is known of it. */
+const struct sim_lease *sim_find_lease(const struct sim *sim, unsigned number);
 
 /* Slots that leases of a key have out, and what one of its buckets is shown to hold, in units: what is
  * promised and charges behind are taken. */
