@@ -15,6 +15,7 @@
 #include "prop/told_stores.h"
 #include "support/ask_brain.h"
 #include "support/dice.h"
+#include "support/old_store.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -80,9 +81,10 @@ struct world {
     struct caller caller[CALLERS];
     unsigned questions, leases;
     uint64_t hint_ms;
-    bool
-        is_torn; /* somebody's wait for this key was over, and others go after that, in one tick: then
-                   * it is open between which of them an answer is */
+    bool is_time; /* nothing but time passes */
+    /* somebody's wait for this key was over, and others go after that, in one tick: then it is open
+     * between which of them an answer is */
+    bool is_torn;
     char last[200]; /* what was done last */
 
     /* Of a world that is stored: */
@@ -98,7 +100,7 @@ static struct {
     const struct world *world;
     unsigned stores_left; /* until it is killed; 0: it is not */
     bool is_under_way, is_killed;
-    uint64_t kills, restarts;
+    uint64_t kills, restarts, takeovers; /* of 0.1.0's files */
 } run;
 
 static uint64_t total_questions, total_waited, total_leases;
@@ -386,11 +388,20 @@ static bool says_yes(enum bucket_result result)
     return result == BUCKET_ALLOWED || result == BUCKET_UNCOUNTED || result == BUCKET_ALWAYS;
 }
 
+static bool is_waited_for(const struct sim *sim)
+{
+    return sim->waiting > 0;
+}
+
 static void check_answer(struct world *world, const struct bucket_answer *brain,
                          const struct sim_answer *sim)
 {
     bool admits = brain->result == BUCKET_ALLOWED && sim->result != BUCKET_ALLOWED;
-    check(world, admits ? ADMITTED : ANSWERS, "the result", brain->result, sim->result);
+    check(world,
+          !admits                      ? ANSWERS
+          : is_waited_for(&world->sim) ? IN_ORDER
+                                       : ADMITTED,
+          "the result", brain->result, sim->result);
     if (sim->result >= BUCKET_NEEDS_LEASE || sim->result == BUCKET_LEFT)
         return;
     const struct sim_rule *rule = &world->sim.rule[sim->rule];
@@ -596,6 +607,23 @@ static void check_kill(struct world *world)
     brain_free(brain);
 }
 
+/* What allowd 0.1.0 would have left, which knows no leases and not how long it lived; then it gets room for
+ * leases. */
+static void make_old(struct world *world)
+{
+    const char *why = "";
+    struct store store;
+    size_t bytes = store_bytes(KEYS_MAX, 0);
+    old_store_first_layout(run.memory);
+    memset(run.memory + bytes, 0, file_bytes() - bytes);
+    assert_int_equal(store_find(&store, run.memory, bytes, &why), STORE_FOUND);
+    check(world, TAKEN_OVER, "how long the store is to be", store_grow(&store, bytes, MAX_LEASES),
+          file_bytes());
+    world->sim.lived_offset_ns = 0 - world->sim.last_tick_ns;
+}
+
+static unsigned leases_known(const struct sim *sim);
+
 /* The process is killed for good, with all who wait, and another one goes on. */
 static void restart(struct world *world)
 {
@@ -610,6 +638,10 @@ static void restart(struct world *world)
     moment->clock_id[0] = (uint8_t)(moment->clock_id[0] + is_reboot);
     moment->wall_ns += sim->now_ns - moment->now_ns + down_ns;
     moment->now_ns = sim->now_ns + down_ns + (is_reboot ? dice_roll(&world->dice, 1ull << 40) : 0);
+    bool is_old = leases_known(sim) == 0 && dice_once_in(&world->dice, 2);
+    if (is_old)
+        make_old(world);
+    run.takeovers += is_old;
     sim_restart(sim, moment->now_ns, sim->now_ns - sim->last_tick_ns + down_ns, is_reboot);
     world->brain = go_on(world, &world->store, run.memory);
     run.restarts++;
@@ -702,7 +734,8 @@ static void collect(struct world *world)
     }
     for (unsigned i = 0; i < world->expected.count; i++)
         if (world->expected.waiter[i].who != UINT32_MAX)
-            violated(world, IN_ORDER, "question %u is not answered, and should be with %d",
+            violated(world, world->is_time ? IN_ORDER : ONCE,
+                     "question %u is not answered, and should be with %d",
                      world->expected.waiter[i].who, world->expected.waiter[i].answer.result);
     world->expected.count = 0;
 }
@@ -722,7 +755,9 @@ static void tick(struct world *world, uint64_t now_ns)
     sim_tick(&world->sim, now_ns, &world->expected);
     wait_for_room(world->brain);
     run.is_under_way = false;
+    world->is_time = true;
     collect(world);
+    world->is_time = false;
     check_kill(world);
 }
 
@@ -1082,7 +1117,7 @@ static const struct recipe recipes[] = {
      .lateness = true},
     {.name = "slots and leases",
      .stream = 4,
-     .percent = 20,
+     .percent = 17,
      .rules_max = 1,
      .buckets_max = 2,
      .slots = true,
@@ -1118,6 +1153,14 @@ static const struct recipe recipes[] = {
      .reloads = true,
      .lateness = true,
      .stored = true},
+    {.name = "kills and files of the release before",
+     .stream = 8,
+     .percent = 3,
+     .rules_max = 2,
+     .buckets_max = 2,
+     .charges = true,
+     .reloads = true,
+     .stored = true},
 };
 
 static void run_recipe(const struct recipe *recipe)
@@ -1147,6 +1190,121 @@ RECIPE_TEST(3, slots_and_leases)
 RECIPE_TEST(4, reloads_and_overrides)
 RECIPE_TEST(5, everything)
 RECIPE_TEST(6, kills_and_restarts)
+RECIPE_TEST(7, kills_and_files_of_the_release_before)
+
+/* ---- a flood of keys ---- */
+
+enum { FLOOD_PINNED_MAX = 6, FLOOD_KEYS = 200 };
+
+struct flood {
+    struct dice dice;
+    struct brain *brain;
+    struct message waiting[FLOOD_PINNED_MAX];
+    char pinned[FLOOD_PINNED_MAX][16];
+};
+
+static struct bucket_answer flood_ask(struct flood *flood, struct message *message,
+                                      enum message_kind kind, const char *key, uint64_t tokens)
+{
+    struct message *messages[] = {message};
+    message->kind = kind;
+    message->ask.bucket.key = key;
+    message->ask.bucket.key_len = strlen(key);
+    message->ask.bucket.tokens = tokens;
+    ask_brain(flood->brain, messages, 1);
+    return message->answer.bucket;
+}
+
+/* Pins a key: by a debt, by a promise, or by a slot. */
+static void flood_pin(struct flood *flood, unsigned at)
+{
+    struct message message = {0};
+    char *key = flood->pinned[at];
+    uint64_t how = dice_roll(&flood->dice, 3);
+    snprintf(key, sizeof flood->pinned[at], "pin%u", at);
+    if (how == 0) {
+        flood_ask(flood, &message, MESSAGE_CHARGE, key, 12);
+    } else if (how == 1) {
+        flood_ask(flood, &message, MESSAGE_CHARGE, key, dice_between(&flood->dice, 8, 10));
+        flood->waiting[at] = (struct message){.ask.bucket.wait_ms = 60000};
+        flood_ask(flood, &flood->waiting[at], MESSAGE_ALLOW, key, 5);
+    } else {
+        message.ask.acquire = (struct acquire_question){
+            .bucket = {.limit_name = "slots", .limit_name_len = 5},
+            .id = id_of(at + 1),
+            .slots = 1,
+            .ttl_ms = 60000,
+        };
+        flood_ask(flood, &message, MESSAGE_ACQUIRE, key, 1);
+    }
+}
+
+static int64_t flood_level(const struct flood *flood, unsigned at)
+{
+    uint64_t token;
+    return brain_level_units(flood->brain, flood->pinned[at], LIMIT_DEFAULT_NAME, 0, &token) +
+           1000000 * brain_level_units(flood->brain, flood->pinned[at], "slots", 0, &token);
+}
+
+static struct limits *flood_limits(void)
+{
+    const struct limit_terms terms[] = {
+        {.name = LIMIT_DEFAULT_NAME,
+         .buckets_count = 1,
+         .buckets = {{.burst = 10, .rate = {1, 1000}, .debt_max = 10}}},
+        {.name = "slots", .buckets_count = 1, .buckets = {{.burst = 4, .holds_slots = true}}},
+    };
+    struct limits *limits = limits_new(LENGTH(terms), 100);
+    for (size_t i = 0; i < LENGTH(terms); i++)
+        assert_true(limits_add(limits, &terms[i]));
+    limits->waiting = (struct waiting_terms){.max_waiting = 100, .per_key = 100};
+    return limits;
+}
+
+static void flood_check(struct flood *flood, unsigned pinned, uint32_t max_keys,
+                        const int64_t levels[FLOOD_PINNED_MAX])
+{
+    for (unsigned i = 0; i < FLOOD_KEYS; i++) {
+        char key[16];
+        struct message message = {0};
+        snprintf(key, sizeof key, "flood%u", i);
+        struct bucket_answer answer = flood_ask(flood, &message, MESSAGE_ALLOW, key, 1);
+        if ((answer.result == BUCKET_TABLE_FULL) != (pinned == max_keys))
+            fail_msg("property %d (%s) does not hold: ALLOWD_SEED=%" PRIu64 ", %u keys of %u are "
+                     "pinned, and another one gets %d",
+                     PINNED, PROPERTIES[PINNED], dice_seed(), pinned, max_keys, answer.result);
+    }
+    brain_sweep(flood->brain);
+    for (unsigned i = 0; i < pinned; i++)
+        if (flood_level(flood, i) != levels[i])
+            fail_msg("property %d (%s) does not hold: ALLOWD_SEED=%" PRIu64
+                     ", pinned key %u is gone",
+                     PINNED, PROPERTIES[PINNED], dice_seed(), i);
+}
+
+static void a_flood_evicts_no_key_with_debts_promises_or_slots(void **state)
+{
+    (void)state;
+    uint8_t seed[TABLE_SEED_BYTES] = "flood";
+    struct limits *limits = flood_limits();
+    for (uint64_t round = 0; round < 20; round++) {
+        static struct flood flood;
+        int64_t levels[FLOOD_PINNED_MAX];
+        flood = (struct flood){.dice = dice_new(9ull << 40 | round)};
+        unsigned pinned = (unsigned)dice_between(&flood.dice, 1, FLOOD_PINNED_MAX);
+        uint32_t max_keys = pinned + (uint32_t)dice_roll(&flood.dice, 3);
+        const struct limits_question question = {.limits = limits, .when_full = WHEN_FULL_EVICT};
+        flood.brain = brain_new(&question, max_keys, MAX_LEASES, seed, 1000);
+        assert_non_null(flood.brain);
+        for (unsigned i = 0; i < pinned; i++) {
+            flood_pin(&flood, i);
+            levels[i] = flood_level(&flood, i);
+        }
+        flood_check(&flood, pinned, max_keys, levels);
+        brain_free(flood.brain);
+    }
+    limits_release(limits);
+}
 
 static int setup(void **state)
 {
@@ -1161,8 +1319,8 @@ static int teardown(void **state)
 {
     (void)state;
     printf("%" PRIu64 " questions, %" PRIu64 " let go after a wait, %" PRIu64 " leases, %" PRIu64
-           " kills, %" PRIu64 " restarts\n",
-           total_questions, total_waited, total_leases, run.kills, run.restarts);
+           " kills, %" PRIu64 " restarts, %" PRIu64 " with a file of 0.1.0\n",
+           total_questions, total_waited, total_leases, run.kills, run.restarts, run.takeovers);
     return 0;
 }
 
@@ -1177,6 +1335,8 @@ int main(void)
         cmocka_unit_test(reloads_and_overrides),
         cmocka_unit_test(everything),
         cmocka_unit_test(kills_and_restarts),
+        cmocka_unit_test(kills_and_files_of_the_release_before),
+        cmocka_unit_test(a_flood_evicts_no_key_with_debts_promises_or_slots),
     };
     return cmocka_run_group_tests_name("waits", tests, setup, teardown);
 }
