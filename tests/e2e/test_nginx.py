@@ -401,6 +401,32 @@ class Leaves(WhoLeaves, unittest.TestCase):
         self.check_gone()
 
 
+class LeavesOverHttp2(WhoLeaves, unittest.TestCase):
+    """It cancels this one request, and keeps the connection."""
+
+    HEADERS, RST_STREAM, SETTINGS = 1, 3, 4
+    END_STREAM, END_HEADERS = 1, 4
+    CANCEL = (8).to_bytes(4, "big")
+    GET = bytes([0x82, 0x86, 0x84, 0x41, 1]) + b"a"  # method, scheme, path and authority, by HPACK
+
+    def write_recipe(self, switch):
+        self.port2 = free_port()
+        listen = f"listen {self.port};"
+        super().write_recipe([(listen, f"{listen} listen {self.port2} http2;")])
+
+    def frame(self, kind, flags, stream, data=b""):
+        return len(data).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + data
+
+    def test_it_cancels(self):
+        with socket.create_connection(("127.0.0.1", self.port2)) as client:
+            client.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + self.frame(self.SETTINGS, 0, 0))
+            client.sendall(self.frame(self.HEADERS, self.END_STREAM | self.END_HEADERS, 1, self.GET))
+            self.wait_for_waiting(1)
+            client.sendall(self.frame(self.RST_STREAM, 0, 1, self.CANCEL))
+            self.wait_for_waiting(0)
+            self.assertEqual(self.metrics().value("allowd_waits_ended_total", result="left"), 1)
+
+
 class LeavesALargeBody(WhoLeaves, unittest.TestCase):
     """Its end comes behind a body that the kernel does not send on before nginx reads it."""
 
