@@ -1080,7 +1080,8 @@ static void live(struct world *world, unsigned questions)
             pass_date(world);
         if (world->recipe->stored && dice_once_in(dice, 30))
             restart(world);
-        check_levels(world);
+        if (dice_once_in(dice, 3))
+            check_levels(world);
     }
 }
 

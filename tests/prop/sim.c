@@ -686,16 +686,23 @@ static struct sim_item *find_over(const struct view *view)
     return found;
 }
 
+static bool is_waited_for(const struct sim *sim, const struct sim_rule *rule, unsigned key)
+{
+    return sim->bucket[rule->name][key].count > 0;
+}
+
 static void settle_key(struct sim *sim, const struct sim_rule *rule, unsigned key,
                        struct sim_released *released)
 {
+    if (!is_waited_for(sim, rule, key)) {
+        sim->bucket[rule->name][key].is_unsettled = false;
+        return;
+    }
     struct view view = view_of(sim, rule, key);
     unsigned first = released->count;
     struct sim_item over[SIM_QUEUE_MAX];
     bool is_by_time = !view.bucket->is_unsettled && find_over(&view) == NULL;
     view.bucket->is_unsettled = false;
-    if (view.bucket->count == 0)
-        return;
     settle(&view, is_by_time, released);
     for (struct sim_item *item; (item = find_over(&view)) != NULL; settle(&view, false, released)) {
         over[released->count] = *item;
@@ -775,6 +782,8 @@ static void find_late(struct sim *sim, uint64_t ticks)
 {
     for (unsigned r = 0; r < sim->count; r++)
         for (unsigned key = 0; key < SIM_KEYS; key++) {
+            if (!is_waited_for(sim, &sim->rule[r], key))
+                continue;
             struct view view = view_of(sim, &sim->rule[r], key);
             struct ahead ahead = ahead_of(&view);
             for (unsigned j = 0; j < view.bucket->count; j++) {
@@ -808,6 +817,8 @@ uint64_t sim_due_ns(struct sim *sim)
     uint64_t due_ns = UINT64_MAX;
     for (unsigned r = 0; r < sim->count; r++)
         for (unsigned key = 0; key < SIM_KEYS; key++) {
+            if (!is_waited_for(sim, &sim->rule[r], key))
+                continue;
             struct view view = view_of(sim, &sim->rule[r], key);
             struct ahead ahead = ahead_of(&view);
             for (unsigned j = 0; j < view.bucket->count; j++) {
