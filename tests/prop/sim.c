@@ -767,7 +767,7 @@ static void end_leases(struct sim *sim)
         if (!lease->is_lost) {
             struct view view = view_of(sim, &sim->rule[rule], lease->key);
             view.bucket->is_unsettled = true;
-            if (sim->rule[rule].returns_on_expiry)
+            if (sim->rule[rule].returns_on_expiry && !lease->tokens_lost)
                 give(&view, lease->tokens);
         }
         lease->state = LEASE_EXPIRED;
@@ -1036,11 +1036,21 @@ static void kill_all(struct sim *sim)
     refill(sim, 0);
 }
 
+/* A reload that makes ticks shorter brings the last one nearer. Of leases that ended by then, before a
+ * tick came, the tokens are lost. */
+static void lose_returns(struct sim *sim, uint64_t lived)
+{
+    for (unsigned i = 0; i < SIM_LEASES_MAX; i++)
+        if (sim->lease[i].state == LEASE_HELD && sim->lease[i].due_ns <= lived)
+            sim->lease[i].tokens_lost = true;
+}
+
 void sim_restart(struct sim *sim, uint64_t now_ns, uint64_t away_ns, bool is_reboot)
 {
     uint64_t tick_ns = sim->tick_ms * NS_PER_MS, ticks = away_ns / tick_ns;
     uint64_t lived = sim->last_tick_ns + sim->lived_offset_ns + ticks * tick_ns;
     kill_all(sim);
+    lose_returns(sim, sim->last_tick_ns + sim->lived_offset_ns);
     sim->last_tick_ns = is_reboot ? now_ns : sim->last_tick_ns + ticks * tick_ns;
     sim->lease_tick_ns = sim->last_tick_ns;
     sim->lived_offset_ns = lived - sim->last_tick_ns;

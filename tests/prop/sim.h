@@ -85,7 +85,8 @@ struct sim_lease {
     unsigned number; /* 0: none */
     enum lease_state state;
     unsigned key, name;
-    bool is_lost; /* its limit is gone */
+    bool is_lost;     /* its limit is gone */
+    bool tokens_lost; /* nobody gives them back at its end */
     uint64_t tokens;
     uint32_t slots, ttl_ms;
     uint64_t due_ns; /* of one held: its end; else until when it is remembered; state's time */
