@@ -64,7 +64,7 @@ acquire() {
         [ "$(member reason)" != wait_over ] || return 1 # that was the wait
         later_ms=$(member retry_after_ms)
         [ "$later_ms" != null ] || refused # it never will
-        later_s=$((later_ms / 1000 + 1))
+        later_s=$((${later_ms:-0} / 1000 + 1))
         pause $((later_s < wait_s ? later_s : wait_s))
         return 1
         ;;

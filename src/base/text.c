@@ -114,16 +114,15 @@ static bool is_plain(char byte)
 __attribute__((always_inline)) static inline void json_part(struct text *text, const char *string,
                                                             size_t len)
 {
-    for (size_t done = 0; done < len; done++) {
-        size_t plain = 0;
-        while (done + plain < len && is_plain(string[done + plain]))
-            plain++;
-        text_bytes(text, string + done, plain);
-        done += plain;
-        if (done == len)
+    for (size_t at = 0; at < len; at++) {
+        size_t piece = at;
+        while (at < len && is_plain(string[at]))
+            at++;
+        text_bytes(text, string + piece, at - piece);
+        if (at == len)
             return;
         char escape[QUOTE_ESCAPE_MAX + 1];
-        size_t size = quote_escape((unsigned char)string[done], escape);
+        size_t size = quote_escape((unsigned char)string[at], escape);
         text_bytes(text, escape, size);
     }
 }

@@ -182,14 +182,17 @@ static enum lease_state release(struct brain *brain, uint32_t number,
 {
     const struct lease_node *node = &brain->leases.node[number];
     struct lease_outcome outcome = {0};
+    uint64_t since_tick_ns = lived_ns(brain) - brain->leases.now_ns;
     brain->counters.leases_released++;
     if (target->limit == NULL) {
+        outcome.until_ns = since_tick_ns;
         leases_let_go(&brain->leases, number, LEASE_LOST_LIMIT, &outcome);
         return LEASE_LOST_LIMIT;
     }
     if (node->tokens > 0 || node->slots > 0)
         outcome = settle_account(brain, target, node->tokens,
                                  ask->has_used ? ask->used_tokens : node->tokens);
+    outcome.until_ns = since_tick_ns;
     leases_let_go(&brain->leases, number, LEASE_RELEASED, &outcome);
     counters_add(&brain->counters.returned_tokens, outcome.returned_tokens);
     lease_give_back(brain, target, outcome.returned_tokens);

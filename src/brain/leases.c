@@ -404,7 +404,7 @@ void leases_let_go(struct leases *leases, uint32_t number, enum lease_state stat
     struct lease *lease = &leases->lease[number];
     make_room(leases);
     lease->outcome = *outcome;
-    lease->outcome.until_ns = leases->now_ns + ttl_ns(lease);
+    lease->outcome.until_ns += leases->now_ns + ttl_ns(lease);
     lease_record_release(&leases->records, number, record_state(state), &lease->outcome);
     hold_no_more(leases, number);
     remember(leases, number, state, lease->outcome.until_ns);

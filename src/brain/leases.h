@@ -120,7 +120,8 @@ void leases_hold(struct leases *leases, const struct lease_terms *terms, uint64_
 
 void leases_renew(struct leases *leases, uint32_t number, uint64_t end_ns);
 
-/* From now on it is remembered as RELEASED or LOST_LIMIT, with this outcome (until_ns is filled in). */
+/* From now on it is remembered as RELEASED or LOST_LIMIT, with this outcome. Give the time since the
+ * last tick as until_ns: its ttl from then on is filled in. */
 void leases_let_go(struct leases *leases, uint32_t number, enum lease_state state,
                    const struct lease_outcome *outcome);
 

@@ -70,6 +70,7 @@ struct once_question {
     char token[ONCE_MAX];
     uint8_t token_len; /* 1 to ONCE_MAX */
     uint64_t hash;     /* the brain's, by which it finds the answer again */
+    bool is_repeated;  /* the brain's: it has been answered as one before it */
 };
 
 /* Bounds of how long a lease lasts unless it is renewed, and what holds if nobody says. */
@@ -338,9 +339,9 @@ static inline struct message *message_of(struct letter *letter)
 /* Whether an answered EACH, ALL or LIST was done: its calls have answers. */
 static inline bool list_is_done(const struct message *message)
 {
-    const struct list_answer *answer = &message->answer.list;
+    const struct list_answer *told = &message->answer.list;
     uint32_t count = message->ask.list.count;
-    return answer->no_such_limit == count && answer->needs_lease == count;
+    return told->no_such_limit == count && told->needs_lease == count;
 }
 
 /* The message that a waiter is in. */

@@ -147,6 +147,7 @@ static void answer_as_before(struct once_entry *entry, struct message *message)
     message->answer.bucket = entry->answer;
     message->answer.bucket.sample = (struct sample){0};
     message_hold(message, entry->limits);
+    message->once->is_repeated = true;
     if (message->kind == MESSAGE_ACQUIRE) {
         message->ask.acquire.id = entry->id;
         entry->claims++;
@@ -175,6 +176,7 @@ bool once_repeats(struct once *once, const struct table *table, struct message *
     char name[ONCE_NAME_MAX];
     size_t name_len = write_name(message, name);
     uint64_t hash = message->once->hash = table_hash(table, name, name_len);
+    message->once->is_repeated = false;
     once_advance(once, now_ns);
     uint16_t number = find(once, hash, name, name_len);
     if (number == 0) {
@@ -252,8 +254,8 @@ bool once_unclaim(struct once *once, const struct once_question *question,
             entry->waiting == NULL && memcmp(&entry->id, id, sizeof *id) == 0)
             break;
     }
-    if (number == 0)
-        return true;
+    if (number == 0) /* it has been forgotten meanwhile: then whoever was first may hold it */
+        return !question->is_repeated;
     if (--entry_of(once, number)->claims > 0)
         return false;
     forget(once, number);

@@ -84,7 +84,7 @@ static uint64_t time_of(const struct brain *brain, uint64_t tick)
 static struct projection tail_of(const struct brain *brain, const struct place *place,
                                  const struct holding *holding, const uint64_t marks[BUCKETS_MAX])
 {
-    if (!decide_is_next(holding))
+    if (holding != NULL && holding_is_waited_for(holding))
         return holding->tail;
     return projection_of(holding, buckets_line(&brain->buckets, place), brain->buckets.lines.tick,
                          marks);

@@ -164,10 +164,9 @@ static struct room room_of(const struct server *server, unsigned fronts)
     return room;
 }
 
-/* Those who wait have at most half of the connections that there is room for. */
-static void bound_waiting(const struct server *server, struct limits *limits)
+/* Those who wait have at most half of the connections that so many front-ends have room for. */
+static void bound_waiting(const struct server *server, unsigned fronts, struct limits *limits)
 {
-    unsigned fronts = server->has_fronts ? server->fronts.serving : fronts_wanted(server->config);
     uint32_t most = config_waiting_most(room_of(server, fronts).connections);
     if (limits->waiting.max_waiting > most)
         limits->waiting.max_waiting = most;
@@ -176,7 +175,7 @@ static void bound_waiting(const struct server *server, struct limits *limits)
 /* Called before the log has its thread, because a wait for a state must be logged at once. */
 static bool open_state(struct server *server)
 {
-    bound_waiting(server, server->config->limits);
+    bound_waiting(server, fronts_wanted(server->config), server->config->limits);
     const struct limits_question limits = question_of(server->config, server->warnings);
     server->brain = keeper_open(&server->keeper, server->config, &limits);
     if (server->brain == NULL)
@@ -452,6 +451,13 @@ static enum limits_result ask_limits(struct server *server, const struct limits_
     return message.answer.limits;
 }
 
+/* How many front-ends take descriptors once that is in force: those that serve now, and go then, too. */
+static unsigned fronts_with(const struct server *server, const struct config *next)
+{
+    unsigned serving = server->fronts.serving, wanted = fronts_wanted(next);
+    return threads_wait_for_start(server, next) || wanted < serving ? serving : wanted;
+}
+
 /* If not all can be started, a later reload tries again. */
 static void set_threads(struct server *server, const struct config *next)
 {
@@ -488,7 +494,7 @@ static bool put_into_force(struct server *server, const struct config *next,
                            const struct faults *warnings)
 {
     const struct limits_question question = question_of(next, warnings);
-    bound_waiting(server, next->limits);
+    bound_waiting(server, fronts_with(server, next), next->limits);
     if (ask_limits(server, &question) != LIMITS_IN_FORCE) {
         log_error("out of memory; the limits stay as they were");
         return false;

@@ -44,8 +44,7 @@ void request_judge_wait(struct request *request)
                        most);
 }
 
-/* false: it was done, or denied. */
-static bool refuse_undone(struct request *request)
+bool request_refuse_undone(struct request *request)
 {
     const struct bucket_answer *answer = &request->message.answer.bucket;
     switch (answer->result) {
@@ -95,11 +94,6 @@ static bool refuse_undone(struct request *request)
     }
     request_reply_fault(request);
     return true;
-}
-
-bool request_reply_undone(struct request *request)
-{
-    return request->message.answer.bucket.result != BUCKET_ALLOWED && refuse_undone(request);
 }
 
 void request_ask_daemon(struct request *request)

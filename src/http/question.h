@@ -19,7 +19,13 @@ void request_ask_bucket(struct request *request, enum message_kind kind);
 
 /* If nothing was done because the question about a key does not suit its limit, or what was asked
  * before, or because it waits no more in a drain, writes the reply that says so and returns true. */
-bool request_reply_undone(struct request *request);
+bool request_refuse_undone(struct request *request);
+static inline bool request_reply_undone(struct request *request)
+{
+    return request->message.answer.bucket.result != BUCKET_ALLOWED &&
+           request_refuse_undone(request);
+}
+
 /* Refuses the request if it is to wait for longer than the contract lets it. */
 void request_judge_wait(struct request *request);
 

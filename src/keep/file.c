@@ -308,7 +308,7 @@ int state_file_clear(struct state_file *file, size_t bytes)
 
 int state_file_grow(const struct state_file *file, size_t bytes)
 {
-    size_t before;
+    size_t before = 0;
     int error = state_file_length(file, &before);
     if (error != 0)
         return error;

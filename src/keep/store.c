@@ -49,7 +49,7 @@ struct when {
 
 /* Before there were leases a record ended with a checksum of `when` alone, and zeros. */
 struct time_record {
-    _Alignas(64) struct when when;
+    struct when when;
     uint64_t checksum; /* of `when` and lived_ns */
     uint64_t lived_ns;
 };
@@ -68,7 +68,7 @@ struct store_page {
     uint64_t leases;
     /* the number of the snapshot that holds: see publish.h */
     _Alignas(64) uint64_t published;
-    struct time_record times[2];
+    _Alignas(64) struct time_record times[2];
     struct directory_place directory; /* all zeros in layout 1 */
 };
 static_assert(sizeof(struct store_page) <= PAGE_BYTES, "it is one page");
@@ -108,7 +108,7 @@ static uint32_t lay_out(uint32_t max_keys, uint32_t max_leases,
 
 size_t store_bytes(uint32_t max_keys, uint32_t max_leases)
 {
-    struct section sections[SECTIONS_MAX];
+    struct section sections[SECTIONS_MAX] = {0};
     const struct section *last = &sections[lay_out(max_keys, max_leases, sections) - 1];
     return directory_file_bytes(last->offset + last->bytes);
 }
@@ -147,14 +147,27 @@ static struct store store_at(void *memory, const struct what *what, const struct
     return store;
 }
 
+static const unsigned char *section_at(const struct store *store, enum section_type type)
+{
+    switch (type) {
+    case SECTION_LINES:
+        return store->halves;
+    case SECTION_TABLE:
+        return store->arena;
+    case SECTION_LEASES:
+        break;
+    }
+    return store->leases;
+}
+
 /* The sections of a store, where they are. Returns how many. */
 static uint32_t sections_of(const struct store *store, struct section sections[SECTIONS_MAX])
 {
     const unsigned char *memory = (const unsigned char *)store->page;
-    const unsigned char *const at[] = {store->halves, store->arena, store->leases};
     uint32_t count = lay_out(store->max_keys, store->max_leases, sections);
     for (uint32_t i = 0; i < count; i++)
-        sections[i].offset = (uint64_t)(at[i] - memory);
+        sections[i].offset =
+            (uint64_t)(section_at(store, (enum section_type)sections[i].type) - memory);
     return count;
 }
 
@@ -181,7 +194,7 @@ void store_begin(struct store *store, void *memory, uint32_t max_keys, uint32_t 
                  const uint8_t seed[TABLE_SEED_BYTES])
 {
     struct store_page *page = memory;
-    struct section sections[SECTIONS_MAX];
+    struct section sections[SECTIONS_MAX] = {0};
     uint32_t count = lay_out(max_keys, max_leases, sections);
     put_head(page, max_keys, max_leases, seed, sections, count);
     *store = store_at(memory, &page->what, sections, count);
@@ -189,7 +202,7 @@ void store_begin(struct store *store, void *memory, uint32_t max_keys, uint32_t 
 
 void store_put_head(const struct store *store)
 {
-    struct section sections[SECTIONS_MAX];
+    struct section sections[SECTIONS_MAX] = {0};
     uint32_t count = sections_of(store, sections);
     put_head(store->page, store->max_keys, store->max_leases, store->seed, sections, count);
 }
@@ -268,7 +281,7 @@ static const char *refuse_first_layout(struct store *store, void *memory, size_t
 {
     const struct store_page *page = memory;
     const struct what *what = &page->what;
-    struct section sections[SECTIONS_MAX];
+    struct section sections[SECTIONS_MAX] = {0};
     size_t without = store_bytes(what->max_keys, 0);
     *store = store_at(memory, what, sections, lay_out(what->max_keys, 0, sections));
     if (has_grown(page, without, bytes))
@@ -301,8 +314,8 @@ static const char *refuse_sections(struct store *store, void *memory, size_t byt
     const struct what *what = &page->what;
     if (what->layout == FIRST_LAYOUT)
         return refuse_first_layout(store, memory, bytes);
-    bool has_grown = is_growing(page, bytes);
-    const char *why = has_grown ? NULL : directory_check(&page->directory, bytes);
+    bool is_longer = is_growing(page, bytes);
+    const char *why = is_longer ? NULL : directory_check(&page->directory, bytes);
     if (why != NULL)
         return why;
     const struct directory *directory = directory_in_force(&page->directory);
@@ -313,7 +326,7 @@ static const char *refuse_sections(struct store *store, void *memory, size_t byt
             return why;
     }
     *store = store_at(memory, what, directory->section, directory->count);
-    if (has_grown)
+    if (is_longer)
         take_grown(store, bytes);
     return store->halves == NULL || store->arena == NULL ? "a section is missing in it" : NULL;
 }
@@ -321,11 +334,11 @@ static const char *refuse_sections(struct store *store, void *memory, size_t byt
 /* Of a record as it is written now. */
 static uint64_t time_checksum(const struct time_record *record)
 {
-    struct {
-        struct when when;
+    const struct {
+        struct when put;
         uint64_t lived_ns;
     } all = {record->when, record->lived_ns};
-    static_assert(sizeof all == sizeof all.when + sizeof all.lived_ns, "there are no gaps in it");
+    static_assert(sizeof all == sizeof all.put + sizeof all.lived_ns, "there are no gaps in it");
     return bytes_checksum(&all, sizeof all);
 }
 
@@ -426,7 +439,7 @@ void store_renew(struct store *store)
     struct store_page *page = store->page;
     bool is_first = page->what.layout == FIRST_LAYOUT;
     if (is_first || (store->leases != NULL && !has_leases(directory_in_force(&page->directory)))) {
-        struct section sections[SECTIONS_MAX];
+        struct section sections[SECTIONS_MAX] = {0};
         uint32_t count = sections_of(store, sections);
         directory_put(&page->directory, sections, count);
     }

@@ -466,10 +466,10 @@ static int scarcest(const struct line *line, const uint64_t marks[BUCKETS_MAX])
 }
 
 /*
- * Which old bucket each new one that ticks fill goes on from; -1: none. Each gets the tokens of the
- * bucket of the same name. If no name stays, as when a limit with one bucket now has several, the
- * first new one gets the tokens of the scarcest old one, so that nobody gains by it. All others begin
- * full: they only limit the key further.
+ * Which old bucket each new one that ticks fill goes on from; all are -1 before, for none. Each gets
+ * the tokens of the bucket of the same name. If no name stays, as when a limit with one bucket now
+ * has several, the first new one gets the tokens of the scarcest old one, so that nobody gains by it.
+ * All others begin full: they only limit the key further.
  */
 static void find_sources(const struct lines *lines, const struct line *from, const struct line *to,
                          const uint64_t marks[BUCKETS_MAX], int source[BUCKETS_MAX])
@@ -479,7 +479,6 @@ static void find_sources(const struct lines *lines, const struct line *from, con
     bool some_stay = false;
     int first = -1;
     for (uint32_t i = after->count; i-- > 0;) {
-        source[i] = -1;
         if (after->bucket[i].holds_slots)
             continue;
         first = (int)i;
@@ -511,7 +510,7 @@ static void carry_step(const struct lines *lines, const struct line *from, const
     /* Only a damaged store has lines of which the next one ended first. */
     uint64_t until = to->ended ? to->ended_tick : lines->tick;
     uint64_t ticks_ago = until > from->ended_tick ? until - from->ended_tick : 0;
-    int source[BUCKETS_MAX];
+    int source[BUCKETS_MAX] = {-1, -1, -1, -1};
     find_sources(lines, from, to, marks, source);
 
     uint64_t carried[BUCKETS_MAX] = {0}, taken = slots_taken(from, marks);
@@ -527,6 +526,7 @@ static void carry_step(const struct lines *lines, const struct line *from, const
     }
     memcpy(marks, carried, sizeof carried);
 }
+static_assert(BUCKETS_MAX == 4, "sources are listed above");
 
 uint16_t lines_carry(const struct lines *lines, uint16_t line, const char *key,
                      uint64_t marks[BUCKETS_MAX])

@@ -239,10 +239,18 @@ class ProxyRecipe(Recipe):
         self.assertIsNone(response.headers["X-App"])
 
 
+# The lines of nginx's recipe that make a request wait, in place of those that do not.
+NGINX_WAITS = [("        proxy_pass http://allowd/check/edge-403;\n", ""),
+               ("        proxy_read_timeout 500ms;\n", ""),
+               ("#proxy_pass http://allowd/check/edge-wait;", "proxy_pass http://allowd/check/edge-wait;"),
+               ("#proxy_read_timeout 2500ms;", "proxy_read_timeout 2500ms;")]
+
+
 class NginxRecipe(ProxyRecipe):
     program = "nginx"
     switch = [("return 204; # fail open", "return 500; # fail open")]
     patience = [("timeout 200ms;", "timeout 60s;"), ("timeout 500ms;", "timeout 60s;")]
+    waits_instead = []  # NGINX_WAITS, where requests beyond the burst wait
 
     # What Debian's nginx.conf puts around it, with paths that need no root.
     around = """
@@ -267,7 +275,7 @@ http {{
             (ALLOWD_ADDRESS, f"127.0.0.1:{self.allowd_port}"),
             (APP_ADDRESS, f"127.0.0.1:{self.app.port}"),
             ("listen 80;", f"listen {self.port};"),
-        ] + switch + self.waits)
+        ] + switch + self.waits_instead + self.waits)
         (self.directory / "around.conf").write_text(self.around.format(directory=self.directory),
                                                     encoding="utf-8")
 

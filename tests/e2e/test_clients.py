@@ -169,6 +169,22 @@ class Waiting(Clients, unittest.TestCase):
                                         first.retry_after_s - EARLY_S)
 
 
+class Promised(Clients, unittest.TestCase):
+    """Asked with a wait, they wait for the answer, and need not come again."""
+
+    query = "&wait=5s"
+
+    def test_each_passes_at_the_first_try(self):
+        for name in CLIENTS:
+            with self.subTest(client=name):
+                given = self.given[name]
+                self.assertEqual((given.get("error"), given.get("status")), (None, 200))
+                self.assertGreater(given["body"]["waited_ms"], 0)
+                (visit,) = self.visits[name]
+                self.assertGreaterEqual(visit.ended_s - visit.began_s,
+                                        given["body"]["waited_ms"] / 1000 - EARLY_S)
+
+
 class Denied(Clients, unittest.TestCase):
     """Asked for a denial that is no 429, they hand it on at once."""
 

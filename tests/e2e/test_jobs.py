@@ -47,8 +47,8 @@ def is_running(process_id):
     return False
 
 
-class Runners:
-    """The subclasses say which runner is started as the next one."""
+class Folder:
+    """Of jobs, and its runners; the subclasses say which one is started as the next."""
 
     kinds = None
 
@@ -136,7 +136,9 @@ class Runners:
         metrics = self.call("GET", "/metrics").body.decode("ascii")
         return int(re.search(rf"^{name} (\d+)$", metrics, re.M)[1])
 
-    # -- what they do --
+
+class Runners(Folder):
+    """What each of them does."""
 
     def test_no_more_at_a_time_than_slots(self):
         jobs = [f"job {number}" for number in range(12)]
@@ -184,6 +186,24 @@ class Runners:
 
     def test_a_runner_that_is_killed(self):
         self.check_killed(ENDLESS)
+
+    def test_the_slot_of_a_runner_that_is_killed(self):
+        """It is granted again when the lease has ended, and no sooner."""
+        jobs = [f"job {number}" for number in range(SLOTS + 2)]
+        self.add("echo $PPID $$ >>held\n" + HELD, *jobs)
+        self.start(SLOTS + 1)
+        wait_until(lambda: len(self.lines("marks")) == SLOTS, "as many have begun as may")
+        leases = [name.partition(".")[0] for name in self.listed("running")]
+        runner, job = self.lines("held")[0].split()
+        killed, = (started for started in self.started if started.pid == int(runner))
+        killed.kill()
+        killed.communicate()
+        wait_until(lambda: not is_running(job), "its job has ended")
+        wait_until(lambda: len(self.lines("marks")) > SLOTS, "another has begun")
+        self.assertEqual(sorted(map(self.state, leases)), ["expired"] + ["held"] * (SLOTS - 1))
+        (self.queue / "go").touch()
+        self.assertEqual((self.finish(), self.listed("done")), ("", jobs))
+        self.assertEqual((self.free()[0], self.lines("marks").count("begin")), (SLOTS, len(jobs) + 1))
 
     def test_a_job_whose_lease_is_gone(self):
         """It is ended, and done again."""
@@ -278,6 +298,26 @@ class Both(Runners, unittest.TestCase):
     """On one folder."""
 
     kinds = ["job-runner.sh", "job_runner.py"]
+
+
+class Readme(Folder, unittest.TestCase):
+    """The commands of the README beside them, as they stand but for the port."""
+
+    def test_they_do_what_it_says(self):
+        readme = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+        chapter = readme[readme.index("## Doing jobs a few at a time"):].partition("\n## ")[0]
+        commands, = re.findall(r"^```sh\n(.*?)^```$", chapter, re.M | re.S)
+        for name in ("job-runner.sh", "job_runner.py"):
+            shutil.copy(EXAMPLES / name, self.directory)
+        done = subprocess.run(["sh", "-euc", replaced(commands, [("allowd -c job-runner.yaml &\n", "")])],
+                              cwd=self.directory, stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, timeout=PATIENCE_S, check=False,
+                              env={**os.environ, "ALLOWD_URL": f"http://{self.address}"})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stderr, r"^\S+: 10 has failed 3 times, see log/10\n$")
+        nine = "".join(f"{number}\n" for number in range(1, 10))
+        self.assertIn(f"queue/done:\n{nine}\nqueue/failed:\n10\n", done.stdout)
+        self.assertTrue(done.stdout.endswith("no luck\n" * 3), done.stdout)
 
 
 if __name__ == "__main__":

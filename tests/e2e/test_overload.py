@@ -243,12 +243,12 @@ class Waiting(unittest.TestCase):
     # A token a minute, so that nobody is let go while the test runs; all of them can be within an hour.
     CONFIG = "max_connections: %d\ntick: 10s\nwait_max: 1h\nlimits:\n  - {name: default, burst: 100, rate: 1/m}\n"
 
-    def start(self, connections, descriptors=None):
+    def start(self, connections, descriptors=None, config=None):
         def prepare():
             if descriptors is not None:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
 
-        daemon = Daemon(self.CONFIG % connections, prepare=prepare)
+        daemon = Daemon(config or self.CONFIG % connections, prepare=prepare)
         self.addCleanup(daemon.kill)
         self.assertEqual(self.call(daemon, "/allow?key=a&tokens=100").status, 200)
         return daemon
@@ -296,6 +296,18 @@ class Waiting(unittest.TestCase):
         room = int(daemon.wait_for_line(r"warning: room for (\d+) connections, not for the 1000")[1])
         self.expect(self.ask(daemon, room // 2 + 5), room // 2)
         self.assertEqual(self.waiting(daemon), room // 2)
+
+    def test_threads_that_a_reload_starts_take_descriptors_of_those_who_wait(self):
+        config = "threads: %d\n" + self.CONFIG % 1000
+        daemon = self.start(1000, 202, config % 1)  # so that each of 4 has as many
+        room = r"warning: room for (\d+) connections, not for the 1000"
+        before, mark = int(daemon.wait_for_line(room)[1]), daemon.mark()
+        daemon.reload(config % 4)
+        after = int(daemon.wait_for_line(room, mark)[1])
+        most = after // 2
+        self.assertLess(after, before)
+        self.expect(self.ask(daemon, most + 5), most)
+        self.assertEqual(self.waiting(daemon), most)
 
 
 class Flood(Case):

@@ -2,7 +2,7 @@
 """
 The code of etc/examples/README.md that asks allowd, run as it stands but for the port: it goes on
 while there are tokens, then does not, and goes on when allowd is down. Go's is not run. And what
-settles what a call came to, with the three calls of the README.
+settles what a call came to; with the calls of the README for that, and for a job runner.
 """
 import json
 import os
@@ -81,7 +81,7 @@ class Node(Snippet, unittest.TestCase):
 
 
 class Settling(unittest.TestCase):
-    """An estimate is reserved by /allow, and settled by /charge or /refund."""
+    """An estimate is reserved by /acquire, and settled by /release."""
 
     title = "## Settling what it came to"
     # No token comes back while the test runs.
@@ -128,25 +128,45 @@ class Settling(unittest.TestCase):
         self.assertEqual(self.complete(2500), "Hello!")
 
 
-class ReadmeSettling(unittest.TestCase):
-    """The three calls of the README on the first page."""
+class ReadmeCalls(unittest.TestCase):
+    """The calls of the README that make and end a lease."""
 
-    def test_they_answer_as_it_says(self):
+    config = """
+tick: 10s
+limits:
+  - {name: jobs, match: "jobs:*", concurrent: 1}
+  - {name: default, burst: 10, rate: 1/d}
+"""
+
+    def answers(self, begins):
+        """To the lines of a block, and what the README says of them."""
         require_program("curl")
         readme = (TOP / "README.md").read_text(encoding="utf-8")
-        code, = re.findall(r"^```sh\n(curl -d 'key=llm:alice.*?)^```$", readme, re.M | re.S)
+        code, = re.findall(rf"^```sh\n(lease=\$\(curl [^\n]*'{begins}.*?)^```$", readme, re.M | re.S)
         address = f"127.0.0.1:{free_port()}"
-        answers = []
-        with Daemon(f'tick: 10s\nlisten: ["{address}"]\nlimits: [{{name: default, burst: 10, rate: 1/d}}]\n',
-                    listen=()):
-            for line in code.replace(ALLOWD_ADDRESS, address).splitlines():
-                done = subprocess.run(["sh", "-c", line.replace("curl ", "curl -s ")], capture_output=True,
-                                      text=True, timeout=PATIENCE_S, check=True)
-                answers.append(json.loads(done.stdout))
-        said = re.search(r"\{\.\.\.(.*?)\.\.\.", code).group(1)
-        self.assertIs(answers[0]["allowed"], True)
-        self.assertIn(said.rstrip(","), json.dumps(answers[1], separators=(",", ":")))
-        self.assertEqual(answers[2]["owed"], answers[1]["owed"] - 2)
+        with Daemon(f'listen: ["{address}"]\n{self.config}', listen=()) as daemon:
+            script = code.replace(ALLOWD_ADDRESS, address).replace("curl ", "curl -s ")
+            done = subprocess.run(["sh", "-euc", script], capture_output=True, text=True,
+                                  timeout=PATIENCE_S, check=True)
+            with Connection(daemon.address) as connection:
+                connection.send(request_bytes("GET", "/keys"))
+                self.keys = connection.receive().json()["keys"]
+        return [json.loads(line) for line in done.stdout.splitlines()], re.findall(r"# .*?: (\{.*)", code)
+
+    def assert_said(self, said, answer):
+        written = json.dumps(answer, separators=(",", ":"))
+        for part in re.split(r"\.\.\.", said):
+            self.assertIn(part.strip(","), written)
+
+    def test_a_job_runner(self):
+        (renewed, released), (said,) = self.answers("key=jobs:all")
+        self.assertEqual((renewed["state"], renewed["slots"], self.keys), ("held", 1, []))
+        self.assert_said(said, released)
+
+    def test_a_gateway(self):
+        (released, charged), (said_of_release, said_of_charge) = self.answers("key=llm:alice")
+        self.assert_said(said_of_release, released)
+        self.assert_said(said_of_charge, charged)
 
 
 if __name__ == "__main__":

@@ -502,6 +502,35 @@ static void a_release_that_is_repeated_is_answered_the_same(void **state)
     fixture_release(&fixture);
 }
 
+/* For a whole ttl, though it was not released on a tick. */
+static void a_release_is_remembered_for_a_ttl(void **state)
+{
+    (void)state;
+    struct fixture fixture = fixture_of(slots_only(2));
+    acquire_under(&fixture, 1, "foo", NULL, 1, 1, TTL_MS);
+    fixture_at(&fixture, 99);
+    struct lease_answer first = release(&fixture, 1);
+    fixture_at(&fixture, 99 + TTL_MS - 1);
+    expect_same(first, release(&fixture, 1));
+    fixture_at(&fixture, 1100);
+    assert_int_equal(release(&fixture, 1).state, LEASE_NONE);
+    fixture_release(&fixture);
+}
+
+/* A reload that makes ticks shorter brings the last one nearer. */
+static void a_release_is_remembered_for_a_ttl_after_a_shorter_tick_too(void **state)
+{
+    (void)state;
+    struct fixture fixture = fixture_of(slots_only(2));
+    acquire_under(&fixture, 1, "foo", NULL, 1, 1, TTL_MS);
+    fixture_at(&fixture, 99);
+    fixture_reload_one(&fixture, TICK_MS / 10, 10, one_per_second);
+    struct lease_answer first = release(&fixture, 1);
+    fixture_at(&fixture, 1050);
+    expect_same(first, release(&fixture, 1));
+    fixture_release(&fixture);
+}
+
 static void of_a_limit_that_is_gone_nothing_comes_back(void **state)
 {
     (void)state;
@@ -1102,7 +1131,7 @@ static void change_beside(struct fixture *fixture, struct list *list, struct dic
     assert_int_equal(release(fixture, number).state, state == LEASE_HELD ? LEASE_RELEASED : state);
     if (state == LEASE_HELD) {
         entry->state = LEASE_RELEASED;
-        entry->until_ms = list->now_ms / TICK_MS * TICK_MS + entry->ttl_ms;
+        entry->until_ms = list->now_ms + entry->ttl_ms;
     }
 }
 
@@ -1320,6 +1349,8 @@ int main(void)
         cmocka_unit_test(tokens_of_slots_are_nobodys),
         cmocka_unit_test(tokens_of_expired_leases_stay_or_come_back),
         cmocka_unit_test(a_release_that_is_repeated_is_answered_the_same),
+        cmocka_unit_test(a_release_is_remembered_for_a_ttl),
+        cmocka_unit_test(a_release_is_remembered_for_a_ttl_after_a_shorter_tick_too),
         cmocka_unit_test(of_a_limit_that_is_gone_nothing_comes_back),
         cmocka_unit_test(who_is_told_yes_though_nothing_is_taken_gets_a_lease),
         cmocka_unit_test(what_the_table_has_no_room_for_gets_a_lease_where_it_is_allowed),

@@ -484,6 +484,26 @@ static void all_that_is_asked_of_a_lease_must_be_the_same(void **state)
     alone_end(&alone);
 }
 
+/* Then nobody knows whether the first one holds it. */
+static void who_only_repeated_takes_no_lease_away_that_is_forgotten(void **state)
+{
+    (void)state;
+    struct alone alone = alone_begin();
+    struct asked first, second;
+    make(&first, MESSAGE_ACQUIRE, 1, "a");
+    first.message.ask.acquire.id.bytes[0] = 1;
+    assert_false(repeats(&alone, &first));
+    end(&alone, &first, BUCKET_ALLOWED);
+    alone.now_ns += ONCE_KEPT_S * NS_PER_S - 1;
+    make(&second, MESSAGE_ACQUIRE, 1, "a");
+    assert_true(repeats(&alone, &second));
+    const struct lease_id id = second.message.ask.acquire.id;
+    message_hold(&second.message, NULL);
+    once_advance(alone.once, ++alone.now_ns);
+    assert_false(once_unclaim(alone.once, &second.once, &id));
+    alone_end(&alone);
+}
+
 /* Of all who were told of a lease the last one that goes without it gives it back. */
 static void a_lease_that_nobody_got_is_forgotten(void **state)
 {
@@ -713,6 +733,7 @@ int main(void)
         cmocka_unit_test(what_did_nothing_is_asked_anew),
         cmocka_unit_test(all_that_is_asked_of_a_lease_must_be_the_same),
         cmocka_unit_test(a_lease_that_nobody_got_is_forgotten),
+        cmocka_unit_test(who_only_repeated_takes_no_lease_away_that_is_forgotten),
         cmocka_unit_test(when_there_is_no_room_the_oldest_answer_goes),
         cmocka_unit_test(when_all_wait_one_of_them_is_forgotten),
         cmocka_unit_test(at_random_it_remembers_what_it_should),

@@ -61,7 +61,8 @@ static void take_home(struct http *http, struct client *client)
     }
     client_move(client, CLIENT_ANSWERED);
     http->some_have_waited |= client->may_wait;
-    watch_input(http, client, false);
+    if (client->is_watched)
+        watch_input(http, client, false);
     client_resume(client);
 }
 
