@@ -607,7 +607,9 @@ void events_advance(struct brain *brain)
 bool events_hear(struct events *events, struct event *event)
 {
     while (events->unheard != 0) {
-        uint64_t number = events->unheard;
+        /* Only a brain that nobody has asked for news for long can have given up some. */
+        bool is_kept = events->unheard >= events->ring.oldest;
+        uint64_t number = is_kept ? events->unheard : events->ring.oldest;
         event_unpack(event_ring_record(&events->ring, number), event);
         events->unheard = number == events->ring.newest ? 0 : number + 1;
         if (news_wants(event))

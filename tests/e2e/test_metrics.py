@@ -34,6 +34,7 @@ FAMILIES = {
     "allowd_decisions_total": "counter",
     "allowd_requests_total": "counter",
     "allowd_connections": "gauge",
+    "allowd_event_readers": "gauge",
     "allowd_connections_shed_total": "counter",
     "allowd_check_proxies_ignored_total": "counter",
     "allowd_decision_duration_seconds": "histogram",
