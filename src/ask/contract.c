@@ -1,8 +1,11 @@
 #include "ask/contract.h"
 
+#include "base/ip.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 const char *const headers_dialect_names[HEADERS_DIALECTS] = {
 #define X(constant, word, file) [HEADERS_##constant] = (word),
@@ -39,6 +42,29 @@ const struct check *contract_find_check(const struct contract *contract, const c
             return contract->checks[i];
     }
     return NULL;
+}
+
+static bool is_name(const char *host, size_t len, const char *name)
+{
+    return strlen(name) == len && strncasecmp(host, name, len) == 0;
+}
+
+bool contract_is_own_host(const struct contract *contract, const char *host, size_t len)
+{
+    struct ip ip;
+    if (len > 0 && host[0] == '[')
+        return true;
+    const char *port = memchr(host, ':', len);
+    if (port != NULL)
+        len = (size_t)(port - host);
+    if (len > 0 && host[len - 1] == '.') /* the root, which browsers leave as it is */
+        len--;
+    if (ip_parse(host, len, &ip) || is_name(host, len, "localhost"))
+        return true;
+    for (uint32_t i = 0; i < contract->hosts_count; i++)
+        if (is_name(host, len, contract->hosts[i]))
+            return true;
+    return false;
 }
 
 struct contract *contract_retain(struct contract *contract)

@@ -34,12 +34,18 @@ enum headers_dialect {
 /* as the configuration has them */
 extern const char *const headers_dialect_names[HEADERS_DIALECTS];
 
+/* Names by which admins may call. */
+#define HOSTS_MAX 32
+#define HOST_NAME_BYTES_MAX 253 /* RFC 1035 has 255 bytes for it, with lengths */
+
 struct contract {
     atomic_uint references;
     enum headers_dialect headers;
     bool retry_after_ms;       /* a denial also has Retry-After-Ms; set before it is shared */
     uint32_t wait_max_ms;      /* the most that a caller may ask to wait; set before it is shared */
     struct secret admin_token; /* set before the contract is shared */
+    uint32_t hosts_count;
+    char hosts[HOSTS_MAX][HOST_NAME_BYTES_MAX + 1]; /* likewise */
     uint32_t checks_count;
     struct check *checks[CHECKS_MAX];
 };
@@ -49,6 +55,11 @@ struct contract *contract_new(enum headers_dialect headers);
 
 /* Adds a check, of which the name must be new; at most CHECKS_MAX. */
 bool contract_add_check(struct contract *contract, const struct check_terms *terms);
+
+/* Whether a host that a request names is the server's own, for all that a browser can be made to
+ * believe: an address, localhost, or one of the contract's hosts. It may have a port, and is a valid
+ * one as far as its characters go. */
+bool contract_is_own_host(const struct contract *contract, const char *host, size_t len);
 
 /* The check of that name, or NULL. */
 const struct check *contract_find_check(const struct contract *contract, const char *name,

@@ -202,6 +202,8 @@ void config_checks_check(const struct raw_config *raw, struct faults *faults, st
     contract->retry_after_ms = config->retry_after_ms;
     contract->wait_max_ms = config->wait_max_ms;
     contract->admin_token = config->admin_token;
+    contract->hosts_count = config->hosts_count;
+    memcpy(contract->hosts, config->hosts, sizeof contract->hosts);
     config->contract = contract;
 }
 

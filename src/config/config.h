@@ -55,6 +55,8 @@ struct config {
     enum token_mode admin_token_mode;
     bool admin_token_is_shared; /* its group can read it, and it is not said that it may */
     struct secret admin_token;
+    uint32_t hosts_count;
+    char hosts[HOSTS_MAX][HOST_NAME_BYTES_MAX + 1];
     struct file_mark admin_token_mark; /* of its file as it was read */
     char state[CONFIG_PATH_MAX + 1];   /* path of the state file; empty: none */
 

@@ -4,6 +4,7 @@
 #include "brain/sampler.h"
 #include "config/checks.h"
 #include "config/config.h"
+#include "config/hosts.h"
 #include "config/limits.h"
 #include "config/limits_warn.h"
 #include "config/listen.h"

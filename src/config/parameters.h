@@ -51,6 +51,7 @@
          AT_START_IF(config_admin_listen_differs, "admin_listen"))                                 \
     TEXT(admin_token_file, OWN(config_token_file), AT_RELOAD)                                      \
     TEXT(admin_token_mode, OWN(config_token_mode), AT_RELOAD)                                      \
+    LIST(hosts, char *, text_entry, HOSTS_MAX, OWN(config_hosts), AT_RELOAD)                       \
     TEXT(socket_mode, OWN(config_socket_mode),                                                     \
          AT_START_IF(config_sockets_differ, "socket_mode or socket_group"))                        \
     TEXT(socket_group, OWN(config_socket_group), AS_ABOVE)                                         \

@@ -91,6 +91,15 @@ static enum access_verdict judge_token(const struct access *access, const struct
     return secret_matches(secret, token, len) ? ACCESS_GRANTED : ACCESS_WRONG_TOKEN;
 }
 
+/* A page of another origin whose name has come to mean this address would be of the same origin here.
+ * It cannot leave out Host, as HTTP/1.0 may. */
+static bool names_other_host(const struct access *access, const struct contract *contract)
+{
+    const struct access_value *host = &access->host;
+    return access->is_tcp && host->count > 0 &&
+           !contract_is_own_host(contract, host->text, host->len);
+}
+
 enum access_verdict access_judge(const struct access *access, const struct route *route,
                                  bool is_admin, bool admin_apart, const struct contract *contract)
 {
@@ -98,6 +107,8 @@ enum access_verdict access_judge(const struct access *access, const struct route
         return ACCESS_UNGUARDED;
     if (route->is_admin && admin_apart && !is_admin)
         return ACCESS_ADMIN_APART;
+    if (route->is_admin && names_other_host(access, contract))
+        return ACCESS_OTHER_HOST;
     if (route->changes_state && is_from_elsewhere(access))
         return ACCESS_OTHER_ORIGIN;
     if (route->is_admin && !route->is_tokenless)
@@ -117,6 +128,10 @@ static const struct {
                             "this call is not served at this address; send it to an address of "
                             "admin_listen",
                             NULL},
+    [ACCESS_OTHER_HOST] = {421,
+                           "this call is not for the name in Host; use an address or localhost in "
+                           "the URL, or list the name in hosts in the configuration",
+                           NULL},
     [ACCESS_OTHER_ORIGIN] = {403,
                              "refused because the request comes from a web page of another "
                              "origin; a program should send neither Origin nor Sec-Fetch-Site",

@@ -21,8 +21,9 @@ struct access_value {
     unsigned count;
 };
 
-/* All zeros before the first field. */
+/* All zeros before the first field, but for is_tcp. */
 struct access {
+    bool is_tcp; /* the connection is one of TCP, so a browser can be behind it */
     struct access_value host, origin, fetch_site, authorization;
     bool wants_tag;     /* an If-Match names entity tags, and nothing here has one */
     bool wants_absence; /* If-None-Match: *, and everything here is there */
@@ -32,6 +33,7 @@ enum access_verdict {
     ACCESS_GRANTED,
     ACCESS_UNGUARDED,    /* refused, because no admin_listen and no admin token is configured */
     ACCESS_ADMIN_APART,  /* refused here, because it is served on the listeners for admins */
+    ACCESS_OTHER_HOST,   /* it names a host that may be anybody's */
     ACCESS_OTHER_ORIGIN, /* a web page of another origin is behind it */
     ACCESS_NO_TOKEN,
     ACCESS_WRONG_TOKEN,

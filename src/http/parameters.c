@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 enum { QUANTITY_LENGTH_MAX = 22, PARAMETER_NAME_MAX = 15 };
 
@@ -169,10 +170,28 @@ static void list(const struct parameter *const *parameters, char text[TAKES_MAX]
         strcpy(text, "no parameters");
 }
 
+/* Whether a parameter is a token for access, as others take it in a URL. */
+static bool is_access_token(const struct request *request, const struct form_pair *pair)
+{
+    static const char *const names[] = {"token",   "access_token", "auth",    "authorization",
+                                        "api_key", "apikey",       "api-key", "bearer"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (pair->name_len == strlen(names[i]) &&
+            strncasecmp(pair->name, names[i], pair->name_len) == 0)
+            return request->route->is_admin;
+    return false;
+}
+
 static void refuse_unknown(struct request *request, const struct form_pair *pair,
                            const struct parameter *const *parameters)
 {
     char takes[TAKES_MAX];
+    if (is_access_token(request, pair)) {
+        request_refuse(request, 400,
+                       "no token is taken from a URL or a body, because those are kept in logs; "
+                       "send it in one header, Authorization: Bearer TOKEN");
+        return;
+    }
     list(parameters, takes);
     request_refuse(request, 400, "unknown parameter \"%s\"; %s takes %s",
                    show(pair->name, pair->name_len).text, request->route->path, takes);

@@ -391,7 +391,7 @@ class Connection:
 
 def request_bytes(method, target, headers=(), body=None):
     """A request as a well-behaved client would send it."""
-    lines = [f"{method} {target} HTTP/1.1", "Host: allowd.test"]
+    lines = [f"{method} {target} HTTP/1.1", "Host: localhost"]
     lines += [f"{name}: {value}" for name, value in headers]
     if body is not None:
         lines.append(f"Content-Length: {len(body)}")

@@ -109,7 +109,7 @@ class AdminListen(Access):
         key = self.key()
         self.take(key)
         for target in (f"/%72eset?key={key}", f"/reset?key={key}&limit=default",
-                       f"/r%65%73et?key={key}", f"http://allowd.test/reset?key={key}"):
+                       f"/r%65%73et?key={key}", f"http://localhost/reset?key={key}"):
             with self.subTest(target):
                 self.assert_refused(self.public(request_bytes("POST", target))[0])
         for target, status in ((f"/RESET?key={key}", 404), (f"/reset/?key={key}", 404),
@@ -130,7 +130,7 @@ class AdminListen(Access):
             self.assert_refused(self.public(request_bytes("POST", "/reset?key=k",
                                                           [(name, value)]))[0])
         request = request_bytes("POST", "/reset?key=k").replace(
-            b"allowd.test", f"{host}:{port}".encode())
+            b"localhost", f"{host}:{port}".encode())
         self.assert_refused(self.public(request)[0])
 
     def test_pipelined_behind_what_is_allowed(self):
@@ -437,14 +437,14 @@ class Origin(Case):
     CHANGING = (("POST", "/reset?"), ("DELETE", "/reset?"), ("POST", "/refund?"),
                 ("POST", "/charge?tokens=1&"), ("POST", "/acquire?"), ("GET", "/allow?"), ("POST", "/allow?"))
 
-    def calls(self, headers, host="allowd.test"):
+    def calls(self, headers, host="localhost"):
         """The statuses of all that changes something, and that nothing or something did."""
         for method, path in self.CHANGING:
             key = self.key()
             self.allow(key, "&tokens=5")
             request = request_bytes(method, f"{path}key={key}", headers)
             with Connection(self.daemon.address) as connection:
-                connection.send(request.replace(b"allowd.test", host.encode()))
+                connection.send(request.replace(b"localhost", host.encode()))
                 yield connection.receive(), self.remaining(key)
 
     def assert_refused(self, headers, **options):
@@ -461,19 +461,19 @@ class Origin(Case):
 
     def test_other_origins(self):
         for origin in ("http://evil.example", "https://evil.example", "null", "",
-                       "http://allowd.test.evil.example", "http://evil-allowd.test",
-                       "http://allowd.test:81", "http://allowd.test@evil.example",
-                       "http://evil.example/allowd.test", "http://allowd.tes", "allowd.test",
-                       "http://allowd.test/", "http://allowd.test http://evil.example",
-                       "://", "file://", "http://evil.example://allowd.tesT",
+                       "http://localhost.evil.example", "http://evil-localhost",
+                       "http://localhost:81", "http://localhost@evil.example",
+                       "http://evil.example/localhost", "http://localhos", "localhost",
+                       "http://localhost/", "http://localhost http://evil.example",
+                       "://", "file://", "http://evil.example://localhosT",
                        "http://\u0430llowd.test"):
             with self.subTest(origin):
                 self.assert_refused([("Origin", origin)])
 
     def test_own_origin(self):
-        for origin, host in (("http://allowd.test", "allowd.test"),
-                             ("http://ALLOWD.test", "allowd.TEST"),
-                             ("https://allowd.test", "allowd.test"),
+        for origin, host in (("http://localhost", "localhost"),
+                             ("http://LOCALhost", "localHOST"),
+                             ("https://localhost", "localhost"),
                              ("http://127.0.0.1:10429", "127.0.0.1:10429"),
                              ("http://[::1]:10429", "[::1]:10429")):
             with self.subTest(origin):
@@ -485,7 +485,7 @@ class Origin(Case):
             self.assert_refused([("Origin", origin)], host="127.0.0.1:10429")
 
     def test_origin_twice(self):
-        own, other = ("Origin", "http://allowd.test"), ("Origin", "http://evil.example")
+        own, other = ("Origin", "http://localhost"), ("Origin", "http://evil.example")
         for fields in ([own, other], [other, own], [own, own]):
             self.assert_refused(fields)
 
@@ -493,7 +493,7 @@ class Origin(Case):
         for site in ("cross-site", "same-site", "Cross-Site", "", "something-new",
                      "none, cross-site", "same-origin cross-site"):
             self.assert_refused([("Sec-Fetch-Site", site)])
-            self.assert_refused([("sec-fetch-site", site), ("Origin", "http://allowd.test")])
+            self.assert_refused([("sec-fetch-site", site), ("Origin", "http://localhost")])
         self.assert_refused([("Sec-Fetch-Site", "none"), ("Sec-Fetch-Site", "cross-site")])
         self.assert_refused([("Sec-Fetch-Site", "same-origin"), ("Origin", "http://evil.example")])
         for site in ("none", "same-origin"):

@@ -314,7 +314,7 @@ class Query(BatchCase):
 
     def test_in_chunks_behind_others_and_in_turn(self):
         batch = b'{"requests":[{"key":"%s"}]}'
-        head = "QUERY /status HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+        head = "QUERY /status HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         with Connection(self.daemon.address) as connection:
             keys = [self.key().encode() for _ in range(3)]
             one, two, three = (batch % key for key in keys)

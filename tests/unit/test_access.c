@@ -122,12 +122,74 @@ static void without_a_host_no_origin_is_the_own_one(void **state)
     assert_int_equal(judge(program, &changes, false, false, false), ACCESS_GRANTED);
 }
 
+static enum access_verdict judge_host(const char *host, const struct route *route, bool is_tcp)
+{
+    struct access access = {.is_tcp = is_tcp};
+    struct contract contract = {.hosts_count = 2, .hosts = {"allowd.example.net", "other_one"}};
+    if (host != NULL)
+        access_field(&access, "Host", 4, host, strlen(host));
+    return access_judge(&access, route, false, false, &contract);
+}
+
+/* What a browser can be made to send there it does not send under any of these names. */
+static void admins_call_by_address_or_by_a_name_that_is_listed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *host;
+        bool is_own;
+    } cases[] = {
+        {"127.0.0.1", true},
+        {"127.0.0.1:10429", true},
+        {"192.0.2.1:1", true},
+        {"[::1]", true},
+        {"[2001:db8::1]:10429", true},
+        {"localhost", true},
+        {"LOCALhost:80", true},
+        {"localhost.", true},
+        {"localhost.:80", true},
+        {"localhost:", true},
+        {"allowd.example.net", true},
+        {"Allowd.Example.NET.:8080", true},
+        {"other_one:1", true},
+        {NULL, true}, /* of HTTP/1.0; no browser sends it */
+        {"", false},
+        {":80", false},
+        {".", false},
+        {"localhost..", false},
+        {"localhost.evil.example", false},
+        {"evil-localhost", false},
+        {"evil.example", false},
+        {"127.0.0.1.evil.example", false},
+        {"127.0.0.1.nip.io:10429", false},
+        {"127.1", false},
+        {"2130706433", false},
+        {"0x7f000001", false},
+        {"127.0.0.1:80:80", true}, /* the gate lets no such host pass */
+        {"allowd.example.ne", false},
+        {"allowd.example.nett", false},
+        {"example.net", false},
+        {"x.allowd.example.net", false},
+        {"other-one", false},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        enum access_verdict verdict = cases[i].is_own ? ACCESS_GRANTED : ACCESS_OTHER_HOST;
+        if (judge_host(cases[i].host, &admin, true) != verdict ||
+            judge_host(cases[i].host, &page, true) != verdict)
+            fail_msg("%s", cases[i].host == NULL ? "no host" : cases[i].host);
+        assert_int_equal(judge_host(cases[i].host, &admin, false), ACCESS_GRANTED);
+        assert_int_equal(judge_host(cases[i].host, &asks, true), ACCESS_GRANTED);
+        assert_int_equal(judge_host(cases[i].host, &changes, true), ACCESS_GRANTED);
+    }
+}
+
 static void verdicts_can_be_told(void **state)
 {
     (void)state;
     for (int verdict = ACCESS_GRANTED + 1; verdict <= ACCESS_WRONG_TOKEN; verdict++) {
         unsigned status = access_status((enum access_verdict)verdict);
-        assert_true(status == 401 || status == 403);
+        assert_true(status == 401 || status == 403 ||
+                    (status == 421 && verdict == ACCESS_OTHER_HOST));
         assert_non_null(access_detail((enum access_verdict)verdict));
         assert_int_equal(access_challenge((enum access_verdict)verdict) != NULL, status == 401);
     }
@@ -158,6 +220,7 @@ int main(void)
         cmocka_unit_test(tokens_are_told_from_others),
         cmocka_unit_test(other_origins_change_nothing),
         cmocka_unit_test(without_a_host_no_origin_is_the_own_one),
+        cmocka_unit_test(admins_call_by_address_or_by_a_name_that_is_listed),
         cmocka_unit_test(verdicts_can_be_told),
         cmocka_unit_test(secrets_have_a_length_and_an_alphabet),
     };

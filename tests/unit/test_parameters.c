@@ -54,6 +54,15 @@ static const struct row {
         .fault = "1:19: admin_token_mode \"0444\" is not one of its words; write private or any",
     },
     {
+        .name = "hosts",
+        .by_default = "",
+        .other = "hosts:\n  - \"allowd.example.net\"\n",
+        .faulty = "hosts: [http://a]\n",
+        .fault =
+            "1:9: \"http://a\" is not the name of a host; write it as callers have it in their "
+            "URLs, without scheme, port and path, such as allowd.example.net",
+    },
+    {
         .name = "socket_mode",
         .by_default = "",
         .other = "socket_mode: \"0660\"\n",

@@ -143,7 +143,7 @@ static enum MHD_Result on_header(struct http *http, struct MHD_Connection *conne
 
     const union MHD_ConnectionInfo *header =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-    struct access access = {0};
+    struct access access = {.is_tcp = client->is_tcp};
     http_fields_pass(connection, &gate, &access);
     struct access_value host = authority_of(request, url);
     if (host.count > 0)

@@ -53,6 +53,7 @@ struct client {
     bool is_suspended;    /* libmicrohttpd does not look at its connection: see client_suspend */
     bool is_watched;      /* what it sends counts: see watch_input */
     bool is_admin;        /* it came in on a listener for admins */
+    bool is_tcp;          /* not a Unix socket */
     bool hung_up;         /* it has sent its last byte */
     bool has_left;        /* and it will receive nothing any more */
     bool may_wait;        /* its letter is, or was last, of a question that may wait */

@@ -75,6 +75,7 @@ struct client *begin_client(struct http *http, struct MHD_Connection *connection
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     client_move(client, CLIENT_IDLE);
     client->is_admin = http->adding_admin;
+    client->is_tcp = http->adding_tcp;
     client->hung_up = client->has_left = client->is_watched = client->flows = false;
     epoll_ctl(http->hangups, EPOLL_CTL_ADD, client->socket, &hangup);
     give_time(http, client, HTTP_HEADER_S);
@@ -91,6 +92,7 @@ void http_add(struct http *http, int socket, const struct sockaddr *peer, sockle
 {
     http->is_adding = true;
     http->adding_admin = is_admin;
+    http->adding_tcp = peer->sa_family != AF_UNIX;
     http->now_ns = clock_now_ns(http->clock);
     MHD_add_connection(http->daemon, socket, peer, peer_len);
     http->is_adding = false;

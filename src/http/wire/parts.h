@@ -44,6 +44,7 @@ struct http {
     bool admin_apart;  /* routes for admins are served on listeners for admins only */
     bool is_adding;    /* a connection is being added: see http_add */
     bool adding_admin; /* it came in on such a listener */
+    bool adding_tcp;
     bool check_places; /* see gate.h */
     struct turns turns;
     bool some_have_turn;
