@@ -1,5 +1,6 @@
 /* The decider: many askers at once, on a clock that the test owns; on a thread of its own, and hosted. */
 #include "actor/decider.h"
+#include "brain/event.h"
 #include "support/asking.h"
 #include "support/brain_fixture.h"
 #include "support/dice.h"
@@ -768,6 +769,61 @@ static void who_waited_comes_home_in_order_each_to_their_own(void **unused)
         inbox_release(&homes[i]);
 }
 
+/* In the turn in which it happens, and then at most once in a tenth of a second, for which nobody has to ask
+ * anything. */
+static void readers_hear_of_events_where_they_are(void **unused)
+{
+    (void)unused;
+    enum { READERS = 2 };
+    static char rooms[READERS][EVENT_RECORD_MAX];
+    uint64_t now_ns = NS_PER_S;
+    const struct clock clock = {
+        .now_ns = hosted_now_ns, .wall_ns = hosted_now_ns, .context = &now_ns};
+    struct decider decider;
+    struct inbox homes[READERS];
+    struct message messages[READERS];
+    struct events_question asks[READERS];
+    struct events_answer answers[READERS];
+    struct brain *brain = brain_of(1, now_ns);
+    assert_true(brain_keep_events(brain, 10, 1));
+    assert_int_equal(decider_init(&decider, brain, clock, true), 0);
+    for (int i = 0; i < READERS; i++)
+        assert_int_equal(inbox_init(&homes[i], false), 0);
+    for (unsigned round = 0; round < 3; round++) {
+        for (int i = 0; i < READERS; i++) {
+            asks[i] = (struct events_question){
+                .from = EVENTS_TO_COME,
+                .waits = true,
+                .kinds = 1u << EVENT_denied,
+                .room = rooms[i],
+                .room_bytes = EVENT_RECORD_MAX,
+            };
+            messages[i] = (struct message){
+                .kind = MESSAGE_EVENTS, .ask.events = &asks[i], .answer.events = &answers[i]};
+            post(&decider, &messages[i], &homes[i]);
+        }
+        decider_turn(&decider);
+        char key[] = {(char)('a' + round), '\0'};
+        assert_int_equal(allow(&decider, key, 2), BUCKET_EXCEEDS_BURST);
+        if (round > 0) {
+            for (int i = 0; i < READERS; i++)
+                assert_false(inbox_is_filled(&homes[i]));
+            assert_int_equal(decider_due_ns(&decider), now_ns + 100 * (uint64_t)NS_PER_MS);
+            now_ns = decider_due_ns(&decider);
+            decider_turn(&decider);
+        }
+        for (int i = 0; i < READERS; i++) {
+            assert_ptr_equal(inbox_take(&homes[i], 0), &messages[i].letter);
+            assert_int_equal(answers[i].count, 1);
+            assert_int_equal(answers[i].next, round + 1);
+        }
+        assert_int_equal(decider_due_ns(&decider), BRAIN_NEVER);
+    }
+    stop(&decider);
+    for (int i = 0; i < READERS; i++)
+        inbox_release(&homes[i]);
+}
+
 /* Of two in one chain with the question itself, too. */
 static void who_leaves_is_home_before_their_goodbye(void **unused)
 {
@@ -843,6 +899,7 @@ int main(void)
         cmocka_unit_test(a_hosted_decider_answers_in_place),
         cmocka_unit_test(others_ask_a_hosted_decider_by_its_inbox),
         cmocka_unit_test(who_waited_comes_home_in_order_each_to_their_own),
+        cmocka_unit_test(readers_hear_of_events_where_they_are),
         cmocka_unit_test(who_leaves_is_home_before_their_goodbye),
         cmocka_unit_test(a_tick_lets_go_without_any_letter),
     };
