@@ -648,6 +648,7 @@ static void an_override_that_ends_meanwhile_does_so_at_its_time(void **state)
     machine_start(&machine, overridden(until_s));
     int64_t tenths = level(&machine, "vip");
     assert_in_range(tenths, 3180, 3200); /* a date is whole seconds, a tick 100 ms */
+    assert_int_equal(brain_news(machine.fixture.brain).count[NEWS_overrides_ended], 1);
     machine_kill(&machine);
     machine_start(&machine, overridden(until_s));
     assert_int_equal(level(&machine, "vip"), tenths);
