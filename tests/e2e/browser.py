@@ -27,9 +27,9 @@ document.addEventListener("securitypolicyviolation",
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 
 
-def require():
-    """Skips the tests where there is no chromium; where a change is judged, that is a failure."""
-    for name in ("chromium", "chromedriver"):
+def require(*programs):
+    """Skips the tests where one of these is not there; where a change is judged, that is a failure."""
+    for name in programs:
         if shutil.which(name) is None:
             if os.environ.get("CI") == "true":
                 raise FileNotFoundError(name)
