@@ -35,6 +35,13 @@ for file in share/man/man8/allowd.8 share/man/man5/allowd.yaml.5 share/man/man7/
     share/doc/allowd/examples/nginx.conf share/bash-completion/completions/allowd; do
     [ -f "$root/opt/allowd/$file" ] || fault "$file is not installed"
 done
+if [ -x allowctl ]; then
+    [ "$("$root/opt/allowd/bin/allowctl" -V)" = "allowctl $("$root/opt/allowd/sbin/allowd" -V | cut -d' ' -f2)" ] ||
+        fault "the installed allowctl does not tell the version of allowd"
+    for file in share/man/man8/allowctl.8 share/bash-completion/completions/allowctl share/zsh/site-functions/_allowctl; do
+        [ -f "$root/opt/allowd/$file" ] || fault "$file is not installed"
+    done
+fi
 elsewhere=$(files | grep -vE '^\./(opt/allowd|etc)/' || true)
 [ -z "$elsewhere" ] || fault "outside of prefix and sysconfdir: $elsewhere"
 installed=$(files)
