@@ -47,8 +47,10 @@ static bool install(struct brain *brain, const struct limits_question *ask)
     events_installed(brain, brain->limits, ask->limits, ask->date_s);
     meters_carry(&brain->meters, brain->limits, ask->limits);
     carry_denied(brain, ask->limits);
-    brain->meters.reloaded_s = ask->date_s;
-    brain->meters.last_reload_failed = false;
+    if (!ask->is_no_reload) {
+        brain->meters.reloaded_s = ask->date_s;
+        brain->meters.last_reload_failed = false;
+    }
     limits_release(brain->limits);
     brain->limits = limits_retain(ask->limits);
     brain->when_full = ask->when_full;
@@ -239,8 +241,10 @@ static void answer_daemon(const struct brain *brain, struct daemon_answer *answe
         .max_leases = brain->max_leases,
         .when_full = brain->when_full,
         .limits = brain->limits,
+        .date_s = brain->buckets.lines.date_s,
         .counters = brain->counters,
         .surroundings = brain->surroundings,
+        .is_stored = brain->store != NULL,
         .lost_state = brain->lost_state,
     };
 }
@@ -274,6 +278,8 @@ static bool answer_limits(struct brain *brain, struct message *message)
     if (!brain_install(brain, &message->ask.limits))
         return true;
     message->answer.limits = LIMITS_IN_FORCE;
+    if (message->ask.limits.is_no_reload)
+        return true;
     counters_reloaded(&brain->counters, true);
     events_tell(brain, EVENT_reloaded, NULL, message->ask.limits.limits->count,
                 message->ask.limits.warnings);
@@ -375,6 +381,7 @@ static bool answer_whole(struct brain *brain, struct message *message)
         return true;
     case MESSAGE_STOP:
     case MESSAGE_RELOAD:
+    case MESSAGE_OVERRIDE:
     case MESSAGE_LEAVE:
     case MESSAGE_ACQUIRE:
     case MESSAGE_ALLOW:

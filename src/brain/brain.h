@@ -14,6 +14,7 @@
 #include "brain/news.h"
 #include "brain/tally.h"
 #include "keep/store.h"
+#include "limits/runtime.h"
 #include "table/table.h"
 
 struct brain;
@@ -48,6 +49,9 @@ enum brain_restored { BRAIN_RESTORED, BRAIN_DAMAGED, BRAIN_NO_MEMORY };
 enum brain_restored brain_restore(struct brain **brain, const struct limits_question *limits,
                                   uint32_t max_leases, struct store *store,
                                   const struct moment *moment, const char **why);
+
+/* The run-time overrides in the store that a brain goes on from, which could not stay. */
+struct runtime_lost brain_runtime_lost(const struct brain *brain);
 
 /* For how many leases a store must have room that the brain moves into: for max_leases, or while more
  * than these are held for as many as its own store, so that none is lost. */

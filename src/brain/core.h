@@ -37,8 +37,9 @@ struct brain {
     uint64_t lived_offset_ns;
     struct buckets buckets;
     struct leases leases;
-    uint32_t max_leases;     /* as configured: the records may have room for more */
-    uint32_t damaged_leases; /* that were dropped at the start */
+    uint32_t max_leases;              /* as configured: the records may have room for more */
+    uint32_t damaged_leases;          /* that were dropped at the start */
+    struct runtime_lost runtime_lost; /* overrides that were, likewise */
     struct brain_counters counters;
     struct meters meters;
     struct hitters denied;  /* the keys denied most, labelled with their limit's index */

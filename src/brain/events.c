@@ -251,10 +251,11 @@ static void tell_override(struct brain *brain, enum event_kind kind, const struc
                           const struct override *override, bool is_removed)
 {
     struct event event = event_of(kind, limit, override->key, strlen(override->key));
-    event.text = "";
+    event.text = override->reason == NULL ? "" : override->reason;
+    event.text_len = strlen(event.text);
     event.values[1] = override->action;
     event.values[2] = (uint64_t) override->until_s;
-    event.values[3] = false;
+    event.values[3] = override->is_runtime;
     event.values[4] = is_removed;
     add_through(brain, is_removed ? GATE_REMOVED : kind, &event, 1);
 }
@@ -275,10 +276,12 @@ void events_dated(struct brain *brain, int64_t from_s, int64_t to_s)
     }
 }
 
+/* A run-time override may be for the same as one of the configuration. */
 static int compare_keys(const void *a, const void *b)
 {
     const struct override *const *one = a, *const *other = b;
-    return strcmp((*one)->key, (*other)->key);
+    int order = strcmp((*one)->key, (*other)->key);
+    return order != 0 ? order : (*one)->is_runtime - (*other)->is_runtime;
 }
 
 /* The overrides of a limit (NULL: it has none) that hold at a date, sorted by what they are for. NULL: no

@@ -47,6 +47,7 @@ enum message_kind {
     MESSAGE_SURROUNDINGS,  /* how what the daemon depends on is: only keep it for who asks */
     MESSAGE_TALLY,         /* the report of a front-end: what it has counted; answered at once */
     MESSAGE_RELOAD,        /* read the configuration again: the main thread answers it */
+    MESSAGE_OVERRIDE,      /* set or drop an override at run time: the main thread answers it */
     MESSAGE_LIMITS,        /* decide by these limits from now on; it may have to wait for room */
     MESSAGE_STOP,          /* the last message: the decider stops */
 };
@@ -267,8 +268,10 @@ struct daemon_answer {
     uint32_t leases, max_leases; /* held now, and as many as may be */
     enum when_full when_full;
     const struct limits *limits; /* see `limits` of struct message */
+    int64_t date_s;              /* Unix time: overrides that end by then hold no more */
     struct brain_counters counters;
     struct surroundings surroundings;
+    bool is_stored; /* the state is in a file */
     const char
         *lost_state; /* why the state will not outlive the process though it should, or NULL */
 };
@@ -279,6 +282,7 @@ struct limits_question {
     enum when_full when_full;
     int64_t date_s;    /* Unix time: overrides that have ended by then are not in force */
     uint64_t warnings; /* of their configuration; only told */
+    bool is_no_reload; /* only run-time overrides have changed: it does not count as a reload */
 };
 
 /* The answer to LIMITS. */
@@ -323,6 +327,7 @@ struct message {
         struct keys_answer *keys;       /* of KEYS, likewise: see keys.h */
         struct events_answer *events;   /* of EVENTS, likewise: see event.h */
         struct reload_report *reload;   /* of RELOAD, likewise: see actor/reload.h */
+        struct override_call *override; /* of OVERRIDE, likewise: see actor/override.h */
         enum limits_result limits;
         struct anew_answer anew;
         bool is_kept; /* of STATE_KEPT */

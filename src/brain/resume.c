@@ -1,4 +1,5 @@
 #include "brain/lease.h"
+#include "limits/runtime.h"
 
 #include <assert.h>
 #include <string.h>
@@ -144,6 +145,21 @@ static enum brain_restored take_over(struct brain *brain, const char **why)
     return BRAIN_NO_MEMORY;
 }
 
+/* Puts limits into force, with the run-time overrides that were in force before. false: no memory. */
+static bool install_beside_runtime(struct brain *brain, const struct limits_question *limits)
+{
+    struct limits_question ask = *limits;
+    ask.limits =
+        runtime_merge(limits->limits, brain->limits, NULL, limits->date_s, &brain->runtime_lost);
+    if (ask.limits == NULL)
+        return false;
+    while (!lines_have_room(&brain->buckets.lines, ask.limits))
+        brain_sweep(brain);
+    bool is_in_force = brain_install(brain, &ask);
+    limits_release(ask.limits);
+    return is_in_force;
+}
+
 enum brain_restored brain_restore(struct brain **restored, const struct limits_question *limits,
                                   uint32_t max_leases, struct store *store,
                                   const struct moment *moment, const char **why)
@@ -161,15 +177,18 @@ enum brain_restored brain_restore(struct brain **restored, const struct limits_q
     catch_up(brain, limits->date_s);
     while (lease_ends_are_due(brain)) /* they ended under the limits before */
         lease_keep_books(brain);
-    while (!lines_have_room(&brain->buckets.lines, limits->limits))
-        brain_sweep(brain);
-    if (!brain_install(brain, limits)) {
+    if (!install_beside_runtime(brain, limits)) {
         brain_free(brain);
         return BRAIN_NO_MEMORY;
     }
     lease_restore_entries(brain);
     *restored = brain;
     return BRAIN_RESTORED;
+}
+
+struct runtime_lost brain_runtime_lost(const struct brain *brain)
+{
+    return brain->runtime_lost;
 }
 
 uint32_t brain_leases_room(const struct brain *brain)

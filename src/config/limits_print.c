@@ -50,6 +50,8 @@ static void print_override(const struct override *override, FILE *out)
         date_print(override->until_s, until);
         fprintf(out, "        until: \"%s\"\n", until);
     }
+    if (override->reason != NULL)
+        config_write_named(out, "        reason: ", override->reason);
 }
 
 static void print_limit(const struct limit *limit, FILE *out)

@@ -15,7 +15,7 @@ static bool load_file(const char *path, struct config *config, struct faults *fa
     char *bytes = config_file_read(path, &len, faults);
     if (bytes == NULL)
         return false;
-    struct config_copy copy = config_shape_check(bytes, len, faults);
+    struct config_copy copy = config_shape_check(SHAPE_CONFIGURATION, bytes, len, faults);
     free(bytes);
     if (copy.yaml == NULL)
         return false;

@@ -3,10 +3,13 @@
 #include "base/glob.h"
 #include "config/buckets.h"
 #include "config/scalar.h"
+#include "config/shape.h"
 #include "config/text.h"
 #include "limits/key.h"
 #include "limits/networks.h"
 
+#include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,14 +115,32 @@ static bool check_terms(const struct raw_override *raw, uint64_t tick_ms, struct
     return false;
 }
 
+/* Whether no reason is given, or one that can be shown anywhere. */
+static bool check_reason(const char *raw, struct faults *faults)
+{
+    if (!scalar_is_usable(raw))
+        return raw == NULL;
+    struct placed reason = scalar_placed(raw);
+    char shortened[CONFIG_SHORT_MAX];
+    static_assert(OVERRIDE_REASON_MAX == KEY_MAX, "key_check checks its length too");
+    if (key_check(reason.text, strlen(reason.text)) == KEY_OK)
+        return true;
+    faults_add(faults, reason.line, reason.column,
+               "reason \"%s\" is not one; write 1 to %d bytes without control characters",
+               config_shorten(reason.text, shortened), OVERRIDE_REASON_MAX);
+    return false;
+}
+
 static bool check_override(const struct raw_override *raw, uint64_t tick_ms, struct faults *faults,
                            struct override_terms *terms)
 {
-    bool has_key = check_key(raw->key, faults);
+    bool has_key = check_key(raw->key, faults), has_reason = check_reason(raw->reason, faults);
     if (has_key)
         terms->key = scalar_placed(raw->key).text;
+    if (has_reason && raw->reason != NULL)
+        terms->reason = scalar_placed(raw->reason).text;
     terms->until_s = scalar_until(faults, raw->until);
-    return check_terms(raw, tick_ms, faults, terms) && has_key;
+    return check_terms(raw, tick_ms, faults, terms) && has_key && has_reason;
 }
 
 /* Compares by text, then by the order in the file. */
@@ -180,4 +201,42 @@ bool config_overrides_check(const struct raw_limit *raw, uint32_t count, uint64_
         is_good &= check_override(&raw->overrides[i], tick_ms, faults, &terms[i]);
     *overrides = terms;
     return is_good;
+}
+
+/* ---- an override alone ---- */
+
+static struct raw_override *load_alone(char *bytes, size_t len, struct faults *faults)
+{
+    struct config_copy copy = config_shape_check(SHAPE_OVERRIDE, bytes, len, faults);
+    if (copy.yaml == NULL)
+        return NULL;
+    struct raw_override *raw = config_raw_override_load(copy.yaml, copy.len, faults);
+    free(copy.yaml);
+    return raw;
+}
+
+struct raw_override *config_override_read(char *bytes, size_t len, const char *key,
+                                          uint64_t tick_ms, struct faults *faults,
+                                          struct override_terms *terms)
+{
+    char placed_key[sizeof "0:0 " + KEY_MAX];
+    struct raw_override *raw = load_alone(bytes, len, faults);
+    snprintf(placed_key, sizeof placed_key, "0:0 %s", key);
+    *terms = (struct override_terms){0};
+    if (raw != NULL) {
+        raw->key = placed_key;
+        check_override(raw, tick_ms, faults, terms);
+        raw->key = NULL;
+        terms->key = key;
+    }
+    faults_sort(faults);
+    if (faults->count == 0)
+        return raw;
+    config_override_free(raw);
+    return NULL;
+}
+
+void config_override_free(struct raw_override *raw)
+{
+    config_raw_override_free(raw);
 }

@@ -46,13 +46,25 @@ static const cyaml_schema_value_t bucket_entry = {
         STRING("concurrent", CYAML_FLAG_OPTIONAL, structure, terms.concurrent),                    \
         LIST("buckets", structure, terms.buckets, &bucket_entry, BUCKETS_MAX)
 
+#define OVERRIDE_FIELDS                                                                            \
+    TERMS(struct raw_override), OPTIONAL_STRING(struct raw_override, action),                      \
+        OPTIONAL_STRING(struct raw_override, until), OPTIONAL_STRING(struct raw_override, reason)
+
 static const cyaml_schema_field_t override_fields[] = {
     PLACE(struct raw_override, terms.place),
     REQUIRED_STRING(struct raw_override, key),
-    TERMS(struct raw_override),
-    OPTIONAL_STRING(struct raw_override, action),
-    OPTIONAL_STRING(struct raw_override, until),
+    OVERRIDE_FIELDS,
     CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t lone_override_fields[] = {
+    PLACE(struct raw_override, terms.place),
+    OVERRIDE_FIELDS,
+    CYAML_FIELD_END,
+};
+
+const cyaml_schema_value_t config_override_schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct raw_override, lone_override_fields),
 };
 
 static const cyaml_schema_value_t override_entry = {
@@ -221,23 +233,43 @@ static cyaml_config_t library(size_t *allocated)
     };
 }
 
-struct raw_config *config_raw_load(const char *yaml, size_t len, struct faults *faults)
+static void *load(const char *yaml, size_t len, const cyaml_schema_value_t *schema,
+                  struct faults *faults)
 {
     size_t allocated = 0;
     cyaml_config_t config = library(&allocated);
     cyaml_data_t *raw = NULL;
-    cyaml_err_t error =
-        cyaml_load_data((const uint8_t *)yaml, len, &config, &config_schema, &raw, NULL);
+    cyaml_err_t error = cyaml_load_data((const uint8_t *)yaml, len, &config, schema, &raw, NULL);
     if (error == CYAML_OK)
-        return (struct raw_config *)raw;
+        return raw;
     faults_add(faults, 0, 0, "cannot be loaded: %s", cyaml_strerror(error));
     return NULL;
 }
 
-void config_raw_free(struct raw_config *raw)
+/* The load has counted the bytes held. Here the count may wrap, and nothing looks at it. */
+static void give_back(void *raw, const cyaml_schema_value_t *schema)
 {
-    /* The load has counted the bytes held. Here the count may wrap, and nothing looks at it. */
     size_t allocated = 0;
     cyaml_config_t config = library(&allocated);
-    cyaml_free(&config, &config_schema, raw, 0);
+    cyaml_free(&config, schema, raw, 0);
+}
+
+struct raw_config *config_raw_load(const char *yaml, size_t len, struct faults *faults)
+{
+    return load(yaml, len, &config_schema, faults);
+}
+
+void config_raw_free(struct raw_config *raw)
+{
+    give_back(raw, &config_schema);
+}
+
+struct raw_override *config_raw_override_load(const char *yaml, size_t len, struct faults *faults)
+{
+    return load(yaml, len, &config_override_schema, faults);
+}
+
+void config_raw_override_free(struct raw_override *raw)
+{
+    give_back(raw, &config_override_schema);
 }

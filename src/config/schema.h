@@ -39,7 +39,7 @@ struct raw_terms {
 
 struct raw_override {
     struct raw_terms terms;
-    char *key, *action, *until;
+    char *key, *action, *until, *reason;
 };
 
 struct raw_limit {
@@ -107,6 +107,9 @@ struct raw_config {
 
 extern const cyaml_schema_value_t config_schema;
 
+/* An override alone, without its key: struct raw_override. */
+extern const cyaml_schema_value_t config_override_schema;
+
 /* The most names that any mapping of the schema has. */
 #define CONFIG_NAMES_MAX 32
 
@@ -114,3 +117,7 @@ extern const cyaml_schema_value_t config_schema;
 struct raw_config *config_raw_load(const char *yaml, size_t len, struct faults *faults);
 
 void config_raw_free(struct raw_config *raw); /* NULL is fine */
+
+/* The same of an override alone. */
+struct raw_override *config_raw_override_load(const char *yaml, size_t len, struct faults *faults);
+void config_raw_override_free(struct raw_override *raw);

@@ -12,7 +12,19 @@
 
 #define NAMES_TEXT_MAX 512
 
+/* What the whole document is. */
+struct root {
+    const char *name; /* as faults call it */
+    const cyaml_schema_value_t *schema;
+};
+
+static const struct root roots[] = {
+    [SHAPE_CONFIGURATION] = {"the configuration", &config_schema},
+    [SHAPE_OVERRIDE] = {"the override", &config_override_schema},
+};
+
 struct shape {
+    const struct root *root;
     struct events events;
     struct faults *faults;
     FILE *copy;
@@ -403,20 +415,20 @@ static enum taken take_value(struct shape *shape, struct slot slot,
 static bool take_stream(struct shape *shape)
 {
     struct events *events = &shape->events;
-    struct slot root = {"the configuration", ""};
+    const struct root *root = shape->root;
     bool is_written = false;
     if (!events_next(events) || !events_next(events))
         return false;
     if (events->event.type == YAML_STREAM_END_EVENT) {
-        faults_add(shape->faults, 1, 1, "the configuration is empty; it takes %s",
+        faults_add(shape->faults, 1, 1, "%s is empty; it takes %s", root->name,
                    kind_name(CYAML_MAPPING));
         return false;
     }
     if (events_next(events))
-        is_written = take_value(shape, root, &config_schema) != TAKEN_NOT;
+        is_written = take_value(shape, (struct slot){root->name, ""}, root->schema) != TAKEN_NOT;
     if (events_next(events) && events_next(events) && events->event.type != YAML_STREAM_END_EVENT)
         faults_add(shape->faults, EVENTS_AT(events->event.start_mark),
-                   "a second document begins; the configuration is one document");
+                   "a second document begins; %s is one document", root->name);
     return is_written;
 }
 
@@ -449,12 +461,13 @@ static void check_text(struct shape *shape, const char *bytes, size_t len,
     events_release(&shape->events);
 }
 
-struct config_copy config_shape_check(char *bytes, size_t len, struct faults *faults)
+struct config_copy config_shape_check(enum shape_root root, char *bytes, size_t len,
+                                      struct faults *faults)
 {
     struct config_copy copy = {0};
-    struct shape shape = {.faults = faults};
+    struct shape shape = {.root = &roots[root], .faults = faults};
     if (len >= 2 && (memcmp(bytes, "\xff\xfe", 2) == 0 || memcmp(bytes, "\xfe\xff", 2) == 0)) {
-        faults_add(faults, 0, 0, "is UTF-16 text; the configuration must be UTF-8");
+        faults_add(faults, 0, 0, "is UTF-16 text; %s must be UTF-8", shape.root->name);
         return copy;
     }
     /* Skips the byte order mark of UTF-8, which would count as a column. */

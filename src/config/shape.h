@@ -21,5 +21,9 @@ struct config_copy {
     size_t len;
 };
 
+/* What is to be checked: a configuration, or an override alone. */
+enum shape_root { SHAPE_CONFIGURATION, SHAPE_OVERRIDE };
+
 /* Checks the shape of the bytes of a file, and may mend them in place. */
-struct config_copy config_shape_check(char *bytes, size_t len, struct faults *faults);
+struct config_copy config_shape_check(enum shape_root root, char *bytes, size_t len,
+                                      struct faults *faults);

@@ -7,6 +7,7 @@
 #include "daemon/fronts.h"
 #include "daemon/inherited.h"
 #include "daemon/keeper.h"
+#include "daemon/overrides.h"
 #include "daemon/signals.h"
 #include "daemon/watch.h"
 #include "log/log.h"
@@ -27,6 +28,7 @@ enum {
     DESCRIPTORS_SPARE = 21,                 /* for all but connections, listeners and front-ends */
     /* its epoll sets and eventfds, and clients that it has no room for */
     DESCRIPTORS_PER_FRONT = 6 + HTTP_LEAVING_SPARE,
+    OVERRIDES_TOGETHER = 64, /* that are put into force at once: then signals have their turn */
 };
 
 struct server {
@@ -34,7 +36,7 @@ struct server {
     const char *config_path;
     const struct faults *warnings; /* of the configuration that it started with */
     int signals;                   /* a signalfd */
-    struct inbox reloads;          /* front-ends post MESSAGE_RELOAD here */
+    struct inbox reloads;          /* front-ends post MESSAGE_RELOAD and MESSAGE_OVERRIDE here */
     struct letter *asked;          /* taken out of `reloads` and waiting, oldest first */
     struct keeper keeper;
     struct watch watch;
@@ -43,6 +45,9 @@ struct server {
     struct inbox home; /* what the main thread asks the decider comes home here */
     struct watchdog watchdog;
     struct notify notify;
+    struct overrides overrides;
+    enum when_full when_full; /* of the configuration in force, and how many warnings it gave */
+    uint64_t config_warnings;
     unsigned limits_count; /* in force */
     uint32_t drain_delay_ms;
     bool is_leaving;       /* a signal has come, and the delay goes by */
@@ -172,6 +177,39 @@ static void bound_waiting(const struct server *server, unsigned fronts, struct l
         limits->waiting.max_waiting = most;
 }
 
+/* Run-time overrides that could not stay: X(member, why). */
+#define LOST_OVERRIDES(X)                                                                          \
+    X(without_limit, "because their limit is not configured any more")                             \
+    X(unfit, "because their burst and rate do not go with the tick")                               \
+    X(without_room, "because there are too many overrides in the configuration")
+
+typedef void lost_teller(void *context, const char *text);
+
+static void tell_lost(const struct runtime_lost *lost, lost_teller *tell, void *context)
+{
+    const struct {
+        uint32_t count;
+        const char *why;
+    } rows[] = {
+#define X(member, why) {lost->member, why},
+        LOST_OVERRIDES(X)
+#undef X
+    };
+    char text[128];
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        snprintf(text, sizeof text, "run-time overrides that are dropped, %s: %u", rows[i].why,
+                 (unsigned)rows[i].count);
+        if (rows[i].count > 0)
+            tell(context, text);
+    }
+}
+
+static void log_lost(void *context, const char *text)
+{
+    (void)context;
+    log_warning("%s", text);
+}
+
 /* Called before the log has its thread, because a wait for a state must be logged at once. */
 static bool open_state(struct server *server)
 {
@@ -180,6 +218,11 @@ static bool open_state(struct server *server)
     server->brain = keeper_open(&server->keeper, server->config, &limits);
     if (server->brain == NULL)
         return false;
+    overrides_init(&server->overrides, server->config, brain_limits(server->brain));
+    server->when_full = limits.when_full;
+    server->config_warnings = limits.warnings;
+    const struct runtime_lost lost = brain_runtime_lost(server->brain);
+    tell_lost(&lost, log_lost, NULL);
     server->max_keys = brain_max_keys(server->brain);
     return true;
 }
@@ -401,7 +444,7 @@ static void wait_for(struct server *server, struct pollfd *events, nfds_t count)
     } while (wait_once(server, events, count, timeout_ms) <= 0 && !is_delay_over(server));
 }
 
-/* Takes the next letter that asks for a reload; NULL: there is none. */
+/* Takes the next letter of a front-end; NULL: there is none. */
 static struct letter *next_asked(struct server *server)
 {
     if (server->asked == NULL)
@@ -489,16 +532,21 @@ static void look_after_threads(struct server *server)
         log_info("threads that have gone: %u; %u still go", ended, server->fronts.going);
 }
 
-/* The limits go first, because the checks of the contract may name new ones. */
-static bool put_into_force(struct server *server, const struct config *next,
-                           const struct faults *warnings)
+/* The limits, which are those of the configuration and the run-time overrides, go first, because the
+ * checks of the contract may name new ones. */
+static bool put_into_force(struct server *server, const struct config *next, struct limits *limits,
+                           const struct runtime_lost *lost, const struct faults *warnings)
 {
-    const struct limits_question question = question_of(next, warnings);
-    bound_waiting(server, fronts_with(server, next), next->limits);
-    if (ask_limits(server, &question) != LIMITS_IN_FORCE) {
+    struct limits_question question = question_of(next, warnings);
+    question.limits = limits;
+    if (limits == NULL || ask_limits(server, &question) != LIMITS_IN_FORCE) {
         log_error("out of memory; the limits stay as they were");
         return false;
     }
+    overrides_are_in_force(&server->overrides, next, limits);
+    tell_lost(lost, log_lost, NULL);
+    server->when_full = question.when_full;
+    server->config_warnings = question.warnings;
     server->limits_count = next->limits->count;
     server->drain_delay_ms = next->drain_delay_ms;
     log_set(&next->log);
@@ -525,6 +573,63 @@ static void report_all(struct reload_report *report, const struct faults *faults
     report->notes_found = kind == FAULT_WARNING ? faults->warnings : faults->count;
 }
 
+/* Makes the limits of a configuration with the run-time overrides; NULL: there is no memory. If there
+ * are too many of both kinds together, which is a fault, they are in *faults. */
+static struct limits *limits_of(struct server *server, const struct config *next,
+                                struct runtime_lost *lost, struct faults *faults)
+{
+    bound_waiting(server, fronts_with(server, next), next->limits);
+    struct limits *limits =
+        overrides_for(&server->overrides, next, clock_date_s(&clock_system), lost);
+    if (limits != NULL && lost->without_room > 0)
+        faults_add(
+            faults, 0, 0,
+            "the limits have more overrides than the %d they may have together with those that "
+            "were set at run time; DELETE %u of these, or leave as many out here",
+            OVERRIDES_MAX, (unsigned)lost->without_room);
+    return limits;
+}
+
+static void report_lost(void *report, const char *text)
+{
+    reload_report_add(report, 0, 0, text);
+}
+
+static void refuse_file(struct server *server, struct reload_report *report,
+                        const struct faults *faults)
+{
+    faults_tell(faults, server->config_path, tell_fault, NULL);
+    log_error("%s is faulty; the limits stay as they were", server->config_path);
+    report->outcome = RELOAD_FAULTY;
+    report_all(report, faults, FAULT_ERROR);
+    watch_refused(&server->watch);
+}
+
+/* Takes over a configuration that was loaded. */
+static void take_config(struct server *server, const struct config *next, struct faults *faults,
+                        struct reload_report *report)
+{
+    struct runtime_lost lost = {0};
+    struct limits *limits = limits_of(server, next, &lost, faults);
+    if (faults->count > 0) {
+        refuse_file(server, report, faults);
+    } else {
+        faults_tell(faults, server->config_path, tell_fault, NULL);
+        warn_of_restart(server, next);
+        warn_of_threads(server, next);
+        warn_of_token(next);
+        bool is_in_force = put_into_force(server, next, limits, &lost, faults);
+        if (is_in_force)
+            watch_read(&server->watch, next);
+        report->outcome = is_in_force ? RELOAD_IN_FORCE : RELOAD_NO_MEMORY;
+        report->limits = next->limits->count;
+        report_all(report, faults, FAULT_WARNING);
+        if (is_in_force)
+            tell_lost(&lost, report_lost, report);
+    }
+    limits_release(limits);
+}
+
 static void reload_file(struct server *server, struct reload_report *report)
 {
     struct config next;
@@ -533,22 +638,9 @@ static void reload_file(struct server *server, struct reload_report *report)
         log_warning("nothing to reload: started without a configuration file");
         report->outcome = RELOAD_NO_FILE;
     } else if (!config_load(server->config_path, &next, &faults)) {
-        faults_tell(&faults, server->config_path, tell_fault, NULL);
-        log_error("%s is faulty; the limits stay as they were", server->config_path);
-        report->outcome = RELOAD_FAULTY;
-        report_all(report, &faults, FAULT_ERROR);
-        watch_refused(&server->watch);
+        refuse_file(server, report, &faults);
     } else {
-        faults_tell(&faults, server->config_path, tell_fault, NULL);
-        warn_of_restart(server, &next);
-        warn_of_threads(server, &next);
-        warn_of_token(&next);
-        bool is_in_force = put_into_force(server, &next, &faults);
-        if (is_in_force)
-            watch_read(&server->watch, &next);
-        report->outcome = is_in_force ? RELOAD_IN_FORCE : RELOAD_NO_MEMORY;
-        report->limits = next.limits->count;
-        report_all(report, &faults, FAULT_WARNING);
+        take_config(server, &next, &faults, report);
         config_release(&next);
     }
     faults_release(&faults);
@@ -597,21 +689,116 @@ static void reload_for_signal(struct server *server)
     reload_report_release(&report);
 }
 
-/* Answers one letter at a time, so that a signal need not wait for all of them. */
-static void reload_for_fronts(struct server *server)
+/* ---- overrides at run time ---- */
+
+/* Puts limits into force that differ in their run-time overrides only. */
+static bool put_overrides_into_force(struct server *server, struct limits *next, int64_t date_s)
+{
+    const struct limits_question question = {
+        .limits = next,
+        .when_full = server->when_full,
+        .date_s = date_s,
+        .warnings = server->config_warnings,
+        .is_no_reload = true,
+    };
+    if (ask_limits(server, &question) != LIMITS_IN_FORCE)
+        return false;
+    overrides_are_in_force(&server->overrides, NULL, next);
+    return true;
+}
+
+static bool state_outlives(struct server *server)
+{
+    struct daemon_answer answer = {0};
+    struct message message = {.kind = MESSAGE_DAEMON, .answer.daemon = &answer};
+    ask(server, &message);
+    return answer.is_stored && answer.lost_state == NULL;
+}
+
+static void log_override(const struct override_call *call)
+{
+    switch (call->outcome) {
+    case OVERRIDE_SET:
+    case OVERRIDE_REPLACED:
+        log_info("an override is set over HTTP, of limit %s", call->limit_name);
+        return;
+    case OVERRIDE_DROPPED:
+        log_info("an override is dropped over HTTP, of limit %s", call->limit_name);
+        return;
+    case OVERRIDE_NO_MEMORY:
+        log_error("out of memory; the overrides stay as they were");
+        return;
+    case OVERRIDE_NO_SUCH_LIMIT:
+    case OVERRIDE_NONE:
+    case OVERRIDE_FAULTY:
+    case OVERRIDE_NO_ROOM:
+    case OVERRIDE_DRAINING:
+        return;
+    }
+}
+
+/* Answers these letters, oldest first, as one change of the limits. */
+static void answer_overrides(struct server *server, struct letter *letters)
+{
+    struct limits *before = server->overrides.in_force, *next = limits_retain(before);
+    int64_t date_s = clock_date_s(&clock_system);
+    for (struct letter *letter = letters; letter != NULL; letter = letter->next)
+        overrides_answer(&server->overrides, message_of(letter), &next, date_s);
+    bool has_changed = next != before;
+    bool is_in_force = has_changed && put_overrides_into_force(server, next, date_s);
+    bool is_persistent = is_in_force && state_outlives(server);
+    limits_release(next);
+    for (struct letter *letter = letters, *rest; letter != NULL; letter = rest) {
+        struct override_call *call = message_of(letter)->answer.override;
+        rest = letter->next;
+        if (overrides_have_changed(call) && !is_in_force)
+            call->outcome = OVERRIDE_NO_MEMORY;
+        call->is_persistent = is_persistent;
+        log_override(call);
+        inbox_post_one(letter->home, letter);
+    }
+}
+
+/* ---- what front-ends ask ---- */
+
+/* Takes the letters that ask for overrides and come next, at most OVERRIDES_TOGETHER, behind the first
+ * one. */
+static void take_more_overrides(struct server *server, struct letter *first)
+{
+    struct letter *last = first;
+    last->next = NULL;
+    for (unsigned count = 1; count < OVERRIDES_TOGETHER && server->asked != NULL &&
+                             message_of(server->asked)->kind == MESSAGE_OVERRIDE;
+         count++) {
+        last->next = next_asked(server);
+        last = last->next;
+        last->next = NULL;
+    }
+}
+
+/* Answers one reload at a time, or some overrides, so that a signal need not wait for all of them. */
+static void answer_fronts(struct server *server)
 {
     struct letter *asked = next_asked(server);
     if (asked == NULL)
         return;
+    if (message_of(asked)->kind == MESSAGE_OVERRIDE) {
+        take_more_overrides(server, asked);
+        answer_overrides(server, asked);
+        return;
+    }
     log_info("a reload is asked for over HTTP");
     reload(server, message_of(asked)->answer.reload);
     inbox_post_one(asked->home, asked);
 }
 
-static void refuse_reloads(struct server *server)
+static void refuse_fronts(struct server *server)
 {
     for (struct letter *asked; (asked = next_asked(server)) != NULL;) {
-        message_of(asked)->answer.reload->outcome = RELOAD_DRAINING;
+        if (message_of(asked)->kind == MESSAGE_OVERRIDE)
+            message_of(asked)->answer.override->outcome = OVERRIDE_DRAINING;
+        else
+            message_of(asked)->answer.reload->outcome = RELOAD_DRAINING;
         inbox_post_one(asked->home, asked);
     }
 }
@@ -681,7 +868,7 @@ static void serve(struct server *server)
             keeper_tell_failure(&server->keeper);
         if (events[3].revents != 0)
             look_after_threads(server);
-        reload_for_fronts(server);
+        answer_fronts(server);
         int signal = events[1].revents != 0 ? next_signal(server) : 0;
         if (signal == SIGHUP) {
             reload_for_signal(server);
@@ -716,7 +903,7 @@ static void wait_for_fronts(struct server *server)
             {.fd = fronts_event(&server->fronts), .events = POLLIN},
         };
         wait_for(server, events, 3);
-        refuse_reloads(server);
+        refuse_fronts(server);
         if (events[1].revents != 0 && next_signal(server) != SIGHUP)
             end_at_once(server);
     }
@@ -808,6 +995,7 @@ enum exit_status server_run(struct config *config, const char *config_path,
     notify_close(&server->notify);
     if (server->brain != NULL)
         brain_free(server->brain);
+    overrides_release(&server->overrides);
     keeper_close(&server->keeper);
     close(server->signals);
     if (has_inboxes)

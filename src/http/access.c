@@ -101,15 +101,17 @@ static bool names_other_host(const struct access *access, const struct contract 
 }
 
 enum access_verdict access_judge(const struct access *access, const struct route *route,
-                                 bool is_admin, bool admin_apart, const struct contract *contract)
+                                 unsigned method, bool is_admin, bool admin_apart,
+                                 const struct contract *contract)
 {
-    if (route->is_guarded && !admin_apart && !contract->admin_token.is_set)
+    bool only_reads = (method & route->reads) != 0;
+    if (route->is_guarded && !only_reads && !admin_apart && !contract->admin_token.is_set)
         return ACCESS_UNGUARDED;
     if (route->is_admin && admin_apart && !is_admin)
         return ACCESS_ADMIN_APART;
     if (route->is_admin && names_other_host(access, contract))
         return ACCESS_OTHER_HOST;
-    if (route->changes_state && is_from_elsewhere(access))
+    if (route->changes_state && !only_reads && is_from_elsewhere(access))
         return ACCESS_OTHER_ORIGIN;
     if (route->is_admin && !route->is_tokenless)
         return judge_token(access, &contract->admin_token);

@@ -42,10 +42,11 @@ enum access_verdict {
 void access_field(struct access *access, const char *name, size_t name_len, const char *value,
                   size_t value_len);
 
-/* Call it after the last field. is_admin: the connection came in on a listener for admins;
- * admin_apart: there are such listeners. */
+/* Call it after the last field. method: a METHOD_ bit; is_admin: the connection came in on a listener
+ * for admins; admin_apart: there are such listeners. */
 enum access_verdict access_judge(const struct access *access, const struct route *route,
-                                 bool is_admin, bool admin_apart, const struct contract *contract);
+                                 unsigned method, bool is_admin, bool admin_apart,
+                                 const struct contract *contract);
 
 /* If the verdict is not ACCESS_GRANTED: the status of the refusal, its detail, and the
  * WWW-Authenticate field of a 401 (NULL: the status is another). */

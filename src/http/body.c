@@ -154,10 +154,14 @@ void body_refuse_query(struct request *request, const char *content_type)
 
 void body_parse_form(struct request *request, const char *content_type)
 {
-    if (request->method != METHOD_POST || request->body_len == 0 || has_body_of_another(request))
+    if ((request->method & (METHOD_POST | METHOD_PUT)) == 0 || request->body_len == 0 ||
+        has_body_of_another(request))
         return;
     if (body_is_form(content_type))
         parameters_parse(request, request->body, request->body_len);
+    else if (request->method == METHOD_PUT && request->route->takes_object &&
+             body_is_json(content_type))
+        request->is_object = true;
     else
         request_refuse(request, 415,
                        "the body must be a form: send Content-Type: " BODY_FORM_TYPE

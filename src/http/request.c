@@ -97,7 +97,7 @@ void request_begin(struct request *request, const struct route_table *routes, co
     request->body_len = 0;
     request->chunked_max = request->chunked_len = 0;
     request->prefix_len = 0;
-    request->is_list = false;
+    request->is_list = request->is_object = false;
     request->keeps_body = false;
     request->ignores_proxy = false;
     request->key_is_private = false;

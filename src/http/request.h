@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "actor/override.h"
 #include "actor/reload.h"
 #include "ask/contract.h"
 #include "brain/event.h"
@@ -54,6 +55,16 @@ struct lease_asked {
     struct lease_question ask;
 };
 
+/* What /overrides remembers of a request from its query to its reply. */
+struct overrides_asked {
+    struct override_call call;    /* of PUT and DELETE */
+    struct text terms;            /* what the parameters say of an override, as JSON; it grows */
+    bool has_terms;               /* something is in it */
+    char *object;                 /* the whole of it, or NULL */
+    struct bucket_question asked; /* of GET */
+    struct daemon_answer daemon;
+};
+
 struct request {
     unsigned method;                /* METHOD_ bit; 0 until known */
     unsigned route_number;          /* see route.h */
@@ -81,6 +92,7 @@ struct request {
     size_t counted;        /* what whoever adds up all requests has counted of request_held */
     bool has_flow_place;   /* it is counted among the replies that go on: see wire/flows.c */
     bool is_list;
+    bool is_object;               /* the body is JSON, for a route that takes_object */
     bool keeps_body;              /* of a route that is header_only: its body is wanted after all */
     bool ignores_proxy;           /* a field of a proxy that is not trusted: see trust_warning.h */
     bool key_is_private;          /* the log must not show it as it is */
@@ -99,6 +111,7 @@ struct request {
             struct events_asked ask;
             struct event_stream *stream; /* see routes/events.c */
         } events;
+        struct overrides_asked overrides;
     } own;
     struct lease_asked lease;  /* of those about leases */
     struct once_question once; /* if message.once is not NULL */

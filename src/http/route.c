@@ -9,9 +9,9 @@ static const struct {
     const char *name;
     unsigned bit;
 } methods[] = {
-    {"GET", METHOD_GET},       {"HEAD", METHOD_HEAD},   {"POST", METHOD_POST},
-    {"DELETE", METHOD_DELETE}, {"QUERY", METHOD_QUERY}, {"OPTIONS", METHOD_OPTIONS},
-    {"CONNECT", METHOD_NONE},
+    {"GET", METHOD_GET},       {"HEAD", METHOD_HEAD},    {"POST", METHOD_POST},
+    {"DELETE", METHOD_DELETE}, {"QUERY", METHOD_QUERY},  {"OPTIONS", METHOD_OPTIONS},
+    {"PUT", METHOD_PUT},       {"CONNECT", METHOD_NONE},
 };
 
 unsigned method_parse(const char *method)

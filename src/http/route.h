@@ -25,10 +25,11 @@ enum {
     METHOD_DELETE = 8,
     METHOD_QUERY = 16, /* RFC 10008: as safe as GET, and what is asked is in the body */
     METHOD_OPTIONS = 32,
-    METHOD_OTHER = 64,
-    METHOD_ANY = 127,
+    METHOD_PUT = 64,
+    METHOD_OTHER = 128,
+    METHOD_ANY = 255,
     METHOD_NONE =
-        128, /* no route takes it: CONNECT, whose target is a host and never a path; and what
+        256, /* no route takes it: CONNECT, whose target is a host and never a path; and what
                         * is no token */
 };
 
@@ -78,12 +79,16 @@ struct route {
     const struct parameter *const *parameters; /* the parameters it takes, then NULL */
     bool takes_list;    /* a POST may bring a list of requests, in JSON, and a QUERY, where that is
                          * among the methods, must: see list.h */
+    bool takes_object;  /* a PUT may bring a JSON object, which is the route's to read */
     bool header_only;   /* query and body belong to another service: heed_header has its say */
     bool is_admin;      /* for admins only, if there is an admin_listen or an admin token */
     bool is_tokenless;  /* is_admin, but the token is not asked for, because it tells nothing */
     bool is_guarded;    /* refused if there is neither */
     bool changes_state; /* so no web page of another origin may call it */
     enum route_asks asks;
+    /* METHOD_ bits of those that only read: is_guarded, changes_state and `asks` are not for them, and
+     * the decider answers them */
+    unsigned reads;
 
     /* Whether a request is for everyone all the same, by the parameters of its query. Only of a route
      * that is_admin and changes nothing. */
@@ -120,6 +125,12 @@ struct route {
     /* Frees what request->own holds. Called at any time after `begin`. */
     void (*release)(struct request *request);
 };
+
+/* Who answers a request, by its METHOD_ bit. */
+static inline enum route_asks route_asks(const struct route *route, unsigned method)
+{
+    return (method & route->reads) != 0 ? ROUTE_ASKS_BRAIN : route->asks;
+}
 
 /* All routes. The counters know a route by its number: 1 is the first, 0 is no route. */
 struct route_table {

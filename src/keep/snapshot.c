@@ -3,14 +3,17 @@
 #include "base/bytes.h"
 #include "limits/key.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* A snapshot of allowd 0.1.0, the first version, begins with the tick. Since then it begins with a
  * number that no tick reaches, and which 0.1.0 refuses. It changes with what follows. */
-#define SNAPSHOT_VERSION (UINT64_MAX - 4)
+#define SNAPSHOT_VERSION (UINT64_MAX - 5)
 
-/* The versions before: no bucket held slots; and before that, none could owe. */
+/* The versions before: all overrides were those of the configuration, and had no reason; no bucket held
+ * slots; and before that, none could owe. */
+#define SNAPSHOT_WITHOUT_RUNTIME (UINT64_MAX - 4)
 #define SNAPSHOT_WITHOUT_SLOTS (UINT64_MAX - 3)
 #define SNAPSHOT_WITHOUT_DEBTS (UINT64_MAX - 2)
 
@@ -35,21 +38,28 @@ static void put_allowance(struct bytes_writer *writer, const struct allowance *a
     }
 }
 
-static void put_limit(struct bytes_writer *writer, const struct limit *limit)
+/* Why an override was there nobody asks of an edition that was replaced. */
+static void put_override(struct bytes_writer *writer, const struct override *override,
+                         bool is_in_force)
+{
+    bytes_put_string(writer, override->key);
+    bytes_put_8(writer, (uint8_t) override->action);
+    bytes_put_64(writer, (uint64_t) override->until_s);
+    bytes_put_8(writer, override->is_runtime);
+    bytes_put_string(writer, is_in_force && override->reason != NULL ? override->reason : "");
+    if (override->action == OVERRIDE_TERMS)
+        put_allowance(writer, &override->allowance);
+}
+
+static void put_limit(struct bytes_writer *writer, const struct limit *limit, bool is_in_force)
 {
     bytes_put_string(writer, limit->name);
     put_allowance(writer, &limit->allowance);
     bytes_put_8(writer, (limit->knows_no_networks ? KNOWS_NO_NETWORKS : 0) |
                             (limit->returns_on_expiry ? RETURNS_ON_EXPIRY : 0));
     bytes_put_32(writer, limit->overrides_count);
-    for (uint32_t i = 0; i < limit->overrides_count; i++) {
-        const struct override *override = &limit->overrides[i];
-        bytes_put_string(writer, override->key);
-        bytes_put_8(writer, (uint8_t) override->action);
-        bytes_put_64(writer, (uint64_t) override->until_s);
-        if (override->action == OVERRIDE_TERMS)
-            put_allowance(writer, &override->allowance);
-    }
+    for (uint32_t i = 0; i < limit->overrides_count; i++)
+        put_override(writer, &limit->overrides[i], is_in_force);
 }
 
 static void put_line(struct bytes_writer *writer, const struct lines *lines, uint16_t number)
@@ -73,7 +83,7 @@ static void put_edition(struct bytes_writer *writer, const struct lines *lines, 
     bytes_put_64(writer, (uint64_t)edition->began_s);
     bytes_put_64(writer, (uint64_t)edition->as_of_s);
     bytes_put_64(writer, edition->limits->tick_ms);
-    put_limit(writer, edition_limit(edition));
+    put_limit(writer, edition_limit(edition), edition->successor == number);
     for (uint32_t i = 0; i < edition_lines_count(edition); i++) {
         bool has_line = edition_has_line(edition, i);
         bytes_put_8(writer, has_line);
@@ -83,7 +93,7 @@ static void put_edition(struct bytes_writer *writer, const struct lines *lines, 
 }
 
 /* Overrides that one snapshot may hold: each that is read takes memory, whoever wrote it. */
-enum { SNAPSHOT_OVERRIDES_MAX = 16 * OVERRIDES_MAX };
+#define SNAPSHOT_OVERRIDES_MAX LINES_OVERRIDES_MAX
 
 static size_t count_overrides(const struct lines *lines)
 {
@@ -119,7 +129,7 @@ size_t snapshot_write(const struct lines *lines, unsigned char *bytes, size_t ro
 struct reading {
     struct bytes_reader bytes;
     struct lines *lines;
-    bool is_first_version, knows_no_debts, knows_no_slots;
+    bool is_first_version, knows_no_debts, knows_no_slots, knows_no_runtime;
     size_t overrides; /* of all editions so far */
     bool is_short_of_memory;
 };
@@ -195,6 +205,15 @@ static uint32_t get_buckets(struct reading *reading, uint64_t tick_ms,
     return count;
 }
 
+static void get_origin(struct reading *reading, struct override_terms *override)
+{
+    override->is_runtime = get_flag(reading);
+    const char *reason = bytes_get_string(&reading->bytes);
+    static_assert(OVERRIDE_REASON_MAX == KEY_MAX, "key_check checks its length too");
+    expect(reading, reason[0] == '\0' || key_check(reason, strlen(reason)) == KEY_OK);
+    override->reason = reason[0] == '\0' ? NULL : reason;
+}
+
 static void get_override(struct reading *reading, uint64_t tick_ms, struct override_terms *override)
 {
     struct bytes_reader *bytes = &reading->bytes;
@@ -204,6 +223,8 @@ static void get_override(struct reading *reading, uint64_t tick_ms, struct overr
     expect(reading, key_check(override->key, strlen(override->key)) == KEY_OK);
     expect(reading, override->action == OVERRIDE_TERMS || override->action == OVERRIDE_ALLOW ||
                         override->action == OVERRIDE_DENY);
+    if (!reading->knows_no_runtime)
+        get_origin(reading, override);
     if (goes_on(reading) && override->action == OVERRIDE_TERMS)
         override->buckets_count = get_buckets(reading, tick_ms, override->buckets);
 }
@@ -365,9 +386,11 @@ static void get_editions(struct reading *reading, struct limits **in_force)
     struct bytes_reader *bytes = &reading->bytes;
     struct lines *lines = reading->lines;
     uint64_t version = bytes_get_64(bytes);
-    reading->is_first_version = version != SNAPSHOT_VERSION && version != SNAPSHOT_WITHOUT_SLOTS &&
-                                version != SNAPSHOT_WITHOUT_DEBTS;
-    reading->knows_no_slots = version != SNAPSHOT_VERSION;
+    reading->is_first_version =
+        version != SNAPSHOT_VERSION && version != SNAPSHOT_WITHOUT_RUNTIME &&
+        version != SNAPSHOT_WITHOUT_SLOTS && version != SNAPSHOT_WITHOUT_DEBTS;
+    reading->knows_no_runtime = version != SNAPSHOT_VERSION;
+    reading->knows_no_slots = reading->knows_no_runtime && version != SNAPSHOT_WITHOUT_RUNTIME;
     reading->knows_no_debts = reading->knows_no_slots && version != SNAPSHOT_WITHOUT_SLOTS;
     lines->tick = reading->is_first_version ? version : bytes_get_64(bytes);
     lines->installs = bytes_get_32(bytes);

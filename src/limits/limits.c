@@ -114,6 +114,7 @@ static void override_release(struct override *override)
     allowance_release(&override->allowance);
     free(override->key);
     free(override->quoted_key);
+    free(override->reason);
 }
 
 static bool override_init(struct override *override, const struct limit *limit,
@@ -124,8 +125,11 @@ static bool override_init(struct override *override, const struct limit *limit,
     override->is_glob = text_is_glob(terms->key);
     override->is_network = !limit->knows_no_networks && is_network(terms->key);
     override->action = terms->action;
+    override->is_runtime = terms->is_runtime;
     override->until_s = terms->until_s;
-    if (override->key == NULL || override->quoted_key == NULL)
+    override->reason = terms->reason == NULL ? NULL : strdup(terms->reason);
+    if (override->key == NULL || override->quoted_key == NULL ||
+        (override->reason == NULL) != (terms->reason == NULL))
         return false;
     return terms->action != OVERRIDE_TERMS ||
            allowance_init(&override->allowance, limit->name, terms->buckets, terms->buckets_count);
@@ -146,7 +150,9 @@ static void limit_release(struct limit *limit)
 static int by_key(const void *a, const void *b, void *overrides)
 {
     const struct override *of = overrides;
-    return strcmp(of[*(const uint32_t *)a].key, of[*(const uint32_t *)b].key);
+    uint32_t one = *(const uint32_t *)a, other = *(const uint32_t *)b;
+    int order = strcmp(of[one].key, of[other].key);
+    return order != 0 ? order : one < other ? -1 : one > other;
 }
 
 /* Of overrides that are all there. */
@@ -217,6 +223,47 @@ bool limits_add(struct limits *limits, const struct limit_terms *terms)
         limits->fallback = limits->count;
     limits->count++;
     return true;
+}
+
+struct limits *limits_new_like(const struct limits *other)
+{
+    struct limits *limits = limits_new(other->count, other->tick_ms);
+    if (limits == NULL)
+        return NULL;
+    limits->shown_denials = other->shown_denials;
+    limits->waiting = other->waiting;
+    return limits;
+}
+
+struct limit_terms limit_terms_of(const struct limit *limit)
+{
+    struct limit_terms terms = {
+        .name = limit->name,
+        .was = limit->was,
+        .match = limit->match,
+        .shadow = limit->shadow,
+        .returns_on_expiry = limit->returns_on_expiry,
+        .warn_percent = limit->warn_percent,
+        .knows_no_networks = limit->knows_no_networks,
+        .buckets_count = limit->allowance.count,
+        .overrides_count = limit->overrides_count,
+    };
+    memcpy(terms.buckets, limit->allowance.bucket, sizeof terms.buckets);
+    return terms;
+}
+
+struct override_terms override_terms_of(const struct override *override)
+{
+    struct override_terms terms = {
+        .key = override->key,
+        .action = override->action,
+        .is_runtime = override->is_runtime,
+        .until_s = override->until_s,
+        .reason = override->reason,
+        .buckets_count = override->allowance.count,
+    };
+    memcpy(terms.buckets, override->allowance.bucket, sizeof terms.buckets);
+    return terms;
 }
 
 struct limits *limits_retain(struct limits *limits)
@@ -302,21 +349,18 @@ uint32_t limits_match(const struct limits *limits, const char *key)
     return limits->fallback;
 }
 
-/* The index of the override for just this key, or -1. */
-static int find_exact(const struct limit *limit, const char *key)
+/* The place in `exact` of the first override for just this key, if there is one. */
+static uint32_t find_exact(const struct limit *limit, const char *key)
 {
     uint32_t low = 0, high = limit->exact_count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        int order = strcmp(key, limit->overrides[limit->exact[middle]].key);
-        if (order == 0)
-            return (int)limit->exact[middle];
-        if (order < 0)
+        if (strcmp(key, limit->overrides[limit->exact[middle]].key) <= 0)
             high = middle;
         else
             low = middle + 1;
     }
-    return -1;
+    return low;
 }
 
 /* Goes through the overrides for a key in the order in which one goes before the other, whenever
@@ -324,14 +368,14 @@ static int find_exact(const struct limit *limit, const char *key)
 struct override_walk {
     const struct limit *limit;
     const char *key;
-    bool is_past_exact;
+    uint32_t exact; /* the place of the next one in limit->exact */
     struct networks_walk networks;
     uint32_t glob; /* the index of the next one */
 };
 
 static struct override_walk override_walk(const struct limit *limit, const char *key)
 {
-    struct override_walk walk = {.limit = limit, .key = key};
+    struct override_walk walk = {.limit = limit, .key = key, .exact = find_exact(limit, key)};
     if (limit->networks.count > 0)
         walk.networks = networks_walk(&limit->networks, key);
     return walk;
@@ -341,12 +385,17 @@ static struct override_walk override_walk(const struct limit *limit, const char 
 static int override_next(struct override_walk *walk, int64_t as_of_s)
 {
     const struct limit *limit = walk->limit;
-    int found = -1;
-    if (!walk->is_past_exact) {
-        walk->is_past_exact = true;
-        found = find_exact(limit, walk->key);
-        if (found >= 0 && limit->overrides[found].until_s > as_of_s)
-            return found;
+    int found;
+    while (walk->exact < limit->exact_count) {
+        uint32_t index = limit->exact[walk->exact];
+        const struct override *override = &limit->overrides[index];
+        if (strcmp(override->key, walk->key) != 0) {
+            walk->exact = limit->exact_count;
+            break;
+        }
+        walk->exact++;
+        if (override->until_s > as_of_s)
+            return (int)index;
     }
     while (limit->networks.count > 0 && (found = networks_next(&walk->networks)) >= 0)
         if (limit->overrides[found].until_s > as_of_s)

@@ -63,6 +63,7 @@ enum override_action {
 };
 
 #define OVERRIDE_FOR_EVER INT64_MAX
+#define OVERRIDE_REASON_MAX 255 /* bytes */
 
 /* What holds for some keys of a limit in place of the limit's terms. */
 struct override {
@@ -70,7 +71,9 @@ struct override {
     char *quoted_key; /* as a JSON string, quotes included */
     bool is_glob, is_network;
     enum override_action action;
-    int64_t until_s;            /* Unix time from which it holds no more, or OVERRIDE_FOR_EVER */
+    bool is_runtime; /* a request has set it, not the configuration: see runtime.h */
+    int64_t until_s; /* Unix time from which it holds no more, or OVERRIDE_FOR_EVER */
+    char *reason;    /* why it is there, in the words of whoever set it; NULL: nobody said */
     struct allowance allowance; /* of OVERRIDE_TERMS; of other actions it has no buckets */
 };
 
@@ -86,7 +89,9 @@ struct limit {
     uint32_t overrides_count;
     struct override *overrides; /* in the order given */
     uint32_t exact_count, globs_count;
-    uint32_t *exact; /* indices of the overrides that are no globs, sorted by their keys */
+    /* indices of the overrides that are no globs, sorted by their keys; of the same key, in the order
+     * given */
+    uint32_t *exact;
     uint32_t *globs; /* indices of the others, in the order given */
     bool knows_no_networks;
     struct networks networks;
@@ -118,6 +123,8 @@ struct override_terms {
     int64_t until_s;
     uint32_t buckets_count; /* 0 unless OVERRIDE_TERMS */
     struct bucket_terms buckets[BUCKETS_MAX];
+    bool is_runtime;
+    const char *reason; /* 1 to OVERRIDE_REASON_MAX bytes without control characters, or NULL */
 };
 
 struct limit_terms {
@@ -129,7 +136,8 @@ struct limit_terms {
     uint32_t buckets_count;
     struct bucket_terms buckets[BUCKETS_MAX];
     uint32_t overrides_count;
-    const struct override_terms *overrides; /* no key twice */
+    /* no key twice, but for a run-time override, which stands before the configuration's */
+    const struct override_terms *overrides;
 };
 
 /* What is shown as the burst of all buckets together: tokens, or where all hold slots, slots. */
@@ -147,6 +155,13 @@ struct limits *limits_new(uint32_t capacity, uint64_t tick_ms);
 
 /* Appends a limit. false: no memory, and nothing was appended. */
 bool limits_add(struct limits *limits, const struct limit_terms *terms);
+
+/* An empty set for as many limits as another one has, with its settings for all limits together. */
+struct limits *limits_new_like(const struct limits *other);
+
+/* What a limit, or an override, was made from. The terms borrow from it; `overrides` is NULL. */
+struct limit_terms limit_terms_of(const struct limit *limit);
+struct override_terms override_terms_of(const struct override *override);
 
 struct limits *limits_retain(struct limits *limits);
 void limits_release(struct limits *limits); /* NULL is fine; the last one frees */
@@ -169,7 +184,7 @@ uint32_t limits_match(const struct limits *limits, const char *key);
 
 /* The index of the override that holds for the NUL-terminated key at this Unix time: the one
  * for exactly this key, else the narrowest network that its address is in, else the first glob
- * that matches; -1: there is none. */
+ * that matches; -1: there is none. Of two for the same key or network, the first. */
 int limit_override(const struct limit *limit, const char *key, int64_t as_of_s);
 
 /* The Unix time until which overrides deny the key without a break, where the end of one may

@@ -6,6 +6,7 @@
 
 static_assert(EDITIONS_MAX >= 2 * LIMITS_MAX && LINES_MAX >= 2 * (LIMITS_MAX + OVERRIDES_MAX),
               "a first reload always fits");
+static_assert(LINES_OVERRIDES_MAX >= 2 * OVERRIDES_MAX, "nor do overrides stand in its way");
 static_assert(LINES_MAX < LINE_NONE && EDITIONS_MAX < EDITION_NONE, "NONE is none of them");
 
 void lines_init(struct lines *lines)
@@ -87,17 +88,22 @@ void lines_emptied(struct lines *lines)
 
 bool lines_have_room(const struct lines *lines, const struct limits *next)
 {
-    uint32_t used = 0, wanted = 0;
+    uint32_t used = 0, overrides = 0, wanted = 0;
     for (uint16_t i = 0; i < lines->editions_used; i++) {
         const struct edition *edition = &lines->edition[i];
-        used += edition_is_in_use(edition);
-        if (edition_is_in_use(edition) && edition->successor != i &&
-            lines->installs - edition->replaced > LINE_AGE_MAX)
+        if (!edition_is_in_use(edition))
+            continue;
+        used++;
+        overrides += edition_limit(edition)->overrides_count;
+        if (edition->successor != i && lines->installs - edition->replaced > LINE_AGE_MAX)
             return false;
     }
-    for (uint32_t i = 0; i < next->count; i++)
+    for (uint32_t i = 0; i < next->count; i++) {
+        overrides += next->limit[i].overrides_count;
         wanted += 1 + next->limit[i].overrides_count;
-    return EDITIONS_MAX - used >= next->count && lines->lines_free >= wanted;
+    }
+    return EDITIONS_MAX - used >= next->count && lines->lines_free >= wanted &&
+           overrides <= LINES_OVERRIDES_MAX;
 }
 
 const struct allowance *limit_allowance(const struct limit *limit, uint32_t index)

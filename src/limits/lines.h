@@ -59,7 +59,9 @@
 
 #define LINES_MAX 40000u
 #define EDITIONS_MAX 4096u
-#define LINE_AGE_MAX 32 /* an entry may be so many installs behind, of those that replace any */
+#define LINES_OVERRIDES_MAX                                                                        \
+    (16 * OVERRIDES_MAX) /* of all editions, those that had ended included */
+#define LINE_AGE_MAX 32  /* an entry may be so many installs behind, of those that replace any */
 #define LINE_NONE UINT16_MAX
 #define EDITION_NONE UINT16_MAX
 
@@ -112,8 +114,8 @@ struct lines {
 void lines_init(struct lines *lines);
 void lines_release(struct lines *lines);
 
-/* Whether these limits can be installed now: there are editions and lines enough, and no entry
- * would be more than LINE_AGE_MAX steps behind. If not, sweep: after two laps there is room. */
+/* Whether these limits can be installed now: there are editions and lines enough, no more than
+ * LINES_OVERRIDES_MAX overrides, and no entry would be more than LINE_AGE_MAX steps behind. If not, sweep: after two laps there is room. */
 bool lines_have_room(const struct lines *lines, const struct limits *next);
 
 /* Puts `next` into force in place of `prior` (NULL: none), as of a date (Unix time). A limit

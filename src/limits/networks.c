@@ -138,6 +138,8 @@ static int compare_nodes(const void *one, const void *other)
         order = compare_ip(&a->network.first, &b->network.first);
     if (order == 0)
         order = a->network.bits < b->network.bits ? -1 : a->network.bits > b->network.bits;
+    if (order == 0) /* whatever comes later is gone through first */
+        order = a->override > b->override ? -1 : a->override < b->override;
     return order;
 }
 

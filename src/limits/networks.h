@@ -59,7 +59,7 @@ struct network_group {
 
 struct networks {
     uint32_t count, groups_count;
-    struct network_node *node; /* by prefix, family, first address and bits; numbered from 1 */
+    struct network_node *node; /* by prefix, family, first address, bits; numbered from 1 */
     struct network_group *group;
 };
 
@@ -70,11 +70,11 @@ void networks_release(struct networks *networks); /* all zeros are fine */
 void networks_add(struct networks *networks, const char *key, const struct network_key *read,
                   uint32_t override);
 
-/* Call it after the last one was added. No two have the same key. */
+/* Call it after the last one was added. */
 void networks_sort(struct networks *networks);
 
 /* Goes through the overrides for networks that the address of a NUL-terminated key is in, the
- * narrowest network first. */
+ * narrowest network first; of two for the same network, the one of the lower index. */
 struct networks_walk {
     const struct networks *networks;
     const char *key;

@@ -20,7 +20,7 @@ static bool load(const void *bytes, size_t len, struct config *config, struct fa
     char *copied = malloc(len + 1);
     FUZZ_REQUIRE(copied != NULL);
     memcpy(copied, bytes, len);
-    struct config_copy copy = config_shape_check(copied, len, faults);
+    struct config_copy copy = config_shape_check(SHAPE_CONFIGURATION, copied, len, faults);
     free(copied);
     if (copy.yaml == NULL)
         return false;

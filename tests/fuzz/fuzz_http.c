@@ -364,6 +364,7 @@ static void answer(struct message *message)
     case MESSAGE_SURROUNDINGS:
     case MESSAGE_LIMITS:
     case MESSAGE_RELOAD:
+    case MESSAGE_OVERRIDE:
     case MESSAGE_LEAVE:
     case MESSAGE_STOP:
         fuzz_fail(__FILE__, __LINE__, "no client stops or reloads the brain, and none waits");

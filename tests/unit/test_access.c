@@ -23,7 +23,7 @@ static enum access_verdict judge(const char *const lines[], const struct route *
         const char *colon = strchr(*lines, ':'), *value = colon + 2;
         access_field(&access, *lines, (size_t)(colon - *lines), value, strlen(value));
     }
-    return access_judge(&access, route, is_admin, admin_apart, &contract);
+    return access_judge(&access, route, METHOD_POST, is_admin, admin_apart, &contract);
 }
 
 static void listeners_decide_what_is_for_admins(void **state)
@@ -128,7 +128,7 @@ static enum access_verdict judge_host(const char *host, const struct route *rout
     struct contract contract = {.hosts_count = 2, .hosts = {"allowd.example.net", "other_one"}};
     if (host != NULL)
         access_field(&access, "Host", 4, host, strlen(host));
-    return access_judge(&access, route, false, false, &contract);
+    return access_judge(&access, route, METHOD_POST, false, false, &contract);
 }
 
 /* What a browser can be made to send there it does not send under any of these names. */

@@ -754,14 +754,20 @@ static void a_move_takes_nobody_along_whose_buckets_are_full(void **state)
 /* ---- more than there is room for ---- */
 
 /* One limit, with as many overrides as there may be, all of which have ended: they take no
- * lines. */
+ * lines, but as much of a snapshot as they can. */
 static struct limits *with_ended_overrides(uint64_t burst)
 {
     static struct override_terms ended[OVERRIDES_MAX];
-    static char keys[OVERRIDES_MAX][8];
+    static char keys[OVERRIDES_MAX][KEY_MAX + 1];
     for (unsigned i = 0; i < OVERRIDES_MAX; i++) {
-        snprintf(keys[i], sizeof keys[i], "k%u", i);
-        ended[i] = (struct override_terms){.key = keys[i], .action = OVERRIDE_ALLOW, .until_s = 1};
+        snprintf(keys[i], sizeof keys[i], "%0*u", KEY_MAX, i);
+        ended[i] =
+            (struct override_terms){.key = keys[i], .until_s = 1, .buckets_count = BUCKETS_MAX};
+        for (unsigned j = 0; j < BUCKETS_MAX; j++) {
+            struct bucket_terms *bucket = &ended[i].buckets[j];
+            *bucket = (struct bucket_terms){.burst = 1, .rate = one_per_second};
+            snprintf(bucket->name, sizeof bucket->name, "%0*u", BUCKET_NAME_MAX, j);
+        }
     }
     const struct limit_terms terms = {
         .name = LIMIT_DEFAULT_NAME,
@@ -779,7 +785,7 @@ static struct limits *with_ended_overrides(uint64_t burst)
 static void more_limits_than_can_be_kept_are_said_to_be_lost(void **state)
 {
     (void)state;
-    enum { MOST = 16 }; /* editions of so many overrides that a snapshot has */
+    enum { MOST = 6 }; /* editions of so many overrides that a snapshot has */
     struct machine machine;
     const char *why = NULL;
     machine_of(&machine);

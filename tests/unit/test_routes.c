@@ -140,7 +140,10 @@ static void whom_a_route_asks(void **state)
     (void)state;
     for (unsigned i = 0; i < route_table.count; i++) {
         const struct route *route = route_table.routes[i];
-        assert_int_equal(route->asks == ROUTE_ASKS_MAIN_THREAD, route == &route_reload);
+        assert_int_equal(route->asks == ROUTE_ASKS_MAIN_THREAD,
+                         route == &route_reload || route == &route_overrides);
+        assert_int_equal(route_asks(route, METHOD_GET) == ROUTE_ASKS_MAIN_THREAD,
+                         route == &route_reload);
         assert_int_equal(route->reply_stalled != NULL,
                          route == &route_healthz || route == &route_readyz || route == &route_page);
     }
@@ -152,10 +155,12 @@ static void what_changes_state_is_posted(void **state)
     (void)state;
     for (unsigned i = 0; i < route_table.count; i++) {
         const struct route *route = route_table.routes[i];
+        unsigned changing = route->methods & ~route->reads;
+        assert_int_equal(route->reads | METHOD_GET | METHOD_HEAD, METHOD_GET | METHOD_HEAD);
         if (route->changes_state && route != &route_allow)
-            assert_int_equal(route->methods & (METHOD_GET | METHOD_HEAD), 0);
+            assert_int_equal(changing & (METHOD_GET | METHOD_HEAD), 0);
         if (!route->changes_state && !route->header_only)
-            assert_int_equal(route->methods & (METHOD_POST | METHOD_DELETE), 0);
+            assert_int_equal(route->methods & (METHOD_POST | METHOD_PUT | METHOD_DELETE), 0);
         assert_true(route->is_admin || !route->is_guarded);
         assert_true(!route->is_tokenless || (route->is_admin && !route->changes_state));
         if (route->is_for_all != NULL)

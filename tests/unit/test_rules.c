@@ -204,11 +204,11 @@ static void buckets_of_the_same_name_keep_their_tokens_wherever_they_stand(void 
 /* ---- overrides ---- */
 
 static const struct override_terms overrides[] = {
-    {"vip", OVERRIDE_TERMS, START_S + 100, 1, {{"", 500, {200, 1000}, 0, false}}},
-    {"v*", OVERRIDE_TERMS, OVERRIDE_FOR_EVER, 1, {{"", 70, {1, 1000}, 0, false}}},
-    {"free*", OVERRIDE_ALLOW, START_S + 50, 0, {{"", 0, {0, 0}, 0, false}}},
-    {"spam", OVERRIDE_DENY, START_S + 200, 0, {{"", 0, {0, 0}, 0, false}}},
-    {"spammer", OVERRIDE_DENY, OVERRIDE_FOR_EVER, 0, {{"", 0, {0, 0}, 0, false}}},
+    {"vip", OVERRIDE_TERMS, START_S + 100, 1, {{"", 500, {200, 1000}, 0, false}}, false, NULL},
+    {"v*", OVERRIDE_TERMS, OVERRIDE_FOR_EVER, 1, {{"", 70, {1, 1000}, 0, false}}, false, NULL},
+    {"free*", OVERRIDE_ALLOW, START_S + 50, 0, {{"", 0, {0, 0}, 0, false}}, false, NULL},
+    {"spam", OVERRIDE_DENY, START_S + 200, 0, {{"", 0, {0, 0}, 0, false}}, false, NULL},
+    {"spammer", OVERRIDE_DENY, OVERRIDE_FOR_EVER, 0, {{"", 0, {0, 0}, 0, false}}, false, NULL},
 };
 
 static const struct limit_terms with_overrides = {
@@ -291,12 +291,12 @@ static void a_denial_ends_where_no_override_denies_any_more(void **state)
 {
     (void)state;
     static const struct override_terms denying[] = {
-        {"g*", OVERRIDE_DENY, START_S + 20, 0, {{"", 0, {0, 0}, 0, false}}},
-        {"go", OVERRIDE_DENY, START_S + 10, 0, {{"", 0, {0, 0}, 0, false}}},
-        {"?o", OVERRIDE_DENY, START_S + 15, 0, {{"", 0, {0, 0}, 0, false}}},
-        {"*o", OVERRIDE_DENY, START_S + 40, 0, {{"", 0, {0, 0}, 0, false}}},
-        {"g?", OVERRIDE_ALLOW, START_S + 50, 0, {{"", 0, {0, 0}, 0, false}}},
-        {"*", OVERRIDE_DENY, OVERRIDE_FOR_EVER, 0, {{"", 0, {0, 0}, 0, false}}},
+        {"g*", OVERRIDE_DENY, START_S + 20, 0, {{"", 0, {0, 0}, 0, false}}, false, NULL},
+        {"go", OVERRIDE_DENY, START_S + 10, 0, {{"", 0, {0, 0}, 0, false}}, false, NULL},
+        {"?o", OVERRIDE_DENY, START_S + 15, 0, {{"", 0, {0, 0}, 0, false}}, false, NULL},
+        {"*o", OVERRIDE_DENY, START_S + 40, 0, {{"", 0, {0, 0}, 0, false}}, false, NULL},
+        {"g?", OVERRIDE_ALLOW, START_S + 50, 0, {{"", 0, {0, 0}, 0, false}}, false, NULL},
+        {"*", OVERRIDE_DENY, OVERRIDE_FOR_EVER, 0, {{"", 0, {0, 0}, 0, false}}, false, NULL},
     };
     static const struct limit_terms terms = {
         .buckets_count = 1,
@@ -352,9 +352,9 @@ static void an_override_that_had_ended_at_a_reload_does_not_hold(void **state)
 static struct limits *two_with_overrides(uint64_t burst_of_default)
 {
     static const struct override_terms for_a_while[] = {
-        {"vip", OVERRIDE_ALLOW, START_S + 60, 0, {{"", 0, {0, 0}, 0, false}}},
-        {"v?p", OVERRIDE_ALLOW, START_S + 95, 0, {{"", 0, {0, 0}, 0, false}}},
-        {"v*", OVERRIDE_ALLOW, START_S + 200, 0, {{"", 0, {0, 0}, 0, false}}},
+        {"vip", OVERRIDE_ALLOW, START_S + 60, 0, {{"", 0, {0, 0}, 0, false}}, false, NULL},
+        {"v?p", OVERRIDE_ALLOW, START_S + 95, 0, {{"", 0, {0, 0}, 0, false}}, false, NULL},
+        {"v*", OVERRIDE_ALLOW, START_S + 200, 0, {{"", 0, {0, 0}, 0, false}}, false, NULL},
     };
     struct limit_terms terms = {
         .name = "api",

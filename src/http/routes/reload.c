@@ -1,37 +1,8 @@
 /* POST /reload: the main thread reads the configuration again and says how that went. */
 #include "http/phrase.h"
+#include "http/reply_notes.h"
 #include "http/request.h"
 #include "http/routes/table.h"
-
-#include <string.h>
-
-enum { NOTE_TEXT_MAX = 4096 };
-
-static void write_note(struct text *body, const struct reload_note *note)
-{
-    text_literal(body, "{\"line\":");
-    if (note->line == 0) {
-        text_literal(body, "null,\"column\":null");
-    } else {
-        text_number(body, note->line);
-        text_literal(body, ",\"column\":");
-        text_number(body, note->column);
-    }
-    text_literal(body, ",\"text\":");
-    text_json(body, note->text, strnlen(note->text, NOTE_TEXT_MAX));
-    text_literal(body, "}");
-}
-
-static void write_notes(struct text *body, const struct reload_report *report)
-{
-    text_literal(body, "[");
-    for (size_t i = 0; i < report->notes_count; i++) {
-        if (i > 0)
-            text_literal(body, ",");
-        write_note(body, &report->notes[i]);
-    }
-    text_literal(body, "]}\n");
-}
 
 static void reply_faulty(struct reply *reply, const struct reload_report *report)
 {
@@ -42,7 +13,8 @@ static void reply_faulty(struct reply *reply, const struct reload_report *report
     text_number(&body, report->notes_found);
     text_string(&body, report->notes_found == 1 ? " fault" : " faults");
     text_literal(&body, ", so nothing was changed; correct them and reload again\",\"faults\":");
-    write_notes(&body, report);
+    reply_write_notes(&body, report);
+    text_literal(&body, "}\n");
     reply_take_body(reply, 422, reply_type_problem, &body, 422,
                     "the configuration is faulty, so nothing was changed; there is no memory to "
                     "list the faults, run allowd -t to see them");
@@ -61,7 +33,8 @@ static void reply_in_force(struct reply *reply, const struct reload_report *repo
     struct text body = text_begin_growing();
     write_in_force(&body, report);
     text_literal(&body, ",\"warnings\":");
-    write_notes(&body, report);
+    reply_write_notes(&body, report);
+    text_literal(&body, "}\n");
     reply_begin(reply, 200, reply_type_json);
     reply->large_body = text_take(&body, &reply->body_len);
     if (reply->large_body != NULL)

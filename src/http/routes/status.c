@@ -6,7 +6,9 @@
 #include "http/parameters.h"
 #include "http/question.h"
 #include "http/reply_bucket.h"
+#include "http/reply_terms.h"
 #include "http/routes/table.h"
+#include "limits/runtime.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -56,41 +58,6 @@ static void ask(struct request *request)
 
 /* ---- the daemon: limits in force, and counters ---- */
 
-static void write_terms(struct text *body, const struct bucket_terms *bucket)
-{
-    char rate[QUANTITY_TEXT_MAX];
-    if (bucket->holds_slots) {
-        text_literal(body, "\"concurrent\":");
-        text_number(body, bucket->burst);
-        return;
-    }
-    quantity_print_rate(&bucket->rate, rate);
-    text_literal(body, "\"burst\":");
-    text_number(body, bucket->burst);
-    text_literal(body, ",\"rate\":\"");
-    text_string(body, rate);
-    text_literal(body, "\",\"debt_max\":");
-    text_number(body, bucket->debt_max);
-}
-
-static void write_buckets(struct text *body, const struct allowance *allowance)
-{
-    if (allowance->count == 1 && allowance->bucket[0].name[0] == '\0') {
-        write_terms(body, &allowance->bucket[0]);
-        return;
-    }
-    text_literal(body, "\"buckets\":[");
-    for (uint32_t i = 0; i < allowance->count; i++) {
-        const char *name = allowance->bucket[i].name;
-        text_string(body, i == 0 ? "{\"name\":" : ",{\"name\":");
-        text_json(body, name, strlen(name));
-        text_literal(body, ",");
-        write_terms(body, &allowance->bucket[i]);
-        text_literal(body, "}");
-    }
-    text_literal(body, "]");
-}
-
 static void write_limit(struct text *body, const struct limit *limit)
 {
     text_literal(body, "{\"name\":");
@@ -101,7 +68,7 @@ static void write_limit(struct text *body, const struct limit *limit)
     else
         text_json(body, limit->match, strlen(limit->match));
     text_literal(body, ",");
-    write_buckets(body, &limit->allowance);
+    reply_write_terms(body, &limit->allowance);
     if (limit->shadow)
         text_literal(body, ",\"shadow\":true");
     if (limit->returns_on_expiry)
@@ -109,6 +76,11 @@ static void write_limit(struct text *body, const struct limit *limit)
     if (limit->overrides_count > 0) {
         text_literal(body, ",\"overrides\":");
         text_number(body, limit->overrides_count);
+    }
+    uint32_t at_runtime = runtime_count(limit);
+    if (at_runtime > 0) {
+        text_literal(body, ",\"runtime_overrides\":");
+        text_number(body, at_runtime);
     }
     text_literal(body, "}");
 }

@@ -21,6 +21,7 @@
     X(status)                                                                                      \
     X(keys)                                                                                        \
     X(events)                                                                                      \
+    X(overrides)                                                                                   \
     X(metrics)                                                                                     \
     X(healthz)                                                                                     \
     X(readyz)                                                                                      \
@@ -28,10 +29,10 @@
     X(page)
 
 /* What a client reads that asks for any other path. It must name every path. */
-#define ROUTES_NO_SUCH_PATH                                                                         \
-    "no such path; there are /allow, /charge, /refund, /reset and /status, /acquire, /renew and "   \
-    "/release, /keys, /events, /metrics, /healthz and /readyz, /reload, the checks below /check/, " \
-    "and / for a browser"
+#define ROUTES_NO_SUCH_PATH                                                                        \
+    "no such path; there are /allow, /charge, /refund, /reset and /status, /acquire, /renew and "  \
+    "/release, /keys, /overrides and /events, /metrics, /healthz and /readyz, /reload, the "       \
+    "checks below /check/, and / for a browser"
 
 #define X(name) extern const struct route route_##name;
 ROUTES(X)

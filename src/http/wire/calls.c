@@ -177,8 +177,8 @@ static enum MHD_Result on_header(struct http *http, struct MHD_Connection *conne
     request->wants_tag = access.wants_tag;
     request->wants_absence = access.wants_absence;
     if (route != NULL && !request_is_for_all(request))
-        request->verdict =
-            access_judge(&access, route, client->is_admin, http->admin_apart, http->contract);
+        request->verdict = access_judge(&access, route, request->method, client->is_admin,
+                                        http->admin_apart, http->contract);
     client_move(client, CLIENT_READING);
     if (gate.content_length > 0 || gate.is_chunked) /* else it is whole already */
         give_time(http, client, HTTP_BODY_S);
@@ -257,7 +257,7 @@ static enum MHD_Result ask_brain(struct http *http, struct MHD_Connection *conne
 static enum MHD_Result ask(struct http *http, struct MHD_Connection *connection,
                            struct client *client)
 {
-    switch (client->request.route->asks) {
+    switch (route_asks(client->request.route, client->request.method)) {
     case ROUTE_ASKS_BRAIN:
         return ask_brain(http, connection, client);
     case ROUTE_ASKS_MAIN_THREAD:

@@ -1,0 +1,28 @@
+#include "http/object.h"
+
+#include "http/fault_text.h"
+#include "http/json_memory.h"
+#include "http/question.h"
+
+#include <jansson.h>
+#include <string.h>
+
+/* The error's text may hold what the client has sent, so it is made fit to be shown. */
+bool object_check(struct request *request)
+{
+    json_error_t error;
+    json_memory_begin(request->body_len);
+    const json_t *root =
+        json_loadb(request->body, request->body_len, JSON_REJECT_DUPLICATES, &error);
+    bool is_object = json_is_object(root);
+    if (root == NULL && json_memory_was_short())
+        request_refuse(request, 503, "out of memory; try again");
+    else if (root == NULL)
+        request_refuse(request, 400, "the body is not JSON: line %d, column %d: %s", error.line,
+                       error.column, show(error.text, strlen(error.text)).text);
+    else if (!is_object)
+        request_refuse(request, 400,
+                       "the body must be a JSON object, such as {\"burst\":100,\"rate\":\"10/s\"}");
+    json_memory_end();
+    return is_object;
+}
