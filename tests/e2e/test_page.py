@@ -223,6 +223,39 @@ class Sight(PageCase):
         self.assertEqual(self.browser.run("return [document.title, document.images.length, document.scripts.length]"), ["allowd", 0, 1])
         self.settle()
 
+    def test_the_feed_is_narrowed_and_paused(self):
+        daemon = self.start()
+        self.open(daemon)
+        deny(daemon, "login:a")
+        deny(daemon, "api:b")
+        self.wait_for_text("#events", "api:b")
+        self.browser.type("#contains", "login")
+        self.assertNotIn("api:b", self.browser.text("#events"))
+        self.assertIn("login:a", self.browser.text("#events"))
+        self.browser.run("document.querySelector('#kind').value = 'waited wait_over lease_expired';"
+                         "document.querySelector('#kind').dispatchEvent(new Event('input', {bubbles: true}))")
+        self.assertEqual(self.ids(), [])
+        self.browser.run("document.querySelector('#kind').value = ''; document.querySelector('#contains').value = '';"
+                         "document.querySelector('#contains').dispatchEvent(new Event('input', {bubbles: true}))")
+        before = self.ids()
+        self.assertGreaterEqual(len(before), 2)
+        self.browser.click("#pause")
+        deny(daemon, "login:c")
+        self.wait_for_text("#denied-rows", "login:c")
+        self.assertEqual(self.ids(), before)
+        self.browser.click("#pause")
+        self.assertEqual(self.ids()[:len(before)], before)
+        self.assertIn("login:c", self.browser.text("#events"))
+        self.settle()
+
+    def test_without_events_it_says_so(self):
+        daemon = self.start(CONFIG + "events: {keep: 0}\n")
+        self.open(daemon)
+        self.wait_for_text("#feed-state", "keep")
+        deny(daemon, "login:a")
+        self.wait_for_text("#denied-rows", "login:a")
+        self.settle()
+
     def test_a_phone_and_200_percent(self):
         daemon = self.start()
         deny(daemon, "login:" + "x" * 240)
