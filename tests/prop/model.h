@@ -8,7 +8,8 @@
  * as many whole tokens as leave its level at -debt_max or above; then the bucket owes,
  * and its key is never evicted. What a key may take is its
  * limit's terms, or those of an override that holds for it: for just this key, else
- * for the narrowest network, else by the first glob that matches. Whenever that
+ * for the narrowest network, else by the first glob that matches; of two for the same the
+ * first, which was set at run time. Whenever that
  * changes, by a reload or at an override's end, its levels carry over bucket by
  * bucket, by name, up to the new burst and down to the new debt, rounded down to a
  * unit of the new line, 1 / token_units tokens with token_units = P / gcd(P, R * T). Where no
@@ -29,7 +30,7 @@
 enum {
     MODEL_NAMES = 5,
     MODEL_KEYS = 11,
-    MODEL_OVERRIDES = 3, /* of one limit, at most */
+    MODEL_OVERRIDES = 4, /* of one limit, at most */
 };
 
 extern const char *const model_names[MODEL_NAMES]; /* of limits; the first is the default */
@@ -57,6 +58,7 @@ struct model_override {
     int key;          /* index of just this one, or -1 */
     unsigned network; /* else, or 0 */
     unsigned glob;    /* else */
+    bool is_runtime;  /* those that are stand before the others */
     enum override_action action;
     int64_t until_s;
     struct model_terms terms; /* of OVERRIDE_TERMS */

@@ -5,6 +5,7 @@
  */
 #include "brain/brain.h"
 #include "limits/credit.h"
+#include "limits/runtime.h"
 #include "prop/model.h"
 #include "support/ask_brain.h"
 #include "support/dice.h"
@@ -174,22 +175,35 @@ static int64_t random_end(struct world *world)
                                  : world->model.date_s - 5 + (int64_t)dice_roll(dice, 60);
 }
 
-static bool is_overridden(const struct model_rule *rule, int key, unsigned network)
+/* Whether there is an override of the same kind for the same already. Globs of a configuration may be there
+ * twice. */
+static bool is_overridden(const struct model_rule *rule, const struct model_override *by)
 {
-    for (unsigned i = 0; i < rule->overrides_count; i++)
-        if (rule->override[i].key == key && (key >= 0 || rule->override[i].network == network))
+    for (unsigned i = 0; i < rule->overrides_count; i++) {
+        const struct model_override *there = &rule->override[i];
+        bool is_glob = by->key < 0 && by->network == 0;
+        if (there->is_runtime == by->is_runtime && (by->is_runtime || !is_glob) &&
+            there->key == by->key && there->network == by->network && there->glob == by->glob)
             return true;
+    }
     return false;
 }
 
+/* Run-time ones come first, and the others are often for the same as one of them. */
 static void random_overrides(struct world *world, uint64_t tick_ms, struct model_rule *rule)
 {
     struct dice *dice = &world->dice;
     unsigned want = (unsigned)dice_roll(dice, world->recipe->overrides_max + 1);
+    unsigned at_runtime = (unsigned)dice_roll(dice, want + 1);
     rule->overrides_count = 0;
     while (rule->overrides_count < want) {
         struct model_override override = {.key = -1, .until_s = random_end(world)};
-        if (dice_once_in(dice, 2))
+        override.is_runtime = rule->overrides_count < at_runtime;
+        if (!override.is_runtime && at_runtime > 0 && dice_once_in(dice, 2)) {
+            override.key = rule->override[0].key;
+            override.network = rule->override[0].network;
+            override.glob = rule->override[0].glob;
+        } else if (dice_once_in(dice, 2))
             override.key = (int)dice_roll(dice, MODEL_KEYS);
         else if (dice_once_in(dice, 3))
             override.network = (unsigned)dice_between(dice, 1, MODEL_NETWORKS - 1);
@@ -198,8 +212,7 @@ static void random_overrides(struct world *world, uint64_t tick_ms, struct model
         override.action =
             dice_once_in(dice, 3) ? (enum override_action)dice_roll(dice, 3) : OVERRIDE_TERMS;
         random_terms(world, tick_ms, &override.terms);
-        bool can_be_twice = override.key < 0 && override.network == 0;
-        if (can_be_twice || !is_overridden(rule, override.key, override.network))
+        if (!is_overridden(rule, &override))
             rule->override[rule->overrides_count++] = override;
     }
 }
@@ -276,6 +289,32 @@ static unsigned choose_rules(struct world *world, uint64_t tick_ms,
     return count;
 }
 
+static struct override_terms override_terms(const struct model_override *from)
+{
+    struct override_terms terms = {
+        .key = from->key >= 0      ? model_keys[from->key]
+               : from->network > 0 ? model_networks[from->network]
+                                   : model_globs[from->glob],
+        .action = from->action,
+        .until_s = from->until_s,
+        .is_runtime = from->is_runtime,
+    };
+    if (from->action != OVERRIDE_TERMS)
+        return terms;
+    terms.buckets_count = from->terms.count;
+    memcpy(terms.buckets, from->terms.bucket, sizeof terms.buckets);
+    return terms;
+}
+
+static unsigned runtime_of(const struct model_rule *rule)
+{
+    unsigned count = 0;
+    while (count < rule->overrides_count && rule->override[count].is_runtime)
+        count++;
+    return count;
+}
+
+/* Adds a rule without the overrides that are set at run time. */
 static void add_rule(struct limits *limits, const struct model_rule *rule)
 {
     struct override_terms overrides[MODEL_OVERRIDES];
@@ -285,33 +324,40 @@ static void add_rule(struct limits *limits, const struct model_rule *rule)
         .match = model_globs[rule->glob],
         .shadow = rule->shadow,
         .buckets_count = rule->terms.count,
-        .overrides_count = rule->overrides_count,
         .overrides = overrides,
     };
     memcpy(terms.buckets, rule->terms.bucket, sizeof terms.buckets);
-    for (unsigned i = 0; i < rule->overrides_count; i++) {
-        const struct model_override *from = &rule->override[i];
-        overrides[i] = (struct override_terms){
-            .key = from->key >= 0      ? model_keys[from->key]
-                   : from->network > 0 ? model_networks[from->network]
-                                       : model_globs[from->glob],
-            .action = from->action,
-            .until_s = from->until_s,
-        };
-        if (from->action != OVERRIDE_TERMS)
-            continue;
-        overrides[i].buckets_count = from->terms.count;
-        memcpy(overrides[i].buckets, from->terms.bucket, sizeof overrides[i].buckets);
-    }
+    for (unsigned i = runtime_of(rule); i < rule->overrides_count; i++)
+        overrides[terms.overrides_count++] = override_terms(&rule->override[i]);
     assert_true(limits_add(limits, &terms));
 }
 
+/* Sets an override as a request does. Nothing is left out for its date: it does not hold then. */
+static struct limits *set_at_runtime(struct limits *configured, struct limits *prior,
+                                     uint32_t limit, const struct model_override *from)
+{
+    const struct override_terms terms = override_terms(from);
+    const struct runtime_change change = {.limit = limit, .key = terms.key, .set = &terms};
+    struct runtime_lost lost;
+    struct limits *next = runtime_merge(configured, prior, &change, INT64_MIN, &lost);
+    assert_non_null(next);
+    assert_int_equal(lost.without_limit + lost.unfit + lost.without_room, 0);
+    limits_release(prior);
+    return next;
+}
+
+/* The one that is set last stands first. */
 static struct limits *make_limits(const struct model *model)
 {
-    struct limits *limits = limits_new(model->count, model->tick_ms);
-    assert_non_null(limits);
+    struct limits *configured = limits_new(model->count, model->tick_ms);
+    assert_non_null(configured);
     for (unsigned i = 0; i < model->count; i++)
-        add_rule(limits, &model->rule[i]);
+        add_rule(configured, &model->rule[i]);
+    struct limits *limits = limits_retain(configured);
+    for (unsigned i = 0; i < model->count; i++)
+        for (unsigned j = runtime_of(&model->rule[i]); j-- > 0;)
+            limits = set_at_runtime(configured, limits, i, &model->rule[i].override[j]);
+    limits_release(configured);
     return limits;
 }
 
