@@ -58,6 +58,8 @@ struct client {
     bool has_left;        /* and it will receive nothing any more */
     bool may_wait;        /* its letter is, or was last, of a question that may wait */
     bool flows;           /* it has got the header of a reply that goes on */
+    unsigned char looks;  /* of one that goes on: how often it was found to have read nothing */
+    int unread;           /* and what it had not read then, in bytes */
     bool beat_is_due;     /* of a reply that goes on: nothing was written for a while */
     struct message leave; /* LEAVE, about the request's message */
 };

@@ -1,6 +1,7 @@
 #include "http/wire/parts.h"
 
 #include <assert.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -211,14 +212,28 @@ void http_heed(struct http *http, int descriptor)
         leaving_run(&http->leaving, clock_now_ns(http->clock));
 }
 
-/* Has a client that only waits for more of its reply get a heartbeat. false: it waits for nothing. */
-static bool beat_if_it_waits(struct http *http, struct client *client)
+/* Whether a client still reads what it was given of a reply that goes on. */
+static bool still_reads(struct client *client)
 {
-    if (!client->flows || !client->is_suspended)
+    int unread = 0;
+    if (ioctl(client->socket, SIOCOUTQ, &unread) != 0)
         return false;
-    client->beat_is_due = true;
+    client->looks = unread == client->unread ? client->looks + 1 : 0;
+    client->unread = unread;
+    return client->looks < HTTP_FLOW_LOOKS;
+}
+
+/* Has a client stay whose reply goes on: it gets a heartbeat if it only waits for more. false: it has
+ * to end. */
+static bool goes_on(struct http *http, struct client *client)
+{
+    if (!client->flows || (!client->is_suspended && !still_reads(client)))
+        return false;
+    if (client->is_suspended) {
+        client->beat_is_due = true;
+        client_resume(client);
+    }
     give_time(http, client, HTTP_FLOW_S);
-    client_resume(client);
     return true;
 }
 
@@ -227,7 +242,7 @@ static bool beat_if_it_waits(struct http *http, struct client *client)
 void end_overdue(void *context, unsigned index)
 {
     struct http *http = context;
-    if (beat_if_it_waits(http, &http->clients[index]))
+    if (goes_on(http, &http->clients[index]))
         return;
     shutdown(http->clients[index].socket, SHUT_RDWR);
     http->tally->overdue++;

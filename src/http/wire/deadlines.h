@@ -21,8 +21,11 @@
 #define HTTP_BODY_S 20
 #define HTTP_REPLY_S 60
 
-/* Of a reply that goes on: to take each piece of it; and between two pieces, heartbeats included. */
-#define HTTP_FLOW_S 30
+/* Of a reply that goes on: how often to look whether its client reads, and how often it may be found
+ * to have read nothing before it is ended, 30 to 40 seconds after it last did; and between two pieces
+ * of the reply, heartbeats included. */
+#define HTTP_FLOW_S 10
+#define HTTP_FLOW_LOOKS 3
 #define HTTP_BEAT_S 15
 
 #define DEADLINES_LOOK_MS 1000 /* a connection may be ended so much too late */

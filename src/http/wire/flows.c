@@ -52,9 +52,11 @@ bool take_flow_place(struct http *http, struct request *request)
 
 /* ---- how one goes on ---- */
 
-/* It has to read what it is given now within that time. */
+/* It is looked at whether it reads that, unless it asks for more before. */
 static ssize_t give(struct http *http, struct client *client, size_t len)
 {
+    client->looks = 0;
+    client->unread = -1;
     give_time(http, client, HTTP_FLOW_S);
     return (ssize_t)len;
 }
@@ -67,6 +69,17 @@ static ssize_t await_more(struct http *http, struct client *client)
     return 0;
 }
 
+/* Ends the reply. Where the end of the reply is that of the connection, libmicrohttpd closes it and then
+ * forgets to look at it again, 0.9.75 and 1.0 alike: it would keep its descriptor until its timeout. A
+ * connection that is resumed it does look at, in the next pass. */
+static ssize_t end(struct http *http, struct client *client, ssize_t how)
+{
+    client_suspend(client);
+    client_resume(client);
+    http->some_end = true;
+    return how;
+}
+
 /* libmicrohttpd's hook: all is written that it had of the body. */
 static ssize_t write_more(void *context, uint64_t position, char *bytes, size_t room)
 {
@@ -77,7 +90,7 @@ static ssize_t write_more(void *context, uint64_t position, char *bytes, size_t 
     (void)position;
     http->vain.has_called = true;
     if (client->has_left)
-        return MHD_CONTENT_READER_END_WITH_ERROR;
+        return end(http, client, MHD_CONTENT_READER_END_WITH_ERROR);
     if (client->state != CLIENT_FLOWING) {
         bool is_due = client->beat_is_due;
         client->beat_is_due = false;
@@ -89,7 +102,7 @@ static ssize_t write_more(void *context, uint64_t position, char *bytes, size_t 
     if (len > 0)
         return give(http, client, len);
     if (!flow->ask(request, http->ends_flows || client->hung_up))
-        return MHD_CONTENT_READER_END_OF_STREAM;
+        return end(http, client, MHD_CONTENT_READER_END_OF_STREAM);
     write_letter(http, client);
     return await_more(http, client);
 }
@@ -118,6 +131,8 @@ enum MHD_Result queue_flow(struct http *http, struct MHD_Connection *connection,
         return MHD_NO;
     setsockopt(client->socket, SOL_SOCKET, SO_SNDBUF, &socket_room, sizeof socket_room);
     client->flows = true;
+    client->looks = 0;
+    client->unread = -1;
     client->beat_is_due = false;
     watch_input(http, client, true);
     return MHD_YES;

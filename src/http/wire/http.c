@@ -188,6 +188,8 @@ int http_timeout_ms(const struct http *http)
     unsigned long long mhd_ms = INT_MAX;
     if (http->asked_ns == 0 && (http->turns.first != NULL || http->some_have_turn))
         return 0;
+    if (http->some_end)
+        return 0;
     bool has_timeout = MHD_get_timeout(http->daemon, &mhd_ms) == MHD_YES;
     int timeout_ms = !has_timeout ? -1 : mhd_ms < INT_MAX ? (int)mhd_ms : INT_MAX;
     if (timeout_ms == 0 && vain_waits(&http->vain))
@@ -233,6 +235,7 @@ static void pass(struct http *http)
         http->serving.wall_ns = clock_wall_ns(http->clock);
     if (http->now_ns >= http->deadlines.look_ns)
         deadlines_look(&http->deadlines, http->now_ns, end_overdue, http);
+    http->some_end = false;
     if (http->some_have_waited)
         look_for_leavers(http);
     vain_begin_pass(&http->vain, vain_waits(&http->vain) && has_events(http));

@@ -63,6 +63,7 @@ struct http {
     bool ends_flows;          /* no reply goes on any more: see http_end_flows */
     struct http_flows *flows; /* how many do */
     struct http_flows own_flows;
+    bool some_end;         /* a pass is needed for replies that have gone on until now */
     bool some_have_waited; /* their answers are home, and are not replied yet */
     unsigned away;         /* letters of clients that are away */
     uint64_t asked_ns;     /* in a stall: when the report was posted; else 0 */
