@@ -193,6 +193,31 @@ class Life(Overrides):
         self.assertEqual((answer["until"], answer["reason"]), (body["until"], body["reason"]))
         self.assertEqual(self.allow("api:object").json()["buckets"][0]["burst"], 5)
 
+    def test_events(self):
+        def told():
+            with Connection(self.admin) as connection:
+                connection.send(request_bytes(
+                    "GET", "/events?follow=no&kind=override_begun,override_ended,reloaded",
+                    [("Accept", "application/x-ndjson"), ("Connection", "close")]))
+                text = b""
+                while (piece := connection.socket.recv(1 << 16)):
+                    text += piece
+            return [json.loads(line) for line in text.splitlines() if line.startswith(b"{")]
+        until = in_s(2)
+        self.put(limit="api", key="api:banned", action="allow", until=until, reason="a friend")
+        self.put(limit="api", key="api:x*", action="deny")
+        self.drop("api", "api:x*")
+        wait_until(lambda: len(told()) == 4, "the end")
+        shown = [{name: event.get(name) for name in ("event", "override", "action", "until", "reason",
+                                                     "runtime", "removed")} for event in told()]
+        first = {"event": "override_begun", "override": "api:banned", "action": "allow",
+                 "until": until, "reason": "a friend", "runtime": True, "removed": None}
+        second = {"event": "override_begun", "override": "api:x*", "action": "deny", "until": None,
+                  "reason": None, "runtime": True, "removed": None}
+        self.assertEqual(shown, [first, second,
+                                 dict(second, event="override_ended", removed=True),
+                                 dict(first, event="override_ended", removed=False)])
+
     def test_slots(self):
         for slots, statuses in ((1, [200, 429]), (2, [200, 429])):
             response = self.put(limit="jobs", key="job:a", concurrent=slots)

@@ -530,6 +530,13 @@ static void a_table_that_is_full_is_told(void **unused)
     want_of_room_is_told(WHEN_FULL_DENY, EVENT_overload, EVENT_CAUSE_TABLE);
 }
 
+static void tell(struct fixture *fixture, struct message message)
+{
+    struct message *messages[] = {&message};
+    assert_int_equal(ask_brain(fixture->brain, messages, 1), 1);
+    message_hold(&message, NULL);
+}
+
 /* ---- limits and overrides ---- */
 
 static struct limits *with_overrides(const struct override_terms *overrides, uint32_t count)
@@ -603,6 +610,42 @@ static void overrides_are_told_as_they_begin_and_end(void **unused)
     fixture_release(&fixture);
 }
 
+/* Of one for the same as the configuration has, both are told apart; why it is there is told too. */
+static void overrides_of_run_time_are_told_as_such(void **unused)
+{
+    (void)unused;
+    const struct override_terms overrides[] = {
+        {.key = "api:a",
+         .action = OVERRIDE_ALLOW,
+         .until_s = FIXTURE_START_DATE_S + 10,
+         .is_runtime = true,
+         .reason = "a friend"},
+        {.key = "api:a", .action = OVERRIDE_DENY, .until_s = OVERRIDE_FOR_EVER},
+    };
+    struct fixture fixture;
+    struct reader reader;
+    begin(&fixture, with_overrides(overrides + 1, 1), FIXTURE_MAX_KEYS, WHEN_FULL_EVICT, KEEP);
+    reader_init(&reader, EVENTS_KEPT);
+    read_all(&fixture, &reader, 0);
+    struct limits *limits = with_overrides(overrides, 2);
+    tell(&fixture, (struct message){.kind = MESSAGE_LIMITS,
+                                    .ask.limits = {.limits = limits,
+                                                   .date_s = FIXTURE_START_DATE_S,
+                                                   .is_no_reload = true}});
+    limits_release(limits);
+    assert_int_equal(fixture_daemon(&fixture).counters.reloads, 0);
+    read_all(&fixture, &reader, 1); /* and no reload */
+    struct event event = expect(&reader, EVENT_override_begun, "api", "api:a");
+    expect_values(&event, 1, OVERRIDE_ALLOW, FIXTURE_START_DATE_S + 10, true, 0);
+    assert_true(is_text(event.text, event.text_len, "a friend"));
+    fixture_date(&fixture, FIXTURE_START_DATE_S + 10);
+    read_all(&fixture, &reader, 1);
+    event = expect(&reader, EVENT_override_ended, "api", "api:a");
+    expect_values(&event, 1, OVERRIDE_ALLOW, FIXTURE_START_DATE_S + 10, true, false);
+    assert_true(is_text(event.text, event.text_len, "a friend"));
+    fixture_release(&fixture);
+}
+
 static void limits_that_are_gone_are_told(void **unused)
 {
     (void)unused;
@@ -622,13 +665,6 @@ static void limits_that_are_gone_are_told(void **unused)
 }
 
 /* ---- the daemon ---- */
-
-static void tell(struct fixture *fixture, struct message message)
-{
-    struct message *messages[] = {&message};
-    assert_int_equal(ask_brain(fixture->brain, messages, 1), 1);
-    message_hold(&message, NULL);
-}
 
 static void what_happens_to_the_daemon_is_told(void **unused)
 {
@@ -1233,6 +1269,7 @@ int main(void)
         cmocka_unit_test(who_has_waited_is_told),
         cmocka_unit_test(a_table_that_is_full_is_told),
         cmocka_unit_test(overrides_are_told_as_they_begin_and_end),
+        cmocka_unit_test(overrides_of_run_time_are_told_as_such),
         cmocka_unit_test(limits_that_are_gone_are_told),
         cmocka_unit_test(what_happens_to_the_daemon_is_told),
         cmocka_unit_test(a_stall_is_told_unless_it_was_sleep),

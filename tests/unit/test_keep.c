@@ -751,6 +751,90 @@ static void a_move_takes_nobody_along_whose_buckets_are_full(void **state)
     machine_release(&machine);
 }
 
+/* ---- overrides at run time ---- */
+
+/* Limits as they are configured, with these overrides of run time. */
+static struct limits *with_runtime(struct limits *configured, const struct override_terms *set,
+                                   uint32_t count)
+{
+    struct limits *limits = limits_retain(configured);
+    for (uint32_t i = 0; i < count; i++) {
+        struct runtime_lost lost;
+        const struct runtime_change change = {.key = set[i].key, .set = &set[i]};
+        struct limits *next =
+            runtime_merge(configured, limits, &change, FIXTURE_START_DATE_S, &lost);
+        assert_non_null(next);
+        limits_release(limits);
+        limits = next;
+    }
+    limits_release(configured);
+    return limits;
+}
+
+/* A start is told the limits of the configuration only. What was set goes on beside them, with the levels
+ * of its keys; what has ended meanwhile did so at its time, and is forgotten. */
+static void what_was_set_at_run_time_outlives_a_kill(void **state)
+{
+    (void)state;
+    const struct override_terms set[] = {
+        {.key = "key",
+         .until_s = FIXTURE_START_DATE_S + 100,
+         .buckets_count = 1,
+         .buckets = {{.burst = 50, .rate = one_per_second}},
+         .is_runtime = true,
+         .reason = "for a while"},
+        {.key = "e*",
+         .action = OVERRIDE_ALLOW,
+         .until_s = FIXTURE_START_DATE_S + 20,
+         .is_runtime = true},
+    };
+    struct machine machine;
+    machine_of(&machine);
+    machine.fixture.date_s = FIXTURE_START_DATE_S;
+    assert_true(fixture_allows(&machine.fixture, "key", 10));
+    fixture_reload_limits(&machine.fixture, with_runtime(plain(), set, LENGTH(set)));
+    assert_int_equal(fixture_status(&machine.fixture, "key").allowance->burst, 50);
+    machine_kill(&machine);
+    machine_pass(&machine, 30000);
+    machine_start(&machine, plain());
+    const struct limit *limit = &brain_limits(machine.fixture.brain)->limit[0];
+    assert_int_equal(limit->overrides_count, 1);
+    assert_string_equal(limit->overrides[0].key, "key");
+    assert_string_equal(limit->overrides[0].reason, "for a while");
+    assert_int_equal(fixture_status(&machine.fixture, "key").allowance->burst, 50);
+    assert_int_equal(level(&machine, "key"), 300); /* none were left, and 30 s have passed */
+    const struct runtime_lost lost = brain_runtime_lost(machine.fixture.brain);
+    assert_int_equal(lost.without_limit + lost.unfit + lost.without_room, 0);
+    machine_pass(&machine, 80000);
+    assert_int_equal(fixture_status(&machine.fixture, "key").allowance->burst, 10);
+    machine_kill(&machine);
+    machine_start(&machine, plain());
+    assert_int_equal(brain_limits(machine.fixture.brain)->limit[0].overrides_count, 0);
+    machine_release(&machine);
+}
+
+/* The tick was changed between two starts. */
+static void what_does_not_go_with_the_tick_of_a_start_is_told(void **state)
+{
+    (void)state;
+    const struct override_terms set = {
+        .key = "key",
+        .until_s = OVERRIDE_FOR_EVER,
+        .buckets_count = 1,
+        .buckets = {{.burst = 1, .rate = {10, 1000}}},
+        .is_runtime = true,
+    };
+    struct machine machine;
+    machine_of(&machine);
+    machine.fixture.date_s = FIXTURE_START_DATE_S;
+    fixture_reload_limits(&machine.fixture, with_runtime(plain(), &set, 1));
+    machine_kill(&machine);
+    machine_start(&machine, one_limit(1000, 10, one_per_second));
+    assert_int_equal(brain_runtime_lost(machine.fixture.brain).unfit, 1);
+    assert_int_equal(brain_limits(machine.fixture.brain)->limit[0].overrides_count, 0);
+    machine_release(&machine);
+}
+
 /* ---- more than there is room for ---- */
 
 /* One limit, with as many overrides as there may be, all of which have ended: they take no
@@ -1411,6 +1495,8 @@ int main(void)
         cmocka_unit_test(what_is_told_first_of_a_lost_state_holds),
         cmocka_unit_test(another_number_of_keys_keeps_all_that_fits),
         cmocka_unit_test(a_move_takes_nobody_along_whose_buckets_are_full),
+        cmocka_unit_test(what_was_set_at_run_time_outlives_a_kill),
+        cmocka_unit_test(what_does_not_go_with_the_tick_of_a_start_is_told),
         cmocka_unit_test(more_limits_than_can_be_kept_are_said_to_be_lost),
         cmocka_unit_test(the_time_of_leases_goes_on_over_a_restart),
         cmocka_unit_test(another_number_of_leases_keeps_all),

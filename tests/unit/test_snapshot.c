@@ -80,7 +80,11 @@ static struct limits *some_limits(uint64_t burst, uint64_t tick_ms)
          .buckets_count = 1,
          .buckets = {{.burst = burst + 7, .holds_slots = true}}},
         {.key = "v*", .action = OVERRIDE_DENY, .until_s = 200},
-        {.key = "w?", .action = OVERRIDE_ALLOW, .until_s = OVERRIDE_FOR_EVER},
+        {.key = "w?",
+         .action = OVERRIDE_ALLOW,
+         .until_s = OVERRIDE_FOR_EVER,
+         .is_runtime = true,
+         .reason = "a guest"},
     };
     struct limit_terms api = {
         .name = "api",
@@ -171,6 +175,10 @@ static void what_is_written_is_read_back(void **state)
     assert_int_equal(after.limits->limit[0].allowance.slots, 8);
     assert_int_equal(after.limits->limit[0].overrides[0].allowance.slots, 20);
     assert_int_equal(after.limits->limit[0].overrides[0].allowance.burst, 0);
+    assert_false(after.limits->limit[0].overrides[1].is_runtime);
+    assert_null(after.limits->limit[0].overrides[1].reason);
+    assert_true(after.limits->limit[0].overrides[2].is_runtime);
+    assert_string_equal(after.limits->limit[0].overrides[2].reason, "a guest");
     assert_int_equal(snapshot_write(after.lines, others, sizeof others), len);
     assert_memory_equal(bytes, others, len);
     fixture_free(&before);
