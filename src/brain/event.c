@@ -65,8 +65,8 @@ static_assert(LIMIT_NAME_MAX <= UINT8_MAX && KEY_MAX <= UINT8_MAX, "lengths fit 
 
 enum { WORD = sizeof(uint64_t) };
 static_assert(sizeof(struct head) % WORD == 0 && EVENT_RECORD_MAX % WORD == 0 &&
-                  EVENT_RECORD_MAX >= sizeof(struct head) + EVENT_ROW_MAX * WORD + LIMIT_NAME_MAX +
-                                          KEY_MAX + EVENT_TEXT_MAX + WORD,
+                  EVENT_RECORD_MAX >= sizeof(struct head) + EVENT_ROW_MAX * sizeof(uint64_t) +
+                                          LIMIT_NAME_MAX + KEY_MAX + EVENT_TEXT_MAX + WORD,
               "the longest record has room");
 
 /* Bytes of a text that are kept: no part of a character. */
@@ -105,7 +105,7 @@ size_t event_packed_bytes(const struct event *event)
 
 static char *put(char *at, const void *bytes, size_t len)
 {
-    if (len > 0)
+    if (bytes != NULL)
         memcpy(at, bytes, len);
     return at + len;
 }

@@ -289,14 +289,14 @@ static int compare_keys(const void *a, const void *b)
 static const struct override **sorted(const struct limit *limit, int64_t date_s, size_t *count)
 {
     size_t most = limit == NULL ? 0 : limit->overrides_count;
-    const struct override **found = calloc(most + 1, sizeof(struct override *));
+    const struct override **found = calloc(most + 1, sizeof(void *));
     *count = 0;
     if (found == NULL)
         return NULL;
     for (size_t i = 0; i < most; i++)
         if (limit->overrides[i].until_s > date_s)
             found[(*count)++] = &limit->overrides[i];
-    qsort(found, *count, sizeof found[0], compare_keys);
+    qsort(found, *count, sizeof(void *), compare_keys);
     return found;
 }
 
@@ -398,9 +398,11 @@ static void count_all(const struct brain *brain, uint64_t counted[EVENTS_SUM_COU
 
 bool events_are_pending(const struct brain *brain)
 {
-#define X(name, kind, cause, count) +(count)
-    return brain->events.told_total != (0 EVENTS_SUMS(X));
+    uint64_t total = 0;
+#define X(name, kind, cause, count) total += (count);
+    EVENTS_SUMS(X)
 #undef X
+    return brain->events.told_total != total;
 }
 
 static void tell_sums(struct brain *brain)

@@ -71,10 +71,11 @@ static void hear_of_limit(const struct event *event, struct forgotten *gone)
 
 void news_hear(const struct event *event, struct brain_counters *heard, struct forgotten *gone)
 {
+    uint64_t *counter = counter_of(event, heard);
     if (event->kind == EVENT_limit_forgotten)
         hear_of_limit(event, gone);
-    else
-        *counter_of(event, heard) += event->values[0];
+    else if (counter != NULL)
+        *counter += event->values[0];
 }
 
 struct news news_take(struct news_told *told, const struct brain_counters *counters,
