@@ -13,10 +13,11 @@ import time
 import urllib.parse
 
 from browser import Browser
-from harness import Connection, Daemon, request_bytes
+from harness import Connection, Daemon, parse_address, request_bytes
 
 CONFIG = """
 listen: ["127.0.0.1:0"]
+admin_listen: ["127.0.0.1:0"]
 limits:
   - {name: login, match: "login:*", burst: 5, rate: 10/h, warn: 80%}
   - {name: api, match: "api:*", buckets: [{name: second, burst: 20, rate: 10/s}, {name: hour, burst: 4000, rate: 14400/h}]}
@@ -48,11 +49,18 @@ def call(daemon, ends):
 def main():
     directory, seconds = sys.argv[1], float(sys.argv[2]) if len(sys.argv) > 2 else 600
     ends = threading.Event()
-    with Daemon(CONFIG, listen=()) as daemon, Browser(1440, 1290) as browser:
+    with Daemon(CONFIG, listen=()) as daemon, Browser(1440, 1180) as browser:
         caller = threading.Thread(target=call, args=(daemon, ends))
         caller.start()
+        admin = parse_address(daemon.wait_for_line(r"listening for admins on (\S+)")[1])
         try:
-            browser.open(daemon.url)
+            with Connection(admin) as connection:
+                until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 86400))
+                connection.send(request_bytes("PUT", "/overrides?limit=login&key=login:mallory&action=deny&"
+                                              f"reason=guesses+passwords&until={until}"))
+                if connection.receive().status != 201:
+                    raise AssertionError("the override was refused")
+            browser.open("http://%s:%d/" % admin)
             time.sleep(max(0, seconds - 60))
             browser.type("#key", "198.51.100.7")
             browser.click("#ask button")

@@ -96,7 +96,7 @@ class AdminListen(Access):
     def test_the_others_may_do_no_more(self):
         key = self.key()
         self.take(key)
-        for method, target in ADMIN_CALLS:
+        for method, target in (*ADMIN_CALLS, ("GET", "/"), ("HEAD", "/")):
             target = target.replace("=k", f"={key}")
             with self.subTest(method, target=target):
                 self.assert_refused(self.public(request_bytes(method, target))[0])
@@ -241,7 +241,8 @@ class Token(Access):
     def test_what_needs_none(self):
         key = self.key()
         for method, target in (("GET", f"/allow?key={key}"), ("POST", f"/allow?key={key}"),
-                               ("GET", "/healthz"), ("GET", "/readyz"), ("HEAD", "/healthz")):
+                               ("GET", "/healthz"), ("GET", "/readyz"), ("HEAD", "/healthz"),
+                               ("GET", "/"), ("HEAD", "/")):
             self.assertEqual(self.call(method, target).status, 200)
 
     def test_another_one(self):

@@ -1,12 +1,15 @@
 #!/usr/bin/python3 -B
 """The HTTP contract: every call, every error, every header and every member, exactly."""
+import base64
 import email.utils
+import hashlib
 import json
+import re
 import subprocess
 import time
 import unittest
 
-from harness import FORM, JSON, PATIENCE_S, Case, Connection, Daemon, request_bytes
+from harness import FORM, JSON, PATIENCE_S, TOP, Case, Connection, Daemon, request_bytes
 
 DAY_MS = 24 * 3600 * 1000
 TICK_MS = 10_000
@@ -616,6 +619,36 @@ class Status(ContractCase):
 
     def test_a_limit_needs_a_key(self):
         self.assert_problem(self.call("GET", "/status?limit=default"), 400, "key")
+
+
+class Page(ContractCase):
+    def test_the_policy_has_the_hashes(self):
+        """Of the one style and the one script: what else a key could bring along does not run."""
+        answer = self.call("GET", "/")
+        self.assertEqual(answer.body, (TOP / "src/page/page.html").read_bytes())
+        directives = dict(part.split(" ", 1) for part in answer.header("Content-Security-Policy").split("; "))
+        for tag in (b"script", b"style"):
+            (text,) = re.findall(b"<%s>(.*?)</%s>" % (tag, tag), answer.body, re.S)
+            digest = base64.b64encode(hashlib.sha256(text).digest()).decode()
+            self.assertEqual(directives.pop(f"{tag.decode()}-src"), f"'sha256-{digest}'")
+        self.assertEqual(directives, {
+            "default-src": "'none'", "connect-src": "'self'", "base-uri": "'none'", "form-action": "'none'",
+            "frame-ancestors": "'none'", "trusted-types": "'none'", "require-trusted-types-for": "'script'"})
+
+    def test_its_fields(self):
+        fields = dict(self.call("GET", "/").fields)
+        for name in ("Date", "Content-Security-Policy"):
+            del fields[name]
+        length = str((TOP / "src/page/page.html").stat().st_size)
+        self.assertEqual(fields, {
+            "Content-Type": "text/html; charset=utf-8", "Content-Length": length, "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer",
+            "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin"})
+
+    def test_it_takes_nothing(self):
+        self.assert_problem(self.call("GET", "/?token=0123456789abcdef"), 400, "Authorization: Bearer TOKEN")
+        self.assert_problem(self.call("GET", "/?key=k"), 400, "/ takes no parameters")
+        self.assert_problem(self.call("POST", "/"), 405, "GET, HEAD")
 
 
 class Errors(ContractCase):
