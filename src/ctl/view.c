@@ -225,7 +225,7 @@ static void append_keys(struct text *text, const struct view *view, const json_t
 
 /* ---- all of it ---- */
 
-enum { HEAD_ROWS = 4, FOOT_ROWS = 1, LIMITS_ROWS_MAX = 8 };
+enum { HEAD_ROWS = 5, TABLE_ROWS_MIN = 3, LIMITS_ROWS_MAX = 8 };
 
 static void append_foot(struct text *text, const struct view *view)
 {
@@ -252,7 +252,7 @@ static void append_tables(struct text *text, const struct view *view, size_t row
     size_t each = view->keys == VIEW_BOTH ? rows / 2 : rows;
     if (view->keys != VIEW_REMAINING && each > 1)
         append_keys(text, view, view->denied, "DENIED MOST", each - 1 - (view->keys == VIEW_BOTH));
-    if (view->keys == VIEW_BOTH)
+    if (view->keys == VIEW_BOTH && each > 1)
         text_literal(text, "\n");
     if (view->keys != VIEW_DENIED && each > 1)
         append_keys(text, view, view->remaining, "EMPTIEST", each - 1);
@@ -267,6 +267,6 @@ void view_append(struct text *text, const struct view *view)
     append_rates(text, view);
     append_load(text, view);
     text_literal(text, "\n");
-    if (view->rows > HEAD_ROWS + FOOT_ROWS)
-        append_tables(text, view, view->rows - HEAD_ROWS - FOOT_ROWS);
+    if (view->rows >= HEAD_ROWS + TABLE_ROWS_MIN)
+        append_tables(text, view, view->rows - HEAD_ROWS);
 }
