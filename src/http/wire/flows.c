@@ -89,6 +89,8 @@ static ssize_t write_more(void *context, uint64_t position, char *bytes, size_t 
     const struct route_flow *flow = request->route->flow;
     (void)position;
     http->vain.has_called = true;
+    if (request->method == METHOD_HEAD)
+        return end(http, client, MHD_CONTENT_READER_END_OF_STREAM);
     if (client->has_left)
         return end(http, client, MHD_CONTENT_READER_END_WITH_ERROR);
     if (client->state != CLIENT_FLOWING) {
@@ -111,6 +113,9 @@ static struct MHD_Response *make_response(struct client *client)
 {
     struct MHD_Response *made =
         MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, FLOW_BLOCK, write_more, client, NULL);
+    /* 0.9.75 would send the end of a body in chunks to HEAD. */
+    if (made != NULL && client->request.method == METHOD_HEAD)
+        MHD_set_response_options(made, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
     if (made != NULL && !http_response_add_fields(made, &client->request.reply, true)) {
         MHD_destroy_response(made);
         return NULL;
