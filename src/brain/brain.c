@@ -1,5 +1,6 @@
 #include "brain/core.h"
 #include "brain/decide.h"
+#include "brain/explain.h"
 #include "brain/keys.h"
 #include "brain/lease.h"
 #include "brain/list.h"
@@ -340,6 +341,9 @@ static bool answer_whole(struct brain *brain, struct message *message)
         return true;
     case MESSAGE_KEYS:
         keys_answer(brain, message->ask.keys, message->answer.keys);
+        return true;
+    case MESSAGE_EXPLAIN:
+        explain_answer(brain, message);
         return true;
     case MESSAGE_EVENTS:
         return events_answer(brain, message);

@@ -388,6 +388,14 @@ static bool is_held(const struct buckets *buckets, const struct table *table, ui
     return holdings_find(&buckets->holdings, hash, salt, key, key_len) != NULL;
 }
 
+/* Whether buckets_drop_if_idle would drop an entry. */
+static bool would_drop(struct buckets *buckets, uint32_t slot)
+{
+    return buckets->lines.owners[table_line(&buckets->table, slot)] == EDITION_NONE ||
+           !bring_up_to_date(buckets, slot) ||
+           (is_idle(buckets, slot) && !is_held(buckets, &buckets->table, slot));
+}
+
 bool buckets_drop_if_idle(struct buckets *buckets, uint32_t slot)
 {
     if (buckets->lines.owners[table_line(&buckets->table, slot)] == EDITION_NONE) {
@@ -485,6 +493,24 @@ bool buckets_make_room(struct buckets *buckets, uint64_t hash, uint32_t reserved
     buckets_drop(buckets, best);
     buckets->counters->evicted++;
     return true;
+}
+
+/* The same walk: an entry that could go is room. */
+bool buckets_have_room(struct buckets *buckets, uint64_t hash, bool may_evict)
+{
+    struct table *table = &buckets->table;
+    struct lack lack;
+    uint32_t probes = table->keys < EVICTION_PROBES ? table->keys : EVICTION_PROBES;
+    if (table->keys < table->max_keys)
+        return true;
+    for (uint32_t slot = table_home(table, hash); probes > 0; probes--) {
+        slot = table_next_occupied(table, slot);
+        if (slot == TABLE_NONE || would_drop(buckets, slot) ||
+            (may_evict && can_be_given_away(buckets, slot, &lack)))
+            return true;
+        slot = slot + 1 == table->slots ? 0 : slot + 1;
+    }
+    return false;
 }
 
 /* ---- another table ---- */

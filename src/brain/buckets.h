@@ -122,5 +122,8 @@ bool buckets_drop_if_idle(struct buckets *buckets, uint32_t slot);
  * longer hold. */
 bool buckets_make_room(struct buckets *buckets, uint64_t hash, uint32_t reserved, bool may_evict);
 
+/* Whether buckets_make_room would make room for one more key. Nothing is dropped for that. */
+bool buckets_have_room(struct buckets *buckets, uint64_t hash, bool may_evict);
+
 /* Sweeps the next `slots` slots of the table: drops idle entries, carries over the others. */
 void buckets_sweep(struct buckets *buckets, uint32_t slots);

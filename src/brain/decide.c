@@ -107,11 +107,10 @@ enum bucket_result decide_look(const struct brain *brain, const struct place *pl
     return look(brain, place, holding, is_next, demand, marks);
 }
 
-ALWAYS_INLINE void take(struct brain *brain, const struct place *place,
-                        const struct holding *holding, const struct bucket_question *ask,
-                        struct demand demand, uint32_t slot, uint64_t marks[BUCKETS_MAX])
+/* Moves the marks of buckets that hold what is demanded. */
+ALWAYS_INLINE void move_marks(const struct line *line, const struct holding *holding,
+                              struct demand demand, uint64_t marks[BUCKETS_MAX])
 {
-    const struct line *line = buckets_line(&brain->buckets, place);
     for (unsigned i = 0; i < line->count; i++) {
         const struct credit_line *credit = &line->credit[i];
         uint64_t mark = holding_mark(holding, i, marks[i]);
@@ -120,6 +119,13 @@ ALWAYS_INLINE void take(struct brain *brain, const struct place *place,
         (void)taken;
         marks[i] = holding_stored(holding, i, mark);
     }
+}
+
+ALWAYS_INLINE void take(struct brain *brain, const struct place *place,
+                        const struct holding *holding, const struct bucket_question *ask,
+                        struct demand demand, uint32_t slot, uint64_t marks[BUCKETS_MAX])
+{
+    move_marks(buckets_line(&brain->buckets, place), holding, demand, marks);
     buckets_store(&brain->buckets, place, ask, slot, marks);
 }
 
@@ -254,8 +260,7 @@ ALWAYS_INLINE void show_level(const struct brain *brain, const struct holding *h
         full ? 0 : ms_until(brain, holding, line, bucket, level, credit->cap_units);
 }
 
-/* Milliseconds, in ticks, until a time of leases has come. */
-static uint64_t ms_until_end(const struct brain *brain, uint64_t end_ns)
+uint64_t decide_ms_until_end(const struct brain *brain, uint64_t end_ns)
 {
     assert(end_ns > brain->leases.now_ns);
     uint64_t ticks = (end_ns - brain->leases.now_ns + brain->tick_ns - 1) / brain->tick_ns;
@@ -268,7 +273,7 @@ static uint64_t ms_until_slot(const struct brain *brain, const struct place *pla
 {
     const struct lease_key *key = leases_by_hash(&brain->leases, place->hash);
     uint64_t end_ns = key == NULL ? UINT64_MAX : leases_key_next_slots_ns(&brain->leases, key);
-    return end_ns == UINT64_MAX ? GUESSED_RETRY_MS : ms_until_end(brain, end_ns);
+    return end_ns == UINT64_MAX ? GUESSED_RETRY_MS : decide_ms_until_end(brain, end_ns);
 }
 
 /* Milliseconds until the last one is let go who waits for a key, for nobody passes them. */
@@ -353,7 +358,7 @@ ALWAYS_INLINE uint64_t retry_after_ms(const struct brain *brain, const struct pl
         break;
     case BUCKET_TOO_MANY_LEASES:
         return brain_leases_are_full(brain)
-                   ? ms_until_end(brain, leases_next_end_ns(&brain->leases))
+                   ? decide_ms_until_end(brain, leases_next_end_ns(&brain->leases))
                    : GUESSED_RETRY_MS; /* there was no memory */
     }
     return 0;
@@ -471,6 +476,58 @@ void decide_describe_lease(const struct brain *brain, const struct acquire_quest
 {
     bool is_held = leases_find(&brain->leases, &acquire->id) != LEASE_NONE_NUMBER;
     answer->expires_after_ms = is_held ? acquire->ttl_ms : 0;
+}
+
+/* ---- foreseeing ---- */
+
+/* What try would say of a demand, beyond what the buckets hold. */
+static enum bucket_result foresee_room(struct brain *brain, const struct place *place,
+                                       bool is_acquire, uint32_t slot)
+{
+    if (is_acquire && brain_leases_are_full(brain))
+        return BUCKET_TOO_MANY_LEASES;
+    if (slot == TABLE_NONE &&
+        !buckets_have_room(&brain->buckets, place->hash, brain->when_full == WHEN_FULL_EVICT))
+        return brain->when_full == WHEN_FULL_ALLOW ? BUCKET_UNCOUNTED : BUCKET_TABLE_FULL;
+    return BUCKET_ALLOWED;
+}
+
+/* What try, and then decide_lease, would say. The marks become those after it. */
+static enum bucket_result foresee(struct brain *brain, enum message_kind kind,
+                                  const struct place *place, const struct holding *holding,
+                                  struct demand demand, uint32_t slot, uint64_t marks[BUCKETS_MAX])
+{
+    bool is_acquire = kind == MESSAGE_ACQUIRE;
+    enum bucket_result result = look(brain, place, holding, decide_is_next(holding), demand, marks);
+    if (result == BUCKET_ALLOWED && !demand_is_nothing(demand)) {
+        result = foresee_room(brain, place, is_acquire, slot);
+        if (result == BUCKET_ALLOWED) {
+            move_marks(buckets_line(&brain->buckets, place), holding, demand, marks);
+            return BUCKET_ALLOWED;
+        }
+    }
+    const struct bucket_answer answer = {.result = result, .limit = limit_at(brain, place)};
+    return is_acquire && bucket_answer_allows(&answer) && brain_leases_are_full(brain)
+               ? BUCKET_TOO_MANY_LEASES
+               : result;
+}
+
+void decide_foresee(struct brain *brain, enum message_kind kind, const struct place *place,
+                    const struct bucket_question *ask, struct bucket_answer *answer)
+{
+    const struct holding *holding = buckets_holding(&brain->buckets, place, ask->key, ask->key_len);
+    struct demand demand = demand_by(kind, ask);
+    uint64_t marks[BUCKETS_MAX];
+    enum bucket_result result = BUCKET_ALLOWED;
+    if (!decide_suits(brain, kind, place, ask->tokens, answer))
+        return;
+    uint32_t slot = buckets_find(&brain->buckets, place, ask);
+    buckets_marks(&brain->buckets, place, ask, slot, marks);
+    if (kind != MESSAGE_STATUS)
+        result = foresee(brain, kind, place, holding, demand, slot, marks);
+    decide_describe(brain, place, holding, demand, result, marks, answer);
+    if (kind == MESSAGE_ACQUIRE)
+        answer->expires_after_ms = bucket_answer_allows(answer) ? acquire_of(kind, ask)->ttl_ms : 0;
 }
 
 /* ---- the kinds ---- */

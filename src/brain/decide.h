@@ -67,6 +67,14 @@ void decide_describe(const struct brain *brain, const struct place *place,
                      const struct holding *holding, struct demand demand, enum bucket_result result,
                      const uint64_t marks[BUCKETS_MAX], struct bucket_answer *answer);
 
+/* What a question of kind ALLOW, ACQUIRE or STATUS, which does not wait, would be answered now, unless there
+ * were no memory. Nothing is taken, and nothing is counted. */
+void decide_foresee(struct brain *brain, enum message_kind kind, const struct place *place,
+                    const struct bucket_question *ask, struct bucket_answer *answer);
+
+/* Milliseconds, in ticks, until a time of leases has come, which has not yet. */
+uint64_t decide_ms_until_end(const struct brain *brain, uint64_t end_ns);
+
 /* Counts the answer to an ALLOW or ACQUIRE, and if it denies has an event tell it and samples it for the log if it denies. allowed: what the caller
  * is told, which under a limit on trial is always yes. */
 void decide_count(struct brain *brain, const struct place *place, const struct bucket_question *ask,

@@ -474,13 +474,6 @@ static void tell_forgotten(struct brain *brain)
 
 /* ---- readers ---- */
 
-static uint64_t first_kept(const struct events *events)
-{
-    const struct event_ring *ring = &events->ring;
-    uint64_t bound = ring->newest >= events->keep ? ring->newest + 1 - events->keep : 1;
-    return bound > ring->oldest ? bound : ring->oldest;
-}
-
 static bool begins(const char *text, size_t len, const char *prefix, size_t prefix_len)
 {
     return text != NULL && len >= prefix_len && memcmp(text, prefix, prefix_len) == 0;
@@ -502,7 +495,7 @@ static bool fill(struct brain *brain, const struct events_question *ask,
                  struct events_answer *answer)
 {
     const struct events *events = &brain->events;
-    uint64_t first = first_kept(events);
+    uint64_t first = events_first_kept(events);
     if (answer->next + 1 < first) {
         answer->lost += first - 1 - answer->next;
         brain->counters.events_lost += first - 1 - answer->next;
@@ -542,7 +535,7 @@ static void find_place(const struct events *events, const struct events_question
         answer->next = answer->is_other_boot ? 0 : ask->since;
         break;
     case EVENTS_KEPT:
-        answer->next = first_kept(events) - 1;
+        answer->next = events_first_kept(events) - 1;
         break;
     case EVENTS_TO_COME:
         answer->next = events->ring.newest;

@@ -152,6 +152,14 @@ void events_forgotten(struct brain *brain, const char *name, uint64_t limits, ui
 
 /* ---- readers ---- */
 
+/* The number of the oldest event that readers get. If there is none, that of the next one. */
+static inline uint64_t events_first_kept(const struct events *events)
+{
+    const struct event_ring *ring = &events->ring;
+    uint64_t bound = ring->newest >= events->keep ? ring->newest + 1 - events->keep : 1;
+    return bound > ring->oldest ? bound : ring->oldest;
+}
+
 /* Answers EVENTS. false: it waits, and is the brain's until brain_released gives it back. */
 bool events_answer(struct brain *brain, struct message *message);
 

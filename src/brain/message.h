@@ -38,6 +38,7 @@ enum message_kind {
     MESSAGE_DAEMON,  /* how is the daemon? */
     MESSAGE_METRICS, /* the same, with all that is measured */
     MESSAGE_KEYS,    /* which keys are tracked, or denied most? */
+    MESSAGE_EXPLAIN, /* how would the next question about this key be decided, and why? */
     MESSAGE_EVENTS,  /* what has happened since? It may wait for something: see event.h */
     MESSAGE_DRAIN, /* the daemon drains: only have an event tell it, to who waits for one at once */
     MESSAGE_RELOAD_FAILED, /* a reload changed nothing: only count and tell it */
@@ -58,7 +59,7 @@ struct bucket_question {
     size_t key_len;
     const char *limit_name; /* NULL: the first limit that matches the key */
     size_t limit_name_len;
-    uint64_t tokens;  /* of ALLOW, ACQUIRE, REFUND and CHARGE; at most TOKENS_MAX */
+    uint64_t tokens;  /* of ALLOW, ACQUIRE, REFUND, CHARGE and EXPLAIN; at most TOKENS_MAX */
     uint64_t wait_ms; /* of ALLOW and ACQUIRE: how long it may wait for its tokens, in all
                          no more than a day; 0: not at all. Of others, and in lists: 0 */
 };
@@ -325,6 +326,7 @@ struct message {
         struct daemon_answer *daemon;   /* of DAEMON; owned by the asker, filled in by the brain */
         struct metrics_answer *metrics; /* of METRICS, likewise: see meters.h */
         struct keys_answer *keys;       /* of KEYS, likewise: see keys.h */
+        struct explain_answer *explain; /* of EXPLAIN, likewise: see explain.h */
         struct events_answer *events;   /* of EVENTS, likewise: see event.h */
         struct reload_report *reload;   /* of RELOAD, likewise: see actor/reload.h */
         struct override_call *override; /* of OVERRIDE, likewise: see actor/override.h */

@@ -422,6 +422,17 @@ int limit_override(const struct limit *limit, const char *key, int64_t as_of_s)
     return limit->overrides_count == 0 ? -1 : find_override(limit, key, as_of_s);
 }
 
+uint32_t limit_overrides_of(const struct limit *limit, const char *key, uint32_t *indices,
+                            uint32_t max)
+{
+    struct override_walk walk = override_walk(limit, key);
+    uint32_t count = 0;
+    for (int at; (at = override_next(&walk, INT64_MIN)) >= 0; count++)
+        if (count < max)
+            indices[count] = (uint32_t)at;
+    return count;
+}
+
 /* One pass is enough: until_s only grows, so an override that has ended by then never holds
  * again. */
 int64_t limit_denied_until_s(const struct limit *limit, const char *key, int64_t as_of_s)

@@ -349,6 +349,7 @@ static void answer(struct message *message)
     case MESSAGE_DAEMON:
     case MESSAGE_METRICS:
     case MESSAGE_KEYS:
+    case MESSAGE_EXPLAIN:
     case MESSAGE_EVENTS:
     case MESSAGE_RENEW:
     case MESSAGE_RELEASE:
