@@ -3,6 +3,7 @@
  */
 #include "config/config.h"
 #include "config/hints.h"
+#include "daemon/explain.h"
 #include "daemon/server.h"
 #include "daemon/signals.h"
 #include "http/json_memory.h"
@@ -17,6 +18,7 @@
 
 static const char usage[] =
     "Usage: allowd [-c FILE] [-l ADDRESS]... [-t | --print-config] [--ready-fd N]\n"
+    "       allowd --explain [-c FILE] KEY\n"
     "       allowd -h | -V\n"
     "Answers over HTTP whether a key may go on: curl 'http://127.0.0.1:10429/allow?key=alice'\n"
     "\n"
@@ -24,6 +26,7 @@ static const char usage[] =
     "  -l, --listen ADDRESS  listen on ADDRESS, not where the configuration says; may be repeated\n"
     "  -t, --check           check the configuration and exit: 0 if it is fine, 6 if it is not\n"
     "  --print-config        show the configuration with all defaults, as YAML, and exit\n"
+    "  --explain             say in sentences what KEY would get, and why, and exit\n"
     "  -h, --help            show this help and exit\n"
     "  -V, --version         show the version and exit\n"
     "  --ready-fd N          write a newline to descriptor N when ready, and close it\n"
@@ -33,7 +36,8 @@ static const char usage[] =
 
 struct options {
     const char *config_path; /* NULL: the built-in defaults */
-    bool check, print_config;
+    bool check, print_config, explain;
+    const char *key;   /* to explain */
     const char *shown; /* to show and end; NULL: nothing */
     int ready_fd;
     uint32_t listen_count;
@@ -67,18 +71,33 @@ static bool set_ready_fd(struct options *options, const char *text)
     return false;
 }
 
-enum { OPTION_READY_FD = UCHAR_MAX + 1, OPTION_PRINT_CONFIG };
+enum { OPTION_READY_FD = UCHAR_MAX + 1, OPTION_PRINT_CONFIG, OPTION_EXPLAIN };
 
 static const struct option long_options[] = {
     {"config", required_argument, NULL, 'c'},
     {"listen", required_argument, NULL, 'l'},
     {"check", no_argument, NULL, 't'},
     {"print-config", no_argument, NULL, OPTION_PRINT_CONFIG},
+    {"explain", no_argument, NULL, OPTION_EXPLAIN},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {"ready-fd", required_argument, NULL, OPTION_READY_FD},
     {0},
 };
+
+/* What follows the options: of --explain a key. false: it is not as it should be, which is logged. */
+static bool take_arguments(int count, char **arguments, struct options *options)
+{
+    if (options->explain && count == 0)
+        log_error("--explain: the key is missing; write allowd --explain -c FILE KEY; try 'allowd -h'");
+    else if (options->explain && explain_key_is_valid(arguments[0]))
+        options->key = arguments++[0], count--;
+    else if (options->explain)
+        return false;
+    if (count > 0)
+        log_error("\"%s\" is not an option; try 'allowd -h'", arguments[0]);
+    return count == 0 && options->explain == (options->key != NULL);
+}
 
 /* false: the command line is wrong, which is logged. */
 static bool parse_options(int argc, char **argv, struct options *options)
@@ -98,6 +117,9 @@ static bool parse_options(int argc, char **argv, struct options *options)
         case OPTION_PRINT_CONFIG:
             options->print_config = true;
             break;
+        case OPTION_EXPLAIN:
+            options->explain = true;
+            break;
         case OPTION_READY_FD:
             if (!set_ready_fd(options, optarg))
                 return false;
@@ -113,11 +135,7 @@ static bool parse_options(int argc, char **argv, struct options *options)
             return false;
         }
     }
-    if (optind < argc) {
-        log_error("\"%s\" is not an option; try 'allowd -h'", argv[optind]);
-        return false;
-    }
-    return true;
+    return take_arguments(argc - optind, argv + optind, options);
 }
 
 /* Opens descriptors 0 to 2 if they are closed. Else they would be given to sockets, and the log
@@ -146,10 +164,15 @@ static enum exit_status print_config(const struct config *config)
     return fflush(stdout) == 0 && !ferror(stdout) ? EXIT_STATUS_OK : EXIT_STATUS_FAILURE;
 }
 
+static bool ends_at_once(const struct options *options)
+{
+    return options->shown != NULL || options->check || options->print_config || options->explain;
+}
+
 /* Whoever runs a command takes 0 for its answer. */
 static void set_what_ends_it(const struct options *options)
 {
-    if (options->shown != NULL || options->check || options->print_config)
+    if (ends_at_once(options))
         signals_end_as_usual();
     else
         signals_end_quietly();
@@ -161,7 +184,7 @@ static enum exit_status run(const struct options *options)
     struct faults faults = {0};
     enum exit_status status = EXIT_STATUS_OK;
     bool is_loaded = config_load(options->config_path, &config, &faults);
-    if (!is_loaded || options->check || options->print_config)
+    if (!is_loaded || ends_at_once(options))
         faults_tell(&faults, options->config_path, print_line, NULL);
     if (!is_loaded) {
         faults_release(&faults);
@@ -172,7 +195,9 @@ static enum exit_status run(const struct options *options)
         config.listen_count = options->listen_count;
         memcpy(config.listen, options->listen, sizeof config.listen);
     }
-    if (options->print_config)
+    if (options->explain)
+        status = explain_print(&config, options->key, stdout);
+    else if (options->print_config)
         status = print_config(&config);
     else if (options->check)
         log_info("the configuration is fine");

@@ -421,7 +421,7 @@ class Answers(RfcCase):
 
     def test_every_405_names_the_methods(self):
         for target, methods in (("/allow", "GET, POST"), ("/reset", "POST, DELETE"), ("/refund", "POST"),
-                                ("/status", "GET, HEAD, QUERY"), ("/keys", "GET, HEAD"),
+                                ("/status", "GET, HEAD, QUERY"), ("/keys", "GET, HEAD"), ("/explain", "GET, HEAD"),
                                 ("/metrics", "GET, HEAD"), ("/healthz", "GET, HEAD"),
                                 ("/readyz", "GET, HEAD"), ("/reload", "POST")):
             for method in ("PUT", "TRACE", "CONNECT", "OPTIONS", "PATCH", "FOO"):
@@ -437,7 +437,7 @@ class Answers(RfcCase):
                 self.assert_problem(self.call("CONNECT", target, [("X-Key", "k")]), status)
 
     def test_head_has_the_fields_of_get(self):
-        for target in ("/status", "/status?key=k", "/keys", "/metrics", "/healthz", "/readyz", "/check/keyed",
+        for target in ("/status", "/status?key=k", "/keys", "/explain?key=k", "/metrics", "/healthz", "/readyz", "/check/keyed",
                        "/nosuch", "/status?x=1"):
             with self.subTest(target):
                 got, head = (self.call(method, target, [("X-Key", self.key())]) for method in ("GET", "HEAD"))

@@ -120,6 +120,7 @@ static void what_a_route_takes_is_told(void **state)
         {"POST", "/release?ttl=1s", "/release takes lease and used"},
         {"POST", "/renew?used=1", "/renew takes lease and ttl"},
         {"GET", "/keys?key=a", "/keys takes prefix, limit, sort, count and cursor"},
+        {"GET", "/explain?key=a&prefix=b", "/explain takes key, limit and tokens"},
         {"GET", "/metrics?key=a", "/metrics takes no parameters"},
         {"GET", "/healthz?a", "/healthz takes no parameters"},
         {"GET", "/readyz?", ""},

@@ -117,6 +117,7 @@ static void what_takes_long_does(void **state)
     assert_int_equal(cost_of("/allow", 513), 513);
     assert_int_equal(cost_of("/status", 1000), 1000);
     assert_in_range(cost_of("/keys", 0), ROUTE_COST_TURN / 8, ROUTE_COST_TURN / 2);
+    assert_in_range(cost_of("/explain?key=a", 0), ROUTE_COST_TURN / 8, ROUTE_COST_TURN / 2);
     assert_in_range(cost_of("/status", 0), 1, ROUTE_COST_TURN / 4);
     assert_int_equal(cost_of("/metrics", 0), ROUTE_COST_TURN);
 }

@@ -20,6 +20,7 @@
     X(renew)                                                                                       \
     X(status)                                                                                      \
     X(keys)                                                                                        \
+    X(explain)                                                                                     \
     X(events)                                                                                      \
     X(overrides)                                                                                   \
     X(metrics)                                                                                     \
@@ -31,8 +32,8 @@
 /* What a client reads that asks for any other path. It must name every path. */
 #define ROUTES_NO_SUCH_PATH                                                                        \
     "no such path; there are /allow, /charge, /refund, /reset and /status, /acquire, /renew and "  \
-    "/release, /keys, /overrides and /events, /metrics, /healthz and /readyz, /reload, the "       \
-    "checks below /check/, and / for a browser"
+    "/release, /keys, /explain, /overrides and /events, /metrics, /healthz and /readyz, /reload, " \
+    "the checks below /check/, and / for a browser"
 
 #define X(name) extern const struct route route_##name;
 ROUTES(X)
