@@ -4,6 +4,7 @@ The page, in Debian's chromium: what an operator sees and does, and what a page 
 
 What is waited for is the page's own doing, so that each test takes as long as the page does.
 """
+import contextlib
 import os
 import pathlib
 import re
@@ -377,7 +378,76 @@ class Acts(PageCase):
         self.settle()
 
 
+class Relay:
+    """Passes on connections to a daemon, and can cut them all."""
+
+    def __init__(self, address):
+        self.address, self.pairs, self.is_up = address, [], True
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = "http://127.0.0.1:%d" % self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                client = self.listener.accept()[0]
+            except OSError:
+                return
+            if not self.is_up:
+                client.close()
+                continue
+            pair = client, socket.create_connection(self.address)
+            self.pairs.append(pair)
+            for source, target in (pair, pair[::-1]):
+                threading.Thread(target=self.copy, args=(source, target), daemon=True).start()
+
+    @staticmethod
+    def end(one):
+        with contextlib.suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
+
+    def copy(self, source, target):
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                target.sendall(data)
+        self.end(target)
+        source.close()
+
+    def cut(self, is_up):
+        self.is_up = is_up
+        pairs, self.pairs = self.pairs, []
+        for pair in pairs:
+            for one in pair:
+                self.end(one)
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.cut(False)
+
+
 class Restart(PageCase):
+    def test_a_connection_that_breaks(self):
+        """In the middle of a flood of denials, five times: each event is there once and in order."""
+        daemon = self.start()
+        relay = Relay(daemon.address)
+        self.addCleanup(relay.close)
+        self.browser.open(relay.url)
+        self.wait_for_text("#feed-state", "live")
+        for part in range(5):
+            for i in range(20):
+                deny(daemon, f"login:{part}-{i}")
+                if i == 7:
+                    relay.cut(is_up=False)
+            self.wait_for_text("#note", "allowd does not answer")
+            relay.cut(is_up=True)
+            self.wait_for_text("#events", f"login:{part}-19")
+        numbers = [int(one.split("-")[1]) for one in self.ids()]
+        self.assertGreaterEqual(len(numbers), 100)
+        self.assertEqual(numbers, list(range(1, len(numbers) + 1)))
+        wait_until(lambda: self.browser.text("#note") == "", "all is well again")
+        self.settle()
+
     def test_a_restart(self):
         """Each event of the processes is there once and in order, and so is what happened while nobody looked."""
         port = free_port()
