@@ -113,11 +113,13 @@ static struct answer judge(const struct job *job, const struct client_reply *rep
     if (is_answer(reply->status, json)) {
         if (json_is_false(json_object_get(json, "allowed")))
             answer.exit = CTL_DENIED;
-        answer.json = json;
+        answer.told = json;
     } else {
         answer.exit = say_refused(reply->status, json);
-        answer.problem = json;
+        json_decref(json);
     }
+    if (!job_wants_json(job))
+        answer.json = answer.told;
     return answer;
 }
 
@@ -128,10 +130,6 @@ struct answer answer_judge(const struct job *job, enum client_result result,
         return (struct answer){.exit = say_no_answer(job, result)};
     struct answer answer = judge(job, reply);
     free(reply->body);
-    if (job_wants_json(job)) {
-        json_decref(answer.json);
-        answer.json = NULL;
-    }
     return answer;
 }
 
@@ -144,7 +142,6 @@ struct answer answer_of(const struct job *job, const struct client_request *requ
 
 void answer_release(struct answer *answer)
 {
-    json_decref(answer->json);
-    json_decref(answer->problem);
+    json_decref(answer->told);
     *answer = (struct answer){0};
 }

@@ -15,8 +15,8 @@
 
 struct answer {
     enum ctl_exit exit;
-    json_t *json;    /* to be shown, an object; NULL: nothing is to be shown any more */
-    json_t *problem; /* of an answer that was refused, an object; NULL: none */
+    json_t *json; /* to be shown, an object; NULL: nothing is to be shown any more */
+    json_t *told; /* the same, even if it has been written already; NULL: there is none */
 };
 
 /* Asks and judges. To be released. */

@@ -59,9 +59,9 @@ enum ctl_exit pages_of_keys(const struct job *job, const char *order, uint64_t m
                             const struct pages_sink *sink)
 {
     struct answer answer = ask(job, order, most, NULL);
-    while (answer.json != NULL) {
-        most -= give(json_object_get(answer.json, "keys"), most, sink);
-        const char *cursor = answer_text(answer.json, "cursor");
+    while (answer.told != NULL) {
+        most -= give(json_object_get(answer.told, "keys"), most, sink);
+        const char *cursor = answer_text(answer.told, "cursor");
         if (cursor == NULL || order != NULL || most == 0)
             break;
         struct answer next = ask(job, order, most, cursor);
