@@ -42,6 +42,7 @@ struct recipe {
     uint64_t stream;
     unsigned rules_max, buckets_max, overrides_max;
     bool reloads, trials, lists, tiny;
+    bool runtime; /* overrides are set at run time too */
 };
 
 struct world {
@@ -194,7 +195,7 @@ static void random_overrides(struct world *world, uint64_t tick_ms, struct model
 {
     struct dice *dice = &world->dice;
     unsigned want = (unsigned)dice_roll(dice, world->recipe->overrides_max + 1);
-    unsigned at_runtime = (unsigned)dice_roll(dice, want + 1);
+    unsigned at_runtime = world->recipe->runtime ? (unsigned)dice_roll(dice, want + 1) : 0;
     rule->overrides_count = 0;
     while (rule->overrides_count < want) {
         struct model_override override = {.key = -1, .until_s = random_end(world)};
@@ -818,6 +819,7 @@ static void overrides_decide_as_the_model(void **state)
         .rules_max = 2,
         .buckets_max = 1,
         .overrides_max = MODEL_OVERRIDES,
+        .runtime = true,
         .reloads = true,
     };
     for_each_world(&recipe, 10, live);
@@ -831,6 +833,7 @@ static void everything_at_once_decides_as_the_model(void **state)
         .rules_max = MODEL_NAMES,
         .buckets_max = BUCKETS_MAX,
         .overrides_max = MODEL_OVERRIDES,
+        .runtime = true,
         .reloads = true,
         .trials = true,
         .lists = true,
@@ -941,6 +944,7 @@ static void a_tiny_table_evicts_denies_and_allows_as_the_model(void **state)
         .rules_max = 3,
         .buckets_max = 2,
         .overrides_max = 1,
+        .runtime = true,
         .reloads = true,
         .trials = true,
         .lists = true,

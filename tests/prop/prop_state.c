@@ -321,6 +321,8 @@ static void live_and_die(struct world *world)
     }
 }
 
+/* A start finds in the store which overrides were set at run time, and here it is told all of them: so there
+ * are none of these. test_keep.c has them. */
 static void kills_and_restarts_lose_nothing_and_mint_nothing(void **state)
 {
     (void)state;
