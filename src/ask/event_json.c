@@ -199,7 +199,7 @@ static void write_text(struct text *text, const struct event *event)
 
 /* ---- events ---- */
 
-void event_json_write(struct text *text, const struct event *event, uint32_t boot)
+static void write_anew(struct text *text, const struct event *event, uint32_t boot)
 {
     const struct event_row *row = &event_rows[event->kind];
     write_head(text, event, boot);
@@ -208,6 +208,40 @@ void event_json_write(struct text *text, const struct event *event, uint32_t boo
         write_value(text, &event_value_rows[row->values[i]], event->values[i]);
     write_text(text, event);
     text_literal(text, "}");
+}
+
+/* All readers that a thread serves are told the same events at about the same time, so it keeps the
+ * last ones that it has written. */
+enum { KEPT = 32, KEPT_BYTES = 496 };
+
+static _Thread_local struct kept {
+    uint64_t number; /* 0: none */
+    uint32_t boot;
+    uint32_t len;
+    char json[KEPT_BYTES];
+} kept[KEPT];
+
+/* LOST has the number of another event. */
+void event_json_write(struct text *text, const struct event *event, uint32_t boot)
+{
+    struct kept *one = &kept[event->number % KEPT];
+    if (event->kind == EVENT_lost || event->number == 0) {
+        write_anew(text, event, boot);
+        return;
+    }
+    if (one->number == event->number && one->boot == boot) {
+        text_bytes(text, one->json, one->len);
+        return;
+    }
+    size_t begin = (size_t)(text->at - text->start);
+    write_anew(text, event, boot);
+    size_t len = (size_t)(text->at - text->start) - begin;
+    if (len > KEPT_BYTES || text->is_short)
+        return;
+    one->number = event->number;
+    one->boot = boot;
+    one->len = (uint32_t)len;
+    memcpy(one->json, text->start + begin, len);
 }
 
 void event_json_write_other_boot(struct text *text, uint32_t boot, uint64_t time_ms)

@@ -2,7 +2,7 @@
  * Event JSON: an event as one object, the same for whoever shows it; and its id, by which a reader says
  * what it has already.
  *
- * Owns nothing. Any thread. Never blocks.
+ * Owns what each thread keeps of the last events that it has written. Any thread. Never blocks.
  */
 #pragma once
 
@@ -18,7 +18,8 @@
 /* Bytes of an id at most: "0123abcd-18446744073709551615". */
 #define EVENT_ID_MAX (8 + 1 + 20)
 
-/* Writes the object. boot: of the process that the event's number is from. */
+/* Writes the object. boot: of the process that the event's number is from, which has no other event of
+ * that number but one of EVENT_lost. */
 void event_json_write(struct text *text, const struct event *event, uint32_t boot);
 
 /* Writes the id of the event of this number, and reads one. false: it is none. */

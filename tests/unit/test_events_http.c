@@ -186,12 +186,20 @@ static void the_type_is_that_which_is_more_welcome(void **unused)
 
 /* ---- JSON ---- */
 
+/* Each is of a process of its own, for no other event has its number. */
 static void expect_json(const struct event *event, const char *json)
 {
+    static uint32_t boot = 0x1000;
     char bytes[EVENT_JSON_MAX];
     struct text text = text_begin(bytes, sizeof bytes);
-    event_json_write(&text, event, 0xabc);
+    event_json_write(&text, event, ++boot);
     text_end(&text);
+    memcpy(bytes + strlen("{\"id\":\""), "00000abc", 8);
+    assert_string_equal(bytes, json);
+    text = text_begin(bytes, sizeof bytes); /* as another reader is told it */
+    event_json_write(&text, event, boot);
+    text_end(&text);
+    memcpy(bytes + strlen("{\"id\":\""), "00000abc", 8);
     assert_string_equal(bytes, json);
 }
 
@@ -253,7 +261,7 @@ static void the_longest_event_has_room(void **unused)
                                   ? EVENT_CAUSE_STALL
                                   : UINT64_MAX - 1;
         struct text text = text_begin(bytes, EVENT_JSON_MAX);
-        event_json_write(&text, &event, UINT32_MAX);
+        event_json_write(&text, &event, UINT32_MAX - (uint32_t)kind);
         assert_true(text_end(&text) < EVENT_JSON_MAX);
     }
     memset(detail, '\n', sizeof detail);
