@@ -89,7 +89,8 @@ static const struct option long_options[] = {
 static bool take_arguments(int count, char **arguments, struct options *options)
 {
     if (options->explain && count == 0)
-        log_error("--explain: the key is missing; write allowd --explain -c FILE KEY; try 'allowd -h'");
+        log_error(
+            "--explain: the key is missing; write allowd --explain -c FILE KEY; try 'allowd -h'");
     else if (options->explain && explain_key_is_valid(arguments[0]))
         options->key = arguments++[0], count--;
     else if (options->explain)

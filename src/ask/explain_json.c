@@ -89,6 +89,12 @@ static void write_override(struct text *text, const struct explanation *explanat
         text_literal(text, ",\"until\":");
         write_string(text, until);
     }
+    if (override->reason != NULL) {
+        text_literal(text, ",\"reason\":");
+        write_string(text, override->reason);
+    }
+    text_literal(text, ",\"runtime\":");
+    write_bool(text, override->is_runtime);
     text_literal(text, "}");
 }
 

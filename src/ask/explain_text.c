@@ -151,6 +151,16 @@ static const char *what_it_does(enum override_action action)
     return "always denies";
 }
 
+static void write_origin(struct text *text, const struct override *override)
+{
+    if (override->is_runtime)
+        text_literal(text, ", and was set by a request");
+    if (override->reason != NULL) {
+        text_literal(text, "; the reason given is ");
+        write_name(text, override->reason);
+    }
+}
+
 static void write_override(struct text *text, const struct explanation *explanation,
                            const struct override *override)
 {
@@ -162,6 +172,7 @@ static void write_override(struct text *text, const struct explanation *explanat
         write_until(text, override);
         text_literal(text, ": it ");
         text_string(text, what_it_does(override->action));
+        write_origin(text, override);
         break;
     case EXPLANATION_ENDED:
         text_literal(text, "Override ");

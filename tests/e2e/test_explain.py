@@ -84,11 +84,12 @@ class Explain(Case):
                           ("jobs", "job:*", False, False), ("trial", "trial:*", False, False),
                           ("default", None, False, False)])
         self.assertEqual(explained["overrides"],
-                         [{"override": "login:al*", "kind": "glob", "state": "holds", "action": "limit"}])
+                         [{"override": "login:al*", "kind": "glob", "state": "holds", "action": "limit",
+                           "runtime": False}])
         self.assertEqual((explained["overrides_for_key"], explained["overrides_of_limit"]), (1, 3))
         self.assertEqual(self.explain("login:10.1.2.3")["overrides"],
                          [{"override": "login:10.0.0.0/8", "kind": "network", "state": "holds", "action": "allow",
-                           "until": "2999-01-01T00:00:00Z"}])
+                           "until": "2999-01-01T00:00:00Z", "runtime": False}])
         self.assertEqual(self.explain("x")["why"], "default")
         self.assertEqual(self.explain("x", limit="api")["why"], "named")
 

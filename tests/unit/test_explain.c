@@ -5,6 +5,7 @@
 #include "support/ask_brain.h"
 #include "support/brain_fixture.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,11 @@ enum { TICK_MS = 100, START_S = FIXTURE_START_DATE_S };
 /* ---- a configuration ---- */
 
 static const struct override_terms overrides[] = {
+    {.key = "login:eve",
+     .action = OVERRIDE_DENY,
+     .until_s = START_S + 60,
+     .is_runtime = true,
+     .reason = "she \"asked\" for it"},
     {.key = "login:al*",
      .until_s = OVERRIDE_FOR_EVER,
      .buckets_count = 1,
@@ -21,6 +27,7 @@ static const struct override_terms overrides[] = {
     {.key = "login:10.0.0.0/8", .action = OVERRIDE_ALLOW, .until_s = OVERRIDE_FOR_EVER},
     {.key = "login:10.1.0.0/16", .action = OVERRIDE_DENY, .until_s = OVERRIDE_FOR_EVER},
     {.key = "login:a*", .action = OVERRIDE_ALLOW, .until_s = OVERRIDE_FOR_EVER},
+    {.key = "login:eve", .action = OVERRIDE_ALLOW, .until_s = OVERRIDE_FOR_EVER},
 };
 
 static struct limits *usual_limits(void)
@@ -136,7 +143,7 @@ static void a_key_that_nothing_was_asked_of(void **state)
     expect_text(
         "Key \"login:bob\" is counted under limit \"login\": its match \"login:*\" is the first that "
         "matches it.\n"
-        "None of the limit's 5 overrides is for it.\n"
+        "None of the limit's 7 overrides is for it.\n"
         "Its bucket \"minute\" holds 3 of 3 tokens and refills at 5/m: it is full.\n"
         "Its bucket \"day\" holds 50 of 50 tokens and refills at 50/d: it is full.\n"
         "A request for 1 token would be allowed, and leave 2 tokens.\n"
@@ -154,7 +161,7 @@ static void a_key_that_is_denied(void **state)
     expect_text(
         "Key \"login:bob\" is counted under limit \"login\": its match \"login:*\" is the first that "
         "matches it.\n"
-        "None of the limit's 5 overrides is for it.\n"
+        "None of the limit's 7 overrides is for it.\n"
         "Its bucket \"minute\" holds 0 of 3 tokens and refills at 5/m: the next token is there in "
         "12 s, all in 36 s.\n"
         "Its bucket \"day\" holds 47 of 50 tokens and refills at 50/d: the next token is there in "
@@ -231,6 +238,28 @@ static void which_override_holds(void **state)
     expect_overrides("login:zoe", NULL, NULL, 0);
 }
 
+/* It stands before that of the configuration for the same key, until its end. */
+static void an_override_that_was_set_by_a_request(void **state)
+{
+    (void)state;
+    static const char *const of_eve[] = {"login:eve", "login:eve"};
+    expect_overrides("login:eve", of_eve,
+                     (enum explanation_state[]){EXPLANATION_HOLDS, EXPLANATION_BEHIND}, 2);
+    expect_text(
+        "Key \"login:eve\" is counted under limit \"login\": its match \"login:*\" is the first that "
+        "matches it.\n"
+        "Override \"login:eve\" holds until 1970-01-12T13:47:40Z: it always denies, and was set by a "
+        "request; the reason given is \"she \\\"asked\\\" for it\".\n"
+        "Override \"login:eve\" would do as well, but the other one goes before it.\n"
+        "A request for 1 token would be denied, because the override denies; the same would be "
+        "allowed in 1 min.\n"
+        "The events that are kept tell nothing of it.\n");
+    fixture_date(&fixture, START_S + 60);
+    expect_overrides("login:eve", of_eve,
+                     (enum explanation_state[]){EXPLANATION_ENDED, EXPLANATION_HOLDS}, 2);
+    assert_int_equal(answer.next.result, BUCKET_ALWAYS);
+}
+
 static void who_waits(void **state)
 {
     (void)state;
@@ -288,6 +317,36 @@ static void leases_and_slots(void **state)
     assert_int_equal(answer.leases.held, 1);
     assert_int_equal(answer.leases.slots, 1);
     assert_int_equal(answer.events_count, 1);
+}
+
+/* More leases end in one tick than its bookkeeping comes to: those of the key have ended all the same. */
+static void ends_that_are_still_to_be_seen_to(void **state)
+{
+    (void)state;
+    enum { COUNT = 900 };
+    char key[16];
+    for (unsigned i = 0; i < COUNT; i++) {
+        struct message message = {
+            .kind = MESSAGE_ACQUIRE,
+            .ask.acquire = {.bucket = {.key = key, .tokens = 1}, .slots = 1, .ttl_ms = 5000},
+        };
+        struct message *messages[] = {&message};
+        memcpy(message.ask.acquire.id.bytes, &(unsigned){i + 1}, sizeof i);
+        message.ask.acquire.bucket.key_len = (size_t)snprintf(key, sizeof key, "job:%u", i / 2);
+        assert_int_equal(ask_brain(fixture.brain, messages, 1), 1);
+        assert_int_equal(message.answer.bucket.result, BUCKET_ALLOWED);
+    }
+    fixture_pass(&fixture, 5000);
+    assert_true(brain_has_work(fixture.brain));
+    for (unsigned i = 0; i < COUNT / 2; i++) {
+        snprintf(key, sizeof key, "job:%u", i);
+        explain(key, 1);
+        assert_int_equal(answer.leases.held, 0);
+        assert_int_equal(answer.leases.slots, 0);
+        assert_int_equal(answer.now.remaining_tokens, 2);
+        assert_int_equal(answer.next.result, BUCKET_ALLOWED);
+    }
+    assert_true(brain_has_work(fixture.brain));
 }
 
 static void a_limit_on_trial_and_what_is_owed(void **state)
@@ -402,9 +461,9 @@ static void the_json_is_whole(void **state)
     assert_non_null(strstr(
         json, "{\"key\":\"login:alan\",\"limit\":\"login\",\"why\":\"match\",\"shadow\":false,"
               "\"sentences\":[\"Key \\\"login:alan\\\" is counted"));
-    assert_non_null(strstr(json,
-                           "\"override\":\"login:al*\",\"overrides\":[{\"override\":\"login:al*\","
-                           "\"kind\":\"glob\",\"state\":\"holds\",\"action\":\"limit\"},"));
+    assert_non_null(strstr(
+        json, "\"override\":\"login:al*\",\"overrides\":[{\"override\":\"login:al*\","
+              "\"kind\":\"glob\",\"state\":\"holds\",\"action\":\"limit\",\"runtime\":false},"));
     assert_non_null(
         strstr(json, "\"buckets\":[{\"name\":null,\"burst\":2,\"rate\":\"1/m\",\"debt_max\":0,"
                      "\"remaining\":0,\"owed\":0,\"next_token_after_ms\":60000,"
@@ -422,8 +481,10 @@ int main(void)
         TEST(a_key_that_is_denied),
         TEST(why_a_limit_decides),
         TEST(which_override_holds),
+        TEST(an_override_that_was_set_by_a_request),
         TEST(who_waits),
         TEST(leases_and_slots),
+        TEST(ends_that_are_still_to_be_seen_to),
         TEST(a_limit_on_trial_and_what_is_owed),
         TEST(forged_lines_are_escaped),
         TEST(the_last_events),
