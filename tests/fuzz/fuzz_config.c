@@ -1,9 +1,12 @@
 /* Configurations: what loads is printed as YAML that loads to the same, and prints to the same;
- * what does not has a fault for it, in words that a terminal can show. */
+ * what does not has a fault for it, in words that a terminal can show. And the same bytes as an override
+ * alone. */
 #include "config/config.h"
+#include "config/overrides.h"
 #include "config/schema.h"
 #include "config/shape.h"
 #include "fuzz/fuzz.h"
+#include "limits/lines.h"
 
 #include <string.h>
 
@@ -70,12 +73,36 @@ static void check_line(void *context, enum fault_kind kind, const char *place, c
     }
 }
 
+/* What /overrides does with the bytes of a body, but that these are JSON there. What it takes fits any
+ * limit. */
+static void read_override(const uint8_t *data, size_t size)
+{
+    enum { TICK_MS = 100 };
+    struct faults faults = {0};
+    struct override_terms terms;
+    char *copied = malloc(size + 1);
+    FUZZ_REQUIRE(copied != NULL);
+    memcpy(copied, data, size);
+    copied[size] = '\0';
+    struct raw_override *raw = config_override_read(copied, size, "key", TICK_MS, &faults, &terms);
+    FUZZ_REQUIRE((raw == NULL) == (faults.count > 0));
+    for (uint32_t i = 0; raw != NULL && i < terms.buckets_count; i++) {
+        struct credit_line credit;
+        FUZZ_REQUIRE(lines_credit(&terms.buckets[i], TICK_MS, &credit));
+    }
+    faults_tell(&faults, "FILE", check_line, NULL);
+    config_override_free(raw);
+    free(copied);
+    faults_release(&faults);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct config config;
     struct faults faults = {0};
     if (size > CONFIG_FILE_MAX)
         return 0;
+    read_override(data, size);
     if (load(data, size, &config, &faults)) {
         FUZZ_REQUIRE(faults.count == 0);
         check_printed(&config);
