@@ -212,7 +212,7 @@ static void write_anew(struct text *text, const struct event *event, uint32_t bo
 
 /* All readers that a thread serves are told the same events at about the same time, so it keeps the
  * last ones that it has written. */
-enum { KEPT = 32, KEPT_BYTES = 496 };
+enum { KEPT = 128, KEPT_BYTES = 496 };
 
 static _Thread_local struct kept {
     uint64_t number; /* 0: none */
