@@ -16,7 +16,8 @@ BEARER = ("Authorization", f"Bearer {TOKEN}")
 JSON = ("Content-Type", "application/json")
 ADMIN_CALLS = (("POST", "/reset?key=k"), ("DELETE", "/reset?key=k"), ("POST", "/refund?key=k"),
                ("POST", "/charge?key=k&tokens=1"),
-               ("GET", "/status"), ("GET", "/status?key=k"), ("HEAD", "/status"))
+               ("GET", "/status"), ("GET", "/status?key=k"), ("HEAD", "/status"),
+               ("GET", "/explain?key=k"), ("HEAD", "/explain?key=k"))
 
 
 def admin_addresses(daemon):

@@ -91,6 +91,14 @@ static bool was(const char *start, const struct json *json, const char *text)
 
 static void read_value(struct json *json, unsigned depth);
 
+/* What /explain foretells is no yes. */
+static void read_foretold(struct json *json, unsigned depth)
+{
+    const struct replies before = *json->replies;
+    read_value(json, depth);
+    *json->replies = before;
+}
+
 static void read_object(struct json *json, unsigned depth)
 {
     bool allowed = false, has_key = false;
@@ -101,6 +109,7 @@ static void read_object(struct json *json, unsigned depth)
         bool is_allowed = was(name, json, "\"allowed\"");
         bool is_tokens = was(name, json, "\"tokens\"");
         bool is_busy = was(name, json, "\"busy\"");
+        bool is_foretold = was(name, json, "\"next\"");
         has_key |= was(name, json, "\"key\"");
         FUZZ_REQUIRE(accept(json, ':'));
         const char *value = json->at;
@@ -108,6 +117,8 @@ static void read_object(struct json *json, unsigned depth)
             tokens = read_number(json);
         else if (is_busy)
             read_share(json);
+        else if (is_foretold)
+            read_foretold(json, depth + 1);
         else
             read_value(json, depth + 1);
         allowed |= is_allowed && was(value, json, "true");
