@@ -108,6 +108,16 @@ class Keys(Asked):
         out = self.ctl("allow", "trial:a")
         self.assertIn("allowed, though the limit, which is on trial, would deny", out)
 
+    def test_explain(self):
+        key = self.key("login:")
+        self.ctl("allow", key, "-n", "4")
+        out = self.ctl("explain", key, "-n", "2")
+        self.assertIn(f'Key "{key}" is counted under limit "login"', out)
+        self.assertIn("A request for 2 tokens would be denied", out)
+        self.assertEqual(out.splitlines(), json.loads(self.ctl("explain", key, "-n", "2", "--json"))["sentences"])
+        self.assertIn('under limit "default"', self.ctl("explain", key, "-l", "default"))
+        self.assertIn("\\u202e", self.ctl("explain", "\u202e"))
+
     def test_limit_is_chosen(self):
         key = self.key("login:")
         self.assertEqual(lines_of(self.ctl("allow", key, "-l", "default"))["limit"], "default")

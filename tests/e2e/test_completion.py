@@ -39,9 +39,9 @@ See allowd(8).
 
 
 class Bash:
-    """An interactive bash that knows the completion, in a directory of its own."""
+    """An interactive bash that knows a completion, in a directory of its own."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, completion=COMPLETION):
         master, slave = os.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 4000, 0, 0))
         self.master = master
@@ -52,7 +52,7 @@ class Bash:
             cwd=directory, env=environment, start_new_session=True)
         os.close(slave)
         self._read_to(PROMPT_SHOWN)
-        for line in (f". {LIBRARY}", f". {COMPLETION}", "bind 'set bell-style none'"):
+        for line in (f". {LIBRARY}", f". {completion}", "bind 'set bell-style none'"):
             self._type(line + "\n")
             self._read_to(PROMPT_SHOWN)
 

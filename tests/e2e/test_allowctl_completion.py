@@ -1,0 +1,156 @@
+#!/usr/bin/python3 -B
+"""
+What bash and zsh complete of allowctl's command line, as somebody at a terminal gets it.
+"""
+import contextlib
+import fcntl
+import os
+import pathlib
+import re
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import tempfile
+import termios
+import time
+import unittest
+
+from harness import PATIENCE_S, TOP
+from test_allowctl import ALLOWCTL
+from test_completion import ALL, LIBRARY, TAB, Bash
+
+COMPLETIONS = TOP / "etc" / "completion"
+COMMANDS = {"status", "allow", "refund", "charge", "reset", "keys", "top", "events", "explain", "override", "leases",
+            "reload", "check", "bench-key"}
+
+
+class Zsh:
+    """An interactive zsh that knows the completion, in a directory of its own."""
+
+    PROMPT = "[ready]? "
+    # Behind it the terminal is told to say what is pasted.
+    PROMPT_SHOWN = PROMPT + "\x1b[?2004h"
+
+    def __init__(self, directory):
+        master, slave = os.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 4000, 0, 0))
+        self.master = master
+        environment = {"PATH": f"{directory}/bin:{os.environ['PATH']}", "HOME": directory, "TERM": "dumb",
+                       "LC_ALL": "C", "PS1": self.PROMPT}
+        self.process = subprocess.Popen(["zsh", "-f", "-i", "-o", "no_prompt_sp", "-o", "no_prompt_cr",
+                                         "-o", "no_beep"], stdin=slave,
+                                        stdout=slave, stderr=slave, cwd=directory, env=environment,
+                                        start_new_session=True)
+        os.close(slave)
+        self._read_to(self.PROMPT_SHOWN)
+        for line in ("bindkey -e", f"fpath=({COMPLETIONS} $fpath)", "autoload -Uz compinit && compinit -D -u",
+                     # What inserts all that fits.
+                     "zle -C all-matches complete-word _generic", "bindkey '\\e*' all-matches",
+                     "zstyle ':completion:all-matches::::' completer _all_matches _complete",
+                     "zstyle ':completion:all-matches:*' insert true"):
+            self._type(line + "\n")
+            self._read_to(self.PROMPT_SHOWN)
+
+    def _type(self, text):
+        os.write(self.master, text.encode())
+
+    def _read_to(self, end):
+        said, deadline = "", time.monotonic() + PATIENCE_S
+        while not said.endswith(end):
+            ready, _, _ = select.select([self.master], [], [], max(0, deadline - time.monotonic()))
+            if not ready:
+                raise AssertionError(f"zsh has not come to {end!r}: {said!r}")
+            said += os.read(self.master, 1 << 16).decode()
+        return said
+
+    def words(self, line, keys=ALL):
+        """The words after the last one of the line that was typed whole."""
+        self._type(line + keys + "\x01" + "printf '<%s>' \n")
+        said = self._read_to(self.PROMPT_SHOWN)
+        return re.findall("<([^<>]*)>", said.rpartition("\x1b[?2004l")[2])
+
+    def close(self):
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        os.close(self.master)
+
+
+class Completion:
+    """What holds for each shell."""
+
+    def setUp(self):
+        self.directory = tempfile.mkdtemp(prefix="allowctl-completion-")
+        self.addCleanup(shutil.rmtree, self.directory)
+        os.makedirs(f"{self.directory}/bin")
+        os.makedirs(f"{self.directory}/etc")
+        for name in ("etc/one.yaml", "etc/two.yaml"):
+            pathlib.Path(self.directory, name).touch()
+        pathlib.Path(self.directory, "bin/allowctl").symlink_to(ALLOWCTL)
+        self.shell = self.start()
+        self.addCleanup(self.shell.close)
+
+    def offered(self, line):
+        words = self.shell.words(line)
+        self.assertEqual(words[0], "allowctl")
+        return words[len(line.split()) - (not line.endswith(" ")):]
+
+    def completed(self, line):
+        return self.shell.words(line, TAB)
+
+    def test_commands(self):
+        self.assertEqual(sorted(self.offered("allowctl ")), sorted(COMMANDS))
+        self.assertEqual(self.completed("allowctl ev"), ["allowctl", "events"])
+        self.assertEqual(sorted(self.offered("allowctl -s unix:/x ")), sorted(COMMANDS))
+        self.assertEqual(sorted(self.offered("allowctl --timeout 5s r")), ["refund", "reload", "reset"])
+
+    def test_commands_of_two_words(self):
+        self.assertEqual(sorted(self.offered("allowctl override ")), ["delete", "list", "put"])
+        self.assertEqual(self.completed("allowctl leases rel"), ["allowctl", "leases", "release"])
+
+    def test_options(self):
+        usage = subprocess.run([ALLOWCTL, "override", "put", "-h"], capture_output=True, text=True, check=True).stdout
+        options = set(re.findall(r"(?:^  |, )(-[^\s,=]+)", usage, re.M))
+        self.assertLessEqual({"-l", "--limit", "--burst", "--until", "-s", "--server"}, options)
+        self.assertEqual(set(self.offered("allowctl override put --")), {o for o in options if o.startswith("--")})
+        self.assertEqual(self.completed("allowctl override put --bu"), ["allowctl", "override", "put", "--burst"])
+        self.assertNotIn("--burst", self.offered("allowctl allow --"))
+        self.assertEqual(self.completed("allowctl allow key --wa"), ["allowctl", "allow", "key", "--wait"])
+        self.assertEqual(set(self.offered("allowctl --t")), {"--token-file", "--timeout"})
+
+    def test_values(self):
+        self.assertEqual(self.completed("allowctl check etc/o"), ["allowctl", "check", "etc/one.yaml"])
+        self.assertEqual(self.completed("allowctl --token-file etc/t"), ["allowctl", "--token-file", "etc/two.yaml"])
+        self.assertEqual(sorted(self.offered("allowctl keys --sort ")), ["denied", "remaining"])
+        self.assertEqual(self.completed("allowctl override put --action d"),
+                         ["allowctl", "override", "put", "--action", "deny"])
+
+
+# Where a change is judged, its absence is a failure.
+@unittest.skipUnless(LIBRARY.exists() or os.environ.get("CI") == "true", "bash-completion is not installed")
+class InBash(Completion, unittest.TestCase):
+    def start(self):
+        return Bash(self.directory, COMPLETIONS / "allowctl")
+
+    def test_addresses(self):
+        self.assertEqual(self.completed("allowctl -s unix:etc/on"), ["allowctl", "-s", "unix:etc/one.yaml"])
+        self.assertEqual(self.completed("allowctl -s u"), ["allowctl", "-s", "unix:/"])
+
+    def test_a_command_without_help(self):
+        command = pathlib.Path(self.directory, "bin/allowctl")
+        command.unlink()
+        command.write_text("#!/bin/sh\nexit 1\n", encoding="ascii")
+        command.chmod(0o755)
+        self.assertEqual(self.completed("allowctl st"), ["allowctl", "st"])
+
+
+@unittest.skipUnless(shutil.which("zsh") or os.environ.get("CI") == "true", "zsh is not installed")
+class InZsh(Completion, unittest.TestCase):
+    def start(self):
+        return Zsh(self.directory)
+
+
+if __name__ == "__main__":
+    unittest.main()
