@@ -55,7 +55,7 @@ struct recipe {
     uint64_t stream;
     unsigned percent; /* of all questions */
     unsigned rules_max, buckets_max, overrides_max;
-    bool slots, charges, reloads, trials, lateness, stored;
+    bool slots, charges, reloads, trials, lateness, stored, tiny;
 };
 
 struct caller {
@@ -83,7 +83,7 @@ struct world {
     uint64_t hint_ms;
     bool is_time; /* nothing but time passes */
     /* somebody's wait for this key was over, and others go after that, in one tick: then it is open
-     * between which of them an answer is */
+     * between which of them an answer is; or its key may have been evicted since */
     bool is_torn;
     char last[200]; /* what was done last */
 
@@ -103,7 +103,7 @@ static struct {
     uint64_t kills, restarts, takeovers; /* of 0.1.0's files */
 } run;
 
-static uint64_t total_questions, total_waited, total_leases;
+static uint64_t total_questions, total_waited, total_leases, total_evicted;
 
 static void violated(const struct world *world, enum property property, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -357,6 +357,7 @@ static void world_init(struct world *world, const struct recipe *recipe, uint64_
     sim->date_s = (int64_t)dice_roll(&world->dice, 1ull << 33);
     sim->max_waiting = (uint32_t)dice_between(&world->dice, 1, CALLERS);
     sim->per_key = (uint32_t)dice_between(&world->dice, 1, 20);
+    sim->max_keys = recipe->tiny ? (uint32_t)dice_between(&world->dice, 1, 5) : 0;
     uint64_t tick_ms = random_tick(&world->dice);
     unsigned count = choose_rules(world, tick_ms, rules);
     sim_init(sim, rules, count, tick_ms);
@@ -364,7 +365,8 @@ static void world_init(struct world *world, const struct recipe *recipe, uint64_
     const struct limits_question question = {
         .limits = limits, .when_full = WHEN_FULL_EVICT, .date_s = sim->date_s};
     world->brain = recipe->stored ? new_stored(world, &question, seed)
-                                  : brain_new(&question, KEYS_MAX, MAX_LEASES, seed, sim->now_ns);
+                                  : brain_new(&question, recipe->tiny ? sim->max_keys : KEYS_MAX,
+                                              MAX_LEASES, seed, sim->now_ns);
     assert_non_null(world->brain);
     limits_release(limits);
 }
@@ -643,6 +645,7 @@ static void restart(struct world *world)
     if (is_old)
         make_old(world);
     run.takeovers += is_old;
+    sim_lose_returns(sim);
     sim_restart(sim, moment->now_ns, sim->now_ns - sim->last_tick_ns + down_ns, is_reboot);
     world->brain = go_on(world, &world->store, run.memory);
     run.restarts++;
@@ -728,7 +731,8 @@ static void collect(struct world *world)
         next = letter->next;
         for (unsigned i = 0; i < world->expected.count; i++)
             if (world->expected.waiter[i].who == caller->number) {
-                world->is_torn = is_over_for(world, world->expected.waiter[i].key);
+                world->is_torn =
+                    world->recipe->tiny || is_over_for(world, world->expected.waiter[i].key);
                 come_home(world, caller, &world->expected.waiter[i].answer);
                 world->expected.waiter[i].who = UINT32_MAX;
             }
@@ -739,6 +743,36 @@ static void collect(struct world *world)
                      "question %u is not answered, and should be with %d",
                      world->expected.waiter[i].who, world->expected.waiter[i].answer.result);
     world->expected.count = 0;
+}
+
+/* ---- evictions ---- */
+
+/* Learns which keys the brain has evicted to make room for those that were asked about: for each at most
+ * one, which nothing pins. */
+static void learn_evictions(struct world *world, unsigned asked)
+{
+    unsigned forgotten = 0;
+    for (unsigned i = 0; world->recipe->tiny && i < world->sim.count; i++)
+        for (unsigned key = 0; key < SIM_KEYS; key++) {
+            const struct sim_rule *rule = &world->sim.rule[i];
+            const struct sim_terms *terms = sim_terms(&world->sim, rule, key);
+            bool is_full = true;
+            for (unsigned j = 0; j < terms->count; j++) {
+                uint64_t token;
+                is_full &=
+                    brain_level_units(world->brain, sim_keys[key], sim_names[rule->name], j,
+                                      &token) == sim_cap(&terms->bucket[j], world->sim.tick_ms);
+            }
+            if (!is_full || !sim_is_known(&world->sim, rule, key))
+                continue;
+            if (sim_is_pinned(&world->sim, rule, key))
+                violated(world, PINNED, "key %s is pinned, and was evicted", sim_keys[key]);
+            sim_forget(&world->sim, rule, key);
+            forgotten++;
+        }
+    total_evicted += forgotten;
+    if (forgotten > asked)
+        violated(world, PINNED, "%u keys were evicted for %u", forgotten, asked);
 }
 
 /* ---- time ---- */
@@ -961,6 +995,7 @@ static void ask_one(struct world *world)
     if (!answered && is_home)
         violated(world, ANSWERS, "it is answered with %d, and should wait",
                  caller->message.answer.bucket.result);
+    learn_evictions(world, 1);
     collect(world);
     check_kill(world);
     if (!answered)
@@ -1055,7 +1090,9 @@ static void reload(struct world *world)
     wait_for_room(world->brain);
     check(world, ANSWERS, "the answer to limits", message.answer.limits, LIMITS_IN_FORCE);
     limits_release(limits);
+    unsigned waiting = sim->waiting;
     sim_reload(sim, rules, count, tick_ms, &world->expected);
+    learn_evictions(world, waiting);
     collect(world);
 }
 
@@ -1105,14 +1142,14 @@ static const struct recipe recipes[] = {
     {.name = "one bucket", .stream = 1, .percent = 7, .rules_max = 1, .buckets_max = 1},
     {.name = "one bucket, late ticks, charges",
      .stream = 2,
-     .percent = 15,
+     .percent = 12,
      .rules_max = 1,
      .buckets_max = 1,
      .charges = true,
      .lateness = true},
     {.name = "two buckets, of which one pays at once and one late",
      .stream = 3,
-     .percent = 20,
+     .percent = 16,
      .rules_max = 1,
      .buckets_max = 3,
      .charges = true,
@@ -1163,6 +1200,15 @@ static const struct recipe recipes[] = {
      .charges = true,
      .reloads = true,
      .stored = true},
+    {.name = "a table too small for its keys",
+     .stream = 10,
+     .percent = 7,
+     .rules_max = 2,
+     .buckets_max = 2,
+     .charges = true,
+     .reloads = true,
+     .lateness = true,
+     .tiny = true},
 };
 
 static void run_recipe(const struct recipe *recipe)
@@ -1193,6 +1239,7 @@ RECIPE_TEST(4, reloads_and_overrides)
 RECIPE_TEST(5, everything)
 RECIPE_TEST(6, kills_and_restarts)
 RECIPE_TEST(7, kills_and_files_of_the_release_before)
+RECIPE_TEST(8, evictions)
 
 /* ---- a flood of keys ---- */
 
@@ -1321,8 +1368,10 @@ static int teardown(void **state)
 {
     (void)state;
     printf("%" PRIu64 " questions, %" PRIu64 " let go after a wait, %" PRIu64 " leases, %" PRIu64
-           " kills, %" PRIu64 " restarts, %" PRIu64 " with a file of 0.1.0\n",
-           total_questions, total_waited, total_leases, run.kills, run.restarts, run.takeovers);
+           " evictions, %" PRIu64 " kills, %" PRIu64 " restarts, %" PRIu64
+           " with a file of 0.1.0\n",
+           total_questions, total_waited, total_leases, total_evicted, run.kills, run.restarts,
+           run.takeovers);
     return 0;
 }
 
@@ -1338,6 +1387,7 @@ int main(void)
         cmocka_unit_test(everything),
         cmocka_unit_test(kills_and_restarts),
         cmocka_unit_test(kills_and_files_of_the_release_before),
+        cmocka_unit_test(evictions),
         cmocka_unit_test(a_flood_evicts_no_key_with_debts_promises_or_slots),
     };
     return cmocka_run_group_tests_name("waits", tests, setup, teardown);
