@@ -935,11 +935,8 @@ static unsigned leases_known(const struct sim *sim)
     return count;
 }
 
-static void ask_one(struct world *world)
+static struct sim_ask random_ask(struct world *world)
 {
-    struct caller *caller = free_caller(world);
-    if (caller == NULL)
-        return;
     struct dice *dice = &world->dice;
     struct sim_ask ask = {
         .kind = random_kind(world),
@@ -949,47 +946,97 @@ static void ask_one(struct world *world)
     };
     if (dice_once_in(dice, 2))
         ask.limit = (int)world->sim.rule[dice_roll(dice, world->sim.count)].name;
-    bool can_wait = ask.kind == MESSAGE_ALLOW || ask.kind == MESSAGE_ACQUIRE;
-    if (can_wait && ask.tokens > 0)
+    if ((ask.kind == MESSAGE_ALLOW || ask.kind == MESSAGE_ACQUIRE) && ask.tokens > 0)
         ask.wait_ms = random_wait(world);
-    if (ask.kind == MESSAGE_ACQUIRE) {
-        if (leases_known(&world->sim) + world->sim.waiting >= SIM_LEASES_MAX)
-            return;
-        ask.lease = ++world->leases;
-        ask.slots = (uint32_t)dice_between(dice, 1, dice_once_in(dice, 3) ? 5 : 2);
-        ask.ttl_ms =
-            (uint32_t)dice_between(dice, LEASE_TTL_MIN_MS, dice_once_in(dice, 3) ? 20000 : 2000);
-    }
     if (ask.kind == MESSAGE_STATUS)
         ask.tokens = 0;
-    *caller = (struct caller){.number = ++world->questions};
-    const char *limit = ask.limit < 0 ? NULL : sim_names[ask.limit];
-    caller->message = (struct message){.kind = ask.kind};
-    struct bucket_question *question = &caller->message.ask.bucket;
-    *question = (struct bucket_question){
-        .key = sim_keys[ask.key],
-        .key_len = strlen(sim_keys[ask.key]),
+    if (ask.kind != MESSAGE_ACQUIRE)
+        return ask;
+    ask.lease = ++world->leases;
+    ask.slots = (uint32_t)dice_between(dice, 1, dice_once_in(dice, 3) ? 5 : 2);
+    ask.ttl_ms =
+        (uint32_t)dice_between(dice, LEASE_TTL_MIN_MS, dice_once_in(dice, 3) ? 20000 : 2000);
+    return ask;
+}
+
+static struct bucket_question question_of(const struct sim_ask *ask)
+{
+    const char *limit = ask->limit < 0 ? NULL : sim_names[ask->limit];
+    return (struct bucket_question){
+        .key = sim_keys[ask->key],
+        .key_len = strlen(sim_keys[ask->key]),
         .limit_name = limit,
         .limit_name_len = limit == NULL ? 0 : strlen(limit),
-        .tokens = ask.tokens,
-        .wait_ms = ask.wait_ms,
+        .tokens = ask->tokens,
+        .wait_ms = ask->wait_ms,
     };
-    if (ask.kind == MESSAGE_ACQUIRE) {
-        caller->message.ask.acquire.id = id_of(ask.lease);
-        caller->message.ask.acquire.slots = ask.slots;
-        caller->message.ask.acquire.ttl_ms = ask.ttl_ms;
+}
+
+/* A batch of one, which is answered as it would be alone. */
+static struct bucket_answer ask_batch(struct world *world, const struct sim_ask *ask)
+{
+    struct bucket_call call = {.ask = question_of(ask)};
+    struct message message = {
+        .kind = ask->kind == MESSAGE_STATUS ? MESSAGE_LIST : MESSAGE_EACH,
+        .ask.list = {.calls = &call, .count = 1},
+    };
+    memset(&call.answer, 0xa5, sizeof call.answer);
+    assert_true(ask_killed(world, &message));
+    if (message.answer.list.needs_lease == 0)
+        call.answer.result = BUCKET_NEEDS_LEASE;
+    return call.answer;
+}
+
+/* Asks; if it waits, the message stays with the brain. */
+static bool ask_brain_of(struct world *world, const struct sim_ask *ask, struct caller *caller)
+{
+    struct message *message = &caller->message;
+    bool can_be_in_batch =
+        ask->kind == MESSAGE_STATUS || (ask->kind == MESSAGE_ALLOW && ask->wait_ms == 0);
+    *caller = (struct caller){.number = world->questions, .message = {.kind = ask->kind}};
+    memset(&message->answer, 0xa5, sizeof message->answer);
+    if (can_be_in_batch && dice_once_in(&world->dice, 3)) {
+        message->answer.bucket = ask_batch(world, ask);
+        return true;
     }
-    memset(&caller->message.answer, 0xa5, sizeof caller->message.answer);
+    message->ask.bucket = question_of(ask);
+    if (ask->kind == MESSAGE_ACQUIRE) {
+        message->ask.acquire.id = id_of(ask->lease);
+        message->ask.acquire.slots = ask->slots;
+        message->ask.acquire.ttl_ms = ask->ttl_ms;
+    }
+    return ask_killed(world, message);
+}
+
+static void check_at_once(struct world *world, const struct sim_ask *ask,
+                          const struct bucket_answer *answer, const struct sim_answer *expected)
+{
+    if (ask->kind == MESSAGE_CHARGE && expected->result == BUCKET_ALLOWED)
+        check(world, ADMITTED, "what is charged", answer->charged_tokens, expected->charged);
+    check_answer(world, answer, expected);
+    if (ask->kind != MESSAGE_ACQUIRE || !says_yes(expected->result))
+        return;
+    check(world, ANSWERS, "expires_after_ms", answer->expires_after_ms, expected->expires_after_ms);
+    total_leases++;
+}
+
+static void ask_one(struct world *world)
+{
+    struct caller *caller = free_caller(world);
+    if (caller == NULL || leases_known(&world->sim) + world->sim.waiting >= SIM_LEASES_MAX)
+        return;
+    struct sim_ask ask = random_ask(world);
+    struct sim_answer expected;
+    world->questions++;
+    total_questions++;
     note(world,
          "kind %d of %s under %s: %" PRIu64 " tokens, %u slots, ttl %u ms, wait %" PRIu64 " ms",
-         ask.kind, sim_keys[ask.key], limit == NULL ? "any" : limit, ask.tokens, ask.slots,
-         ask.ttl_ms, ask.wait_ms);
-    struct sim_answer expected;
+         ask.kind, sim_keys[ask.key], ask.limit < 0 ? "any" : sim_names[ask.limit], ask.tokens,
+         ask.slots, ask.ttl_ms, ask.wait_ms);
     may_be_killed(world, &ask);
-    bool answered = sim_answer(&world->sim, &ask, caller->number, &expected, &world->expected);
-    bool is_home = ask_killed(world, &caller->message);
+    bool answered = sim_answer(&world->sim, &ask, world->questions, &expected, &world->expected);
+    bool is_home = ask_brain_of(world, &ask, caller);
     caller->is_away = !is_home;
-    total_questions++;
     if (answered && !is_home)
         violated(world, ANSWERS, "it waits, and should be answered with %d", expected.result);
     if (!answered && is_home)
@@ -998,17 +1045,10 @@ static void ask_one(struct world *world)
     learn_evictions(world, 1);
     collect(world);
     check_kill(world);
-    if (!answered)
-        return;
-    if (ask.kind == MESSAGE_CHARGE && expected.result == BUCKET_ALLOWED)
-        check(world, ADMITTED, "what is charged", caller->message.answer.bucket.charged_tokens,
-              expected.charged);
-    check_answer(world, &caller->message.answer.bucket, &expected);
-    if (ask.kind == MESSAGE_ACQUIRE && says_yes(expected.result))
-        check(world, ANSWERS, "expires_after_ms", caller->message.answer.bucket.expires_after_ms,
-              expected.expires_after_ms);
-    total_leases += ask.kind == MESSAGE_ACQUIRE && says_yes(expected.result);
-    message_hold(&caller->message, NULL);
+    if (answered)
+        check_at_once(world, &ask, &caller->message.answer.bucket, &expected);
+    if (answered)
+        message_hold(&caller->message, NULL);
 }
 
 static void leave_one(struct world *world, unsigned at)
