@@ -1151,7 +1151,10 @@ static void live(struct world *world, unsigned questions)
         unsigned at = (unsigned)dice_roll(dice, CALLERS);
         if (world->caller[at].is_away && dice_once_in(dice, 4))
             leave_one(world, at);
-        if (world->recipe->reloads && dice_once_in(dice, 25))
+        /* Of two who are asked anew, the first may evict a key that the second then takes of: that is not
+         * to be seen afterwards. */
+        bool can_be_seen = !world->recipe->tiny || world->sim.waiting < 2;
+        if (world->recipe->reloads && can_be_seen && dice_once_in(dice, 25))
             reload(world);
         if (world->recipe->overrides_max > 0 && dice_once_in(dice, 15))
             pass_date(world);
