@@ -807,8 +807,8 @@ static void end_leases(struct sim *sim)
         if (!lease->is_lost) {
             struct view view = view_of(sim, &sim->rule[rule], lease->key);
             view.bucket->is_unsettled = true;
-            if (sim->rule[rule].returns_on_expiry && !lease->tokens_lost)
-                give(&view, lease->tokens);
+            bool comes_back = sim->rule[rule].returns_on_expiry && !lease->tokens_lost;
+            give(&view, comes_back ? lease->tokens : 0);
         }
         lease->state = LEASE_EXPIRED;
         lease->due_ns += lease->ttl_ms * (uint64_t)NS_PER_MS;
