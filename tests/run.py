@@ -110,6 +110,7 @@ def end_all():
 def start(command):
     test = os.fork()
     if test == 0:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)
         try:
             os.execvp(command[0], command)

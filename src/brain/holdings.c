@@ -87,6 +87,16 @@ void holdings_drop_unused(struct holdings *holdings, struct holding *holding)
     free(holding);
 }
 
+void holdings_drop_all_unused(struct holdings *holdings)
+{
+    for (uint32_t i = 0; i < holdings->chains_count; i++)
+        for (struct holding *holding = holdings->chains[i], *next; holding != NULL;
+             holding = next) {
+            next = holding->next;
+            holdings_drop_unused(holdings, holding);
+        }
+}
+
 /* ---- the queue ---- */
 
 static void move_charges(uint64_t to[BUCKETS_MAX], uint64_t from[BUCKETS_MAX])

@@ -87,8 +87,9 @@ struct holding *holdings_find(const struct holdings *holdings, uint64_t hash, ui
 struct holding *holdings_make(struct holdings *holdings, uint64_t hash, uint64_t salt,
                               const char *key, size_t key_len);
 
-/* Removes a holding if nothing needs it any more. */
+/* Removes a holding if nothing needs it any more; or all such. */
 void holdings_drop_unused(struct holdings *holdings, struct holding *holding);
+void holdings_drop_all_unused(struct holdings *holdings);
 
 /* ---- the queue ---- */
 

@@ -475,6 +475,7 @@ void waits_before_change(struct brain *brain)
     }
 }
 
+/* The holdings stay until all are asked: those who are asked first must not evict the keys of the others. */
 void waits_after_change(struct brain *brain)
 {
     struct wait_heap *waiters = &brain->waiters;
@@ -485,7 +486,6 @@ void waits_after_change(struct brain *brain)
         if (holding == NULL) /* its queue was disbanded with another one */
             continue;
         holding_disband(holding, behind);
-        holdings_drop_unused(&brain->buckets.holdings, holding);
     }
     wait_heap_sort(waiters);
     waiters->count = 0;
@@ -499,5 +499,7 @@ void waits_after_change(struct brain *brain)
         else
             ask_again(brain, &place, message);
     }
+    if (count > 0)
+        holdings_drop_all_unused(&brain->buckets.holdings);
     finish_settled(brain);
 }

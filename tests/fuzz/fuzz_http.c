@@ -50,6 +50,7 @@ static struct limits *limits;
 static struct brain *brains[BRAINS], *brain; /* the one that is asked */
 static uint64_t now_ns;
 static struct told told;
+static uint32_t longest_ttl_ms; /* that a lease of this input was asked for */
 static char *received;
 static size_t received_len;
 
@@ -315,6 +316,12 @@ static void tell_list(const struct message *message)
                                            : bucket_answer_allows(&ask->calls[i].answer));
 }
 
+static void note_ttl(uint32_t ttl_ms)
+{
+    if (ttl_ms > longest_ttl_ms)
+        longest_ttl_ms = ttl_ms;
+}
+
 static void answer(struct message *message)
 {
     switch (message->kind) {
@@ -324,6 +331,7 @@ static void answer(struct message *message)
         return;
     case MESSAGE_ACQUIRE:
         ask_acquire(message);
+        note_ttl(message->ask.acquire.ttl_ms);
         tell(message->ask.bucket.tokens, bucket_answer_allows(&message->answer.bucket));
         return;
     case MESSAGE_CHARGE:
@@ -351,11 +359,14 @@ static void answer(struct message *message)
     case MESSAGE_KEYS:
     case MESSAGE_EXPLAIN:
     case MESSAGE_EVENTS:
-    case MESSAGE_RENEW:
     case MESSAGE_RELEASE:
     case MESSAGE_LEASE:
     case MESSAGE_TALLY:
         ask_one(message);
+        return;
+    case MESSAGE_RENEW:
+        ask_one(message);
+        note_ttl(message->ask.lease.ttl_ms);
         return;
     case MESSAGE_DRAIN:
     case MESSAGE_RELOAD_FAILED:
@@ -373,14 +384,16 @@ static void answer(struct message *message)
 }
 
 /* Lets time pass until every lease has ended, every bucket is full and no answer is remembered: the brain
- * has nothing left of the input. */
+ * has nothing left of the input. No longer than that takes, so that many inputs do not use up the clock. */
 static void forget(void)
 {
-    enum { TIMES = 3, SWEEPS = 3 };
+    enum { TIMES = 3, SWEEPS = 3, REMEMBERED_MS = 60000 };
+    uint64_t ms = (longest_ttl_ms > REMEMBERED_MS ? longest_ttl_ms : REMEMBERED_MS) + MS_PER_S;
     for (int i = 0; i < TIMES; i++) { /* the last lease ends; it is forgotten; all is full */
-        now_ns += LEASE_TTL_MAX_MS * (uint64_t)NS_PER_MS + NS_PER_S;
+        now_ns += ms * NS_PER_MS;
         brain_tick(brain, now_ns);
     }
+    longest_ttl_ms = 0;
     for (int i = 0; i < SWEEPS; i++)
         brain_sweep(brain);
     FUZZ_REQUIRE(ask_daemon().keys == 0);

@@ -299,6 +299,44 @@ static struct ahead tail_of(const struct view *view)
 
 /* ---- deciding ---- */
 
+bool sim_is_known(const struct sim *sim, const struct sim_rule *rule, unsigned key)
+{
+    struct view view = view_of(sim, rule, key);
+    bool is = view.bucket->count > 0 || view.bucket->is_apart;
+    for (unsigned i = 0; i < view.terms->count; i++)
+        is |= content(&view, i) < view.cap[i];
+    return is;
+}
+
+bool sim_is_pinned(const struct sim *sim, const struct sim_rule *rule, unsigned key)
+{
+    struct view view = view_of(sim, rule, key);
+    bool is = view.bucket->count > 0 || view.bucket->is_apart;
+    for (unsigned i = 0; i < view.terms->count; i++)
+        is |= content(&view, i) < 0;
+    return is;
+}
+
+void sim_forget(struct sim *sim, const struct sim_rule *rule, unsigned key)
+{
+    struct view view = view_of(sim, rule, key);
+    memcpy(view.bucket->level, view.cap, sizeof view.cap);
+}
+
+/* Whether there is no room for this key, as all that there is room for are pinned. */
+static bool has_no_room(const struct view *view)
+{
+    unsigned known = 0, pinned = 0;
+    if (view->sim->max_keys == 0 || sim_is_known(view->sim, view->rule, view->key))
+        return false;
+    for (unsigned i = 0; i < view->sim->count; i++)
+        for (unsigned key = 0; key < SIM_KEYS; key++) {
+            known += sim_is_known(view->sim, &view->sim->rule[i], key);
+            pinned += sim_is_pinned(view->sim, &view->sim->rule[i], key);
+        }
+    return known >= view->sim->max_keys && pinned == known;
+}
+
 struct verdict {
     enum bucket_result result;
     bool waits, is_promised;
@@ -410,7 +448,9 @@ static struct verdict consider(const struct view *view, const struct sim_item *i
     uint64_t ticks = is_blocked ? ticks_until(view, &now, ask->tokens)
                                 : tail.ticks + ticks_until(view, &tail, ask->tokens);
     if (ticks == 0 && !is_blocked && waiters(view) == 0) {
-        verdict.retry_after_ms = 0;
+        bool is_full = has_no_room(view);
+        verdict.result = is_full ? BUCKET_TABLE_FULL : BUCKET_ALLOWED;
+        verdict.retry_after_ms = is_full ? GUESSED_RETRY_MS : 0;
         return verdict;
     }
     verdict.result = BUCKET_DENIED;
@@ -767,8 +807,8 @@ static void end_leases(struct sim *sim)
         if (!lease->is_lost) {
             struct view view = view_of(sim, &sim->rule[rule], lease->key);
             view.bucket->is_unsettled = true;
-            if (sim->rule[rule].returns_on_expiry && !lease->tokens_lost)
-                give(&view, lease->tokens);
+            bool comes_back = sim->rule[rule].returns_on_expiry && !lease->tokens_lost;
+            give(&view, comes_back ? lease->tokens : 0);
         }
         lease->state = LEASE_EXPIRED;
         lease->due_ns += lease->ttl_ms * (uint64_t)NS_PER_MS;
@@ -900,6 +940,7 @@ static unsigned take_apart(struct sim *sim, struct sim_item *out)
             for (unsigned j = 0; j < view.bucket->count; j++)
                 if (!view.bucket->item[j].is_charge)
                     out[count++] = view.bucket->item[j];
+            view.bucket->is_apart = waiters(&view) > 0;
             view.bucket->count = 0;
         }
     sim->waiting = 0;
@@ -943,6 +984,9 @@ static void ask_all_anew(struct sim *sim, struct sim_item *items, unsigned count
         answer.waited_ms = place->waited_ms;
         *place = answer;
     }
+    for (unsigned i = 0; i < SIM_NAMES; i++)
+        for (unsigned key = 0; key < SIM_KEYS; key++)
+            sim->bucket[i][key].is_apart = false;
 }
 
 /* Those that were answered in a change, described as their buckets are after it. */
@@ -1036,10 +1080,9 @@ static void kill_all(struct sim *sim)
     refill(sim, 0);
 }
 
-/* A reload that makes ticks shorter brings the last one nearer. Of leases that ended by then, before a
- * tick came, the tokens are lost. */
-static void lose_returns(struct sim *sim, uint64_t lived)
+void sim_lose_returns(struct sim *sim)
 {
+    uint64_t lived = sim->last_tick_ns + sim->lived_offset_ns;
     for (unsigned i = 0; i < SIM_LEASES_MAX; i++)
         if (sim->lease[i].state == LEASE_HELD && sim->lease[i].due_ns <= lived)
             sim->lease[i].tokens_lost = true;
@@ -1050,7 +1093,6 @@ void sim_restart(struct sim *sim, uint64_t now_ns, uint64_t away_ns, bool is_reb
     uint64_t tick_ns = sim->tick_ms * NS_PER_MS, ticks = away_ns / tick_ns;
     uint64_t lived = sim->last_tick_ns + sim->lived_offset_ns + ticks * tick_ns;
     kill_all(sim);
-    lose_returns(sim, sim->last_tick_ns + sim->lived_offset_ns);
     sim->last_tick_ns = is_reboot ? now_ns : sim->last_tick_ns + ticks * tick_ns;
     sim->lease_tick_ns = sim->last_tick_ns;
     sim->lived_offset_ns = lived - sim->last_tick_ns;
@@ -1139,6 +1181,9 @@ bool sim_answer(struct sim *sim, const struct sim_ask *ask, unsigned who, struct
     if (ask->kind == MESSAGE_CHARGE) {
         if (action_of(sim, view.rule, ask->key) == OVERRIDE_ALLOW)
             answer->result = BUCKET_ALWAYS;
+        else if (ask->tokens > 0 && has_no_room(&view))
+            *answer = (struct sim_answer){
+                .result = BUCKET_TABLE_FULL, .rule = rule, .retry_after_ms = GUESSED_RETRY_MS};
         else if (ask->tokens > 0)
             charge(&view, ask->tokens, &item, answer);
     }

@@ -77,6 +77,7 @@ struct sim_item {
 struct sim_bucket {
     int64_t level[BUCKETS_MAX]; /* units; what is above the cap is lost when somebody looks */
     bool is_unsettled;          /* something but time has changed it */
+    bool is_apart;              /* limits have changed, and those who waited are asked anew */
     unsigned count;             /* of items */
     struct sim_item item[SIM_QUEUE_MAX];
 };
@@ -97,6 +98,7 @@ struct sim {
     uint64_t tick_ms, now_ns, last_tick_ns, lease_tick_ns, lived_offset_ns, next_number;
     int64_t date_s;
     uint32_t max_waiting, per_key, waiting;
+    uint32_t max_keys; /* 0: there is room for all */
     unsigned count;
     struct sim_rule rule[SIM_NAMES];
     struct sim_bucket bucket[SIM_NAMES][SIM_KEYS]; /* by the limit's name */
@@ -154,6 +156,10 @@ struct lease_answer sim_lease(struct sim *sim, const struct sim_ask *ask,
  * after a reboot: nobody waits, charges are applied, and leases go on. */
 void sim_restart(struct sim *sim, uint64_t now_ns, uint64_t away_ns, bool is_reboot);
 
+/* Call it before that for a process that is killed here. A reload that makes ticks shorter brings the last one
+ * nearer. Of leases that ended by then, before a tick came, the tokens do not come back. */
+void sim_lose_returns(struct sim *sim);
+
 /* How a lease is, and what is known of it. */
 const struct sim_lease *sim_find_lease(const struct sim *sim, unsigned number);
 
@@ -162,6 +168,12 @@ const struct sim_lease *sim_find_lease(const struct sim *sim, unsigned number);
 uint64_t sim_slots(const struct sim *sim, unsigned name, unsigned key);
 int64_t sim_level(const struct sim *sim, const struct sim_rule *rule, unsigned key,
                   unsigned bucket);
+
+/* Whether a key is remembered: not all its buckets are full, or somebody waits. And whether it may not be
+ * forgotten: it owes, or somebody waits. The test learns from the brain which other key is evicted. */
+bool sim_is_known(const struct sim *sim, const struct sim_rule *rule, unsigned key);
+bool sim_is_pinned(const struct sim *sim, const struct sim_rule *rule, unsigned key);
+void sim_forget(struct sim *sim, const struct sim_rule *rule, unsigned key);
 
 /* When something is due by itself, or UINT64_MAX. */
 uint64_t sim_due_ns(struct sim *sim);

@@ -1169,6 +1169,42 @@ static void a_reload_that_fills_the_bucket_of_one_who_waits_loses_nobody(void **
     world_release(&world);
 }
 
+/* The first is under another limit then, and needs room for a key; that of the second has most tokens. */
+static void who_is_asked_anew_first_does_not_evict_the_key_of_another(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"foo", "bar", "baz"};
+    struct world world = {0};
+    struct caller first, second;
+    fixture_init_limits(&world.fixture, one_bucket(10, one_per_second, TICK_MS), LENGTH(keys),
+                        WHEN_FULL_EVICT);
+    for (size_t i = 0; i < LENGTH(keys); i++)
+        fixture_drain(&world.fixture, keys[i], NULL);
+    at(&world, 3000);
+    assert_true(fixture_allows(&world.fixture, "foo", 3));
+    assert_true(fixture_allows(&world.fixture, "baz", 2));
+    ask(&world, &first, "foo", 5, 20000);
+    ask(&world, &second, "bar", 5, 20000);
+    const struct limit_terms terms[] = {
+        {.name = "foos",
+         .match = "foo",
+         .buckets_count = 1,
+         .buckets = {terms_of("", 10, one_per_second, 10)}},
+        {.name = LIMIT_DEFAULT_NAME,
+         .buckets_count = 1,
+         .buckets = {terms_of("", 10, one_per_second, 10)}},
+    };
+    reload(&world, limits_of(terms, LENGTH(terms), TICK_MS));
+    expect_let_go(&first, 3000, 0);
+    expect_waits(&second);
+    assert_int_equal(counters_of(&world)->evicted, 1);
+    assert_int_equal(fixture_status(&world.fixture, "baz").remaining_tokens, 10);
+    at(&world, 5000);
+    expect_let_go(&second, 5000, 2000);
+    caller_release(&first), caller_release(&second);
+    world_release(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1213,6 +1249,7 @@ int main(void)
         cmocka_unit_test(those_who_wait_do_not_come_home_with_their_chain),
         cmocka_unit_test(who_is_waited_for_is_not_forgotten),
         cmocka_unit_test(a_reload_that_fills_the_bucket_of_one_who_waits_loses_nobody),
+        cmocka_unit_test(who_is_asked_anew_first_does_not_evict_the_key_of_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
