@@ -118,6 +118,12 @@ class Keys(Asked):
         self.assertIn('under limit "default"', self.ctl("explain", key, "-l", "default"))
         self.assertIn("\\u202e", self.ctl("explain", "\u202e"))
 
+    def test_explain_takes_nothing(self):
+        key = self.key("login:")
+        for _ in range(3):
+            self.ctl("explain", key, "-n", "5")
+        self.assertEqual(self.remaining(key), 5)
+
     def test_limit_is_chosen(self):
         key = self.key("login:")
         self.assertEqual(lines_of(self.ctl("allow", key, "-l", "default"))["limit"], "default")
