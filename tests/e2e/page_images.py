@@ -49,7 +49,7 @@ def call(daemon, ends):
 def main():
     directory, seconds = sys.argv[1], float(sys.argv[2]) if len(sys.argv) > 2 else 600
     ends = threading.Event()
-    with Daemon(CONFIG, listen=()) as daemon, Browser(1440, 1180) as browser:
+    with Daemon(CONFIG, listen=()) as daemon, Browser(1440, 1330) as browser:
         caller = threading.Thread(target=call, args=(daemon, ends))
         caller.start()
         admin = parse_address(daemon.wait_for_line(r"listening for admins on (\S+)")[1])
@@ -62,7 +62,7 @@ def main():
                     raise AssertionError("the override was refused")
             browser.open("http://%s:%d/" % admin)
             time.sleep(max(0, seconds - 60))
-            browser.type("#key", "198.51.100.7")
+            browser.type("#key", "login:alice")
             browser.click("#ask button")
             browser.run("document.activeElement.blur(); scrollTo(0, 0)")
             time.sleep(min(60, seconds))

@@ -27,7 +27,7 @@ limits:
   - {name: login, match: "login:*", burst: 5, rate: 10/h}
   - {name: api, match: "api:*", buckets: [{name: second, burst: 20, rate: 10/s}, {name: hour, burst: 1000, rate: 3600/h}]}
   - {name: jobs, match: "job:*", concurrent: 4}
-  - {name: default, burst: 10, rate: 1/s}
+  - {name: default, burst: 10, rate: 6/h}
 """
 TOKEN = "0123456789abcdef-for-the-page"
 HOSTILE = ("<img src=x onerror=document.title='run'>", "\"'><script>document.title='run'</script>",
@@ -198,6 +198,9 @@ class Sight(PageCase):
         wait_until(lambda: self.browser.run("return document.querySelectorAll('#found svg path.al').length === 2"),
                    "each bucket is drawn")
         self.wait_for_text("#found", "second 20 of 20, full")
+        # It is explained in the words of /explain
+        sentence = ask(daemon, "GET", "/explain?key=api:7").json()["sentences"][0]
+        self.wait_for_text("#found .sentences", sentence)
         self.settle()
 
     def test_hostile_keys(self):
@@ -517,7 +520,7 @@ class Accessible(PageCase):
 
     def test_axe(self):
         daemon = self.start()
-        for key in ("login:a", "api:b", *HOSTILE):
+        for key in ("api:b", *HOSTILE, *3 * ("login:a",)):
             deny(daemon, key)
         for scheme in ("light", "dark"):
             for width in (1440, 390):
