@@ -194,8 +194,8 @@ static void check_limit(struct reading *reading, uint32_t index)
     is_good &= check_was(reading, index);
     is_good &= check_match(reading, limit);
     terms.buckets_count = config_buckets_check(
-        &limit->terms, "a limit takes burst and rate, or concurrent, or buckets", reading->tick_ms,
-        reading->faults, terms.buckets);
+        &limit->terms, "a limit takes burst and rate, or concurrent, or buckets for both",
+        reading->tick_ms, reading->faults, terms.buckets);
     terms.overrides_count = admit_overrides(reading, limit);
     is_good &= config_overrides_check(limit, terms.overrides_count, reading->tick_ms,
                                       reading->faults, &overrides);

@@ -14,7 +14,7 @@
 #include <string.h>
 
 static const char takes[] =
-    "an override takes burst and rate, or concurrent, or buckets, or action";
+    "an override takes burst and rate, or concurrent, or buckets for both, or action";
 
 static void warn_of_key(struct faults *faults, struct placed key, const char *why)
 {

@@ -73,7 +73,9 @@ void lease_read_ttl(struct request *request, const char *value, size_t len, uint
                        &ms))
         *ttl_ms = (uint32_t)ms;
     else
-        request_refuse(request, 400, "ttl is \"%s\"; give a duration from 100ms to 1d, such as 30s",
+        request_refuse(request, 400,
+                       "ttl is \"%s\"; give a whole number with its unit, from 100ms to 1d, such "
+                       "as 30s",
                        show(value, len).text);
 }
 
@@ -151,8 +153,8 @@ static const char *what_became_of_it(enum lease_state state)
         return "the limit of this lease has been removed from the configuration, so it holds "
                "nothing; acquire another one";
     }
-    return "there is no such lease here: it ended too long ago to be remembered, or another allowd "
-           "gave it; acquire another one";
+    return "there is no such lease here: it ended too long ago to be remembered, or a restart without "
+           "state has lost it, or another allowd gave it; check the id, or acquire another one";
 }
 
 void lease_reply_gone(struct request *request)

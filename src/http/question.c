@@ -66,7 +66,7 @@ bool request_refuse_undone(struct request *request)
     case BUCKET_ONCE_DIFFERS:
         request_refuse(request, 400,
                        "once=%s came with other parameters less than a minute ago; give each new "
-                       "question a token of its own",
+                       "question a once of its own",
                        show(request->once.token, request->once.token_len).text);
         break;
     case BUCKET_ONCE_WAITS:
@@ -77,7 +77,7 @@ bool request_refuse_undone(struct request *request)
     case BUCKET_LEFT: /* without Retry-After: some clients would come back without end */
         request_refuse(request, 503,
                        "draining: allowd is about to end, so nobody waits any more; nothing was "
-                       "taken, and the next one may be asked");
+                       "taken, so ask again once allowd is back");
         break;
     case BUCKET_ALLOWED:
     case BUCKET_DENIED:

@@ -467,7 +467,9 @@ class Events(unittest.TestCase):
                   rf"error: {path}:2:9: limits is an empty list; .*",
                   rf"error: {path} is faulty; the limits stay as they were",
                   "Terminated: draining", "stopped"]
-        for line, pattern in zip(daemon.log(), wanted, strict=True):
+        # Whether the watch sees a new file before the reload does is a matter of time.
+        log = [line for line in daemon.log() if " has changed since it was read; " not in line]
+        for line, pattern in zip(log, wanted, strict=True):
             self.assertRegex(line, f"^allowd: {pattern}$")
 
     def test_warnings(self):

@@ -715,7 +715,7 @@ static void who_waits_in_a_drain_is_told_of_it(void **state)
     static const char said[] =
         "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,"
         "\"detail\":\"draining: allowd is about to end, so nobody waits any more; nothing was taken, "
-        "and the next one may be asked\"}\n";
+        "so ask again once allowd is back\"}\n";
     const struct bucket_answer left = {.result = BUCKET_LEFT};
     const struct message message = bucket_message(MESSAGE_ALLOW, "k", 1, left);
     request.fault_status = 0;

@@ -298,7 +298,7 @@ static const struct {
     {"POST", "/acquire?key=a&slots=-1", NULL, NULL, 400, "slots is \"-1\""},
     {"POST", "/acquire?key=a&slots=", NULL, NULL, 400, "slots is \"\""},
     {"POST", "/acquire?key=a&slots=1.5", NULL, NULL, 400, "slots is \"1.5\""},
-    {"POST", "/acquire?key=a&ttl=99ms", NULL, NULL, 400, "ttl is \"99ms\"; give a duration from"},
+    {"POST", "/acquire?key=a&ttl=99ms", NULL, NULL, 400, "ttl is \"99ms\"; give a whole number"},
     {"POST", "/acquire?key=a&ttl=0s", NULL, NULL, 400, "from 100ms to 1d"},
     {"POST", "/acquire?key=a&ttl=25h", NULL, NULL, 400, "ttl is \"25h\""},
     {"POST", "/acquire?key=a&ttl=30", NULL, NULL, 400, "such as 30s"},
