@@ -89,7 +89,9 @@ static enum ctl_exit connect_to(const struct options *options, struct server *se
 {
     const char *address = option_or(options, OPTION_SERVER, "ALLOWD_SERVER");
     const char *token_path = option_or(options, OPTION_TOKEN_FILE, "ALLOWD_TOKEN_FILE");
-    const char *fault = server_read(address != NULL ? address : SERVER_DEFAULT, server);
+    if (address == NULL)
+        address = SERVER_DEFAULT;
+    const char *fault = server_read(address, server);
     char token[TOKEN_MAX + 1] = "";
     uint64_t patience_ms = PATIENCE_MS;
     if (fault != NULL) {

@@ -85,9 +85,8 @@ bool metric_label(const struct metric *metric, const char *label, char *value, s
     size_t len = strlen(label);
     while (at < end) {
         const char *name = at;
-        while (at < end && *at != '=')
-            at++;
-        if (end - at < 2 || at[1] != '"')
+        at = memchr(at, '=', (size_t)(end - at));
+        if (at == NULL || at[1] != '"')
             return false;
         if ((size_t)(at - name) == len && memcmp(name, label, len) == 0)
             return unquote(at + 1, value, size);

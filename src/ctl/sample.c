@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LABEL_MAX = 256 };
+enum { LABEL_MAX = SAMPLE_NAME_MAX + 1 }; /* with a NUL */
 
 /* ---- reading ---- */
 
@@ -29,8 +29,10 @@ static struct limit_sample *find_or_add(struct sample *sample, const char *name)
     if (limits == NULL)
         return NULL;
     sample->limits = limits;
-    limits[sample->limits_count] = (struct limit_sample){.name = strdup(name)};
-    return limits[sample->limits_count].name != NULL ? &limits[sample->limits_count++] : NULL;
+    struct limit_sample *added = &limits[sample->limits_count++];
+    *added = (struct limit_sample){0};
+    strcpy(added->name, name);
+    return added;
 }
 
 /* Of the results two are denials: one of a limit, and one for want of room. */
@@ -91,8 +93,6 @@ bool sample_read(const char *metrics, uint64_t taken_ns, struct sample *sample)
 
 void sample_release(struct sample *sample)
 {
-    for (size_t i = 0; i < sample->limits_count; i++)
-        free(sample->limits[i].name);
     free(sample->limits);
     *sample = (struct sample){0};
 }

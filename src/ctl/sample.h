@@ -1,7 +1,7 @@
 /*
  * Samples: what /metrics says at one instant, and what has come to pass between two of them.
  *
- * Owns its names. Main thread. Never blocks. Errors: sample_read is false if there is no memory.
+ * Owns the list of its limits. Main thread. Never blocks. Errors: sample_read is false if there is no memory.
  */
 #pragma once
 
@@ -11,8 +11,10 @@
 
 #define SAMPLE_BOUNDS_MAX 32
 
+#define SAMPLE_NAME_MAX 255 /* bytes of a limit's name; one that is longer is left out */
+
 struct limit_sample {
-    char *name;
+    char name[SAMPLE_NAME_MAX + 1];
     double allowed, denied; /* decisions so far */
 };
 

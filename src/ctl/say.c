@@ -17,6 +17,6 @@ void say(const char *format, ...)
     va_end(values);
     shown_append(&text, shown_charset(), line, strlen(line));
     *text.at = '\0';
-    fflush(stdout);
+    (void)fflush(stdout);
     fprintf(stderr, "allowctl: %s\n", shown);
 }

@@ -6,11 +6,11 @@
 #include <unistd.h>
 
 /* Who is no administrator has no sbin in the path. */
-static const char *const places[] = {"allowd", SBINDIR "/allowd", "/usr/sbin/allowd"};
+static const char *const places[] = {"allowd", "/usr/local/sbin/allowd", "/usr/sbin/allowd"};
 
 static enum ctl_exit run(const struct job *job)
 {
-    fflush(stdout);
+    (void)fflush(stdout);
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
         execlp(places[i], "allowd", "-t", "-c", job->words[0], (char *)NULL);
     say("allowd, which checks the file, cannot be run here: %s; is it installed, and in the PATH?",

@@ -180,7 +180,7 @@ static bool wait_and_obey(struct top *top, uint64_t until_ns)
 
 static void show(struct top *top, uint64_t interval_ms)
 {
-    uint64_t due_ns = clock_now_ns(&clock_system);
+    uint64_t due_ns;
     do {
         if (!top->is_paused)
             look(top);
