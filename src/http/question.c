@@ -40,8 +40,10 @@ void request_judge_wait(struct request *request)
     if (request->wait_max_ms == 0)
         request_refuse(request, 400, "nobody may wait here, because wait_max is 0; leave wait out");
     else
-        request_refuse(request, 400, "wait is longer than wait_max, %s; give at most %s", most,
-                       most);
+        request_refuse(request, 400,
+                       "wait is longer than wait_max, %s; give at most %s, or raise wait_max in "
+                       "the configuration",
+                       most, most);
 }
 
 bool request_refuse_undone(struct request *request)
