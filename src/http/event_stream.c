@@ -128,6 +128,7 @@ size_t event_stream_beat(const struct event_stream *stream, char *bytes, size_t 
     size_t len = strlen(beat);
     if (room < len)
         return 0;
-    memcpy(bytes, beat, len);
+    for (size_t i = 0; i < len; i++)
+        bytes[i] = beat[i];
     return len;
 }

@@ -166,8 +166,7 @@ static uint32_t sections_of(const struct store *store, struct section sections[S
     const unsigned char *memory = (const unsigned char *)store->page;
     uint32_t count = lay_out(store->max_keys, store->max_leases, sections);
     for (uint32_t i = 0; i < count; i++)
-        sections[i].offset =
-            (uint64_t)(section_at(store, (enum section_type)sections[i].type) - memory);
+        sections[i].offset = (uint64_t)(section_at(store, (enum section_type)(i + 1)) - memory);
     return count;
 }
 

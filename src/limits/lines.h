@@ -60,8 +60,8 @@
 #define LINES_MAX 40000u
 #define EDITIONS_MAX 4096u
 #define LINES_OVERRIDES_MAX                                                                        \
-    (16 * OVERRIDES_MAX) /* of all editions, those that had ended included */
-#define LINE_AGE_MAX 32  /* an entry may be so many installs behind, of those that replace any */
+    ((size_t)16 * OVERRIDES_MAX) /* of all editions, those that had ended included */
+#define LINE_AGE_MAX 32 /* an entry may be so many installs behind, of those that replace any */
 #define LINE_NONE UINT16_MAX
 #define EDITION_NONE UINT16_MAX
 
