@@ -6,7 +6,7 @@
 
 static_assert(EDITIONS_MAX >= 2 * LIMITS_MAX && LINES_MAX >= 2 * (LIMITS_MAX + OVERRIDES_MAX),
               "a first reload always fits");
-static_assert(LINES_OVERRIDES_MAX >= 2 * OVERRIDES_MAX, "nor do overrides stand in its way");
+static_assert(LINES_OVERRIDES_MAX / 2 >= OVERRIDES_MAX, "nor do overrides stand in its way");
 static_assert(LINES_MAX < LINE_NONE && EDITIONS_MAX < EDITION_NONE, "NONE is none of them");
 
 void lines_init(struct lines *lines)
