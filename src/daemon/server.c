@@ -31,6 +31,17 @@ enum {
     OVERRIDES_TOGETHER = 64, /* that are put into force at once: then signals have their turn */
 };
 
+enum { STATUS_MAX = 128 }; /* bytes of what the manager or an event is told */
+
+/* What the decider is told of a drain, for events: that it will be, and that it begins. Nobody waits
+ * for these letters, because the state thread may stand still; they are home once it is stopped. */
+struct drain_told {
+    struct inbox home;
+    unsigned count;
+    struct message message[2];
+    char detail[2][STATUS_MAX];
+};
+
 struct server {
     struct config *config;
     const char *config_path;
@@ -43,6 +54,7 @@ struct server {
     struct brain *brain; /* until the decider owns it */
     struct decider decider;
     struct inbox home; /* what the main thread asks the decider comes home here */
+    struct drain_told drain_told;
     struct watchdog watchdog;
     struct notify notify;
     struct overrides overrides;
@@ -93,9 +105,13 @@ static bool open_inboxes(struct server *server)
     int error = inbox_init(&server->home, false);
     if (error != 0)
         return fail("make an inbox", error);
-    error = inbox_init(&server->reloads, true);
-    if (error == 0)
-        return true;
+    error = inbox_init(&server->drain_told.home, false);
+    if (error == 0) {
+        error = inbox_init(&server->reloads, true);
+        if (error == 0)
+            return true;
+        inbox_release(&server->drain_told.home);
+    }
     inbox_release(&server->home);
     return fail("make an inbox", error);
 }
@@ -103,6 +119,7 @@ static bool open_inboxes(struct server *server)
 static void close_inboxes(struct server *server)
 {
     inbox_release(&server->home);
+    inbox_release(&server->drain_told.home);
     inbox_release(&server->reloads);
 }
 
@@ -340,8 +357,6 @@ static bool start_fronts(struct server *server)
 }
 
 /* ---- what the service manager hears ---- */
-
-enum { STATUS_MAX = 128 };
 
 static void tell_serving(struct server *server, const char *but)
 {
@@ -831,8 +846,19 @@ static bool begins_delay(struct server *server)
 
 static void tell_drain(struct server *server, const char *why)
 {
-    struct message message = {.kind = MESSAGE_DRAIN, .ask.detail = why};
-    ask(server, &message);
+    struct drain_told *told = &server->drain_told;
+    struct message *message = &told->message[told->count];
+    struct chain chain = {0};
+    assert(told->count < sizeof told->message / sizeof told->message[0]);
+    snprintf(told->detail[told->count], sizeof told->detail[0], "%s", why);
+    *message = (struct message){
+        .letter.home = &told->home,
+        .kind = MESSAGE_DRAIN,
+        .ask.detail = told->detail[told->count],
+    };
+    told->count++;
+    chain_add(&chain, &message->letter);
+    decider_post(&server->decider, &chain);
 }
 
 /* Whether the drain begins now. */

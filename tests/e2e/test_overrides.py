@@ -344,7 +344,7 @@ class WithoutState(Overrides):
 
 class Faults(Overrides):
     def test_in_the_words_for_the_file(self):
-        takes = "an override takes burst and rate, or concurrent, or buckets, or action"
+        takes = "an override takes burst and rate, or concurrent, or buckets for both, or action"
         for parameters, texts in (
                 ({}, [f"burst and rate are missing; {takes}"]),
                 ({"burst": "1k", "rate": "0.5/s"},
