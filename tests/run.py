@@ -110,7 +110,8 @@ def end_all():
 def start(command):
     test = os.fork()
     if test == 0:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it
+        for number in (signal.SIGINT, signal.SIGHUP):  # which background jobs of a shell, or of nohup, ignore
+            signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)
         try:
             os.execvp(command[0], command)
