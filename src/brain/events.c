@@ -112,6 +112,25 @@ static void add_through(struct brain *brain, unsigned number, struct event *even
     add(brain, event);
 }
 
+/* Where a key is remembered, or may be: in its place if that holds it or is free, else wherever beside it,
+ * else instead of the one whose period ends first. */
+static struct events_key *memory_of(struct events *events, uint64_t hash)
+{
+    struct events_key *side = &events->key[hash % EVENTS_MEMORY & ~(uint64_t)(EVENTS_BESIDE - 1)];
+    struct events_key *oldest = &side[hash % EVENTS_BESIDE];
+    if (oldest->hash == hash)
+        return oldest;
+    for (unsigned i = 0; i < EVENTS_BESIDE; i++) {
+        if (side[i].hash == hash)
+            return &side[i];
+        if (side[i].due_ns < oldest->due_ns)
+            oldest = &side[i];
+    }
+    return oldest;
+}
+
+static_assert(EVENTS_MEMORY % EVENTS_BESIDE == 0, "keys have as many beside them everywhere");
+
 /* Gives a key an event of a kind. Returns how many it stands for. */
 static uint64_t begin_period(struct brain *brain, enum event_kind kind, struct events_key *key,
                              uint64_t hash)
@@ -134,7 +153,7 @@ static inline uint64_t count_for(struct brain *brain, enum event_kind kind, uint
 {
     struct events *events = &brain->events;
     uint64_t hash = place_hash + (uint64_t)kind * 0x9e3779b97f4a7c15u;
-    struct events_key *key = &events->key[hash % EVENTS_MEMORY];
+    struct events_key *key = memory_of(events, hash);
     if (key->hash == hash && brain->now_ns < key->due_ns) {
         key->since++;
         return 0;

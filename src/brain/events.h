@@ -35,6 +35,7 @@
 #define EVENTS_LOOKS_MAX                                                                           \
     4096u /* events that one answer, or one look for one who waits, goes through */
 #define EVENTS_MEMORY 4096u /* keys of which it is known when their last event was */
+#define EVENTS_BESIDE 8u    /* a key may be remembered in so many places, a power of 2 */
 
 /* What is counted without a key, and told at most once a second: X(name, kind, cause, the count). */
 #define EVENTS_SUMS(X)                                                                             \

@@ -391,6 +391,38 @@ static void a_flood_of_denials_is_told_as_few(void **unused)
     fixture_release(&fixture);
 }
 
+/* Keys that are denied all the time do not push each other out of the memory of keys, so that each has one
+ * event in its period, and there is room for who is denied for the first time. */
+static void many_hot_keys_leave_room_for_another(void **unused)
+{
+    (void)unused;
+    enum { KEYS = 600, SECONDS = 8 };
+    struct fixture fixture;
+    struct reader reader;
+    begin_usual(&fixture);
+    reader_init(&reader, EVENTS_KEPT);
+    uint64_t named = 0;
+    for (int second = 0; second < SECONDS; second++) {
+        pass(&fixture, 1000);
+        for (int round = 0; round < 3; round++) {
+            for (int i = 0; i < KEYS; i++) {
+                char key[16];
+                snprintf(key, sizeof key, "k%d", i);
+                fixture_allow(&fixture, key, 6);
+            }
+        }
+        reader_ask(&fixture, &reader);
+        reader_go_on(&reader);
+        while (reader.at < reader.answer.bytes)
+            named += reader_next(&reader).key_len > 0;
+    }
+    assert_int_equal(named, KEYS);
+    fixture_allow(&fixture, "one more", 6);
+    read_all(&fixture, &reader, 1);
+    expect(&reader, EVENT_denied, "default", "one more");
+    fixture_release(&fixture);
+}
+
 static void a_limit_that_warns_does_so_once_as_its_share_is_passed(void **unused)
 {
     (void)unused;
@@ -1263,6 +1295,7 @@ int main(void)
         cmocka_unit_test(the_first_denial_is_told_and_then_one_in_ten_seconds),
         cmocka_unit_test(a_trial_denies_nobody_and_so_there_is_no_event),
         cmocka_unit_test(a_flood_of_denials_is_told_as_few),
+        cmocka_unit_test(many_hot_keys_leave_room_for_another),
         cmocka_unit_test(a_limit_that_warns_does_so_once_as_its_share_is_passed),
         cmocka_unit_test(a_batch_passes_the_share_once),
         cmocka_unit_test(a_debt_is_told),
