@@ -117,7 +117,7 @@ class FullPipe(unittest.TestCase):
         lines = self.seen[mark:].decode("utf-8").splitlines()
         self.assertEqual(self.told(), lost)
         # Each line that is there is there as a whole, as many as were not lost.
-        fault = re.compile(r"allowd: (error: (.*:\d+:\d+: \S|.* is faulty; )|Hangup: reloading)")
+        fault = re.compile(r"allowd: (.* has changed since it was read; |error: (.*:\d+:\d+: \S|.* is faulty; )|Hangup: reloading)")
         self.assertEqual([line for line in lines if not fault.match(line)
                           and " lost: " not in line], ["allowd: Terminated: draining",
                                                        "allowd: stopped"])
