@@ -2,12 +2,12 @@
  * Letters and inboxes as a model for spin: front-ends, the main thread with its watchdog, and the
  * decider, on a thread of its own or hosted by a front-end.
  *
- * One statement here is one step of src/actor/inbox.c, src/actor/decider.c, src/daemon/front.c
- * or src/daemon/server.c between which another thread may run. An inbox is the one word that it
- * is there, changed in one step: the letters in it, or that it is empty and its taker sleeps, or
- * that it is empty and its taker waits in epoll; a POSIX semaphore; and an eventfd. In which order
- * letters lie in an inbox does not matter to what is proven, so they are a set. Whether a taker
- * watches for a while before it sleeps changes nothing but the time.
+ * One statement here is one step of src/actor/inbox.c, src/actor/decider.c, src/daemon/front.c, or
+ * of server.c, wait.c and asked.c beside it, between which another thread may run. An inbox is the
+ * one word that it is there, changed in one step: the letters in it, or that it is empty and its
+ * taker sleeps, or that it is empty and its taker waits in epoll; a POSIX semaphore; and an
+ * eventfd. In which order letters lie in an inbox does not matter to what is proven, so they are a
+ * set. Whether a taker watches for a while before it sleeps changes nothing but the time.
  *
  * A front-end posts a chain of its report and of a client's question. The decider answers that at
  * once, or keeps it: it waits. What waits is let go by a tick, at the latest at its deadline, or when

@@ -143,7 +143,7 @@ static const struct row {
     {
         .name = "threads",
         .by_default = "threads: auto\n",
-        .other = "threads: 64\n", /* what of it waits for the next start: daemon/server.c */
+        .other = "threads: 64\n", /* what of it waits for the next start: daemon/threads.c */
         .faulty = "threads: 65\n",
         .fault = "1:10: threads \"65\" is out of range; write auto, or 0 to 64, in digits only",
     },
