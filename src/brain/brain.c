@@ -383,6 +383,8 @@ static bool answer_whole(struct brain *brain, struct message *message)
     case MESSAGE_LEASE:
         lease_answer(brain, message);
         return true;
+    case MESSAGE_ORDERS:
+    case MESSAGE_FLEET_END:
     case MESSAGE_STOP:
     case MESSAGE_RELOAD:
     case MESSAGE_OVERRIDE:

@@ -49,6 +49,8 @@ enum message_kind {
     MESSAGE_TALLY,         /* the report of a front-end: what it has counted; answered at once */
     MESSAGE_RELOAD,        /* read the configuration again: the main thread answers it */
     MESSAGE_OVERRIDE,      /* set or drop an override at run time: the main thread answers it */
+    MESSAGE_ORDERS,        /* the store's answer to what the brain has ordered: see order.h */
+    MESSAGE_FLEET_END,     /* give all tokens in hand back to the store; answered when it is done */
     MESSAGE_LIMITS,        /* decide by these limits from now on; it may have to wait for room */
     MESSAGE_STOP,          /* the last message: the decider stops */
 };

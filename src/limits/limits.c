@@ -208,6 +208,7 @@ bool limits_add(struct limits *limits, const struct limit_terms *terms)
     strcpy(limit->was, was);
     strcpy(limit->match, match);
     limit->shadow = terms->shadow;
+    limit->is_fleet = terms->is_fleet;
     limit->warn_percent = terms->warn_percent;
     limit->returns_on_expiry = terms->returns_on_expiry;
     limit->knows_no_networks = terms->knows_no_networks;
@@ -242,6 +243,7 @@ struct limit_terms limit_terms_of(const struct limit *limit)
         .was = limit->was,
         .match = limit->match,
         .shadow = limit->shadow,
+        .is_fleet = limit->is_fleet,
         .returns_on_expiry = limit->returns_on_expiry,
         .warn_percent = limit->warn_percent,
         .knows_no_networks = limit->knows_no_networks,

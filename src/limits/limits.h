@@ -83,6 +83,7 @@ struct limit {
     char match[LIMIT_MATCH_MAX + 1]; /* a glob; empty: it is asked for by name, or the default */
     char *quoted_name;      /* in quotes, '"' and '\' escaped; valid in JSON and in RFC 9651 */
     bool shadow;            /* on trial: it decides and counts, but the caller is always allowed */
+    bool is_fleet;          /* its buckets are in the store of the fleet, and shared with others */
     bool returns_on_expiry; /* the tokens of a lease that nobody renewed come back */
     uint32_t warn_percent;  /* an event tells that so much of a bucket is used; 0: none does */
     struct allowance allowance;
@@ -103,6 +104,27 @@ struct waiting_terms {
     uint32_t per_key;     /* of a key under a limit */
 };
 
+/* What a request under a limit of scope fleet becomes if the tokens in hand do not do, or the store cannot be
+ * reached, or a record is not there. The first is what holds if the configuration says nothing. */
+enum fleet_cold { FLEET_COLD_WAIT, FLEET_COLD_DENY, FLEET_COLD_ALLOW };
+enum fleet_partition { FLEET_PARTITION_DENY, FLEET_PARTITION_SHARE, FLEET_PARTITION_ALLOW };
+enum fleet_loss { FLEET_LOSS_EMPTY, FLEET_LOSS_FULL };
+
+/* How limits of scope fleet are shared: see order.h and shares.h of the brain. */
+struct fleet_terms {
+    uint32_t ttl_ms;          /* a hand is good for so long from when its order went */
+    uint32_t renew_ms;        /* after so much of it, it is ordered anew */
+    uint32_t grace_ms;        /* the store keeps a hand for so much longer */
+    uint32_t return_after_ms; /* without demand the hand is given back */
+    uint32_t horizon_ms;      /* the hand should do for so long */
+    uint32_t min_interval_ms; /* between two orders for one key */
+    uint32_t cold_wait_ms;    /* FLEET_COLD_WAIT: at most */
+    uint32_t sidecars;        /* FLEET_PARTITION_SHARE: each has burst and rate by so many */
+    enum fleet_cold cold;
+    enum fleet_partition on_partition;
+    enum fleet_loss on_loss;
+};
+
 struct limits {
     atomic_uint references;
     uint64_t tick_ms;
@@ -111,6 +133,7 @@ struct limits {
     /* how many denials the log shows; 0 tokens: none. Set before the limits are shared */
     struct rate shown_denials;
     struct waiting_terms waiting; /* set before the limits are shared too */
+    struct fleet_terms fleet;     /* likewise; of no meaning if no limit is of scope fleet */
     struct limit limit[];
 };
 
@@ -130,6 +153,7 @@ struct override_terms {
 struct limit_terms {
     const char *name, *was, *match; /* was and match may be NULL */
     bool shadow;
+    bool is_fleet;
     bool returns_on_expiry;
     uint32_t warn_percent;  /* 1 to 100, or 0: see struct limit */
     bool knows_no_networks; /* of its overrides: version 0.1.0 took them for keys */

@@ -1,0 +1,60 @@
+/*
+ * The fleet thread: takes orders to the store, and brings its answers home.
+ *
+ * It alone speaks to the store, by one connection (or in a cluster, one for each node): it connects, logs in,
+ * loads the script, sends each letter of orders as one EVALSHA, many pipelined, and reads the replies. Each
+ * letter goes home once: with the answer; with ORDER_REFUSED if the store is there but does not do it; with
+ * ORDER_NOT_SENT while there is no connection, at once; or with ORDER_UNREACHABLE if no answer comes in
+ * op_timeout or the connection ends before it. So nothing that the store does holds a letter for longer, and the
+ * brain has no timer for it.
+ *
+ * Owns its thread, its inbox and its connections. Threads: main calls _start and _stop; any may post into the inbox, and
+ * call fleet_look. Blocks: fleet_stop, until the thread has ended, which takes op_timeout at most. Errors: errno values of
+ * fleet_start.
+ */
+#pragma once
+
+#include "actor/inbox.h"
+#include "base/histogram.h"
+#include "brain/order.h"
+#include "fleet/call.h"
+#include "fleet/name.h"
+
+#define FLEET_STORES_MAX 16
+#define FLEET_STORE_MAX 255 /* bytes of the words for one store */
+
+/* redis://HOST[:PORT], unix:/PATH, sentinel://HOST[:PORT]/MASTER (several: any of them), or cluster://HOST[:PORT] (several:
+ * seeds). All of one sort, and of the first two one only. */
+struct fleet_settings {
+    char name[FLEET_NAME_MAX + 1];
+    unsigned stores_count;
+    char stores[FLEET_STORES_MAX][FLEET_STORE_MAX + 1];
+    char user[64], password[512]; /* empty: none */
+    struct call_terms call;
+    uint32_t op_timeout_ms;                      /* for an answer; 1,000 ms for a connection */
+    uint32_t reconnect_min_ms, reconnect_max_ms; /* with full jitter in between */
+};
+
+/* How the store is. */
+enum fleet_link { FLEET_DOWN, FLEET_CONNECTING, FLEET_UP };
+struct fleet_seen {
+    enum fleet_link link;
+    char server[64]; /* as it names itself, such as "redis 7.0.15"; empty: not known yet */
+    char trouble
+        [256]; /* why it is not up, or what it refuses; a warning about its settings; or empty */
+    uint64_t calls, calls_failed, reconnects, late_answers;
+    uint64_t down_ns;         /* for so long there was none, in all */
+    struct histogram latency; /* of calls */
+};
+
+struct fleet;
+
+/* Begins the thread. *fleet is the caller's until fleet_stop. 0, or an errno value. */
+int fleet_start(struct fleet **fleet, const struct fleet_settings *settings);
+struct inbox *fleet_inbox(struct fleet *fleet);
+
+/* How it is now. Any thread. */
+void fleet_look(struct fleet *fleet, struct fleet_seen *seen);
+
+/* All its letters are at home. */
+void fleet_stop(struct fleet *fleet);
