@@ -12,18 +12,30 @@ static void write_names(struct text *body, const struct bucket_question *ask,
     text_string(body, answer->limit->quoted_name);
 }
 
-/* "remaining":...,"owed":...,"burst":... */
-static void write_level(struct text *body, const struct bucket_answer *answer)
+void reply_write_tokens(struct text *body, uint64_t remaining_tokens, uint64_t owed_tokens)
 {
     text_literal(body, ",\"remaining\":");
-    text_number(body, answer->remaining_tokens);
+    text_number(body, remaining_tokens);
     text_literal(body, ",\"owed\":");
-    text_number(body, answer->owed_tokens);
-    text_literal(body, ",\"burst\":");
-    text_number(body, allowance_shown_burst(answer->allowance));
+    text_number(body, owed_tokens);
 }
 
-static void write_reset_after_ms(struct text *body, uint64_t full_after_ms)
+void reply_write_level(struct text *body, uint64_t remaining_tokens, uint64_t owed_tokens,
+                       uint64_t burst)
+{
+    reply_write_tokens(body, remaining_tokens, owed_tokens);
+    text_literal(body, ",\"burst\":");
+    text_number(body, burst);
+}
+
+/* The level of the bucket that an answer shows. */
+static void write_shown_level(struct text *body, const struct bucket_answer *answer)
+{
+    reply_write_level(body, answer->remaining_tokens, answer->owed_tokens,
+                      allowance_shown_burst(answer->allowance));
+}
+
+void reply_write_reset_after_ms(struct text *body, uint64_t full_after_ms)
 {
     text_literal(body, ",\"reset_after_ms\":");
     reply_write_retry_after_ms(body, full_after_ms);
@@ -90,19 +102,15 @@ static void write_buckets(struct text *body, const struct bucket_answer *answer,
     text_literal(body, ",\"buckets\":[");
     for (uint32_t i = 0; i < allowance->count; i++) {
         const struct bucket_terms *bucket = &allowance->bucket[i];
+        const struct bucket_state *state = &answer->buckets[i];
         if (i > 0)
             text_literal(body, ",");
         text_literal(body, "{\"name\":");
         text_json(body, bucket->name, strlen(bucket->name));
-        text_literal(body, ",\"remaining\":");
-        text_number(body, answer->buckets[i].remaining_tokens);
-        text_literal(body, ",\"owed\":");
-        text_number(body, answer->buckets[i].owed_tokens);
-        text_literal(body, ",\"burst\":");
-        text_number(body, bucket->burst);
-        write_reset_after_ms(body, answer->buckets[i].full_after_ms);
+        reply_write_level(body, state->remaining_tokens, state->owed_tokens, bucket->burst);
+        reply_write_reset_after_ms(body, state->full_after_ms);
         if (charge != NULL && !bucket->holds_slots)
-            write_charged(body, charge->tokens, answer->buckets[i].charged_tokens);
+            write_charged(body, charge->tokens, state->charged_tokens);
         text_literal(body, "}");
     }
     text_literal(body, "]");
@@ -181,10 +189,10 @@ void reply_write_allow(struct text *body, const struct bucket_question *ask,
     write_names(body, ask, answer);
     text_literal(body, ",\"tokens\":");
     text_number(body, ask->tokens);
-    write_level(body, answer);
+    write_shown_level(body, answer);
     text_literal(body, ",\"retry_after_ms\":");
     reply_write_retry_after_ms(body, allowed ? 0 : answer->retry_after_ms);
-    write_reset_after_ms(body, answer->full_after_ms);
+    reply_write_reset_after_ms(body, answer->full_after_ms);
     if (answer->has_waited) {
         text_literal(body, ",\"waited_ms\":");
         text_number(body, answer->waited_ms);
@@ -212,8 +220,8 @@ void reply_write_verdict(struct text *body, const struct bucket_question *ask,
 /* From "remaining" to "active". */
 static void write_state(struct text *body, const struct bucket_answer *answer)
 {
-    write_level(body, answer);
-    write_reset_after_ms(body, answer->full_after_ms);
+    write_shown_level(body, answer);
+    reply_write_reset_after_ms(body, answer->full_after_ms);
     text_literal(body, ",\"active\":");
     text_string(body, answer->active ? "true" : "false");
 }

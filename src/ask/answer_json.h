@@ -33,6 +33,14 @@ const char *reply_reason(enum bucket_result result);
 /* A number of milliseconds, or null. */
 void reply_write_retry_after_ms(struct text *body, uint64_t retry_after_ms);
 
+/* Writes ,"remaining":...,"owed":... of a bucket; reply_write_level adds ,"burst":... to that. */
+void reply_write_tokens(struct text *body, uint64_t remaining_tokens, uint64_t owed_tokens);
+void reply_write_level(struct text *body, uint64_t remaining_tokens, uint64_t owed_tokens,
+                       uint64_t burst);
+
+/* Writes ,"reset_after_ms":... which is null if full_after_ms is RETRY_NEVER. */
+void reply_write_reset_after_ms(struct text *body, uint64_t full_after_ms);
+
 /* Writes "key":... and all that follows it in an answer to ALLOW. allowed: what the caller is
  * told. */
 void reply_write_allow(struct text *body, const struct bucket_question *ask,

@@ -144,14 +144,10 @@ static void write_buckets(struct text *text, const struct bucket_answer *now)
         if (i > 0)
             text_literal(text, ",");
         write_terms(text, &now->allowance->bucket[i]);
-        text_literal(text, ",\"remaining\":");
-        text_number(text, state->remaining_tokens);
-        text_literal(text, ",\"owed\":");
-        text_number(text, state->owed_tokens);
+        reply_write_tokens(text, state->remaining_tokens, state->owed_tokens);
         text_literal(text, ",\"next_token_after_ms\":");
         reply_write_retry_after_ms(text, state->next_token_ms);
-        text_literal(text, ",\"reset_after_ms\":");
-        reply_write_retry_after_ms(text, state->full_after_ms);
+        reply_write_reset_after_ms(text, state->full_after_ms);
         text_literal(text, "}");
     }
     text_literal(text, "]");

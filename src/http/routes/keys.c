@@ -107,14 +107,8 @@ static void write_key(struct text *body, const struct keys_entry *entry)
     text_json(body, entry->key, entry->key_len);
     text_literal(body, ",\"limit\":");
     text_json(body, entry->limit_name, strlen(entry->limit_name));
-    text_literal(body, ",\"remaining\":");
-    text_number(body, entry->remaining_tokens);
-    text_literal(body, ",\"owed\":");
-    text_number(body, entry->owed_tokens);
-    text_literal(body, ",\"burst\":");
-    text_number(body, entry->burst);
-    text_literal(body, ",\"reset_after_ms\":");
-    reply_write_retry_after_ms(body, entry->full_after_ms);
+    reply_write_level(body, entry->remaining_tokens, entry->owed_tokens, entry->burst);
+    reply_write_reset_after_ms(body, entry->full_after_ms);
     text_literal(body, ",\"active\":");
     text_string(body, entry->active ? "true" : "false");
     text_literal(body, ",\"leases\":");
