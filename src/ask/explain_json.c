@@ -109,7 +109,7 @@ static void write_overrides(struct text *text, const struct explanation *explana
     text_literal(text, "],\"overrides_for_key\":");
     text_number(text, explanation->overrides_count);
     text_literal(text, ",\"overrides_of_limit\":");
-    text_number(text, explanation->answer->next.limit->overrides_count);
+    text_number(text, explanation->overrides_of_limit);
 }
 
 /* ---- buckets ---- */

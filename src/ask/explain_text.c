@@ -192,7 +192,7 @@ static void write_override(struct text *text, const struct explanation *explanat
 
 static void write_overrides(struct text *text, const struct explanation *explanation)
 {
-    uint32_t all = explanation->answer->next.limit->overrides_count;
+    uint32_t all = explanation->overrides_of_limit;
     if (explanation->overrides_count == 0 && all > 0) {
         text_literal(text, "None of the limit's ");
         write_count(text, all, "override");

@@ -1,6 +1,7 @@
 #include "ask/explanation.h"
 
 #include "base/glob.h"
+#include "limits/runtime.h"
 
 #include <string.h>
 
@@ -27,7 +28,8 @@ struct explanation explanation_of(const struct bucket_question *ask,
     };
     explanation.why = why_of(&explanation);
     explanation.overrides_count =
-        limit_overrides_of(limit, ask->key, indices, EXPLANATION_OVERRIDES_MAX);
+        limit_overrides_of(limit, ask->key, answer->date_s, indices, EXPLANATION_OVERRIDES_MAX);
+    explanation.overrides_of_limit = runtime_count_all(limit, answer->date_s);
     while (explanation.overrides_shown < explanation.overrides_count &&
            explanation.overrides_shown < EXPLANATION_OVERRIDES_MAX) {
         uint32_t i = explanation.overrides_shown++;

@@ -31,10 +31,11 @@ struct explanation {
     const struct bucket_question *ask;
     const struct explain_answer *answer;
     enum explanation_why why;
-    uint32_t limit;            /* the index of the limit that decides */
-    uint32_t limit_if_unnamed; /* of the one that would if none was named */
-    /* All overrides of the limit that are for the key, in the order in which one goes before the other,
-     * and the first of them. */
+    uint32_t limit;              /* the index of the limit that decides */
+    uint32_t limit_if_unnamed;   /* of the one that would if none was named */
+    uint32_t overrides_of_limit; /* for any key, without those of run time that have ended */
+    /* Those of them that are for the key, in the order in which one goes before the other, and the first
+     * of these. */
     uint32_t overrides_count, overrides_shown;
     const struct override *overrides[EXPLANATION_OVERRIDES_MAX];
 };

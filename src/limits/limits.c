@@ -424,14 +424,19 @@ int limit_override(const struct limit *limit, const char *key, int64_t as_of_s)
     return limit->overrides_count == 0 ? -1 : find_override(limit, key, as_of_s);
 }
 
-uint32_t limit_overrides_of(const struct limit *limit, const char *key, uint32_t *indices,
-                            uint32_t max)
+uint32_t limit_overrides_of(const struct limit *limit, const char *key, int64_t as_of_s,
+                            uint32_t *indices, uint32_t max)
 {
     struct override_walk walk = override_walk(limit, key);
     uint32_t count = 0;
-    for (int at; (at = override_next(&walk, INT64_MIN)) >= 0; count++)
+    for (int at; (at = override_next(&walk, INT64_MIN)) >= 0;) {
+        const struct override *override = &limit->overrides[at];
+        if (override->is_runtime && override->until_s <= as_of_s)
+            continue;
         if (count < max)
             indices[count] = (uint32_t)at;
+        count++;
+    }
     return count;
 }
 

@@ -211,10 +211,11 @@ uint32_t limits_match(const struct limits *limits, const char *key);
  * that matches; -1: there is none. Of two for the same key or network, the first. */
 int limit_override(const struct limit *limit, const char *key, int64_t as_of_s);
 
-/* The overrides that are for the NUL-terminated key, whether their ends have come or not, in the order in
- * which one goes before the other: the indices of the first `max`. Returns how many there are. */
-uint32_t limit_overrides_of(const struct limit *limit, const char *key, uint32_t *indices,
-                            uint32_t max);
+/* The overrides that are for the NUL-terminated key, in the order in which one goes before the other: the
+ * indices of the first `max`. Those of the configuration are among them even if their ends have come by this
+ * Unix time, but those of run time are not. Returns how many there are. */
+uint32_t limit_overrides_of(const struct limit *limit, const char *key, int64_t as_of_s,
+                            uint32_t *indices, uint32_t max);
 
 /* The Unix time until which overrides deny the key without a break, where the end of one may
  * leave another in force. `as_of_s` itself: no override denies it then. */

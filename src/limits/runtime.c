@@ -15,19 +15,32 @@ struct merge {
     struct runtime_lost lost;
 };
 
-uint32_t runtime_count(const struct limit *limit)
+uint32_t runtime_count(const struct limit *limit, int64_t as_of_s)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < limit->overrides_count; i++)
-        count += limit->overrides[i].is_runtime;
+        count += limit->overrides[i].is_runtime && limit->overrides[i].until_s > as_of_s;
     return count;
+}
+
+static uint32_t count_configured_of(const struct limit *limit)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < limit->overrides_count; i++)
+        count += !limit->overrides[i].is_runtime;
+    return count;
+}
+
+uint32_t runtime_count_all(const struct limit *limit, int64_t as_of_s)
+{
+    return count_configured_of(limit) + runtime_count(limit, as_of_s);
 }
 
 static uint32_t count_configured(const struct limits *limits)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < limits->count; i++)
-        count += limits->limit[i].overrides_count - runtime_count(&limits->limit[i]);
+        count += count_configured_of(&limits->limit[i]);
     return count;
 }
 
@@ -106,7 +119,7 @@ static bool add_limit(struct merge *merge, const struct limit *limit, struct lim
 static bool changes_nothing(const struct merge *merge, const struct limits *configured)
 {
     for (uint32_t i = 0; i < configured->count; i++)
-        if (runtime_count(&configured->limit[i]) > 0)
+        if (count_configured_of(&configured->limit[i]) < configured->limit[i].overrides_count)
             return false;
     for (uint32_t i = 0; merge->prior != NULL && i < merge->prior->count; i++)
         for (uint32_t j = 0; j < merge->prior->limit[i].overrides_count; j++)

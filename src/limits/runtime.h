@@ -40,8 +40,12 @@ struct limits *runtime_merge(struct limits *configured, const struct limits *pri
                              const struct runtime_change *change, int64_t date_s,
                              struct runtime_lost *lost);
 
-/* How many run-time overrides a limit has, those that have ended included. */
-uint32_t runtime_count(const struct limit *limit);
+/* How many run-time overrides of a limit hold at this Unix time. */
+uint32_t runtime_count(const struct limit *limit, int64_t as_of_s);
+
+/* How many overrides a limit has: all of the configuration, and those of run time that hold at this Unix
+ * time. Others of run time have ended, and are only not forgotten yet. */
+uint32_t runtime_count_all(const struct limit *limit, int64_t as_of_s);
 
 /* The index of the run-time override for this key that holds at this Unix time, or -1. */
 int runtime_find(const struct limit *limit, const char *key, int64_t as_of_s);

@@ -82,6 +82,10 @@ class Overrides(unittest.TestCase):
     def at_runtime(self):
         return [(one["limit"], one["key"]) for one in self.list() if one["runtime"]]
 
+    def counts_of(self, name):
+        limits = {limit["name"]: limit for limit in self.ask("GET", "/status").json()["limits"]}
+        return limits[name].get("overrides"), limits[name].get("runtime_overrides")
+
     def allow(self, key, tokens=1):
         return self.ask("GET", f"/allow?key={key}&tokens={tokens}", address=self.daemon.address)
 
@@ -144,9 +148,8 @@ class Life(Overrides):
              "reason": "abuse", "runtime": False}])
         self.assertEqual([one["key"] for one in self.list(limit="default")], ["bob"])
         self.assertEqual(self.ask("HEAD", "/overrides").status, 200)
-        status = {limit["name"]: limit for limit in self.ask("GET", "/status").json()["limits"]}
-        self.assertEqual((status["api"]["overrides"], status["api"]["runtime_overrides"]), (6, 2))
-        self.assertNotIn("runtime_overrides", status["jobs"])
+        self.assertEqual(self.counts_of("api"), (6, 2))
+        self.assertEqual(self.counts_of("jobs"), (None, None))
 
     def test_it_goes_before_that_of_the_file_for_the_same(self):
         self.assertEqual(self.allow("api:banned").status, 429)
@@ -233,11 +236,13 @@ class Life(Overrides):
         self.assertEqual(self.allow("api:banned").status, 200)
         wait_until(lambda: self.allow("api:banned").status == 429, "the end")
         self.assertEqual(self.at_runtime(), [])
+        self.assertEqual(self.counts_of("api"), (4, None))
+        explained = self.ask("GET", "/explain?key=api:banned").json()
+        self.assertEqual([one["runtime"] for one in explained["overrides"]], [False])
+        self.assertEqual(explained["overrides_of_limit"], 4)
         self.assertEqual(self.drop("api", "api:banned").status, 404)
         self.assertEqual(self.put(limit="api", key="api:banned", action="allow").status, 201)
-        status = self.ask("GET", "/status").json()
-        self.assertEqual([limit.get("runtime_overrides") for limit in status["limits"]],
-                         [1, None, None])
+        self.assertEqual(self.counts_of("api"), (5, 1))
 
     def test_many_at_once(self):
         """Each is answered, and all hold, though no more editions are there than may be."""

@@ -143,7 +143,7 @@ static void of_several_globs_the_one_that_was_set_last_holds(void **state)
     assert_int_equal(holds(limits, "x1", NOW_S), 21);
     set(from, &limits, 0, &wide); /* once more */
     assert_int_equal(holds(limits, "x1", NOW_S), 20);
-    assert_int_equal(runtime_count(&limits->limit[0]), 2);
+    assert_int_equal(runtime_count(&limits->limit[0], NOW_S), 2);
     limits_release(limits);
     limits_release(from);
 }
@@ -157,10 +157,14 @@ static void a_change_replaces_or_drops_the_one_for_its_key(void **state)
     set(from, &limits, 0, &first);
     set(from, &limits, 1, &first); /* of another limit */
     set(from, &limits, 0, &second);
-    assert_int_equal(runtime_count(&limits->limit[0]), 1);
-    assert_int_equal(runtime_count(&limits->limit[1]), 1);
+    assert_int_equal(runtime_count(&limits->limit[0], NOW_S), 1);
+    assert_int_equal(runtime_count(&limits->limit[1], NOW_S), 1);
     assert_int_equal(runtime_find(&limits->limit[0], "key", NOW_S), 0);
     assert_int_equal(runtime_find(&limits->limit[0], "key", 2000), -1);
+    assert_int_equal(runtime_count_all(&limits->limit[0], 1999), 4);
+    assert_int_equal(runtime_count_all(&limits->limit[0], 2000),
+                     3); /* those of the configuration */
+    assert_int_equal(runtime_count(&limits->limit[0], 2000), 0);
     assert_int_equal(runtime_find(&limits->limit[0], "k*", NOW_S), -1); /* the configuration's */
     assert_int_equal(limits->limit[0].overrides[0].allowance.burst, 30);
     assert_string_equal(limits->limit[0].overrides[0].reason, "because");
@@ -168,8 +172,8 @@ static void a_change_replaces_or_drops_the_one_for_its_key(void **state)
     const struct runtime_change drop = {.limit = 0, .key = "key"};
     struct limits *next = runtime_merge(from, limits, &drop, NOW_S, &lost);
     expect_lost(&lost, 0, 0, 0);
-    assert_int_equal(runtime_count(&next->limit[0]), 0);
-    assert_int_equal(runtime_count(&next->limit[1]), 1);
+    assert_int_equal(runtime_count(&next->limit[0], NOW_S), 0);
+    assert_int_equal(runtime_count(&next->limit[1], NOW_S), 1);
     assert_int_equal(holds(next, "key", NOW_S), 0);
     limits_release(next);
     limits_release(limits);
@@ -240,7 +244,7 @@ static void they_follow_their_limit_to_another_name(void **state)
     assert_string_equal(limits->limit[0].overrides[1].key, "first");
     lost = go_on(configured_as("another", NULL), &limits, NOW_S);
     expect_lost(&lost, 2, 0, 0);
-    assert_int_equal(runtime_count(&limits->limit[0]), 0);
+    assert_int_equal(runtime_count(&limits->limit[0], NOW_S), 0);
     limits_release(limits);
 }
 

@@ -58,7 +58,7 @@ static void ask(struct request *request)
 
 /* ---- the daemon: limits in force, and counters ---- */
 
-static void write_limit(struct text *body, const struct limit *limit)
+static void write_limit(struct text *body, const struct limit *limit, int64_t date_s)
 {
     text_literal(body, "{\"name\":");
     text_string(body, limit->quoted_name);
@@ -73,11 +73,12 @@ static void write_limit(struct text *body, const struct limit *limit)
         text_literal(body, ",\"shadow\":true");
     if (limit->returns_on_expiry)
         text_literal(body, ",\"on_expiry\":\"return\"");
-    if (limit->overrides_count > 0) {
+    uint32_t overrides = runtime_count_all(limit, date_s);
+    if (overrides > 0) {
         text_literal(body, ",\"overrides\":");
-        text_number(body, limit->overrides_count);
+        text_number(body, overrides);
     }
-    uint32_t at_runtime = runtime_count(limit);
+    uint32_t at_runtime = runtime_count(limit, date_s);
     if (at_runtime > 0) {
         text_literal(body, ",\"runtime_overrides\":");
         text_number(body, at_runtime);
@@ -85,13 +86,13 @@ static void write_limit(struct text *body, const struct limit *limit)
     text_literal(body, "}");
 }
 
-static void write_limits(struct text *body, const struct limits *limits)
+static void write_limits(struct text *body, const struct limits *limits, int64_t date_s)
 {
     text_literal(body, "\"limits\":[");
     for (uint32_t i = 0; i < limits->count; i++) {
         if (i > 0)
             text_literal(body, ",");
-        write_limit(body, &limits->limit[i]);
+        write_limit(body, &limits->limit[i], date_s);
     }
     text_literal(body, "]");
 }
@@ -163,7 +164,7 @@ static void reply_daemon(struct reply *reply, const struct daemon_answer *answer
     text_literal(&body, ",");
     write_threads(&body, answer->fronts);
     text_literal(&body, ",");
-    write_limits(&body, answer->limits);
+    write_limits(&body, answer->limits, answer->date_s);
     text_literal(&body, ",");
     write_counters(&body, &answer->counters);
     text_literal(&body, "}\n");
