@@ -1,10 +1,16 @@
 #include "daemon/overrides.h"
 
 #include "config/overrides.h"
+#include "config/text.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { FAULT_OF_CHECK_MAX = 512 };
+static_assert(FAULT_OF_CHECK_MAX >= CHECK_NAME_MAX + LIMIT_NAME_MAX + CONFIG_SHORT_MAX + 256,
+              "the longest text has room");
 
 /* ---- what is in force ---- */
 
@@ -69,6 +75,46 @@ static void take_notes(struct override_call *call, const struct faults *faults,
 }
 
 /* A check takes no lease, so it can ask nothing of a limit that has slots. */
+static void check_slots(const struct limit *limit, const struct check_terms *check,
+                        void (*tell)(void *context, const char *text), void *context)
+{
+    const struct override *first = NULL;
+    unsigned others = 0;
+    for (uint32_t i = 0; i < limit->overrides_count; i++) {
+        const struct override *override = &limit->overrides[i];
+        if (!override->is_runtime || override->allowance.slots == 0)
+            continue;
+        others += first != NULL;
+        first = first == NULL ? override : first;
+    }
+    if (first == NULL)
+        return;
+    char text[FAULT_OF_CHECK_MAX], shortened[CONFIG_SHORT_MAX];
+    int len =
+        snprintf(text, sizeof text,
+                 "check \"%s\" names limit \"%s\", whose override for \"%s\", set at run "
+                 "time, has slots, which only leases take, and a check takes none; DELETE that "
+                 "override, or name another limit",
+                 check->name, limit->name, config_shorten(first->key, shortened));
+    if (others > 0)
+        snprintf(text + len, sizeof text - (size_t)len, "; there %s %u more like it",
+                 others == 1 ? "is" : "are", others);
+    tell(context, text);
+}
+
+void overrides_check(const struct limits *limits, const struct contract *contract,
+                     void (*tell)(void *context, const char *text), void *context)
+{
+    for (uint32_t i = 0; i < contract->checks_count; i++) {
+        const struct check_terms *check = check_terms(contract->checks[i]);
+        int limit =
+            check->limit == NULL ? -1 : limits_find(limits, check->limit, strlen(check->limit));
+        if (limit >= 0)
+            check_slots(&limits->limit[limit], check, tell, context);
+    }
+}
+
+/* The same for an override that is to be set. */
 static bool suits_checks(const struct overrides *overrides, struct override_call *call,
                          const struct override_terms *terms)
 {

@@ -30,6 +30,12 @@ void overrides_release(struct overrides *overrides); /* all zeros are fine */
 struct limits *overrides_for(const struct overrides *overrides, const struct config *config,
                              int64_t date_s, struct runtime_lost *lost);
 
+/* Tells of each check that names a limit of which a run-time override has slots: a check takes none. The
+ * text is a fault of the configuration that has the checks. The limits are merged ones, so of the run-time
+ * overrides they have only those that hold. */
+void overrides_check(const struct limits *limits, const struct contract *contract,
+                     void (*tell)(void *context, const char *text), void *context);
+
 /* Says that these limits are in force, of a configuration or, if it is NULL, of the same as before. */
 void overrides_are_in_force(struct overrides *overrides, const struct config *config,
                             struct limits *limits);

@@ -10,8 +10,13 @@
 #include <signal.h>
 #include <string.h>
 
-/* Makes the limits of a configuration with the run-time overrides; NULL: there is no memory. If there
- * are too many of both kinds together, which is a fault, they are in *faults. */
+static void add_fault(void *faults, const char *text)
+{
+    faults_add(faults, 0, 0, "%s", text);
+}
+
+/* Makes the limits of a configuration with the run-time overrides; NULL: there is no memory. If the two do
+ * not go together, because there are too many overrides or a check finds slots, that is in *faults. */
 static struct limits *limits_of(struct server *server, const struct config *next,
                                 struct runtime_lost *lost, struct faults *faults)
 {
@@ -24,6 +29,8 @@ static struct limits *limits_of(struct server *server, const struct config *next
             "the limits have more overrides than the %d they may have together with those that "
             "were set at run time; DELETE %u of these, or leave as many out here",
             OVERRIDES_MAX, (unsigned)lost->without_room);
+    if (limits != NULL)
+        overrides_check(limits, next->contract, add_fault, faults);
     return limits;
 }
 

@@ -65,6 +65,7 @@ static bool open_state(struct server *server)
     server->config_warnings = limits.warnings;
     const struct runtime_lost lost = brain_runtime_lost(server->brain);
     warnings_of_lost(&lost);
+    warnings_of_overrides(&server->overrides);
     server->max_keys = brain_max_keys(server->brain);
     return true;
 }

@@ -60,7 +60,7 @@ static void tell_lost(const struct runtime_lost *lost, lost_teller *tell, void *
     }
 }
 
-static void log_lost(void *context, const char *text)
+static void log_text(void *context, const char *text)
 {
     (void)context;
     log_warning("%s", text);
@@ -68,7 +68,12 @@ static void log_lost(void *context, const char *text)
 
 void warnings_of_lost(const struct runtime_lost *lost)
 {
-    tell_lost(lost, log_lost, NULL);
+    tell_lost(lost, log_text, NULL);
+}
+
+void warnings_of_overrides(const struct overrides *overrides)
+{
+    overrides_check(overrides->in_force, overrides->contract, log_text, NULL);
 }
 
 static void report_lost(void *report, const char *text)

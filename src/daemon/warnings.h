@@ -8,6 +8,7 @@
 
 #include "actor/reload.h"
 #include "config/config.h"
+#include "daemon/overrides.h"
 #include "limits/runtime.h"
 
 struct server;
@@ -20,6 +21,9 @@ void warnings_of_token(const struct config *config);
 
 /* Logs what of the next configuration takes effect only at the next start; of threads, see threads_warn. */
 void warnings_of_restart(const struct server *server, const struct config *next);
+
+/* Logs which checks find slots of run time, and take none. */
+void warnings_of_overrides(const struct overrides *overrides);
 
 /* Logs how many run-time overrides could not stay, and why; or adds that to a report. */
 void warnings_of_lost(const struct runtime_lost *lost);

@@ -331,6 +331,43 @@ class Lasting(Overrides):
         self.assertEqual(self.put(limit="api", key="api:b", action="allow").status, 200)
         self.assertEqual(self.at_runtime(), [("api", "api:b")])
 
+    def test_a_reload_that_adds_a_check_where_one_has_slots(self):
+        """A check takes no slots: the file is refused as if the limit had them, as PUT would be."""
+        without = LIMITS[:LIMITS.index("checks:")]
+        self.reload(without)
+        self.assertEqual(self.put(limit="api", key="api:slow", concurrent=2).status, 201)
+        self.assertEqual(self.put(limit="api", key="api:k*", concurrent=2).status, 201)
+        self.assertEqual(self.put(limit="jobs", key="job:k*", concurrent=2).status, 201)
+        log = self.reload(LIMITS, "is faulty")
+        self.assertIn('check "edge" names limit "api", whose override for "api:k*", set at run time, has '
+                      "slots, which only leases take, and a check takes none; DELETE that override, "
+                      "or name another limit; there is 1 more like it", log)
+        self.assertNotIn("job:k*", log)
+        self.assertEqual(self.ask("GET", "/check/edge", address=self.daemon.address).status, 404)
+        self.drop("api", "api:slow")
+        self.put(limit="api", key="api:k*", concurrent=2, until=in_s(1))
+        wait_until(lambda: self.at_runtime() == [("jobs", "job:k*")], "the end")
+        self.reload(LIMITS)
+        self.assert_faults(self.put(limit="api", key="api:slow", concurrent=2), "takes none")
+
+    def test_a_start_with_a_check_where_one_has_slots(self):
+        """It starts all the same, and says so; the check says why it cannot answer."""
+        self.daemon.kill()
+        self.start(LIMITS[:LIMITS.index("checks:")])
+        self.assertEqual(self.put(limit="api", key="api:GET", concurrent=2).status, 201)
+        self.daemon.kill()
+        self.start()
+        self.assertIn('whose override for "api:GET", set at run time, has slots',
+                      "\n".join(self.daemon.log()))
+        def check(method):
+            return self.ask(method, "/check/edge", address=self.daemon.address)
+        response = check("GET")
+        self.assertEqual(response.status, 500)
+        self.assertIn("which has slots", response.json()["detail"])
+        self.assertEqual(check("POST").status, 200)
+        self.assertEqual(self.drop("api", "api:GET").status, 200)
+        self.assertEqual(check("GET").status, 200)
+
     def test_a_faulty_file_changes_nothing(self):
         self.put(limit="api", key="api:a", action="deny")
         self.reload("limits: {}\n", "is faulty")
