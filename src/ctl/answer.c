@@ -42,7 +42,7 @@ static enum ctl_exit say_no_answer(const struct job *job, enum client_result res
     }
 }
 
-static void say_faults(const json_t *problem)
+static void say_faults(const struct job *job, const json_t *problem)
 {
     size_t i;
     json_t *fault;
@@ -51,18 +51,19 @@ static void say_faults(const json_t *problem)
         const char *text = answer_text(fault, "text");
         char place[32] = "";
         if (answer_number(fault, "line") > 0)
-            snprintf(place, sizeof place, "line %" PRIu64 ": ", answer_number(fault, "line"));
+            snprintf(place, sizeof place, "%s %" PRIu64 ": ", job->line_is,
+                     answer_number(fault, "line"));
         say("%s%s", place, text != NULL ? text : "");
     }
 }
 
-static enum ctl_exit say_refused(long status, const json_t *problem)
+static enum ctl_exit say_refused(const struct job *job, long status, const json_t *problem)
 {
     const char *detail = answer_text(problem, "detail"), *title = answer_text(problem, "title");
     say("the server refused: %ld %s%s%s%s", status, title != NULL ? title : "",
         detail != NULL ? ": " : "", detail != NULL ? detail : "",
         status == 401 ? " (--token-file names the file of the token)" : "");
-    say_faults(problem);
+    say_faults(job, problem);
     return status == 422 ? CTL_FAULTY : CTL_REFUSED;
 }
 
@@ -115,7 +116,7 @@ static struct answer judge(const struct job *job, const struct client_reply *rep
             answer.exit = CTL_DENIED;
         answer.told = json;
     } else {
-        answer.exit = say_refused(reply->status, json);
+        answer.exit = say_refused(job, reply->status, json);
         json_decref(json);
     }
     if (!job_wants_json(job))

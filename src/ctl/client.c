@@ -17,6 +17,8 @@ struct client {
     const struct server *server;
     CURL *curl;
     struct curl_slist *fields; /* of every request */
+    struct curl_slist
+        json_fields; /* of those whose body is JSON: one more, and the others behind it */
     uint64_t patience_ms;
     char detail[CURL_ERROR_SIZE];
     const char *fault;
@@ -57,11 +59,14 @@ struct client *client_new(const struct server *server, const char *token, uint64
     client->fault = "";
     client->curl = curl_easy_init();
     /* Events come a line each; all else has one form only. And libcurl is not to wait for a 100. */
+    static char type_json[] = "Content-Type: application/json";
     if (client->curl != NULL && add_field(client, "Accept: application/x-ndjson, */*;q=0.5") &&
         add_field(client, "Expect:") &&
         add_field(client, "User-Agent: allowctl/" PACKAGE_VERSION) &&
-        (token == NULL || add_token(client, token)))
+        (token == NULL || add_token(client, token))) {
+        client->json_fields = (struct curl_slist){type_json, client->fields};
         return client;
+    }
     client_free(client);
     return NULL;
 }
@@ -107,8 +112,9 @@ static void set_place(CURL *curl, const struct client *client)
 
 static void set_method(CURL *curl, const struct client_request *request)
 {
-    if (request->form != NULL)
-        curl_easy_setopt(curl, CURLOPT_COPYPOSTFIELDS, request->form);
+    const char *body = request->form != NULL ? request->form : request->json;
+    if (body != NULL)
+        curl_easy_setopt(curl, CURLOPT_COPYPOSTFIELDS, body);
     curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method);
 }
 
@@ -121,8 +127,10 @@ static bool prepare(CURL *curl, const struct client *client, const struct client
     curl_easy_reset(curl);
     set_place(curl, client);
     set_method(curl, request);
+    bool is_json = request->form == NULL && request->json != NULL;
+    const struct curl_slist *fields = is_json ? &client->json_fields : client->fields;
     bool is_set = curl_easy_setopt(curl, CURLOPT_URL, url) == CURLE_OK &&
-                  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, client->fields) == CURLE_OK;
+                  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, fields) == CURLE_OK;
     free(url);
     return is_set;
 }

@@ -33,6 +33,7 @@ struct client_request {
     const char *method, *path;
     const char *query;         /* NULL or "": none */
     const char *form;          /* the body, a form; NULL: none */
+    const char *json;          /* the body, JSON, if there is no form; NULL: none */
     uint64_t more_patience_ms; /* because the server may wait so long */
 };
 

@@ -16,6 +16,7 @@ struct job {
     size_t words_count;
     struct client *client;
     enum shown_charset charset;
+    const char *line_is; /* what a line of what is asked is, for those who read of a fault in it */
 };
 
 /* The value of an option, or NULL. */

@@ -122,6 +122,7 @@ static enum ctl_exit run(const struct command *command, const struct options *op
         .words = options->words + named,
         .words_count = options->words_count - named,
         .charset = shown_charset(),
+        .line_is = "line",
     };
     if (!suits(command, options, job.words_count))
         return CTL_USAGE;

@@ -53,12 +53,25 @@ static int found_option(int found)
     return i;
 }
 
+static bool take_repeated(struct options *options, int option)
+{
+    if (options->repeated_count == OPTION_TIMES_MAX) {
+        say("--%s is there more than %d times", option_rows[option].name, OPTION_TIMES_MAX);
+        return false;
+    }
+    options->repeated[options->repeated_count++] = optarg;
+    options->value[option] = options->repeated[0];
+    return true;
+}
+
 static bool take(struct options *options, int option)
 {
     if (option == OPTION_COUNT_OF) {
         say("try \"allowctl -h\"");
         return false;
     }
+    if ((OPTIONS_REPEATED & UINT32_C(1) << option) != 0)
+        return take_repeated(options, option);
     if (options->value[option] != NULL) {
         say("--%s is there twice; give it once", option_rows[option].name);
         return false;

@@ -35,6 +35,7 @@
     X(RATE, 0, "rate", "RATE", "tokens that come back, such as 50/s")                              \
     X(DEBT_MAX, 0, "debt-max", "N", "tokens that the key may owe")                                 \
     X(CONCURRENT, 0, "concurrent", "N", "slots, in place of a burst and a rate")                   \
+    X(BUCKET, 0, "bucket", "BUCKET", "one of several buckets, such as name=hour,burst=9,rate=9/h") \
     X(ACTION, 0, "action", "ACTION", "allow or deny, whatever the bucket holds")                   \
     X(UNTIL, 0, "until", "DATE", "when it ends, such as 2026-12-31T23:59:59Z")                     \
     X(REASON, 0, "reason", "TEXT", "why, for those who look at it later")                          \
@@ -56,6 +57,10 @@ enum option_name {
     (OPTION_BIT(SERVER) | OPTION_BIT(TOKEN_FILE) | OPTION_BIT(TIMEOUT) | OPTION_BIT(HELP) |        \
      OPTION_BIT(VERSION))
 
+/* Those that may be there several times: one, so that one list is enough. */
+#define OPTIONS_REPEATED OPTION_BIT(BUCKET)
+#define OPTION_TIMES_MAX 32
+
 struct option_row {
     const char *name, *value, *text;
     char letter;
@@ -64,7 +69,10 @@ extern const struct option_row option_rows[OPTION_COUNT_OF];
 
 struct options {
     const char *value[OPTION_COUNT_OF]; /* NULL: not given; "" where it takes none */
-    char **words;                       /* what is no option: the command and what is behind it */
+    /* All values of an option that may be there several times; the first is in `value` too. */
+    const char *repeated[OPTION_TIMES_MAX];
+    size_t repeated_count;
+    char **words; /* what is no option: the command and what is behind it */
     size_t words_count;
 };
 

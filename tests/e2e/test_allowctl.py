@@ -335,6 +335,30 @@ class Admins(Asked):
         self.admin("override", "put", "-l", "login", "--burst", "1", key, status=FAULTY)
         self.assertIn("422", self.said)
 
+    def test_override_of_several_buckets(self):
+        key = self.key("login:")
+        def put(*options, **expected):
+            return self.admin("override", "put", "-l", "login", *options, key, **expected)
+        out = put("--bucket", "name=second,burst=5,rate=5/s", "--bucket", "name=hour,burst=100,rate=100/h,debt_max=7",
+                  "--reason", 'say "\u202e"', "--until", "2099-12-31T23:59:59Z")
+        self.assertRegex(out, rf'\nlogin +5 at 5/s, 100 at 100/h +2099-12-31T23:59:59Z +run time +{key} +say "\\u202e"\n')
+        buckets = json.loads(self.admin("status", key, "--json"))["buckets"]
+        self.assertEqual([(bucket["name"], bucket["burst"]) for bucket in buckets], [("second", 5), ("hour", 100)])
+        put("--bucket", "name=second,burst=1k,rate=5/s", "--bucket", "name=hour,burst=9,rat=9/h", status=FAULTY)
+        self.assertIn('allowctl: bucket 1: burst "1k" is not a number', self.said)
+        self.assertIn('allowctl: bucket 2: unknown name "rat"', self.said)
+        put("--bucket", "name=a,burst=5,rate=5/s", "--burst", "5", status=FAULTY)
+        self.assertIn("burst is given beside buckets", self.said)
+        for wrong in ("", ",", "name", "name=a,", "=a", "name=a,,burst=1", "name=a,burst"):
+            put("--bucket", wrong, status=USAGE)
+            self.assertIn(f'--bucket "{wrong}" is none; write name=NAME,burst=N,rate=RATE', self.said)
+        put("--bucket", "name=\udcff,burst=5,rate=5/s", status=REFUSED)
+        self.assertIn("not JSON", self.said)
+        put("--bucket", "name=a,name=b,burst=5,rate=5/s", status=REFUSED)
+        put(*(33 * ("--bucket", "name=a,burst=1,rate=1/s")), status=USAGE)
+        self.assertIn("more than 32 times", self.said)
+        self.admin("override", "delete", "-l", "login", key)
+
     def test_override_of_slots(self):
         key = self.key("job:")
         self.assertRegex(self.admin("override", "put", "-l", "jobs", "--concurrent", "8", key), r"\njobs +8 slots ")

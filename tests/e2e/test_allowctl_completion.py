@@ -115,7 +115,7 @@ class Completion:
         options = set(re.findall(r"(?:^  |, )(-[^\s,=]+)", usage, re.M))
         self.assertLessEqual({"-l", "--limit", "--burst", "--until", "-s", "--server"}, options)
         self.assertEqual(set(self.offered("allowctl override put --")), {o for o in options if o.startswith("--")})
-        self.assertEqual(self.completed("allowctl override put --bu"), ["allowctl", "override", "put", "--burst"])
+        self.assertEqual(self.completed("allowctl override put --bur"), ["allowctl", "override", "put", "--burst"])
         self.assertNotIn("--burst", self.offered("allowctl allow --"))
         self.assertEqual(self.completed("allowctl allow key --wa"), ["allowctl", "allow", "key", "--wait"])
         self.assertEqual(set(self.offered("allowctl --t")), {"--token-file", "--timeout"})
