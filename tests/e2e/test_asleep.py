@@ -24,6 +24,9 @@ HOUR_S = 3600
 LIMITS = "limits:\n  - {name: default, burst: 20, rate: 1/h}\n"
 CLONE_NEWTIME = 0x80
 YEAR_S = 366 * 24 * HOUR_S
+# Tests that set clocks back begin so far ahead of the machine's, which may have been started a minute ago: the kernel has
+# no clocks before zero.
+AHEAD_S = 2 * HOUR_S
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -120,13 +123,13 @@ class OverARestart(test_state.StateCase):
         return self.start(f"state: {self.path}\n" + LIMITS, prepare=lambda: None)
 
     def test_time_asleep_counts(self):
-        daemon = self.serve(0)
+        daemon = self.serve(AHEAD_S, AHEAD_S)
         self.take(daemon, "key", 20)
         daemon.kill()
-        daemon = self.serve(11 * HOUR_S)
+        daemon = self.serve(AHEAD_S + 11 * HOUR_S, AHEAD_S)
         self.assertEqual(self.remaining(daemon, "key"), 11)
         daemon.kill()
-        daemon = self.serve(13 * HOUR_S, -HOUR_S)
+        daemon = self.serve(AHEAD_S + 13 * HOUR_S, AHEAD_S - HOUR_S)
         self.assertEqual(self.remaining(daemon, "key"), 13)
         daemon.stop()
 
@@ -168,14 +171,15 @@ class FormerClock(test_state.StateCase):
         with open(self.path, "r+b") as file:
             file.seek(self.TIMES)
             number_and_tick = file.read(16)
-            moments = (time.clock_gettime_ns(clock).to_bytes(8, "little")
-                       for clock in (time.CLOCK_MONOTONIC, time.CLOCK_REALTIME))
-            when = number_and_tick + b"".join(moments) + boot_id
+            moments_ns = (time.clock_gettime_ns(time.CLOCK_MONOTONIC) + AHEAD_S * 10**9,
+                          time.clock_gettime_ns(time.CLOCK_REALTIME))
+            when = number_and_tick + b"".join(ns.to_bytes(8, "little") for ns in moments_ns) + boot_id
             file.seek(self.TIMES)
             file.write(when + test_state.checksum(when))
 
     def serve(self, boottime_s, monotonic_s=0):
-        enter_time(boottime_s, monotonic_s)
+        """By clocks that are so far ahead of where 0.1.0 left them."""
+        enter_time(AHEAD_S + boottime_s, AHEAD_S + monotonic_s)
         daemon = self.start(f"state: {self.path}\n" + test_state.FirstVersion.LIMITS % "old",
                             prepare=lambda: None)
         self.assertTrue(daemon.wait_for_line(r"state \S+: 4 keys restored"))
