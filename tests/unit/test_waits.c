@@ -33,14 +33,20 @@ static struct limits *limits_of(const struct limit_terms *terms, uint32_t count,
     return limits;
 }
 
-/* The default limit, of one bucket. */
-static struct limits *one_bucket(uint64_t burst, struct rate rate, uint64_t tick_ms)
+/* A limit of one bucket, which may owe as much as it holds. */
+static struct limit_terms limit_of(const char *name, uint64_t burst, struct rate rate)
 {
-    const struct limit_terms terms = {
-        .name = LIMIT_DEFAULT_NAME,
+    return (struct limit_terms){
+        .name = name,
         .buckets_count = 1,
         .buckets = {terms_of("", burst, rate, burst)},
     };
+}
+
+/* The default limit alone, of one bucket. */
+static struct limits *one_bucket(uint64_t burst, struct rate rate, uint64_t tick_ms)
+{
+    const struct limit_terms terms = limit_of(LIMIT_DEFAULT_NAME, burst, rate);
     return limits_of(&terms, 1, tick_ms);
 }
 
@@ -51,12 +57,14 @@ struct caller {
     struct message message;
     char key[64];
     unsigned home;
-    uint64_t home_ns; /* since the beginning */
+    uint64_t home_ns;    /* since the beginning */
+    struct caller *next; /* who came home before it, and has not asked again */
 };
 
 struct world {
     struct fixture fixture;
     unsigned homes;
+    struct caller *last_home;
 };
 
 static struct world world_of(struct limits *limits)
@@ -72,8 +80,25 @@ static struct world usual_world(void)
     return world_of(one_bucket(10, one_per_second, TICK_MS));
 }
 
+/* The same, and foo has no tokens. */
+static struct world drained_world(void)
+{
+    struct world world = usual_world();
+    fixture_drain(&world.fixture, "foo", NULL);
+    return world;
+}
+
+/* Lets go of the limits that an answer points into. */
+static void caller_release(struct caller *caller)
+{
+    message_hold(&caller->message, NULL);
+}
+
+/* Everybody must be home. They must still be there: the world lets go of what they hold. */
 static void world_release(struct world *world)
 {
+    for (struct caller *caller = world->last_home; caller != NULL; caller = caller->next)
+        caller_release(caller);
     assert_int_equal(fixture_daemon(&world->fixture).counters.waiting, 0);
     assert_int_equal(world->fixture.brain->buckets.holdings.count, 0);
     assert_null(brain_released(world->fixture.brain));
@@ -95,6 +120,8 @@ static void come_home(struct world *world, struct caller *caller)
     assert_int_equal(caller->home, 0);
     caller->home = ++world->homes;
     caller->home_ns = since_start_ns(world);
+    caller->next = world->last_home;
+    world->last_home = caller;
 }
 
 /* Takes home who has waited until now. Each holds the limits that its answer points into. */
@@ -119,14 +146,21 @@ static unsigned at(struct world *world, uint64_t ms)
     return collect(world);
 }
 
-static void caller_release(struct caller *caller)
+/* If it came home before, forgets that. */
+static void forget_home(struct world *world, const struct caller *caller)
 {
-    message_hold(&caller->message, NULL);
+    for (struct caller **place = &world->last_home; *place != NULL; place = &(*place)->next)
+        if (*place == caller) {
+            caller_release(*place);
+            *place = caller->next;
+            return;
+        }
 }
 
 static void ask_with(struct world *world, struct caller *caller, const char *key, const char *limit,
                      uint64_t tokens, uint64_t wait_ms, struct once_question *once)
 {
+    forget_home(world, caller);
     *caller = (struct caller){.home = 0};
     strcpy(caller->key, key);
     caller->message = (struct message){
@@ -230,9 +264,8 @@ static void who_finds_the_tokens_does_not_wait(void **state)
 static void who_waits_is_let_go_at_the_tick_that_pays(void **state)
 {
     (void)state;
-    struct world world = usual_world();
+    struct world world = drained_world();
     struct caller caller;
-    fixture_drain(&world.fixture, "foo", NULL);
     at(&world, 250);
     ask(&world, &caller, "foo", 2, 1800);
     expect_waits(&caller);
@@ -246,16 +279,14 @@ static void who_waits_is_let_go_at_the_tick_that_pays(void **state)
     assert_int_equal(counters_of(&world)->waiting, 0);
     assert_int_equal(counters_of(&world)->allowed, 2);
     assert_int_equal(world.fixture.brain->meters.waited_ns.sum, 1750 * NS_PER_MS);
-    caller_release(&caller);
     world_release(&world);
 }
 
 static void nobody_waits_in_vain(void **state)
 {
     (void)state;
-    struct world world = usual_world();
+    struct world world = drained_world();
     struct caller caller;
-    fixture_drain(&world.fixture, "foo", NULL);
     ask(&world, &caller, "foo", 2, 1999);
     expect_told(&caller, BUCKET_DENIED, 2000);
     ask(&world, &caller, "foo", 11, 60000);
@@ -267,9 +298,8 @@ static void nobody_waits_in_vain(void **state)
 static void a_promise_is_shown_as_taken_and_is_no_debt(void **state)
 {
     (void)state;
-    struct world world = usual_world();
+    struct world world = drained_world();
     struct caller caller;
-    fixture_drain(&world.fixture, "foo", NULL);
     at(&world, 3000);
     ask(&world, &caller, "foo", 5, 2000);
     expect_waits(&caller);
@@ -280,16 +310,14 @@ static void a_promise_is_shown_as_taken_and_is_no_debt(void **state)
     assert_int_equal(answer.buckets[0].next_token_ms, 3000);
     at(&world, 5000);
     expect_let_go(&caller, 5000, 2000);
-    caller_release(&caller);
     world_release(&world);
 }
 
 static void nobody_passes_those_who_wait(void **state)
 {
     (void)state;
-    struct world world = usual_world();
+    struct world world = drained_world();
     struct caller first, second, third;
-    fixture_drain(&world.fixture, "foo", NULL);
     at(&world, 3000);
     ask(&world, &first, "foo", 5, 2000);
     expect_answer(fixture_allow(&world.fixture, "foo", 1), BUCKET_DENIED, 0, 12000, 3000);
@@ -304,7 +332,6 @@ static void nobody_passes_those_who_wait(void **state)
     expect_waits(&third);
     at(&world, 6000);
     expect_let_go(&third, 6000, 3000);
-    caller_release(&first), caller_release(&third);
     world_release(&world);
 }
 
@@ -330,10 +357,9 @@ static void a_thousand_go_in_the_order_of_arrival_each_at_its_tick(void **state)
         assert_int_equal(at(&world, due_ms), 1);
         expect_let_go(&crowd[i], due_ms, due_ms);
         assert_int_equal(crowd[i].home, i + 1);
-        caller_release(&crowd[i]);
     }
-    free(crowd);
     world_release(&world);
+    free(crowd);
 }
 
 /* ---- several buckets ---- */
@@ -367,7 +393,6 @@ static void the_early_bucket_does_not_refill_behind_a_promise(void **state)
     expect_let_go(&second, 15500, 5500);
     assert_int_equal(answer_of(&second)->buckets[0].remaining_tokens, 0);
     assert_int_equal(answer_of(&second)->buckets[1].remaining_tokens, 2);
-    caller_release(&first), caller_release(&second);
     world_release(&world);
 }
 
@@ -389,7 +414,6 @@ static void who_is_denied_is_told_when_the_last_one_goes(void **state)
     assert_int_equal(fixture_allow(&world.fixture, "foo", 3).retry_after_ms, 100);
     at(&world, 200);
     assert_true(fixture_allows(&world.fixture, "foo", 3));
-    caller_release(&first), caller_release(&second);
     world_release(&world);
 }
 
@@ -398,9 +422,8 @@ static void who_is_denied_is_told_when_the_last_one_goes(void **state)
 static void who_leaves_gives_the_promise_back_and_those_behind_move_up(void **state)
 {
     (void)state;
-    struct world world = usual_world();
+    struct world world = drained_world();
     struct caller callers[4];
-    fixture_drain(&world.fixture, "foo", NULL);
     for (unsigned i = 0; i < 4; i++)
         ask(&world, &callers[i], "foo", 2, 20000);
     at(&world, 1000);
@@ -417,17 +440,14 @@ static void who_leaves_gives_the_promise_back_and_those_behind_move_up(void **st
     assert_int_equal(callers[0].home, 2);
     leave(&world, &callers[3]);
     assert_int_equal(fixture_status(&world.fixture, "foo").full_after_ms, 10000);
-    for (unsigned i = 0; i < 4; i++)
-        caller_release(&callers[i]);
     world_release(&world);
 }
 
 static void a_leaver_can_make_room_at_once(void **state)
 {
     (void)state;
-    struct world world = usual_world();
+    struct world world = drained_world();
     struct caller large, small;
-    fixture_drain(&world.fixture, "foo", NULL);
     at(&world, 3000);
     ask(&world, &large, "foo", 10, 20000);
     ask(&world, &small, "foo", 2, 20000);
@@ -435,7 +455,6 @@ static void a_leaver_can_make_room_at_once(void **state)
     leave(&world, &large);
     expect_let_go(&small, 3500, 500);
     assert_int_equal(answer_of(&small)->remaining_tokens, 1);
-    caller_release(&large), caller_release(&small);
     world_release(&world);
 }
 
@@ -443,10 +462,9 @@ static void a_leaver_can_make_room_at_once(void **state)
 static void of_those_who_leave_together_none_is_let_go(void **state)
 {
     (void)state;
-    struct world world = usual_world();
+    struct world world = drained_world();
     struct caller callers[4];
     struct message leaves[3], *messages[3];
-    fixture_drain(&world.fixture, "foo", NULL);
     at(&world, 2000);
     ask(&world, &callers[0], "foo", 3, 20000);
     for (unsigned i = 1; i < 4; i++)
@@ -461,8 +479,6 @@ static void of_those_who_leave_together_none_is_let_go(void **state)
         assert_int_equal(answer_of(&callers[i])->result, BUCKET_LEFT);
     expect_let_go(&callers[3], 2000, 0);
     assert_int_equal(answer_of(&callers[3])->remaining_tokens, 1);
-    for (unsigned i = 0; i < 4; i++)
-        caller_release(&callers[i]);
     world_release(&world);
 }
 
@@ -472,9 +488,8 @@ static void of_those_who_leave_together_none_is_let_go(void **state)
 static void a_charge_goes_behind_those_who_wait(void **state)
 {
     (void)state;
-    struct world world = usual_world();
+    struct world world = drained_world();
     struct caller first, second;
-    fixture_drain(&world.fixture, "foo", NULL);
     at(&world, 3000);
     ask(&world, &first, "foo", 5, 2000);
     charge(&world, "foo", 4, 4);
@@ -489,16 +504,14 @@ static void a_charge_goes_behind_those_who_wait(void **state)
     at(&world, 10000);
     expect_let_go(&second, 10000, 7000);
     assert_int_equal(fixture_status(&world.fixture, "foo").full_after_ms, 10000);
-    caller_release(&first), caller_release(&second);
     world_release(&world);
 }
 
 static void a_reset_fills_then_lets_go_and_shows_what_is_left(void **state)
 {
     (void)state;
-    struct world world = usual_world();
+    struct world world = drained_world();
     struct caller callers[3];
-    fixture_drain(&world.fixture, "foo", NULL);
     ask(&world, &callers[0], "foo", 4, 20000);
     charge(&world, "foo", 3, 3); /* is forgiven */
     ask(&world, &callers[1], "foo", 5, 20000);
@@ -513,17 +526,14 @@ static void a_reset_fills_then_lets_go_and_shows_what_is_left(void **state)
     assert_int_equal(answer.full_after_ms, 12000);
     at(&world, 2500);
     expect_let_go(&callers[2], 2500, 2500);
-    for (unsigned i = 0; i < 3; i++)
-        caller_release(&callers[i]);
     world_release(&world);
 }
 
 static void a_refund_goes_to_those_who_wait(void **state)
 {
     (void)state;
-    struct world world = usual_world();
+    struct world world = drained_world();
     struct caller first, second;
-    fixture_drain(&world.fixture, "foo", NULL);
     ask(&world, &first, "foo", 4, 20000);
     ask(&world, &second, "foo", 4, 20000);
     at(&world, 1000);
@@ -533,7 +543,6 @@ static void a_refund_goes_to_those_who_wait(void **state)
     assert_int_equal(answer.full_after_ms, 12000); /* 2, and 4 are promised */
     at(&world, 3000);
     expect_let_go(&second, 3000, 3000);
-    caller_release(&first), caller_release(&second);
     world_release(&world);
 }
 
@@ -550,10 +559,8 @@ static void of_those_due_at_once_who_came_first_goes_first(void **state)
     for (unsigned i = 0; i < LENGTH(keys); i++)
         ask(&world, &callers[i], keys[(3 * i) % LENGTH(keys)], 2, 5000);
     assert_int_equal(at(&world, 2000), LENGTH(keys));
-    for (unsigned i = 0; i < LENGTH(keys); i++) {
+    for (unsigned i = 0; i < LENGTH(keys); i++)
         assert_int_equal(callers[i].home, i + 1);
-        caller_release(&callers[i]);
-    }
     world_release(&world);
 }
 
@@ -561,10 +568,8 @@ static void a_key_under_two_limits_has_two_queues(void **state)
 {
     (void)state;
     const struct limit_terms terms[] = {
-        {.name = LIMIT_DEFAULT_NAME,
-         .buckets_count = 1,
-         .buckets = {terms_of("", 10, one_per_second, 0)}},
-        {.name = "other", .buckets_count = 1, .buckets = {terms_of("", 10, ten_per_second, 0)}},
+        limit_of(LIMIT_DEFAULT_NAME, 10, one_per_second),
+        limit_of("other", 10, ten_per_second),
     };
     struct world world = world_of(limits_of(terms, 2, TICK_MS));
     struct caller slow, fast;
@@ -577,7 +582,6 @@ static void a_key_under_two_limits_has_two_queues(void **state)
     expect_waits(&slow);
     at(&world, 1000);
     expect_let_go(&slow, 1000, 1000);
-    caller_release(&slow), caller_release(&fast);
     world_release(&world);
 }
 
@@ -610,9 +614,6 @@ static void so_many_wait_for_a_key_and_no_more(void **state)
     ask(&world, &callers[2], "foo", 1, 20000);
     expect_waits(&callers[2]);
     at(&world, 3000);
-    for (unsigned i = 0; i < 3; i++)
-        caller_release(&callers[i]);
-    caller_release(&other);
     world_release(&world);
 }
 
@@ -631,8 +632,6 @@ static void so_many_wait_for_all_keys_and_no_more(void **state)
     ask(&world, &callers[2], "c", 1, 20000);
     expect_waits(&callers[2]);
     at(&world, 1000);
-    for (unsigned i = 0; i < 3; i++)
-        caller_release(&callers[i]);
     world_release(&world);
 }
 
@@ -654,10 +653,9 @@ static void where_nobody_may_wait_all_are_told_at_once(void **state)
 static void after_a_stall_no_deadline_has_passed_unanswered(void **state)
 {
     (void)state;
-    struct world world = usual_world();
+    struct world world = drained_world();
     struct caller callers[4];
     static const uint64_t waits_ms[] = {1000, 5000, 3000, 6000};
-    fixture_drain(&world.fixture, "foo", NULL);
     for (unsigned i = 0; i < 4; i++)
         ask(&world, &callers[i], "foo", 1, waits_ms[i]);
     at(&world, 5050);
@@ -668,8 +666,6 @@ static void after_a_stall_no_deadline_has_passed_unanswered(void **state)
     assert_int_equal(answer_of(&callers[3])->remaining_tokens, 3);
     assert_int_equal(counters_of(&world)->waits_denied, 2);
     assert_int_equal(counters_of(&world)->denied, 2);
-    for (unsigned i = 0; i < 4; i++)
-        caller_release(&callers[i]);
     world_release(&world);
 }
 
@@ -677,13 +673,11 @@ static void after_a_stall_no_deadline_has_passed_unanswered(void **state)
 static void a_tick_that_is_a_little_late_still_pays(void **state)
 {
     (void)state;
-    struct world world = usual_world();
+    struct world world = drained_world();
     struct caller caller;
-    fixture_drain(&world.fixture, "foo", NULL);
     ask(&world, &caller, "foo", 1, 1000);
     at(&world, 1099);
     expect_let_go(&caller, 1099, 1099);
-    caller_release(&caller);
     world_release(&world);
 }
 
@@ -710,10 +704,9 @@ static void a_list_passes_nobody_who_waits(void **state)
 {
     (void)state;
     static const enum message_kind kinds[] = {MESSAGE_EACH, MESSAGE_ALL};
-    struct world world = usual_world();
+    struct world world = drained_world();
     struct caller caller;
     bool allowed;
-    fixture_drain(&world.fixture, "foo", NULL);
     at(&world, 3000);
     ask(&world, &caller, "foo", 5, 5000);
     for (unsigned i = 0; i < LENGTH(kinds); i++) {
@@ -729,7 +722,6 @@ static void a_list_passes_nobody_who_waits(void **state)
     assert_int_equal(answer.full_after_ms, 12000);
     at(&world, 5000);
     expect_let_go(&caller, 5000, 2000);
-    caller_release(&caller);
     world_release(&world);
 }
 
@@ -738,12 +730,8 @@ static void a_list_passes_nobody_who_waits(void **state)
 static void a_limit_on_trial_makes_nobody_wait(void **state)
 {
     (void)state;
-    const struct limit_terms terms = {
-        .name = LIMIT_DEFAULT_NAME,
-        .shadow = true,
-        .buckets_count = 1,
-        .buckets = {terms_of("", 10, one_per_second, 0)},
-    };
+    struct limit_terms terms = limit_of(LIMIT_DEFAULT_NAME, 10, one_per_second);
+    terms.shadow = true;
     struct world world = world_of(limits_of(&terms, 1, TICK_MS));
     struct caller caller;
     fixture_drain(&world.fixture, "foo", NULL);
@@ -767,14 +755,10 @@ static struct limits *with_override(enum override_action action, int64_t until_s
         override.buckets_count = 1;
         override.buckets[0] = terms_of("", 2, (struct rate){1, 10000}, 0);
     }
-    const struct limit_terms terms = {
-        .name = LIMIT_DEFAULT_NAME,
-        .shadow = shadow,
-        .buckets_count = 1,
-        .buckets = {terms_of("", 10, one_per_second, 10)},
-        .overrides_count = 1,
-        .overrides = &override,
-    };
+    struct limit_terms terms = limit_of(LIMIT_DEFAULT_NAME, 10, one_per_second);
+    terms.shadow = shadow;
+    terms.overrides_count = 1;
+    terms.overrides = &override;
     return limits_of(&terms, 1, TICK_MS);
 }
 
@@ -814,9 +798,6 @@ static void the_end_of_an_override_asks_all_anew(void **state)
     expect_let_go(&other, 3000, 3000);
     at(&world, 4000);
     expect_let_go(&callers[2], 4000, 4000);
-    for (unsigned i = 0; i < 3; i++)
-        caller_release(&callers[i]);
-    caller_release(&other);
     world_release(&world);
 }
 
@@ -831,9 +812,8 @@ static void reload(struct world *world, struct limits *limits)
 static void a_reload_that_allows_more_lets_go(void **state)
 {
     (void)state;
-    struct world world = usual_world();
+    struct world world = drained_world();
     struct caller first, second;
-    fixture_drain(&world.fixture, "foo", NULL);
     ask(&world, &first, "foo", 4, 20000);
     ask(&world, &second, "foo", 4, 20000);
     at(&world, 1000);
@@ -842,16 +822,14 @@ static void a_reload_that_allows_more_lets_go(void **state)
     expect_let_go(&first, 1300, 1300);
     at(&world, 1700);
     expect_let_go(&second, 1700, 1700);
-    caller_release(&first), caller_release(&second);
     world_release(&world);
 }
 
 static void a_lower_burst_ends_a_wait_for_more(void **state)
 {
     (void)state;
-    struct world world = usual_world();
+    struct world world = drained_world();
     struct caller large, small;
-    fixture_drain(&world.fixture, "foo", NULL);
     ask(&world, &large, "foo", 6, 20000);
     ask(&world, &small, "foo", 3, 20000);
     at(&world, 2000);
@@ -860,23 +838,20 @@ static void a_lower_burst_ends_a_wait_for_more(void **state)
     expect_waits(&small);
     at(&world, 3000);
     expect_let_go(&small, 3000, 3000);
-    caller_release(&large), caller_release(&small);
     world_release(&world);
 }
 
 static void a_slower_rate_denies_who_would_wait_for_too_long(void **state)
 {
     (void)state;
-    struct world world = usual_world();
+    struct world world = drained_world();
     struct caller first, second;
-    fixture_drain(&world.fixture, "foo", NULL);
     ask(&world, &first, "foo", 2, 3000);
     ask(&world, &second, "foo", 1, 60000);
     at(&world, 1000);
     reload(&world, one_bucket(10, (struct rate){1, 10000}, TICK_MS));
     expect_told(&first, BUCKET_DENIED, 20000); /* there is 1, which the second gets */
     expect_let_go(&second, 1000, 1000);
-    caller_release(&first), caller_release(&second);
     world_release(&world);
 }
 
@@ -884,9 +859,8 @@ static void a_slower_rate_denies_who_would_wait_for_too_long(void **state)
 static void another_tick_asks_all_anew(void **state)
 {
     (void)state;
-    struct world world = usual_world();
+    struct world world = drained_world();
     struct caller first, second;
-    fixture_drain(&world.fixture, "foo", NULL);
     ask(&world, &first, "foo", 1, 1000);
     ask(&world, &second, "foo", 1, 3000);
     at(&world, 550);
@@ -895,31 +869,25 @@ static void another_tick_asks_all_anew(void **state)
     assert_int_equal(at(&world, 1499), 0);
     at(&world, 1500);
     expect_let_go(&second, 1500, 1500);
-    caller_release(&first), caller_release(&second);
     world_release(&world);
 }
 
 static struct limits *default_and(const char *name, const char *was, const char *match)
 {
-    const struct limit_terms terms[] = {
-        {.name = LIMIT_DEFAULT_NAME,
-         .buckets_count = 1,
-         .buckets = {terms_of("", 10, one_per_second, 10)}},
-        {.name = name,
-         .was = was,
-         .match = match,
-         .buckets_count = 1,
-         .buckets = {terms_of("", 10, one_per_second, 10)}},
+    struct limit_terms terms[] = {
+        limit_of(LIMIT_DEFAULT_NAME, 10, one_per_second),
+        limit_of(name, 10, one_per_second),
     };
+    terms[1].was = was;
+    terms[1].match = match;
     return limits_of(terms, 2, TICK_MS);
 }
 
 static void who_named_no_limit_is_matched_anew(void **state)
 {
     (void)state;
-    struct world world = usual_world();
+    struct world world = drained_world();
     struct caller first, second;
-    fixture_drain(&world.fixture, "foo", NULL);
     ask(&world, &first, "foo", 3, 20000);
     ask_as(&world, &second, "foo", LIMIT_DEFAULT_NAME, 3, 20000);
     at(&world, 1000);
@@ -929,7 +897,6 @@ static void who_named_no_limit_is_matched_anew(void **state)
     expect_waits(&second);
     at(&world, 3000);
     expect_let_go(&second, 3000, 3000);
-    caller_release(&first), caller_release(&second);
     world_release(&world);
 }
 
@@ -949,7 +916,6 @@ static void a_limit_that_is_renamed_keeps_its_queue_unless_asked_by_name(void **
     expect_let_go(&second, 3000, 3000);
     assert_string_equal(answer_of(&second)->limit->name, "new");
     assert_int_equal(counters_of(&world)->denied, 0);
-    caller_release(&first), caller_release(&second);
     world_release(&world);
 }
 
@@ -965,7 +931,6 @@ static void a_limit_that_goes_leaves_its_callers_to_the_others(void **state)
     expect_let_go(&caller, 1000, 1000);
     assert_string_equal(answer_of(&caller)->limit->name, LIMIT_DEFAULT_NAME);
     fixture_sweep_all(&world.fixture);
-    caller_release(&caller);
     world_release(&world);
 }
 
@@ -983,7 +948,6 @@ static void a_limit_that_goes_on_trial_lets_go(void **state)
     assert_int_equal(answer_of(&caller)->would_wait_ms, 2000);
     assert_int_equal(counters_of(&world)->shadow_denied, 1);
     assert_int_equal(counters_of(&world)->waits_denied, 0);
-    caller_release(&caller);
     world_release(&world);
 }
 
@@ -1003,24 +967,20 @@ static void fewer_who_may_wait_leave_those_who_came_first(void **state)
     expect_waits(&callers[0]), expect_waits(&callers[1]);
     expect_told(&callers[2], BUCKET_TOO_MANY_WAITING, 2000);
     at(&world, 1000);
-    for (unsigned i = 0; i < 3; i++)
-        caller_release(&callers[i]);
     world_release(&world);
 }
 
 static void a_reload_applies_what_was_charged_behind_others(void **state)
 {
     (void)state;
-    struct world world = usual_world();
+    struct world world = drained_world();
     struct caller caller;
-    fixture_drain(&world.fixture, "foo", NULL);
     ask(&world, &caller, "foo", 2, 20000);
     charge(&world, "foo", 4, 4);
     reload(&world, one_bucket(10, ten_per_second, TICK_MS));
     assert_int_equal(at(&world, 599), 0);
     at(&world, 600);
     expect_let_go(&caller, 600, 600);
-    caller_release(&caller);
     world_release(&world);
 }
 
@@ -1030,11 +990,10 @@ static void a_reload_applies_what_was_charged_behind_others(void **state)
 static void what_is_asked_once_waits_once(void **state)
 {
     (void)state;
-    struct world world = usual_world();
+    struct world world = drained_world();
     struct caller first, second;
     struct once_question tokens[2] = {{.token = "t", .token_len = 1},
                                       {.token = "t", .token_len = 1}};
-    fixture_drain(&world.fixture, "foo", NULL);
     ask_once(&world, &first, "foo", 1, 5000, &tokens[0]);
     expect_waits(&first);
     ask_once(&world, &second, "foo", 1, 5000, &tokens[1]);
@@ -1045,25 +1004,21 @@ static void what_is_asked_once_waits_once(void **state)
     assert_int_equal(answer_of(&second)->result, BUCKET_ALLOWED);
     assert_int_equal(answer_of(&second)->waited_ms, 1000);
     assert_int_equal(counters_of(&world)->allowed, 2);
-    caller_release(&first), caller_release(&second);
     world_release(&world);
 }
 
 static void who_leaves_may_ask_once_again(void **state)
 {
     (void)state;
-    struct world world = usual_world();
+    struct world world = drained_world();
     struct caller caller;
     struct once_question token = {.token = "t", .token_len = 1};
-    fixture_drain(&world.fixture, "foo", NULL);
     ask_once(&world, &caller, "foo", 1, 5000, &token);
     leave(&world, &caller);
-    caller_release(&caller);
     ask_once(&world, &caller, "foo", 1, 5000, &token);
     expect_waits(&caller);
     at(&world, 1000);
     expect_let_go(&caller, 1000, 1000);
-    caller_release(&caller);
     world_release(&world);
 }
 
@@ -1073,9 +1028,8 @@ static void keys_show_what_is_promised_as_taken(void **state)
 {
     (void)state;
     static const enum keys_sort sorts[] = {KEYS_IN_TABLE, KEYS_BY_REMAINING, KEYS_BY_DENIED};
-    struct world world = usual_world();
+    struct world world = drained_world();
     struct caller caller;
-    fixture_drain(&world.fixture, "foo", NULL);
     fixture_allow(&world.fixture, "foo", 1);
     at(&world, 3000);
     ask(&world, &caller, "foo", 5, 2000);
@@ -1094,7 +1048,6 @@ static void keys_show_what_is_promised_as_taken(void **state)
         free(answer);
     }
     at(&world, 5000);
-    caller_release(&caller);
     world_release(&world);
 }
 
@@ -1122,10 +1075,9 @@ static void those_who_wait_do_not_come_home_with_their_chain(void **state)
     for (unsigned i = 0; i < ASK; i++) {
         assert_int_equal(callers[i].message.answer.bucket.result, BUCKET_ALLOWED);
         assert_int_equal(callers[i].home, i % 2 == 0 ? 0 : (i + 1) / 2);
-        caller_release(&callers[i]);
     }
-    free(callers);
     world_release(&world);
+    free(callers);
 }
 
 /* ---- the table ---- */
@@ -1147,7 +1099,6 @@ static void who_is_waited_for_is_not_forgotten(void **state)
                          BUCKET_TABLE_FULL);
         at(&world, 10000);
         expect_let_go(&caller, 10000, 100);
-        caller_release(&caller);
         world_release(&world);
     }
 }
@@ -1155,9 +1106,8 @@ static void who_is_waited_for_is_not_forgotten(void **state)
 static void a_reload_that_fills_the_bucket_of_one_who_waits_loses_nobody(void **state)
 {
     (void)state;
-    struct world world = usual_world();
+    struct world world = drained_world();
     struct caller caller;
-    fixture_drain(&world.fixture, "foo", NULL);
     at(&world, 8000);
     ask(&world, &caller, "foo", 9, 20000);
     reload(&world, one_bucket(9, one_per_second, TICK_MS));
@@ -1165,7 +1115,6 @@ static void a_reload_that_fills_the_bucket_of_one_who_waits_loses_nobody(void **
     expect_waits(&caller);
     at(&world, 9000);
     expect_let_go(&caller, 9000, 1000);
-    caller_release(&caller);
     world_release(&world);
 }
 
@@ -1185,15 +1134,11 @@ static void who_is_asked_anew_first_does_not_evict_the_key_of_another(void **sta
     assert_true(fixture_allows(&world.fixture, "baz", 2));
     ask(&world, &first, "foo", 5, 20000);
     ask(&world, &second, "bar", 5, 20000);
-    const struct limit_terms terms[] = {
-        {.name = "foos",
-         .match = "foo",
-         .buckets_count = 1,
-         .buckets = {terms_of("", 10, one_per_second, 10)}},
-        {.name = LIMIT_DEFAULT_NAME,
-         .buckets_count = 1,
-         .buckets = {terms_of("", 10, one_per_second, 10)}},
+    struct limit_terms terms[] = {
+        limit_of("foos", 10, one_per_second),
+        limit_of(LIMIT_DEFAULT_NAME, 10, one_per_second),
     };
+    terms[0].match = "foo";
     reload(&world, limits_of(terms, LENGTH(terms), TICK_MS));
     expect_let_go(&first, 3000, 0);
     expect_waits(&second);
@@ -1201,7 +1146,6 @@ static void who_is_asked_anew_first_does_not_evict_the_key_of_another(void **sta
     assert_int_equal(fixture_status(&world.fixture, "baz").remaining_tokens, 10);
     at(&world, 5000);
     expect_let_go(&second, 5000, 2000);
-    caller_release(&first), caller_release(&second);
     world_release(&world);
 }
 
