@@ -27,13 +27,36 @@ static void send_wait(struct caller *caller, const char *key)
     caller_get(caller, target);
 }
 
-static void connect_and_wait(struct caller *caller, struct stage *stage, const char *key)
+/* Whether it waits then, or is told otherwise, is left to the test. */
+static void connect_and_send_wait(struct caller *caller, struct stage *stage, const char *key)
 {
     caller_connect(caller, stage, false);
     send_wait(caller, key);
     stage_settle(stage);
+}
+
+static void connect_and_wait(struct caller *caller, struct stage *stage, const char *key)
+{
+    connect_and_send_wait(caller, stage, key);
     stage_find_parked(stage, key);
     assert_int_equal(caller_reply(caller), REPLY_NONE);
+}
+
+/* A stage on which one waits for "a". */
+static void open_with_one(struct stage *stage, enum stage_decider who, unsigned connections_max,
+                          struct caller *caller)
+{
+    open_waiting(stage, who, connections_max);
+    connect_and_wait(caller, stage, "a");
+}
+
+/* A stage on which so many do. */
+static void open_with_crowd(struct stage *stage, enum stage_decider who, struct caller *callers,
+                            size_t count)
+{
+    open_waiting(stage, who, ROOM);
+    for (size_t i = 0; i < count; i++)
+        connect_and_wait(&callers[i], stage, "a");
 }
 
 static void expect_allowed(struct caller *caller, const char *key)
@@ -67,6 +90,13 @@ static void expect_nobody_charged(struct stage *stage, const char *key)
     expect_nothing_left(stage, &key, 1);
 }
 
+/* Closes a stage on which "a" has all its tokens. */
+static void close_uncharged(struct stage *stage)
+{
+    expect_nobody_charged(stage, "a");
+    stage_close(stage);
+}
+
 /* ---- who stays ---- */
 
 /* Neither the reply's time nor the idle one runs meanwhile, and both do again behind it. */
@@ -74,8 +104,7 @@ static void who_waits_for_long_is_answered_and_asks_again(enum stage_decider who
 {
     struct stage stage;
     struct caller caller;
-    open_waiting(&stage, who, ROOM);
-    connect_and_wait(&caller, &stage, "a");
+    open_with_one(&stage, who, ROOM, &caller);
     for (unsigned i = 0; i < 3; i++) {
         stage_pass_ms(&stage, HOUR_MS);
         assert_int_equal(stage.leaves, 0);
@@ -98,9 +127,7 @@ static void nothing_is_done_while_they_wait(enum stage_decider who)
 {
     struct stage stage;
     struct caller callers[ROOM];
-    open_waiting(&stage, who, ROOM);
-    for (size_t i = 0; i < LENGTH(callers); i++)
-        connect_and_wait(&callers[i], &stage, "a");
+    open_with_crowd(&stage, who, callers, LENGTH(callers));
     stage_pass_ms(&stage, 20000); /* what was counted has been told by then */
     stage.turns = 0;
     stage_pass_ms(&stage, HOUR_MS);
@@ -118,9 +145,7 @@ static void those_who_are_let_go_together_are_answered_in_one_turn(enum stage_de
 {
     struct stage stage;
     struct caller callers[ROOM];
-    open_waiting(&stage, who, ROOM);
-    for (size_t i = 0; i < LENGTH(callers); i++)
-        connect_and_wait(&callers[i], &stage, "a");
+    open_with_crowd(&stage, who, callers, LENGTH(callers));
     stage_pass_ms(&stage, 20000);
     for (unsigned i = 0; i < LENGTH(callers) - 1; i++) {
         stage_answer(&stage, "a");
@@ -172,6 +197,15 @@ static bool is_half_open(size_t i)
     return ends[i] == half_close_it || ends[i] == pipeline_and_half_close_it;
 }
 
+/* If its half is still open, it is told of the end. */
+static void expect_ended(size_t i, struct caller *caller)
+{
+    if (!is_half_open(i))
+        return;
+    assert_int_equal(caller_reply(caller), REPLY_END);
+    caller_close(caller);
+}
+
 static const char *const keys[] = {"a", "behind"};
 
 static void who_leaves_while_it_waits_is_taken_out(enum stage_decider who)
@@ -179,8 +213,7 @@ static void who_leaves_while_it_waits_is_taken_out(enum stage_decider who)
     for (size_t i = 0; i < LENGTH(ends); i++) {
         struct stage stage;
         struct caller leaves, stays;
-        open_waiting(&stage, who, ROOM);
-        connect_and_wait(&leaves, &stage, "a");
+        open_with_one(&stage, who, ROOM, &leaves);
         connect_and_wait(&stays, &stage, "b");
         stage_pass_ms(&stage, HOUR_MS);
         ends[i](&leaves);
@@ -190,10 +223,7 @@ static void who_leaves_while_it_waits_is_taken_out(enum stage_decider who)
         stage_release(&stage, "b");
         expect_allowed(&stays, "b");
         caller_close(&stays);
-        if (is_half_open(i)) {
-            assert_int_equal(caller_reply(&leaves), REPLY_END);
-            caller_close(&leaves);
-        }
+        expect_ended(i, &leaves);
         stage_pass_ms(&stage, LEAVING_MS);
         expect_nothing_left(&stage, keys, LENGTH(keys));
         stage_close(&stage);
@@ -212,10 +242,7 @@ static void who_left_before_it_waits_is_taken_out(enum stage_decider who)
         ends[i](&caller);
         stage_settle(&stage);
         stage_pass_ms(&stage, LEAVING_MS);
-        if (is_half_open(i)) {
-            assert_int_equal(caller_reply(&caller), REPLY_END);
-            caller_close(&caller);
-        }
+        expect_ended(i, &caller);
         expect_nothing_left(&stage, keys, LENGTH(keys));
         stage_close(&stage);
     }
@@ -238,8 +265,7 @@ static void who_sends_too_much_behind_is_taken_out(enum stage_decider who)
 {
     struct stage stage;
     struct caller caller;
-    open_waiting(&stage, who, ROOM);
-    connect_and_wait(&caller, &stage, "a");
+    open_with_one(&stage, who, ROOM, &caller);
     pipeline(&caller, BEHIND_MAX / strlen(BEHIND));
     stage_settle(&stage);
     assert_int_equal(stage.leaves, 0);
@@ -260,8 +286,7 @@ static void what_is_behind_is_served_once_it_is_answered(enum stage_decider who)
     enum { COUNT = 20, TIMES = 3 * BEHIND_MAX / sizeof BEHIND / COUNT };
     struct stage stage;
     struct caller caller;
-    open_waiting(&stage, who, ROOM);
-    connect_and_wait(&caller, &stage, "a");
+    open_with_one(&stage, who, ROOM, &caller);
     pipeline(&caller, COUNT);
     stage_settle(&stage);
     stage.parks = false;
@@ -303,8 +328,7 @@ static void the_place_of_one_that_left_is_kept_for_both_letters(enum stage_decid
 {
     struct stage stage;
     struct caller leaves, stays, other;
-    open_waiting(&stage, who, 2);
-    connect_and_wait(&leaves, &stage, "a");
+    open_with_one(&stage, who, 2, &leaves);
     const struct client *client = client_of(stage.parked[0]);
     stage.keeps_leaves = true;
     caller_close(&leaves);
@@ -328,8 +352,7 @@ static void the_place_of_one_that_left_is_kept_for_both_letters(enum stage_decid
     expect_allowed(&stays, "b");
     caller_close(&stays), caller_close(&other);
     stage_pass_ms(&stage, LEAVING_MS);
-    expect_nobody_charged(&stage, "a");
-    stage_close(&stage);
+    close_uncharged(&stage);
 }
 
 /* It was let go just as it left: it is charged, and nothing is told twice or lost. */
@@ -337,8 +360,7 @@ static void who_is_let_go_as_it_leaves_is_charged(enum stage_decider who)
 {
     struct stage stage;
     struct caller caller;
-    open_waiting(&stage, who, 1);
-    connect_and_wait(&caller, &stage, "a");
+    open_with_one(&stage, who, 1, &caller);
     stage_answer(&stage, "a");
     stage_send_home(&stage, "a");
     caller_close(&caller);
@@ -358,35 +380,33 @@ static void all_can_leave_in_one_turn(enum stage_decider who)
 {
     struct stage stage;
     struct caller callers[ROOM];
-    open_waiting(&stage, who, ROOM);
-    for (size_t i = 0; i < LENGTH(callers); i++)
-        connect_and_wait(&callers[i], &stage, "a");
+    open_with_crowd(&stage, who, callers, LENGTH(callers));
     for (size_t i = 0; i < LENGTH(callers); i++)
         caller_close(&callers[i]);
     stage_settle(&stage);
     assert_int_equal(stage.leaves, ROOM);
-    expect_nobody_charged(&stage, "a");
-    stage_close(&stage);
+    close_uncharged(&stage);
 }
 
 /* ---- stalls ---- */
+
+/* From the next turn on: a question of `asks` takes the report along, which does not come home. */
+static void begin_stall(struct stage *stage, struct caller *asks)
+{
+    stage->keeps_report = true;
+    caller_connect(asks, stage, true);
+    caller_get(asks, "/status?key=a");
+}
 
 static void who_leaves_in_a_stall_is_taken_out(enum stage_decider who)
 {
     struct stage stage;
     struct caller waits, asks, late, other;
-    open_waiting(&stage, who, ROOM);
-    connect_and_wait(&waits, &stage, "a");
-    stage.keeps_report = true;
-    caller_connect(&asks, &stage, true);
-    caller_get(&asks, "/status?key=a");
-    caller_connect(&late, &stage, false);
-    send_wait(&late, "late"); /* it is with the decider, or goes there later */
-    stage_settle(&stage);
+    open_with_one(&stage, who, ROOM, &waits);
+    begin_stall(&stage, &asks);
+    connect_and_send_wait(&late, &stage, "late"); /* it is with the decider, or goes there later */
     assert_true(stage.front.is_stalled);
-    caller_connect(&other, &stage, false);
-    send_wait(&other, "other");
-    stage_settle(&stage);
+    connect_and_send_wait(&other, &stage, "other");
     assert_int_equal(caller_reply(&other), REPLY_NONE);
     caller_close(&waits), caller_close(&late), caller_close(&other);
     stage_settle(&stage);
@@ -409,13 +429,9 @@ static void who_asked_in_a_stall_waits_behind_it(enum stage_decider who)
     struct stage stage;
     struct caller waits, asks;
     open_waiting(&stage, who, ROOM);
-    stage.keeps_report = true;
-    caller_connect(&asks, &stage, true);
-    caller_get(&asks, "/status?key=a");
+    begin_stall(&stage, &asks);
     stage_settle(&stage);
-    caller_connect(&waits, &stage, false);
-    send_wait(&waits, "a");
-    stage_settle(&stage);
+    connect_and_send_wait(&waits, &stage, "a");
     stage_release_report(&stage);
     assert_int_equal(caller_reply(&asks), 200);
     stage_find_parked(&stage, "a");
@@ -427,8 +443,7 @@ static void who_asked_in_a_stall_waits_behind_it(enum stage_decider who)
     assert_int_equal(stage.leaves, 1);
     caller_close(&waits), caller_close(&asks);
     stage_pass_ms(&stage, LEAVING_MS);
-    expect_nobody_charged(&stage, "a");
-    stage_close(&stage);
+    close_uncharged(&stage);
 }
 
 /* A question that a stall keeps from the decider, of one that has sent its last byte meanwhile. */
@@ -437,13 +452,9 @@ static void who_half_closes_before_its_late_question_goes_is_taken_out(enum stag
     struct stage stage;
     struct caller waits, asks;
     open_waiting(&stage, who, ROOM);
-    stage.keeps_report = true;
-    caller_connect(&asks, &stage, true);
-    caller_get(&asks, "/status?key=a");
+    begin_stall(&stage, &asks);
     stage_settle(&stage);
-    caller_connect(&waits, &stage, false);
-    send_wait(&waits, "a");
-    stage_settle(&stage);
+    connect_and_send_wait(&waits, &stage, "a");
     caller_half_close(&waits);
     stage_settle(&stage);
     stage_release_report(&stage);
@@ -451,8 +462,7 @@ static void who_half_closes_before_its_late_question_goes_is_taken_out(enum stag
     assert_int_equal(caller_reply(&waits), REPLY_END);
     caller_close(&waits), caller_close(&asks);
     stage_pass_ms(&stage, LEAVING_MS);
-    expect_nobody_charged(&stage, "a");
-    stage_close(&stage);
+    close_uncharged(&stage);
 }
 
 static void a_drain_in_a_stall_sends_late_questions_away(enum stage_decider who)
@@ -460,13 +470,9 @@ static void a_drain_in_a_stall_sends_late_questions_away(enum stage_decider who)
     struct stage stage;
     struct caller waits, asks;
     open_waiting(&stage, who, ROOM);
-    stage.keeps_report = true;
-    caller_connect(&asks, &stage, true);
-    caller_get(&asks, "/status?key=a");
+    begin_stall(&stage, &asks);
     stage_settle(&stage);
-    caller_connect(&waits, &stage, false);
-    send_wait(&waits, "a");
-    stage_settle(&stage);
+    connect_and_send_wait(&waits, &stage, "a");
     stage_drain(&stage);
     stage_release_report(&stage);
     assert_int_equal(stage.parked_count, 0);
@@ -474,8 +480,7 @@ static void a_drain_in_a_stall_sends_late_questions_away(enum stage_decider who)
     caller_close(&waits), caller_close(&asks);
     stage_pass_ms(&stage, LEAVING_MS);
     assert_int_equal(stage.front.phase, FRONT_ENDED);
-    expect_nobody_charged(&stage, "a");
-    stage_close(&stage);
+    close_uncharged(&stage);
 }
 
 /* ---- ends ---- */
@@ -484,9 +489,7 @@ static void in_a_drain_all_are_sent_away(enum stage_decider who)
 {
     struct stage stage;
     struct caller callers[3], kept;
-    open_waiting(&stage, who, ROOM);
-    for (size_t i = 0; i < LENGTH(callers); i++)
-        connect_and_wait(&callers[i], &stage, "a");
+    open_with_crowd(&stage, who, callers, LENGTH(callers));
     caller_connect(&kept, &stage, false);
     stage_drain(&stage);
     assert_int_equal(stage_now_ms(&stage), 0);
@@ -501,16 +504,14 @@ static void in_a_drain_all_are_sent_away(enum stage_decider who)
     stage_settle(&stage);
     assert_int_equal(stage.front.phase, FRONT_ENDED);
     assert_int_equal(stage.leaves, LENGTH(callers) + 1);
-    expect_nobody_charged(&stage, "a");
-    stage_close(&stage);
+    close_uncharged(&stage);
 }
 
 static void who_leaves_in_a_drain_is_taken_out_once(enum stage_decider who)
 {
     struct stage stage;
     struct caller closes, half_closes;
-    open_waiting(&stage, who, ROOM);
-    connect_and_wait(&closes, &stage, "a");
+    open_with_one(&stage, who, ROOM, &closes);
     connect_and_wait(&half_closes, &stage, "a");
     stage.keeps_leaves = true;
     stage_drain(&stage);
@@ -524,16 +525,14 @@ static void who_leaves_in_a_drain_is_taken_out_once(enum stage_decider who)
     caller_close(&half_closes);
     stage_pass_ms(&stage, LEAVING_MS);
     assert_int_equal(stage.front.phase, FRONT_ENDED);
-    expect_nobody_charged(&stage, "a");
-    stage_close(&stage);
+    close_uncharged(&stage);
 }
 
 static void who_is_let_go_as_a_drain_begins_is_answered(enum stage_decider who)
 {
     struct stage stage;
     struct caller caller;
-    open_waiting(&stage, who, ROOM);
-    connect_and_wait(&caller, &stage, "a");
+    open_with_one(&stage, who, ROOM, &caller);
     stage_answer(&stage, "a");
     stage_send_home(&stage, "a");
     http_end_waits(stage.front.http); /* before the letter is taken out */
@@ -551,8 +550,7 @@ static void a_drain_that_ends_with_letters_away_waits_for_them(enum stage_decide
 {
     struct stage stage;
     struct caller caller;
-    open_waiting(&stage, who, ROOM);
-    connect_and_wait(&caller, &stage, "a");
+    open_with_one(&stage, who, ROOM, &caller);
     stage.keeps_leaves = true;
     stage_drain(&stage);
     stage_pass_ms(&stage, FRONT_DRAIN_MS);
@@ -560,8 +558,7 @@ static void a_drain_that_ends_with_letters_away_waits_for_them(enum stage_decide
     assert_int_equal(caller_reply(&caller), REPLY_END);
     stage_release_leaves(&stage);
     assert_int_equal(stage.front.phase, FRONT_ENDED);
-    expect_nobody_charged(&stage, "a");
-    stage_close(&stage);
+    close_uncharged(&stage);
     caller_close(&caller);
 }
 
@@ -570,16 +567,14 @@ static void the_engine_may_be_closed_under_them(enum stage_decider who)
 {
     struct stage stage;
     struct caller caller;
-    open_waiting(&stage, who, ROOM);
-    connect_and_wait(&caller, &stage, "a");
+    open_with_one(&stage, who, ROOM, &caller);
     http_close(stage.front.http);
     stage.front.phase = FRONT_CLOSED;
     stage_settle(&stage);
     assert_int_equal(stage.leaves, 1);
     assert_int_equal(caller_reply(&caller), REPLY_END);
     assert_int_equal(stage.front.phase, FRONT_ENDED);
-    expect_nobody_charged(&stage, "a");
-    stage_close(&stage);
+    close_uncharged(&stage);
     caller_close(&caller);
 }
 
@@ -587,8 +582,7 @@ static void one_that_goes_keeps_those_who_wait(enum stage_decider who)
 {
     struct stage stage;
     struct caller stays, leaves;
-    open_waiting(&stage, who, ROOM);
-    connect_and_wait(&stays, &stage, "a");
+    open_with_one(&stage, who, ROOM, &stays);
     connect_and_wait(&leaves, &stage, "b");
     front_go(&stage.front);
     stage_settle(&stage);
@@ -612,8 +606,7 @@ static void one_that_goes_sends_them_away_in_a_drain(enum stage_decider who)
 {
     struct stage stage;
     struct caller caller;
-    open_waiting(&stage, who, ROOM);
-    connect_and_wait(&caller, &stage, "a");
+    open_with_one(&stage, who, ROOM, &caller);
     front_go(&stage.front);
     stage_settle(&stage);
     stage_drain(&stage);
@@ -621,20 +614,36 @@ static void one_that_goes_sends_them_away_in_a_drain(enum stage_decider who)
     caller_close(&caller);
     stage_settle(&stage);
     assert_int_equal(stage.front.phase, FRONT_ENDED);
-    expect_nobody_charged(&stage, "a");
-    stage_close(&stage);
+    close_uncharged(&stage);
 }
 
 /* ---- leases ---- */
 
-/* Makes a parked question one for a lease, which is granted. */
-static void grant(struct stage *stage, const char *key)
+/* A stage for one connection, whose question is parked, even if it would not wait; then nothing tells that
+ * its client leaves. */
+static void open_with_question(struct stage *stage, enum stage_decider who, struct caller *caller,
+                               const char *target)
 {
-    struct message *message = message_of(stage->parked[stage_find_parked(stage, key)]);
-    stage_answer(stage, key);
+    open_waiting(stage, who, 1);
+    caller_connect(caller, stage, false);
+    caller_get(caller, target);
+    stage_settle(stage);
+}
+
+/* Makes the parked question of "a" one for a lease, which is granted. */
+static void grant(struct stage *stage)
+{
+    struct message *message = message_of(stage->parked[stage_find_parked(stage, "a")]);
+    stage_answer(stage, "a");
     message->kind = MESSAGE_ACQUIRE;
     message->ask.acquire.id.bytes[0] = 42;
     message->ask.acquire.id.bytes[LEASE_ID_BYTES - 1] = 24;
+}
+
+static void grant_home(struct stage *stage)
+{
+    grant(stage);
+    stage_send_home(stage, "a");
 }
 
 static void expect_released(const struct stage *stage)
@@ -653,14 +662,10 @@ static void a_lease_of_one_that_has_gone_is_given_back(enum stage_decider who)
 {
     struct stage stage;
     struct caller caller;
-    open_waiting(&stage, who, 1);
-    caller_connect(&caller, &stage, false);
-    caller_get(&caller, "/allow?key=a"); /* parked all the same, and nothing tells that it leaves */
-    stage_settle(&stage);
+    open_with_question(&stage, who, &caller, "/allow?key=a");
     caller_close(&caller);
     stage_settle(&stage);
-    grant(&stage, "a");
-    stage_send_home(&stage, "a");
+    grant_home(&stage);
     stage_settle(&stage);
     assert_int_equal(stage.leaves, 0);
     expect_released(&stage);
@@ -674,12 +679,8 @@ static void a_lease_granted_as_its_client_leaves_is_given_back(enum stage_decide
     for (size_t i = 0; i < LENGTH(targets); i++) {
         struct stage stage;
         struct caller caller;
-        open_waiting(&stage, who, 1);
-        caller_connect(&caller, &stage, false);
-        caller_get(&caller, targets[i]);
-        stage_settle(&stage);
-        grant(&stage, "a");
-        stage_send_home(&stage, "a");
+        open_with_question(&stage, who, &caller, targets[i]);
+        grant_home(&stage);
         caller_close(&caller);
         stage_settle(&stage);
         assert_int_equal(stage.leaves, i);
@@ -695,9 +696,8 @@ static void a_lease_is_not_told_to_one_that_has_gone_since_it_came_home(enum sta
     for (size_t i = 0; i < LENGTH(ends); i++) {
         struct stage stage;
         struct caller caller;
-        open_waiting(&stage, who, 1);
-        connect_and_wait(&caller, &stage, "a");
-        grant(&stage, "a");
+        open_with_one(&stage, who, 1, &caller);
+        grant(&stage);
         message_of(stage.parked[0])->answer.bucket.has_waited = true;
         stage_send_home(&stage, "a");
         assert_true(http_take_home(stage.front.http, inbox_take(&stage.front.home, 0), 0));
@@ -706,10 +706,7 @@ static void a_lease_is_not_told_to_one_that_has_gone_since_it_came_home(enum sta
         stage_settle(&stage);
         assert_int_equal(stage.leaves, 0);
         expect_released(&stage);
-        if (is_half_open(i)) {
-            assert_int_equal(caller_reply(&caller), REPLY_END);
-            caller_close(&caller);
-        }
+        expect_ended(i, &caller);
         stage_close(&stage);
     }
 }
@@ -718,14 +715,10 @@ static void what_was_denied_is_not_given_back(enum stage_decider who)
 {
     struct stage stage;
     struct caller caller;
-    open_waiting(&stage, who, 1);
-    caller_connect(&caller, &stage, false);
-    caller_get(&caller, "/allow?key=a&tokens=11");
-    stage_settle(&stage);
+    open_with_question(&stage, who, &caller, "/allow?key=a&tokens=11");
     caller_close(&caller);
     stage_settle(&stage);
-    grant(&stage, "a"); /* above the burst, so it is not */
-    stage_send_home(&stage, "a");
+    grant_home(&stage); /* above the burst, so it is not */
     stage_settle(&stage);
     assert_int_equal(stage.releases, 0);
     assert_true(http_has_room(stage.front.http));
@@ -736,16 +729,14 @@ static void who_left_before_its_lease_has_none_to_give_back(enum stage_decider w
 {
     struct stage stage;
     struct caller caller;
-    open_waiting(&stage, who, 1);
-    connect_and_wait(&caller, &stage, "a");
+    open_with_one(&stage, who, 1, &caller);
     message_of(stage.parked[0])->kind = MESSAGE_ACQUIRE;
     message_of(stage.parked[0])->answer.bucket.limit = NULL; /* what left has none */
     caller_close(&caller);
     stage_settle(&stage);
     assert_int_equal(stage.leaves, 1);
     assert_int_equal(stage.releases, 0);
-    expect_nobody_charged(&stage, "a");
-    stage_close(&stage);
+    close_uncharged(&stage);
 }
 
 /* The connections are closed at the drain's deadline, before the letter is home. */
@@ -753,15 +744,11 @@ static void a_lease_that_comes_home_behind_the_end_is_given_back(enum stage_deci
 {
     struct stage stage;
     struct caller caller;
-    open_waiting(&stage, who, 1);
-    caller_connect(&caller, &stage, false);
-    caller_get(&caller, "/allow?key=a");
-    stage_settle(&stage);
+    open_with_question(&stage, who, &caller, "/allow?key=a");
     stage_drain(&stage);
     stage_pass_ms(&stage, FRONT_DRAIN_MS);
     assert_int_equal(stage.front.phase, FRONT_CLOSED);
-    grant(&stage, "a");
-    stage_send_home(&stage, "a");
+    grant_home(&stage);
     stage_settle(&stage);
     expect_released(&stage);
     assert_int_equal(stage.front.phase, FRONT_ENDED);
