@@ -99,6 +99,8 @@ struct order {
 struct orders {
     struct message message; /* the first member, of kind MESSAGE_ORDERS */
     uint64_t sent_ns;       /* the brain's time: leases count from here */
+    /* of fleet_terms as it was sent: a reload changes nothing of a letter that is away */
+    uint32_t ttl_ms, grace_ms, clock_guard_ms;
     uint32_t count;
     struct order order[ORDERS_MAX];
     struct orders *next_free; /* the brain's */

@@ -16,6 +16,7 @@
 #define CALL_BYTES_MAX 320
 #define CALL_ANSWER_BYTES_MAX 128
 
+/* As the letter of an order has them. */
 struct call_terms {
     uint32_t ttl_ms, grace_ms;
     uint32_t

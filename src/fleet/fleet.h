@@ -17,7 +17,6 @@
 #include "actor/inbox.h"
 #include "base/histogram.h"
 #include "brain/order.h"
-#include "fleet/call.h"
 #include "fleet/name.h"
 
 #define FLEET_STORES_MAX 16
@@ -29,8 +28,7 @@ struct fleet_settings {
     char name[FLEET_NAME_MAX + 1];
     unsigned stores_count;
     char stores[FLEET_STORES_MAX][FLEET_STORE_MAX + 1];
-    char user[64], password[512]; /* empty: none */
-    struct call_terms call;
+    char user[64], password[512];                /* empty: none */
     uint32_t op_timeout_ms;                      /* for an answer; 1,000 ms for a connection */
     uint32_t reconnect_min_ms, reconnect_max_ms; /* with full jitter in between */
 };

@@ -120,6 +120,9 @@ struct fleet_terms {
     uint32_t min_interval_ms; /* between two orders for one key */
     uint32_t cold_wait_ms;    /* FLEET_COLD_WAIT: at most */
     uint32_t sidecars;        /* FLEET_PARTITION_SHARE: each has burst and rate by so many */
+    uint32_t
+        clock_guard_ms; /* by so much the store's clock may run ahead of ours between answers */
+    uint32_t outstanding_percent; /* of a burst, that all sidecars together may have in hand */
     enum fleet_cold cold;
     enum fleet_partition on_partition;
     enum fleet_loss on_loss;
