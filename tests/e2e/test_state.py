@@ -1,23 +1,18 @@
 #!/usr/bin/python3 -B
 """
-State that outlives the process: kills under load, restarts, and files that fail.
-
-ALLOWD_KILLS sets how many kills a run makes; a number that is said in the
-log of a failure, ALLOWD_SEED, which.
+State that outlives the process: restarts, and files that fail. Kills are in test_state_kills.py, files that are gone in
+test_state_gone.py.
 """
 import contextlib
 import json
 import os
-import random
 import re
 import resource
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import unittest
 import unittest.mock
@@ -26,7 +21,6 @@ import urllib.parse
 from harness import ALLOWD, JSON, SANITIZED, Connection, Daemon, request_bytes, wait_until
 from metrics import Metrics
 
-SEED = int(os.environ.get("ALLOWD_SEED") or random.randrange(10**9))
 NOBODY = 65534
 
 
@@ -762,280 +756,6 @@ class Failing(StateCase):
             self.assertEqual(self.remaining(daemon, "key"), 0)
             self.assertEqual(self.metric(daemon, "allowd_state_refused_total"), 0)
             daemon.stop()
-
-
-class Gone(StateCase):
-    """Files that are no longer where the next process looks for them."""
-
-    GONE = r"error: state \S+/state is no longer there: "
-
-    ANEW = r"allowd: state \S+/state: made anew"
-    NOT_ANEW = r"error: cannot make \S+/state anew at \S+: "
-
-    def gone(self, threads=1, way=None, state=None):
-        """A daemon that has taken 4 tokens of a key, and whose file is gone, which it has noticed."""
-        daemon = self.start(self.config(f"threads: {threads}\n", state=state))
-        self.take(daemon, "key", 4)
-        self.assert_sound(daemon)
-        (way or (lambda: os.remove(self.path)))()
-        daemon.wait_for_line(self.GONE)  # without any occasion
-        wait_until(lambda: self.readiness(daemon)[0] == 503, "it says that it is not ready")
-        self.assert_degraded(daemon, "removed or replaced")
-        self.assertEqual(self.remaining(daemon, "key"), 6)
-        self.take(daemon, "key", 2)
-        return daemon
-
-    def assert_anew(self, daemon, path=None):
-        """Made by a reload, and good for the next process."""
-        path = path or self.path
-        self.assertRegex(self.hup(daemon), self.ANEW)
-        self.assert_sound(daemon)
-        self.assertEqual(os.listdir(os.path.dirname(path)), ["state"])
-        self.assertEqual(os.stat(path).st_mode & 0o7777, 0o600)
-        self.assertEqual(self.remaining(daemon, "key"), 4)
-        self.take(daemon, "key", 1)
-        self.assertNotIn("anew", self.hup(daemon))
-        daemon.kill()
-        daemon = self.start(self.config(state=path))
-        self.assertTrue(daemon.wait_for_line(r"state \S+: 1 key restored"))
-        self.assertEqual(self.remaining(daemon, "key"), 3)
-        self.assert_sound(daemon)
-        daemon.stop()
-
-    def test_removed(self):
-        for threads in (0, 1, 3):
-            with self.subTest(threads):
-                daemon = self.gone(threads)
-                self.assertEqual(len(re.findall(self.GONE, "\n".join(daemon.log()))), 1)
-                self.assertRegex(self.hup(daemon), self.ANEW)
-                opened = [os.readlink(f"/proc/{daemon.process.pid}/fd/{number}") for number in daemon.descriptors()
-                          if number > 2]
-                self.assertEqual([path for path in opened if self.directory in path], [self.path])
-                os.remove(self.path)
-                self.assert_anew(daemon)  # noticed by the reload itself
-                os.remove(self.path)
-
-    def test_removed_and_no_reload(self):
-        daemon = self.gone()
-        daemon.stop()
-        daemon = self.start()
-        self.assertTrue(daemon.wait_for_line(r"state \S+ is new"))
-        self.assertEqual(self.remaining(daemon, "key"), 10)
-        daemon.stop()
-
-    def test_by_http(self):
-        socket_path = os.path.join(self.directory, "admin")
-        daemon = self.start(self.config(f"admin_listen: ['unix:{socket_path}']\n"))
-        self.take(daemon, "key", 4)
-        os.remove(self.path)
-        mark = daemon.mark()
-        with Connection(socket_path) as connection:
-            connection.send(request_bytes("POST", "/reload"))
-            self.assertEqual(connection.receive().status, 200)
-        daemon.wait_for_line(self.GONE, mark)
-        daemon.wait_for_line(self.ANEW, mark)
-        self.assertEqual(self.readiness(daemon)[0], 200)
-        daemon.stop()
-        daemon = self.start()
-        self.assertEqual(self.remaining(daemon, "key"), 6)
-        daemon.stop()
-
-    def test_a_faulty_configuration_hinders_nothing(self):
-        daemon = self.gone()
-        daemon.write_config("limits: none")
-        mark = daemon.mark()
-        daemon.signal(signal.SIGHUP)
-        daemon.wait_for_line("is faulty", mark)
-        daemon.wait_for_line(self.ANEW, mark)
-        self.assert_sound(daemon)
-        daemon.write_config(self.config())
-        os.remove(self.path)
-        self.assert_anew(daemon)
-
-    def test_moved_and_moved_back(self):
-        daemon = self.gone(way=lambda: os.rename(self.path, self.path + ".away"))
-        os.rename(self.path + ".away", self.path)
-        self.assertRegex(self.hup(daemon), r"allowd: state \S+/state is there again")
-        self.assert_sound(daemon)
-        os.remove(self.path)
-        self.assert_anew(daemon)
-
-    def test_its_directory_gone_and_back(self):
-        directory = os.path.join(self.directory, "more")
-        path = os.path.join(directory, "state")
-        os.mkdir(directory)
-        daemon = self.gone(way=lambda: os.rename(directory, directory + ".away"), state=path)
-        for _ in range(2):
-            self.assertRegex(self.hup(daemon), self.NOT_ANEW + "its directory does not exist; make one that "
-                             "belongs to allowd's user alone, then reload; serving goes on from memory")
-            self.assert_degraded(daemon, "removed or replaced")
-        os.mkdir(directory)
-        self.assert_anew(daemon, path)
-
-    def test_what_took_its_place_stays(self):
-        """As long as it is there; whatever it is."""
-        def copy():
-            shutil.copy(self.path, self.path + "2")
-            os.rename(self.path + "2", self.path)
-
-        def write(data):
-            os.remove(self.path)
-            with open(self.path, "wb") as file:
-                file.write(data)
-
-        for way, there in ((copy, os.path.isfile), (lambda: write(b"precious"), os.path.isfile),
-                           (lambda: write(bytes(9000)), os.path.isfile),
-                           (lambda: (os.remove(self.path), os.mkdir(self.path)), os.path.isdir),
-                           (lambda: (os.remove(self.path), os.mkfifo(self.path)), os.path.exists),
-                           (lambda: (os.remove(self.path), os.symlink("elsewhere", self.path)), os.path.islink)):
-            daemon = self.gone(way=way)
-            before = os.lstat(self.path)
-            self.assertRegex(self.hup(daemon), self.NOT_ANEW + "something else is there; move it away, then reload")
-            self.assert_degraded(daemon, "removed or replaced")
-            self.assertTrue(there(self.path))
-            after = os.lstat(self.path)
-            self.assertEqual((after.st_ino, after.st_mode, after.st_size, after.st_mtime),
-                             (before.st_ino, before.st_mode, before.st_size, before.st_mtime))
-            (os.rmdir if os.path.isdir(self.path) else os.remove)(self.path)
-            self.assert_anew(daemon)
-            os.remove(self.path)
-
-    def test_something_else_where_it_is_made(self):
-        daemon = self.gone()
-        with open(self.path + ".new", "wb") as file:
-            file.write(b"precious")
-        self.assertRegex(self.hup(daemon), self.NOT_ANEW + "something else is there; move it away, then reload")
-        self.assert_degraded(daemon, "removed or replaced")
-        self.assertEqual(os.listdir(self.directory), ["state.new"])
-        os.remove(self.path + ".new")
-        self.assert_anew(daemon)
-
-    def test_a_file_of_nothing_is_replaced(self):
-        for size in (0, 9000):
-            daemon = self.gone()
-            with open(self.path, "wb") as file:
-                file.truncate(size)
-            self.assert_anew(daemon)
-            os.remove(self.path)
-
-    def test_another_process_has_taken_its_place(self):
-        daemon = self.gone()
-        other = self.start()
-        self.take(other, "key", 9)
-        self.assertRegex(self.hup(daemon), self.NOT_ANEW + "another process has the file that is there; end that one, "
-                         "then reload")
-        self.assert_degraded(daemon, "removed or replaced")
-        daemon.stop()
-        self.take(other, "key", 1)
-        other.kill()
-        other = self.start()
-        self.assertEqual(self.remaining(other, "key"), 0)
-        other.stop()
-
-    def test_under_load(self):
-        """Whoever was told 200 has taken a token, whichever file was in use; and the next process knows it."""
-        keys, burst = 200, 500000
-        for threads in (0, 1, 2):
-            config = self.config(f"threads: {threads}\n").replace("burst: 10,", f"burst: {burst},")
-            daemon = self.start(config)
-            taken = [[0] * keys for _ in range(4)]
-            is_over = threading.Event()
-
-            def ask(counts, address=daemon.address, is_over=is_over):
-                with Connection(address) as connection:
-                    while not is_over.is_set():
-                        for key in range(keys):
-                            connection.send(request_bytes("GET", f"/allow?key=k{key}"))
-                            counts[key] += connection.receive().status == 200
-
-            clients = [threading.Thread(target=ask, args=(counts,)) for counts in taken]
-            for client in clients:
-                client.start()
-            for _ in range(20):
-                os.remove(self.path)
-                self.assertRegex(self.hup(daemon), self.ANEW)
-            is_over.set()
-            for client in clients:
-                client.join()
-            daemon.kill()
-            daemon = self.start(config)
-            for key in range(keys):
-                self.assertEqual(burst - self.remaining(daemon, f"k{key}"), sum(counts[key] for counts in taken))
-            self.assertGreater(sum(map(sum, taken)), keys)
-            daemon.stop()
-            os.remove(self.path)
-
-
-class Kills(StateCase):
-    """Kills at random moments under load: over the whole run no key is given more than its due."""
-
-    # Of each limit: its text at one start and at another, and burst and rate that bound both.
-    LIMITS = [
-        ("burst: 20, rate: 50/s", "burst: 20, rate: 50/s", 20, 50),
-        ("burst: 15, rate: 30/s", "burst: 25, rate: 30/s", 25, 30),
-        ("buckets: [{name: s, burst: 9, rate: 40/s}, {name: m, burst: 100, rate: 20/s}]",
-         "buckets: [{name: s, burst: 9, rate: 40/s}, {name: m, burst: 100, rate: 20/s}]", 9, 40),
-    ]
-    KEYS = [f"l{limit}:{'x' * length}" for limit in range(3) for length in (1, 30)]
-    CONNECTIONS, REQUESTS, TICK_S = 4, 48, 0.02
-    UNTIL_KILLED_S = 0.03 if SANITIZED else 0.006    # at most: few have all of their answers by then
-
-    def text(self, dice):
-        limits = "".join(f'  - {{name: l{i}, match: "l{i}:*", {dice.choice(limit[:2])}}}\n'
-                         for i, limit in enumerate(self.LIMITS))
-        return (f"state: {self.path}\nmax_keys: 1000\ntick: 20ms\nlimits:\n{limits}"
-                "  - {name: default, burst: 1, rate: 1/s}\n")
-
-    def round(self, daemon, dice, admitted):
-        """Asks on some connections, kills, and counts the answers that came."""
-        asked = []
-        for _ in range(self.CONNECTIONS):
-            client = socket.create_connection(daemon.address)
-            keys = [dice.choice(self.KEYS) for _ in range(self.REQUESTS)]
-            client.sendall(b"".join(request_bytes("GET", f"/allow?key={key}") for key in keys))
-            asked.append((client, keys))
-        time.sleep(dice.random() * self.UNTIL_KILLED_S)
-        daemon.kill()
-        answers = 0
-        for client, keys in asked:
-            received = b""
-            with contextlib.suppress(ConnectionResetError):
-                while data := client.recv(1 << 16):
-                    received += data
-            client.close()
-            statuses = re.findall(rb"HTTP/1\.1 (\d+)", received)
-            answers += len(statuses)
-            for key, status in zip(keys, statuses):
-                self.assertIn(status, (b"200", b"429"))
-                admitted[key] += status == b"200"
-        return answers
-
-    def test_no_key_gets_more_than_its_due(self):
-        dice = random.Random(SEED)
-        kills = int(os.environ.get("ALLOWD_KILLS") or (100 if SANITIZED else 500))
-        admitted = dict.fromkeys(self.KEYS, 0)
-        answers = 0
-        began = time.monotonic()
-        for _ in range(kills):
-            daemon = Daemon(self.text(dice))
-            try:
-                answers += self.round(daemon, dice, admitted)
-            finally:
-                daemon.kill()
-        daemon = self.start(self.text(dice))
-        damaged = {result: self.metric(daemon, "allowd_state_damaged_total", result=result)
-                   for result in ("mended", "emptied", "dropped")}
-        daemon.stop()
-        took_s = time.monotonic() - began
-        print(f"ALLOWD_SEED={SEED}: {kills} kills, {answers} answers, "
-              f"{sum(admitted.values())} tokens in {took_s:.1f} s")
-        self.assertEqual(damaged, {"mended": 0, "emptied": 0, "dropped": 0})
-        for key, count in admitted.items():
-            _, _, burst, rate = self.LIMITS[int(key[1])]
-            most = burst + rate * (took_s + self.TICK_S)
-            self.assertLessEqual(count, most, f"{key}, ALLOWD_SEED={SEED}")
-        # The load was such that limits held it.
-        self.assertGreater(answers, sum(admitted.values()))
 
 
 class Speed(StateCase):
