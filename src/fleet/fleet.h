@@ -45,6 +45,12 @@ struct fleet_seen {
     struct histogram latency; /* of calls */
 };
 
+/* The bounds of `latency`. */
+extern const struct histogram_bounds fleet_latency_bounds_ns;
+
+/* What is wrong with the words for the stores, or NULL: stores.h says how they are written. */
+const char *fleet_stores_fault(const struct fleet_settings *settings);
+
 struct fleet;
 
 /* Begins the thread. *fleet is the caller's until fleet_stop. 0, or an errno value. */
