@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -284,6 +285,7 @@ class Acts(PageCase):
         token = directory / "token"
         token.write_text(TOKEN + "\n")
         token.chmod(0o600)
+        self.token_path = token
         return self.start(CONFIG + f"admin_token_file: {token}\n")
 
     def enter_token(self, token=TOKEN):
@@ -313,6 +315,35 @@ class Acts(PageCase):
         self.assertEqual(self.browser.run("return [...document.querySelectorAll('input')].filter((one) => one.value !== '').length"), 0)
         self.browser.open(daemon.url)
         wait_until(lambda: self.browser.run("return document.querySelector('#do').open"), "it asks again")
+        self.settle()
+
+    def test_a_wrong_token_is_asked_for_again(self):
+        """Until there is another one, nothing is asked with it: not each second, and not in vain."""
+        daemon = self.start_guarded()
+        self.browser.open(daemon.url)
+        self.enter_token("wrong-" + TOKEN)
+        self.wait_for_text("#do-told", "This token is not right")
+        self.wait_for_text("#feed-state", "needs the admin token")
+        self.browser.click("#do-not")
+        wait_until(lambda: not self.browser.run("return document.querySelector('#do').open"), "it is closed")
+        self.browser.requests()
+        asked = []
+        def health_is_asked():
+            asked.extend(urllib.parse.urlsplit(url).path for url in self.browser.requests())
+            return asked.count("/readyz") >= 2
+        wait_until(health_is_asked, "more than each second has gone by")
+        self.assertEqual(set(asked), {"/readyz"})
+        self.assertIn("This token is not right", self.browser.text("#note"))
+        self.browser.click("#enter")
+        self.enter_token()
+        self.wait_for_text("#feed-state", "live")
+        self.wait_for_text("#limit-rows", "default")
+        self.assertEqual(self.browser.text("#note"), "")
+        # What holds until a reload is another token, and then it is asked for again.
+        self.token_path.write_text("another-" + TOKEN + "\n")
+        daemon.signal(signal.SIGHUP)
+        self.enter_token("another-" + TOKEN)
+        self.wait_for_text("#feed-state", "live")
         self.settle()
 
     def test_reset_refund_reload(self):
@@ -385,6 +416,36 @@ class Acts(PageCase):
         self.wait_for_text("#override-rows", "None.")
         self.wait_for_text("#events", "override ended")
         self.assertEqual(ask(daemon, "GET", target).status, 200)
+        self.settle()
+
+
+    def test_an_override_that_was_ended_goes_from_the_list(self):
+        """Even if the list is asked for late: when the dialog is closed, the list is where the keyboard is, and
+        then it holds still otherwise."""
+        daemon = self.start_guarded()
+        self.browser.open(daemon.url)
+        self.enter_token()
+        self.wait_for_text("#override-rows", "None.")
+        self.browser.run("""
+            const real = window.fetch;
+            window.open_late = new Promise((open) => { window.open_now = open; });
+            window.fetch = async (target, how) => {
+              if (window.late && target === "/overrides" && how.method === "GET") await window.open_late;
+              return real(target, how);
+            };
+            const form = () => [...document.querySelectorAll('#do-fields input')];
+            document.querySelector('#add').click();
+            form()[0].value = "login:a";""")
+        self.browser.click("#do-it")
+        self.wait_for_text("#do-told", "It is in force.")
+        self.browser.click("#do-not")
+        self.wait_for_text("#override-rows", "login:a")
+        self.browser.run("window.late = true")
+        self.browser.click("#override-rows button")
+        self.confirm("It has ended.")
+        self.assertTrue(self.browser.run("return document.querySelector('#override-rows').contains(document.activeElement)"))
+        self.browser.run("window.open_now()")
+        self.wait_for_text("#override-rows", "None.")
         self.settle()
 
 
