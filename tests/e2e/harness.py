@@ -22,6 +22,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -38,6 +39,20 @@ PATIENCE_S = 120
 # was freed keeps its memory.
 SANITIZED = re.search(rb"\0lib[alt]san\.so", pathlib.Path(ALLOWD).read_bytes()) is not None
 SANITIZER_REPORT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:")
+
+
+
+def library(name):
+    """The library for LD_PRELOAD that the environment, or else the build, has under a name such as STALLSTATE.
+    Without it the test would wait for what never comes, so it ends here and says how to run it."""
+    builds = os.environ.get("BUILDDIR") or TOP / "build"
+    path = os.environ.get(name) or os.path.join(builds, "tests", "e2e", f"{name.lower()}.so")
+    if not os.path.isfile(path):
+        test = pathlib.Path(sys.argv[0]).name
+        raise SystemExit(f"{test} cannot run: there is no {path}; in the build, make check "
+                         f"TESTS=tests/e2e/{test}, or make tests/e2e/{name.lower()}.so and set BUILDDIR")
+    return path
+
 
 libc = ctypes.CDLL(None, use_errno=True)
 PR_SET_PDEATHSIG = 1

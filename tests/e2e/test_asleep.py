@@ -15,11 +15,11 @@ import time
 import unittest
 
 import test_state
-from harness import Connection, Daemon, request_bytes, wait_until
+from harness import Connection, Daemon, library, request_bytes, wait_until
 from manager import Manager
 from metrics import Metrics
 
-ASLEEP = os.environ.get("ASLEEP", "")
+ASLEEP = library("ASLEEP")
 HOUR_S = 3600
 LIMITS = "limits:\n  - {name: default, burst: 20, rate: 1/h}\n"
 CLONE_NEWTIME = 0x80

@@ -25,10 +25,10 @@ import urllib.parse
 
 import share
 import test_state
-from harness import ALLOWD, ENDS_WITH_US, FORM, JSON, PATIENCE_S, Connection, request_bytes
+from harness import ALLOWD, ENDS_WITH_US, FORM, JSON, PATIENCE_S, Connection, library, request_bytes
 from metrics import Metrics
 
-FAILPOINT = os.environ.get("FAILPOINT", "")
+FAILPOINT = library("FAILPOINT")
 BURST, NEXT_BURST = 10000, 9000
 CONFIG = """\
 tick: 10s

@@ -6,9 +6,9 @@ import os
 import signal
 import unittest
 
-from harness import Connection, Daemon, request_bytes, wait_until
+from harness import Connection, Daemon, library, request_bytes, wait_until
 
-FAILMALLOC = os.environ.get("FAILMALLOC", "")
+FAILMALLOC = library("FAILMALLOC")
 CONFIG = """
 tick: 10s
 limits:

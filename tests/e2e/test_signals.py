@@ -19,9 +19,9 @@ import threading
 import time
 import unittest
 
-from harness import ALLOWD, PATIENCE_S, Connection, request_bytes
+from harness import ALLOWD, PATIENCE_S, Connection, library, request_bytes
 
-FAILPOINT = os.environ.get("FAILPOINT", "")
+FAILPOINT = library("FAILPOINT")
 SEED = int(os.environ.get("ALLOWD_SEED") or random.randrange(1 << 32))
 CONFIG = """\
 threads: %d

@@ -1,13 +1,12 @@
 #!/usr/bin/python3 -B
 """A state thread that gets on no more: the service manager's watchdog is not fed."""
-import os
 import signal
 import unittest
 
-from harness import Connection, Daemon, request_bytes
+from harness import Connection, Daemon, library, request_bytes
 from manager import Manager
 
-STALLSTATE = os.environ.get("STALLSTATE", "")
+STALLSTATE = library("STALLSTATE")
 SILENCE_US = 400000
 WATCHDOG = {"WATCHDOG": "1"}
 IDLE = "threads: 1\nlimits:\n  - {name: default, burst: 10, rate: 1/s}\n"
