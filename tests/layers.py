@@ -37,7 +37,7 @@ ROOMS = {
     "http/dialects": r'"(base|limits|brain|ask|http/dialects)/|"http/[^/]*\.h"|<',
     "http/routes": r'"(base|log|limits|brain|actor|ask|page|http/routes)/|"http/[^/]*\.h"|<',
     "http/wire": r'"(base|log|limits|brain|actor|ask|http)/|<',
-    "config": r'"(base|limits|ask|config)/|"(fleet/fleet|brain/(message|order|sampler)|log/settings|table/table)\.h"|<',
+    "config": r'"(base|limits|ask|config)/|"(fleet/(fleet|stores)|brain/(message|order|sampler)|log/settings|table/table)\.h"|<',
     "daemon": r'"(base|log|limits|table|keep|brain|actor|ask|fleet|http|config|daemon)/|<',
     "ctl": r'"base/|"ctl/[^/]*\.h"|"ctl/commands/table\.h"|<',
     "ctl/commands": r'"(base|ctl|ctl/commands)/|<',

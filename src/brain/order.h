@@ -16,16 +16,18 @@
 #pragma once
 
 #include "brain/message.h"
+#include "limits/fleet_fit.h"
 
 #define ORDERS_MAX 16   /* records in one letter, and so in one call of the script */
 #define HOLDERS_MAX 100 /* of one record: so many sidecars may hold tokens of a key at a time */
 
 /* The most that burst * units of a token may be: the numbers of the store's scripts are doubles. And the
  * most that totals of a session may be, in tokens: six bytes of the record. */
-#define ORDER_UNITS_MAX (UINT64_C(1) << 52)
+#define ORDER_UNITS_MAX FLEET_UNITS_MAX
 #define ORDER_TOKENS_MAX (UINT64_C(1) << 47)
 
-/* A bucket as the store reckons it, by milliseconds: like a credit line with a tick of 1 ms. */
+/* A bucket as the store reckons it, by milliseconds: like a credit line with a tick of 1 ms: see
+ * fleet_fit.h. */
 struct order_terms {
     uint64_t burst_tokens;
     uint64_t token_units;

@@ -36,7 +36,7 @@ void warnings_of_restart(const struct server *server, const struct config *next)
 /* Run-time overrides that could not stay: X(member, why). */
 #define LOST_OVERRIDES(X)                                                                          \
     X(without_limit, "because their limit is not configured any more")                             \
-    X(unfit, "because their burst and rate do not go with the tick")                               \
+    X(unfit, "because their buckets do not go with the tick or the scope")                         \
     X(without_room, "because there are too many overrides in the configuration")
 
 typedef void lost_teller(void *context, const char *text);

@@ -21,14 +21,16 @@
 
 #define FLEET_STORES_MAX 16
 #define FLEET_STORE_MAX 255 /* bytes of the words for one store */
+#define FLEET_USER_MAX 63
+#define FLEET_PASSWORD_MAX 512
 
-/* redis://HOST[:PORT], unix:/PATH, sentinel://HOST[:PORT]/MASTER (several: any of them), or cluster://HOST[:PORT] (several:
- * seeds). All of one sort, and of the first two one only. */
+/* stores.h says how the stores are written. All are of one kind: one server or socket, or several sentinels
+ * or nodes of a cluster, of which any does. */
 struct fleet_settings {
     char name[FLEET_NAME_MAX + 1];
     unsigned stores_count;
     char stores[FLEET_STORES_MAX][FLEET_STORE_MAX + 1];
-    char user[64], password[512];                /* empty: none */
+    char user[FLEET_USER_MAX + 1], password[FLEET_PASSWORD_MAX + 1]; /* empty: none */
     uint32_t op_timeout_ms;                      /* for an answer; 1,000 ms for a connection */
     uint32_t reconnect_min_ms, reconnect_max_ms; /* with full jitter in between */
 };

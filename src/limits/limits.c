@@ -233,6 +233,7 @@ struct limits *limits_new_like(const struct limits *other)
         return NULL;
     limits->shown_denials = other->shown_denials;
     limits->waiting = other->waiting;
+    limits->fleet = other->fleet;
     return limits;
 }
 

@@ -1,5 +1,6 @@
 #include "limits/runtime.h"
 
+#include "limits/fleet_fit.h"
 #include "limits/lines.h"
 
 #include <stdlib.h>
@@ -44,11 +45,13 @@ static uint32_t count_configured(const struct limits *limits)
     return count;
 }
 
-static bool goes_with_tick(const struct override_terms *override, uint64_t tick_ms)
+/* Whether the buckets of an override go with the tick, and with the scope of their limit. */
+static bool fits(const struct override_terms *override, const struct limit *limit, uint64_t tick_ms)
 {
     struct credit_line credit;
     for (uint32_t i = 0; i < override->buckets_count; i++)
-        if (!lines_credit(&override->buckets[i], tick_ms, &credit))
+        if (!lines_credit(&override->buckets[i], tick_ms, &credit) ||
+            (limit->is_fleet && fleet_fit_of(&override->buckets[i]) != FLEET_FITS))
             return false;
     return true;
 }
@@ -62,11 +65,12 @@ static bool is_to_stay(const struct merge *merge, int before, const struct overr
     return override->is_runtime && override->until_s > merge->date_s && !is_changed;
 }
 
-/* Adds an override for which there is room. */
-static void admit(struct merge *merge, const struct override_terms *override,
-                  struct override_terms *overrides, uint32_t *count)
+/* Adds an override for which there is room to those of a limit. */
+static void admit(struct merge *merge, const struct limit *limit,
+                  const struct override_terms *override, struct override_terms *overrides,
+                  uint32_t *count)
 {
-    if (!goes_with_tick(override, merge->tick_ms)) {
+    if (!fits(override, limit, merge->tick_ms)) {
         merge->lost.unfit++;
     } else if (merge->room == 0) {
         merge->lost.without_room++;
@@ -76,19 +80,19 @@ static void admit(struct merge *merge, const struct override_terms *override,
     }
 }
 
-/* The run-time overrides of a limit that goes on as the one of this index. */
-static void add_runtime(struct merge *merge, int before, struct override_terms *overrides,
-                        uint32_t *count)
+/* The run-time overrides of a limit, which goes on as the one of this index. */
+static void add_runtime(struct merge *merge, const struct limit *next, int before,
+                        struct override_terms *overrides, uint32_t *count)
 {
     const struct runtime_change *change = merge->change;
     if (change != NULL && change->set != NULL && (int)change->limit == before)
-        admit(merge, change->set, overrides, count);
+        admit(merge, next, change->set, overrides, count);
     const struct limit *limit = &merge->prior->limit[before];
     for (uint32_t i = 0; i < limit->overrides_count; i++) {
         if (!is_to_stay(merge, before, &limit->overrides[i]))
             continue;
         const struct override_terms terms = override_terms_of(&limit->overrides[i]);
-        admit(merge, &terms, overrides, count);
+        admit(merge, next, &terms, overrides, count);
     }
 }
 
@@ -105,7 +109,7 @@ static bool add_limit(struct merge *merge, const struct limit *limit, struct lim
     struct limit_terms terms = limit_terms_of(limit);
     terms.overrides_count = 0;
     if (before >= 0)
-        add_runtime(merge, before, overrides, &terms.overrides_count);
+        add_runtime(merge, limit, before, overrides, &terms.overrides_count);
     for (uint32_t i = 0; i < limit->overrides_count; i++)
         if (!limit->overrides[i].is_runtime)
             overrides[terms.overrides_count++] = override_terms_of(&limit->overrides[i]);

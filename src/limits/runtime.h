@@ -25,7 +25,7 @@ struct runtime_change {
 /* Run-time overrides that were in force and could not stay. */
 struct runtime_lost {
     uint32_t without_limit; /* their limit is gone */
-    uint32_t unfit;         /* their buckets do not go with the tick */
+    uint32_t unfit; /* their buckets do not go with the tick, or with the scope of their limit */
     uint32_t
         without_room; /* there would be more than OVERRIDES_MAX; those that were set last stay */
 };

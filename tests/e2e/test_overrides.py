@@ -310,7 +310,7 @@ class Lasting(Overrides):
         self.put(limit="default", key="quick", burst=1, rate="10/s")
         self.put(limit="default", key="slow", burst=1, rate="1/h")
         log = self.reload("tick: 1s\n" + LIMITS)
-        self.assertIn("do not go with the tick: 1", log)
+        self.assertIn("do not go with the tick or the scope: 1", log)
         self.assertEqual(self.at_runtime(), [("default", "slow")])
 
     def test_a_reload_to_too_many(self):

@@ -378,6 +378,8 @@ static void answer(struct message *message)
     case MESSAGE_RELOAD:
     case MESSAGE_OVERRIDE:
     case MESSAGE_LEAVE:
+    case MESSAGE_ORDERS:
+    case MESSAGE_FLEET_END:
     case MESSAGE_STOP:
         fuzz_fail(__FILE__, __LINE__, "no client stops or reloads the brain, and none waits");
     }

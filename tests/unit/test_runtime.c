@@ -61,6 +61,7 @@ static struct limits *configured_as(const char *name, const char *was)
     add(limits, LIMIT_DEFAULT_NAME, NULL, NULL, 0);
     limits->shown_denials = (struct rate){7, 1000};
     limits->waiting = (struct waiting_terms){5, 3};
+    limits->fleet = (struct fleet_terms){.ttl_ms = 2000, .cold = FLEET_COLD_ALLOW};
     return limits;
 }
 
@@ -193,6 +194,7 @@ static void the_rest_is_as_configured(void **state)
     assert_true(limits->tick_ms == 100 && limits->shown_denials.tokens == 7);
     assert_int_equal(limits->waiting.max_waiting, 5);
     assert_int_equal(limits->waiting.per_key, 3);
+    assert_memory_equal(&limits->fleet, &from->fleet, sizeof from->fleet);
     for (uint32_t i = 0; i < 2; i++) {
         const struct limit *limit = &limits->limit[i], *as = &from->limit[i];
         assert_string_equal(limit->name, as->name);
@@ -301,6 +303,37 @@ static struct limits *nearly_full(uint32_t less)
     return limits;
 }
 
+/* Of a limit whose next configuration shares it in a fleet. */
+static void what_does_not_fit_a_fleet_is_lost(void **state)
+{
+    (void)state;
+    struct limits *from = configured(), *limits = limits_retain(from);
+    struct override_terms large = at_runtime("large", UINT64_C(1) << 45, 2000),
+                          slots = at_runtime("slots", 8, 2000), good = at_runtime("good", 1, 2000);
+    large.buckets[0].rate = (struct rate){1000000, 1000};
+    slots.buckets[0] = (struct bucket_terms){.burst = 8, .holds_slots = true};
+    set(from, &limits, 0, &large);
+    set(from, &limits, 0, &slots);
+    set(from, &limits, 0, &good);
+    limits_release(from);
+    const struct limit_terms terms = {
+        .name = "api",
+        .is_fleet = true,
+        .buckets_count = 1,
+        .buckets = {{.burst = 10, .rate = one_per_second}},
+    };
+    struct limits *shared = limits_new(2, 100);
+    assert_non_null(shared);
+    assert_true(limits_add(shared, &terms));
+    add(shared, LIMIT_DEFAULT_NAME, NULL, NULL, 0);
+    struct runtime_lost lost = go_on(shared, &limits, NOW_S);
+    expect_lost(&lost, 0, 2, 0);
+    assert_true(limits->limit[0].is_fleet);
+    assert_int_equal(limits->limit[0].overrides_count, 1);
+    assert_string_equal(limits->limit[0].overrides[0].key, "good");
+    limits_release(limits);
+}
+
 static void there_are_no_more_than_may_be_and_the_last_ones_stay(void **state)
 {
     (void)state;
@@ -341,6 +374,7 @@ int main(void)
         cmocka_unit_test(without_any_they_are_the_configured_ones),
         cmocka_unit_test(they_follow_their_limit_to_another_name),
         cmocka_unit_test(what_does_not_go_with_the_tick_is_lost),
+        cmocka_unit_test(what_does_not_fit_a_fleet_is_lost),
         cmocka_unit_test(there_are_no_more_than_may_be_and_the_last_ones_stay),
     };
     return cmocka_run_group_tests_name("runtime", tests, NULL, NULL);

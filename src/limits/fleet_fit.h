@@ -1,0 +1,40 @@
+/*
+ * What fits a fleet: whether buckets can be in the store that a fleet shares.
+ *
+ * The store reckons by milliseconds, in units of a token, and in a script's numbers, which are doubles: they
+ * are exact up to 2^52. So the units of a full bucket must not be more, whatever the tick here. Its
+ * records have some bytes for a burst and a step, too. Slots cannot be there yet.
+ *
+ * Owns nothing. Any thread. Never blocks. Errors: as the result says.
+ */
+#pragma once
+
+#include "limits/limits.h"
+
+#define FLEET_UNITS_MAX (UINT64_C(1) << 52) /* of a full bucket */
+#define FLEET_STEP_MAX (UINT64_C(1) << 44)  /* units that a millisecond refills */
+#define FLEET_BURST_MAX (UINT64_C(1) << 44) /* tokens */
+
+enum fleet_fit {
+    FLEET_FITS,
+    FLEET_HAS_SLOTS,
+    FLEET_RATE_TOO_LARGE, /* more than FLEET_STEP_MAX */
+    FLEET_BURST_TOO_LARGE /* more than FLEET_UNITS_MAX or FLEET_BURST_MAX */
+};
+
+/* Units of a token, and those that a millisecond brings: as credit.h with a tick of 1 ms. */
+uint64_t fleet_token_units(struct rate rate);
+uint64_t fleet_step_units(struct rate rate);
+
+/* The largest burst that fits at this rate. */
+uint64_t fleet_burst_most(struct rate rate);
+
+/* Whether a bucket that was checked otherwise can be in the store. */
+enum fleet_fit fleet_fit_of(const struct bucket_terms *bucket);
+
+/* Room for fleet_fit_explain, terminating NUL included. */
+#define FLEET_EXPLAIN_MAX 384
+
+/* Writes what does not fit, in numbers, and what to do instead. */
+void fleet_fit_explain(enum fleet_fit fit, const struct bucket_terms *bucket,
+                       char text[FLEET_EXPLAIN_MAX]);
