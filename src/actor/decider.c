@@ -2,6 +2,7 @@
 
 #include "actor/news_line.h"
 #include "base/thread.h"
+#include "brain/order.h"
 #include "keep/file.h"
 
 #include <assert.h>
@@ -161,6 +162,29 @@ static void end_tick(struct decider *decider)
     send_released(decider);
 }
 
+/* Has all orders of a letter answered as where the store cannot be reached. */
+static void cannot_send(struct orders *orders)
+{
+    for (uint32_t i = 0; i < orders->count; i++)
+        orders->order[i].result = ORDER_NOT_SENT;
+}
+
+/* What the brain orders of the fleet's store goes there together. */
+static void send_orders(struct decider *decider)
+{
+    struct chain sent = {0};
+    for (struct letter *letter = brain_orders(decider->brain), *next; letter != NULL;
+         letter = next) {
+        next = letter->next;
+        letter->home = &decider->inbox;
+        if (decider->fleet == NULL)
+            cannot_send(orders_of(message_of(letter)));
+        chain_add(&sent, letter);
+    }
+    if (sent.newest != NULL)
+        inbox_post(decider->fleet == NULL ? &decider->inbox : decider->fleet, &sent);
+}
+
 /* Letters that are posted from now on wait for the next turn. */
 static void take_turn(struct decider *decider, struct letter *newest)
 {
@@ -170,6 +194,7 @@ static void take_turn(struct decider *decider, struct letter *newest)
     if (newest == NULL)
         end_tick(decider);
     answer(decider, letters_oldest_first(newest));
+    send_orders(decider);
     if (brain_has_news(decider->brain))
         tell_news(decider);
 }
@@ -229,6 +254,11 @@ int decider_init(struct decider *decider, struct brain *brain, struct clock cloc
         .is_hosted = is_hosted,
     };
     return inbox_init(&decider->inbox, is_hosted);
+}
+
+void decider_set_fleet(struct decider *decider, struct inbox *fleet)
+{
+    decider->fleet = fleet;
 }
 
 int decider_start(struct decider *decider)

@@ -27,6 +27,7 @@ struct decider {
     struct brain *brain;
     struct clock clock;
     struct inbox inbox;
+    struct inbox *fleet;  /* that takes the brain's orders to the store; NULL: there is none */
     uint64_t decisions;   /* as many as have been measured */
     uint64_t began_ns;    /* when it began to answer the letters at hand */
     uint64_t asleep_ns;   /* see clock_asleep_ns; as far as the brain knows */
@@ -41,6 +42,10 @@ struct decider {
 /* 0: the decider owns the brain from now on. An errno value: the brain is still the caller's, and
  * there is nothing to release. */
 int decider_init(struct decider *decider, struct brain *brain, struct clock clock, bool is_hosted);
+
+/* From now on the brain's orders are posted to this inbox, which sends them back to the decider's. If it is never called
+ * they are answered as orders that cannot be sent. Call it before anybody takes from the decider's inbox. */
+void decider_set_fleet(struct decider *decider, struct inbox *fleet);
 
 /* Starts its thread. If it is hosted, does nothing. */
 int decider_start(struct decider *decider);

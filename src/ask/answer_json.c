@@ -65,6 +65,7 @@ const char *reply_reason(enum bucket_result result)
     case BUCKET_LEFT:
     case BUCKET_NEEDS_LEASE:
     case BUCKET_SLOTS_ONLY:
+    case BUCKET_NO_LEASES:
     case BUCKET_ONCE_DIFFERS:
     case BUCKET_ONCE_WAITS:
     case BUCKET_NO_SUCH_LIMIT:

@@ -410,6 +410,7 @@ static void write_why(struct text *text, const struct explanation *explanation)
     case BUCKET_LEFT:
     case BUCKET_NEEDS_LEASE:
     case BUCKET_SLOTS_ONLY:
+    case BUCKET_NO_LEASES:
     case BUCKET_ONCE_DIFFERS:
     case BUCKET_ONCE_WAITS:
     case BUCKET_NO_SUCH_LIMIT:

@@ -4,6 +4,7 @@
 #include "brain/keys.h"
 #include "brain/lease.h"
 #include "brain/list.h"
+#include "brain/shares.h"
 #include "brain/waits.h"
 
 #include <assert.h>
@@ -63,11 +64,23 @@ static bool install(struct brain *brain, const struct limits_question *ask)
     return true;
 }
 
-bool brain_install(struct brain *brain, const struct limits_question *ask)
+static void before_change(struct brain *brain)
 {
     waits_before_change(brain);
-    bool is_in_force = install(brain, ask);
+    shares_before_change(brain);
+}
+
+static void after_change(struct brain *brain)
+{
     waits_after_change(brain);
+    shares_after_change(brain);
+}
+
+bool brain_install(struct brain *brain, const struct limits_question *ask)
+{
+    before_change(brain);
+    bool is_in_force = install(brain, ask);
+    after_change(brain);
     return is_in_force;
 }
 
@@ -102,6 +115,11 @@ bool brain_keep_events(struct brain *brain, uint32_t keep, uint32_t boot)
     return events_begin_anew(&brain->events, keep, boot);
 }
 
+void brain_begin_fleet(struct brain *brain, uint64_t nonce)
+{
+    brain->shares.nonce = nonce;
+}
+
 struct brain *brain_new(const struct limits_question *limits, uint32_t max_keys,
                         uint32_t max_leases, const uint8_t seed[TABLE_SEED_BYTES], uint64_t now_ns)
 {
@@ -127,6 +145,7 @@ struct brain *brain_new(const struct limits_question *limits, uint32_t max_keys,
 void brain_free(struct brain *brain)
 {
     once_release(&brain->once);
+    shares_release(brain);
     wait_heap_release(&brain->waiters);
     buckets_release(&brain->buckets);
     leases_release(&brain->leases);
@@ -195,6 +214,8 @@ void brain_tick(struct brain *brain, uint64_t now_ns)
         credit(brain, ticks);
     if (waits_due_ns(brain) <= now_ns)
         waits_let_go(brain);
+    if (shares_due_ns(brain) <= now_ns)
+        shares_advance(brain);
     if (events_due_ns(&brain->events) <= now_ns)
         events_advance(brain);
 }
@@ -205,7 +226,9 @@ uint64_t brain_next_tick_ns(const struct brain *brain)
     uint64_t tick_ns = buckets_are_none(&brain->buckets) ? lease_next_tick_ns(brain)
                                                          : brain->last_tick_ns + brain->tick_ns;
     uint64_t events_ns = events_due_ns(&brain->events);
+    uint64_t shares_ns = shares_due_ns(brain);
     uint64_t due_ns = waits_ns < tick_ns ? waits_ns : tick_ns;
+    due_ns = shares_ns < due_ns ? shares_ns : due_ns;
     return events_ns < due_ns ? events_ns : due_ns;
 }
 
@@ -213,7 +236,7 @@ void brain_date(struct brain *brain, int64_t date_s)
 {
     bool changes = date_s >= brain->buckets.lines.next_end_s;
     if (changes)
-        waits_before_change(brain);
+        before_change(brain);
     int64_t before_s = brain->buckets.lines.date_s;
     unsigned ended = lines_end_overrides(&brain->buckets.lines, date_s);
     brain->counters.overrides_ended += ended;
@@ -222,7 +245,7 @@ void brain_date(struct brain *brain, int64_t date_s)
         brain_keep_lines(brain);
     }
     if (changes)
-        waits_after_change(brain);
+        after_change(brain);
 }
 
 bool brain_needs_date(const struct brain *brain)
@@ -266,6 +289,10 @@ static void answer_metrics(const struct brain *brain, struct metrics_answer *ans
     answer->tick_lag_ns = meters_peak(&brain->meters.tick_lag_ns, brain->now_ns);
     answer->damage = brain->buckets.table.damage;
     answer->damage.dropped += brain->damaged_leases;
+    answer->has_fleet = brain->limits->has_fleet;
+    answer->fleet = brain->shares.counters;
+    answer->shares = brain->shares.count;
+    answer->is_fleet_cut = brain->shares.is_cut;
     answer->meters = brain->meters;
 }
 
@@ -316,8 +343,8 @@ static void answer_release(struct brain *brain, struct message *message)
     message->kind = MESSAGE_RELEASE;
 }
 
-/* Answers a message that is not about one key. false: it cannot be answered now. An EVENTS is with those that
- * wait then, a LIMITS is nowhere yet. */
+/* Answers a message that is not about one key. false: it cannot be answered now. An EVENTS or FLEET_END is with
+ * those that wait then, a LIMITS is nowhere yet. Nor is an ORDERS answered: it is one of the brain's own. */
 static bool answer_whole(struct brain *brain, struct message *message)
 {
     assert(!is_about_one_key(message));
@@ -384,7 +411,10 @@ static bool answer_whole(struct brain *brain, struct message *message)
         lease_answer(brain, message);
         return true;
     case MESSAGE_ORDERS:
+        shares_take(brain, orders_of(message));
+        return false;
     case MESSAGE_FLEET_END:
+        return shares_end(brain, message);
     case MESSAGE_STOP:
     case MESSAGE_RELOAD:
     case MESSAGE_OVERRIDE:
@@ -418,6 +448,8 @@ static bool decide_one(struct brain *brain, const struct place *place, struct me
         message->answer.bucket.result = BUCKET_NO_SUCH_LIMIT;
         return true;
     }
+    if (shares_concern(brain, place))
+        return shares_answer(brain, place, message);
     if (lease_ends_are_due(brain))
         lease_settle(brain, place, &message->ask.bucket);
     if (waits_concern(brain, place, &message->ask.bucket))
@@ -441,7 +473,7 @@ static void leave(struct brain *brain, struct message *message)
 {
     if (message->kind == MESSAGE_EVENTS)
         events_leave(brain, message);
-    else
+    else if (!shares_leave(brain, message))
         waits_leave(brain, message);
 }
 
@@ -509,6 +541,11 @@ void brain_answer(struct brain *brain, struct letter *letters, struct chain *ans
         else if (message_of(letter)->kind == MESSAGE_LIMITS)
             chain_add(&brain->waiting, letter);
     }
+}
+
+struct letter *brain_orders(struct brain *brain)
+{
+    return shares_orders(brain);
 }
 
 bool brain_is_waited_for(const struct brain *brain)

@@ -33,6 +33,10 @@ void brain_free(struct brain *brain);
  * false: no memory, and all is as it was. */
 bool brain_keep_events(struct brain *brain, uint32_t keep, uint32_t boot);
 
+/* From now on limits of scope fleet are shared by sessions with the store whose ids begin with this nonce: 64
+ * random bits, which no other process has. Unless it is called, the store is taken to be out of reach. */
+void brain_begin_fleet(struct brain *brain, uint64_t nonce);
+
 /* The same in a store that was just begun with room for leases, which must outlive the brain.
  * Another brain can go on from it later. */
 struct brain *brain_new_stored(const struct limits_question *limits, struct store *store,
@@ -125,6 +129,11 @@ void brain_answer(struct brain *brain, struct letter *letters, struct chain *ans
  * brain_answer and brain_look_again, and send them home before what the latter two have answered: so
  * nobody hears that a LEAVE is done before the message that it is about is home. */
 struct letter *brain_released(struct brain *brain);
+
+/* Letters of orders that are to go to the store of the fleet now, linked in the order in which they were
+ * made, or NULL. Call it at the end of each turn, and of each tick. Each is with its caller until it comes back as a
+ * message ORDERS, answered. It comes home to nobody: from then on it is the brain's. */
+struct letter *brain_orders(struct brain *brain);
 
 /* Whether some LIMITS waits in the brain. */
 bool brain_is_waited_for(const struct brain *brain);

@@ -13,6 +13,7 @@
 #include "brain/meters.h"
 #include "brain/news.h"
 #include "brain/once.h"
+#include "brain/share_book.h"
 #include "brain/wait_heap.h"
 #include "keep/store.h"
 
@@ -60,6 +61,7 @@ struct brain {
     struct wait_heap waiters;         /* of all keys: see waits.h */
     uint64_t waiters_begun;           /* so many have waited so far, or wait */
     struct holding *left;  /* queues that somebody has left, and are still to be settled */
+    struct shares shares;  /* of limits of scope fleet: see shares.h */
     struct chain settled;  /* they wait no more, and are still to be answered */
     struct chain released; /* they are answered: see brain_released */
 };

@@ -352,6 +352,7 @@ ALWAYS_INLINE uint64_t retry_after_ms(const struct brain *brain, const struct pl
     case BUCKET_LEFT:
     case BUCKET_NEEDS_LEASE:
     case BUCKET_SLOTS_ONLY:
+    case BUCKET_NO_LEASES:
     case BUCKET_ONCE_DIFFERS:
     case BUCKET_ONCE_WAITS:
     case BUCKET_NO_SUCH_LIMIT:

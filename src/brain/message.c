@@ -26,6 +26,7 @@ bool bucket_result_allows(enum bucket_result result)
     case BUCKET_LEFT:
     case BUCKET_NEEDS_LEASE:
     case BUCKET_SLOTS_ONLY:
+    case BUCKET_NO_LEASES:
     case BUCKET_ONCE_DIFFERS:
     case BUCKET_ONCE_WAITS:
     case BUCKET_NO_SUCH_LIMIT:
@@ -60,6 +61,7 @@ static bool is_denial(enum bucket_result result)
     case BUCKET_LEFT:
     case BUCKET_NEEDS_LEASE:
     case BUCKET_SLOTS_ONLY:
+    case BUCKET_NO_LEASES:
     case BUCKET_ONCE_DIFFERS:
     case BUCKET_ONCE_WAITS:
     case BUCKET_NO_SUCH_LIMIT:

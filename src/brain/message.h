@@ -122,6 +122,7 @@ enum bucket_result {
     /* In these nothing was done, and the rest of the answer is not set, but for `limit`: */
     BUCKET_NEEDS_LEASE, /* of ALLOW: the key's buckets hold slots, which only ACQUIRE takes */
     BUCKET_SLOTS_ONLY,  /* of RESET, REFUND, CHARGE: the key's buckets hold nothing but slots */
+    BUCKET_NO_LEASES,   /* of ACQUIRE: the limit is of scope fleet, whose tokens no lease holds */
     /* In these `limit` is not set either: */
     BUCKET_ONCE_DIFFERS, /* its token was used for another question of this kind about this key */
     BUCKET_ONCE_WAITS,   /* the question that first used its token still waits for its answer */
@@ -152,12 +153,14 @@ struct bucket_answer {
     uint64_t owed_tokens; /* by the bucket that owes most */
     uint64_t
         charged_tokens; /* of CHARGE only: by the bucket that took fewest; the rest is forgiven */
-    uint64_t retry_after_ms;   /* until the same request would succeed; 0: it did; or RETRY_NEVER */
-    uint64_t full_after_ms;    /* until all are full; RETRY_NEVER if one holds slots */
-    bool active;               /* not all are full */
-    bool has_waited;           /* of ALLOW and ACQUIRE */
-    uint64_t waited_ms;        /* if so, for how long */
-    uint64_t would_wait_ms;    /* a limit on trial: how long it would have waited; 0: not at all */
+    uint64_t retry_after_ms; /* until the same request would succeed; 0: it did; or RETRY_NEVER */
+    uint64_t full_after_ms;  /* until all are full; RETRY_NEVER if one holds slots */
+    bool active;             /* not all are full */
+    bool is_estimate;        /* the limit is of scope fleet: of what is in its store the numbers say
+                                  what it last told, and what has refilled since */
+    bool has_waited;         /* of ALLOW and ACQUIRE */
+    uint64_t waited_ms;      /* if so, for how long */
+    uint64_t would_wait_ms;  /* a limit on trial: how long it would have waited; 0: not at all */
     uint64_t expires_after_ms; /* of ACQUIRE, if it is allowed: until its lease ends */
     struct sample sample;      /* if denied: whether to log it */
     struct bucket_state buckets[BUCKETS_MAX]; /* allowance->count of them */

@@ -214,6 +214,7 @@ static bool is_to_last(const struct message *message)
     case BUCKET_LEFT:
     case BUCKET_NEEDS_LEASE:
     case BUCKET_SLOTS_ONLY:
+    case BUCKET_NO_LEASES:
     case BUCKET_ONCE_DIFFERS:
     case BUCKET_ONCE_WAITS:
     case BUCKET_NO_SUCH_LIMIT:

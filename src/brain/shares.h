@@ -27,10 +27,10 @@
 #include "brain/core.h"
 #include "brain/order.h"
 
-/* Whether a place is under a limit of scope fleet. */
+/* Whether a place is under a limit of scope fleet. If no limit is, this reads nothing of the limit's. */
 static inline bool shares_concern(const struct brain *brain, const struct place *place)
 {
-    return brain->limits->limit[place->limit].is_fleet;
+    return brain->limits->has_fleet && brain->limits->limit[place->limit].is_fleet;
 }
 
 /* Answers a question about one key under such a limit, or has it wait. false: it waits, and is the brain's
@@ -44,7 +44,10 @@ bool shares_leave(struct brain *brain, struct message *message);
 void shares_take(struct brain *brain, struct orders *orders);
 
 /* When shares_advance is due: an order, the end of a lease or of somebody's wait; BRAIN_NEVER: nothing is. */
-uint64_t shares_due_ns(const struct brain *brain);
+static inline uint64_t shares_due_ns(const struct brain *brain)
+{
+    return brain->shares.count == 0 ? BRAIN_NEVER : share_book_due_ns(&brain->shares);
+}
 void shares_advance(struct brain *brain);
 
 /* Orders that are to go out now, linked in the order in which they were made, or NULL; they are with the fleet
@@ -53,6 +56,8 @@ struct letter *shares_orders(struct brain *brain);
 
 /* Gives all hands back. true: nothing is out any more, or cannot be given back. Else the message waits. */
 bool shares_end(struct brain *brain, struct message *message);
+
+void shares_release(struct brain *brain);
 
 /* Call the one before limits change, the other after. */
 void shares_before_change(struct brain *brain);

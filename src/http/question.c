@@ -61,6 +61,10 @@ bool request_refuse_undone(struct request *request)
             "limits with a rate",
             show(answer->limit->name, strlen(answer->limit->name)).text, request->route->path);
         break;
+    case BUCKET_NO_LEASES:
+        request_refuse(request, 400, FAULT_NO_LEASES,
+                       show(answer->limit->name, strlen(answer->limit->name)).text);
+        break;
     case BUCKET_NO_SUCH_LIMIT:
         request_refuse(request, 400, FAULT_NO_SUCH_LIMIT,
                        show(request->limit_name, strlen(request->limit_name)).text);

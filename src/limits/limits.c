@@ -222,6 +222,7 @@ bool limits_add(struct limits *limits, const struct limit_terms *terms)
     }
     if (strcmp(terms->name, LIMIT_DEFAULT_NAME) == 0)
         limits->fallback = limits->count;
+    limits->has_fleet |= terms->is_fleet;
     limits->count++;
     return true;
 }

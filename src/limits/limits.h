@@ -133,6 +133,7 @@ struct limits {
     uint64_t tick_ms;
     uint32_t count;
     uint32_t fallback; /* index of the limit named "default" */
+    bool has_fleet;    /* one of them is of scope fleet */
     /* how many denials the log shows; 0 tokens: none. Set before the limits are shared */
     struct rate shown_denials;
     struct waiting_terms waiting; /* set before the limits are shared too */

@@ -1,0 +1,1 @@
+#include "brain/share_book.h"
