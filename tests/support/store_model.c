@@ -1,0 +1,678 @@
+#include "support/store_model.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef __int128 i128;
+
+enum { LAYOUT_VERSION = 1, CONVERTED = 1 };
+enum { CALL_HEAD = 40, CALL_BUCKET = 51 };
+enum { RECORD_HEAD = 13, RECORD_BUCKET = 12, HOLDER_HEAD = 18, HOLDER_BUCKET = 19 };
+enum {
+    RECORD_BYTES_MAX = RECORD_HEAD + BUCKETS_MAX * RECORD_BUCKET +
+                       HOLDERS_MAX * (HOLDER_HEAD + BUCKETS_MAX * HOLDER_BUCKET)
+};
+
+#define LEVEL_MAX (INT64_C(1) << 52)
+#define SIGNED_ZERO (INT64_C(1) << 52) /* 0, where there may be less */
+#define SIGNED_MAX (UINT64_C(1) << 53)
+#define TIME_END (UINT64_C(1) << 47)
+#define EXACT_END (UINT64_C(1) << 53) /* doubles below are exact */
+
+/* ---- bytes ---- */
+
+static uint64_t get(const unsigned char **at, unsigned bytes)
+{
+    uint64_t number = 0;
+    for (unsigned i = 0; i < bytes; i++)
+        number |= (uint64_t) * (*at)++ << 8 * i;
+    return number;
+}
+
+static void put(unsigned char **at, unsigned bytes, uint64_t number)
+{
+    for (unsigned i = 0; i < bytes; i++)
+        *(*at)++ = (unsigned char)(number >> 8 * i);
+}
+
+/* A number with its sign; false: it is out of bounds. */
+static bool get_signed(const unsigned char **at, int64_t *number)
+{
+    uint64_t raised = get(at, 7);
+    *number = (int64_t)raised - SIGNED_ZERO;
+    return raised <= SIGNED_MAX;
+}
+
+/* ---- calls ---- */
+
+struct call_bucket {
+    uint64_t burst, token, step, outstanding, granted, disposed, want;
+    int64_t net;
+};
+
+struct call {
+    unsigned flags, buckets;
+    uint32_t tag, seq;
+    uint64_t ttl_ms, grace_ms, session, epoch_ms, not_after_ms;
+    struct call_bucket bucket[BUCKETS_MAX];
+};
+
+static bool read_call_bucket(const unsigned char **at, struct call_bucket *bucket)
+{
+    bucket->burst = get(at, 7);
+    bucket->token = get(at, 5);
+    bucket->step = get(at, 7);
+    bucket->outstanding = get(at, 7);
+    bucket->granted = get(at, 6);
+    bucket->disposed = get(at, 6);
+    bool is_sound = get_signed(at, &bucket->net);
+    bucket->want = get(at, 6);
+    return is_sound && bucket->token > 0 && bucket->step > 0 &&
+           (i128)bucket->burst * bucket->token <= LEVEL_MAX &&
+           bucket->granted + bucket->want <= ORDER_TOKENS_MAX;
+}
+
+static bool read_call(struct call *call, const unsigned char *at, size_t len)
+{
+    if (len < CALL_HEAD || get(&at, 1) != LAYOUT_VERSION)
+        return false;
+    call->flags = (unsigned)get(&at, 1);
+    call->buckets = (unsigned)get(&at, 1);
+    if (call->buckets < 1 || call->buckets > BUCKETS_MAX ||
+        len != CALL_HEAD + call->buckets * (size_t)CALL_BUCKET)
+        return false;
+    call->tag = (uint32_t)get(&at, 4);
+    call->ttl_ms = get(&at, 4);
+    call->grace_ms = get(&at, 4);
+    call->session = get(&at, 8);
+    call->seq = (uint32_t)get(&at, 4);
+    call->epoch_ms = get(&at, 6);
+    call->not_after_ms = get(&at, 7);
+    for (unsigned i = 0; i < call->buckets; i++)
+        if (!read_call_bucket(&at, &call->bucket[i]))
+            return false;
+    return true;
+}
+
+static bool has_grants(const struct call *call)
+{
+    for (unsigned i = 0; i < call->buckets; i++)
+        if (call->bucket[i].granted > 0)
+            return true;
+    return false;
+}
+
+/* ---- records ---- */
+
+static bool read_holder(const unsigned char **at, struct store_holder *holder, unsigned buckets)
+{
+    holder->session = get(at, 8);
+    holder->dead_at_ms = get(at, 6);
+    holder->seq = (uint32_t)get(at, 4);
+    bool is_sound = true;
+    for (unsigned i = 0; i < buckets; i++) {
+        uint64_t granted = holder->bucket[i].granted = get(at, 6);
+        holder->bucket[i].disposed = get(at, 6);
+        is_sound &= get_signed(at, &holder->bucket[i].net);
+        is_sound &= holder->bucket[i].disposed <= granted && granted <= ORDER_TOKENS_MAX;
+    }
+    for (unsigned i = buckets; i < BUCKETS_MAX; i++)
+        memset(&holder->bucket[i], 0, sizeof holder->bucket[i]);
+    return is_sound;
+}
+
+static bool read_record_bucket(const unsigned char **at, struct store_record *record, unsigned i)
+{
+    bool is_sound = get_signed(at, &record->level_units[i]);
+    record->token_units[i] = get(at, 5);
+    return is_sound && record->level_units[i] >= STORE_LEVEL_MIN && record->token_units[i] > 0;
+}
+
+bool store_record_read(struct store_record *record, const unsigned char *at, size_t len)
+{
+    if (len < RECORD_HEAD || get(&at, 1) != LAYOUT_VERSION)
+        return false;
+    record->terms_tag = (uint32_t)get(&at, 4);
+    unsigned buckets = record->buckets = (unsigned)get(&at, 1);
+    record->holders = (unsigned)get(&at, 1);
+    record->time_ms = get(&at, 6);
+    if (buckets < 1 || buckets > BUCKETS_MAX || record->holders > HOLDERS_MAX ||
+        record->time_ms >= TIME_END ||
+        len != RECORD_HEAD + (size_t)buckets * RECORD_BUCKET +
+                   (size_t)record->holders * (HOLDER_HEAD + buckets * HOLDER_BUCKET))
+        return false;
+    bool is_sound = true;
+    for (unsigned i = 0; i < buckets; i++)
+        is_sound &= read_record_bucket(&at, record, i);
+    for (unsigned i = 0; i < record->holders; i++)
+        is_sound &= read_holder(&at, &record->holder[i], buckets);
+    return is_sound;
+}
+
+static size_t write_record(const struct store_record *record, unsigned char *bytes)
+{
+    unsigned char *at = bytes;
+    put(&at, 1, LAYOUT_VERSION);
+    put(&at, 4, record->terms_tag);
+    put(&at, 1, record->buckets);
+    put(&at, 1, record->holders);
+    put(&at, 6, record->time_ms);
+    for (unsigned i = 0; i < record->buckets; i++) {
+        put(&at, 7, (uint64_t)(record->level_units[i] + SIGNED_ZERO));
+        put(&at, 5, record->token_units[i]);
+    }
+    for (unsigned i = 0; i < record->holders; i++) {
+        const struct store_holder *holder = &record->holder[i];
+        put(&at, 8, holder->session);
+        put(&at, 6, holder->dead_at_ms);
+        put(&at, 4, holder->seq);
+        for (unsigned j = 0; j < record->buckets; j++) {
+            put(&at, 6, holder->bucket[j].granted);
+            put(&at, 6, holder->bucket[j].disposed);
+            put(&at, 7, (uint64_t)(holder->bucket[j].net + SIGNED_ZERO));
+        }
+    }
+    return (size_t)(at - bytes);
+}
+
+uint64_t store_record_out(const struct store_record *record, unsigned bucket)
+{
+    uint64_t out = 0;
+    for (unsigned i = 0; i < record->holders; i++)
+        out += record->holder[i].bucket[bucket].granted - record->holder[i].bucket[bucket].disposed;
+    return out;
+}
+
+/* The most that a level may be, in units, while so many tokens are out. */
+static int64_t level_max(uint64_t burst, uint64_t out, uint64_t token)
+{
+    i128 most = ((i128)burst - (i128)out) * (i128)token;
+    return most < STORE_LEVEL_MIN ? STORE_LEVEL_MIN : (int64_t)most;
+}
+
+bool store_record_is_within(const struct store_record *record, unsigned bucket,
+                            uint64_t burst_tokens)
+{
+    return record->level_units[bucket] <=
+           level_max(burst_tokens, store_record_out(record, bucket), record->token_units[bucket]);
+}
+
+/* ---- one record of a call, while it is worked on ---- */
+
+struct work {
+    const struct call *call;
+    uint64_t time_ms; /* of the store's clock */
+    uint64_t now_ms;  /* of the record */
+    uint64_t epoch_ms, behind_ms;
+    enum order_result result;
+    bool is_converted, is_fresh, must_write;
+    struct store_holder *own;      /* in the record, or NULL */
+    uint64_t granted[BUCKETS_MAX]; /* that are told */
+    struct store_record record;
+};
+
+static int64_t bounded(i128 number, int64_t most)
+{
+    return number > most ? most : number < STORE_LEVEL_MIN ? STORE_LEVEL_MIN : (int64_t)number;
+}
+
+static int64_t bucket_level_max(const struct work *work, unsigned i)
+{
+    return level_max(work->call->bucket[i].burst, store_record_out(&work->record, i),
+                     work->call->bucket[i].token);
+}
+
+/* A record without holders, that was empty at that time. */
+static void begin_empty_at(struct work *work, uint64_t empty_ms)
+{
+    struct store_record *record = &work->record;
+    record->time_ms = empty_ms > work->now_ms ? empty_ms : work->now_ms;
+    for (unsigned i = 0; i < work->call->buckets; i++)
+        record->level_units[i] =
+            bounded((i128)(record->time_ms - empty_ms) * work->call->bucket[i].step,
+                    bucket_level_max(work, i));
+}
+
+static void begin_full(struct work *work)
+{
+    work->record.time_ms = work->now_ms;
+    for (unsigned i = 0; i < work->call->buckets; i++)
+        work->record.level_units[i] = bucket_level_max(work, i);
+}
+
+static uint64_t lease_ms(const struct call *call)
+{
+    return call->ttl_ms + call->grace_ms;
+}
+
+static void begin(struct work *work)
+{
+    work->record.terms_tag = work->call->tag;
+    work->record.buckets = work->call->buckets;
+    work->record.holders = 0;
+    for (unsigned i = 0; i < work->call->buckets; i++)
+        work->record.token_units[i] = work->call->bucket[i].token;
+}
+
+/* After damage or an eviction: whoever had tokens has none any more by then. */
+static void begin_anew(struct work *work)
+{
+    begin(work);
+    begin_empty_at(work, work->now_ms + lease_ms(work->call));
+    work->is_fresh = true;
+}
+
+static void begin_absent(struct work *work)
+{
+    bool is_full_after_loss = (work->call->flags & ORDER_ON_LOSS_FULL) != 0;
+    if (has_grants(work->call) && !is_full_after_loss) {
+        begin_anew(work);
+        return;
+    }
+    begin(work);
+    if (is_full_after_loss || work->epoch_ms == 0)
+        begin_full(work);
+    else
+        begin_empty_at(work, work->epoch_ms + lease_ms(work->call));
+}
+
+/* Has the record's time be now, unless it is ahead. */
+static void set_time(struct work *work)
+{
+    uint64_t record_ms = work->record.time_ms;
+    if (record_ms > work->time_ms && record_ms - work->time_ms > work->behind_ms)
+        work->behind_ms = record_ms - work->time_ms;
+    if (record_ms > work->now_ms)
+        work->now_ms = record_ms;
+}
+
+/* ---- other terms ---- */
+
+static int64_t floor_div(int64_t dividend, int64_t divisor)
+{
+    return dividend / divisor - (dividend % divisor < 0);
+}
+
+/* A level in other units: whole tokens, and of a part of one what is told exactly. */
+static int64_t convert_level(int64_t level, uint64_t from, uint64_t to)
+{
+    int64_t whole = floor_div(level, (int64_t)from);
+    i128 part = (i128)(level - whole * (int64_t)from) * (i128)to;
+    i128 converted = (i128)whole * (i128)to;
+    if (converted > LEVEL_MAX)
+        return LEVEL_MAX;
+    if (converted < STORE_LEVEL_MIN)
+        return STORE_LEVEL_MIN;
+    return (int64_t)(converted + (part < (i128)EXACT_END ? part / (i128)from : 0));
+}
+
+static void convert(struct work *work)
+{
+    struct store_record *record = &work->record;
+    const struct call *call = work->call;
+    work->is_converted = record->terms_tag != call->tag || record->buckets != call->buckets;
+    for (unsigned i = 0; i < call->buckets; i++) {
+        uint64_t to = call->bucket[i].token;
+        if (i >= record->buckets) {
+            record->level_units[i] = 0;
+        } else if (record->token_units[i] != to) {
+            record->level_units[i] =
+                convert_level(record->level_units[i], record->token_units[i], to);
+            work->is_converted = true;
+        }
+        record->token_units[i] = to;
+    }
+    for (unsigned i = 0; i < record->holders; i++)
+        for (unsigned j = call->buckets; j < BUCKETS_MAX; j++)
+            memset(&record->holder[i].bucket[j], 0, sizeof record->holder[i].bucket[j]);
+    record->terms_tag = call->tag;
+    record->buckets = call->buckets;
+}
+
+/* ---- time passes ---- */
+
+static void refill_until(struct work *work, uint64_t until_ms)
+{
+    struct store_record *record = &work->record;
+    for (unsigned i = 0; i < record->buckets; i++)
+        record->level_units[i] =
+            bounded(record->level_units[i] +
+                        (i128)(until_ms - record->time_ms) * (i128)work->call->bucket[i].step,
+                    bucket_level_max(work, i));
+    record->time_ms = until_ms;
+}
+
+/* The latest end of a holder that is over by now, not before the record's time. */
+static uint64_t latest_dead_ms(const struct work *work)
+{
+    uint64_t latest = work->record.time_ms;
+    for (unsigned i = 0; i < work->record.holders; i++) {
+        uint64_t dead_at = work->record.holder[i].dead_at_ms;
+        if (dead_at < work->now_ms && dead_at > latest)
+            latest = dead_at;
+    }
+    return latest;
+}
+
+static void forget_dead(struct work *work)
+{
+    struct store_record *record = &work->record;
+    unsigned kept = 0;
+    for (unsigned i = 0; i < record->holders; i++)
+        if (record->holder[i].dead_at_ms >= work->now_ms)
+            record->holder[kept++] = record->holder[i];
+    record->holders = kept;
+}
+
+static void pass_time(struct work *work)
+{
+    refill_until(work, latest_dead_ms(work));
+    forget_dead(work);
+    refill_until(work, work->now_ms);
+}
+
+/* ---- the session ---- */
+
+/* The own holder becomes the last; of several, which damage alone makes, the last one is it. */
+static void find_own(struct work *work)
+{
+    struct store_record *record = &work->record;
+    for (unsigned i = record->holders; i-- > 0;)
+        if (record->holder[i].session == work->call->session) {
+            struct store_holder own = record->holder[i];
+            memmove(&record->holder[i], &record->holder[i + 1],
+                    (record->holders - 1 - i) * sizeof own);
+            record->holder[record->holders - 1] = own;
+            work->own = &record->holder[record->holders - 1];
+            return;
+        }
+}
+
+static void add_own(struct work *work)
+{
+    work->own = &work->record.holder[work->record.holders++];
+    *work->own = (struct store_holder){.session = work->call->session};
+}
+
+/* Whether the order may be done. */
+static bool settle_session(struct work *work)
+{
+    find_own(work);
+    if (work->own != NULL && work->call->seq <= work->own->seq)
+        work->result = ORDER_OLD;
+    else if (work->own == NULL && has_grants(work->call))
+        work->result = ORDER_SESSION;
+    else if (work->own == NULL && work->record.holders == HOLDERS_MAX)
+        work->result = ORDER_FULL;
+    else
+        return true;
+    return false;
+}
+
+/* ---- what the order tells, and wants ---- */
+
+static bool is_repeated(const struct work *work)
+{
+    for (unsigned i = 0; i < work->call->buckets; i++)
+        if (work->call->bucket[i].granted < work->own->bucket[i].granted)
+            return true;
+    return false;
+}
+
+static void take_totals(struct work *work, unsigned i)
+{
+    const struct call_bucket *told = &work->call->bucket[i];
+    int64_t *level = &work->record.level_units[i];
+    uint64_t *granted = &work->own->bucket[i].granted, *disposed = &work->own->bucket[i].disposed;
+    if (told->granted > *granted) {
+        *level = bounded(*level - (i128)(told->granted - *granted) * (i128)told->token, *level);
+        *granted = told->granted;
+    }
+    uint64_t most = told->disposed < *granted ? told->disposed : *granted;
+    if (most > *disposed)
+        *disposed = most;
+    i128 back = ((i128)told->net - work->own->bucket[i].net) * (i128)told->token;
+    *level = bounded(*level + back, bucket_level_max(work, i));
+    work->own->bucket[i].net = told->net;
+    if (work->call->flags & ORDER_RESET)
+        *level = bucket_level_max(work, i);
+}
+
+static void grant(struct work *work, unsigned i, uint64_t tokens)
+{
+    work->own->bucket[i].granted += tokens;
+    work->record.level_units[i] -= (int64_t)(tokens * work->call->bucket[i].token);
+}
+
+static void grant_exactly(struct work *work)
+{
+    for (unsigned i = 0; i < work->call->buckets; i++)
+        if (work->record.level_units[i] <
+            (i128)work->call->bucket[i].want * (i128)work->call->bucket[i].token)
+            return;
+    for (unsigned i = 0; i < work->call->buckets; i++)
+        grant(work, i, work->call->bucket[i].want);
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void grant_share(struct work *work, unsigned i)
+{
+    const struct call_bucket *bucket = &work->call->bucket[i];
+    int64_t level = work->record.level_units[i];
+    uint64_t out = store_record_out(&work->record, i);
+    uint64_t share = bucket->burst / (2 * (uint64_t)work->record.holders);
+    uint64_t tokens = least(bucket->want, share > 1 ? share : 1);
+    tokens = least(tokens, level > 0 ? (uint64_t)level / bucket->token : 0);
+    grant(work, i, least(tokens, bucket->outstanding > out ? bucket->outstanding - out : 0));
+}
+
+static void grant_all(struct work *work)
+{
+    if (work->result == ORDER_REPEATED || work->call->flags & ORDER_RELEASE)
+        return;
+    if (work->call->flags & ORDER_EXACT) {
+        grant_exactly(work);
+        return;
+    }
+    for (unsigned i = 0; i < work->call->buckets; i++)
+        grant_share(work, i);
+}
+
+/* Whether the holder is to be remembered. */
+static bool own_stays(const struct work *work)
+{
+    if (work->call->flags & ORDER_RELEASE && work->result != ORDER_REPEATED)
+        return false;
+    for (unsigned i = 0; i < work->call->buckets; i++)
+        if (work->own->bucket[i].granted > 0 || work->own->bucket[i].net != 0)
+            return true;
+    return false;
+}
+
+static void do_order(struct work *work)
+{
+    const struct call *call = work->call;
+    bool was_known = work->own != NULL;
+    if (!was_known)
+        add_own(work);
+    work->result = is_repeated(work) ? ORDER_REPEATED : ORDER_DONE;
+    for (unsigned i = 0; i < call->buckets; i++)
+        take_totals(work, i);
+    grant_all(work);
+    for (unsigned i = 0; i < call->buckets; i++)
+        work->granted[i] = work->own->bucket[i].granted;
+    bool stays = own_stays(work);
+    work->own->seq = call->seq;
+    work->own->dead_at_ms = work->now_ms + lease_ms(call);
+    if (!stays)
+        work->record.holders--;
+    work->must_write = was_known || stays || call->flags & (ORDER_RESET | ORDER_PROBE);
+}
+
+/* ---- what is stored ---- */
+
+/* Until when the record says more than that it is full. */
+static uint64_t end_ms(const struct work *work)
+{
+    const struct store_record *record = &work->record;
+    uint64_t wait = 0, longest = 1;
+    for (unsigned i = 0; i < record->holders; i++)
+        if (record->holder[i].dead_at_ms > work->now_ms + wait)
+            wait = record->holder[i].dead_at_ms - work->now_ms;
+    for (unsigned i = 0; i < record->buckets; i++) {
+        i128 step = (i128)work->call->bucket[i].step;
+        int64_t full = level_max(work->call->bucket[i].burst, 0, work->call->bucket[i].token);
+        int64_t level =
+            bounded(record->level_units[i] + (i128)wait * step, bucket_level_max(work, i));
+        uint64_t after = wait + (uint64_t)((full - level + step - 1) / step);
+        if (after > longest)
+            longest = after;
+    }
+    return (work->now_ms > work->time_ms ? work->now_ms : work->time_ms) + longest;
+}
+
+static void store_record(struct store_model *store, const char *name, size_t len,
+                         const struct work *work)
+{
+    unsigned char bytes[RECORD_BYTES_MAX];
+    struct store_value value = {.bytes = bytes, .end_ms = end_ms(work)};
+    value.len = write_record(&work->record, bytes);
+    store_model_put(store, name, len, &value);
+}
+
+/* ---- epochs ---- */
+
+static bool read_epoch(const struct store_value *value, uint64_t *epoch_ms)
+{
+    uint64_t number = 0;
+    if (value->len < 1 || value->len > 15)
+        return false;
+    for (size_t i = 0; i < value->len; i++) {
+        if (value->bytes[i] < '0' || value->bytes[i] > '9')
+            return false;
+        number = 10 * number + (uint64_t)(value->bytes[i] - '0');
+    }
+    *epoch_ms = number;
+    return number < TIME_END;
+}
+
+/* Whether there is one, and the caller knows no other. */
+static bool settle_epoch(struct store_model *store, const char *name, size_t len, struct work *work)
+{
+    struct store_value value;
+    if (!store_model_get(store, name, len, work->time_ms, &value) ||
+        !read_epoch(&value, &work->epoch_ms)) {
+        char text[24];
+        work->epoch_ms = work->call->flags & ORDER_ON_LOSS_FULL ? 0 : work->time_ms;
+        int text_len = snprintf(text, sizeof text, "%" PRIu64, work->epoch_ms);
+        value = (struct store_value){(const unsigned char *)text, (size_t)text_len, STORE_NO_END};
+        store_model_put(store, name, len, &value);
+        work->result = ORDER_AGAIN;
+        return false;
+    }
+    work->result = ORDER_EPOCH;
+    return work->call->epoch_ms == 0 || work->call->epoch_ms == work->epoch_ms;
+}
+
+/* ---- all of it ---- */
+
+/* Has the record in its place, whatever was there; false: another version's is, and nothing is to be done. */
+static bool take_record(struct work *work, const struct store_value *value)
+{
+    if (value == NULL) {
+        begin_absent(work);
+    } else if (value->len > 0 && value->bytes[0] != LAYOUT_VERSION) {
+        work->result = ORDER_VERSION;
+        return false;
+    } else if (!store_record_read(&work->record, value->bytes, value->len)) {
+        begin_anew(work);
+        work->result = ORDER_UNSOUND;
+    }
+    return true;
+}
+
+static void work_on(struct store_model *store, const char *name, size_t len, struct work *work)
+{
+    struct store_value value;
+    bool is_there = store_model_get(store, name, len, work->time_ms, &value);
+    work->result = ORDER_DONE;
+    if (!take_record(work, is_there ? &value : NULL)) {
+        work->record.buckets = 0;
+        return;
+    }
+    set_time(work);
+    convert(work);
+    pass_time(work);
+    if (work->result != ORDER_UNSOUND && settle_session(work))
+        do_order(work);
+    else if (work->own != NULL)
+        for (unsigned i = 0; i < work->call->buckets; i++)
+            work->granted[i] = work->own->bucket[i].granted;
+    if (work->must_write || work->is_fresh)
+        store_record(store, name, len, work);
+}
+
+static size_t write_answer(const struct work *work, unsigned char *answer)
+{
+    unsigned char *at = answer;
+    bool has_record = work->record.buckets > 0;
+    put(&at, 1, LAYOUT_VERSION);
+    put(&at, 1, (uint64_t)work->result);
+    put(&at, 1, work->is_converted ? CONVERTED : 0);
+    put(&at, 1, has_record ? work->record.holders : 0);
+    put(&at, 6, work->epoch_ms);
+    put(&at, 6, work->now_ms);
+    put(&at, 4, least(work->behind_ms, UINT32_MAX));
+    for (unsigned i = 0; i < work->call->buckets; i++) {
+        put(&at, 6, work->granted[i]);
+        put(&at, 7, (uint64_t)((has_record ? work->record.level_units[i] : 0) + SIGNED_ZERO));
+        put(&at, 7, has_record ? store_record_out(&work->record, i) : 0);
+    }
+    return (size_t)(at - answer);
+}
+
+size_t store_model_do(struct store_model *store, const char *record, size_t record_len,
+                      const char *epoch, size_t epoch_len, const unsigned char *bytes,
+                      size_t call_len, uint64_t time_ms,
+                      unsigned char answer[CALL_ANSWER_BYTES_MAX])
+{
+    struct call call = {0};
+    struct work work;
+    memset(&work, 0, offsetof(struct work, record.holder));
+    work.call = &call;
+    work.time_ms = work.now_ms = time_ms;
+    if (!read_call(&call, bytes, call_len)) {
+        call.buckets = 0;
+        work.result = ORDER_VERSION;
+        return write_answer(&work, answer);
+    }
+    if (call.not_after_ms != 0 && call.not_after_ms < time_ms)
+        work.now_ms = call.not_after_ms;
+    work.behind_ms = time_ms - work.now_ms;
+    if (settle_epoch(store, epoch, epoch_len, &work))
+        work_on(store, record, record_len, &work);
+    return write_answer(&work, answer);
+}
+
+void store_model_order(struct store_model *store, const char *fleet, struct order *order,
+                       const struct call_terms *terms, uint64_t sent_ns, uint64_t time_ms)
+{
+    char record[FLEET_RECORD_NAME_MAX], epoch[FLEET_RECORD_NAME_MAX];
+    unsigned char call[CALL_BYTES_MAX], answer[CALL_ANSWER_BYTES_MAX];
+    uint8_t shard = fleet_shard(order->limit_name, order->limit_len, order->key, order->key_len);
+    size_t record_len = fleet_record_name(fleet, order, record);
+    size_t epoch_len = fleet_epoch_name(fleet, shard, epoch);
+    size_t call_len = call_write(order, terms, sent_ns, call);
+    size_t len = store_model_do(store, record, record_len, epoch, epoch_len, call, call_len,
+                                time_ms, answer);
+    if (!call_read(order, answer, len)) {
+        fprintf(stderr, "the model's answer cannot be read\n");
+        abort();
+    }
+}
