@@ -112,14 +112,12 @@ static void add_through(struct brain *brain, unsigned number, struct event *even
     add(brain, event);
 }
 
-/* Where a key is remembered, or may be: in its place if that holds it or is free, else wherever beside it,
- * else instead of the one whose period ends first. */
-static struct events_key *memory_of(struct events *events, uint64_t hash)
+/* Where a key is remembered, or may be: in its place if that is free, else wherever beside it, else instead
+ * of the one whose period ends first. */
+static struct events_key *look_beside(struct events *events, uint64_t hash)
 {
+    struct events_key *oldest = &events->key[hash % EVENTS_MEMORY];
     struct events_key *side = &events->key[hash % EVENTS_MEMORY & ~(uint64_t)(EVENTS_BESIDE - 1)];
-    struct events_key *oldest = &side[hash % EVENTS_BESIDE];
-    if (oldest->hash == hash)
-        return oldest;
     for (unsigned i = 0; i < EVENTS_BESIDE; i++) {
         if (side[i].hash == hash)
             return &side[i];
@@ -148,12 +146,24 @@ static uint64_t begin_period(struct brain *brain, enum event_kind kind, struct e
     return count;
 }
 
+/* As count_for, for a key that is not in its place, or is due. */
+__attribute__((noinline)) static uint64_t count_beside(struct brain *brain, enum event_kind kind,
+                                                       uint64_t hash)
+{
+    struct events_key *key = look_beside(&brain->events, hash);
+    if (key->hash == hash && brain->now_ns < key->due_ns) {
+        key->since++;
+        return 0;
+    }
+    return begin_period(brain, kind, key, hash);
+}
+
 /* How many an event stands for that a key is to have now; 0: it has none, and is counted. */
 static inline uint64_t count_for(struct brain *brain, enum event_kind kind, uint64_t place_hash)
 {
     struct events *events = &brain->events;
     uint64_t hash = place_hash + (uint64_t)kind * 0x9e3779b97f4a7c15u;
-    struct events_key *key = memory_of(events, hash);
+    struct events_key *key = &events->key[hash % EVENTS_MEMORY];
     if (key->hash == hash && brain->now_ns < key->due_ns) {
         key->since++;
         return 0;
@@ -162,7 +172,7 @@ static inline uint64_t count_for(struct brain *brain, enum event_kind kind, uint
         leave_out(events, &events->gate[kind], 1);
         return 0;
     }
-    return begin_period(brain, kind, key, hash);
+    return count_beside(brain, kind, hash);
 }
 
 static struct event event_of(enum event_kind kind, const struct limit *limit, const char *key,
