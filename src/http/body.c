@@ -152,16 +152,36 @@ void body_refuse_query(struct request *request, const char *content_type)
                    " and a JSON object with \"requests\"");
 }
 
+static bool takes_object(const struct request *request)
+{
+    return request->method == METHOD_PUT && request->route->takes_object;
+}
+
+/* JSON that says it is a form, as curl -d does unless it is told otherwise. No parameter begins so. */
+static bool is_mislabelled_json(const struct request *request)
+{
+    bool may_be_json =
+        takes_object(request) || (request->method == METHOD_POST && request->route->takes_list);
+    return may_be_json && (request->body[0] == '{' || request->body[0] == '[');
+}
+
 void body_parse_form(struct request *request, const char *content_type)
 {
     if ((request->method & (METHOD_POST | METHOD_PUT)) == 0 || request->body_len == 0 ||
         has_body_of_another(request))
         return;
-    if (body_is_form(content_type))
+    if (body_is_form(content_type) && is_mislabelled_json(request))
+        request_refuse(request, 415,
+                       "the body is JSON, but its Content-Type says that it is a form: send "
+                       "Content-Type: " BODY_JSON_TYPE);
+    else if (body_is_form(content_type))
         parameters_parse(request, request->body, request->body_len);
-    else if (request->method == METHOD_PUT && request->route->takes_object &&
-             body_is_json(content_type))
+    else if (takes_object(request) && body_is_json(content_type))
         request->is_object = true;
+    else if (takes_object(request))
+        request_refuse(request, 415,
+                       "the body must be JSON or a form: send Content-Type: " BODY_JSON_TYPE
+                       " or " BODY_FORM_TYPE ", or put the parameters into the query");
     else
         request_refuse(request, 415,
                        "the body must be a form: send Content-Type: " BODY_FORM_TYPE

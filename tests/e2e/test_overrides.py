@@ -421,7 +421,12 @@ class Faults(Overrides):
             self.assertIn(detail, response.json()["detail"])
         response = self.ask("PUT", target + "&burst=5", [JSON], b'{"rate":"1/s"}')
         self.assertEqual(response.status, 400)
-        self.assertEqual(self.ask("PUT", target, [("Content-Type", "text/yaml")], b"a: 1").status, 415)
+        for fields, detail in (([("Content-Type", "text/yaml")], "must be JSON or a form"),
+                               ([], "must be JSON or a form"), ([FORM], "the body is JSON, but")):
+            response = self.ask("PUT", target, fields, b'{"action":"deny"}')
+            self.assertEqual(response.status, 415)
+            self.assertIn(detail, response.json()["detail"])
+            self.assertIn("send Content-Type: application/json", response.json()["detail"])
 
     def test_of_the_request(self):
         for method, target, status, detail in (
