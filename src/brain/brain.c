@@ -267,6 +267,13 @@ static void answer_daemon(const struct brain *brain, struct daemon_answer *answe
         .limits = brain->limits,
         .date_s = brain->buckets.lines.date_s,
         .counters = brain->counters,
+        .fleet =
+            {
+                .is_there = brain->limits->has_fleet,
+                .is_cut = brain->shares.is_cut,
+                .shares = brain->shares.count,
+                .counters = brain->shares.counters,
+            },
         .surroundings = brain->surroundings,
         .is_stored = brain->store != NULL,
         .lost_state = brain->lost_state,
@@ -289,10 +296,6 @@ static void answer_metrics(const struct brain *brain, struct metrics_answer *ans
     answer->tick_lag_ns = meters_peak(&brain->meters.tick_lag_ns, brain->now_ns);
     answer->damage = brain->buckets.table.damage;
     answer->damage.dropped += brain->damaged_leases;
-    answer->has_fleet = brain->limits->has_fleet;
-    answer->fleet = brain->shares.counters;
-    answer->shares = brain->shares.count;
-    answer->is_fleet_cut = brain->shares.is_cut;
     answer->meters = brain->meters;
 }
 

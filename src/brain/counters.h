@@ -23,14 +23,14 @@
  *   FRONT(field, metric...)
  *       each front-end counts it, in struct tally; struct meters has the sum
  *   READ(name, expression, metric...)
- *       it is looked up when somebody asks, in `answer` (struct metrics_answer) or in `process`
- *       (struct process); it is left out if it is PROCESS_UNKNOWN
+ *       it is looked up when somebody asks, in `answer` (struct metrics_answer), in `process`
+ *       (struct process) or in `seen` (struct fleet_seen); it is left out if it is PROCESS_UNKNOWN
  *   OWN(name, metric...)
  *       print_NAME in http/routes/metrics.c writes the samples
  *
  * The metric is NO_METRIC; or FAMILY(name, kind, help), which begins a family; or SAME_FAMILY,
- * which adds a sample to it. LABEL(name, value) may follow, and IN_NANOSECONDS, which is told in
- * seconds. */
+ * which adds a sample to it. LABEL(name, value) may follow; IN_NANOSECONDS, which is told in
+ * seconds; and IF_FLEET: the row is left out as long as no limit is of scope fleet. */
 #define COUNTERS(STATE, TOLD, FRONT, READ, OWN)                                                    \
     STATE(allowed, IN_STATUS, NO_METRIC)  /* ALLOW told yes, with 0 tokens too */                  \
     STATE(denied, IN_STATUS, NO_METRIC)   /* ALLOW told no */                                      \
@@ -142,6 +142,95 @@
                 "Requests denied because as many wait already as may."))                           \
     TOLD(overrides_ended, IN_STATUS, /* that reached their end while in force */                   \
          INFO("overrides that have ended: ", "", "", ""), NO_METRIC)                               \
+    READ(fleet_up, seen->link == FLEET_UP,                                                         \
+         FAMILY("allowd_fleet_up", GAUGE, "Whether the fleet's store is connected: 1, else 0."),   \
+         IF_FLEET)                                                                                 \
+    READ(fleet_down, seen->down_ns,                                                                \
+         FAMILY("allowd_fleet_down_seconds_total", COUNTER,                                        \
+                "How long the fleet's store was not connected, in all."),                          \
+         IN_NANOSECONDS, IF_FLEET)                                                                 \
+    READ(fleet_reconnects, seen->reconnects,                                                       \
+         FAMILY("allowd_fleet_reconnects_total", COUNTER,                                          \
+                "Connections to the fleet's store after the first."),                              \
+         IF_FLEET)                                                                                 \
+    READ(fleet_calls, seen->calls,                                                                 \
+         FAMILY("allowd_fleet_calls_total", COUNTER,                                               \
+                "Calls of the fleet's store, each with the orders of one key or more."),           \
+         IF_FLEET)                                                                                 \
+    READ(fleet_calls_failed, seen->calls_failed,                                                   \
+         FAMILY("allowd_fleet_calls_failed_total", COUNTER,                                        \
+                "Calls that the fleet's store refused, or did not answer in time."),               \
+         IF_FLEET)                                                                                 \
+    READ(fleet_late_answers, seen->late_answers,                                                   \
+         FAMILY("allowd_fleet_late_answers_total", COUNTER,                                        \
+                "Answers of the fleet's store that came too late to be used."),                    \
+         IF_FLEET)                                                                                 \
+    OWN(fleet_call_ns,                                                                             \
+        FAMILY("allowd_fleet_call_duration_seconds", HISTOGRAM,                                    \
+               "Time until the fleet's store has answered a call."),                               \
+        IF_FLEET)                                                                                  \
+    READ(fleet_orders, answer->daemon.fleet.counters.orders,                                       \
+         FAMILY("allowd_fleet_orders_total", COUNTER,                                              \
+                "Orders for tokens of a key, and tokens of it given back."),                       \
+         IF_FLEET)                                                                                 \
+    READ(fleet_orders_failed, answer->daemon.fleet.counters.orders_failed,                         \
+         FAMILY("allowd_fleet_orders_failed_total", COUNTER,                                       \
+                "Orders that were refused, unanswered or not sent."),                              \
+         IF_FLEET)                                                                                 \
+    READ(fleet_keys, answer->daemon.fleet.shares,                                                  \
+         FAMILY("allowd_fleet_keys", GAUGE,                                                        \
+                "Keys of limits of scope fleet that are in use here now."),                        \
+         IF_FLEET)                                                                                 \
+    READ(fleet_hand, fleet_hand_tokens(&answer->daemon.fleet.counters),                            \
+         FAMILY("allowd_fleet_hand_tokens", GAUGE,                                                 \
+                "Tokens that the store has granted and that can be spent here now."),              \
+         IF_FLEET)                                                                                 \
+    READ(fleet_granted, answer->daemon.fleet.counters.granted_tokens,                              \
+         FAMILY("allowd_fleet_granted_tokens_total", COUNTER, "Tokens that the store granted."),   \
+         IF_FLEET)                                                                                 \
+    READ(fleet_spent, answer->daemon.fleet.counters.spent_tokens,                                  \
+         FAMILY("allowd_fleet_spent_tokens_total", COUNTER,                                        \
+                "Tokens of these that requests and charges took."),                                \
+         IF_FLEET)                                                                                 \
+    READ(fleet_returned, answer->daemon.fleet.counters.returned_tokens,                            \
+         FAMILY("allowd_fleet_returned_tokens_total", COUNTER,                                     \
+                "Tokens of these that were given back to the store."),                             \
+         IF_FLEET)                                                                                 \
+    READ(fleet_lost, answer->daemon.fleet.counters.lost_tokens,                                    \
+         FAMILY("allowd_fleet_lost_tokens_total", COUNTER,                                         \
+                "Tokens of these that became void, because the store was not reached in time or "  \
+                "had forgotten them."),                                                            \
+         IF_FLEET)                                                                                 \
+    READ(fleet_rolled_back, answer->daemon.fleet.counters.rolled_back_tokens,                      \
+         FAMILY("allowd_fleet_rolled_back_tokens_total", COUNTER,                                  \
+                "Tokens that the store had granted, then forgot, and was told of again."),         \
+         IF_FLEET)                                                                                 \
+    READ(fleet_cold, answer->daemon.fleet.counters.cold_waits,                                     \
+         FAMILY("allowd_fleet_cold_waits_total", COUNTER,                                          \
+                "Questions that waited for an answer of the store."),                              \
+         IF_FLEET)                                                                                 \
+    READ(fleet_partitioned, answer->daemon.fleet.counters.partitioned,                             \
+         FAMILY("allowd_fleet_partitioned_total", COUNTER,                                         \
+                "Questions that were decided as on_partition says."),                              \
+         IF_FLEET)                                                                                 \
+    READ(fleet_epochs, answer->daemon.fleet.counters.epochs,                                       \
+         FAMILY("allowd_fleet_forgotten_total", COUNTER,                                           \
+                "Times that a key found the store to have forgotten everything."),                 \
+         IF_FLEET)                                                                                 \
+    READ(fleet_damaged, answer->daemon.fleet.counters.damaged,                                     \
+         FAMILY("allowd_fleet_damaged_total", COUNTER,                                             \
+                "Records that the store found damaged, and that began anew, empty."),              \
+         IF_FLEET)                                                                                 \
+    READ(fleet_converted, answer->daemon.fleet.counters.converted,                                 \
+         FAMILY("allowd_fleet_converted_total", COUNTER,                                           \
+                "Records that were of other terms, and are of ours now; if that goes on, "         \
+                "sidecars of one fleet have different limits."),                                   \
+         IF_FLEET)                                                                                 \
+    READ(fleet_behind, answer->daemon.fleet.counters.behind_ms *UINT64_C(1000000),                 \
+         FAMILY("allowd_fleet_clock_behind_seconds", GAUGE,                                        \
+                "By how much the store's clock was last found off: it has gone back, or faster "   \
+                "than ours."),                                                                     \
+         IN_NANOSECONDS, IF_FLEET)                                                                 \
     OWN(events, FAMILY("allowd_events_total", COUNTER,                                             \
                        "Events, of which one may stand for several of what it tells."))            \
     STATE(events_lost, NOT_IN_STATUS, /* of readers that came too late for them */                 \

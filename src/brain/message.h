@@ -10,6 +10,7 @@
 
 #include "base/file_look.h"
 #include "brain/counters.h"
+#include "brain/fleet_counters.h"
 #include "brain/letter.h"
 #include "brain/sampler.h"
 #include "brain/waiter.h"
@@ -266,6 +267,14 @@ struct fronts_answer {
     } front[FRONTS_ANSWER_MAX];
 };
 
+/* What the brain knows of limits of scope fleet. */
+struct fleet_answer {
+    bool is_there;   /* a limit is of that scope */
+    bool is_cut;     /* the last that was heard of the store is that it cannot be reached */
+    uint32_t shares; /* keys under such limits, of which something is known or asked now */
+    struct fleet_counters counters;
+};
+
 /* The answer to DAEMON. */
 struct daemon_answer {
     struct fronts_answer *fronts; /* if not NULL: to be filled in too; owned by the asker */
@@ -276,6 +285,7 @@ struct daemon_answer {
     const struct limits *limits; /* see `limits` of struct message */
     int64_t date_s;              /* Unix time: overrides that end by then hold no more */
     struct brain_counters counters;
+    struct fleet_answer fleet;
     struct surroundings surroundings;
     bool is_stored; /* the state is in a file */
     const char

@@ -10,7 +10,6 @@
 
 #include "base/histogram.h"
 #include "brain/event.h"
-#include "brain/fleet_counters.h"
 #include "brain/message.h"
 #include "brain/tally.h"
 #include "table/table.h"
@@ -108,9 +107,5 @@ struct metrics_answer {
     uint64_t tick_lag_ns;    /* see meters_peak */
     uint64_t log_lines_lost; /* filled in by the asker */
     struct table_damage damage;
-    bool has_fleet; /* a limit is of scope fleet; else all zeros: */
-    struct fleet_counters fleet;
-    uint32_t shares;   /* keys under such limits, of which something is known or asked now */
-    bool is_fleet_cut; /* the last that was heard of the store is that it cannot be reached */
     struct meters meters;
 };

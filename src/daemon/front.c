@@ -373,6 +373,7 @@ static int open_parts(struct front *front, const struct front_terms *terms)
         .home = &front->home,
         .decider = &terms->decider->inbox,
         .reloads = terms->reloads,
+        .fleet = terms->fleet,
         .host_of = terms->decider->is_hosted ? terms->decider : NULL,
     });
     if (front->http == NULL)

@@ -75,9 +75,10 @@ struct front {
 struct front_terms {
     const struct listener *listeners;
     unsigned listeners_count;
-    struct decider *decider;   /* if it is hosted: by the only front-end */
-    struct inbox *reloads;     /* the main thread's */
-    struct contract *contract; /* each takes a reference of its own */
+    struct decider *decider;        /* if it is hosted: by the only front-end */
+    struct inbox *reloads;          /* the main thread's */
+    const struct fleet_view *fleet; /* of the fleet's store; NULL: there is none */
+    struct contract *contract;      /* each takes a reference of its own */
     const struct clock *clock;
     unsigned connections_max;              /* of each, at any time */
     unsigned share;                        /* of each, now: see front_set_share */

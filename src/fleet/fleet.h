@@ -14,8 +14,8 @@
  */
 #pragma once
 
+#include "actor/fleet_view.h"
 #include "actor/inbox.h"
-#include "base/histogram.h"
 #include "brain/order.h"
 #include "fleet/name.h"
 
@@ -35,25 +35,11 @@ struct fleet_settings {
     uint32_t reconnect_min_ms, reconnect_max_ms; /* with full jitter in between */
 };
 
-/* How the store is. */
-enum fleet_link { FLEET_DOWN, FLEET_CONNECTING, FLEET_UP };
-struct fleet_seen {
-    enum fleet_link link;
-    char server[64]; /* as it names itself, such as "redis 7.0.15"; empty: not known yet */
-    char trouble
-        [256]; /* why it is not up, or what it refuses; a warning about its settings; or empty */
-    uint64_t calls, calls_failed, reconnects, late_answers;
-    uint64_t down_ns;         /* for so long there was none, in all */
-    struct histogram latency; /* of calls */
-};
-
-/* The bounds of `latency`. */
+/* The bounds of `latency` in struct fleet_seen. */
 extern const struct histogram_bounds fleet_latency_bounds_ns;
 
 /* What is wrong with the words for the stores, or NULL: stores.h says how they are written. */
 const char *fleet_stores_fault(const struct fleet_settings *settings);
-
-struct fleet;
 
 /* Begins the thread. *fleet is the caller's until fleet_stop. 0, or an errno value. */
 int fleet_start(struct fleet **fleet, const struct fleet_settings *settings);

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "actor/fleet_view.h"
 #include "actor/override.h"
 #include "actor/reload.h"
 #include "ask/contract.h"
@@ -134,6 +135,7 @@ struct serving {
     bool draining;                    /* each reply is the last on its connection */
     uint64_t waited_ns;               /* how long the decider took for its last chain */
     uint64_t (*log_lines_lost)(void); /* lines lost so far; NULL: nothing is logged */
+    const struct fleet_view *fleet;   /* of the store; NULL: there is none */
 };
 
 /* What a target has before its authority, if it has one. */

@@ -4,6 +4,7 @@
  * No key is in it, nor anything else that a caller chooses: labels are names of the
  * configuration, statuses, and words of our own.
  */
+#include "actor/fleet_view.h"
 #include "base/process.h"
 #include "brain/meters.h"
 #include "http/question.h"
@@ -30,10 +31,12 @@ __attribute__((format(printf, 2, 3))) static void put(struct sheet *sheet, const
     va_end(values);
 }
 
-/* The answer of the brain, and what only the front-end knows. */
+/* The answer of the brain, what only the front-end knows, and how the fleet's store is. */
 struct told {
     const struct metrics_answer *answer;
     const struct route_table *routes;
+    struct fleet_seen seen; /* all zeros: there is none */
+    const struct histogram_bounds *fleet_bounds_ns;
 };
 
 /* A row of the table: a family and its samples, or one sample more. */
@@ -41,8 +44,10 @@ struct row {
     const char *family, *kind, *help; /* of a family that begins with this row; else NULL */
     bool is_same_family;              /* of the rows before; if neither, it is no metric */
     bool is_ns;                       /* told in seconds */
+    bool is_of_fleet;                 /* left out if no limit is of scope fleet */
     const char *labels;               /* in braces, or NULL */
-    uint64_t (*value)(const struct metrics_answer *answer, const struct process *process);
+    uint64_t (*value)(const struct metrics_answer *answer, const struct process *process,
+                      const struct fleet_seen *seen);
     /* of OWN: prints all samples of the family */
     void (*print)(struct sheet *out, const char *name, const struct told *told);
 };
@@ -111,13 +116,20 @@ static void print_waited_ns(struct sheet *out, const char *name, const struct to
     histogram(out, name, &told->answer->meters.waited_ns, &meters_wait_bounds_ns, NS_PER_S);
 }
 
+static void print_fleet_call_ns(struct sheet *out, const char *name, const struct told *told)
+{
+    static const struct histogram_bounds none = {0};
+    const struct histogram_bounds *bounds = told->fleet_bounds_ns;
+    histogram(out, name, &told->seen.latency, bounds == NULL ? &none : bounds, NS_PER_S);
+}
+
 /* ---- the values of the others ---- */
 
 #define VALUE(name, expression)                                                                    \
     static uint64_t value_of_##name(const struct metrics_answer *answer,                           \
-                                    const struct process *process)                                 \
+                                    const struct process *process, const struct fleet_seen *seen)  \
     {                                                                                              \
-        (void)answer, (void)process;                                                               \
+        (void)answer, (void)process, (void)seen;                                                   \
         return (expression);                                                                       \
     }
 #define COUNTED(field, ...) VALUE(field, answer->daemon.counters.field)
@@ -137,6 +149,7 @@ COUNTERS(COUNTED, COUNTED, FRONT, READ, COUNTERS_NONE)
 #define SAME_FAMILY .is_same_family = true
 #define LABEL(name, value) .labels = "{" name "=\"" value "\"}"
 #define IN_NANOSECONDS .is_ns = true
+#define IF_FLEET .is_of_fleet = true
 
 #define STATE(name, status, ...) {.value = value_of_##name, __VA_ARGS__},
 #define TOLD(name, status, line, ...) {.value = value_of_##name, __VA_ARGS__},
@@ -161,8 +174,9 @@ static void print_rows(struct sheet *out, const struct told *told)
     const char *name = NULL;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const struct row *row = &rows[i];
-        uint64_t value = row->value == NULL ? 0 : row->value(told->answer, &process);
-        if ((row->family == NULL && !row->is_same_family) || value == PROCESS_UNKNOWN)
+        uint64_t value = row->value == NULL ? 0 : row->value(told->answer, &process, &told->seen);
+        if ((row->family == NULL && !row->is_same_family) || value == PROCESS_UNKNOWN ||
+            (row->is_of_fleet && !told->answer->daemon.fleet.is_there))
             continue;
         if (row->family != NULL) {
             name = row->family;
@@ -175,8 +189,7 @@ static void print_rows(struct sheet *out, const struct told *told)
     }
 }
 
-static void reply_metrics(struct reply *reply, const struct metrics_answer *answer,
-                          const struct route_table *routes)
+static void reply_metrics(struct reply *reply, const struct told *told)
 {
     char *body = NULL;
     size_t body_len = 0;
@@ -185,8 +198,7 @@ static void reply_metrics(struct reply *reply, const struct metrics_answer *answ
         reply_problem(reply, 503, "out of memory; try again");
         return;
     }
-    const struct told told = {answer, routes};
-    print_rows(&out, &told);
+    print_rows(&out, told);
     /* If only the NUL has no room, glibc reports nothing. */
     if (fclose(out.stream) != 0 || out.is_short || body == NULL) {
         free(body);
@@ -217,7 +229,10 @@ static void reply(struct request *request, const struct serving *serving)
 {
     struct metrics_answer *answer = request->message.answer.metrics;
     answer->log_lines_lost = serving->log_lines_lost == NULL ? 0 : serving->log_lines_lost();
-    reply_metrics(&request->reply, answer, serving->routes);
+    struct told told = {.answer = answer, .routes = serving->routes};
+    if (fleet_view_look(serving->fleet, &told.seen))
+        told.fleet_bounds_ns = serving->fleet->latency_bounds_ns;
+    reply_metrics(&request->reply, &told);
 }
 
 const struct route route_metrics = {

@@ -100,6 +100,7 @@ struct http *http_new(const struct http_terms *terms)
         .dialect = dialect_table[terms->contract->headers],
         .retry_after_ms = terms->contract->retry_after_ms,
         .log_lines_lost = log_lines_lost,
+        .fleet = terms->fleet,
     };
     http->admin_apart = terms->admin_apart;
     atomic_init(&http->own_flows.open, 0);

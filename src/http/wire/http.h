@@ -12,6 +12,7 @@
 #pragma once
 
 #include "actor/decider.h"
+#include "actor/fleet_view.h"
 #include "ask/contract.h"
 #include "base/clock.h"
 #include "http/wire/deadlines.h"
@@ -53,6 +54,7 @@ struct http_terms {
     struct inbox *home;        /* its letters come home to it; the caller's, who takes them out */
     struct inbox *decider;     /* of the decider, which is told of who leaves without a report */
     struct inbox *reloads;     /* of whoever answers RELOAD; NULL: nobody does */
+    const struct fleet_view *fleet; /* of the fleet's store; NULL: there is none */
     /* The decider, if the caller's thread hosts it. As long as few requests come in at once, it
      * answers each in place if that costs next to nothing. NULL: all goes by http_hand_over. */
     struct decider *host_of;
