@@ -3,6 +3,7 @@
 #include "config/scalar.h"
 #include "config/text.h"
 #include "limits/credit.h"
+#include "limits/fleet_fit.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -150,22 +151,39 @@ static void refuse_missing(const struct written *written, struct faults *faults)
                written->takes);
 }
 
+/* Whether a bucket can be in the store of a fleet, if its limit is. If not, reports why. */
+static bool check_fleet(const struct written *written, const struct bucket_setting *setting,
+                        const struct bucket_terms *bucket, struct faults *faults)
+{
+    enum fleet_fit fit = setting->is_fleet ? fleet_fit_of(bucket) : FLEET_FITS;
+    if (fit == FLEET_FITS)
+        return true;
+    char text[FLEET_EXPLAIN_MAX];
+    struct placed place =
+        scalar_placed(fit == FLEET_HAS_SLOTS ? written->concurrent : written->burst);
+    fleet_fit_explain(fit, bucket, text);
+    faults_add(faults, place.line, place.column, "%s", text);
+    return false;
+}
+
 /* Reads burst, rate and debt of a bucket, or its slots. */
-static bool check_one(const struct written *written, uint64_t tick_ms, struct faults *faults,
-                      struct bucket_terms *bucket)
+static bool check_one(const struct written *written, const struct bucket_setting *setting,
+                      struct faults *faults, struct bucket_terms *bucket)
 {
     bucket->holds_slots = written->concurrent != NULL;
     if (bucket->holds_slots) {
         bool is_both = refuse_rate(written, "concurrent", faults);
         bucket->burst = scalar_number(faults, "concurrent", written->concurrent, 1, SLOTS_MAX, 0);
-        return bucket->burst > 0 && !is_both;
+        return bucket->burst > 0 && !is_both && check_fleet(written, setting, bucket, faults);
     }
     refuse_missing(written, faults);
-    return check_bucket(written->burst, written->rate, written->debt_max, tick_ms, faults, bucket);
+    return check_bucket(written->burst, written->rate, written->debt_max, setting->tick_ms, faults,
+                        bucket) &&
+           check_fleet(written, setting, bucket, faults);
 }
 
-static uint32_t check_list(const struct raw_terms *raw, uint64_t tick_ms, struct faults *faults,
-                           struct bucket_terms buckets[BUCKETS_MAX])
+static uint32_t check_list(const struct raw_terms *raw, const struct bucket_setting *setting,
+                           struct faults *faults, struct bucket_terms buckets[BUCKETS_MAX])
 {
     bool is_good = !mapping_lacks(raw->place, "buckets");
     for (uint32_t i = 0; i < raw->buckets_count; i++) {
@@ -182,13 +200,14 @@ static uint32_t check_list(const struct raw_terms *raw, uint64_t tick_ms, struct
         if (has_name)
             strcpy(buckets[i].name, scalar_placed(bucket->name).text);
         is_good &= has_name;
-        is_good &= check_one(&written, tick_ms, faults, &buckets[i]);
+        is_good &= check_one(&written, setting, faults, &buckets[i]);
     }
     return is_good ? raw->buckets_count : 0;
 }
 
-uint32_t config_buckets_check(const struct raw_terms *raw, const char *takes, uint64_t tick_ms,
-                              struct faults *faults, struct bucket_terms buckets[BUCKETS_MAX])
+uint32_t config_buckets_check(const struct raw_terms *raw, const char *takes,
+                              const struct bucket_setting *setting, struct faults *faults,
+                              struct bucket_terms buckets[BUCKETS_MAX])
 {
     const struct written written = {
         .place = raw->place,
@@ -200,9 +219,9 @@ uint32_t config_buckets_check(const struct raw_terms *raw, const char *takes, ui
     };
     memset(buckets, 0, BUCKETS_MAX * sizeof buckets[0]);
     if (raw->buckets_count == 0)
-        return check_one(&written, tick_ms, faults, &buckets[0]) ? 1 : 0;
+        return check_one(&written, setting, faults, &buckets[0]) ? 1 : 0;
     bool is_both = refuse_rate(&written, "buckets", faults);
     is_both |= refuse_beside(&written, "concurrent", raw->concurrent, "buckets", faults);
-    uint32_t count = check_list(raw, tick_ms, faults, buckets);
+    uint32_t count = check_list(raw, setting, faults, buckets);
     return is_both ? 0 : count;
 }

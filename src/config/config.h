@@ -12,6 +12,7 @@
 #include "brain/message.h"
 #include "config/faults.h"
 #include "config/parameters.h"
+#include "fleet/fleet.h"
 #include "log/settings.h"
 
 #include <stdbool.h>
@@ -32,6 +33,17 @@ enum token_mode {
 };
 #define TOKEN_MODES 2
 
+/* The store that limits of scope fleet share. */
+struct config_fleet {
+    bool
+        is_there; /* the file has it; else the rest is as by default, but for what has no default */
+    struct fleet_settings settings;
+    struct fleet_terms terms;
+    char password_file[CONFIG_PATH_MAX + 1]; /* as written; empty: none */
+    enum token_mode password_mode;
+    bool password_is_shared; /* its group can read it, and it is not said that it may */
+};
+
 struct config {
     /* The values of the table: see parameters.h. */
 #define VALUE(name, type, member, ...) type member;
@@ -42,6 +54,7 @@ struct config {
     struct log_settings log;
     struct rate denials; /* how many the log shows; if of 0 tokens, none */
     uint32_t events_keep;
+    struct config_fleet fleet;
 
     /* Parameters that have functions of their own there. */
     uint32_t listen_count; /* 1 to CONFIG_LISTEN_MAX */

@@ -2,6 +2,7 @@
 
 #include "config/buckets.h"
 #include "config/config.h"
+#include "config/fleet.h"
 #include "config/overrides.h"
 #include "config/scalar.h"
 #include "config/text.h"
@@ -144,39 +145,35 @@ static uint32_t admit_overrides(struct reading *reading, const struct raw_limit 
     return room;
 }
 
-/* Warns if the limit that was added last, whose tokens are to come back or not, has none. */
+/* Warns if leases take no tokens of the limit that was added last, which says whether these come back. */
 static void warn_of_expiry(const struct reading *reading, const struct raw_limit *limit)
 {
     const struct limit *added = &reading->limits->limit[reading->limits->count - 1];
-    if (limit->on_expiry == NULL || reading->faults->count > 0 || limit_has_tokens(added))
+    if (limit->on_expiry == NULL || reading->faults->count > 0 ||
+        (limit_has_tokens(added) && !added->is_fleet))
         return;
     struct placed place = scalar_placed(limit->on_expiry);
-    faults_warn(
-        reading->faults, place.line, place.column,
-        "on_expiry means nothing for a limit that has slots only, because slots always come "
-        "back when a lease ends; leave it out");
+    faults_warn(reading->faults, place.line, place.column,
+                added->is_fleet
+                    ? "on_expiry means nothing for a limit of scope fleet, because leases take "
+                      "nothing of it; leave it out"
+                    : "on_expiry means nothing for a limit that has slots only, because slots "
+                      "always come back when a lease ends; leave it out");
 }
 
-/* How much of a bucket, in percent, is used when an event is to tell it. 0: it is not in the file, or is
- * faulty. */
-static uint32_t read_warn(struct faults *faults, const char *warn)
+/* Whether a limit is of scope fleet; if there is no fleet, that is reported. */
+static bool read_scope(const struct reading *reading, const struct raw_limit *limit)
 {
-    if (!scalar_is_usable(warn))
-        return 0;
-    struct placed value = scalar_placed(warn);
-    size_t digits = strspn(value.text, "0123456789");
-    uint32_t percent = 0;
-    for (size_t i = 0; i < digits && percent <= 100; i++)
-        percent = percent * 10 + (uint32_t)(value.text[i] - '0');
-    if (digits > 0 && value.text[0] != '0' && strcmp(value.text + digits, "%") == 0 &&
-        percent <= 100)
-        return percent;
-    char shortened[CONFIG_SHORT_MAX];
-    faults_add(faults, value.line, value.column,
-               "warn \"%s\" is not a share of a bucket; write how much of it is used when an event "
-               "tells so, 1%% to 100%%, such as 80%%",
-               config_shorten(value.text, shortened));
-    return 0;
+    static const char *const scopes[] = {"local", "fleet"};
+    bool is_fleet = scalar_word(reading->faults, "scope", limit->scope, scopes, 2, 0) == 1;
+    if (!is_fleet || config_fleet_may_be_there(reading->raw))
+        return is_fleet;
+    struct placed place = scalar_placed(limit->scope);
+    faults_add(
+        reading->faults, place.line, place.column,
+        "scope fleet shares a limit by a store, and this file has none; write fleet, such as "
+        "fleet: {name: main, store: [redis://10.0.0.1:6379]}, or scope: local");
+    return true;
 }
 
 static void check_limit(struct reading *reading, uint32_t index)
@@ -187,18 +184,24 @@ static void check_limit(struct reading *reading, uint32_t index)
         .shadow = scalar_flag(reading->faults, "shadow", limit->shadow),
         .returns_on_expiry =
             scalar_word(reading->faults, "on_expiry", limit->on_expiry, on_expiry, 2, 0) == 1,
-        .warn_percent = read_warn(reading->faults, limit->warn),
+        .warn_percent = scalar_percent(reading->faults, "warn", limit->warn,
+                                       "how much of it is used when an event tells so", 80, 0),
+    };
+    const struct bucket_setting setting = {
+        .tick_ms = reading->tick_ms,
+        .is_fleet = read_scope(reading, limit),
     };
     struct override_terms *overrides;
+    terms.is_fleet = setting.is_fleet;
     bool is_good = check_name(reading, index);
     is_good &= check_was(reading, index);
     is_good &= check_match(reading, limit);
     terms.buckets_count = config_buckets_check(
-        &limit->terms, "a limit takes burst and rate, or concurrent, or buckets for both",
-        reading->tick_ms, reading->faults, terms.buckets);
+        &limit->terms, "a limit takes burst and rate, or concurrent, or buckets for both", &setting,
+        reading->faults, terms.buckets);
     terms.overrides_count = admit_overrides(reading, limit);
-    is_good &= config_overrides_check(limit, terms.overrides_count, reading->tick_ms,
-                                      reading->faults, &overrides);
+    is_good &=
+        config_overrides_check(limit, terms.overrides_count, &setting, reading->faults, &overrides);
     terms.overrides = overrides;
     if (is_good && terms.buckets_count > 0) {
         terms.name = scalar_placed(limit->name).text;
@@ -233,6 +236,21 @@ static void check_default(const struct reading *reading)
                "no other limit matches");
 }
 
+/* Warns if there is a fleet that shares nothing. */
+static void warn_of_idle_fleet(const struct reading *reading)
+{
+    if (reading->raw->fleet.place == NULL || reading->faults->count > 0)
+        return;
+    for (uint32_t i = 0; i < reading->limits->count; i++)
+        if (reading->limits->limit[i].is_fleet)
+            return;
+    struct placed place = scalar_placed(reading->raw->fleet.place);
+    faults_warn(
+        reading->faults, place.line, place.column,
+        "fleet is given, but no limit is of scope fleet, so nothing is shared; write scope: "
+        "fleet in the limits that are to be, or leave fleet out");
+}
+
 void config_limits_check(const struct raw_config *raw, struct faults *faults, struct config *config)
 {
     /* In the longest tick it refills its burst and no more, so it fits any tick. */
@@ -258,6 +276,8 @@ void config_limits_check(const struct raw_config *raw, struct faults *faults, st
     check_default(&reading);
     if (raw->limits_count == 0 && !limits_add(reading.limits, &fallback))
         faults_add(faults, 0, 0, "out of memory");
+    warn_of_idle_fleet(&reading);
+    reading.limits->fleet = config->fleet.terms;
     reading.limits->shown_denials = config->denials;
     reading.limits->waiting = (struct waiting_terms){
         .max_waiting = config->max_waiting,

@@ -10,7 +10,7 @@
 
 #include <stdbool.h>
 
-/* Makes config->limits; tick, denials and who may wait must have been read before. If the file has no limits,
+/* Makes config->limits; tick, denials, who may wait and the fleet must have been read before. If the file has no limits,
  * makes the default one. NULL: there is no memory, which is reported. If there are faults, some
  * limits are missing. */
 void config_limits_check(const struct raw_config *raw, struct faults *faults,

@@ -63,9 +63,10 @@ static void print_limit(const struct limit *limit, FILE *out)
         config_write_named(out, "    match: ", limit->match);
     print_allowance(&limit->allowance, "    ", out);
     fprintf(out, "    shadow: %s\n", limit->shadow ? "true" : "false");
+    fprintf(out, "    scope: %s\n", limit->is_fleet ? "fleet" : "local");
     if (limit->warn_percent > 0)
         fprintf(out, "    warn: %" PRIu32 "%%\n", limit->warn_percent);
-    if (limit_has_tokens(limit))
+    if (limit_has_tokens(limit) && !limit->is_fleet)
         fprintf(out, "    on_expiry: %s\n", limit->returns_on_expiry ? "return" : "keep");
     if (limit->overrides_count > 0)
         fputs("    overrides:\n", out);

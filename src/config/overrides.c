@@ -1,7 +1,6 @@
 #include "config/overrides.h"
 
 #include "base/glob.h"
-#include "config/buckets.h"
 #include "config/scalar.h"
 #include "config/shape.h"
 #include "config/text.h"
@@ -89,13 +88,13 @@ static bool check_key(const char *raw, struct faults *faults)
 }
 
 /* Reads what an override has in place of the buckets of its limit. */
-static bool check_terms(const struct raw_override *raw, uint64_t tick_ms, struct faults *faults,
-                        struct override_terms *terms)
+static bool check_terms(const struct raw_override *raw, const struct bucket_setting *setting,
+                        struct faults *faults, struct override_terms *terms)
 {
     static const char *const actions[] = {"allow", "deny"};
     if (raw->action == NULL) {
         terms->buckets_count =
-            config_buckets_check(&raw->terms, takes, tick_ms, faults, terms->buckets);
+            config_buckets_check(&raw->terms, takes, setting, faults, terms->buckets);
         return terms->buckets_count > 0;
     }
     bool is_deny = scalar_word(faults, "action", raw->action, actions, 2, 0) == 1;
@@ -131,8 +130,8 @@ static bool check_reason(const char *raw, struct faults *faults)
     return false;
 }
 
-static bool check_override(const struct raw_override *raw, uint64_t tick_ms, struct faults *faults,
-                           struct override_terms *terms)
+static bool check_override(const struct raw_override *raw, const struct bucket_setting *setting,
+                           struct faults *faults, struct override_terms *terms)
 {
     bool has_key = check_key(raw->key, faults), has_reason = check_reason(raw->reason, faults);
     if (has_key)
@@ -140,7 +139,7 @@ static bool check_override(const struct raw_override *raw, uint64_t tick_ms, str
     if (has_reason && raw->reason != NULL)
         terms->reason = scalar_placed(raw->reason).text;
     terms->until_s = scalar_until(faults, raw->until);
-    return check_terms(raw, tick_ms, faults, terms) && has_key && has_reason;
+    return check_terms(raw, setting, faults, terms) && has_key && has_reason;
 }
 
 /* Compares by text, then by the order in the file. */
@@ -185,8 +184,9 @@ static bool check_keys_differ(const struct raw_limit *raw, uint32_t count, struc
     return do_differ;
 }
 
-bool config_overrides_check(const struct raw_limit *raw, uint32_t count, uint64_t tick_ms,
-                            struct faults *faults, struct override_terms **overrides)
+bool config_overrides_check(const struct raw_limit *raw, uint32_t count,
+                            const struct bucket_setting *setting, struct faults *faults,
+                            struct override_terms **overrides)
 {
     *overrides = NULL;
     if (count == 0)
@@ -198,7 +198,7 @@ bool config_overrides_check(const struct raw_limit *raw, uint32_t count, uint64_
     }
     bool is_good = check_keys_differ(raw, count, faults);
     for (uint32_t i = 0; i < count; i++)
-        is_good &= check_override(&raw->overrides[i], tick_ms, faults, &terms[i]);
+        is_good &= check_override(&raw->overrides[i], setting, faults, &terms[i]);
     *overrides = terms;
     return is_good;
 }
@@ -216,8 +216,8 @@ static struct raw_override *load_alone(char *bytes, size_t len, struct faults *f
 }
 
 struct raw_override *config_override_read(char *bytes, size_t len, const char *key,
-                                          uint64_t tick_ms, struct faults *faults,
-                                          struct override_terms *terms)
+                                          const struct bucket_setting *setting,
+                                          struct faults *faults, struct override_terms *terms)
 {
     char placed_key[sizeof "0:0 " + KEY_MAX];
     struct raw_override *raw = load_alone(bytes, len, faults);
@@ -225,7 +225,7 @@ struct raw_override *config_override_read(char *bytes, size_t len, const char *k
     *terms = (struct override_terms){0};
     if (raw != NULL) {
         raw->key = placed_key;
-        check_override(raw, tick_ms, faults, terms);
+        check_override(raw, setting, faults, terms);
         raw->key = NULL;
         terms->key = key;
     }

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "config/buckets.h"
 #include "config/faults.h"
 #include "config/schema.h"
 #include "limits/limits.h"
@@ -12,15 +13,15 @@
 #include <stdbool.h>
 
 /* Reads the first `count` overrides of a limit; *overrides is NULL if there are none. The caller
- * frees it; its keys are borrowed from `raw`. false: there are faults. tick_ms: see
- * config_buckets_check. */
-bool config_overrides_check(const struct raw_limit *raw, uint32_t count, uint64_t tick_ms,
-                            struct faults *faults, struct override_terms **overrides);
+ * frees it; its keys are borrowed from `raw`. false: there are faults. */
+bool config_overrides_check(const struct raw_limit *raw, uint32_t count,
+                            const struct bucket_setting *setting, struct faults *faults,
+                            struct override_terms **overrides);
 
 /* Reads an override that somebody wrote as a configuration has it, but without its key, in JSON or YAML;
  * *bytes may be changed. The key was checked by key_check. *terms borrows from the key and from what is
  * returned, which the caller frees by config_override_free; NULL: there are faults. */
 struct raw_override *config_override_read(char *bytes, size_t len, const char *key,
-                                          uint64_t tick_ms, struct faults *faults,
-                                          struct override_terms *terms);
+                                          const struct bucket_setting *setting,
+                                          struct faults *faults, struct override_terms *terms);
 void config_override_free(struct raw_override *raw); /* NULL is fine */

@@ -4,6 +4,7 @@
 #include "brain/sampler.h"
 #include "config/checks.h"
 #include "config/config.h"
+#include "config/fleet.h"
 #include "config/hosts.h"
 #include "config/limits.h"
 #include "config/limits_warn.h"
@@ -48,7 +49,10 @@
 #define TEXT(parameter, functions, effect) {.name = #parameter, functions, effect},
 #define LIST(parameter, type, entry, most, functions, effect)                                      \
     {.name = #parameter, functions, effect},
-#define GROUP(parameter, members) {.name = #parameter, .kind = PARAMETER_GROUP}, members(MEMBER)
+#define GROUP(parameter, members, shown)                                                           \
+    {.name = #parameter, .kind = PARAMETER_GROUP, shown}, members(MEMBER, TEXTS)
+#define ALWAYS .is_there = NULL
+#define IF(function) .is_there = (function)
 #define MEMBER(above, parameter, kept, kind, effect)                                               \
     {.name = #parameter,                                                                           \
      .group = #above,                                                                              \
@@ -56,6 +60,8 @@
      .member = offsetof(struct config, kept),                                                      \
      kind,                                                                                         \
      effect},
+#define TEXTS(above, parameter, most, functions, effect)                                           \
+    {.name = #parameter, .group = #above, functions, effect},
 
 const char *const parameter_flags[2] = {"false", "true"};
 
@@ -76,6 +82,10 @@ CONFIG_PARAMETERS(VALUE, NOTHING, NOTHING, NOTHING)
 static_assert(sizeof(enum log_level) == sizeof(uint32_t) &&
                   sizeof(enum log_format) == sizeof(uint32_t),
               "so have those of the log");
+static_assert(sizeof(enum fleet_cold) == sizeof(uint32_t) &&
+                  sizeof(enum fleet_partition) == sizeof(uint32_t) &&
+                  sizeof(enum fleet_loss) == sizeof(uint32_t),
+              "and those of the fleet");
 
 static uint32_t kept(const struct parameter *parameter, const struct config *config)
 {
@@ -197,8 +207,14 @@ static void print(const struct parameter *parameter, const struct config *config
 
 void config_print(const struct config *config, FILE *out)
 {
-    for (size_t i = 0; i < config_parameters_count; i++)
-        print(&config_parameters[i], config, out);
+    bool has_group = true;
+    for (size_t i = 0; i < config_parameters_count; i++) {
+        const struct parameter *parameter = &config_parameters[i];
+        if (parameter->kind == PARAMETER_GROUP)
+            has_group = parameter->is_there == NULL || parameter->is_there(config);
+        if (has_group || (parameter->kind != PARAMETER_GROUP && parameter->group == NULL))
+            print(parameter, config, out);
+    }
 }
 
 /* ---- what waits for the next start ---- */

@@ -1,5 +1,5 @@
 /*
- * Parameters: the one table of what a configuration file may say at its top level, and below events: and log:.
+ * Parameters: the one table of what a configuration file may say at its top level, and below events:, log: and fleet:.
  *
  * From its rows come the raw form that a file loads to, and its schema (schema.h); the members of
  * struct config; checks and defaults; what --print-config writes, in this order; and the warning of
@@ -10,6 +10,7 @@
 #pragma once
 
 #include "config/faults.h"
+#include "fleet/fleet.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,8 +29,9 @@
  *   TEXT(name, functions, effect)
  *       one value with functions of its own, and members written out in struct config
  *   LIST(name, type of an entry, schema of an entry, entries at most, functions, effect)
- *   GROUP(name, rows)
- *       names with values of their own, each a MEMBER
+ *   GROUP(name, rows, shown)
+ *       names with values of their own, each a MEMBER or TEXTS. They are shown ALWAYS, or IF(function)
+ *       says that the file has them
  *
  * The kind of a value says what is allowed and what holds if it is not in the file:
  *
@@ -42,7 +44,7 @@
  *
  * OWN(subject) stands for the functions subject_check and subject_print. The effect is AT_RELOAD;
  * or AT_START: a reload warns that a change waits, of a member AT_START_AS(what the warning calls
- * it). A row with functions of its own has AT_START_IF(function that compares, what the warning calls it) for that, or AS_ABOVE if the row
+ * it). A row with functions of its own has AT_START_IF(function that compares, what the warning calls it) for that, or AS_ABOVE if a row
  * before warns of it. */
 #define CONFIG_PARAMETERS(VALUE, TEXT, LIST, GROUP)                                                \
     LIST(listen, char *, text_entry, CONFIG_LISTEN_MAX, OWN(config_listen),                        \
@@ -74,21 +76,53 @@
     VALUE(headers, enum headers_dialect, headers,                                                  \
           WORD(headers_dialect_names, HEADERS_DIALECTS, HEADERS_IETF), AT_RELOAD)                  \
     VALUE(retry_after_ms, uint32_t, retry_after_ms, FLAG(false), AT_RELOAD)                        \
-    GROUP(events, CONFIG_EVENTS_PARAMETERS)                                                        \
-    GROUP(log, CONFIG_LOG_PARAMETERS)                                                              \
+    GROUP(events, CONFIG_EVENTS_PARAMETERS, ALWAYS)                                                \
+    GROUP(log, CONFIG_LOG_PARAMETERS, ALWAYS)                                                      \
+    GROUP(fleet, CONFIG_FLEET_PARAMETERS, IF(config_fleet_is_there))                               \
     LIST(limits, struct raw_limit, limit_entry, LIMITS_MAX, OWN(config_limits), AT_RELOAD)         \
     LIST(checks, struct raw_check, check_entry, CHECKS_MAX, OWN(config_checks), AT_RELOAD)
 
-/* MEMBER(group, name, member of struct config, kind, effect) */
-#define CONFIG_EVENTS_PARAMETERS(MEMBER)                                                           \
+/* MEMBER(group, name, member of struct config, kind, effect), of which one with functions of its own tells the
+ * member that they keep; or TEXTS(group, name, texts at most, functions, effect), a list. */
+#define CONFIG_EVENTS_PARAMETERS(MEMBER, TEXTS)                                                    \
     MEMBER(events, keep, events_keep, NUMBER(0, CONFIG_EVENTS_MAX, 10000),                         \
            AT_START_AS("events: {keep}"))
 
-#define CONFIG_LOG_PARAMETERS(MEMBER)                                                              \
+#define CONFIG_LOG_PARAMETERS(MEMBER, TEXTS)                                                       \
     MEMBER(log, level, log.level, WORD(log_level_names, LOG_LEVELS, LOG_LEVEL_INFO), AT_RELOAD)    \
     MEMBER(log, format, log.format, WORD(log_format_names, LOG_FORMATS, LOG_FORMAT_TEXT),          \
            AT_RELOAD)                                                                              \
     MEMBER(log, denials, denials, RATE("lines", SAMPLER_TOKENS_MAX), AT_RELOAD)
+
+/* Those of the fleet thread are settled when it begins: see daemon/sharing.h. */
+#define CONFIG_FLEET_PARAMETERS(MEMBER, TEXTS)                                                     \
+    MEMBER(fleet, name, fleet, OWN(config_fleet_name),                                             \
+           AT_START_IF(config_fleet_differs, CONFIG_FLEET_AT_START))                               \
+    TEXTS(fleet, store, FLEET_STORES_MAX, OWN(config_fleet_store), AS_ABOVE)                       \
+    MEMBER(fleet, user, fleet, OWN(config_fleet_user), AS_ABOVE)                                   \
+    MEMBER(fleet, password_file, fleet, OWN(config_fleet_password_file), AS_ABOVE)                 \
+    MEMBER(fleet, password_mode, fleet, OWN(config_fleet_password_mode), AS_ABOVE)                 \
+    MEMBER(fleet, op_timeout, fleet.settings.op_timeout_ms, DURATION(1, 10000, 50), AS_ABOVE)      \
+    MEMBER(fleet, reconnect_min, fleet.settings.reconnect_min_ms, DURATION(1, 60000, 50),          \
+           AS_ABOVE)                                                                               \
+    MEMBER(fleet, reconnect_max, fleet, OWN(config_fleet_reconnect_max), AS_ABOVE)                 \
+    MEMBER(fleet, ttl, fleet.terms.ttl_ms, DURATION(100, 600000, 2000), AT_RELOAD)                 \
+    MEMBER(fleet, renew, fleet, OWN(config_fleet_renew), AT_RELOAD)                                \
+    MEMBER(fleet, grace, fleet.terms.grace_ms, DURATION(0, 60000, 500), AT_RELOAD)                 \
+    MEMBER(fleet, clock_guard, fleet.terms.clock_guard_ms, DURATION(0, 10000, 20), AT_RELOAD)      \
+    MEMBER(fleet, return_after, fleet.terms.return_after_ms, DURATION(10, 600000, 1000),           \
+           AT_RELOAD)                                                                              \
+    MEMBER(fleet, horizon, fleet.terms.horizon_ms, DURATION(1, 60000, 200), AT_RELOAD)             \
+    MEMBER(fleet, min_interval, fleet.terms.min_interval_ms, DURATION(1, 60000, 20), AT_RELOAD)    \
+    MEMBER(fleet, outstanding, fleet, OWN(config_fleet_outstanding), AT_RELOAD)                    \
+    MEMBER(fleet, cold, fleet.terms.cold,                                                          \
+           WORD(fleet_cold_names, FLEET_COLD_COUNT, FLEET_COLD_WAIT), AT_RELOAD)                   \
+    MEMBER(fleet, cold_wait, fleet.terms.cold_wait_ms, DURATION(1, 60000, 5), AT_RELOAD)           \
+    MEMBER(fleet, on_partition, fleet.terms.on_partition,                                          \
+           WORD(fleet_partition_names, FLEET_PARTITION_COUNT, FLEET_PARTITION_DENY), AT_RELOAD)    \
+    MEMBER(fleet, sidecars, fleet, OWN(config_fleet_sidecars), AT_RELOAD)                          \
+    MEMBER(fleet, on_loss, fleet.terms.on_loss,                                                    \
+           WORD(fleet_loss_names, FLEET_LOSS_COUNT, FLEET_LOSS_EMPTY), AT_RELOAD)
 
 struct config;
 struct raw_config;
@@ -111,7 +145,7 @@ extern const char *const parameter_flags[2];
 enum parameter_effect {
     PARAMETER_AT_RELOAD,
     PARAMETER_AT_START,
-    PARAMETER_AT_START_AS_ABOVE, /* the row before warns of both */
+    PARAMETER_AT_START_AS_ABOVE, /* a row before warns of both */
 };
 
 struct parameter {
@@ -128,6 +162,7 @@ struct parameter {
     const char *counted; /* of RATE: what the rate counts */
     void (*check)(const struct raw_config *raw, struct faults *faults, struct config *config);
     void (*print)(const struct config *config, FILE *out);
+    bool (*is_there)(const struct config *config); /* of GROUP; NULL: always */
     bool (*differs)(const struct config *now, const struct config *next); /* of OWN, or NULL */
     const char *changed; /* what a warning calls it; NULL: its name */
 };

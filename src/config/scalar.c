@@ -221,3 +221,23 @@ bool scalar_flag(struct faults *faults, const char *name, const char *raw)
     static const char *const words[] = {"true", "false"};
     return scalar_word(faults, name, raw, words, 2, 1) == 0;
 }
+
+uint32_t scalar_percent(struct faults *faults, const char *name, const char *raw, const char *what,
+                        unsigned example, uint32_t absent)
+{
+    if (!scalar_is_usable(raw))
+        return raw == NULL ? absent : 0;
+    struct placed value = scalar_placed(raw);
+    size_t digits = strspn(value.text, "0123456789");
+    uint32_t percent = 0;
+    for (size_t i = 0; i < digits && percent <= 100; i++)
+        percent = percent * 10 + (uint32_t)(value.text[i] - '0');
+    if (digits > 0 && value.text[0] != '0' && strcmp(value.text + digits, "%") == 0 &&
+        percent <= 100)
+        return percent;
+    char shortened[CONFIG_SHORT_MAX];
+    faults_add(faults, value.line, value.column,
+               "%s \"%s\" is not a share of a bucket; write %s, 1%% to 100%%, such as %u%%", name,
+               config_shorten(value.text, shortened), what, example);
+    return 0;
+}

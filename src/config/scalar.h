@@ -64,3 +64,8 @@ size_t scalar_word(struct faults *faults, const char *name, const char *raw,
 
 /* true or false; false if it is faulty or not in the file. */
 bool scalar_flag(struct faults *faults, const char *name, const char *raw);
+
+/* A percentage of 1 to 100 with its sign; `absent` if it is not in the file, 0 if it is faulty. what: what it is
+ * a percentage of, for the middle of a sentence; example: what to write, without the sign. */
+uint32_t scalar_percent(struct faults *faults, const char *name, const char *raw, const char *what,
+                        unsigned example, uint32_t absent);

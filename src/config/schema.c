@@ -78,6 +78,7 @@ static const cyaml_schema_field_t limit_fields[] = {
     OPTIONAL_STRING(struct raw_limit, match),
     TERMS(struct raw_limit),
     OPTIONAL_STRING(struct raw_limit, shadow),
+    OPTIONAL_STRING(struct raw_limit, scope),
     OPTIONAL_STRING(struct raw_limit, on_expiry),
     OPTIONAL_STRING(struct raw_limit, warn),
     LIST("overrides", struct raw_limit, overrides, &override_entry, OVERRIDES_MAX),
@@ -163,7 +164,7 @@ static const cyaml_schema_value_t check_entry = {
 static const cyaml_schema_field_t events_fields[] = {
     PLACE(struct raw_events, place),
 #define MEMBER(group, name, ...) OPTIONAL_STRING(struct raw_##group, name),
-    CONFIG_EVENTS_PARAMETERS(MEMBER)
+    CONFIG_EVENTS_PARAMETERS(MEMBER, NOTHING)
 #undef MEMBER
         CYAML_FIELD_END,
 };
@@ -171,8 +172,18 @@ static const cyaml_schema_field_t events_fields[] = {
 static const cyaml_schema_field_t log_fields[] = {
     PLACE(struct raw_log, place),
 #define MEMBER(group, name, ...) OPTIONAL_STRING(struct raw_##group, name),
-    CONFIG_LOG_PARAMETERS(MEMBER)
+    CONFIG_LOG_PARAMETERS(MEMBER, NOTHING)
 #undef MEMBER
+        CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t fleet_fields[] = {
+    PLACE(struct raw_fleet, place),
+#define MEMBER(group, name, ...) OPTIONAL_STRING(struct raw_##group, name),
+#define TEXTS(group, name, most, ...) LIST(#name, struct raw_##group, name, &text_entry, most),
+    CONFIG_FLEET_PARAMETERS(MEMBER, TEXTS)
+#undef MEMBER
+#undef TEXTS
         CYAML_FIELD_END,
 };
 
@@ -195,7 +206,8 @@ static_assert(NAMES(config_fields) <= CONFIG_NAMES_MAX && NAMES(limit_fields) <=
                   NAMES(bucket_fields) <= CONFIG_NAMES_MAX &&
                   NAMES(check_fields) <= CONFIG_NAMES_MAX &&
                   NAMES(answer_fields) <= CONFIG_NAMES_MAX &&
-                  NAMES(cost_fields) <= CONFIG_NAMES_MAX && NAMES(log_fields) <= CONFIG_NAMES_MAX,
+                  NAMES(cost_fields) <= CONFIG_NAMES_MAX && NAMES(log_fields) <= CONFIG_NAMES_MAX &&
+                  NAMES(fleet_fields) <= CONFIG_NAMES_MAX,
               "no mapping has more names than CONFIG_NAMES_MAX");
 
 const cyaml_schema_value_t config_schema = {

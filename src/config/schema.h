@@ -44,7 +44,7 @@ struct raw_override {
 
 struct raw_limit {
     struct raw_terms terms;
-    char *name, *was, *match, *shadow, *on_expiry, *warn;
+    char *name, *was, *match, *shadow, *scope, *on_expiry, *warn;
     struct raw_override *overrides;
     uint32_t overrides_count;
 };
@@ -81,15 +81,26 @@ struct raw_check {
 struct raw_log {
     char *place;
 #define MEMBER(group, name, ...) char *name;
-    CONFIG_LOG_PARAMETERS(MEMBER)
+    CONFIG_LOG_PARAMETERS(MEMBER, NOTHING)
 #undef MEMBER
 };
 
 struct raw_events {
     char *place;
 #define MEMBER(group, name, ...) char *name;
-    CONFIG_EVENTS_PARAMETERS(MEMBER)
+    CONFIG_EVENTS_PARAMETERS(MEMBER, NOTHING)
 #undef MEMBER
+};
+
+struct raw_fleet {
+    char *place;
+#define MEMBER(group, name, ...) char *name;
+#define TEXTS(group, name, ...)                                                                    \
+    char **name;                                                                                   \
+    uint32_t name##_count;
+    CONFIG_FLEET_PARAMETERS(MEMBER, TEXTS)
+#undef MEMBER
+#undef TEXTS
 };
 
 struct raw_config {

@@ -2,8 +2,8 @@
 
 #include "config/hints.h"
 #include "config/scalar.h"
+#include "config/secret_file.h"
 #include "config/text.h"
-#include "config/token.h"
 
 #include <assert.h>
 #include <stdbool.h>
@@ -46,6 +46,15 @@ static void refuse(struct faults *faults, struct placed path, const char *what)
                config_shorten(path.text, shortened), what);
 }
 
+/* Whether a path is that of the file which the value of a parameter names. */
+static bool is_secret(const char *path, const char *raw)
+{
+    char secret[CONFIG_PATH_MAX + 1];
+    return scalar_is_usable(raw) &&
+           secret_file_path(scalar_placed(raw).text, secret) == SECRET_PATH_OK &&
+           is_same_file(path, secret);
+}
+
 void config_state_check_apart(const struct raw_config *raw, const char *path, struct faults *faults)
 {
     if (!scalar_is_usable(raw->state))
@@ -55,11 +64,10 @@ void config_state_check_apart(const struct raw_config *raw, const char *path, st
         return; /* is a fault already */
     if (is_same_file(state.text, path))
         refuse(faults, state, "this configuration");
-    char token[CONFIG_PATH_MAX + 1];
-    if (scalar_is_usable(raw->admin_token_file) &&
-        config_token_path(scalar_placed(raw->admin_token_file).text, token) == TOKEN_PATH_OK &&
-        is_same_file(state.text, token))
+    if (is_secret(state.text, raw->admin_token_file))
         refuse(faults, state, "the admin_token_file");
+    if (is_secret(state.text, raw->fleet.password_file))
+        refuse(faults, state, "the password_file");
 }
 
 void config_state_print(const struct config *config, FILE *out)

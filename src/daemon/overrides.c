@@ -205,8 +205,12 @@ static void read_and_set(const struct overrides *overrides, struct message *mess
         struct override_terms terms;
         memcpy(object, call->object, call->object_len);
         object[call->object_len] = '\0';
-        struct raw_override *raw = config_override_read(
-            object, call->object_len, call->key, overrides->configured->tick_ms, faults, &terms);
+        const struct bucket_setting setting = {
+            .tick_ms = overrides->configured->tick_ms,
+            .is_fleet = (*next)->limit[limit].is_fleet,
+        };
+        struct raw_override *raw =
+            config_override_read(object, call->object_len, call->key, &setting, faults, &terms);
         terms.is_runtime = true;
         if (raw == NULL)
             call->outcome = OVERRIDE_FAULTY;

@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/quantity.h"
-#include "config/token.h"
+#include "config/secret_file.h"
 #include "log/log.h"
 
 #include <string.h>
@@ -43,7 +43,7 @@ void watch_read(struct watch *watch, const struct config *config)
 {
     bool has_token =
         config->admin_token_file[0] != '\0' &&
-        config_token_path(config->admin_token_file, watch->token_path) == TOKEN_PATH_OK;
+        secret_file_path(config->admin_token_file, watch->token_path) == SECRET_PATH_OK;
     read_anew(&watch->config, watch->config.path, config->file_mark);
     read_anew(&watch->token, has_token ? watch->token_path : NULL, config->admin_token_mark);
 }

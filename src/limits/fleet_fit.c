@@ -23,8 +23,6 @@ enum fleet_fit fleet_fit_of(const struct bucket_terms *bucket)
 {
     if (bucket->holds_slots)
         return FLEET_HAS_SLOTS;
-    if (fleet_step_units(bucket->rate) > FLEET_STEP_MAX)
-        return FLEET_RATE_TOO_LARGE;
     return bucket->burst > fleet_burst_most(bucket->rate) ? FLEET_BURST_TOO_LARGE : FLEET_FITS;
 }
 
@@ -42,21 +40,14 @@ void fleet_fit_explain(enum fleet_fit fit, const struct bucket_terms *bucket,
                  "concurrent makes slots, which a fleet cannot share yet; put them into a limit of "
                  "scope local, which each sidecar counts by itself, or give burst and rate");
         return;
-    case FLEET_RATE_TOO_LARGE:
-        snprintf(text, FLEET_EXPLAIN_MAX,
-                 "rate %s comes to %" PRIu64
-                 " units a millisecond, and the store of a fleet counts "
-                 "at most %" PRIu64 "; use a smaller rate, or one in whole tokens a millisecond, "
-                 "second or minute",
-                 rate, fleet_step_units(bucket->rate), (uint64_t)FLEET_STEP_MAX);
-        return;
     case FLEET_BURST_TOO_LARGE:
         snprintf(text, FLEET_EXPLAIN_MAX,
                  "burst %" PRIu64
                  " is more than the store of a fleet can count: at rate %s a token "
-                 "is %" PRIu64 " units there, and a bucket holds at most %" PRIu64
+                 "is %" PRIu64 " unit%s there, and a bucket holds at most %" PRIu64
                  " units and %" PRIu64 " tokens; use at most %" PRIu64,
-                 bucket->burst, rate, fleet_token_units(bucket->rate), (uint64_t)FLEET_UNITS_MAX,
+                 bucket->burst, rate, fleet_token_units(bucket->rate),
+                 fleet_token_units(bucket->rate) == 1 ? "" : "s", (uint64_t)FLEET_UNITS_MAX,
                  (uint64_t)FLEET_BURST_MAX, fleet_burst_most(bucket->rate));
         return;
     }

@@ -2,8 +2,9 @@
  * What fits a fleet: whether buckets can be in the store that a fleet shares.
  *
  * The store reckons by milliseconds, in units of a token, and in a script's numbers, which are doubles: they
- * are exact up to 2^52. So the units of a full bucket must not be more, whatever the tick here. Its
- * records have some bytes for a burst and a step, too. Slots cannot be there yet.
+ * are exact up to 2^52. So the units of a full bucket must not be more, whatever the tick here. A step needs no
+ * bound: credit.h asks for 20 years in 63 bits, so that a tick of 10 s, and all the more a millisecond, brings
+ * less than 2^38 units. Slots cannot be there yet.
  *
  * Owns nothing. Any thread. Never blocks. Errors: as the result says.
  */
@@ -12,13 +13,11 @@
 #include "limits/limits.h"
 
 #define FLEET_UNITS_MAX (UINT64_C(1) << 52) /* of a full bucket */
-#define FLEET_STEP_MAX (UINT64_C(1) << 44)  /* units that a millisecond refills */
 #define FLEET_BURST_MAX (UINT64_C(1) << 44) /* tokens */
 
 enum fleet_fit {
     FLEET_FITS,
     FLEET_HAS_SLOTS,
-    FLEET_RATE_TOO_LARGE, /* more than FLEET_STEP_MAX */
     FLEET_BURST_TOO_LARGE /* more than FLEET_UNITS_MAX or FLEET_BURST_MAX */
 };
 

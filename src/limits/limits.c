@@ -9,6 +9,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *const fleet_cold_names[FLEET_COLD_COUNT] = {
+    [FLEET_COLD_WAIT] = "wait",
+    [FLEET_COLD_DENY] = "deny",
+    [FLEET_COLD_ALLOW] = "allow",
+};
+
+const char *const fleet_partition_names[FLEET_PARTITION_COUNT] = {
+    [FLEET_PARTITION_DENY] = "deny",
+    [FLEET_PARTITION_SHARE] = "share",
+    [FLEET_PARTITION_ALLOW] = "allow",
+};
+
+const char *const fleet_loss_names[FLEET_LOSS_COUNT] = {
+    [FLEET_LOSS_EMPTY] = "empty",
+    [FLEET_LOSS_FULL] = "full",
+};
+
 struct limits *limits_new(uint32_t capacity, uint64_t tick_ms)
 {
     struct limits *limits = calloc(1, sizeof *limits + capacity * sizeof limits->limit[0]);

@@ -109,6 +109,13 @@ struct waiting_terms {
 enum fleet_cold { FLEET_COLD_WAIT, FLEET_COLD_DENY, FLEET_COLD_ALLOW };
 enum fleet_partition { FLEET_PARTITION_DENY, FLEET_PARTITION_SHARE, FLEET_PARTITION_ALLOW };
 enum fleet_loss { FLEET_LOSS_EMPTY, FLEET_LOSS_FULL };
+#define FLEET_COLD_COUNT 3
+#define FLEET_PARTITION_COUNT 3
+#define FLEET_LOSS_COUNT 2
+/* as the configuration names them */
+extern const char *const fleet_cold_names[FLEET_COLD_COUNT];
+extern const char *const fleet_partition_names[FLEET_PARTITION_COUNT];
+extern const char *const fleet_loss_names[FLEET_LOSS_COUNT];
 
 /* How limits of scope fleet are shared: see order.h and shares.h of the brain. */
 struct fleet_terms {
@@ -119,7 +126,7 @@ struct fleet_terms {
     uint32_t horizon_ms;      /* the hand should do for so long */
     uint32_t min_interval_ms; /* between two orders for one key */
     uint32_t cold_wait_ms;    /* FLEET_COLD_WAIT: at most */
-    uint32_t sidecars;        /* FLEET_PARTITION_SHARE: each has burst and rate by so many */
+    uint32_t sidecars; /* FLEET_PARTITION_SHARE: each has burst and rate by so many; 0: not said */
     uint32_t
         clock_guard_ms; /* by so much the store's clock may run ahead of ours between answers */
     uint32_t outstanding_percent; /* of a burst, that all sidecars together may have in hand */

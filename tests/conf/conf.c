@@ -382,6 +382,44 @@ static void check_other_than_default(const char *text, const char *wanted)
     free(dump);
 }
 
+/* The block of the fleet, which is commented out, has the defaults, but for what there is no default of. */
+static void test_shipped_fleet_has_the_defaults(void **state)
+{
+    (void)state;
+    static const char *const left_out[] = {"  user:", "  password_file:", "  sidecars:"};
+#define FLEET_LIMIT "limits: [{name: default, burst: 10, rate: 1/s, scope: fleet}]\n"
+    static const char limits[] = FLEET_LIMIT;
+    static const char least[] =
+        "fleet: {name: main, store: ['redis://10.0.0.1:6379']}\n" FLEET_LIMIT;
+    char *path = joined(top, "etc/allowd.yaml", ""), *text = read_text(path), *block = NULL;
+    size_t len = 0;
+    assert_non_null(text);
+    char *at = strstr(text, "\n#fleet:\n");
+    assert_non_null(at);
+    FILE *out = open_memstream(&block, &len);
+    assert_non_null(out);
+    for (at++; at[0] == '#'; at = strchr(at, '\n') + 1) {
+        bool is_wanted = true;
+        for (size_t i = 0; i < sizeof left_out / sizeof left_out[0]; i++)
+            is_wanted &= strncmp(at + 1, left_out[i], strlen(left_out[i])) != 0;
+        if (is_wanted)
+            fprintf(out, "%.*s", (int)(strchr(at, '\n') - at), at + 1);
+    }
+    fputs(limits, out);
+    assert_int_equal(fclose(out), 0);
+    bool is_loaded;
+    char *minimal = write_file("minimal", least, strlen(least));
+    char *wanted = outcome(minimal, "", &is_loaded);
+    assert_true(is_loaded);
+    check_bytes(block, len, true, wanted);
+    unlink(minimal);
+    free(wanted);
+    free(minimal);
+    free(block);
+    free(text);
+    free(path);
+}
+
 /* The commented-out examples: without their '#' they must load. */
 static void test_shipped_example_uncommented(void **state)
 {
@@ -403,6 +441,7 @@ static void test_shipped_example_uncommented(void **state)
                                    "    rate: 50/s\n"
                                    "    debt_max: 100\n"
                                    "    shadow: false\n"
+                                   "    scope: local\n"
                                    "    on_expiry: keep\n"
                                    "    overrides:\n"
                                    "      - key: \"api:partner\"\n"
@@ -426,6 +465,7 @@ static void test_shipped_example_uncommented(void **state)
                                    "        rate: 500/h\n"
                                    "        debt_max: 500\n"
                                    "    shadow: true\n"
+                                   "    scope: local\n"
                                    "    on_expiry: keep\n"
                                    "  - name: \"llm\"\n"
                                    "    match: \"llm:*\"\n"
@@ -433,11 +473,13 @@ static void test_shipped_example_uncommented(void **state)
                                    "    rate: 20000/m\n"
                                    "    debt_max: 40000\n"
                                    "    shadow: false\n"
+                                   "    scope: local\n"
                                    "    on_expiry: keep\n"
                                    "  - name: \"jobs\"\n"
                                    "    match: \"job:*\"\n"
                                    "    concurrent: 8\n"
                                    "    shadow: false\n"
+                                   "    scope: local\n"
                                    "    overrides:\n"
                                    "      - key: \"job:large\"\n"
                                    "        concurrent: 2\n"
@@ -451,18 +493,21 @@ static void test_shipped_example_uncommented(void **state)
                                    "        rate: 60/m\n"
                                    "        debt_max: 60\n"
                                    "    shadow: false\n"
+                                   "    scope: local\n"
                                    "    on_expiry: keep\n"
                                    "  - name: \"login\"\n"
                                    "    burst: 5\n"
                                    "    rate: 5/h\n"
                                    "    debt_max: 5\n"
                                    "    shadow: false\n"
+                                   "    scope: local\n"
                                    "    on_expiry: keep\n"
                                    "  - name: \"default\"\n"
                                    "    burst: 10\n"
                                    "    rate: 1/s\n"
                                    "    debt_max: 10\n"
                                    "    shadow: false\n"
+                                   "    scope: local\n"
                                    "    on_expiry: keep\n"
                                    "checks:\n"
                                    "  - name: \"edge\"\n"
@@ -1308,6 +1353,7 @@ static const struct CMUnitTest functions[] = {
     cmocka_unit_test(test_values),
     cmocka_unit_test(test_shipped_example_is_the_defaults),
     cmocka_unit_test(test_shipped_example_uncommented),
+    cmocka_unit_test(test_shipped_fleet_has_the_defaults),
     cmocka_unit_test(test_examples_have_no_warnings),
     cmocka_unit_test(test_ends_in_the_past),
     cmocka_unit_test(test_absent),

@@ -6,6 +6,7 @@
 #include "config/schema.h"
 #include "config/shape.h"
 #include "fuzz/fuzz.h"
+#include "limits/fleet_fit.h"
 #include "limits/lines.h"
 
 #include <string.h>
@@ -75,20 +76,22 @@ static void check_line(void *context, enum fault_kind kind, const char *place, c
 
 /* What /overrides does with the bytes of a body, but that these are JSON there. What it takes fits any
  * limit. */
-static void read_override(const uint8_t *data, size_t size)
+static void read_override(const uint8_t *data, size_t size, bool is_fleet)
 {
     enum { TICK_MS = 100 };
+    const struct bucket_setting setting = {.tick_ms = TICK_MS, .is_fleet = is_fleet};
     struct faults faults = {0};
     struct override_terms terms;
     char *copied = malloc(size + 1);
     FUZZ_REQUIRE(copied != NULL);
     memcpy(copied, data, size);
     copied[size] = '\0';
-    struct raw_override *raw = config_override_read(copied, size, "key", TICK_MS, &faults, &terms);
+    struct raw_override *raw = config_override_read(copied, size, "key", &setting, &faults, &terms);
     FUZZ_REQUIRE((raw == NULL) == (faults.count > 0));
     for (uint32_t i = 0; raw != NULL && i < terms.buckets_count; i++) {
         struct credit_line credit;
         FUZZ_REQUIRE(lines_credit(&terms.buckets[i], TICK_MS, &credit));
+        FUZZ_REQUIRE(!is_fleet || fleet_fit_of(&terms.buckets[i]) == FLEET_FITS);
     }
     faults_tell(&faults, "FILE", check_line, NULL);
     config_override_free(raw);
@@ -102,7 +105,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct faults faults = {0};
     if (size > CONFIG_FILE_MAX)
         return 0;
-    read_override(data, size);
+    read_override(data, size, false);
+    read_override(data, size, true);
     if (load(data, size, &config, &faults)) {
         FUZZ_REQUIRE(faults.count == 0);
         check_printed(&config);

@@ -18,8 +18,10 @@
 static const struct row {
     const char *name;
     const char *by_default; /* what is printed of it */
-    const char *other;      /* the same with another value, which reads and prints alike */
-    const char *warning;    /* what a reload says of that, if it waits for the next start */
+    const char
+        *other; /* the same with another value, which reads and prints alike; NULL: not here */
+    bool is_of_fleet;
+    const char *warning; /* what a reload says of that, if it waits for the next start */
     const char *faulty, *fault;
 } rows[] = {
     {
@@ -248,12 +250,182 @@ static const struct row {
         .fault = "1:16: denials \"1000001/s\" is out of range; write 1 to 1000000 lines per period "
                  "of 1ms to 366d",
     },
+    /* Without `fleet:` nothing of it is printed; test_fleet_config.c has the rest. */
+    {
+        .name = "fleet",
+        .by_default = "",
+        .is_of_fleet = false,
+        .faulty = "fleet: main\n",
+        .fault = "1:8: fleet must be names with values, not a single value",
+    },
+    {
+        .name = "name",
+        .by_default = "",
+        .is_of_fleet = true,
+        .faulty = "fleet: {name: a b, store: [redis://a]}\n",
+        .fault =
+            "1:15: name \"a b\" is not the name of a fleet; write 1 to 32 letters, digits, '-', '_' and '.'",
+    },
+    {
+        .name = "store",
+        .by_default = "",
+        .is_of_fleet = true,
+        .faulty = "fleet: {name: main, store: [a]}\n",
+        .fault =
+            "1:29: \"a\" is not a store; write redis://HOST:PORT, unix:/PATH, sentinel://HOST:PORT/MASTER or cluster://HOST:PORT",
+    },
+    {
+        .name = "user",
+        .by_default = "",
+        .is_of_fleet = true,
+        .faulty = "fleet:\n  name: main\n  store: [redis://a]\n  user: u\n",
+        .fault = "4:9: user is given without password_file; give both, or leave user out",
+    },
+    {
+        .name = "password_file",
+        .by_default = "",
+        .is_of_fleet = true,
+        .faulty = "fleet:\n  name: main\n  store: [redis://a]\n  password_file: p\n",
+        .fault =
+            "4:18: password_file \"p\" is not the path of a file; write an absolute one of at most 1023 bytes, or credential:NAME",
+    },
+    {
+        .name = "password_mode",
+        .by_default = "",
+        .is_of_fleet = true,
+        .faulty = "fleet:\n  name: main\n  store: [redis://a]\n  password_mode: p\n",
+        .fault = "4:18: password_mode \"p\" is not one of its words; write private or any",
+    },
+    {
+        .name = "op_timeout",
+        .by_default = "",
+        .is_of_fleet = true,
+        .faulty = "fleet:\n  name: main\n  store: [redis://a]\n  op_timeout: 11s\n",
+        .fault =
+            "4:15: op_timeout \"11s\" is out of range; write a number and ms or s, such as 50ms, from 1ms to 10s",
+    },
+    {
+        .name = "reconnect_min",
+        .by_default = "",
+        .is_of_fleet = true,
+        .faulty = "fleet:\n  name: main\n  store: [redis://a]\n  reconnect_min: 61s\n",
+        .fault =
+            "4:18: reconnect_min \"61s\" is out of range; write a number and ms, s, m or h, such as 50ms, from 1ms to 1m",
+    },
+    {
+        .name = "reconnect_max",
+        .by_default = "",
+        .is_of_fleet = true,
+        .faulty = "fleet:\n  name: main\n  store: [redis://a]\n  reconnect_max: 601s\n",
+        .fault =
+            "4:18: reconnect_max \"601s\" is out of range; write a number and ms, s, m or h, such as 5s, from 1ms to 10m",
+    },
+    {
+        .name = "ttl",
+        .by_default = "",
+        .is_of_fleet = true,
+        .faulty = "fleet:\n  name: main\n  store: [redis://a]\n  ttl: 601s\n",
+        .fault =
+            "4:8: ttl \"601s\" is out of range; write a number and ms, s, m or h, such as 2s, from 100ms to 10m",
+    },
+    {
+        .name = "renew",
+        .by_default = "",
+        .is_of_fleet = true,
+        .faulty = "fleet:\n  name: main\n  store: [redis://a]\n  renew: 9ms\n",
+        .fault =
+            "4:10: renew \"9ms\" is out of range; write a number and ms, s, m or h, such as 500ms, from 10ms to 10m",
+    },
+    {
+        .name = "grace",
+        .by_default = "",
+        .is_of_fleet = true,
+        .faulty = "fleet:\n  name: main\n  store: [redis://a]\n  grace: 61s\n",
+        .fault =
+            "4:10: grace \"61s\" is out of range; write a number and ms, s, m or h, such as 500ms, from 0s to 1m",
+    },
+    {
+        .name = "clock_guard",
+        .by_default = "",
+        .is_of_fleet = true,
+        .faulty = "fleet:\n  name: main\n  store: [redis://a]\n  clock_guard: 11s\n",
+        .fault =
+            "4:16: clock_guard \"11s\" is out of range; write a number and ms or s, such as 20ms, from 0s to 10s",
+    },
+    {
+        .name = "return_after",
+        .by_default = "",
+        .is_of_fleet = true,
+        .faulty = "fleet:\n  name: main\n  store: [redis://a]\n  return_after: 9ms\n",
+        .fault =
+            "4:17: return_after \"9ms\" is out of range; write a number and ms, s, m or h, such as 1s, from 10ms to 10m",
+    },
+    {
+        .name = "horizon",
+        .by_default = "",
+        .is_of_fleet = true,
+        .faulty = "fleet:\n  name: main\n  store: [redis://a]\n  horizon: 61s\n",
+        .fault =
+            "4:12: horizon \"61s\" is out of range; write a number and ms, s, m or h, such as 200ms, from 1ms to 1m",
+    },
+    {
+        .name = "min_interval",
+        .by_default = "",
+        .is_of_fleet = true,
+        .faulty = "fleet:\n  name: main\n  store: [redis://a]\n  min_interval: 61s\n",
+        .fault =
+            "4:17: min_interval \"61s\" is out of range; write a number and ms, s, m or h, such as 20ms, from 1ms to 1m",
+    },
+    {
+        .name = "outstanding",
+        .by_default = "",
+        .is_of_fleet = true,
+        .faulty = "fleet:\n  name: main\n  store: [redis://a]\n  outstanding: 101%\n",
+        .fault =
+            "4:16: outstanding \"101%\" is not a share of a bucket; write how much of it all sidecars together may have in hand, 1% to 100%, such as 50%",
+    },
+    {
+        .name = "cold",
+        .by_default = "",
+        .is_of_fleet = true,
+        .faulty = "fleet:\n  name: main\n  store: [redis://a]\n  cold: x\n",
+        .fault = "4:9: cold \"x\" is not one of its words; write wait, deny or allow",
+    },
+    {
+        .name = "cold_wait",
+        .by_default = "",
+        .is_of_fleet = true,
+        .faulty = "fleet:\n  name: main\n  store: [redis://a]\n  cold_wait: 61s\n",
+        .fault =
+            "4:14: cold_wait \"61s\" is out of range; write a number and ms, s, m or h, such as 5ms, from 1ms to 1m",
+    },
+    {
+        .name = "on_partition",
+        .by_default = "",
+        .is_of_fleet = true,
+        .faulty = "fleet:\n  name: main\n  store: [redis://a]\n  on_partition: x\n",
+        .fault = "4:17: on_partition \"x\" is not one of its words; write deny, share or allow",
+    },
+    {
+        .name = "sidecars",
+        .by_default = "",
+        .is_of_fleet = true,
+        .faulty = "fleet:\n  name: main\n  store: [redis://a]\n  sidecars: 101\n",
+        .fault = "4:13: sidecars \"101\" is out of range; write 1 to 100, in digits only",
+    },
+    {
+        .name = "on_loss",
+        .by_default = "",
+        .is_of_fleet = true,
+        .faulty = "fleet:\n  name: main\n  store: [redis://a]\n  on_loss: x\n",
+        .fault = "4:12: on_loss \"x\" is not one of its words; write empty or full",
+    },
     {
         .name = "limits",
         .by_default =
-            "limits:\n  - name: \"default\"\n    burst: 10\n    rate: 1/s\n    debt_max: 10\n    shadow: false\n    on_expiry: keep\n",
+            "limits:\n  - name: \"default\"\n    burst: 10\n    rate: 1/s\n    debt_max: 10\n    shadow: false\n    scope: local\n    on_expiry: keep\n",
         .other =
-            "limits:\n  - name: \"default\"\n    burst: 20\n    rate: 1/s\n    debt_max: 20\n    shadow: true\n    on_expiry: return\n",
+            "limits:\n  - name: \"default\"\n    burst: 20\n    rate: 1/s\n    debt_max: 20\n    shadow: true\n    scope: local\n    on_expiry: return\n",
         .faulty = "limits: []\n",
         .fault = "1:9: limits is an empty list; give it 1 to 1000 entries, or leave it out",
     },
@@ -267,6 +439,11 @@ static const struct row {
         .fault = "1:10: key is missing; required here are name, key",
     },
 };
+
+static bool is_nested(const struct row *row)
+{
+    return row->is_of_fleet || (row->other != NULL && row->other[0] == ' ');
+}
 
 static char file[PATH_MAX], token_file[PATH_MAX];
 
@@ -370,6 +547,8 @@ static void other_values_are_printed_and_may_wait(void **state)
     struct config by_default, config;
     assert_true(config_load(NULL, &by_default, &faults));
     for (size_t i = 0; i < LENGTH(rows); i++) {
+        if (rows[i].other == NULL)
+            continue;
         char *text = whole_dump(i);
         load(text, &config);
         expect_dump(&config, text);
@@ -438,7 +617,7 @@ static void an_unknown_name_is_told_all_names(void **state)
     char *told = faults_of("x: 1\n"), *wanted = NULL;
     append(&wanted, "f:1:1: unknown name \"x\"; the names here are ");
     for (size_t i = 0; i < LENGTH(rows); i++) {
-        if (rows[i].other[0] == ' ')
+        if (is_nested(&rows[i]))
             continue;
         append(&wanted, i == 0 ? "" : ", ");
         append(&wanted, rows[i].name);
@@ -519,7 +698,7 @@ static void the_example_has_each(void **state)
     (void)state;
     char *example = source_read("etc/allowd.yaml");
     for (size_t i = 0; i < LENGTH(rows); i++) {
-        const char *indent = rows[i].other[0] == ' ' ? "  " : "";
+        const char *indent = is_nested(&rows[i]) ? "  " : "";
         char *set = NULL, *commented = NULL;
         assert_true(asprintf(&set, "\n%s%s:", indent, rows[i].name) > 0);
         assert_true(asprintf(&commented, "\n#%s%s:", indent, rows[i].name) > 0);
