@@ -166,10 +166,20 @@ static size_t take(char *bytes, size_t size, size_t count, void *context)
     return goes_on ? len : 0;
 }
 
+/* Why there is no connection. Of a Unix socket libcurl names a host and a port, which nobody gave. */
+static const char *fault_of(const struct client *client, CURLcode code)
+{
+    long error = 0;
+    if (code == CURLE_COULDNT_CONNECT && client->server->unix_path != NULL &&
+        curl_easy_getinfo(client->curl, CURLINFO_OS_ERRNO, &error) == CURLE_OK && error != 0)
+        return strerror((int)error);
+    return client->detail[0] != '\0' ? client->detail : curl_easy_strerror(code);
+}
+
 static enum client_result judge(struct client *client, CURLcode code,
                                 const struct incoming *incoming)
 {
-    client->fault = client->detail[0] != '\0' ? client->detail : curl_easy_strerror(code);
+    client->fault = fault_of(client, code);
     if (code == CURLE_OK && !incoming->body.is_short)
         return CLIENT_ANSWERED;
     if (incoming->is_stopped)

@@ -102,6 +102,8 @@ const char *server_read(const char *text, struct server *server)
     *server = (struct server){.shown = text};
     if (strncmp(text, UNIX, strlen(UNIX)) == 0)
         return read_unix(text + strlen(UNIX), server);
+    if (text[0] == '/')
+        return "is a path; a Unix socket has unix: before it, as unix:/run/allowd/allowd.sock";
     return strstr(text, "://") != NULL ? read_url(text, server) : read_host(text, server);
 }
 

@@ -124,7 +124,8 @@ static const struct {
 } verdicts[] = {
     [ACCESS_UNGUARDED] = {403,
                           "this call is refused because neither admin_listen nor admin_token_file "
-                          "is configured; set one of them; SIGHUP reloads too",
+                          "is configured; set admin_token_file and send SIGHUP, which reloads, or "
+                          "set admin_listen and start allowd again",
                           NULL},
     [ACCESS_ADMIN_APART] = {403,
                             "this call is not served at this address; send it to an address of "

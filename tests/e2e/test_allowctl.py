@@ -562,7 +562,11 @@ class Hostile(unittest.TestCase):
             ended, out, error = run(*command, server=address)
             self.assertEqual((ended, out), (UNREACHABLE, ""), error)
             self.assertIn(f"no answer from {address}: ", error)
-        self.assertEqual(run("status", server="unix:/nonexistent/socket")[0], UNREACHABLE)
+        ended, _, error = run("status", server="unix:/nonexistent/socket")
+        self.assertEqual((ended, error), (UNREACHABLE, "allowctl: no answer from unix:/nonexistent/socket: No such file or directory\n"))
+        ended, _, error = run("status", server="/nonexistent/socket")
+        self.assertEqual(ended, USAGE)
+        self.assertIn("has unix: before it", error)
 
     def test_nobody_answers(self):
         ended, _, error = self.asked(None, "status", "--timeout", "200ms")

@@ -461,6 +461,8 @@ class Faults(Overrides):
             for method, status in (("PUT", 403), ("DELETE", 403), ("GET", 400)):
                 response = self.ask(method, target, address=open_to_all.address)
                 self.assertEqual(response.status, status, response)
+                if status == 403:
+                    self.assertIn("set admin_token_file and send SIGHUP", response.json()["detail"])
             self.assertEqual(self.ask("GET", "/overrides", address=open_to_all.address).status, 200)
 
 
