@@ -1470,7 +1470,7 @@ static void a_reload_says_how_it_went(void **state)
     report = (struct reload_report){
         .outcome = RELOAD_FAULTY, .notes_found = 1, .notes_count = 1, .notes = notes};
     expect_reload(&report, 422,
-                  "the configuration has 1 fault, so nothing was changed; correct them");
+                  "the configuration has 1 fault, so nothing was changed; correct it and reload");
     report.notes_found = 3;
     report.notes_count = 2;
     expect_reload(

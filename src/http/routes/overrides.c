@@ -233,7 +233,9 @@ static void reply_faulty(struct request *request)
     text_literal(&body, "\",\"status\":422,\"detail\":\"the override has ");
     text_number(&body, report->notes_found);
     text_string(&body, report->notes_found == 1 ? " fault" : " faults");
-    text_literal(&body, ", so nothing was changed; correct them and PUT it again\",\"faults\":");
+    text_literal(&body, ", so nothing was changed; correct ");
+    text_string(&body, report->notes_found == 1 ? "it" : "them");
+    text_literal(&body, " and PUT the override again\",\"faults\":");
     reply_write_notes(&body, report);
     text_literal(&body, "}\n");
     reply_take_body(&request->reply, 422, reply_type_problem, &body, 422,
@@ -270,7 +272,7 @@ static void reply_outcome(struct request *request)
         refuse(
             request, 404,
             "no override for this key was set at run time, or it has ended; GET /overrides lists "
-            "those in force, and those of the configuration change there");
+            "those in force; to change one of the configuration, edit that and reload");
         return;
     case OVERRIDE_NO_ROOM:
         refuse(

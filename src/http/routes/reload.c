@@ -12,7 +12,9 @@ static void reply_faulty(struct reply *reply, const struct reload_report *report
     text_literal(&body, "\",\"status\":422,\"detail\":\"the configuration has ");
     text_number(&body, report->notes_found);
     text_string(&body, report->notes_found == 1 ? " fault" : " faults");
-    text_literal(&body, ", so nothing was changed; correct them and reload again\",\"faults\":");
+    text_literal(&body, ", so nothing was changed; correct ");
+    text_string(&body, report->notes_found == 1 ? "it" : "them");
+    text_literal(&body, " and reload again\",\"faults\":");
     reply_write_notes(&body, report);
     text_literal(&body, "}\n");
     reply_take_body(reply, 422, reply_type_problem, &body, 422,
