@@ -46,7 +46,8 @@ struct order_totals {
 enum order_flag {
     ORDER_EXACT =
         1, /* want is one request: all or nothing, of every bucket, beyond shares and outstanding */
-    ORDER_RELEASE = 2,      /* the session ends: nothing is out any more */
+    ORDER_RELEASE =
+        2, /* the session ends, unless the answer is REPEATED; what it has not disposed of is lost */
     ORDER_RESET = 4,        /* fill the buckets, but for what is out */
     ORDER_ON_LOSS_FULL = 8, /* a record that is not there is full, and not empty since the epoch */
     ORDER_PROBE = 16,       /* write the record whatever it is, to see that this works */
@@ -89,7 +90,9 @@ struct order {
     enum order_result result;
     bool is_converted; /* the record was of other terms: of limits before a reload, or of others */
     uint64_t answered_epoch_ms, answered_ms; /* the store's time */
-    uint64_t behind_ms; /* by so much its clock has gone back, or is held back by ours */
+    /* By so much the store's clock is behind that time, so nothing is refilled for so long, or was held back by ours. After
+     * a loss, an eviction or damage it is up to ttl and grace; if it is more, the clock has gone back. */
+    uint64_t behind_ms;
     uint32_t holders;
     uint64_t granted[BUCKETS_MAX];    /* to this session in all */
     int64_t level_units[BUCKETS_MAX]; /* left in the record */

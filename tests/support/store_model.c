@@ -47,31 +47,28 @@ static bool get_signed(const unsigned char **at, int64_t *number)
 
 /* ---- calls ---- */
 
-struct call_bucket {
-    uint64_t burst, token, step, outstanding, granted, disposed, want;
-    int64_t net;
-};
-
 struct call {
     unsigned flags, buckets;
     uint32_t tag, seq;
     uint64_t ttl_ms, grace_ms, session, epoch_ms, not_after_ms;
-    struct call_bucket bucket[BUCKETS_MAX];
+    struct order_terms terms[BUCKETS_MAX];
+    struct order_totals totals[BUCKETS_MAX];
 };
 
-static bool read_call_bucket(const unsigned char **at, struct call_bucket *bucket)
+static bool read_call_bucket(const unsigned char **at, struct order_terms *terms,
+                             struct order_totals *totals)
 {
-    bucket->burst = get(at, 7);
-    bucket->token = get(at, 5);
-    bucket->step = get(at, 7);
-    bucket->outstanding = get(at, 7);
-    bucket->granted = get(at, 6);
-    bucket->disposed = get(at, 6);
-    bool is_sound = get_signed(at, &bucket->net);
-    bucket->want = get(at, 6);
-    return is_sound && bucket->token > 0 && bucket->step > 0 &&
-           (i128)bucket->burst * bucket->token <= LEVEL_MAX &&
-           bucket->granted + bucket->want <= ORDER_TOKENS_MAX;
+    terms->burst_tokens = get(at, 7);
+    terms->token_units = get(at, 5);
+    terms->step_units = get(at, 7);
+    terms->outstanding_tokens = get(at, 7);
+    totals->granted = get(at, 6);
+    totals->disposed = get(at, 6);
+    bool is_sound = get_signed(at, &totals->net);
+    totals->want = get(at, 6);
+    return is_sound && terms->token_units > 0 && terms->step_units > 0 &&
+           (i128)terms->burst_tokens * terms->token_units <= LEVEL_MAX &&
+           totals->granted + totals->want <= ORDER_TOKENS_MAX;
 }
 
 static bool read_call(struct call *call, const unsigned char *at, size_t len)
@@ -91,7 +88,7 @@ static bool read_call(struct call *call, const unsigned char *at, size_t len)
     call->epoch_ms = get(&at, 6);
     call->not_after_ms = get(&at, 7);
     for (unsigned i = 0; i < call->buckets; i++)
-        if (!read_call_bucket(&at, &call->bucket[i]))
+        if (!read_call_bucket(&at, &call->terms[i], &call->totals[i]))
             return false;
     return true;
 }
@@ -99,7 +96,7 @@ static bool read_call(struct call *call, const unsigned char *at, size_t len)
 static bool has_grants(const struct call *call)
 {
     for (unsigned i = 0; i < call->buckets; i++)
-        if (call->bucket[i].granted > 0)
+        if (call->totals[i].granted > 0)
             return true;
     return false;
 }
@@ -185,18 +182,16 @@ uint64_t store_record_out(const struct store_record *record, unsigned bucket)
     return out;
 }
 
-/* The most that a level may be, in units, while so many tokens are out. */
-static int64_t level_max(uint64_t burst, uint64_t out, uint64_t token)
+int64_t store_level_max(const struct order_terms *terms, uint64_t out)
 {
-    i128 most = ((i128)burst - (i128)out) * (i128)token;
+    i128 most = ((i128)terms->burst_tokens - (i128)out) * (i128)terms->token_units;
     return most < STORE_LEVEL_MIN ? STORE_LEVEL_MIN : (int64_t)most;
 }
 
 bool store_record_is_within(const struct store_record *record, unsigned bucket,
-                            uint64_t burst_tokens)
+                            const struct order_terms *terms)
 {
-    return record->level_units[bucket] <=
-           level_max(burst_tokens, store_record_out(record, bucket), record->token_units[bucket]);
+    return record->level_units[bucket] <= store_level_max(terms, store_record_out(record, bucket));
 }
 
 /* ---- one record of a call, while it is worked on ---- */
@@ -220,8 +215,7 @@ static int64_t bounded(i128 number, int64_t most)
 
 static int64_t bucket_level_max(const struct work *work, unsigned i)
 {
-    return level_max(work->call->bucket[i].burst, store_record_out(&work->record, i),
-                     work->call->bucket[i].token);
+    return store_level_max(&work->call->terms[i], store_record_out(&work->record, i));
 }
 
 /* A record without holders, that was empty at that time. */
@@ -231,7 +225,7 @@ static void begin_empty_at(struct work *work, uint64_t empty_ms)
     record->time_ms = empty_ms > work->now_ms ? empty_ms : work->now_ms;
     for (unsigned i = 0; i < work->call->buckets; i++)
         record->level_units[i] =
-            bounded((i128)(record->time_ms - empty_ms) * work->call->bucket[i].step,
+            bounded((i128)(record->time_ms - empty_ms) * work->call->terms[i].step_units,
                     bucket_level_max(work, i));
 }
 
@@ -253,7 +247,7 @@ static void begin(struct work *work)
     work->record.buckets = work->call->buckets;
     work->record.holders = 0;
     for (unsigned i = 0; i < work->call->buckets; i++)
-        work->record.token_units[i] = work->call->bucket[i].token;
+        work->record.token_units[i] = work->call->terms[i].token_units;
 }
 
 /* After damage or an eviction: whoever had tokens has none any more by then. */
@@ -314,7 +308,7 @@ static void convert(struct work *work)
     const struct call *call = work->call;
     work->is_converted = record->terms_tag != call->tag || record->buckets != call->buckets;
     for (unsigned i = 0; i < call->buckets; i++) {
-        uint64_t to = call->bucket[i].token;
+        uint64_t to = call->terms[i].token_units;
         if (i >= record->buckets) {
             record->level_units[i] = 0;
         } else if (record->token_units[i] != to) {
@@ -339,7 +333,7 @@ static void refill_until(struct work *work, uint64_t until_ms)
     for (unsigned i = 0; i < record->buckets; i++)
         record->level_units[i] =
             bounded(record->level_units[i] +
-                        (i128)(until_ms - record->time_ms) * (i128)work->call->bucket[i].step,
+                        (i128)(until_ms - record->time_ms) * (i128)work->call->terms[i].step_units,
                     bucket_level_max(work, i));
     record->time_ms = until_ms;
 }
@@ -375,7 +369,7 @@ static void pass_time(struct work *work)
 
 /* ---- the session ---- */
 
-/* The own holder becomes the last; of several, which damage alone makes, the last one is it. */
+/* The own holder becomes the last. */
 static void find_own(struct work *work)
 {
     struct store_record *record = &work->record;
@@ -416,24 +410,25 @@ static bool settle_session(struct work *work)
 static bool is_repeated(const struct work *work)
 {
     for (unsigned i = 0; i < work->call->buckets; i++)
-        if (work->call->bucket[i].granted < work->own->bucket[i].granted)
+        if (work->call->totals[i].granted < work->own->bucket[i].granted)
             return true;
     return false;
 }
 
 static void take_totals(struct work *work, unsigned i)
 {
-    const struct call_bucket *told = &work->call->bucket[i];
+    const struct order_totals *told = &work->call->totals[i];
+    const i128 token = (i128)work->call->terms[i].token_units;
     int64_t *level = &work->record.level_units[i];
     uint64_t *granted = &work->own->bucket[i].granted, *disposed = &work->own->bucket[i].disposed;
     if (told->granted > *granted) {
-        *level = bounded(*level - (i128)(told->granted - *granted) * (i128)told->token, *level);
+        *level = bounded(*level - (i128)(told->granted - *granted) * token, *level);
         *granted = told->granted;
     }
     uint64_t most = told->disposed < *granted ? told->disposed : *granted;
     if (most > *disposed)
         *disposed = most;
-    i128 back = ((i128)told->net - work->own->bucket[i].net) * (i128)told->token;
+    i128 back = ((i128)told->net - work->own->bucket[i].net) * token;
     *level = bounded(*level + back, bucket_level_max(work, i));
     work->own->bucket[i].net = told->net;
     if (work->call->flags & ORDER_RESET)
@@ -443,17 +438,17 @@ static void take_totals(struct work *work, unsigned i)
 static void grant(struct work *work, unsigned i, uint64_t tokens)
 {
     work->own->bucket[i].granted += tokens;
-    work->record.level_units[i] -= (int64_t)(tokens * work->call->bucket[i].token);
+    work->record.level_units[i] -= (int64_t)(tokens * work->call->terms[i].token_units);
 }
 
 static void grant_exactly(struct work *work)
 {
     for (unsigned i = 0; i < work->call->buckets; i++)
         if (work->record.level_units[i] <
-            (i128)work->call->bucket[i].want * (i128)work->call->bucket[i].token)
+            (i128)work->call->totals[i].want * (i128)work->call->terms[i].token_units)
             return;
     for (unsigned i = 0; i < work->call->buckets; i++)
-        grant(work, i, work->call->bucket[i].want);
+        grant(work, i, work->call->totals[i].want);
 }
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -463,13 +458,14 @@ static uint64_t least(uint64_t a, uint64_t b)
 
 static void grant_share(struct work *work, unsigned i)
 {
-    const struct call_bucket *bucket = &work->call->bucket[i];
+    const struct order_terms *terms = &work->call->terms[i];
     int64_t level = work->record.level_units[i];
     uint64_t out = store_record_out(&work->record, i);
-    uint64_t share = bucket->burst / (2 * (uint64_t)work->record.holders);
-    uint64_t tokens = least(bucket->want, share > 1 ? share : 1);
-    tokens = least(tokens, level > 0 ? (uint64_t)level / bucket->token : 0);
-    grant(work, i, least(tokens, bucket->outstanding > out ? bucket->outstanding - out : 0));
+    uint64_t share = terms->burst_tokens / (2 * (uint64_t)work->record.holders);
+    uint64_t tokens = least(work->call->totals[i].want, share > 1 ? share : 1);
+    tokens = least(tokens, level > 0 ? (uint64_t)level / terms->token_units : 0);
+    grant(work, i,
+          least(tokens, terms->outstanding_tokens > out ? terms->outstanding_tokens - out : 0));
 }
 
 static void grant_all(struct work *work)
@@ -526,8 +522,8 @@ static uint64_t end_ms(const struct work *work)
         if (record->holder[i].dead_at_ms > work->now_ms + wait)
             wait = record->holder[i].dead_at_ms - work->now_ms;
     for (unsigned i = 0; i < record->buckets; i++) {
-        i128 step = (i128)work->call->bucket[i].step;
-        int64_t full = level_max(work->call->bucket[i].burst, 0, work->call->bucket[i].token);
+        i128 step = (i128)work->call->terms[i].step_units;
+        int64_t full = store_level_max(&work->call->terms[i], 0);
         int64_t level =
             bounded(record->level_units[i] + (i128)wait * step, bucket_level_max(work, i));
         uint64_t after = wait + (uint64_t)((full - level + step - 1) / step);
@@ -582,6 +578,14 @@ static bool settle_epoch(struct store_model *store, const char *name, size_t len
 
 /* ---- all of it ---- */
 
+static bool is_there_twice(const struct store_record *record, uint64_t session)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < record->holders; i++)
+        count += record->holder[i].session == session;
+    return count > 1;
+}
+
 /* Has the record in its place, whatever was there; false: another version's is, and nothing is to be done. */
 static bool take_record(struct work *work, const struct store_value *value)
 {
@@ -590,7 +594,8 @@ static bool take_record(struct work *work, const struct store_value *value)
     } else if (value->len > 0 && value->bytes[0] != LAYOUT_VERSION) {
         work->result = ORDER_VERSION;
         return false;
-    } else if (!store_record_read(&work->record, value->bytes, value->len)) {
+    } else if (!store_record_read(&work->record, value->bytes, value->len) ||
+               is_there_twice(&work->record, work->call->session)) {
         begin_anew(work);
         work->result = ORDER_UNSOUND;
     }

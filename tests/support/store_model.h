@@ -79,6 +79,9 @@ bool store_record_read(struct store_record *record, const unsigned char *bytes, 
 /* Tokens that holders have out of a bucket. */
 uint64_t store_record_out(const struct store_record *record, unsigned bucket);
 
+/* The most that a level may be, in units, while so many tokens are out. */
+int64_t store_level_max(const struct order_terms *terms, uint64_t out_tokens);
+
 /* Whether level and what is out are within the burst together; what must be true after every call. */
 bool store_record_is_within(const struct store_record *record, unsigned bucket,
-                            uint64_t burst_tokens);
+                            const struct order_terms *terms);

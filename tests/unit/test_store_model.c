@@ -68,7 +68,7 @@ static void send_at(struct world *world, struct order *order, uint64_t sent_ns)
     struct store_record record;
     if (order->result <= ORDER_REPEATED && has_record(world, &record))
         for (unsigned i = 0; i < record.buckets && i < order->buckets; i++)
-            assert_true(store_record_is_within(&record, i, order->terms[i].burst_tokens));
+            assert_true(store_record_is_within(&record, i, &order->terms[i]));
 }
 
 static void send_order(struct world *world, struct order *order)
