@@ -126,6 +126,8 @@ static void write_extras(struct text *body, const struct bucket_answer *answer,
         text_string(body, answer->override->quoted_key);
     }
     write_buckets(body, answer, charge);
+    if (answer->is_estimate)
+        text_literal(body, ",\"estimate\":true");
     if (answer->limit->shadow)
         text_literal(body, ",\"shadow\":true");
 }

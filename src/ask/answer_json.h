@@ -18,7 +18,7 @@
 /* Bytes of a body about one key at most, without the key itself, of which each byte may take two.
  * Names may be escaped, numbers have 20 digits at most. */
 #define REPLY_JSON_MAX                                                                             \
-    (BUCKETS_MAX * POLICY_NAME_MAX + 2 * LIMIT_NAME_MAX + 2 * LIMIT_MATCH_MAX + 806 +              \
+    (BUCKETS_MAX * POLICY_NAME_MAX + 2 * LIMIT_NAME_MAX + 2 * LIMIT_MATCH_MAX + 822 +              \
      BUCKETS_MAX * (2 * BUCKET_NAME_MAX + 6 * 20 + 112))
 
 /* The names, in quotes, of the buckets that did not hold what was asked for. Returns how many. */

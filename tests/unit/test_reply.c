@@ -289,6 +289,24 @@ static void plain_answers_are_as_ever(void **state)
                                   "\"burst\":10,\"reset_after_ms\":1000,\"active\":true}\n");
 }
 
+static void what_a_fleet_counts_is_an_estimate(void **state)
+{
+    (void)state;
+    struct bucket_answer answered = allowed(PLAIN), refused = denied(PLAIN);
+    answered.is_estimate = refused.is_estimate = true;
+    expect_allow(answered, 200,
+                 "{\"allowed\":true,\"key\":\"k\",\"limit\":\"default\",\"tokens\":1," PLAIN_NUMBERS
+                 ",\"estimate\":true}\n");
+    expect_status(answered, "{\"key\":\"k\",\"limit\":\"default\",\"remaining\":9,\"owed\":0,"
+                            "\"burst\":10,\"reset_after_ms\":1000,\"active\":true,"
+                            "\"estimate\":true}\n");
+    expect_allow(refused, 429,
+                 QUOTA_EXCEEDED
+                 "429,\"violated-policies\":[\"default\"],\"allowed\":false,\"key\":\"k\","
+                 "\"limit\":\"default\",\"tokens\":1,\"remaining\":0,\"owed\":0,\"burst\":10,"
+                 "\"retry_after_ms\":1301,\"reset_after_ms\":9301,\"estimate\":true}\n");
+}
+
 static void a_full_table_is_told(void **state)
 {
     (void)state;
@@ -1432,6 +1450,113 @@ static void the_daemon_lists_its_limits(void **state)
     free(request.reply.large_body);
 }
 
+/* ---- a fleet ---- */
+
+static struct fleet_seen fleet_seen;
+
+static void look_at_fleet(struct fleet *fleet, struct fleet_seen *seen)
+{
+    (void)fleet;
+    *seen = fleet_seen;
+}
+
+/* Any address does for a thread that nobody touches. */
+static struct fleet_view fleet_view = {.fleet = (struct fleet *)&fleet_seen, .look = look_at_fleet};
+
+static void say_with_fleet(const struct route *route, const struct daemon_answer *answer)
+{
+    struct serving serving = {.dialect = dialect_table[HEADERS_IETF], .fleet = &fleet_view};
+    request.own.daemon = *answer;
+    request.message = (struct message){.kind = MESSAGE_DAEMON};
+    request.route = route;
+    route->reply(&request, &serving);
+    assert_int_equal(request.reply.status, 200);
+}
+
+static void the_daemon_tells_how_its_fleet_is(void **state)
+{
+    (void)state;
+    struct fronts_answer fronts = {.count = 0};
+    struct daemon_answer answer = {
+        .fronts = &fronts,
+        .limits = limits,
+        .fleet = {.is_there = true,
+                  .shares = 2,
+                  .counters = {.granted_tokens = 100,
+                               .spent_tokens = 60,
+                               .returned_tokens = 20,
+                               .lost_tokens = 5,
+                               .partitioned = 3}},
+    };
+    fleet_seen = (struct fleet_seen){.link = FLEET_UP,
+                                     .server = "redis 7.0.15",
+                                     .calls = 9,
+                                     .calls_failed = 1,
+                                     .down_ns = 1999999};
+    limits->limit[1].is_fleet = true;
+    say_with_fleet(&route_status, &answer);
+    const char *body = request.reply.large_body;
+    assert_non_null(strstr(body, "\"rate\":\"1/s\",\"debt_max\":0}],\"scope\":\"fleet\"}"));
+    const char *fleet = strstr(body, ",\"fleet\":");
+    assert_non_null(fleet);
+    assert_string_equal(fleet, ",\"fleet\":{\"store\":\"up\",\"server\":\"redis 7.0.15\","
+                               "\"trouble\":null,\"on_partition\":\"deny\",\"down_ms\":1,"
+                               "\"calls\":9,\"calls_failed\":1,\"keys\":2,\"hand\":15,"
+                               "\"granted\":100,\"spent\":60,\"returned\":20,\"lost\":5,"
+                               "\"partitioned\":3}}\n");
+    free(request.reply.large_body);
+    limits->limit[1].is_fleet = false;
+    answer.fleet.is_there = false;
+    say_with_fleet(&route_status, &answer);
+    assert_null(strstr(request.reply.large_body, "fleet"));
+    free(request.reply.large_body);
+}
+
+/* What a body says of a store that is not in reach. */
+static void expect_ready(const struct daemon_answer *answer, const char *says)
+{
+    say_with_fleet(&route_readyz, answer);
+    const char *body = request.reply.body;
+    assert_non_null(strstr(body, "\"status\":\"ready\""));
+    if (says == NULL)
+        assert_null(strstr(body, "warnings"));
+    else if (strstr(body, says) == NULL)
+        fail_msg("%s\nis said, not: %s", body, says);
+}
+
+static void a_store_out_of_reach_is_a_warning(void **state)
+{
+    (void)state;
+    static const struct {
+        enum fleet_partition on_partition;
+        const char *says;
+    } cases[] = {
+        {FLEET_PARTITION_DENY, "tokens in hand, and then denied (on_partition: deny)\"]"},
+        {FLEET_PARTITION_SHARE, "sidecar's share of the limit (on_partition: share)\"]"},
+        {FLEET_PARTITION_ALLOW, "and then allowed uncounted (on_partition: allow)\"]"},
+    };
+    struct daemon_answer answer = {.limits = limits, .fleet.is_there = true};
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        limits->fleet.on_partition = cases[i].on_partition;
+        fleet_seen = (struct fleet_seen){.link = FLEET_CONNECTING};
+        expect_ready(&answer, cases[i].says);
+        fleet_seen.link = FLEET_UP;
+        expect_ready(&answer, NULL);
+        answer.fleet.is_cut = true; /* it is connected, and refuses all orders */
+        expect_ready(&answer, cases[i].says);
+        answer.fleet.is_cut = false;
+    }
+    limits->fleet.on_partition = FLEET_PARTITION_DENY;
+    answer.surroundings.config = FILE_GONE;
+    fleet_seen.link = FLEET_DOWN;
+    expect_ready(&answer, "until it is there again\",\"the fleet's store is out of reach");
+    fleet_view.fleet = NULL; /* limits are in force, and the thread is to begin yet */
+    expect_ready(&answer, "the fleet's store is out of reach");
+    fleet_view.fleet = (struct fleet *)&fleet_seen;
+    answer = (struct daemon_answer){.limits = limits};
+    expect_ready(&answer, NULL);
+}
+
 /* ---- reloads ---- */
 
 static void expect_reload(const struct reload_report *report, unsigned status, const char *says)
@@ -1808,6 +1933,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plain_answers_are_as_ever),
+        cmocka_unit_test(what_a_fleet_counts_is_an_estimate),
         cmocka_unit_test(a_full_table_is_told),
         cmocka_unit_test(keys_and_names_are_escaped),
         cmocka_unit_test(several_buckets_are_listed),
@@ -1849,6 +1975,8 @@ int main(void)
         cmocka_unit_test(all_of_a_list_is_denied),
         cmocka_unit_test(a_list_of_keys_has_their_status),
         cmocka_unit_test(the_daemon_lists_its_limits),
+        cmocka_unit_test(the_daemon_tells_how_its_fleet_is),
+        cmocka_unit_test(a_store_out_of_reach_is_a_warning),
         cmocka_unit_test(a_reload_says_how_it_went),
         cmocka_unit_test(the_longest_answer_fits),
         cmocka_unit_test(the_longest_list_fits),

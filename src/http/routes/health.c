@@ -3,6 +3,7 @@
  *
  * All get a reply at once even if the decider does not answer: that is what they tell. */
 #include "http/question.h"
+#include "http/reply_fleet.h"
 #include "http/routes/table.h"
 
 #include <inttypes.h>
@@ -39,12 +40,16 @@ static const char *tell_token(enum file_look look)
 }
 
 /* Nothing is out of service, so it is told beside that all is well. The log names the paths, which
- * are nobody's business who may only ask. */
-static void tell_files(struct text *body, const struct surroundings *seen)
+ * are nobody's business who may only ask. Nor is anybody better off elsewhere if the fleet's store is out of
+ * reach: the others of the fleet have the same one, and all would be out of service together. */
+static void tell_warnings(struct text *body, const struct daemon_answer *answer,
+                          const struct fleet_view *fleet)
 {
-    const char *told[] = {tell_config(seen->config), tell_token(seen->token)};
+    const struct surroundings *seen = &answer->surroundings;
+    const char *told[] = {tell_config(seen->config), tell_token(seen->token),
+                          reply_fleet_warning(answer, fleet)};
     bool has_any = false;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof told / sizeof told[0]; i++) {
         if (told[i] == NULL)
             continue;
         text_string(body, has_any ? ",\"" : ",\"warnings\":[\"");
@@ -57,7 +62,7 @@ static void tell_files(struct text *body, const struct surroundings *seen)
 }
 
 static void reply_well(struct reply *reply, const char *status, const struct serving *serving,
-                       const struct surroundings *seen)
+                       const struct daemon_answer *answer)
 {
     reply_begin(reply, 200, reply_type_json);
     struct text body = reply_begin_body(reply);
@@ -65,8 +70,8 @@ static void reply_well(struct reply *reply, const char *status, const struct ser
     text_string(&body, status);
     text_literal(&body, "\",\"state_answered_ms\":");
     text_number(&body, serving->waited_ns / NS_PER_MS);
-    if (seen != NULL)
-        tell_files(&body, seen);
+    if (answer != NULL)
+        tell_warnings(&body, answer, serving->fleet);
     text_literal(&body, "}\n");
     reply_end_body(reply, &body);
 }
@@ -107,7 +112,7 @@ static void reply_ready(struct request *request, const struct serving *serving)
     else if (lost_state != NULL)
         reply_degraded(&request->reply, lost_state);
     else
-        reply_well(&request->reply, "ready", serving, &request->own.daemon.surroundings);
+        reply_well(&request->reply, "ready", serving, &request->own.daemon);
 }
 
 static void reply_stalled(struct request *request, uint64_t waited_ms)

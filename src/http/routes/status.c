@@ -6,6 +6,7 @@
 #include "http/parameters.h"
 #include "http/question.h"
 #include "http/reply_bucket.h"
+#include "http/reply_fleet.h"
 #include "http/reply_terms.h"
 #include "http/routes/table.h"
 #include "limits/runtime.h"
@@ -69,6 +70,8 @@ static void write_limit(struct text *body, const struct limit *limit, int64_t da
         text_json(body, limit->match, strlen(limit->match));
     text_literal(body, ",");
     reply_write_terms(body, &limit->allowance);
+    if (limit->is_fleet)
+        text_literal(body, ",\"scope\":\"fleet\"");
     if (limit->shadow)
         text_literal(body, ",\"shadow\":true");
     if (limit->returns_on_expiry)
@@ -144,7 +147,8 @@ static void write_counters(struct text *body, const struct brain_counters *count
     text_literal(body, "}");
 }
 
-static void reply_daemon(struct reply *reply, const struct daemon_answer *answer)
+static void reply_daemon(struct reply *reply, const struct daemon_answer *answer,
+                         const struct serving *serving)
 {
     struct text body = text_begin_growing();
     text_literal(&body, "{\"version\":\"" PACKAGE_VERSION "\",\"uptime_s\":");
@@ -167,6 +171,7 @@ static void reply_daemon(struct reply *reply, const struct daemon_answer *answer
     write_limits(&body, answer->limits, answer->date_s);
     text_literal(&body, ",");
     write_counters(&body, &answer->counters);
+    reply_write_fleet(&body, answer, serving->fleet);
     text_literal(&body, "}\n");
     reply_take_body(reply, 200, reply_type_json, &body, 503, "out of memory; try again");
 }
@@ -187,7 +192,7 @@ static void reply(struct request *request, const struct serving *serving)
     if (request->is_list)
         list_reply(request, serving);
     else if (is_about_daemon(request))
-        reply_daemon(&request->reply, &request->own.daemon);
+        reply_daemon(&request->reply, &request->own.daemon, serving);
     else if (request->message.kind == MESSAGE_LEASE)
         reply_lease(request);
     else if (!request_reply_undone(request))
