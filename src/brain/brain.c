@@ -64,16 +64,53 @@ static bool install(struct brain *brain, const struct limits_question *ask)
     return true;
 }
 
+/* false: it waits. */
+static bool decide_one(struct brain *brain, const struct place *place, struct message *message)
+{
+    if (place->limit < 0) {
+        message->answer.bucket.result = BUCKET_NO_SUCH_LIMIT;
+        return true;
+    }
+    if (shares_concern(brain, place))
+        return shares_answer(brain, place, message);
+    if (lease_ends_are_due(brain))
+        lease_settle(brain, place, &message->ask.bucket);
+    if (waits_concern(brain, place, &message->ask.bucket))
+        return waits_answer(brain, place, message);
+    decide(brain, message->kind, place, &message->ask.bucket, &message->answer.bucket);
+    return true;
+}
+
 static void before_change(struct brain *brain)
 {
     waits_before_change(brain);
     shares_before_change(brain);
 }
 
+/* Asks anew for those whose limit has become one of another scope; their wait begins anew. */
+static void ask_moved(struct brain *brain)
+{
+    struct letter *letter = letters_oldest_first(brain->moved.newest);
+    brain->moved.newest = NULL;
+    for (struct letter *next; letter != NULL; letter = next) {
+        struct message *message = message_of(letter);
+        const struct place place =
+            buckets_place(&brain->buckets, brain->limits, &message->ask.bucket);
+        next = letter->next;
+        if (!decide_one(brain, &place, message))
+            continue;
+        if (message->once != NULL)
+            once_end(&brain->once, message, brain->limits, brain->now_ns);
+        message_hold(message, brain->limits);
+        chain_add(&brain->released, letter);
+    }
+}
+
 static void after_change(struct brain *brain)
 {
     waits_after_change(brain);
     shares_after_change(brain);
+    ask_moved(brain);
 }
 
 bool brain_install(struct brain *brain, const struct limits_question *ask)
@@ -117,7 +154,7 @@ bool brain_keep_events(struct brain *brain, uint32_t keep, uint32_t boot)
 
 void brain_begin_fleet(struct brain *brain, uint64_t nonce)
 {
-    brain->shares.nonce = nonce;
+    brain->shares.sessions.nonce = nonce;
 }
 
 struct brain *brain_new(const struct limits_question *limits, uint32_t max_keys,
@@ -444,23 +481,6 @@ static bool repeats(struct brain *brain, struct message *message)
     return true;
 }
 
-/* false: it waits. */
-static bool decide_one(struct brain *brain, const struct place *place, struct message *message)
-{
-    if (place->limit < 0) {
-        message->answer.bucket.result = BUCKET_NO_SUCH_LIMIT;
-        return true;
-    }
-    if (shares_concern(brain, place))
-        return shares_answer(brain, place, message);
-    if (lease_ends_are_due(brain))
-        lease_settle(brain, place, &message->ask.bucket);
-    if (waits_concern(brain, place, &message->ask.bucket))
-        return waits_answer(brain, place, message);
-    decide(brain, message->kind, place, &message->ask.bucket, &message->answer.bucket);
-    return true;
-}
-
 static bool answer_one(struct brain *brain, const struct place *place, struct message *message)
 {
     if (message->once != NULL && repeats(brain, message))
@@ -491,6 +511,7 @@ static struct letter *answer_leavers(struct brain *brain, struct letter *letters
         chain_add(answered, letter);
     }
     waits_have_left(brain);
+    shares_have_left(brain);
     return letters;
 }
 

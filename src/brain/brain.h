@@ -33,8 +33,8 @@ void brain_free(struct brain *brain);
  * false: no memory, and all is as it was. */
 bool brain_keep_events(struct brain *brain, uint32_t keep, uint32_t boot);
 
-/* From now on limits of scope fleet are shared by sessions with the store whose ids begin with this nonce: 64
- * random bits, which no other process has. Unless it is called, the store is taken to be out of reach. */
+/* Tells from what number the ids of sessions with the store of a fleet are made: 64 random bits, which no other
+ * process has. Call it before anybody asks anything. */
 void brain_begin_fleet(struct brain *brain, uint64_t nonce);
 
 /* The same in a store that was just begun with room for leases, which must outlive the brain.

@@ -62,6 +62,7 @@ struct brain {
     uint64_t waiters_begun;           /* so many have waited so far, or wait */
     struct holding *left;  /* queues that somebody has left, and are still to be settled */
     struct shares shares;  /* of limits of scope fleet: see shares.h */
+    struct chain moved;    /* they waited, and their limit is of another scope since a change */
     struct chain settled;  /* they wait no more, and are still to be answered */
     struct chain released; /* they are answered: see brain_released */
 };

@@ -312,8 +312,7 @@ ALWAYS_INLINE uint64_t wait_ms(const struct brain *brain, const struct place *pl
     return queue_ms > longest_ms ? queue_ms : longest_ms;
 }
 
-/* Milliseconds until no override denies any more, counted from the last date known. */
-static uint64_t denial_ends_after_ms(const struct brain *brain, const struct place *place)
+uint64_t decide_denial_ends_after_ms(const struct brain *brain, const struct place *place)
 {
     if (place->denied_until_s == OVERRIDE_FOR_EVER)
         return RETRY_NEVER;
@@ -343,7 +342,7 @@ ALWAYS_INLINE uint64_t retry_after_ms(const struct brain *brain, const struct pl
         return GUESSED_RETRY_MS;
     case BUCKET_NEVER:
         wait = wait_ms(brain, place, holding, demand, marks);
-        ends = denial_ends_after_ms(brain, place);
+        ends = decide_denial_ends_after_ms(brain, place);
         return wait > ends ? wait : ends;
     case BUCKET_ALLOWED:
     case BUCKET_UNCOUNTED:
@@ -365,9 +364,8 @@ ALWAYS_INLINE uint64_t retry_after_ms(const struct brain *brain, const struct pl
     return 0;
 }
 
-/* Shows a bucket as an override makes it look, if it allows or denies. */
-static void apply_action(const struct brain *brain, const struct place *place,
-                         const struct bucket_terms *terms, struct bucket_state *state)
+void decide_show_override(const struct brain *brain, const struct place *place,
+                          const struct bucket_terms *terms, struct bucket_state *state)
 {
     const uint64_t never = terms->holds_slots ? RETRY_NEVER : 0;
     switch (action_at(brain, place)) {
@@ -383,7 +381,7 @@ static void apply_action(const struct brain *brain, const struct place *place,
     case OVERRIDE_DENY:
         state->remaining_tokens = 0;
         if (!terms->holds_slots)
-            state->next_token_ms = denial_ends_after_ms(brain, place);
+            state->next_token_ms = decide_denial_ends_after_ms(brain, place);
         return;
     }
 }
@@ -447,6 +445,8 @@ ALWAYS_INLINE void describe(const struct brain *brain, const struct place *place
     answer->retry_after_ms = retry_after_ms(brain, place, holding, demand, result, marks);
     answer->full_after_ms = 0;
     answer->active = false;
+    answer->is_estimate = false;
+    answer->is_apart = false;
     answer->has_waited = false;
     answer->would_wait_ms = 0;
     for (unsigned i = 0; i < line->count; i++) {
@@ -454,7 +454,7 @@ ALWAYS_INLINE void describe(const struct brain *brain, const struct place *place
         const struct bucket_terms *terms = &answer->allowance->bucket[i];
         show_level(brain, holding, line, i, marks[i], state);
         if (answer->override != NULL)
-            apply_action(brain, place, terms, state);
+            decide_show_override(brain, place, terms, state);
         uint64_t wanted = demand_of(demand, &line->credit[i]);
         state->violated = (is_for_lack(result) && lacks(holding, line, i, demand, marks[i])) ||
                           (result == BUCKET_EXCEEDS_BURST && wanted > terms->burst);
@@ -552,7 +552,7 @@ void decide_count(struct brain *brain, const struct place *place, const struct b
     else
         counters->denied++;
     counters->table_full_denied += answer->result == BUCKET_TABLE_FULL;
-    counters->table_full_allowed += answer->result == BUCKET_UNCOUNTED;
+    counters->table_full_allowed += answer->result == BUCKET_UNCOUNTED && !answer->is_apart;
     counters->leases_refused += answer->result == BUCKET_TOO_MANY_LEASES;
     counters->shadow_denied += allowed && !would_allow;
     meters_decided(&brain->meters, (uint32_t)place->limit, answer->result, allowed);

@@ -67,6 +67,12 @@ void decide_describe(const struct brain *brain, const struct place *place,
                      const struct holding *holding, struct demand demand, enum bucket_result result,
                      const uint64_t marks[BUCKETS_MAX], struct bucket_answer *answer);
 
+/* Shows a bucket as an override at a place makes it look, if it allows or denies. And milliseconds until no override
+ * denies the key any more, counted from the last date known; RETRY_NEVER: one does for ever. */
+void decide_show_override(const struct brain *brain, const struct place *place,
+                          const struct bucket_terms *terms, struct bucket_state *state);
+uint64_t decide_denial_ends_after_ms(const struct brain *brain, const struct place *place);
+
 /* What a question of kind ALLOW, ACQUIRE or STATUS, which does not wait, would be answered now, unless there
  * were no memory. Nothing is taken, and nothing is counted. */
 void decide_foresee(struct brain *brain, enum message_kind kind, const struct place *place,

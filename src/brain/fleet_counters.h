@@ -27,7 +27,7 @@ struct fleet_counters {
     uint64_t epochs;        /* times that a key found its store to have forgotten everything */
     uint64_t damaged;       /* records that the store found damaged */
     uint64_t
-        behind_ms; /* the most that the store's clock was behind what it had told, of the last letter that came */
+        behind_ms; /* by so much the clock of the store was back, or held back by ours, as it last told */
 };
 
 static inline uint64_t fleet_hand_tokens(const struct fleet_counters *counters)

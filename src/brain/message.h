@@ -159,6 +159,8 @@ struct bucket_answer {
     bool active;             /* not all are full */
     bool is_estimate;        /* the limit is of scope fleet: of what is in its store the numbers say
                                   what it last told, and what has refilled since */
+    bool is_apart;           /* likewise, of ALLOW: it was decided without the store, as cold or
+                                  on_partition says, because no answer came in time */
     bool has_waited;         /* of ALLOW and ACQUIRE */
     uint64_t waited_ms;      /* if so, for how long */
     uint64_t would_wait_ms;  /* a limit on trial: how long it would have waited; 0: not at all */

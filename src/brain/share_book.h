@@ -1,17 +1,78 @@
+/*
+ * The book of shares: all of them, found by key, and which is due first.
+ *
+ * Owns the shares, its index and its heap, and the letters of orders (orders.h). One thread, the brain's. Never
+ * blocks. Errors: share_book_make, no memory.
+ */
 #pragma once
 
-#include "brain/fleet_counters.h"
-#include "brain/order.h"
+#include "brain/letter.h"
+#include "brain/place.h"
+#include "brain/share.h"
+#include "brain/wait_heap.h"
 
+#include <string.h>
+
+#define SHARE_LETTERS 64 /* of orders, that may be away at a time */
+
+/* All zeros: there are none. */
 struct shares {
-    uint64_t nonce; /* of session ids; 0: the store is out of reach */
-    uint32_t count;
-    bool is_cut; /* the last that was heard of the store is that it cannot be reached */
+    struct share_sessions sessions;   /* nonce 0: there is no store */
+    struct share **index;             /* by hash, chained */
+    uint64_t mask;                    /* of the index; 0: there is none yet */
+    struct share **heap;              /* by due_ns */
+    uint32_t count, capacity;         /* of the heap; each share is in it */
+    struct share *ready, *last_ready; /* an order of theirs is to go */
+    struct share *left;               /* somebody has left their queue */
+    struct wait_heap waiters;         /* of all shares, by deadline */
+    uint64_t waiters_begun;
+    struct waiter *disbanded; /* who waited before a change, the first that came first */
+    bool is_cut;              /* the last answer was not from a store that works */
+    struct message *ending;   /* a FLEET_END that waits, or NULL */
+    bool has_ended;           /* no share orders anything any more */
     struct fleet_counters counters;
+    uint32_t letters_begun; /* of `letter`, that were ever used */
+    uint32_t letters_away;
+    struct orders *free_letter;
+    struct orders letter[SHARE_LETTERS];
 };
 
+/* When the first share is due; SHARE_NEVER: none is. */
 static inline uint64_t share_book_due_ns(const struct shares *shares)
 {
-    (void)shares;
-    return UINT64_MAX;
+    uint64_t due_ns = shares->count == 0 ? SHARE_NEVER : shares->heap[0]->due_ns;
+    uint64_t waiter_ns =
+        shares->waiters.count == 0 ? SHARE_NEVER : wait_heap_top(&shares->waiters)->due_ns;
+    return due_ns < waiter_ns ? due_ns : waiter_ns;
 }
+
+/* The share of a key at a place, or NULL. */
+static inline struct share *share_book_find(const struct shares *shares, uint64_t hash,
+                                            const char *key, size_t key_len)
+{
+    struct share *share = shares->count == 0 ? NULL : shares->index[hash & shares->mask];
+    while (share != NULL && (share->hash != hash || share->key_len != key_len ||
+                             memcmp(share->key, key, key_len) != 0))
+        share = share->next;
+    return share;
+}
+
+/* Makes a share for a key under a limit of this name, of which there is none: without terms, and due never. NULL: no
+ * memory. */
+struct share *share_book_make(struct shares *shares, uint64_t hash, const char *name,
+                              const char *key, size_t key_len);
+
+/* Forgets a share, in whose queue nobody is and of which no order is away or to go. */
+void share_book_drop(struct shares *shares, struct share *share);
+
+/* Says when a share is due. */
+void share_book_set_due(struct shares *shares, struct share *share, uint64_t due_ns);
+
+/* Has the heap in order after due_ns of any shares was changed in place. */
+void share_book_reorder(struct shares *shares);
+
+/* Takes all shares out of the index; and puts one in again, by the hash that it has now. */
+void share_book_clear_index(struct shares *shares);
+void share_book_index(struct shares *shares, struct share *share);
+
+void share_book_release(struct shares *shares);

@@ -1,74 +1,744 @@
 #include "brain/shares.h"
 
 #include "brain/decide.h"
+#include "brain/orders.h"
+#include "brain/share_answer.h"
 
-bool shares_answer(struct brain *brain, const struct place *place, struct message *message)
+enum { EVICTION_PROBES = 16 }; /* slots of the index that are looked through to find room */
+
+static const struct limit *limit_at(const struct brain *brain, const struct place *place)
+{
+    return &brain->limits->limit[place->limit];
+}
+
+static const struct fleet_terms *terms_of(const struct brain *brain)
+{
+    return &brain->limits->fleet;
+}
+
+static struct fleet_counters *counters_of(struct brain *brain)
+{
+    return &brain->shares.counters;
+}
+
+/* ---- making and forgetting ---- */
+
+static struct share *find(const struct brain *brain, const struct place *place,
+                          const struct bucket_question *ask)
+{
+    return share_book_find(&brain->shares, place->hash, ask->key, ask->key_len);
+}
+
+static void set_terms(struct brain *brain, const struct place *place, struct share *share)
+{
+    share_set_terms(share, decide_allowance(brain, place), terms_of(brain)->outstanding_percent,
+                    counters_of(brain));
+}
+
+static void forget(struct brain *brain, struct share *share)
+{
+    counters_of(brain)->lost_tokens += share_bucket_hand(&share->bucket[0]);
+    share_book_drop(&brain->shares, share);
+}
+
+/* Whether a share may be forgotten to make room for another: it loses what is in hand, but no message. */
+static bool can_go(struct brain *brain, struct share *share)
+{
+    return orders_need_no_share(brain, share) ||
+           (brain->when_full == WHEN_FULL_EVICT && !share->is_away && !share->is_ready &&
+            !share->is_left && share->waiting == 0 && !share_has_news(share));
+}
+
+/* Looks at a few shares, from the newcomer's own place on, which the keyed hash makes a random one. */
+static bool make_room(struct brain *brain, uint64_t hash)
+{
+    struct shares *shares = &brain->shares;
+    if (shares->count < brain->buckets.table.max_keys)
+        return true;
+    for (uint64_t i = 0; i < EVICTION_PROBES; i++)
+        for (struct share *share = shares->index[(hash + i) & shares->mask]; share != NULL;
+             share = share->next)
+            if (can_go(brain, share)) {
+                forget(brain, share);
+                brain->counters.evicted++;
+                return true;
+            }
+    return false;
+}
+
+/* NULL: there is no room, or no memory. */
+static struct share *find_or_make(struct brain *brain, const struct place *place,
+                                  const struct bucket_question *ask)
+{
+    struct share *share = find(brain, place, ask);
+    if (share != NULL || !make_room(brain, place->hash))
+        return share;
+    share = share_book_make(&brain->shares, place->hash, limit_at(brain, place)->name, ask->key,
+                            ask->key_len);
+    if (share == NULL)
+        return NULL;
+    set_terms(brain, place, share);
+    share->is_cut = brain->shares.is_cut;
+    share->used_ns = share->apart_ns = brain->now_ns;
+    return share;
+}
+
+/* ---- the queue ---- */
+
+static void join(struct brain *brain, struct share *share, struct message *message)
+{
+    struct waiter *waiter = &message->waiter;
+    waiter->share = share;
+    waiter->after = NULL;
+    waiter->before = share->last;
+    if (share->last == NULL)
+        share->first = waiter;
+    else
+        share->last->after = waiter;
+    share->last = waiter;
+    share->waiting++;
+    share->waiting_tokens += orders_tokens(message);
+    waiter->due_ns = waiter->deadline_ns;
+    wait_heap_add(&brain->shares.waiters, waiter);
+    brain->counters.waiting++;
+}
+
+static void part(struct brain *brain, struct waiter *waiter)
+{
+    struct share *share = waiter->share;
+    *(waiter->before == NULL ? &share->first : &waiter->before->after) = waiter->after;
+    *(waiter->after == NULL ? &share->last : &waiter->after->before) = waiter->before;
+    share->waiting--;
+    share->waiting_tokens -= orders_tokens(message_of_waiter(waiter));
+    waiter->share = NULL;
+    wait_heap_remove(&brain->shares.waiters, waiter);
+    brain->counters.waiting--;
+}
+
+/* ---- deciding ---- */
+
+/* What does not depend on the hand; BUCKET_DENIED: nothing does. */
+static enum bucket_result look(const struct brain *brain, const struct place *place,
+                               uint64_t tokens)
+{
+    const struct limit *limit = limit_at(brain, place);
+    enum override_action action =
+        place->override < 0 ? OVERRIDE_TERMS : limit->overrides[place->override].action;
+    if (action == OVERRIDE_ALLOW)
+        return BUCKET_ALWAYS;
+    if (tokens == 0)
+        return BUCKET_ALLOWED;
+    if (action == OVERRIDE_DENY)
+        return BUCKET_NEVER;
+    return tokens > decide_allowance(brain, place)->burst ? BUCKET_EXCEEDS_BURST : BUCKET_DENIED;
+}
+
+/* What somebody is told who cannot wait until the store is there again. */
+static struct share_fate decide_apart(struct brain *brain, struct share *share, uint64_t tokens)
+{
+    const struct fleet_terms *terms = terms_of(brain);
+    struct share_fate fate = {BUCKET_DENIED, true};
+    counters_of(brain)->partitioned++;
+    switch (terms->on_partition) {
+    case FLEET_PARTITION_DENY:
+        break;
+    case FLEET_PARTITION_SHARE:
+        if (share_spend_apart(share, tokens, brain->now_ns, terms->sidecars))
+            fate.result = BUCKET_ALLOWED;
+        break;
+    case FLEET_PARTITION_ALLOW:
+        fate.result = BUCKET_UNCOUNTED;
+        break;
+    }
+    return fate;
+}
+
+/* Whether an order has been away for so long that nobody waits for it who has not asked to wait. */
+static bool is_overdue(const struct brain *brain, const struct share *share)
+{
+    return share->is_away &&
+           brain->now_ns >= share->sent_ns + terms_of(brain)->cold_wait_ms * NS_PER_MS;
+}
+
+/* When the record may have what is asked for, behind those who wait; what is not known may be there. */
+static uint64_t ready_ns(const struct brain *brain, const struct share *share, uint64_t tokens)
+{
+    return share->is_known ? share_ready_ns(share, tokens, brain->now_ns) : share->next_ns;
+}
+
+/* What becomes of a question that the hand is not enough for, behind so many tokens of those who wait. true: it is to
+ * wait. Else *fate says what it is told. */
+static bool is_worth_waiting(struct brain *brain, const struct place *place, struct share *share,
+                             const struct message *message, uint64_t behind,
+                             struct share_fate *fate)
+{
+    const struct fleet_terms *terms = terms_of(brain);
+    const struct bucket_question *ask = &message->ask.bucket;
+    uint64_t deadline_ns = message->waiter.deadline_ns, now_ns = brain->now_ns;
+    uint64_t come_ns = ready_ns(brain, share, behind + ask->tokens);
+    uint64_t may_ns = orders_may_go_ns(brain, share);
+    bool is_on_trial = limit_at(brain, place)->shadow;
+    bool is_cut =
+        orders_are_cut(brain, share) || brain->shares.ending != NULL || brain->shares.has_ended;
+    *fate = (struct share_fate){BUCKET_DENIED, false};
+    if (ask->wait_ms > 0 && !is_on_trial && !brain->shares.has_ended &&
+        (come_ns > may_ns ? come_ns : may_ns) <= deadline_ns)
+        return true;
+    if (is_cut || is_overdue(brain, share)) {
+        *fate = decide_apart(brain, share, ask->tokens);
+        return false;
+    }
+    if (come_ns > now_ns)
+        return false;
+    if (is_on_trial || terms->cold == FLEET_COLD_ALLOW) {
+        *fate = (struct share_fate){BUCKET_UNCOUNTED, true};
+        return false;
+    }
+    return terms->cold == FLEET_COLD_WAIT && may_ns <= deadline_ns;
+}
+
+/* ---- answering ---- */
+
+static void describe(const struct brain *brain, const struct place *place,
+                     const struct share *share, const struct message *message, uint64_t behind,
+                     struct share_fate fate, struct bucket_answer *answer)
+{
+    share_describe(brain, place, share,
+                   (struct share_told){message->ask.bucket.tokens, behind, fate}, answer);
+}
+
+/* The same of what was done, or could not be, whatever the hand holds. */
+static void describe_done(const struct brain *brain, const struct place *place,
+                          const struct share *share, const struct message *message,
+                          enum bucket_result result)
+{
+    struct bucket_answer *answer = (struct bucket_answer *)&message->answer.bucket;
+    describe(brain, place, share, message, 0, (struct share_fate){result, false}, answer);
+}
+
+/* Describes and counts an ALLOW of which it is known what becomes of it. */
+static void finish(struct brain *brain, const struct place *place, const struct share *share,
+                   struct message *message, uint64_t behind, struct share_fate fate)
+{
+    const struct bucket_question *ask = &message->ask.bucket;
+    struct bucket_answer *answer = &message->answer.bucket;
+    describe(brain, place, share, message, behind, fate, answer);
+    if (fate.result == BUCKET_LEFT)
+        return;
+    decide_count(brain, place, ask, answer, bucket_answer_allows(answer));
+    events_allowed(brain, place, ask, (struct demand){ask->tokens, 0}, answer);
+    brain->counters.too_many_waiting += fate.result == BUCKET_TOO_MANY_WAITING;
+}
+
+/* Counts one that had asked to wait. */
+static void count_wait(struct brain *brain, struct message *message, enum bucket_result result)
 {
     struct bucket_answer *answer = &message->answer.bucket;
-    const struct limit *limit = &brain->limits->limit[place->limit];
-    const struct allowance *allowance = decide_allowance(brain, place);
-    if (message->kind == MESSAGE_ACQUIRE) {
-        *answer = (struct bucket_answer){.result = BUCKET_NO_LEASES, .limit = limit};
-        return true;
+    uint64_t waited_ns = brain->now_ns - message->waiter.asked_ns;
+    answer->has_waited = true;
+    answer->waited_ms = waited_ns / NS_PER_MS;
+    if (bucket_result_allows(result))
+        meters_waited(&brain->meters, waited_ns);
+    if (bucket_result_allows(result) || result == BUCKET_WAIT_OVER)
+        events_waited(brain, &message->ask.bucket, answer->limit, answer->waited_ms,
+                      result == BUCKET_WAIT_OVER);
+    brain->counters.waits_left += result == BUCKET_LEFT;
+    brain->counters.waits_denied += bucket_answer_denies(answer);
+}
+
+/* Answers one that has waited and is in no queue any more. */
+static void release(struct brain *brain, const struct share *share, struct message *message,
+                    uint64_t behind, struct share_fate fate)
+{
+    const struct place place = buckets_place(&brain->buckets, brain->limits, &message->ask.bucket);
+    if (place.limit < 0)
+        message->answer.bucket.result = BUCKET_NO_SUCH_LIMIT;
+    else if (message->kind == MESSAGE_STATUS)
+        describe_done(brain, &place, share, message, BUCKET_ALLOWED);
+    else
+        finish(brain, &place, share, message, behind, fate);
+    if (place.limit >= 0 && message->ask.bucket.wait_ms > 0 && message->kind == MESSAGE_ALLOW)
+        count_wait(brain, message, fate.result);
+    if (message->once != NULL)
+        once_end(&brain->once, message, brain->limits, brain->now_ns);
+    message_hold(message, brain->limits);
+    chain_add(&brain->released, &message->letter);
+}
+
+/* What one who waits is told now. true: it waits on. */
+static bool waits_on(struct brain *brain, const struct place *place, struct share *share,
+                     const struct message *message, uint64_t behind, struct share_fate *fate)
+{
+    uint64_t tokens = orders_tokens(message);
+    *fate = (struct share_fate){BUCKET_ALLOWED, false};
+    if (message->kind == MESSAGE_STATUS)
+        return !share->is_known && !orders_are_cut(brain, share) && !brain->shares.has_ended;
+    if (behind == 0 && tokens <= share_hand(share)) {
+        share_spend(share, tokens, counters_of(brain));
+        return false;
     }
-    *answer = (struct bucket_answer){
-        .result = message->kind == MESSAGE_ALLOW && message->ask.bucket.tokens > 0 ? BUCKET_DENIED
-                                                                                   : BUCKET_ALLOWED,
-        .limit = limit,
-        .override = place->override < 0 ? NULL : &limit->overrides[place->override],
-        .allowance = allowance,
-        .retry_after_ms = 1000,
-        .full_after_ms = 1000,
-        .active = true,
-        .is_estimate = true,
-    };
-    if (message->kind == MESSAGE_ALLOW)
-        decide_count(brain, place, &message->ask.bucket, answer, bucket_answer_allows(answer));
+    return is_worth_waiting(brain, place, share, message, behind, fate);
+}
+
+/* Goes through the queue of a share, whose hand or record has changed: in order, each is let go, waits on, or is
+ * told that it would wait in vain. */
+static void serve(struct brain *brain, struct share *share)
+{
+    uint64_t behind = 0;
+    for (struct waiter *waiter = share->first, *after; waiter != NULL; waiter = after) {
+        struct message *message = message_of_waiter(waiter);
+        const struct place place =
+            buckets_place(&brain->buckets, brain->limits, &message->ask.bucket);
+        struct share_fate fate;
+        after = waiter->after;
+        if (waits_on(brain, &place, share, message, behind, &fate)) {
+            behind += orders_tokens(message);
+            continue;
+        }
+        part(brain, waiter);
+        release(brain, share, message, behind, fate);
+    }
+}
+
+/* ---- asking ---- */
+
+static bool are_too_many(const struct brain *brain, const struct share *share)
+{
+    const struct waiting_terms *terms = &brain->limits->waiting;
+    return brain->waiters.count + brain->shares.waiters.count >= terms->max_waiting ||
+           share->waiting >= terms->per_key;
+}
+
+/* Has a question wait for an order. false: it cannot. */
+static bool park(struct brain *brain, struct share *share, struct message *message)
+{
+    if (are_too_many(brain, share) || !wait_heap_reserve(&brain->shares.waiters))
+        return false;
+    message->waiter.number = brain->shares.waiters_begun++;
+    join(brain, share, message);
+    counters_of(brain)->cold_waits++;
+    orders_see(brain, share);
     return true;
 }
 
+static void begin_wait(const struct brain *brain, struct message *message)
+{
+    uint64_t wait_ms = message->kind == MESSAGE_ALLOW ? message->ask.bucket.wait_ms : 0;
+    uint64_t cold_ms = terms_of(brain)->cold_wait_ms;
+    message->waiter.asked_ns = brain->now_ns;
+    message->waiter.deadline_ns =
+        brain->now_ns + (wait_ms > cold_ms ? wait_ms : cold_ms) * NS_PER_MS;
+}
+
+/* Somebody was refused so many tokens. */
+static void miss(struct share *share, uint64_t tokens)
+{
+    if (share->missed_tokens < tokens)
+        share->missed_tokens = tokens;
+}
+
+/* ALLOW that the hand is not enough for, or that is behind others. */
+static bool allow_cold(struct brain *brain, const struct place *place, struct share *share,
+                       struct message *message)
+{
+    struct share_fate fate;
+    begin_wait(brain, message);
+    if (is_worth_waiting(brain, place, share, message, share->waiting_tokens, &fate)) {
+        if (park(brain, share, message))
+            return false;
+        fate.result = BUCKET_TOO_MANY_WAITING;
+    }
+    miss(share, message->ask.bucket.tokens);
+    orders_see(brain, share);
+    finish(brain, place, share, message, share->waiting_tokens, fate);
+    return true;
+}
+
+static void refuse_for_room(struct brain *brain, const struct place *place, struct message *message)
+{
+    bool allows = brain->when_full == WHEN_FULL_ALLOW;
+    finish(brain, place, NULL, message, 0,
+           (struct share_fate){allows ? BUCKET_UNCOUNTED : BUCKET_TABLE_FULL, false});
+}
+
+static bool allow(struct brain *brain, const struct place *place, struct message *message)
+{
+    const struct bucket_question *ask = &message->ask.bucket;
+    struct share *share = find(brain, place, ask);
+    enum bucket_result result = look(brain, place, ask->tokens);
+    if (result != BUCKET_DENIED) {
+        finish(brain, place, share, message, 0, (struct share_fate){result, false});
+        return true;
+    }
+    if (share == NULL && (share = find_or_make(brain, place, ask)) == NULL) {
+        refuse_for_room(brain, place, message);
+        return true;
+    }
+    share_ask(share, ask->tokens, brain->now_ns);
+    uint64_t hand = share_hand(share);
+    if (share->first != NULL || ask->tokens > hand)
+        return allow_cold(brain, place, share, message);
+    share_spend(share, ask->tokens, counters_of(brain));
+    if (hand - ask->tokens < share->low_tokens)
+        orders_see(brain, share);
+    finish(brain, place, share, message, 0, (struct share_fate){BUCKET_ALLOWED, false});
+    return true;
+}
+
+/* ---- the other kinds ---- */
+
+/* Waits for an order, if nothing is known of the record. */
+static bool status(struct brain *brain, const struct place *place, struct message *message)
+{
+    struct share *share = find_or_make(brain, place, &message->ask.bucket);
+    counters_told_status(&brain->counters);
+    begin_wait(brain, message);
+    if (share != NULL && !share->is_known && !orders_are_cut(brain, share) &&
+        !brain->shares.has_ended && park(brain, share, message))
+        return false;
+    describe_done(brain, place, share, message, BUCKET_ALLOWED);
+    return true;
+}
+
+/* Does to a share what gives tokens back, and serves who waits for them. */
+static void give(struct brain *brain, const struct place *place, struct share *share,
+                 struct message *message)
+{
+    if (message->kind == MESSAGE_RESET) {
+        share_reset(share, brain->now_ns);
+        counters_reset(&brain->counters);
+    } else {
+        share_refund(share, message->ask.bucket.tokens, counters_of(brain));
+        counters_refunded(&brain->counters);
+    }
+    orders_see(brain, share);
+    serve(brain, share);
+    describe_done(brain, place, share, message, BUCKET_ALLOWED);
+}
+
+/* Each bucket takes what its debt allows. */
+static void charge(struct brain *brain, const struct place *place, struct share *share,
+                   struct message *message)
+{
+    const struct bucket_question *ask = &message->ask.bucket;
+    const struct allowance *allowance = decide_allowance(brain, place);
+    struct bucket_answer *answer = &message->answer.bucket;
+    uint64_t charged[BUCKETS_MAX], fewest = ask->tokens;
+    for (uint32_t i = 0; i < allowance->count; i++) {
+        charged[i] = share_charge(share, i, ask->tokens, allowance->bucket[i].debt_max,
+                                  brain->now_ns, counters_of(brain));
+        if (charged[i] < fewest)
+            fewest = charged[i];
+    }
+    orders_see(brain, share);
+    describe_done(brain, place, share, message, BUCKET_ALLOWED);
+    for (uint32_t i = 0; i < allowance->count; i++)
+        answer->buckets[i].charged_tokens = charged[i];
+    answer->charged_tokens = fewest;
+    counters_charged(&brain->counters, ask->tokens - fewest);
+    if (answer->owed_tokens > 0)
+        events_owed(brain, place, ask, answer->owed_tokens);
+}
+
+/* RESET, REFUND and CHARGE. */
+static void change(struct brain *brain, const struct place *place, struct message *message)
+{
+    struct bucket_answer *answer = &message->answer.bucket;
+    bool is_charge = message->kind == MESSAGE_CHARGE;
+    if (is_charge && look(brain, place, 1) == BUCKET_ALWAYS) {
+        describe_done(brain, place, NULL, message, BUCKET_ALWAYS);
+        answer->charged_tokens = 0;
+        for (uint32_t i = 0; i < answer->allowance->count; i++)
+            answer->buckets[i].charged_tokens = 0;
+        counters_charged(&brain->counters, 0);
+        return;
+    }
+    struct share *share = find_or_make(brain, place, &message->ask.bucket);
+    if (share == NULL) {
+        describe_done(brain, place, NULL, message, BUCKET_TABLE_FULL);
+        answer->charged_tokens = 0;
+        brain->counters.charges_failed += is_charge;
+    } else if (is_charge) {
+        charge(brain, place, share, message);
+    } else {
+        give(brain, place, share, message);
+    }
+}
+
+bool shares_answer(struct brain *brain, const struct place *place, struct message *message)
+{
+    switch (message->kind) {
+    case MESSAGE_ALLOW:
+        return allow(brain, place, message);
+    case MESSAGE_STATUS:
+        return status(brain, place, message);
+    case MESSAGE_ACQUIRE:
+        message->answer.bucket = (struct bucket_answer){
+            .result = BUCKET_NO_LEASES,
+            .limit = limit_at(brain, place),
+        };
+        return true;
+    default:
+        change(brain, place, message);
+        return true;
+    }
+}
+
+/* ---- leaving ---- */
+
 bool shares_leave(struct brain *brain, struct message *message)
 {
-    (void)brain;
-    (void)message;
-    return false;
+    struct share *share = message->waiter.share;
+    if (share == NULL)
+        return false;
+    part(brain, &message->waiter);
+    release(brain, share, message, 0, (struct share_fate){BUCKET_LEFT, false});
+    if (!share->is_left) {
+        share->is_left = true;
+        share->next_left = brain->shares.left;
+        brain->shares.left = share;
+    }
+    return true;
+}
+
+void shares_have_left(struct brain *brain)
+{
+    while (brain->shares.left != NULL) {
+        struct share *share = brain->shares.left;
+        brain->shares.left = share->next_left;
+        share->is_left = false;
+        serve(brain, share);
+        orders_see(brain, share);
+    }
+}
+
+/* ---- orders ---- */
+
+struct letter *shares_orders(struct brain *brain)
+{
+    return orders_letters(brain);
+}
+
+/* Before then the record has nothing more for us, and before the other the store is not asked again. */
+static void set_next(const struct brain *brain, struct share *share, enum order_result result)
+{
+    const struct fleet_terms *terms = terms_of(brain);
+    uint64_t interval_ns = terms->min_interval_ms * NS_PER_MS, now_ns = brain->now_ns;
+    share->next_ns = 0;
+    if (result == ORDER_FULL)
+        share->next_ns = now_ns + terms->renew_ms * NS_PER_MS;
+    else if (share->is_known)
+        share->next_ns = share_ready_ns(share, share_hand(share) + 1, now_ns);
+    if (share->is_short && share->next_ns <= now_ns)
+        share->next_ns = now_ns + interval_ns;
+    if (!share->is_cut)
+        return;
+    share->retry_after_ns = 2 * share->retry_after_ns;
+    if (share->retry_after_ns < interval_ns)
+        share->retry_after_ns = interval_ns;
+    if (share->retry_after_ns > ORDERS_RETRY_MS * NS_PER_MS)
+        share->retry_after_ns = ORDERS_RETRY_MS * NS_PER_MS;
+    share->retry_ns = now_ns + share->retry_after_ns;
+}
+
+static void take_one(struct brain *brain, const struct orders *orders, const struct order *order)
+{
+    struct shares *shares = &brain->shares;
+    struct share *share = order->share;
+    share_take_order(share, order, orders->sent_ns, orders->ttl_ms * NS_PER_MS, brain->now_ns,
+                     &shares->sessions, &shares->counters);
+    shares->is_cut = share->is_cut;
+    if (!share->is_cut)
+        shares->counters.behind_ms = order->behind_ms;
+    set_next(brain, share, order->result);
+    serve(brain, share);
+    orders_see(brain, share);
+}
+
+/* Answers FLEET_END once nothing is on its way any more. */
+static void look_for_end(struct brain *brain)
+{
+    struct shares *shares = &brain->shares;
+    if (shares->ending == NULL || shares->letters_away > 0 || shares->ready != NULL)
+        return;
+    chain_add(&brain->released, &shares->ending->letter);
+    shares->ending = NULL;
+    shares->has_ended = true;
 }
 
 void shares_take(struct brain *brain, struct orders *orders)
 {
-    (void)brain;
-    (void)orders;
+    for (uint32_t i = 0; i < orders->count; i++)
+        take_one(brain, orders, &orders->order[i]);
+    orders_free_letter(brain, orders);
+    look_for_end(brain);
+}
+
+/* ---- time ---- */
+
+static void end_wait(struct brain *brain, struct waiter *waiter)
+{
+    struct share *share = waiter->share;
+    struct message *message = message_of_waiter(waiter);
+    const struct bucket_question *ask = &message->ask.bucket;
+    struct share_fate fate = {BUCKET_WAIT_OVER, false};
+    part(brain, waiter);
+    if (message->kind == MESSAGE_ALLOW && ask->wait_ms <= terms_of(brain)->cold_wait_ms)
+        fate = share->is_away ? decide_apart(brain, share, ask->tokens)
+                              : (struct share_fate){BUCKET_DENIED, false};
+    miss(share, orders_tokens(message));
+    release(brain, share, message, 0, fate);
+    serve(brain, share);
+    orders_see(brain, share);
+}
+
+/* A share is due: its hand is void, or it is to be forgotten, or to order. */
+static void turn(struct brain *brain, struct share *share)
+{
+    struct shares *shares = &brain->shares;
+    if (share_has_hand(share))
+        share_expire(share, brain->now_ns, &shares->sessions, &shares->counters);
+    serve(brain, share);
+    if (brain->now_ns >= orders_forget_ns(brain, share) && orders_need_no_share(brain, share))
+        forget(brain, share);
+    else
+        orders_see(brain, share);
 }
 
 void shares_advance(struct brain *brain)
 {
-    (void)brain;
+    struct shares *shares = &brain->shares;
+    struct waiter *waiter;
+    while (shares->count > 0 && shares->heap[0]->due_ns <= brain->now_ns)
+        turn(brain, shares->heap[0]);
+    while ((waiter = wait_heap_top(&shares->waiters)) != NULL && waiter->due_ns <= brain->now_ns)
+        end_wait(brain, waiter);
 }
 
-struct letter *shares_orders(struct brain *brain)
+/* ---- the end ---- */
+
+/* Has all shares looked at, at once. */
+static void turn_all(struct brain *brain)
 {
-    (void)brain;
-    return NULL;
+    struct shares *shares = &brain->shares;
+    for (uint32_t i = 0; i < shares->count; i++)
+        shares->heap[i]->due_ns = 0;
+    shares_advance(brain);
 }
 
 bool shares_end(struct brain *brain, struct message *message)
 {
-    (void)brain;
-    (void)message;
+    struct shares *shares = &brain->shares;
+    if (shares->has_ended)
+        return true;
+    shares->ending = message;
+    turn_all(brain);
+    if (shares->letters_away > 0 || shares->ready != NULL)
+        return false;
+    shares->ending = NULL;
+    shares->has_ended = true;
     return true;
 }
 
+/* ---- changes ---- */
+
 void shares_release(struct brain *brain)
 {
-    (void)brain;
+    share_book_release(&brain->shares);
+}
+
+/* Where a share's key falls under the limit of its name, which is still of scope fleet. false: there is none. */
+static bool place_of(struct brain *brain, const struct share *share, struct place *place)
+{
+    const struct bucket_question ask = {
+        .key = share->key,
+        .key_len = share->key_len,
+        .limit_name = share->name,
+        .limit_name_len = share->name_len,
+    };
+    *place = buckets_place(&brain->buckets, brain->limits, &ask);
+    return place->limit >= 0 && limit_at(brain, place)->is_fleet;
+}
+
+/* Takes all out of their queues. Returns them, the first that came first. */
+static struct waiter *disband(struct brain *brain)
+{
+    struct wait_heap *waiters = &brain->shares.waiters;
+    struct waiter *first = NULL;
+    wait_heap_sort(waiters);
+    for (uint32_t i = waiters->count; i-- > 0;) {
+        struct waiter *waiter = waiters->waiter[i];
+        struct share *share = waiter->share;
+        share->first = share->last = NULL;
+        share->waiting = 0;
+        share->waiting_tokens = 0;
+        waiter->share = NULL;
+        waiter->after = first;
+        first = waiter;
+    }
+    brain->counters.waiting -= waiters->count;
+    waiters->count = 0;
+    return first;
+}
+
+/* A share goes on under the limit of its name, or gives back what it has. */
+static void change_limit(struct brain *brain, struct share *share)
+{
+    struct place place;
+    uint32_t tag = share->terms_tag;
+    share->is_leaving = share->is_leaving || !place_of(brain, share, &place);
+    if (!share->is_leaving) {
+        share->hash = place.hash;
+        set_terms(brain, &place, share);
+        share_book_index(&brain->shares, share);
+    }
+    if (share->is_leaving || share->terms_tag != tag)
+        share->due_ns = 0;
+}
+
+/* Asks anew for one that has waited. */
+static void ask_again(struct brain *brain, struct message *message)
+{
+    const struct bucket_question *ask = &message->ask.bucket;
+    const struct place place = buckets_place(&brain->buckets, brain->limits, ask);
+    if (place.limit < 0) {
+        release(brain, NULL, message, 0, (struct share_fate){BUCKET_NO_SUCH_LIMIT, false});
+        return;
+    }
+    if (!limit_at(brain, &place)->is_fleet) {
+        chain_add(&brain->moved, &message->letter);
+        return;
+    }
+    enum bucket_result result = look(brain, &place, ask->tokens);
+    struct share *share = find_or_make(brain, &place, ask);
+    if (message->kind == MESSAGE_ALLOW && result != BUCKET_DENIED) {
+        release(brain, share, message, 0, (struct share_fate){result, false});
+        return;
+    }
+    if (share == NULL) {
+        release(brain, NULL, message, 0, (struct share_fate){BUCKET_TABLE_FULL, false});
+        return;
+    }
+    join(brain, share, message);
+    share_book_set_due(&brain->shares, share, 0);
 }
 
 void shares_before_change(struct brain *brain)
 {
-    (void)brain;
+    brain->shares.disbanded = brain->shares.waiters.count == 0 ? NULL : disband(brain);
 }
 
 void shares_after_change(struct brain *brain)
 {
-    (void)brain;
+    struct shares *shares = &brain->shares;
+    share_book_clear_index(shares);
+    for (uint32_t i = 0; i < shares->count; i++)
+        change_limit(brain, shares->heap[i]);
+    share_book_reorder(shares);
+    for (struct waiter *waiter = shares->disbanded, *after; waiter != NULL; waiter = after) {
+        after = waiter->after;
+        ask_again(brain, message_of_waiter(waiter));
+    }
+    shares->disbanded = NULL;
+    shares_advance(brain);
 }

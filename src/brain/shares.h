@@ -40,6 +40,9 @@ bool shares_answer(struct brain *brain, const struct place *place, struct messag
 /* If the message waits here, it does no more: it is answered LEFT. Whether it did. */
 bool shares_leave(struct brain *brain, struct message *message);
 
+/* Call it after some have left, before anything else. */
+void shares_have_left(struct brain *brain);
+
 /* Takes the store's answers. The letter is the brain's again. */
 void shares_take(struct brain *brain, struct orders *orders);
 

@@ -13,9 +13,11 @@
 #include <stdint.h>
 
 struct holding;
+struct share;
 
 struct waiter {
-    struct holding *holding;       /* in whose queue it is; NULL: it does not wait */
+    struct holding *holding;       /* in whose queue it is; NULL: it does not wait there */
+    struct share *share;           /* the same, under a limit of scope fleet: see shares.h */
     struct waiter *before, *after; /* in that queue */
     uint64_t number;               /* in the order of arrival, of all keys; it stays the same */
     uint64_t asked_ns, deadline_ns;

@@ -496,6 +496,8 @@ void waits_after_change(struct brain *brain)
             buckets_place(&brain->buckets, brain->limits, &message->ask.bucket);
         if (place.limit < 0)
             settle_as(brain, message, BUCKET_NO_SUCH_LIMIT);
+        else if (brain->limits->limit[place.limit].is_fleet)
+            chain_add(&brain->moved, &message->letter);
         else
             ask_again(brain, &place, message);
     }

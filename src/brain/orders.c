@@ -1,0 +1,273 @@
+#include "brain/orders.h"
+
+/* For so long a share is kept that nobody asks for, but whose record is known to have too little. */
+#define EXHAUSTED_KEPT_NS (60 * NS_PER_S)
+
+static const struct fleet_terms *terms_of(const struct brain *brain)
+{
+    return &brain->limits->fleet;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t most(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* ---- when ---- */
+
+/* Whether it has only to give back what it has. */
+static bool is_ending(const struct brain *brain, const struct share *share)
+{
+    return share->is_leaving || brain->shares.ending != NULL || brain->shares.has_ended;
+}
+
+static uint64_t quiet_ns(const struct brain *brain, const struct share *share)
+{
+    return share->used_ns + terms_of(brain)->return_after_ms * NS_PER_MS;
+}
+
+uint64_t orders_may_go_ns(const struct brain *brain, const struct share *share)
+{
+    uint64_t ahead_ns = (uint64_t)terms_of(brain)->min_interval_ms * ORDERS_AHEAD * NS_PER_MS;
+    if (share->is_away || (share->is_again && share->repeats <= ORDERS_REPEATS))
+        return brain->now_ns;
+    if (is_ending(brain, share) && !share->is_cut)
+        return brain->now_ns;
+    uint64_t may_ns = share->spaced_ns > ahead_ns ? share->spaced_ns - ahead_ns : 0;
+    if (orders_are_cut(brain, share))
+        may_ns = most(may_ns, share->retry_ns);
+    return most(may_ns, brain->now_ns);
+}
+
+/* Who is first in the queue and wants tokens. */
+static uint64_t head_tokens(const struct share *share)
+{
+    for (struct waiter *waiter = share->first; waiter != NULL; waiter = waiter->after)
+        if (orders_tokens(message_of_waiter(waiter)) > 0)
+            return orders_tokens(message_of_waiter(waiter));
+    return 0;
+}
+
+/* When an order could bring what somebody waits for, or misses. */
+static uint64_t needed_ns(const struct brain *brain, struct share *share)
+{
+    uint64_t now_ns = brain->now_ns;
+    if (share->waiting > 0)
+        return share->is_known ? share_ready_ns(share, head_tokens(share), now_ns) : share->next_ns;
+    if (now_ns >= quiet_ns(brain, share))
+        share->missed_tokens = 0;
+    if (share->missed_tokens > share_hand(share))
+        return share->is_known
+                   ? most(share->next_ns, share_ready_ns(share, share->missed_tokens, now_ns))
+                   : share->next_ns;
+    return SHARE_NEVER;
+}
+
+/* When an order has a reason to go. Beside it, how little in hand is a reason. */
+static uint64_t reason_ns(struct brain *brain, struct share *share)
+{
+    uint64_t now_ns = brain->now_ns, due_ns = SHARE_NEVER;
+    bool has_hand = share_has_hand(share);
+    if (brain->shares.has_ended)
+        return SHARE_NEVER;
+    if (is_ending(brain, share))
+        return has_hand || share_has_news(share) ? now_ns : SHARE_NEVER;
+    if (share->is_again || share_has_news(share))
+        return now_ns;
+    uint64_t low = (share_wanted(share, now_ns, terms_of(brain)) + 1) / 2;
+    due_ns = needed_ns(brain, share);
+    if (share_hand(share) < low)
+        due_ns = least(due_ns, share->next_ns);
+    if (due_ns == SHARE_NEVER)
+        share->low_tokens = low;
+    if (has_hand) {
+        due_ns = least(due_ns, share->sent_ns + terms_of(brain)->renew_ms * NS_PER_MS);
+        due_ns = least(due_ns, quiet_ns(brain, share));
+    }
+    return due_ns;
+}
+
+static void make_ready(struct shares *shares, struct share *share)
+{
+    share->is_ready = true;
+    share->next_ready = NULL;
+    if (shares->ready == NULL)
+        shares->ready = share;
+    else
+        shares->last_ready->next_ready = share;
+    shares->last_ready = share;
+}
+
+bool orders_need_no_share(struct brain *brain, struct share *share)
+{
+    return !share->is_away && !share->is_ready && share->waiting == 0 && !share->is_left &&
+           !share_has_hand(share) && (!share_has_news(share) || brain->shares.has_ended) &&
+           share_is_full_apart(share, brain->now_ns);
+}
+
+uint64_t orders_forget_ns(const struct brain *brain, const struct share *share)
+{
+    uint64_t exhausted_ns = least(share->next_ns, share->used_ns + EXHAUSTED_KEPT_NS);
+    return is_ending(brain, share) ? brain->now_ns : most(quiet_ns(brain, share), exhausted_ns);
+}
+
+/* When a share without an order to come is looked at again, to be forgotten. */
+static uint64_t looked_at_ns(struct brain *brain, struct share *share)
+{
+    uint64_t due_ns = orders_forget_ns(brain, share);
+    if (due_ns <= brain->now_ns && !orders_need_no_share(brain, share))
+        due_ns = brain->now_ns + ORDERS_RETRY_MS * NS_PER_MS;
+    return due_ns;
+}
+
+void orders_see(struct brain *brain, struct share *share)
+{
+    uint64_t due_ns = SHARE_NEVER;
+    share->low_tokens = 0;
+    if (!share->is_away && !share->is_ready) {
+        due_ns = reason_ns(brain, share);
+        if (due_ns != SHARE_NEVER)
+            due_ns = most(due_ns, orders_may_go_ns(brain, share));
+        if (due_ns <= brain->now_ns) {
+            make_ready(&brain->shares, share);
+            due_ns = SHARE_NEVER;
+        } else {
+            due_ns = least(due_ns, looked_at_ns(brain, share));
+        }
+    }
+    if (share_has_hand(share))
+        due_ns = least(due_ns, share->lease_ns);
+    share_book_set_due(&brain->shares, share, due_ns);
+}
+
+/* ---- what ---- */
+
+/* The most that the store gives of a bucket unless it is asked exactly. */
+static uint64_t chunk_of(const struct share *share, uint32_t bucket)
+{
+    uint64_t holders = share->holders == 0 ? 1 : share->holders;
+    return most(1, share->bucket[bucket].terms.burst_tokens / (2 * holders));
+}
+
+/* Whether the head of the queue gets its tokens only if it is asked for just them. */
+static bool is_exact(const struct brain *brain, const struct share *share, uint64_t tokens)
+{
+    if (tokens == 0)
+        return false;
+    if (share->is_short && share->is_known &&
+        share_ready_ns(share, tokens, brain->now_ns) <= brain->now_ns)
+        return true;
+    for (uint32_t i = 0; i < share->buckets; i++)
+        if (tokens > share_bucket_hand(&share->bucket[i]) &&
+            tokens - share_bucket_hand(&share->bucket[i]) > chunk_of(share, i))
+            return true;
+    return false;
+}
+
+/* The tokens of all at the head of the queue for whom the record has enough; of the first one at least. */
+static uint64_t exact_tokens(const struct brain *brain, const struct share *share)
+{
+    uint64_t sum = 0;
+    for (struct waiter *waiter = share->first; waiter != NULL; waiter = waiter->after) {
+        uint64_t tokens = orders_tokens(message_of_waiter(waiter));
+        if (sum > 0 && (!share->is_known ||
+                        share_ready_ns(share, sum + tokens, brain->now_ns) > brain->now_ns))
+            break;
+        sum += tokens;
+    }
+    return sum;
+}
+
+static void want(const struct share *share, uint64_t tokens, uint64_t wants[BUCKETS_MAX])
+{
+    for (uint32_t i = 0; i < share->buckets; i++) {
+        uint64_t hand = share_bucket_hand(&share->bucket[i]);
+        wants[i] = tokens <= hand ? 0 : least(tokens - hand, share->bucket[i].terms.burst_tokens);
+    }
+}
+
+/* What the next order of a share is to say. Returns its flags. */
+static uint8_t plan(struct brain *brain, struct share *share, uint64_t wants[BUCKETS_MAX])
+{
+    const struct fleet_terms *terms = terms_of(brain);
+    uint8_t flags = terms->on_loss == FLEET_LOSS_FULL ? ORDER_ON_LOSS_FULL : 0;
+    uint64_t demand = share_wanted(share, brain->now_ns, terms);
+    uint64_t head = head_tokens(share);
+    if (is_ending(brain, share) || (share->waiting == 0 && brain->now_ns >= quiet_ns(brain, share)))
+        return flags | ORDER_RELEASE;
+    if (is_exact(brain, share, head)) {
+        want(share, exact_tokens(brain, share), wants);
+        return flags | ORDER_EXACT;
+    }
+    if (share->waiting == 0 && demand > 0 && share_hand(share) / 2 > demand)
+        share_give_back(share, demand, &brain->shares.counters);
+    want(share, most(share->waiting_tokens + demand, share->missed_tokens), wants);
+    return flags;
+}
+
+static void write_one(struct brain *brain, struct share *share, struct orders *orders)
+{
+    struct shares *shares = &brain->shares;
+    uint64_t interval_ns = terms_of(brain)->min_interval_ms * NS_PER_MS;
+    uint64_t wants[BUCKETS_MAX] = {0};
+    share->is_ready = false;
+    uint8_t flags = plan(brain, share, wants);
+    share_write_order(share, &orders->order[orders->count++], flags, wants, brain->now_ns,
+                      &shares->sessions, &shares->counters);
+    share->missed_tokens = 0;
+    share->spaced_ns = most(share->spaced_ns, brain->now_ns) + interval_ns;
+    orders_see(brain, share);
+}
+
+/* ---- letters ---- */
+
+static struct orders *take_letter(struct shares *shares)
+{
+    struct orders *orders = shares->free_letter;
+    if (orders != NULL)
+        shares->free_letter = orders->next_free;
+    else if (shares->letters_begun < SHARE_LETTERS)
+        orders = &shares->letter[shares->letters_begun++];
+    return orders;
+}
+
+void orders_free_letter(struct brain *brain, struct orders *orders)
+{
+    orders->next_free = brain->shares.free_letter;
+    brain->shares.free_letter = orders;
+    brain->shares.letters_away--;
+}
+
+static void write_letter(struct brain *brain, struct orders *orders)
+{
+    struct shares *shares = &brain->shares;
+    const struct fleet_terms *terms = terms_of(brain);
+    orders->message = (struct message){.kind = MESSAGE_ORDERS};
+    orders->sent_ns = brain->now_ns;
+    orders->ttl_ms = terms->ttl_ms;
+    orders->grace_ms = terms->grace_ms;
+    orders->clock_guard_ms = terms->clock_guard_ms;
+    orders->count = 0;
+    while (shares->ready != NULL && orders->count < ORDERS_MAX) {
+        struct share *share = shares->ready;
+        shares->ready = share->next_ready;
+        write_one(brain, share, orders);
+    }
+    shares->letters_away++;
+}
+
+struct letter *orders_letters(struct brain *brain)
+{
+    struct chain letters = {0};
+    struct orders *orders;
+    while (brain->shares.ready != NULL && (orders = take_letter(&brain->shares)) != NULL) {
+        write_letter(brain, orders);
+        chain_add(&letters, &orders->message.letter);
+    }
+    return letters_oldest_first(letters.newest);
+}

@@ -1,0 +1,540 @@
+#include "brain/share.h"
+
+#include "limits/fleet_fit.h"
+
+#include <string.h>
+
+typedef __int128 i128;
+
+/* ---- sessions ---- */
+
+/* Any odd number with many ones makes ids of one process differ, and those of two unlikely to meet. */
+#define SESSION_STEP UINT64_C(0x9e3779b97f4a7c15)
+
+static uint64_t next_session(struct share_sessions *sessions)
+{
+    uint64_t session = sessions->nonce + ++sessions->begun * SESSION_STEP;
+    return session == 0 ? next_session(sessions) : session;
+}
+
+void share_begin(struct share *share, struct share_sessions *sessions)
+{
+    share->session = next_session(sessions);
+    share->lease_ns = SHARE_NEVER;
+    share->demand.is_new = true;
+}
+
+/* Another session begins, in which nothing is in hand. What no order has told yet goes along; what one has told may be
+ * done already. */
+static void begin_anew(struct share *share, struct share_sessions *sessions)
+{
+    for (uint32_t i = 0; i < BUCKETS_MAX; i++) {
+        struct share_bucket *bucket = &share->bucket[i];
+        int64_t untold = bucket->net - bucket->sent_net;
+        bucket->seen_net += untold - bucket->net;
+        bucket->net = untold;
+        bucket->granted = bucket->disposed = bucket->sent_disposed = 0;
+        bucket->sent_net = bucket->told_net = 0;
+    }
+    share->session = next_session(sessions);
+    share->seq = 0;
+    share->is_out = false;
+    share->lease_ns = SHARE_NEVER;
+}
+
+/* What is in hand counts as out until the store says otherwise. */
+static void lose_hand(struct share *share, struct share_sessions *sessions,
+                      struct fleet_counters *counters)
+{
+    counters->lost_tokens += share_bucket_hand(&share->bucket[0]);
+    for (uint32_t i = 0; i < share->buckets; i++)
+        share->bucket[i].others_tokens += share_bucket_hand(&share->bucket[i]);
+    begin_anew(share, sessions);
+}
+
+void share_expire(struct share *share, uint64_t now_ns, struct share_sessions *sessions,
+                  struct fleet_counters *counters)
+{
+    if (now_ns >= share->lease_ns)
+        lose_hand(share, sessions, counters);
+}
+
+/* ---- terms ---- */
+
+struct order_terms share_terms(const struct bucket_terms *terms, uint32_t outstanding_percent)
+{
+    uint64_t outstanding = (uint64_t)((i128)terms->burst * outstanding_percent / 100);
+    return (struct order_terms){
+        .burst_tokens = terms->burst,
+        .token_units = fleet_token_units(terms->rate),
+        .step_units = fleet_step_units(terms->rate),
+        .outstanding_tokens = outstanding == 0 ? 1 : outstanding,
+    };
+}
+
+/* 32-bit FNV-1a, byte by byte, so that it is the same on every machine. */
+static uint32_t hash_number(uint32_t hash, uint64_t number)
+{
+    for (unsigned shift = 0; shift < 64; shift += 8)
+        hash = (hash ^ (uint8_t)(number >> shift)) * UINT32_C(16777619);
+    return hash;
+}
+
+static uint32_t tag_of(const struct share *share)
+{
+    uint32_t tag = hash_number(UINT32_C(2166136261), share->buckets);
+    for (uint32_t i = 0; i < share->buckets; i++) {
+        const struct order_terms *terms = &share->bucket[i].terms;
+        tag = hash_number(tag, terms->burst_tokens);
+        tag = hash_number(tag, terms->token_units);
+        tag = hash_number(tag, terms->step_units);
+    }
+    return tag;
+}
+
+static void give_back(struct share_bucket *bucket, uint64_t tokens)
+{
+    bucket->disposed += tokens;
+    bucket->net += (int64_t)tokens;
+}
+
+/* The record has no such bucket any more, and so nothing of it is out. */
+static void drop_bucket(struct share_bucket *bucket)
+{
+    *bucket = (struct share_bucket){.granted = 0};
+}
+
+void share_set_terms(struct share *share, const struct allowance *allowance,
+                     uint32_t outstanding_percent, struct fleet_counters *counters)
+{
+    uint32_t before = share->terms_tag, buckets = share->buckets;
+    share->buckets = allowance->count;
+    for (uint32_t i = 0; i < share->buckets; i++)
+        share->bucket[i].terms = share_terms(&allowance->bucket[i], outstanding_percent);
+    share->terms_tag = tag_of(share);
+    if (share->terms_tag == before)
+        return;
+    for (uint32_t i = share->buckets; i < buckets; i++)
+        drop_bucket(&share->bucket[i]);
+    for (uint32_t i = 0; i < share->buckets; i++) {
+        struct share_bucket *bucket = &share->bucket[i];
+        uint64_t hand = share_bucket_hand(bucket), keep = bucket->terms.outstanding_tokens;
+        if (hand <= keep)
+            continue;
+        give_back(bucket, hand - keep);
+        counters->returned_tokens += i == 0 ? hand - keep : 0;
+    }
+    share->is_known = false;
+    share->next_ns = 0;
+}
+
+/* ---- the hand ---- */
+
+bool share_has_hand(const struct share *share)
+{
+    for (uint32_t i = 0; i < share->buckets; i++)
+        if (share_bucket_hand(&share->bucket[i]) > 0)
+            return true;
+    return false;
+}
+
+void share_give_back(struct share *share, uint64_t keep_tokens, struct fleet_counters *counters)
+{
+    for (uint32_t i = 0; i < share->buckets; i++) {
+        uint64_t hand = share_bucket_hand(&share->bucket[i]);
+        if (hand <= keep_tokens)
+            continue;
+        give_back(&share->bucket[i], hand - keep_tokens);
+        counters->returned_tokens += i == 0 ? hand - keep_tokens : 0;
+    }
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+void share_refund(struct share *share, uint64_t tokens, struct fleet_counters *counters)
+{
+    for (uint32_t i = 0; i < share->buckets; i++) {
+        struct share_bucket *bucket = &share->bucket[i];
+        uint64_t back = least(tokens, bucket->terms.burst_tokens);
+        uint64_t unspent = least(back, bucket->disposed - bucket->sent_disposed);
+        bucket->disposed -= unspent;
+        bucket->net += (int64_t)(back - unspent);
+        counters->spent_tokens -= i == 0 ? unspent : 0;
+    }
+}
+
+uint64_t share_charge(struct share *share, uint32_t index, uint64_t tokens, uint64_t debt_max,
+                      uint64_t now_ns, struct fleet_counters *counters)
+{
+    struct share_bucket *bucket = &share->bucket[index];
+    uint64_t of_hand = least(tokens, share_bucket_hand(bucket));
+    bucket->disposed += of_hand;
+    counters->spent_tokens += index == 0 ? of_hand : 0;
+    i128 most =
+        (i128)share_level(share, index, now_ns) + (i128)debt_max * (i128)bucket->terms.token_units;
+    most = most < 0 ? 0 : most / (i128)bucket->terms.token_units;
+    uint64_t rest = tokens - of_hand;
+    if ((i128)rest > most)
+        rest = (uint64_t)most;
+    bucket->net -= (int64_t)rest;
+    return of_hand + rest;
+}
+
+void share_reset(struct share *share, uint64_t now_ns)
+{
+    for (uint32_t i = 0; i < share->buckets; i++) {
+        struct share_bucket *bucket = &share->bucket[i];
+        bucket->level_units = (int64_t)ORDER_UNITS_MAX; /* share_level cuts it */
+        bucket->seen_net = bucket->net;
+    }
+    share->has_reset = true;
+    share->seen_ns = now_ns;
+    share->next_ns = 0;
+}
+
+bool share_has_news(const struct share *share)
+{
+    bool has_news = share->has_reset;
+    for (uint32_t i = 0; i < share->buckets; i++)
+        has_news |= share->bucket[i].net != share->bucket[i].told_net;
+    return has_news;
+}
+
+/* ---- the record ---- */
+
+/* What the record can hold beside what is out. */
+static int64_t cap_of(const struct share_bucket *bucket)
+{
+    uint64_t out = bucket->others_tokens + share_bucket_hand(bucket);
+    uint64_t burst = bucket->terms.burst_tokens;
+    return (int64_t)((burst - least(burst, out)) * bucket->terms.token_units);
+}
+
+int64_t share_level(const struct share *share, uint32_t index, uint64_t now_ns)
+{
+    const struct share_bucket *bucket = &share->bucket[index];
+    i128 cap = cap_of(bucket);
+    i128 level = !share->is_known && !share->has_reset ? cap : bucket->level_units;
+    i128 refilled = (i128)((now_ns - share->seen_ns) / NS_PER_MS) * bucket->terms.step_units;
+    level += (i128)(bucket->net - bucket->seen_net) * (i128)bucket->terms.token_units + refilled;
+    return (int64_t)(level > cap ? cap : level < INT64_MIN ? INT64_MIN : level);
+}
+
+/* Milliseconds until the record has so many tokens of a bucket beyond the hand. */
+static uint64_t ms_until(const struct share *share, uint32_t index, uint64_t tokens,
+                         uint64_t now_ns)
+{
+    const struct share_bucket *bucket = &share->bucket[index];
+    uint64_t hand = share_bucket_hand(bucket), step = bucket->terms.step_units;
+    if (tokens <= hand)
+        return 0;
+    i128 lack = (i128)(tokens - hand) * bucket->terms.token_units;
+    lack -= share_level(share, index, now_ns);
+    return lack <= 0 ? 0 : (uint64_t)((lack + step - 1) / step);
+}
+
+uint64_t share_ready_ns(const struct share *share, uint64_t tokens, uint64_t now_ns)
+{
+    uint64_t longest_ms = 0, ready_ns;
+    for (uint32_t i = 0; i < share->buckets; i++) {
+        uint64_t ms = ms_until(share, i, tokens, now_ns);
+        if (ms > longest_ms)
+            longest_ms = ms;
+    }
+    if (__builtin_mul_overflow(longest_ms, NS_PER_MS, &ready_ns) ||
+        __builtin_add_overflow(ready_ns, now_ns, &ready_ns))
+        return SHARE_NEVER - 1;
+    return ready_ns;
+}
+
+/* ---- demand ---- */
+
+uint64_t share_wanted(struct share *share, uint64_t now_ns, const struct fleet_terms *terms)
+{
+    struct share_demand *demand = &share->demand;
+    uint64_t horizon_ns = terms->horizon_ms * NS_PER_MS;
+    uint64_t least_ns = least(terms->min_interval_ms * NS_PER_MS, horizon_ns);
+    uint64_t elapsed_ns = now_ns - demand->window_ns;
+    if (demand->is_new)
+        return 0;
+    if (elapsed_ns >= horizon_ns) {
+        demand->previous = (uint64_t)((i128)demand->recent * horizon_ns / elapsed_ns);
+        demand->is_new = demand->recent == 0;
+        demand->recent = 0;
+        demand->window_ns = now_ns;
+        return demand->previous;
+    }
+    if (demand->previous == 0)
+        return (uint64_t)((i128)demand->recent * horizon_ns /
+                          (elapsed_ns < least_ns ? least_ns : elapsed_ns));
+    return demand->recent +
+           (uint64_t)((i128)demand->previous * (horizon_ns - elapsed_ns) / horizon_ns);
+}
+
+/* ---- a bucket of its own ---- */
+
+/* Tokens cost as many times more as there are sidecars, so that burst and rate are as many times less. */
+static i128 apart_cost(const struct share_bucket *bucket, uint32_t sidecars)
+{
+    return (i128)bucket->terms.token_units * (sidecars == 0 ? 1 : sidecars);
+}
+
+static i128 apart_cap(const struct share_bucket *bucket, uint32_t sidecars)
+{
+    i128 cap = (i128)bucket->terms.burst_tokens * bucket->terms.token_units;
+    i128 cost = apart_cost(bucket, sidecars);
+    return cap < cost ? cost : cap;
+}
+
+static void refill_apart(struct share *share, uint64_t now_ns)
+{
+    uint64_t ms = (now_ns - share->apart_ns) / NS_PER_MS;
+    for (uint32_t i = 0; i < share->buckets; i++) {
+        struct share_bucket *bucket = &share->bucket[i];
+        i128 refilled = (i128)ms * bucket->terms.step_units;
+        bucket->apart_units -=
+            refilled > bucket->apart_units ? bucket->apart_units : (uint64_t)refilled;
+    }
+    share->apart_ns += ms * NS_PER_MS;
+}
+
+bool share_spend_apart(struct share *share, uint64_t tokens, uint64_t now_ns, uint32_t sidecars)
+{
+    refill_apart(share, now_ns);
+    for (uint32_t i = 0; i < share->buckets; i++)
+        if (share->bucket[i].apart_units + apart_cost(&share->bucket[i], sidecars) * tokens >
+            apart_cap(&share->bucket[i], sidecars))
+            return false;
+    for (uint32_t i = 0; i < share->buckets; i++)
+        share->bucket[i].apart_units +=
+            (uint64_t)(apart_cost(&share->bucket[i], sidecars) * tokens);
+    return true;
+}
+
+bool share_is_full_apart(struct share *share, uint64_t now_ns)
+{
+    refill_apart(share, now_ns);
+    for (uint32_t i = 0; i < share->buckets; i++)
+        if (share->bucket[i].apart_units > 0)
+            return false;
+    return true;
+}
+
+/* ---- orders ---- */
+
+/* Whether totals come near what records have room for. */
+static bool has_lasted(const struct share *share)
+{
+    const int64_t most = ORDER_TOKENS_MAX / 2;
+    bool has_lasted = share->seq >= UINT32_MAX / 2;
+    for (uint32_t i = 0; i < share->buckets; i++) {
+        const struct share_bucket *bucket = &share->bucket[i];
+        has_lasted |= (int64_t)bucket->granted > most || bucket->net > most || bucket->net < -most;
+    }
+    return has_lasted;
+}
+
+void share_write_order(struct share *share, struct order *order, uint8_t flags,
+                       const uint64_t want[BUCKETS_MAX], uint64_t now_ns,
+                       struct share_sessions *sessions, struct fleet_counters *counters)
+{
+    share_expire(share, now_ns, sessions, counters);
+    if (has_lasted(share))
+        flags |= ORDER_RELEASE;
+    if (flags & ORDER_RELEASE)
+        share_give_back(share, 0, counters);
+    *order = (struct order){
+        .limit_name = share->name,
+        .key = share->key,
+        .limit_len = share->name_len,
+        .key_len = share->key_len,
+        .flags = (uint8_t)(flags | (share->has_reset ? ORDER_RESET : 0)),
+        .buckets = (uint8_t)share->buckets,
+        .terms_tag = share->terms_tag,
+        .session = share->session,
+        .seq = ++share->seq,
+        .epoch_ms = share->epoch_ms,
+        .store_ms = share->store_ms,
+        .store_at_ns = share->store_at_ns,
+        .share = share,
+    };
+    for (uint32_t i = 0; i < share->buckets; i++) {
+        struct share_bucket *bucket = &share->bucket[i];
+        order->terms[i] = bucket->terms;
+        order->totals[i] = (struct order_totals){
+            .granted = bucket->granted,
+            .disposed = bucket->disposed,
+            .net = bucket->net,
+            .want = flags & ORDER_RELEASE ? 0 : want[i],
+        };
+        bucket->sent_disposed = bucket->disposed;
+        bucket->sent_net = bucket->net;
+    }
+    share->has_reset = false; /* it is set again if the order fails */
+    share->is_away = true;
+    share->is_out = true;
+    share->is_again = false;
+    share->sent_flags = order->flags;
+    share->sent_ns = now_ns;
+    counters->orders++;
+}
+
+static bool is_cut(enum order_result result)
+{
+    switch (result) {
+    case ORDER_VERSION:
+    case ORDER_REFUSED:
+    case ORDER_UNREACHABLE:
+    case ORDER_NOT_SENT:
+        return true;
+    case ORDER_DONE:
+    case ORDER_AGAIN:
+    case ORDER_EPOCH:
+    case ORDER_SESSION:
+    case ORDER_OLD:
+    case ORDER_REPEATED:
+    case ORDER_FULL:
+    case ORDER_UNSOUND:
+    case ORDER_RESULT_COUNT:
+        break;
+    }
+    return false;
+}
+
+/* Whether the record has no holder of this session after such an order was done. */
+static bool has_ended(const struct order *order)
+{
+    uint64_t left = 0;
+    for (uint32_t i = 0; i < order->buckets; i++)
+        left |= order->totals[i].want | (order->granted[i] - order->totals[i].disposed);
+    return (order->flags & ORDER_RELEASE) != 0 || left == 0;
+}
+
+/* The record as the store has told it. */
+static void see(struct share *share, const struct order *order, uint64_t now_ns)
+{
+    for (uint32_t i = 0; i < share->buckets; i++) {
+        struct share_bucket *bucket = &share->bucket[i];
+        uint64_t own = order->session == share->session
+                           ? bucket->granted - least(bucket->granted, order->totals[i].disposed)
+                           : 0;
+        bucket->level_units = order->level_units[i];
+        bucket->seen_net = order->session == share->session ? order->totals[i].net : 0;
+        bucket->others_tokens = order->out_tokens[i] - least(order->out_tokens[i], own);
+    }
+    share->holders = order->holders;
+    share->is_known = true;
+    share->seen_ns = now_ns;
+}
+
+/* What the store has granted to the session, by its totals. */
+static void take_grants(struct share *share, const struct order *order,
+                        struct fleet_counters *counters)
+{
+    uint32_t buckets = order->buckets < share->buckets ? order->buckets : share->buckets;
+    share->is_short = false;
+    for (uint32_t i = 0; i < buckets; i++) {
+        struct share_bucket *bucket = &share->bucket[i];
+        uint64_t granted =
+            order->granted[i] > bucket->granted ? order->granted[i] - bucket->granted : 0;
+        bucket->granted += granted;
+        bucket->told_net = order->totals[i].net;
+        counters->granted_tokens += i == 0 ? granted : 0;
+        share->is_short |= granted < order->totals[i].want;
+    }
+}
+
+/* Those of a session that has ended meanwhile. */
+static void lose_grants(const struct order *order, struct fleet_counters *counters)
+{
+    uint64_t granted = order->granted[0] - least(order->granted[0], order->totals[0].granted);
+    counters->granted_tokens += granted;
+    counters->lost_tokens += granted;
+}
+
+static void take_done(struct share *share, const struct order *order, uint64_t sent_ns,
+                      uint64_t ttl_ns, uint64_t now_ns, struct share_sessions *sessions,
+                      struct fleet_counters *counters)
+{
+    bool is_own = order->session == share->session;
+    if (is_own)
+        take_grants(share, order, counters);
+    else
+        lose_grants(order, counters);
+    if (order->terms_tag == share->terms_tag)
+        see(share, order, now_ns);
+    if (is_own)
+        share->lease_ns = sent_ns + ttl_ns;
+    if (is_own && has_ended(order))
+        lose_hand(share, sessions, counters);
+}
+
+/* The hand is void, because the store knows nothing of it. */
+static void take_void(struct share *share, const struct order *order,
+                      struct share_sessions *sessions, struct fleet_counters *counters)
+{
+    counters->epochs += order->result == ORDER_EPOCH;
+    counters->damaged += order->result == ORDER_UNSOUND;
+    if (order->session == share->session)
+        lose_hand(share, sessions, counters);
+    share->is_known = false;
+    share->is_again = true;
+    if (order->result == ORDER_EPOCH) /* the clock may be another one */
+        share->store_ms = 0;
+}
+
+/* The next try comes later each time. */
+static void take_cut(struct share *share, uint64_t now_ns, struct fleet_counters *counters)
+{
+    counters->orders_failed++;
+    share->is_cut = true;
+    share->has_reset |= (share->sent_flags & ORDER_RESET) != 0;
+    share->retry_ns = now_ns + share->retry_after_ns;
+}
+
+void share_take_order(struct share *share, const struct order *order, uint64_t sent_ns,
+                      uint64_t ttl_ns, uint64_t now_ns, struct share_sessions *sessions,
+                      struct fleet_counters *counters)
+{
+    share->is_away = false;
+    if (is_cut(order->result)) {
+        take_cut(share, now_ns, counters);
+        return;
+    }
+    share->is_cut = false;
+    share->retry_after_ns = 0;
+    share->epoch_ms = order->answered_epoch_ms;
+    share->store_ms = order->answered_ms;
+    share->store_at_ns = sent_ns;
+    counters->converted += order->is_converted;
+    switch (order->result) {
+    case ORDER_DONE:
+    case ORDER_OLD:
+    case ORDER_REPEATED:
+        take_done(share, order, sent_ns, ttl_ns, now_ns, sessions, counters);
+        break;
+    case ORDER_EPOCH:
+    case ORDER_SESSION:
+    case ORDER_UNSOUND:
+        take_void(share, order, sessions, counters);
+        share->has_reset |= (share->sent_flags & ORDER_RESET) != 0;
+        break;
+    case ORDER_AGAIN:
+        share->is_again = true;
+        share->has_reset |= (share->sent_flags & ORDER_RESET) != 0;
+        break;
+    case ORDER_FULL:
+        share->is_known = false;
+        break;
+    case ORDER_VERSION:
+    case ORDER_REFUSED:
+    case ORDER_UNREACHABLE:
+    case ORDER_NOT_SENT:
+    case ORDER_RESULT_COUNT:
+        break;
+    }
+    share->repeats = share->is_again ? share->repeats + 1 : 0;
+}

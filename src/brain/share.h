@@ -1,0 +1,211 @@
+/*
+ * A share: what this sidecar has in hand of a key under a limit of scope fleet, and what it knows of its record
+ * in the store.
+ *
+ * The numbers of its session are totals in tokens, by bucket (order.h):
+ *
+ *     hand = granted - disposed          what may be spent without asking anybody
+ *     net                                what the record is to be given, or charged, beside that
+ *
+ * Tokens that are given back are disposed of, and added to net. A refund is spent less, as long as no order has told
+ * that it was spent; else it is added to net. A charge takes from the hand, then from net. So the numbers grow as
+ * the store's rules want them, whatever becomes of an order.
+ *
+ * The record as it will be now is an estimate: what it was when it was last told, what it has refilled since, and what
+ * net has changed since. Other sidecars may have taken some of it.
+ *
+ * Owns nothing: the brain makes and drops shares (share_book.h). One thread, the brain's. Never blocks. Never
+ * fails.
+ */
+#pragma once
+
+#include "brain/fleet_counters.h"
+#include "brain/order.h"
+
+#define SHARE_NEVER UINT64_MAX
+
+struct share_bucket {
+    struct order_terms terms;
+    uint64_t granted, disposed;
+    int64_t net;
+    /* as the last order that went has told: below it disposed cannot go any more */
+    uint64_t sent_disposed;
+    int64_t sent_net;
+    int64_t told_net;       /* as the last order told that the store has taken */
+    int64_t level_units;    /* of the record, at seen_ns */
+    int64_t seen_net;       /* that is in it */
+    uint64_t others_tokens; /* that others had out then */
+    uint64_t apart_units;   /* spent of the bucket of its own: see share_spend_apart */
+};
+
+/* How much is asked for, by two windows of a horizon each. */
+struct share_demand {
+    uint64_t window_ns; /* when the present one began */
+    uint64_t recent, previous;
+    bool is_new; /* nothing but one question has come yet, which tells no rate */
+};
+
+struct share {
+    uint64_t hash;
+    struct share *next; /* in the index */
+    struct waiter *first, *last;
+    uint64_t low_tokens; /* if the hand holds fewer, see whether to order */
+    uint64_t used_ns;    /* when it was last asked for tokens */
+    struct share_demand demand;
+    uint32_t buckets;
+    struct share_bucket bucket[BUCKETS_MAX];
+
+    /* the session */
+    uint64_t session;
+    uint32_t seq;
+    bool is_out; /* the store may know of it */
+    uint64_t epoch_ms, store_ms, store_at_ns;
+    uint64_t lease_ns; /* when the hand becomes void; SHARE_NEVER: nothing is in hand */
+
+    /* the record */
+    bool is_known;
+    bool is_short; /* the last order brought less than it wanted, though the record had more */
+    uint64_t seen_ns;
+    uint32_t holders;
+    uint32_t terms_tag;
+
+    /* orders; who waits for them */
+    bool is_away, is_ready;
+    bool is_cut;     /* the last order was not answered by a store that works */
+    bool has_reset;  /* a RESET is to be told */
+    bool is_leaving; /* it gives all back, and is forgotten then */
+    uint8_t sent_flags;
+    uint32_t repeats;   /* orders in a row that had to be sent again at once */
+    bool is_again;      /* one is to be */
+    uint64_t sent_ns;   /* when the last one went */
+    uint64_t spaced_ns; /* orders since may have gone until then, if evenly spaced */
+    uint64_t next_ns;   /* before it the record has too little */
+    uint64_t retry_ns;  /* if it is cut: before it no order goes */
+    uint64_t retry_after_ns;
+    uint64_t apart_ns; /* the time of apart_units */
+    uint32_t waiting;  /* who waits */
+    uint64_t waiting_tokens;
+    uint64_t missed_tokens; /* the most that somebody was refused since the last order */
+    bool is_left;           /* somebody has left its queue: see `left` of struct shares */
+
+    /* the book's */
+    uint64_t due_ns;
+    uint32_t heap_at;
+    struct share *next_ready, *next_left;
+    uint8_t name_len, key_len;
+    char name[LIMIT_NAME_MAX + 1]; /* of the limit */
+    char key[];                    /* NUL-terminated */
+};
+
+/* Where sessions get their ids. */
+struct share_sessions {
+    uint64_t nonce;
+    uint64_t begun;
+};
+
+/* Begins the session of a new share. */
+void share_begin(struct share *share, struct share_sessions *sessions);
+
+/* ---- terms ---- */
+
+/* The terms of a bucket in the store. */
+struct order_terms share_terms(const struct bucket_terms *terms, uint32_t outstanding_percent);
+
+/* Puts terms into force. If they are others, what is in hand beyond what may be outstanding is given back, and
+ * nothing is known of the record's level. */
+void share_set_terms(struct share *share, const struct allowance *allowance,
+                     uint32_t outstanding_percent, struct fleet_counters *counters);
+
+/* ---- the hand ---- */
+
+static inline uint64_t share_bucket_hand(const struct share_bucket *bucket)
+{
+    return bucket->granted - bucket->disposed;
+}
+
+/* What every bucket's hand holds. */
+static inline uint64_t share_hand(const struct share *share)
+{
+    uint64_t hand = share_bucket_hand(&share->bucket[0]);
+    for (uint32_t i = 1; i < share->buckets; i++)
+        if (share_bucket_hand(&share->bucket[i]) < hand)
+            hand = share_bucket_hand(&share->bucket[i]);
+    return hand;
+}
+
+/* Whether anything is in hand. */
+bool share_has_hand(const struct share *share);
+
+/* Takes tokens that every bucket's hand holds. */
+static inline void share_spend(struct share *share, uint64_t tokens,
+                               struct fleet_counters *counters)
+{
+    for (uint32_t i = 0; i < share->buckets; i++)
+        share->bucket[i].disposed += tokens;
+    counters->spent_tokens += tokens;
+}
+
+/* Gives back what is in hand beyond so much of each bucket. */
+void share_give_back(struct share *share, uint64_t keep_tokens, struct fleet_counters *counters);
+
+/* Gives tokens back that requests had spent. */
+void share_refund(struct share *share, uint64_t tokens, struct fleet_counters *counters);
+
+/* Takes tokens though the hand may not hold them, as far as the record may owe: `debt_max` tokens. Returns how many a
+ * bucket took. */
+uint64_t share_charge(struct share *share, uint32_t bucket, uint64_t tokens, uint64_t debt_max,
+                      uint64_t now_ns, struct fleet_counters *counters);
+
+/* Takes the record for full, but for what is out. */
+void share_reset(struct share *share, uint64_t now_ns);
+
+/* The hand is void if its lease is over; then another session begins. */
+void share_expire(struct share *share, uint64_t now_ns, struct share_sessions *sessions,
+                  struct fleet_counters *counters);
+
+/* Whether the store is to be told something that does not wait for the next order. */
+bool share_has_news(const struct share *share);
+
+/* ---- the record ---- */
+
+/* Units of a bucket's record by now, as far as is known: what it is full with, if nothing is. */
+int64_t share_level(const struct share *share, uint32_t bucket, uint64_t now_ns);
+
+/* When the record has so many tokens of each bucket beyond the hand, at the earliest; SHARE_NEVER: it never can. Of
+ * a record of which nothing is known: now. */
+uint64_t share_ready_ns(const struct share *share, uint64_t tokens, uint64_t now_ns);
+
+/* ---- demand ---- */
+
+/* Somebody asks for tokens. */
+static inline void share_ask(struct share *share, uint64_t tokens, uint64_t now_ns)
+{
+    share->used_ns = now_ns;
+    if (share->demand.is_new) {
+        share->demand = (struct share_demand){.window_ns = now_ns};
+        return;
+    }
+    share->demand.recent += tokens;
+}
+
+/* How many tokens the next horizon will want. */
+uint64_t share_wanted(struct share *share, uint64_t now_ns, const struct fleet_terms *terms);
+
+/* ---- a bucket of its own, for as long as the store cannot be reached ---- */
+
+/* Takes tokens from a bucket of 1/sidecars of burst and rate. false: it does not hold them. */
+bool share_spend_apart(struct share *share, uint64_t tokens, uint64_t now_ns, uint32_t sidecars);
+bool share_is_full_apart(struct share *share, uint64_t now_ns);
+
+/* ---- orders ---- */
+
+/* Writes the next order of a share, which goes now. want: tokens beyond the hand, of each bucket; flags:
+ * ORDER_EXACT, ORDER_RELEASE, ORDER_ON_LOSS_FULL. It may be another session's, if this one has lasted too long. */
+void share_write_order(struct share *share, struct order *order, uint8_t flags,
+                       const uint64_t want[BUCKETS_MAX], uint64_t now_ns,
+                       struct share_sessions *sessions, struct fleet_counters *counters);
+
+/* Takes the store's answer to it. */
+void share_take_order(struct share *share, const struct order *order, uint64_t sent_ns,
+                      uint64_t ttl_ns, uint64_t now_ns, struct share_sessions *sessions,
+                      struct fleet_counters *counters);

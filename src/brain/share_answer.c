@@ -1,0 +1,142 @@
+#include "brain/share_answer.h"
+
+#include "brain/decide.h"
+#include "brain/orders.h"
+
+/* How long a client is told to wait where nobody can foretell it: see decide.c. */
+enum { GUESSED_RETRY_MS = 1000 };
+
+static uint64_t ms_between(uint64_t now_ns, uint64_t then_ns)
+{
+    return then_ns <= now_ns ? 0 : (then_ns - now_ns - 1) / NS_PER_MS + 1;
+}
+
+/* Milliseconds until the same question may be asked with success: when the record has enough, but at the earliest when
+ * the next order can go; at least 1. */
+static uint64_t lack_ms(const struct brain *brain, const struct share *share, uint64_t tokens)
+{
+    uint64_t order_ns = orders_may_go_ns(brain, share);
+    uint64_t ready_ns =
+        share->is_known ? share_ready_ns(share, tokens, brain->now_ns) : share->next_ns;
+    uint64_t ms = ms_between(brain->now_ns, ready_ns > order_ns ? ready_ns : order_ns);
+    return ms == 0 ? 1 : ms;
+}
+
+static uint64_t retry_after_ms(const struct brain *brain, const struct place *place,
+                               const struct share *share, struct share_told told)
+{
+    uint64_t ends_ms, wait_ms;
+    switch (told.fate.result) {
+    case BUCKET_DENIED:
+    case BUCKET_WAIT_OVER:
+    case BUCKET_TOO_MANY_WAITING:
+        return lack_ms(brain, share, told.behind + told.tokens);
+    case BUCKET_NEVER:
+        ends_ms = decide_denial_ends_after_ms(brain, place);
+        wait_ms = share == NULL || told.tokens <= share_hand(share)
+                      ? 0
+                      : lack_ms(brain, share, told.behind + told.tokens);
+        return ends_ms > wait_ms ? ends_ms : wait_ms;
+    case BUCKET_EXCEEDS_BURST:
+        return RETRY_NEVER;
+    case BUCKET_TABLE_FULL:
+        return GUESSED_RETRY_MS;
+    case BUCKET_ALLOWED:
+    case BUCKET_UNCOUNTED:
+    case BUCKET_ALWAYS:
+    case BUCKET_HELD_BACK:
+    case BUCKET_TOO_MANY_LEASES:
+    case BUCKET_LEFT:
+    case BUCKET_NEEDS_LEASE:
+    case BUCKET_SLOTS_ONLY:
+    case BUCKET_NO_LEASES:
+    case BUCKET_ONCE_DIFFERS:
+    case BUCKET_ONCE_WAITS:
+    case BUCKET_NO_SUCH_LIMIT:
+        break;
+    }
+    return 0;
+}
+
+/* A bucket as far as is known. */
+static void show(const struct share *share, uint32_t index, uint64_t now_ns,
+                 struct bucket_state *state)
+{
+    const struct order_terms *terms = &share->bucket[index].terms;
+    uint64_t hand = share_bucket_hand(&share->bucket[index]), units = terms->token_units;
+    int64_t level = share_level(share, index, now_ns);
+    uint64_t left = level <= 0 ? 0 : (uint64_t)level / units;
+    int64_t next_units = (int64_t)((left + 1) * units) - level;
+    int64_t full_units = (int64_t)((terms->burst_tokens - hand) * units) - level;
+    state->remaining_tokens = hand + left;
+    state->owed_tokens = level >= 0 ? 0 : ((uint64_t)-level + units - 1) / units;
+    state->next_token_ms = full_units <= 0 ? 0 : ((uint64_t)next_units - 1) / terms->step_units + 1;
+    state->full_after_ms = full_units <= 0 ? 0 : ((uint64_t)full_units - 1) / terms->step_units + 1;
+}
+
+/* One of which nothing is known: no order has ever asked for it. */
+static void show_full(const struct bucket_terms *terms, struct bucket_state *state)
+{
+    state->remaining_tokens = terms->burst;
+    state->owed_tokens = 0;
+    state->next_token_ms = state->full_after_ms = 0;
+}
+
+static bool is_violated(const struct share_told *told, const struct bucket_terms *terms,
+                        const struct bucket_state *state)
+{
+    if (told->fate.result == BUCKET_EXCEEDS_BURST)
+        return told->tokens > terms->burst;
+    return (told->fate.result == BUCKET_DENIED || told->fate.result == BUCKET_WAIT_OVER ||
+            told->fate.result == BUCKET_TOO_MANY_WAITING) &&
+           state->remaining_tokens < told->behind + told->tokens;
+}
+
+/* Who is denied though nothing lacks, as far as is known, is behind others, or the store has not said. */
+static void blame_one(struct bucket_answer *answer)
+{
+    bool is_blamed = false;
+    for (uint32_t i = 0; i < answer->allowance->count; i++)
+        is_blamed |= answer->buckets[i].violated;
+    answer->buckets[0].violated |= !is_blamed;
+}
+
+void share_describe(const struct brain *brain, const struct place *place, const struct share *share,
+                    struct share_told told, struct bucket_answer *answer)
+{
+    const struct limit *limit = &brain->limits->limit[place->limit];
+    answer->result = told.fate.result;
+    answer->limit = limit;
+    answer->override = place->override < 0 ? NULL : &limit->overrides[place->override];
+    answer->allowance = decide_allowance(brain, place);
+    answer->remaining_tokens = UINT64_MAX;
+    answer->owed_tokens = 0;
+    answer->retry_after_ms =
+        told.fate.result == BUCKET_ALLOWED ? 0 : retry_after_ms(brain, place, share, told);
+    answer->full_after_ms = 0;
+    answer->active = false;
+    answer->is_estimate = true;
+    answer->is_apart = told.fate.is_apart;
+    answer->has_waited = false;
+    answer->would_wait_ms = 0;
+    for (uint32_t i = 0; i < answer->allowance->count; i++) {
+        struct bucket_state *state = &answer->buckets[i];
+        const struct bucket_terms *terms = &answer->allowance->bucket[i];
+        if (share == NULL)
+            show_full(terms, state);
+        else
+            show(share, i, brain->now_ns, state);
+        if (answer->override != NULL)
+            decide_show_override(brain, place, terms, state);
+        state->violated = is_violated(&told, terms, state);
+        if (state->full_after_ms > answer->full_after_ms)
+            answer->full_after_ms = state->full_after_ms;
+        if (state->remaining_tokens < answer->remaining_tokens)
+            answer->remaining_tokens = state->remaining_tokens;
+        if (state->owed_tokens > answer->owed_tokens)
+            answer->owed_tokens = state->owed_tokens;
+        answer->active |= state->full_after_ms != 0;
+    }
+    if (told.fate.result == BUCKET_DENIED)
+        blame_one(answer);
+}

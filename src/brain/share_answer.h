@@ -1,0 +1,24 @@
+/*
+ * Answers under a limit of scope fleet: what is in hand, and what is left in the record as far as is known.
+ *
+ * Owns nothing. One thread, the brain's. Never blocks. Never fails.
+ */
+#pragma once
+
+#include "brain/core.h"
+
+/* What becomes of a question; is_apart: see struct bucket_answer. */
+struct share_fate {
+    enum bucket_result result;
+    bool is_apart;
+};
+
+/* What is asked, and whether it was done; behind: tokens of those who waited before it, and wait still. */
+struct share_told {
+    uint64_t tokens, behind;
+    struct share_fate fate;
+};
+
+/* Fills in an answer. share: NULL if there is none, and so nothing is known. */
+void share_describe(const struct brain *brain, const struct place *place, const struct share *share,
+                    struct share_told told, struct bucket_answer *answer);
