@@ -17,17 +17,17 @@ struct fleet_counters {
     uint64_t granted_tokens;  /* by the store */
     uint64_t spent_tokens;    /* of these, by requests and charges */
     uint64_t returned_tokens; /* given back to the store */
-    uint64_t
-        lost_tokens; /* in hands that became void: their lease was over, or the store had forgotten them */
-    uint64_t
-        rolled_back_tokens; /* that the store had granted and then forgot, and was told of again */
-    uint64_t converted;     /* records that were of other terms */
-    uint64_t cold_waits;    /* questions that waited for an order */
-    uint64_t partitioned;   /* questions that were decided as on_partition says */
-    uint64_t epochs;        /* times that a key found its store to have forgotten everything */
-    uint64_t damaged;       /* records that the store found damaged */
-    uint64_t
-        behind_ms; /* by so much the clock of the store was back, or held back by ours, as it last told */
+    /* in hands that became void: their lease was over, or the store had forgotten them */
+    uint64_t lost_tokens;
+    /* that the store had granted and then forgot, and was told of again: it counts them as debt */
+    uint64_t rolled_back_tokens;
+    uint64_t converted;   /* records that were of other terms */
+    uint64_t cold_waits;  /* questions that waited for an order */
+    uint64_t partitioned; /* questions that were decided as on_partition says */
+    uint64_t epochs;      /* times that a key found its store to have forgotten everything */
+    uint64_t damaged;     /* records that the store found damaged */
+    /* by so much the clock of the store was back, or held back by ours, as it last told */
+    uint64_t behind_ms;
 };
 
 static inline uint64_t fleet_hand_tokens(const struct fleet_counters *counters)

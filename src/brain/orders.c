@@ -218,7 +218,7 @@ static void write_one(struct brain *brain, struct share *share, struct orders *o
     share->is_ready = false;
     uint8_t flags = plan(brain, share, wants);
     share_write_order(share, &orders->order[orders->count++], flags, wants, brain->now_ns,
-                      &shares->sessions, &shares->counters);
+                      terms_of(brain)->ttl_ms * NS_PER_MS, &shares->sessions, &shares->counters);
     share->missed_tokens = 0;
     share->spaced_ns = most(share->spaced_ns, brain->now_ns) + interval_ns;
     orders_see(brain, share);

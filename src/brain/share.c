@@ -38,7 +38,6 @@ static void begin_anew(struct share *share, struct share_sessions *sessions)
     }
     share->session = next_session(sessions);
     share->seq = 0;
-    share->is_out = false;
     share->lease_ns = SHARE_NEVER;
 }
 
@@ -338,7 +337,7 @@ static bool has_lasted(const struct share *share)
 }
 
 void share_write_order(struct share *share, struct order *order, uint8_t flags,
-                       const uint64_t want[BUCKETS_MAX], uint64_t now_ns,
+                       const uint64_t want[BUCKETS_MAX], uint64_t now_ns, uint64_t ttl_ns,
                        struct share_sessions *sessions, struct fleet_counters *counters)
 {
     share_expire(share, now_ns, sessions, counters);
@@ -374,8 +373,9 @@ void share_write_order(struct share *share, struct order *order, uint8_t flags,
         bucket->sent_net = bucket->net;
     }
     share->has_reset = false; /* it is set again if the order fails */
+    if (share->lease_ns == SHARE_NEVER)
+        share->lease_ns = now_ns + ttl_ns;
     share->is_away = true;
-    share->is_out = true;
     share->is_again = false;
     share->sent_flags = order->flags;
     share->sent_ns = now_ns;
@@ -404,13 +404,10 @@ static bool is_cut(enum order_result result)
     return false;
 }
 
-/* Whether the record has no holder of this session after such an order was done. */
+/* Whether the record has no holder of this session any more. */
 static bool has_ended(const struct order *order)
 {
-    uint64_t left = 0;
-    for (uint32_t i = 0; i < order->buckets; i++)
-        left |= order->totals[i].want | (order->granted[i] - order->totals[i].disposed);
-    return (order->flags & ORDER_RELEASE) != 0 || left == 0;
+    return (order->flags & ORDER_RELEASE) != 0 && order->result == ORDER_DONE;
 }
 
 /* The record as the store has told it. */

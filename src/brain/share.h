@@ -58,9 +58,10 @@ struct share {
     /* the session */
     uint64_t session;
     uint32_t seq;
-    bool is_out; /* the store may know of it */
     uint64_t epoch_ms, store_ms, store_at_ns;
-    uint64_t lease_ns; /* when the hand becomes void; SHARE_NEVER: nothing is in hand */
+    /* When it ends, and what is in hand becomes void: ttl after its last order that was done has gone, or its first
+     * one. By then the store may forget what it was told. SHARE_NEVER: no order has gone yet. */
+    uint64_t lease_ns;
 
     /* the record */
     bool is_known;
@@ -202,7 +203,7 @@ bool share_is_full_apart(struct share *share, uint64_t now_ns);
 /* Writes the next order of a share, which goes now. want: tokens beyond the hand, of each bucket; flags:
  * ORDER_EXACT, ORDER_RELEASE, ORDER_ON_LOSS_FULL. It may be another session's, if this one has lasted too long. */
 void share_write_order(struct share *share, struct order *order, uint8_t flags,
-                       const uint64_t want[BUCKETS_MAX], uint64_t now_ns,
+                       const uint64_t want[BUCKETS_MAX], uint64_t now_ns, uint64_t ttl_ns,
                        struct share_sessions *sessions, struct fleet_counters *counters);
 
 /* Takes the store's answer to it. */
