@@ -35,6 +35,7 @@ EARLY_S = 0.05
 DEBIAN_PYTHON = "/usr/bin/python3"
 URLLIB3 = """
 import json, sys, urllib3
+from share import load_tests  # which unittest calls
 answer = urllib3.PoolManager().request("GET", sys.argv[1])
 print(json.dumps({"status": answer.status, "body": json.loads(answer.data)}))
 """

@@ -9,6 +9,7 @@ import unittest
 
 from harness import Daemon, wait_until
 from recipes import BURST, ProxyRecipe, free_port, replaced
+from share import load_tests  # which unittest calls
 
 # The fields that a browser sends besides its cookies.
 BROWSER = {

@@ -16,6 +16,7 @@ import urllib.parse
 
 import npm_package
 from harness import PATIENCE_S, Case, Connection, Daemon, request_bytes
+from share import load_tests  # which unittest calls
 
 DAY_S = 24 * 3600
 INTEGER_MAX = 999_999_999_999_999  # RFC 9651, 3.3.1

@@ -16,6 +16,7 @@ import unittest
 
 from harness import ENDS_WITH_US, FORM, PATIENCE_S, Connection, Daemon, request_bytes, wait_until
 from recipes import ALLOWD_ADDRESS, EXAMPLES, free_port, replaced, require_program
+from share import load_tests  # which unittest calls
 
 SLOTS = 3
 BURST = 60

@@ -17,6 +17,7 @@ import unittest
 from harness import Connection, request_bytes, wait_until
 from metrics import Metrics
 from recipes import BURST, NGINX_WAITS, NginxRecipe, free_port
+from share import load_tests  # which unittest calls
 
 # What the recipe does with a request that may go on.
 PASSES_ON = """\

@@ -13,6 +13,7 @@ import tempfile
 import unittest
 
 from harness import ENDS_WITH_US, PATIENCE_S, Case, wait_until
+from share import load_tests  # which unittest calls
 
 PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/lib/nagios/plugins"
 

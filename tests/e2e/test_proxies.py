@@ -11,6 +11,7 @@ import unittest
 from harness import wait_until
 from recipes import (ALLOWD_ADDRESS, APP_ADDRESS, BURST, NGINX_WAITS, NginxRecipe, ProxyRecipe, free_port,
                      replaced)
+from share import load_tests  # which unittest calls
 
 REQUESTS = 100
 

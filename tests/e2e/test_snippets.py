@@ -13,6 +13,7 @@ import unittest
 
 from harness import PATIENCE_S, TOP, Connection, Daemon, request_bytes
 from recipes import ALLOWD_ADDRESS, EXAMPLES, free_port, replaced, require_program
+from share import load_tests  # which unittest calls
 
 BURST = 3
 CONFIG = """

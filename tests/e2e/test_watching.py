@@ -15,6 +15,7 @@ import urllib.request
 
 from harness import ENDS_WITH_US, PATIENCE_S, TOP, Case, Connection, Daemon, request_bytes, wait_until
 from metrics import Metrics, need
+from share import load_tests  # which unittest calls
 from test_metrics import CONFIG
 
 EXAMPLES = TOP / "etc" / "examples"
