@@ -147,11 +147,15 @@ void orders_see(struct brain *brain, struct share *share)
 
 /* ---- what ---- */
 
-/* The most that the store gives of a bucket unless it is asked exactly. */
-static uint64_t chunk_of(const struct share *share, uint32_t bucket)
+/* The most that the store gives of a bucket unless it is asked exactly, as far as is known. */
+static uint64_t chunk_of(const struct share *share, uint32_t index)
 {
+    const struct share_bucket *bucket = &share->bucket[index];
     uint64_t holders = share->holders == 0 ? 1 : share->holders;
-    return most(1, share->bucket[bucket].terms.burst_tokens / (2 * holders));
+    uint64_t chunk = most(1, bucket->terms.burst_tokens / (2 * holders));
+    uint64_t out = bucket->others_tokens + share_bucket_hand(bucket);
+    uint64_t outstanding = bucket->terms.outstanding_tokens;
+    return share->is_known ? least(chunk, outstanding - least(outstanding, out)) : chunk;
 }
 
 /* Whether the head of the queue gets its tokens only if it is asked for just them. */
@@ -162,10 +166,11 @@ static bool is_exact(const struct brain *brain, const struct share *share, uint6
     if (share->is_short && share->is_known &&
         share_ready_ns(share, tokens, brain->now_ns) <= brain->now_ns)
         return true;
-    for (uint32_t i = 0; i < share->buckets; i++)
-        if (tokens > share_bucket_hand(&share->bucket[i]) &&
-            tokens - share_bucket_hand(&share->bucket[i]) > chunk_of(share, i))
+    for (uint32_t i = 0; i < share->buckets; i++) {
+        uint64_t hand = share_bucket_hand(&share->bucket[i]);
+        if (tokens > hand && tokens - hand > chunk_of(share, i))
             return true;
+    }
     return false;
 }
 
@@ -191,6 +196,14 @@ static void want(const struct share *share, uint64_t tokens, uint64_t wants[BUCK
     }
 }
 
+/* What a lease will want, if a horizon wants so much: with that in hand a store out of reach does no harm for a while. */
+static uint64_t for_lease(const struct fleet_terms *terms, uint64_t demand)
+{
+    unsigned __int128 wanted = (unsigned __int128)demand * terms->ttl_ms;
+    wanted /= most(terms->horizon_ms, 1);
+    return wanted > UINT64_MAX ? UINT64_MAX : (uint64_t)wanted;
+}
+
 /* What the next order of a share is to say. Returns its flags. */
 static uint8_t plan(struct brain *brain, struct share *share, uint64_t wants[BUCKETS_MAX])
 {
@@ -204,8 +217,9 @@ static uint8_t plan(struct brain *brain, struct share *share, uint64_t wants[BUC
         want(share, exact_tokens(brain, share), wants);
         return flags | ORDER_EXACT;
     }
-    if (share->waiting == 0 && demand > 0 && share_hand(share) / 2 > demand)
-        share_give_back(share, demand, &brain->shares.counters);
+    uint64_t keep = for_lease(terms, demand);
+    if (share->waiting == 0 && keep > 0 && share_hand(share) / 2 > keep)
+        share_give_back(share, keep, &brain->shares.counters);
     want(share, most(share->waiting_tokens + demand, share->missed_tokens), wants);
     return flags;
 }

@@ -20,7 +20,7 @@
 
 #include "brain/core.h"
 
-#define ORDERS_AHEAD 3u
+#define ORDERS_AHEAD 4u
 #define ORDERS_REPEATS 3u
 #define ORDERS_RETRY_MS 1000u
 

@@ -40,9 +40,10 @@ struct share_bucket {
 
 /* How much is asked for, by two windows of a horizon each. */
 struct share_demand {
-    uint64_t window_ns; /* when the present one began */
-    uint64_t recent, previous;
-    bool is_new; /* nothing but one question has come yet, which tells no rate */
+    uint64_t window_ns;        /* when the present one began */
+    uint64_t recent, previous; /* tokens */
+    uint64_t questions;        /* of the present one */
+    bool is_new;               /* nothing but one question has come yet, which tells no rate */
 };
 
 struct share {
@@ -187,6 +188,7 @@ static inline void share_ask(struct share *share, uint64_t tokens, uint64_t now_
         return;
     }
     share->demand.recent += tokens;
+    share->demand.questions++;
 }
 
 /* How many tokens the next horizon will want. */
