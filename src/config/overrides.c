@@ -205,7 +205,58 @@ bool config_overrides_check(const struct raw_limit *raw, uint32_t count,
 
 /* ---- an override alone ---- */
 
-static struct raw_override *load_alone(char *bytes, size_t len, struct faults *faults)
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* Puts a colon right behind the name that it belongs to, and a blank where it was if that is on another
+ * line. Returns the length. */
+static size_t put_colon(char *yaml, size_t len)
+{
+    bool is_on_another_line = false;
+    size_t at = len;
+    for (; at > 0 && is_space(yaml[at - 1]); at--) {
+        is_on_another_line |= yaml[at - 1] == '\n' || yaml[at - 1] == '\r';
+        yaml[at] = yaml[at - 1];
+    }
+    yaml[at] = ':';
+    if (is_on_another_line)
+        yaml[++len] = ' ';
+    return len + 1;
+}
+
+static bool is_line_separator(const char *at, size_t left)
+{
+    return left >= 3 && (memcmp(at, "\u2028", 3) == 0 || memcmp(at, "\u2029", 3) == 0);
+}
+
+/* Writes JSON so that YAML reads the same: it takes no tab in front and no line end between a name and its
+ * colon, and to it U+2028 and U+2029 end lines. Each value stays where it is, but behind such a character,
+ * so that faults are told at their places. `yaml` has room for twice as much. Returns the length. */
+static size_t write_as_yaml(const char *json, size_t len, char *yaml)
+{
+    bool is_string = false;
+    size_t out = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (is_string && json[i] == '\\' && i + 1 < len) {
+            yaml[out++] = json[i++];
+            yaml[out++] = json[i];
+        } else if (is_string && is_line_separator(json + i, len - i)) {
+            out += (size_t)sprintf(yaml + out, "\\u%s", json[i + 2] == '\xa8' ? "2028" : "2029");
+            i += 2;
+        } else if (!is_string && json[i] == ':') {
+            out = put_colon(yaml, out);
+        } else {
+            is_string ^= json[i] == '"';
+            yaml[out++] = json[i] == '\t' ? ' ' : json[i];
+        }
+    }
+    yaml[out] = '\0';
+    return out;
+}
+
+static struct raw_override *load_yaml(char *bytes, size_t len, struct faults *faults)
 {
     struct config_copy copy = config_shape_check(SHAPE_OVERRIDE, bytes, len, faults);
     if (copy.yaml == NULL)
@@ -215,12 +266,24 @@ static struct raw_override *load_alone(char *bytes, size_t len, struct faults *f
     return raw;
 }
 
-struct raw_override *config_override_read(char *bytes, size_t len, const char *key,
+static struct raw_override *load_alone(const char *json, size_t len, struct faults *faults)
+{
+    char *yaml = malloc(2 * len + 1);
+    struct raw_override *raw = NULL;
+    if (yaml != NULL)
+        raw = load_yaml(yaml, write_as_yaml(json, len, yaml), faults);
+    else
+        faults_add(faults, 0, 0, "out of memory");
+    free(yaml);
+    return raw;
+}
+
+struct raw_override *config_override_read(const char *json, size_t len, const char *key,
                                           const struct bucket_setting *setting,
                                           struct faults *faults, struct override_terms *terms)
 {
     char placed_key[sizeof "0:0 " + KEY_MAX];
-    struct raw_override *raw = load_alone(bytes, len, faults);
+    struct raw_override *raw = load_alone(json, len, faults);
     snprintf(placed_key, sizeof placed_key, "0:0 %s", key);
     *terms = (struct override_terms){0};
     if (raw != NULL) {

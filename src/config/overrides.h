@@ -18,10 +18,9 @@ bool config_overrides_check(const struct raw_limit *raw, uint32_t count,
                             const struct bucket_setting *setting, struct faults *faults,
                             struct override_terms **overrides);
 
-/* Reads an override that somebody wrote as a configuration has it, but without its key, in JSON or YAML;
- * *bytes may be changed. The key was checked by key_check. *terms borrows from the key and from what is
+/* Reads an override that somebody wrote as a configuration has it, but without its key, in JSON. The key was checked by key_check. *terms borrows from the key and from what is
  * returned, which the caller frees by config_override_free; NULL: there are faults. */
-struct raw_override *config_override_read(char *bytes, size_t len, const char *key,
+struct raw_override *config_override_read(const char *json, size_t len, const char *key,
                                           const struct bucket_setting *setting,
                                           struct faults *faults, struct override_terms *terms);
 void config_override_free(struct raw_override *raw); /* NULL is fine */

@@ -193,24 +193,20 @@ static void set(const struct overrides *overrides, struct message *message, uint
     show(message, *next, limit);
 }
 
-/* The object is copied, because it is changed as it is read. */
 static void read_and_set(const struct overrides *overrides, struct message *message, uint32_t limit,
                          struct limits **next, int64_t date_s)
 {
     struct override_call *call = message->answer.override;
     struct faults *faults = calloc(1, sizeof *faults);
-    char *object = malloc(call->object_len + 1);
     call->outcome = OVERRIDE_NO_MEMORY;
-    if (faults != NULL && object != NULL) {
+    if (faults != NULL) {
         struct override_terms terms;
-        memcpy(object, call->object, call->object_len);
-        object[call->object_len] = '\0';
         const struct bucket_setting setting = {
             .tick_ms = overrides->configured->tick_ms,
             .is_fleet = (*next)->limit[limit].is_fleet,
         };
-        struct raw_override *raw =
-            config_override_read(object, call->object_len, call->key, &setting, faults, &terms);
+        struct raw_override *raw = config_override_read(call->object, call->object_len, call->key,
+                                                        &setting, faults, &terms);
         terms.is_runtime = true;
         if (raw == NULL)
             call->outcome = OVERRIDE_FAULTY;
@@ -221,7 +217,6 @@ static void read_and_set(const struct overrides *overrides, struct message *mess
         faults_release(faults);
     }
     free(faults);
-    free(object);
 }
 
 void overrides_answer(const struct overrides *overrides, struct message *message,

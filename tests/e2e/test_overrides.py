@@ -196,6 +196,25 @@ class Life(Overrides):
         self.assertEqual((answer["until"], answer["reason"]), (body["until"], body["reason"]))
         self.assertEqual(self.allow("api:object").json()["buckets"][0]["burst"], 5)
 
+    def test_any_json(self):
+        """JSON may be laid out as YAML may not, and means the same."""
+        target = self.target(limit="api", key="api:odd")
+        for body in (b'\n\t{"action":"deny","reason":"a"}\n\t', b'{"action"\n:\n"deny",\t"reason"\t \r\n:"a"}',
+                     b'\r{\r"action":"deny"\r,"reason" :\t"a"\r}\r'):
+            response = self.ask("PUT", target, [JSON], body)
+            self.assertIn(response.status, (200, 201), response)
+            self.assertEqual((response.json()["action"], response.json()["reason"]), ("deny", "a"))
+        for reason in ("a  \u2028  b", "\u2029 ", 'a: \\": "', ": \u2028 :", "  a  "):
+            for is_ascii in (False, True):
+                response = self.ask("PUT", target, [JSON], json.dumps(
+                    {"action": "deny", "reason": reason}, ensure_ascii=is_ascii).encode())
+                self.assertEqual(response.json()["reason"], reason)
+            response = self.put(limit="api", key="api:odd", action="deny", reason=reason)
+            self.assertEqual(response.json()["reason"], reason)
+        faults = self.assert_faults(self.ask("PUT", target, [JSON], b'\t{"burst"\n:"x",\n"rate" : "y"}'),
+                                    'burst "x"', 'rate "y"')
+        self.assertEqual([(fault["line"], fault["column"]) for fault in faults], [(2, 2), (3, 10)])
+
     def test_events(self):
         def told():
             with Connection(self.admin) as connection:

@@ -82,11 +82,8 @@ static void read_override(const uint8_t *data, size_t size, bool is_fleet)
     const struct bucket_setting setting = {.tick_ms = TICK_MS, .is_fleet = is_fleet};
     struct faults faults = {0};
     struct override_terms terms;
-    char *copied = malloc(size + 1);
-    FUZZ_REQUIRE(copied != NULL);
-    memcpy(copied, data, size);
-    copied[size] = '\0';
-    struct raw_override *raw = config_override_read(copied, size, "key", &setting, &faults, &terms);
+    struct raw_override *raw =
+        config_override_read((const char *)data, size, "key", &setting, &faults, &terms);
     FUZZ_REQUIRE((raw == NULL) == (faults.count > 0));
     for (uint32_t i = 0; raw != NULL && i < terms.buckets_count; i++) {
         struct credit_line credit;
@@ -95,7 +92,6 @@ static void read_override(const uint8_t *data, size_t size, bool is_fleet)
     }
     faults_tell(&faults, "FILE", check_line, NULL);
     config_override_free(raw);
-    free(copied);
     faults_release(&faults);
 }
 

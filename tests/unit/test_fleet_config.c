@@ -273,15 +273,13 @@ static char *fault_of_override(const char *json, bool is_fleet)
     const struct bucket_setting setting = {.tick_ms = 100, .is_fleet = is_fleet};
     struct faults faults = {0};
     struct override_terms terms;
-    char *text = strdup(json), *told = NULL;
-    assert_non_null(text);
+    char *told = NULL;
     struct raw_override *raw =
-        config_override_read(text, strlen(text), "key", &setting, &faults, &terms);
+        config_override_read(json, strlen(json), "key", &setting, &faults, &terms);
     if (raw == NULL)
         told = strdup(faults.fault[0].text);
     config_override_free(raw);
     faults_release(&faults);
-    free(text);
     return told;
 }
 
