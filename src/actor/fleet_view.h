@@ -21,9 +21,12 @@ struct fleet_seen {
     char server[64]; /* as it names itself, such as "redis 7.0.15"; empty: not known yet */
     char trouble
         [256]; /* why it is not up, or what it refuses; a warning about its settings; or empty */
-    uint64_t calls, calls_failed, reconnects, late_answers;
+    uint64_t calls;        /* of the script, for letters */
+    uint64_t calls_failed; /* refused, not answered in time, or strangely */
+    uint64_t reconnects;
+    uint64_t late_answers;    /* to letters that were home by then */
     uint64_t down_ns;         /* for so long there was none, in all */
-    struct histogram latency; /* of calls */
+    struct histogram latency; /* of calls that were answered in time */
 };
 
 struct fleet;

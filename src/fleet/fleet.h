@@ -4,9 +4,13 @@
  * It alone speaks to the store, by one connection (or in a cluster, one for each node): it connects, logs in,
  * loads the script, sends each letter of orders as one EVALSHA, many pipelined, and reads the replies. Each
  * letter goes home once: with the answer; with ORDER_REFUSED if the store is there but does not do it; with
- * ORDER_NOT_SENT while there is no connection, at once; or with ORDER_UNREACHABLE if no answer comes in
- * op_timeout or the connection ends before it. So nothing that the store does holds a letter for longer, and the
- * brain has no timer for it.
+ * ORDER_NOT_SENT, at once, while there is no connection or another answer is overdue; or with ORDER_UNREACHABLE if
+ * no answer comes in op_timeout or the connection ends before it. So nothing that the store does holds a letter
+ * for longer, and the brain has no timer for it. An answer that comes later is nobody's; if none comes for a
+ * second, the connection is given up.
+ *
+ * The work is courier.h's, and can be done in virtual time; here are the thread and the inbox. A host's name is looked up by
+ * another thread, which nobody waits for.
  *
  * Owns its thread, its inbox and its connections. Threads: main calls _start and _stop; any may post into the inbox, and
  * call fleet_look. Blocks: fleet_stop, until the thread has ended, which takes op_timeout at most. Errors: errno values of

@@ -9,7 +9,7 @@ static const struct refusal refusals[] = {
     {"ASK", REFUSAL_ASK, "it is a node of a cluster: its store is cluster://HOST:PORT"},
     {"BUSY", REFUSAL_STAY, "it is busy with somebody's long script"},
     {"CLUSTERDOWN", REFUSAL_STAY, "its cluster is down"},
-    {"CROSSSLOT", REFUSAL_STAY, "it is a node of a cluster: its store is cluster://HOST:PORT"},
+    {"CROSSSLOT", REFUSAL_LEAVE, "it is a node of a cluster: its store is cluster://HOST:PORT"},
     {"DENIED", REFUSAL_LEAVE, "it is in protected mode, and serves its own machine only"},
     {"LOADING", REFUSAL_STAY, "it is loading its data"},
     {"MASTERDOWN", REFUSAL_LEAVE, "it is a replica, and its master is away"},

@@ -46,8 +46,9 @@ static void put(struct resp_out *out, const void *bytes, size_t len)
 
 static void put_length(struct resp_out *out, char sort, size_t length)
 {
-    char text[LENGTH_DIGITS_MAX];
-    put(out, text, (size_t)snprintf(text, sizeof text, "%c%zu\r\n", sort, length));
+    char text[LENGTH_DIGITS_MAX] = "";
+    int len = snprintf(text, sizeof text, "%c%zu\r\n", sort, length);
+    put(out, text, (size_t)len);
 }
 
 bool resp_command(struct resp_out *out, size_t count, const struct resp_arg *args)

@@ -13,9 +13,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define RESP_OUT_MAX (1024 * 1024)
-#define RESP_REPLY_BYTES_MAX (1024 * 1024)
-#define RESP_REPLY_ELEMENTS_MAX 65536
+#define RESP_OUT_MAX ((size_t)1 << 20)
+#define RESP_REPLY_BYTES_MAX ((size_t)1 << 20)
+#define RESP_REPLY_ELEMENTS_MAX ((size_t)1 << 16)
 
 /* ---- commands ---- */
 
