@@ -74,9 +74,14 @@ const char *reply_reason(enum bucket_result result)
     return "";
 }
 
-static void write_reason(struct text *body, enum bucket_result result)
+const char *reply_reason_of(const struct bucket_answer *answer)
 {
-    const char *reason = reply_reason(result);
+    return answer->is_apart ? "without_store" : reply_reason(answer->result);
+}
+
+static void write_reason(struct text *body, const struct bucket_answer *answer)
+{
+    const char *reason = reply_reason_of(answer);
     if (reason[0] == '\0')
         return;
     text_literal(body, ",\"reason\":\"");
@@ -200,7 +205,7 @@ void reply_write_allow(struct text *body, const struct bucket_question *ask,
         text_literal(body, ",\"waited_ms\":");
         text_number(body, answer->waited_ms);
     }
-    write_reason(body, answer->result);
+    write_reason(body, answer);
     write_extras(body, answer, NULL);
     if (answer->limit->shadow)
         write_would_allow(body, answer, allowed);
@@ -238,7 +243,7 @@ void reply_write_charge(struct text *body, const struct bucket_question *ask,
     text_number(body, ask->tokens);
     write_charged(body, ask->tokens, answer->charged_tokens);
     write_state(body, answer);
-    write_reason(body, answer->result);
+    write_reason(body, answer);
     write_extras(body, answer, ask);
     text_literal(body, "}");
 }

@@ -27,8 +27,11 @@ uint32_t reply_violated(const struct bucket_answer *answer, const char *names[BU
 /* Writes them as an array. */
 void reply_write_violated(struct text *body, const struct bucket_answer *answer);
 
-/* The `reason` of an answer, or an empty string where its numbers say enough. */
+/* The `reason` of a result, or an empty string where the numbers say enough. */
 const char *reply_reason(enum bucket_result result);
+
+/* The same of an answer, which may have been decided without the fleet's store. */
+const char *reply_reason_of(const struct bucket_answer *answer);
 
 /* A number of milliseconds, or null. */
 void reply_write_retry_after_ms(struct text *body, uint64_t retry_after_ms);

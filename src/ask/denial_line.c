@@ -79,7 +79,7 @@ static void append_violated(struct log_text *line, const struct form *form,
 static void append_why(struct log_text *line, const struct form *form,
                        const struct bucket_answer *answer, bool key_is_private)
 {
-    const char *reason = reply_reason(answer->result);
+    const char *reason = reply_reason_of(answer);
     if (reason[0] != '\0') {
         append(line, form, "reason", form->word);
         log_text_own(line, reason);

@@ -96,6 +96,8 @@ enum event_text {
     X(limit_forgotten, EVENT_OF_LIMIT, EVENT_NO_TEXT, EVENT_COUNT, EVENT_KEYS)                     \
     X(state_lost, EVENT_OF_DAEMON, EVENT_DETAIL, EVENT_NO_VALUES)                                  \
     X(state_found, EVENT_OF_DAEMON, EVENT_DETAIL, EVENT_NO_VALUES)                                 \
+    X(fleet_lost, EVENT_OF_DAEMON, EVENT_DETAIL, EVENT_NO_VALUES)                                  \
+    X(fleet_back, EVENT_OF_DAEMON, EVENT_DETAIL, EVENT_NO_VALUES)                                  \
     X(front_added, EVENT_OF_DAEMON, EVENT_NO_TEXT, EVENT_FRONTS)                                   \
     X(front_gone, EVENT_OF_DAEMON, EVENT_NO_TEXT, EVENT_FRONTS)                                    \
     X(overload, EVENT_OF_DAEMON, EVENT_NO_TEXT, EVENT_COUNT, EVENT_CAUSE)                          \

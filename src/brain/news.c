@@ -27,6 +27,8 @@ static uint64_t *counter_of(const struct event *event, struct brain_counters *he
     case EVENT_limit_forgotten:
     case EVENT_state_lost:
     case EVENT_state_found:
+    case EVENT_fleet_lost: /* the fleet thread logs it */
+    case EVENT_fleet_back:
     case EVENT_front_added:
     case EVENT_front_gone:
     case EVENT_drain:

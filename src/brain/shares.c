@@ -1,6 +1,7 @@
 #include "brain/shares.h"
 
 #include "brain/decide.h"
+#include "brain/events.h"
 #include "brain/orders.h"
 #include "brain/share_answer.h"
 
@@ -541,12 +542,26 @@ static void set_next(const struct brain *brain, struct share *share, enum order_
     share->retry_ns = now_ns + share->retry_after_ns;
 }
 
+/* Has an event tell that orders find the store out of reach, or in reach again. */
+static void tell_of_store(struct brain *brain, bool is_cut, enum order_result result)
+{
+    const char *why = result == ORDER_REFUSED       ? "the fleet's store refuses orders"
+                      : result == ORDER_UNREACHABLE ? "the fleet's store does not answer"
+                                                    : "the fleet's store is not connected";
+    if (is_cut)
+        events_tell(brain, EVENT_fleet_lost, why, 0, 0);
+    else
+        events_tell(brain, EVENT_fleet_back, "the fleet's store answers", 0, 0);
+}
+
 static void take_one(struct brain *brain, const struct orders *orders, const struct order *order)
 {
     struct shares *shares = &brain->shares;
     struct share *share = order->share;
     share_take_order(share, order, orders->sent_ns, orders->ttl_ms * NS_PER_MS, brain->now_ns,
                      &shares->sessions, &shares->counters);
+    if (share->is_cut != shares->is_cut)
+        tell_of_store(brain, share->is_cut, order->result);
     shares->is_cut = share->is_cut;
     if (!share->is_cut)
         shares->counters.behind_ms = order->behind_ms;

@@ -6,6 +6,7 @@
 #include "support/ask_brain.h"
 #include "support/brain_fixture.h"
 #include "support/dice.h"
+#include "support/fleet_world.h"
 #include "support/plain_limit.h"
 
 #include <stdalign.h>
@@ -733,6 +734,48 @@ static void what_happens_to_the_daemon_is_told(void **unused)
     fixture_release(&fixture);
 }
 
+/* Asks for foo, which is answered without the store, and gives an order time to come back. */
+static void ask_in_vain(struct fleet_world *world)
+{
+    assert_true(fleet_world_allow(world, "foo", 1).is_apart);
+    fleet_world_pass(world, 2000);
+}
+
+static void a_store_that_is_lost_and_back_is_told_once_each(void **unused)
+{
+    (void)unused;
+    static const struct {
+        enum order_result result;
+        const char *says;
+    } cases[] = {
+        {ORDER_NOT_SENT, "the fleet's store is not connected"},
+        {ORDER_REFUSED, "the fleet's store refuses orders"},
+        {ORDER_UNREACHABLE, "the fleet's store does not answer"},
+    };
+    struct fleet_world world;
+    struct reader reader;
+    fleet_world_begin_one(&world, 10, slow);
+    assert_true(brain_keep_events(world.fixture.brain, KEEP, BOOT));
+    reader_init(&reader, EVENTS_KEPT);
+    reader.ask.kinds = 1u << EVENT_fleet_lost | 1u << EVENT_fleet_back;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        world.forced = cases[i].result;
+        ask_in_vain(&world);
+        ask_in_vain(&world);
+        read_all(&world.fixture, &reader, 1);
+        struct event event = expect(&reader, EVENT_fleet_lost, NULL, NULL);
+        assert_true(is_text(event.text, event.text_len, cases[i].says));
+        world.forced = ORDER_RESULT_COUNT;
+        fleet_world_allow(&world, "foo", 1);
+        fleet_world_pass(&world, 2000);
+        read_all(&world.fixture, &reader, 1);
+        event = expect(&reader, EVENT_fleet_back, NULL, NULL);
+        assert_true(is_text(event.text, event.text_len, "the fleet's store answers"));
+        reader_go_on(&reader);
+    }
+    fleet_world_end(&world);
+}
+
 static void a_stall_is_told_unless_it_was_sleep(void **unused)
 {
     (void)unused;
@@ -1305,6 +1348,7 @@ int main(void)
         cmocka_unit_test(overrides_of_run_time_are_told_as_such),
         cmocka_unit_test(limits_that_are_gone_are_told),
         cmocka_unit_test(what_happens_to_the_daemon_is_told),
+        cmocka_unit_test(a_store_that_is_lost_and_back_is_told_once_each),
         cmocka_unit_test(a_stall_is_told_unless_it_was_sleep),
         cmocka_unit_test(an_event_has_its_time),
         cmocka_unit_test(events_are_counted),

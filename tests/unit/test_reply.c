@@ -305,6 +305,10 @@ static void what_a_fleet_counts_is_an_estimate(void **state)
                  "429,\"violated-policies\":[\"default\"],\"allowed\":false,\"key\":\"k\","
                  "\"limit\":\"default\",\"tokens\":1,\"remaining\":0,\"owed\":0,\"burst\":10,"
                  "\"retry_after_ms\":1301,\"reset_after_ms\":9301,\"estimate\":true}\n");
+    answered.is_apart = true;
+    expect_allow(answered, 200,
+                 "{\"allowed\":true,\"key\":\"k\",\"limit\":\"default\",\"tokens\":1," PLAIN_NUMBERS
+                 ",\"reason\":\"without_store\",\"estimate\":true}\n");
 }
 
 static void a_full_table_is_told(void **state)
