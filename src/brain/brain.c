@@ -241,6 +241,12 @@ static void credit(struct brain *brain, uint64_t ticks)
     once_advance(&brain->once, brain->now_ns);
 }
 
+static void advance_shares(struct brain *brain)
+{
+    shares_advance(brain);
+    list_advance(brain);
+}
+
 void brain_tick(struct brain *brain, uint64_t now_ns)
 {
     if (now_ns <= brain->now_ns)
@@ -252,7 +258,7 @@ void brain_tick(struct brain *brain, uint64_t now_ns)
     if (waits_due_ns(brain) <= now_ns)
         waits_let_go(brain);
     if (shares_due_ns(brain) <= now_ns)
-        shares_advance(brain);
+        advance_shares(brain);
     if (events_due_ns(&brain->events) <= now_ns)
         events_advance(brain);
 }
@@ -392,8 +398,7 @@ static bool answer_whole(struct brain *brain, struct message *message)
     case MESSAGE_EACH:
     case MESSAGE_ALL:
     case MESSAGE_LIST:
-        list_answer(brain, message);
-        return true;
+        return list_answer(brain, message);
     case MESSAGE_MISSING:
         counters_missed(&brain->counters, message->ask.missing_allows);
         return true;
@@ -452,6 +457,7 @@ static bool answer_whole(struct brain *brain, struct message *message)
         return true;
     case MESSAGE_ORDERS:
         shares_take(brain, orders_of(message));
+        list_advance(brain);
         return false;
     case MESSAGE_FLEET_END:
         return shares_end(brain, message);

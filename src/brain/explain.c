@@ -3,6 +3,8 @@
 #include "base/text.h"
 #include "brain/decide.h"
 #include "brain/lease.h"
+#include "brain/share_lists.h"
+#include "brain/shares.h"
 
 #include <string.h>
 
@@ -18,6 +20,11 @@ static void decide_next(struct brain *brain, const struct place *place,
     const struct acquire_question next = next_of(ask);
     bool has_slots = decide_allowance(brain, place)->slots > 0;
     answer->kind = has_slots ? MESSAGE_ACQUIRE : MESSAGE_ALLOW;
+    if (shares_concern(brain, place)) {
+        share_foresee(brain, MESSAGE_STATUS, place, &next.bucket, &answer->now);
+        share_foresee(brain, MESSAGE_ALLOW, place, &next.bucket, &answer->next);
+        return;
+    }
     decide_foresee(brain, MESSAGE_STATUS, place, &next.bucket, &answer->now);
     decide_foresee(brain, answer->kind, place, &next.bucket, &answer->next);
 }

@@ -2,6 +2,8 @@
 
 #include "brain/decide.h"
 #include "brain/lease.h"
+#include "brain/share_lists.h"
+#include "brain/shares.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -53,8 +55,12 @@ static void answer_each(struct brain *brain, enum message_kind kind,
     for (uint32_t from = 0; from < list->count; from += GROUP_MAX) {
         uint32_t to = list->count - from < GROUP_MAX ? list->count : from + GROUP_MAX;
         prefetch(brain, from, to);
-        for (uint32_t i = from; i < to; i++)
-            decide(brain, kind, &brain->list.place[i], &list->calls[i].ask, &list->calls[i].answer);
+        for (uint32_t i = from; i < to; i++) {
+            const struct place *place = &brain->list.place[i];
+            struct bucket_call *call = &list->calls[i];
+            (shares_concern(brain, place) ? share_decide : decide)(brain, kind, place, &call->ask,
+                                                                   &call->answer);
+        }
     }
 }
 
@@ -130,6 +136,8 @@ static enum bucket_result look(struct brain *brain, const struct place *place,
                                uint32_t *reserved)
 {
     uint64_t marks[BUCKETS_MAX];
+    if (shares_concern(brain, place))
+        return share_look(brain, place, ask, tokens);
     uint32_t slot = buckets_find(&brain->buckets, place, ask);
     if (slot != TABLE_NONE && buckets_drop_if_idle(&brain->buckets, slot))
         slot = TABLE_NONE;
@@ -146,6 +154,10 @@ static bool take(struct brain *brain, const struct place *place, const struct bu
                  uint64_t tokens)
 {
     uint64_t marks[BUCKETS_MAX];
+    if (shares_concern(brain, place)) {
+        share_take(brain, place, ask, tokens);
+        return true;
+    }
     uint32_t slot = buckets_find(&brain->buckets, place, ask);
     if (slot == TABLE_NONE &&
         !buckets_make_room(&brain->buckets, place->hash, 0, brain->when_full == WHEN_FULL_EVICT))
@@ -161,6 +173,10 @@ static void give_back(struct brain *brain, const struct place *place,
 {
     const struct line *line = buckets_line(&brain->buckets, place);
     uint64_t marks[BUCKETS_MAX];
+    if (shares_concern(brain, place)) {
+        share_put_back(brain, place, ask, tokens);
+        return;
+    }
     uint32_t slot = buckets_find(&brain->buckets, place, ask);
     if (slot == TABLE_NONE)
         return;
@@ -231,9 +247,13 @@ static void describe_one(struct brain *brain, const struct list_question *list, 
     uint16_t leader = scratch->leader[call];
     enum bucket_result result = scratch->result[leader];
     uint64_t marks[BUCKETS_MAX];
-    buckets_marks(&brain->buckets, place, ask, buckets_find(&brain->buckets, place, ask), marks);
     if (!allowed && bucket_result_allows(result))
         result = BUCKET_HELD_BACK;
+    if (shares_concern(brain, place)) {
+        share_tell(brain, place, ask, scratch->tokens[leader], result, &list->calls[call].answer);
+        return;
+    }
+    buckets_marks(&brain->buckets, place, ask, buckets_find(&brain->buckets, place, ask), marks);
     decide_describe(brain, place, holding, (struct demand){scratch->tokens[leader], 0}, result,
                     marks, &list->calls[call].answer);
 }
@@ -263,14 +283,15 @@ static void answer_all(struct brain *brain, const struct list_question *list,
     }
 }
 
-void list_answer(struct brain *brain, struct message *message)
+/* Answers a list. has_waited: it waits no more. false: it waits. */
+static bool answer_list(struct brain *brain, struct message *message, bool has_waited)
 {
     const struct list_question list = message->ask.list;
     struct list_answer *answer = &message->answer.list;
     uint32_t missing = find_places(brain, &list);
     *answer = (struct list_answer){.no_such_limit = missing, .needs_lease = list.count};
     if (missing < list.count)
-        return;
+        return true;
     if (lease_ends_are_due(brain))
         settle_all(brain, &list);
     if (message->kind != MESSAGE_LIST)
@@ -278,10 +299,28 @@ void list_answer(struct brain *brain, struct message *message)
     if (answer->needs_lease < list.count) {
         uint32_t limit = (uint32_t)brain->list.place[answer->needs_lease].limit;
         list.calls[answer->needs_lease].answer.limit = &brain->limits->limit[limit];
-        return;
+        return true;
     }
+    if (!has_waited && share_lists_park(brain, message, brain->list.place))
+        return false;
     if (message->kind == MESSAGE_ALL)
         answer_all(brain, &list, answer);
     else
         answer_each(brain, message->kind == MESSAGE_EACH ? MESSAGE_ALLOW : MESSAGE_STATUS, &list);
+    return true;
+}
+
+bool list_answer(struct brain *brain, struct message *message)
+{
+    return answer_list(brain, message, false);
+}
+
+void list_advance(struct brain *brain)
+{
+    struct message *message;
+    while ((message = share_lists_next(brain)) != NULL) {
+        answer_list(brain, message, true);
+        message_hold(message, brain->limits);
+        chain_add(&brain->released, &message->letter);
+    }
 }

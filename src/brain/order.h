@@ -108,7 +108,8 @@ struct orders {
     uint32_t ttl_ms, grace_ms, clock_guard_ms;
     uint32_t count;
     struct order order[ORDERS_MAX];
-    struct orders *next_free; /* the brain's */
+    struct orders *next_free; /* the brain's, and the turn in which it went; 0: it is at home */
+    uint64_t turn;
 };
 
 static inline struct orders *orders_of(struct message *message)

@@ -77,7 +77,7 @@ static uint64_t reason_ns(struct brain *brain, struct share *share)
         return SHARE_NEVER;
     if (is_ending(brain, share))
         return has_hand || share_has_news(share) ? now_ns : SHARE_NEVER;
-    if (share->is_again || share_has_news(share))
+    if (share->is_again || share_has_news(share) || share->is_looked_for)
         return now_ns;
     uint64_t low = (share_wanted(share, now_ns, terms_of(brain)) + 1) / 2;
     due_ns = needed_ns(brain, share);
@@ -210,11 +210,11 @@ static uint8_t plan(struct brain *brain, struct share *share, uint64_t wants[BUC
     const struct fleet_terms *terms = terms_of(brain);
     uint8_t flags = terms->on_loss == FLEET_LOSS_FULL ? ORDER_ON_LOSS_FULL : 0;
     uint64_t demand = share_wanted(share, brain->now_ns, terms);
-    uint64_t head = head_tokens(share);
+    uint64_t head = share->waiting > 0 ? head_tokens(share) : share->missed_tokens;
     if (is_ending(brain, share) || (share->waiting == 0 && brain->now_ns >= quiet_ns(brain, share)))
         return flags | ORDER_RELEASE;
     if (is_exact(brain, share, head)) {
-        want(share, exact_tokens(brain, share), wants);
+        want(share, share->waiting > 0 ? exact_tokens(brain, share) : head, wants);
         return flags | ORDER_EXACT;
     }
     uint64_t keep = for_lease(terms, demand);
@@ -234,6 +234,7 @@ static void write_one(struct brain *brain, struct share *share, struct orders *o
     share_write_order(share, &orders->order[orders->count++], flags, wants, brain->now_ns,
                       terms_of(brain)->ttl_ms * NS_PER_MS, &shares->sessions, &shares->counters);
     share->missed_tokens = 0;
+    share->is_looked_for = false;
     share->spaced_ns = most(share->spaced_ns, brain->now_ns) + interval_ns;
     orders_see(brain, share);
 }
@@ -252,6 +253,7 @@ static struct orders *take_letter(struct shares *shares)
 
 void orders_free_letter(struct brain *brain, struct orders *orders)
 {
+    orders->turn = 0;
     orders->next_free = brain->shares.free_letter;
     brain->shares.free_letter = orders;
     brain->shares.letters_away--;
@@ -263,6 +265,7 @@ static void write_letter(struct brain *brain, struct orders *orders)
     const struct fleet_terms *terms = terms_of(brain);
     orders->message = (struct message){.kind = MESSAGE_ORDERS};
     orders->sent_ns = brain->now_ns;
+    orders->turn = shares->turns;
     orders->ttl_ms = terms->ttl_ms;
     orders->grace_ms = terms->grace_ms;
     orders->clock_guard_ms = terms->clock_guard_ms;
@@ -275,10 +278,20 @@ static void write_letter(struct brain *brain, struct orders *orders)
     shares->letters_away++;
 }
 
+bool orders_are_home(const struct brain *brain, uint64_t turn)
+{
+    const struct shares *shares = &brain->shares;
+    bool are_home = shares->turns >= turn;
+    for (uint32_t i = 0; i < shares->letters_begun; i++)
+        are_home &= shares->letter[i].turn == 0 || shares->letter[i].turn > turn;
+    return are_home;
+}
+
 struct letter *orders_letters(struct brain *brain)
 {
     struct chain letters = {0};
     struct orders *orders;
+    brain->shares.turns += brain->shares.ready != NULL;
     while (brain->shares.ready != NULL && (orders = take_letter(&brain->shares)) != NULL) {
         write_letter(brain, orders);
         chain_add(&letters, &orders->message.letter);

@@ -43,6 +43,9 @@ uint64_t orders_forget_ns(const struct brain *brain, const struct share *share);
 /* The letters of all orders that are due, in the order in which they were made; NULL: there is none. */
 struct letter *orders_letters(struct brain *brain);
 
+/* Whether all letters are at home that have gone by this turn, which is over. The one that comes is turns + 1. */
+bool orders_are_home(const struct brain *brain, uint64_t turn);
+
 /* Takes one back. */
 void orders_free_letter(struct brain *brain, struct orders *orders);
 

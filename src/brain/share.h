@@ -87,7 +87,11 @@ struct share {
     uint64_t apart_ns; /* the time of apart_units */
     uint32_t waiting;  /* who waits */
     uint64_t waiting_tokens;
+    /* while a list is looked at: what it wants in all, and least; and whether it took that apart from the store */
+    uint64_t list_tokens, list_least;
+    bool is_list_apart;
     uint64_t missed_tokens; /* the most that somebody was refused since the last order */
+    bool is_looked_for;     /* somebody wants to know of the record */
     bool is_left;           /* somebody has left its queue: see `left` of struct shares */
 
     /* the book's */
@@ -145,6 +149,15 @@ static inline void share_spend(struct share *share, uint64_t tokens,
     for (uint32_t i = 0; i < share->buckets; i++)
         share->bucket[i].disposed += tokens;
     counters->spent_tokens += tokens;
+}
+
+/* Takes that back, before anything else is done. */
+static inline void share_unspend(struct share *share, uint64_t tokens,
+                                 struct fleet_counters *counters)
+{
+    for (uint32_t i = 0; i < share->buckets; i++)
+        share->bucket[i].disposed -= tokens;
+    counters->spent_tokens -= tokens;
 }
 
 /* Gives back what is in hand beyond so much of each bucket. */

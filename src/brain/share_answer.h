@@ -5,13 +5,7 @@
  */
 #pragma once
 
-#include "brain/core.h"
-
-/* What becomes of a question; is_apart: see struct bucket_answer. */
-struct share_fate {
-    enum bucket_result result;
-    bool is_apart;
-};
+#include "brain/share_fate.h"
 
 /* What is asked, and whether it was done; behind: tokens of those who waited before it, and wait still. */
 struct share_told {

@@ -4,8 +4,8 @@
 #include "brain/events.h"
 #include "brain/orders.h"
 #include "brain/share_answer.h"
-
-enum { EVICTION_PROBES = 16 }; /* slots of the index that are looked through to find room */
+#include "brain/share_fate.h"
+#include "brain/share_places.h"
 
 static const struct limit *limit_at(const struct brain *brain, const struct place *place)
 {
@@ -20,68 +20,6 @@ static const struct fleet_terms *terms_of(const struct brain *brain)
 static struct fleet_counters *counters_of(struct brain *brain)
 {
     return &brain->shares.counters;
-}
-
-/* ---- making and forgetting ---- */
-
-static struct share *find(const struct brain *brain, const struct place *place,
-                          const struct bucket_question *ask)
-{
-    return share_book_find(&brain->shares, place->hash, ask->key, ask->key_len);
-}
-
-static void set_terms(struct brain *brain, const struct place *place, struct share *share)
-{
-    share_set_terms(share, decide_allowance(brain, place), terms_of(brain)->outstanding_percent,
-                    counters_of(brain));
-}
-
-static void forget(struct brain *brain, struct share *share)
-{
-    counters_of(brain)->lost_tokens += share_bucket_hand(&share->bucket[0]);
-    share_book_drop(&brain->shares, share);
-}
-
-/* Whether a share may be forgotten to make room for another: it loses what is in hand, but no message. */
-static bool can_go(struct brain *brain, struct share *share)
-{
-    return orders_need_no_share(brain, share) ||
-           (brain->when_full == WHEN_FULL_EVICT && !share->is_away && !share->is_ready &&
-            !share->is_left && share->waiting == 0 && !share_has_news(share));
-}
-
-/* Looks at a few shares, from the newcomer's own place on, which the keyed hash makes a random one. */
-static bool make_room(struct brain *brain, uint64_t hash)
-{
-    struct shares *shares = &brain->shares;
-    if (shares->count < brain->buckets.table.max_keys)
-        return true;
-    for (uint64_t i = 0; i < EVICTION_PROBES; i++)
-        for (struct share *share = shares->index[(hash + i) & shares->mask]; share != NULL;
-             share = share->next)
-            if (can_go(brain, share)) {
-                forget(brain, share);
-                brain->counters.evicted++;
-                return true;
-            }
-    return false;
-}
-
-/* NULL: there is no room, or no memory. */
-static struct share *find_or_make(struct brain *brain, const struct place *place,
-                                  const struct bucket_question *ask)
-{
-    struct share *share = find(brain, place, ask);
-    if (share != NULL || !make_room(brain, place->hash))
-        return share;
-    share = share_book_make(&brain->shares, place->hash, limit_at(brain, place)->name, ask->key,
-                            ask->key_len);
-    if (share == NULL)
-        return NULL;
-    set_terms(brain, place, share);
-    share->is_cut = brain->shares.is_cut;
-    share->used_ns = share->apart_ns = brain->now_ns;
-    return share;
 }
 
 /* ---- the queue ---- */
@@ -114,88 +52,6 @@ static void part(struct brain *brain, struct waiter *waiter)
     waiter->share = NULL;
     wait_heap_remove(&brain->shares.waiters, waiter);
     brain->counters.waiting--;
-}
-
-/* ---- deciding ---- */
-
-/* What does not depend on the hand; BUCKET_DENIED: nothing does. */
-static enum bucket_result look(const struct brain *brain, const struct place *place,
-                               uint64_t tokens)
-{
-    const struct limit *limit = limit_at(brain, place);
-    enum override_action action =
-        place->override < 0 ? OVERRIDE_TERMS : limit->overrides[place->override].action;
-    if (action == OVERRIDE_ALLOW)
-        return BUCKET_ALWAYS;
-    if (tokens == 0)
-        return BUCKET_ALLOWED;
-    if (action == OVERRIDE_DENY)
-        return BUCKET_NEVER;
-    return tokens > decide_allowance(brain, place)->burst ? BUCKET_EXCEEDS_BURST : BUCKET_DENIED;
-}
-
-/* What somebody is told who cannot wait until the store is there again. */
-static struct share_fate decide_apart(struct brain *brain, struct share *share, uint64_t tokens)
-{
-    const struct fleet_terms *terms = terms_of(brain);
-    struct share_fate fate = {BUCKET_DENIED, true};
-    counters_of(brain)->partitioned++;
-    switch (terms->on_partition) {
-    case FLEET_PARTITION_DENY:
-        break;
-    case FLEET_PARTITION_SHARE:
-        if (share_spend_apart(share, tokens, brain->now_ns, terms->sidecars))
-            fate.result = BUCKET_ALLOWED;
-        break;
-    case FLEET_PARTITION_ALLOW:
-        fate.result = BUCKET_UNCOUNTED;
-        break;
-    }
-    return fate;
-}
-
-/* Whether an order has been away for so long that nobody waits for it who has not asked to wait. */
-static bool is_overdue(const struct brain *brain, const struct share *share)
-{
-    return share->is_away &&
-           brain->now_ns >= share->sent_ns + terms_of(brain)->cold_wait_ms * NS_PER_MS;
-}
-
-/* When the record may have what is asked for, behind those who wait; what is not known may be there. */
-static uint64_t ready_ns(const struct brain *brain, const struct share *share, uint64_t tokens)
-{
-    return share->is_known ? share_ready_ns(share, tokens, brain->now_ns) : share->next_ns;
-}
-
-/* What becomes of a question that the hand is not enough for, behind so many tokens of those who wait. true: it is to
- * wait. Else *fate says what it is told. */
-static bool is_worth_waiting(struct brain *brain, const struct place *place, struct share *share,
-                             const struct message *message, uint64_t behind,
-                             struct share_fate *fate)
-{
-    const struct fleet_terms *terms = terms_of(brain);
-    const struct bucket_question *ask = &message->ask.bucket;
-    uint64_t deadline_ns = message->waiter.deadline_ns, now_ns = brain->now_ns;
-    uint64_t come_ns = ready_ns(brain, share, behind + ask->tokens);
-    uint64_t may_ns = orders_may_go_ns(brain, share);
-    bool is_on_trial = limit_at(brain, place)->shadow;
-    bool is_cut =
-        orders_are_cut(brain, share) || brain->shares.ending != NULL || brain->shares.has_ended;
-    *fate = (struct share_fate){BUCKET_DENIED, false};
-    if (ask->wait_ms > 0 && !is_on_trial && !brain->shares.has_ended &&
-        (come_ns > may_ns ? come_ns : may_ns) <= deadline_ns)
-        return true;
-    if (is_cut || is_overdue(brain, share)) {
-        *fate = decide_apart(brain, share, ask->tokens);
-        return false;
-    }
-    if (come_ns > now_ns)
-        return false;
-    if (is_on_trial || terms->cold == FLEET_COLD_ALLOW) {
-        *fate = (struct share_fate){BUCKET_UNCOUNTED, true};
-        return false;
-    }
-    return terms->cold == FLEET_COLD_WAIT && may_ns <= deadline_ns;
 }
 
 /* ---- answering ---- */
@@ -278,7 +134,7 @@ static bool waits_on(struct brain *brain, const struct place *place, struct shar
         share_spend(share, tokens, counters_of(brain));
         return false;
     }
-    return is_worth_waiting(brain, place, share, message, behind, fate);
+    return share_waits(brain, place, share, message, behind, fate);
 }
 
 /* Goes through the queue of a share, whose hand or record has changed: in order, each is let go, waits on, or is
@@ -344,7 +200,7 @@ static bool allow_cold(struct brain *brain, const struct place *place, struct sh
 {
     struct share_fate fate;
     begin_wait(brain, message);
-    if (is_worth_waiting(brain, place, share, message, share->waiting_tokens, &fate)) {
+    if (share_waits(brain, place, share, message, share->waiting_tokens, &fate)) {
         if (park(brain, share, message))
             return false;
         fate.result = BUCKET_TOO_MANY_WAITING;
@@ -365,13 +221,13 @@ static void refuse_for_room(struct brain *brain, const struct place *place, stru
 static bool allow(struct brain *brain, const struct place *place, struct message *message)
 {
     const struct bucket_question *ask = &message->ask.bucket;
-    struct share *share = find(brain, place, ask);
-    enum bucket_result result = look(brain, place, ask->tokens);
+    struct share *share = share_at(brain, place, ask);
+    enum bucket_result result = share_result_without_hand(brain, place, ask->tokens);
     if (result != BUCKET_DENIED) {
         finish(brain, place, share, message, 0, (struct share_fate){result, false});
         return true;
     }
-    if (share == NULL && (share = find_or_make(brain, place, ask)) == NULL) {
+    if (share == NULL && (share = share_make_at(brain, place, ask)) == NULL) {
         refuse_for_room(brain, place, message);
         return true;
     }
@@ -391,7 +247,7 @@ static bool allow(struct brain *brain, const struct place *place, struct message
 /* Waits for an order, if nothing is known of the record. */
 static bool status(struct brain *brain, const struct place *place, struct message *message)
 {
-    struct share *share = find_or_make(brain, place, &message->ask.bucket);
+    struct share *share = share_make_at(brain, place, &message->ask.bucket);
     counters_told_status(&brain->counters);
     begin_wait(brain, message);
     if (share != NULL && !share->is_known && !orders_are_cut(brain, share) &&
@@ -446,7 +302,7 @@ static void change(struct brain *brain, const struct place *place, struct messag
 {
     struct bucket_answer *answer = &message->answer.bucket;
     bool is_charge = message->kind == MESSAGE_CHARGE;
-    if (is_charge && look(brain, place, 1) == BUCKET_ALWAYS) {
+    if (is_charge && share_result_without_hand(brain, place, 1) == BUCKET_ALWAYS) {
         describe_done(brain, place, NULL, message, BUCKET_ALWAYS);
         answer->charged_tokens = 0;
         for (uint32_t i = 0; i < answer->allowance->count; i++)
@@ -454,7 +310,7 @@ static void change(struct brain *brain, const struct place *place, struct messag
         counters_charged(&brain->counters, 0);
         return;
     }
-    struct share *share = find_or_make(brain, place, &message->ask.bucket);
+    struct share *share = share_make_at(brain, place, &message->ask.bucket);
     if (share == NULL) {
         describe_done(brain, place, NULL, message, BUCKET_TABLE_FULL);
         answer->charged_tokens = 0;
@@ -599,7 +455,7 @@ static void end_wait(struct brain *brain, struct waiter *waiter)
     struct share_fate fate = {BUCKET_WAIT_OVER, false};
     part(brain, waiter);
     if (message->kind == MESSAGE_ALLOW && ask->wait_ms <= terms_of(brain)->cold_wait_ms)
-        fate = share->is_away ? decide_apart(brain, share, ask->tokens)
+        fate = share->is_away ? share_fate_apart(brain, share, ask->tokens)
                               : (struct share_fate){BUCKET_DENIED, false};
     miss(share, orders_tokens(message));
     release(brain, share, message, 0, fate);
@@ -615,7 +471,7 @@ static void turn(struct brain *brain, struct share *share)
         share_expire(share, brain->now_ns, &shares->sessions, &shares->counters);
     serve(brain, share);
     if (brain->now_ns >= orders_forget_ns(brain, share) && orders_need_no_share(brain, share))
-        forget(brain, share);
+        share_forget(brain, share);
     else
         orders_see(brain, share);
 }
@@ -662,19 +518,6 @@ void shares_release(struct brain *brain)
     share_book_release(&brain->shares);
 }
 
-/* Where a share's key falls under the limit of its name, which is still of scope fleet. false: there is none. */
-static bool place_of(struct brain *brain, const struct share *share, struct place *place)
-{
-    const struct bucket_question ask = {
-        .key = share->key,
-        .key_len = share->key_len,
-        .limit_name = share->name,
-        .limit_name_len = share->name_len,
-    };
-    *place = buckets_place(&brain->buckets, brain->limits, &ask);
-    return place->limit >= 0 && limit_at(brain, place)->is_fleet;
-}
-
 /* Takes all out of their queues. Returns them, the first that came first. */
 static struct waiter *disband(struct brain *brain)
 {
@@ -701,10 +544,10 @@ static void change_limit(struct brain *brain, struct share *share)
 {
     struct place place;
     uint32_t tag = share->terms_tag;
-    share->is_leaving = share->is_leaving || !place_of(brain, share, &place);
+    share->is_leaving = share->is_leaving || !share_place(brain, share, &place);
     if (!share->is_leaving) {
         share->hash = place.hash;
-        set_terms(brain, &place, share);
+        share_set_terms_at(brain, &place, share);
         share_book_index(&brain->shares, share);
     }
     if (share->is_leaving || share->terms_tag != tag)
@@ -724,8 +567,8 @@ static void ask_again(struct brain *brain, struct message *message)
         chain_add(&brain->moved, &message->letter);
         return;
     }
-    enum bucket_result result = look(brain, &place, ask->tokens);
-    struct share *share = find_or_make(brain, &place, ask);
+    enum bucket_result result = share_result_without_hand(brain, &place, ask->tokens);
+    struct share *share = share_make_at(brain, &place, ask);
     if (message->kind == MESSAGE_ALLOW && result != BUCKET_DENIED) {
         release(brain, share, message, 0, (struct share_fate){result, false});
         return;

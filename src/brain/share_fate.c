@@ -1,0 +1,92 @@
+#include "brain/share_fate.h"
+
+#include "brain/decide.h"
+#include "brain/orders.h"
+
+static const struct limit *limit_at(const struct brain *brain, const struct place *place)
+{
+    return &brain->limits->limit[place->limit];
+}
+
+static const struct fleet_terms *terms_of(const struct brain *brain)
+{
+    return &brain->limits->fleet;
+}
+
+static struct fleet_counters *counters_of(struct brain *brain)
+{
+    return &brain->shares.counters;
+}
+
+enum bucket_result share_result_without_hand(const struct brain *brain, const struct place *place,
+                                             uint64_t tokens)
+{
+    const struct limit *limit = limit_at(brain, place);
+    enum override_action action =
+        place->override < 0 ? OVERRIDE_TERMS : limit->overrides[place->override].action;
+    if (action == OVERRIDE_ALLOW)
+        return BUCKET_ALWAYS;
+    if (tokens == 0)
+        return BUCKET_ALLOWED;
+    if (action == OVERRIDE_DENY)
+        return BUCKET_NEVER;
+    return tokens > decide_allowance(brain, place)->burst ? BUCKET_EXCEEDS_BURST : BUCKET_DENIED;
+}
+
+struct share_fate share_fate_apart(struct brain *brain, struct share *share, uint64_t tokens)
+{
+    const struct fleet_terms *terms = terms_of(brain);
+    struct share_fate fate = {BUCKET_DENIED, true};
+    counters_of(brain)->partitioned++;
+    switch (terms->on_partition) {
+    case FLEET_PARTITION_DENY:
+        break;
+    case FLEET_PARTITION_SHARE:
+        if (share_spend_apart(share, tokens, brain->now_ns, terms->sidecars))
+            fate.result = BUCKET_ALLOWED;
+        break;
+    case FLEET_PARTITION_ALLOW:
+        fate.result = BUCKET_UNCOUNTED;
+        break;
+    }
+    return fate;
+}
+
+bool share_is_overdue(const struct brain *brain, const struct share *share)
+{
+    return share->is_away &&
+           brain->now_ns >= share->sent_ns + terms_of(brain)->cold_wait_ms * NS_PER_MS;
+}
+
+uint64_t share_come_ns(const struct brain *brain, const struct share *share, uint64_t tokens)
+{
+    return share->is_known ? share_ready_ns(share, tokens, brain->now_ns) : share->next_ns;
+}
+
+bool share_waits(struct brain *brain, const struct place *place, struct share *share,
+                 const struct message *message, uint64_t behind, struct share_fate *fate)
+{
+    const struct fleet_terms *terms = terms_of(brain);
+    const struct bucket_question *ask = &message->ask.bucket;
+    uint64_t deadline_ns = message->waiter.deadline_ns, now_ns = brain->now_ns;
+    uint64_t come_ns = share_come_ns(brain, share, behind + ask->tokens);
+    uint64_t may_ns = orders_may_go_ns(brain, share);
+    bool is_on_trial = limit_at(brain, place)->shadow;
+    bool is_cut =
+        orders_are_cut(brain, share) || brain->shares.ending != NULL || brain->shares.has_ended;
+    *fate = (struct share_fate){BUCKET_DENIED, false};
+    if (ask->wait_ms > 0 && !is_on_trial && !brain->shares.has_ended &&
+        (come_ns > may_ns ? come_ns : may_ns) <= deadline_ns)
+        return true;
+    if (is_cut || share_is_overdue(brain, share)) {
+        *fate = share_fate_apart(brain, share, ask->tokens);
+        return false;
+    }
+    if (come_ns > now_ns)
+        return false;
+    if (is_on_trial || terms->cold == FLEET_COLD_ALLOW) {
+        *fate = (struct share_fate){BUCKET_UNCOUNTED, true};
+        return false;
+    }
+    return terms->cold == FLEET_COLD_WAIT && may_ns <= deadline_ns;
+}

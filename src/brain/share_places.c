@@ -1,0 +1,92 @@
+#include "brain/share_places.h"
+
+#include "brain/decide.h"
+#include "brain/orders.h"
+
+enum { EVICTION_PROBES = 16 }; /* slots of the index that are looked through to find room */
+
+static const struct limit *limit_at(const struct brain *brain, const struct place *place)
+{
+    return &brain->limits->limit[place->limit];
+}
+
+static const struct fleet_terms *terms_of(const struct brain *brain)
+{
+    return &brain->limits->fleet;
+}
+
+static struct fleet_counters *counters_of(struct brain *brain)
+{
+    return &brain->shares.counters;
+}
+
+struct share *share_at(const struct brain *brain, const struct place *place,
+                       const struct bucket_question *ask)
+{
+    return share_book_find(&brain->shares, place->hash, ask->key, ask->key_len);
+}
+
+void share_set_terms_at(struct brain *brain, const struct place *place, struct share *share)
+{
+    share_set_terms(share, decide_allowance(brain, place), terms_of(brain)->outstanding_percent,
+                    counters_of(brain));
+}
+
+void share_forget(struct brain *brain, struct share *share)
+{
+    counters_of(brain)->lost_tokens += share_bucket_hand(&share->bucket[0]);
+    share_book_drop(&brain->shares, share);
+}
+
+/* Whether a share may be forgotten to make room for another: it loses what is in hand, but no message. */
+static bool can_go(struct brain *brain, struct share *share)
+{
+    return orders_need_no_share(brain, share) ||
+           (brain->when_full == WHEN_FULL_EVICT && !share->is_away && !share->is_ready &&
+            !share->is_left && share->waiting == 0 && !share_has_news(share));
+}
+
+/* Looks at a few shares, from the newcomer's own place on, which the keyed hash makes a random one. */
+static bool make_room(struct brain *brain, uint64_t hash)
+{
+    struct shares *shares = &brain->shares;
+    if (shares->count < brain->buckets.table.max_keys)
+        return true;
+    for (uint64_t i = 0; i < EVICTION_PROBES; i++)
+        for (struct share *share = shares->index[(hash + i) & shares->mask]; share != NULL;
+             share = share->next)
+            if (can_go(brain, share)) {
+                share_forget(brain, share);
+                brain->counters.evicted++;
+                return true;
+            }
+    return false;
+}
+
+struct share *share_make_at(struct brain *brain, const struct place *place,
+                            const struct bucket_question *ask)
+{
+    struct share *share = share_at(brain, place, ask);
+    if (share != NULL || !make_room(brain, place->hash))
+        return share;
+    share = share_book_make(&brain->shares, place->hash, limit_at(brain, place)->name, ask->key,
+                            ask->key_len);
+    if (share == NULL)
+        return NULL;
+    share_set_terms_at(brain, place, share);
+    share->is_cut = brain->shares.is_cut;
+    share->used_ns = share->apart_ns = brain->now_ns;
+    return share;
+}
+
+bool share_place(const struct brain *brain, const struct share *share, struct place *place)
+{
+    const struct bucket_question ask = {
+        .key = share->key,
+        .key_len = share->key_len,
+        .limit_name = share->name,
+        .limit_name_len = share->name_len,
+    };
+    *place = buckets_place(&brain->buckets, brain->limits, &ask);
+    return place->limit >= 0 && limit_at(brain, place)->is_fleet;
+}
