@@ -58,7 +58,7 @@ LIBRARIES = {
     r"n?curses": r"ctl/screen\.c",
     r"sodium/crypto_shorthash": r"table/entry\.c",
     r"sodium/crypto_hash_sha256": r"ask/key_maker\.h|base/digest\.c|base/secret\.h",
-    r"sodium": r"table/entry\.c|daemon/keeper\.c|ask/key_maker\.h|base/digest\.c|base/secret\.[ch]",
+    r"sodium": r"table/entry\.c|daemon/(keeper|sharing)\.c|ask/key_maker\.h|base/digest\.c|base/secret\.[ch]",
     r"pthread\.h": r"base/thread\.[ch]|actor/.*|daemon/front\.[ch]",
 }
 

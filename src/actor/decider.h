@@ -44,7 +44,8 @@ struct decider {
 int decider_init(struct decider *decider, struct brain *brain, struct clock clock, bool is_hosted);
 
 /* From now on the brain's orders are posted to this inbox, which sends them back to the decider's. If it is never called
- * they are answered as orders that cannot be sent. Call it before anybody takes from the decider's inbox. */
+ * they are answered as orders that cannot be sent. The main thread calls it before anybody asks about limits of
+ * scope fleet: until then there are no orders, and the taker does not read it. */
 void decider_set_fleet(struct decider *decider, struct inbox *fleet);
 
 /* Starts its thread. If it is hosted, does nothing. */

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "actor/fleet_view.h"
 #include "actor/watchdog.h"
 #include "config/config.h"
 #include "daemon/fronts.h"
@@ -37,7 +38,9 @@ struct server {
     struct watch watch;
     struct brain *brain; /* until the decider owns it */
     struct decider decider;
-    struct inbox home; /* what the main thread asks the decider comes home here */
+    struct inbox home;   /* what the main thread asks the decider comes home here */
+    struct fleet *fleet; /* see sharing.h; NULL: there is none */
+    struct fleet_view fleet_view;
     struct drain_told drain_told;
     struct watchdog watchdog;
     struct notify notify;

@@ -2,6 +2,7 @@
 
 #include "daemon/core.h"
 #include "daemon/room.h"
+#include "daemon/sharing.h"
 #include "daemon/threads.h"
 #include "daemon/upkeep.h"
 #include "daemon/warnings.h"
@@ -40,6 +41,7 @@ static bool put_into_force(struct server *server, const struct config *next, str
                            const struct runtime_lost *lost, const struct faults *warnings)
 {
     struct limits_question question = server_limits_question(next, warnings);
+    sharing_begin(server, next); /* if it cannot, on_partition says what becomes of its limits */
     question.limits = limits;
     if (limits == NULL || server_ask_limits(server, &question) != LIMITS_IN_FORCE) {
         log_error("out of memory; the limits stay as they were");

@@ -6,7 +6,10 @@
 #include <sys/resource.h>
 
 enum {
-    DESCRIPTORS_SPARE = 21, /* for all but connections, listeners and front-ends */
+    DESCRIPTORS_SPARE =
+        21, /* for all but connections, listeners, front-ends and the fleet thread */
+    /* its inbox, its connections, one for each node of a cluster, and what looks up their names */
+    DESCRIPTORS_FLEET = 8 + FLEET_STORES_MAX,
     /* its epoll sets and eventfds, and clients that it has no room for */
     DESCRIPTORS_PER_FRONT = 6 + HTTP_LEAVING_SPARE,
 };
@@ -40,7 +43,8 @@ static struct room room_of(const struct server *server, unsigned fronts)
                              ? server->listeners_count
                              : config->listen_count + config->admin_listen_count;
     unsigned most = config->max_connections, all = fronts + server->fronts.going;
-    rlim_t spare = DESCRIPTORS_SPARE + all * DESCRIPTORS_PER_FRONT + listeners;
+    unsigned fleet = config->fleet.is_there ? DESCRIPTORS_FLEET : 0;
+    rlim_t spare = DESCRIPTORS_SPARE + all * DESCRIPTORS_PER_FRONT + listeners + fleet;
     struct room room = {.connections = most, .needed = most + spare};
     room.allowed = raise_descriptors(room.needed);
     if (room.allowed < room.needed)

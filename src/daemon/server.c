@@ -5,6 +5,7 @@
 #include "daemon/drain.h"
 #include "daemon/listening.h"
 #include "daemon/reload.h"
+#include "daemon/sharing.h"
 #include "daemon/signals.h"
 #include "daemon/start.h"
 #include "daemon/threads.h"
@@ -81,16 +82,19 @@ static void wait_for_fronts(struct server *server)
     }
 }
 
-/* Stops the front-ends first, then the decider. A front-end that hosts it ends only after that. */
+/* Stops the front-ends first, then the decider, which gives back before what it has in hand, then the fleet
+ * thread. A front-end that hosts the decider ends only after that. */
 static void stop_threads(struct server *server)
 {
     if (server->has_fronts) {
         fronts_drain(&server->fronts);
         wait_for_fronts(server);
     }
+    sharing_give_back(server);
     decider_stop(&server->decider, &server->home);
     if (server->has_fronts)
         fronts_end(&server->fronts);
+    sharing_stop(server);
 }
 
 /* Whether a signal has ended the start. */

@@ -1,8 +1,8 @@
 /*
  * The server: the life of the daemon, from a checked configuration to the exit status.
  *
- * Starts the decider, then the front-ends; waits for signals and reloads; drains the front-ends,
- * then stops the decider.
+ * Starts the decider, the fleet thread if there is a fleet, then the front-ends; waits for signals and
+ * reloads; drains the front-ends, then stops the decider and the fleet thread.
  *
  * Owns everything that it starts. Threads: the main one, once. Blocks until the end. Errors:
  * logged, and told by the exit status.

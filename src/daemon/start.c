@@ -3,6 +3,7 @@
 #include "daemon/core.h"
 #include "daemon/listening.h"
 #include "daemon/room.h"
+#include "daemon/sharing.h"
 #include "daemon/signals.h"
 #include "daemon/threads.h"
 #include "daemon/warnings.h"
@@ -60,6 +61,7 @@ static bool open_state(struct server *server)
     server->brain = keeper_open(&server->keeper, server->config, &limits);
     if (server->brain == NULL)
         return false;
+    sharing_name_process(server->brain);
     overrides_init(&server->overrides, server->config, brain_limits(server->brain));
     server->when_full = limits.when_full;
     server->config_warnings = limits.warnings;
@@ -97,7 +99,8 @@ bool start_deciding(struct server *server)
 
 bool start_serving(struct server *server)
 {
-    return listening_open(server) && start_log() && threads_start(server);
+    return listening_open(server) && start_log() && sharing_begin(server, server->config) &&
+           threads_start(server);
 }
 
 void start_undo(struct server *server)

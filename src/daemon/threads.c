@@ -30,6 +30,7 @@ bool threads_start(struct server *server)
         .listeners_count = server->listeners_count,
         .decider = &server->decider,
         .reloads = &server->reloads,
+        .fleet = &server->fleet_view,
         .clock = &clock_system,
         .idle_timeout_ms = server->config->idle_timeout_ms,
         .header_room = server->config->header_room,

@@ -18,9 +18,12 @@ void warnings_of_faults(const struct faults *faults, const char *path)
 
 void warnings_of_token(const struct config *config)
 {
+    static const char shared[] =
+        "%s can be read by its group; if that is not on purpose: chmod 0600";
     if (config->admin_token_is_shared)
-        log_warning("%s can be read by its group; if that is not on purpose: chmod 0600",
-                    config->admin_token_file);
+        log_warning(shared, config->admin_token_file);
+    if (config->fleet.password_is_shared)
+        log_warning(shared, config->fleet.password_file);
 }
 
 void warnings_of_restart(const struct server *server, const struct config *next)

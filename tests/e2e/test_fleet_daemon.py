@@ -1,0 +1,179 @@
+#!/usr/bin/python3 -B
+"""A fleet whose store is not there: what -t says of it, starts, reloads, run-time overrides and stops."""
+import glob
+import json
+import os
+import signal
+import socket
+import threading
+import time
+import unittest
+
+from harness import Connection, Daemon, request_bytes, run_allowd
+from test_reload import admin_address, ask
+
+CASES = os.path.join(os.environ["TOP_SRCDIR"], "tests", "conf")
+LIMITS = ("limits:\n"
+          "  - {name: default, burst: 10, rate: 1/d}\n"
+          "  - {name: shared, match: 'shared:*', burst: 10, rate: 1/h, scope: fleet}\n")
+HEAD = "tick: 10s\nadmin_listen: ['127.0.0.1:0']\n"
+
+
+def fleet(store, more=""):
+    return f"fleet: {{name: test, store: ['{store}']{more}}}\n"
+
+
+def closed_port():
+    """A port where nobody listens, which stays so as long as the socket is held."""
+    held = socket.socket()
+    held.bind(("127.0.0.1", 0))
+    return held, held.getsockname()[1]
+
+
+def threads(daemon):
+    names = []
+    for path in glob.glob(f"/proc/{daemon.process.pid}/task/*/comm"):
+        with open(path, encoding="ascii") as file:
+            names.append(file.read().strip())
+    return names
+
+
+def allowed(daemon, key):
+    with Connection(daemon.address) as connection:
+        connection.send(request_bytes("GET", f"/allow?key={key}"))
+        return connection.receive()
+
+
+class Check(unittest.TestCase):
+    """What is wrong is told before anything starts."""
+
+    def test_each_fault(self):
+        faulty = sorted(path for name in ("fleet-*", "scope-*")
+                        for path in glob.glob(os.path.join(CASES, f"{name}.error")))
+        self.assertGreater(len(faulty), 15)
+        for path in faulty:
+            name = os.path.basename(path)[:-len(".error")]
+            with self.subTest(name), open(path, encoding="utf-8") as file:
+                status, out, told = run_allowd("-t", "-c", f"{name}.yaml", cwd=CASES)
+                self.assertEqual((status, out, told), (6, "", file.read()))
+
+    def test_a_good_one(self):
+        for name in ("ok-fleet", "ok-fleet-all", "ok-fleet-ttl"):
+            status, _, told = run_allowd("-t", "-c", f"{name}.yaml", cwd=CASES)
+            self.assertEqual((status, told), (0, "allowd: the configuration is fine\n"))
+
+
+class NoStore(unittest.TestCase):
+    """Nobody listens where the store should be."""
+
+    def setUp(self):
+        held, port = closed_port()
+        self.addCleanup(held.close)
+        self.store = f"redis://127.0.0.1:{port}"
+
+    def run_with(self, text, **options):
+        return Daemon(HEAD + text + LIMITS, **options)
+
+    def test_local_limits_are_served(self):
+        with self.run_with(fleet(self.store)) as daemon:
+            self.assertEqual(allowed(daemon, "a").status, 200)
+            denied = allowed(daemon, "shared:a")
+            self.assertEqual(denied.status, 429)
+            self.assertGreater(denied.json()["retry_after_ms"], 0)
+            self.assertEqual(allowed(daemon, "a").json()["remaining"], 8)
+
+    def test_a_socket_that_is_not_there(self):
+        with self.run_with(fleet("unix:/nonexistent/redis.sock")) as daemon:
+            self.assertEqual(allowed(daemon, "a").status, 200)
+            self.assertEqual(allowed(daemon, "shared:a").status, 429)
+
+    def test_the_decider_may_be_hosted(self):
+        with self.run_with("threads: 0\n" + fleet(self.store)) as daemon:
+            self.assertNotIn("state", threads(daemon))
+            self.assertEqual(allowed(daemon, "a").status, 200)
+            self.assertEqual(allowed(daemon, "shared:a").status, 429)
+
+    def test_it_ends_soon(self):
+        with self.run_with(fleet(self.store)) as daemon:
+            allowed(daemon, "shared:a")
+            before = time.monotonic()
+            daemon.stop()
+            self.assertLess(time.monotonic() - before, 3)
+
+    def test_there_is_a_thread_only_with_a_fleet(self):
+        local = HEAD + LIMITS.replace("fleet", "local")
+        with Daemon(local) as daemon:
+            self.assertNotIn("fleet", threads(daemon))
+            daemon.reload(HEAD + fleet(self.store) + LIMITS)
+            self.assertIn("fleet", threads(daemon))
+            self.assertEqual(allowed(daemon, "shared:a").status, 429)
+            self.assertEqual(allowed(daemon, "a").status, 200)
+            self.assertFalse([line for line in daemon.log() if "next start" in line])
+            daemon.reload(local)
+            self.assertEqual(allowed(daemon, "shared:a").json()["remaining"], 9)
+            self.assertTrue(daemon.log()[-2].endswith("it takes effect at the next start"))
+            self.assertIn("fleet", threads(daemon))
+
+    def test_what_a_reload_changes(self):
+        with self.run_with(fleet(self.store)) as daemon:
+            daemon.reload(HEAD + fleet(self.store, ", ttl: 5s, on_partition: allow") + LIMITS)
+            self.assertEqual(allowed(daemon, "shared:a").status, 200)
+            self.assertFalse([line for line in daemon.log() if "next start" in line])
+            daemon.reload(HEAD + fleet(self.store, ", op_timeout: 60ms") + LIMITS)
+            self.assertEqual(allowed(daemon, "shared:b").status, 429)
+            self.assertEqual(
+                [line for line in daemon.log() if "next start" in line],
+                ["allowd: warning: fleet: {name, store, user, password, op_timeout or "
+                 "reconnect_min and _max} has changed; it takes effect at the next start"])
+
+    def test_overrides_of_run_time(self):
+        with self.run_with(fleet(self.store)) as daemon:
+            admin = admin_address(daemon)
+
+            def put(limit, terms):
+                return ask(admin, request_bytes(
+                    "PUT", f"/overrides?limit={limit}&key=k", [("Content-Type", "application/json")],
+                    json.dumps(terms).encode()))[0]
+
+            slots, large = {"concurrent": 3}, {"burst": 52124996, "rate": "7777777/d"}
+            for terms, told in ((slots, "which a fleet cannot share yet"),
+                                (large, "use at most 52124995")):
+                refused = put("shared", terms)
+                self.assertEqual(refused.status, 422)
+                self.assertIn(told, refused.json()["faults"][0]["text"])
+            self.assertEqual(put("default", large).status, 201)
+            self.assertEqual(put("shared", {"burst": 5, "rate": "1/h"}).status, 201)
+            # Those that do not fit are dropped once their limit becomes one of the fleet.
+            daemon.reload(HEAD + fleet(self.store) + LIMITS.replace("1/d}", "1/d, scope: fleet}"))
+            self.assertIn("do not go with the tick or the scope: 1", "\n".join(daemon.log()))
+            left = ask(admin, request_bytes("GET", "/overrides"))[0].json()
+            self.assertEqual([entry["limit"] for entry in left["overrides"]], ["shared"])
+
+
+class Silent(unittest.TestCase):
+    """A store that takes connections and says nothing."""
+
+    def test_it_serves_and_ends(self):
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen(64)
+            store = "redis://127.0.0.1:%d" % listener.getsockname()[1]
+            with Daemon(HEAD + fleet(store) + LIMITS) as daemon:
+                results = []
+                asking = [threading.Thread(
+                    target=lambda i=i: results.append(allowed(daemon, f"shared:{i}").status))
+                    for i in range(8)]
+                for thread in asking:
+                    thread.start()
+                self.assertEqual(allowed(daemon, "a").status, 200)
+                for thread in asking:
+                    thread.join()
+                self.assertEqual(results, [429] * 8)
+                daemon.signal(signal.SIGTERM)
+                before = time.monotonic()
+                self.assertEqual(daemon.wait(), 0)
+                self.assertLess(time.monotonic() - before, 5)
+
+
+if __name__ == "__main__":
+    unittest.main()
