@@ -431,13 +431,13 @@ static void take_reply(struct courier *courier, struct station *station,
         take_slots(courier, station, reply);
 }
 
-static void turn_station(struct courier *courier, struct station *station, short revents,
-                         uint64_t now_ns)
+static void turn_station(struct courier *courier, struct station *station,
+                         const struct pollfd polls[STATION_POLLS], uint64_t now_ns)
 {
     struct link_call call;
     redisReply *reply;
     enum station_event event;
-    station_turn(station, revents, now_ns);
+    station_turn(station, polls, now_ns);
     while ((event = station_next(station, &call, &reply, now_ns)) != STATION_NOTHING) {
         switch (event) {
         case STATION_NOTHING:
@@ -512,13 +512,11 @@ static void look(struct courier *courier, uint64_t now_ns)
     }
 }
 
-unsigned courier_poll(struct courier *courier, struct pollfd polls[COURIER_STATIONS_MAX])
+unsigned courier_poll(struct courier *courier, struct pollfd polls[COURIER_POLLS_MAX])
 {
-    for (unsigned i = 0; i < courier->posts_count; i++) {
-        polls[i] = (struct pollfd){.fd = -1};
-        polls[i].fd = station_fd(&courier->posts[i]->station, &polls[i].events);
-    }
-    return courier->posts_count;
+    for (unsigned i = 0; i < courier->posts_count; i++)
+        station_poll(&courier->posts[i]->station, polls + (size_t)STATION_POLLS * i);
+    return STATION_POLLS * courier->posts_count;
 }
 
 uint64_t courier_due_ns(const struct courier *courier)
@@ -534,12 +532,13 @@ uint64_t courier_due_ns(const struct courier *courier)
 }
 
 /* polls: none for posts that came since they were filled in. */
-void courier_turn(struct courier *courier, const struct pollfd polls[COURIER_STATIONS_MAX],
+void courier_turn(struct courier *courier, const struct pollfd polls[COURIER_POLLS_MAX],
                   uint64_t now_ns)
 {
     unsigned count = courier->posts_count;
     for (unsigned i = 0; i < count; i++)
-        turn_station(courier, &courier->posts[i]->station, polls[i].revents, now_ns);
+        turn_station(courier, &courier->posts[i]->station, polls + (size_t)STATION_POLLS * i,
+                     now_ns);
     unsigned expired = trips_expire(&courier->trips, now_ns);
     courier->seen.calls_failed += expired;
     if (expired > 0)

@@ -21,13 +21,12 @@
 #include <poll.h>
 
 #define COURIER_STATIONS_MAX (1 + CLUSTER_NODES_MAX)
+#define COURIER_POLLS_MAX (STATION_POLLS * COURIER_STATIONS_MAX)
 
 /* A station, and the words for it if they are not the settings'. */
 struct post {
     struct station station;
     store_words words;
-    short events;
-    bool is_polled;
 };
 
 struct courier {
@@ -59,11 +58,11 @@ void courier_stop(struct courier *courier);
 bool courier_is_idle(const struct courier *courier);
 
 /* Fills in what to poll for; returns how many. The same polls go to the next courier_turn. */
-unsigned courier_poll(struct courier *courier, struct pollfd polls[COURIER_STATIONS_MAX]);
+unsigned courier_poll(struct courier *courier, struct pollfd polls[COURIER_POLLS_MAX]);
 
 /* When a turn is due though nothing comes; CLOCK_NEVER: it is not. */
 uint64_t courier_due_ns(const struct courier *courier);
 
 /* Goes on with everything. Letters that are answered go home. */
-void courier_turn(struct courier *courier, const struct pollfd polls[COURIER_STATIONS_MAX],
+void courier_turn(struct courier *courier, const struct pollfd polls[COURIER_POLLS_MAX],
                   uint64_t now_ns);

@@ -309,8 +309,12 @@ static enum node_event take_refused_probe(struct node *node, const redisReply *r
     const struct refusal *refusal = refusal_of(reply->str, reply->len);
     if (refusal->act == REFUSAL_MOVED && node->kind == NODE_OF_CLUSTER)
         return go_on(node, NODE_CONFIG, now_ns);
-    if (refusal->act != REFUSAL_STAY || strcmp(refusal->word, "ERR") == 0 ||
-        strcmp(refusal->word, "NOPERM") == 0)
+    if (strcmp(refusal->word, "ERR") == 0)
+        return fail(node,
+                    "the trial call has failed; the user needs the rights to evalsha, script|load, "
+                    "time, mget and set: \"%.100s\"",
+                    reply->str);
+    if (refusal->act != REFUSAL_STAY || strcmp(refusal->word, "NOPERM") == 0)
         return fail_by(node, reply);
     refusal_tell(reply->str, reply->len, false, node->warning, sizeof node->warning);
     node->is_refusing = true;

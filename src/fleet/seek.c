@@ -137,8 +137,8 @@ static enum seek_result take_master(struct seek *seek, const redisReply *reply)
     if (host->type != REDIS_REPLY_STRING || port->type != REDIS_REPLY_STRING ||
         host->len > FLEET_STORE_MAX || port->len > 5)
         return try_next(seek, "what answers there is no sentinel");
-    snprintf(seek->place, sizeof seek->place, "%.70s (%.40s)", seek->stores[seek->store],
-             host->str);
+    snprintf(seek->place, sizeof seek->place, "%.64s (%.40s:%.5s)", seek->stores[seek->store],
+             host->str, port->str);
     link_close(&seek->link);
     seek->state = SEEK_RESOLVES_MASTER;
     resolver_begin(&seek->resolver, host->str, port->str);

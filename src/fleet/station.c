@@ -7,6 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Between two times that sentinels are asked for the master that is up. */
+#define WATCH_MIN_MS 1000
+#define WATCH_MAX_MS 2000
+
 /* ---- life ---- */
 
 void station_init(struct station *station, enum node_kind kind,
@@ -19,6 +23,7 @@ void station_init(struct station *station, enum node_kind kind,
         .backoff = {.min_ms = settings->reconnect_min_ms,
                     .max_ms = settings->reconnect_max_ms,
                     .random = random},
+        .watch = {.min_ms = WATCH_MIN_MS, .max_ms = WATCH_MAX_MS, .failures = 1, .random = random},
     };
     seek_init(&station->seek, settings, stores, stores_count);
     node_init(&station->node, kind, settings);
@@ -36,8 +41,8 @@ void station_release(struct station *station)
 /* Of others' words nothing but printable ASCII is kept. */
 static void note(struct station *station, const char *text)
 {
-    size_t room = sizeof station->trouble - strlen(station->seek.place) - 3;
-    snprintf(station->trouble, sizeof station->trouble, "%s: %.*s", station->seek.place, (int)room,
+    size_t room = sizeof station->trouble - strlen(station->place) - 3;
+    snprintf(station->trouble, sizeof station->trouble, "%s: %.*s", station->place, (int)room,
              text);
     for (char *at = station->trouble; *at != '\0'; at++) {
         if (*at < ' ' || *at > '~')
@@ -63,7 +68,7 @@ void station_is_fine(struct station *station)
     if (!station->node.is_refusing && station->node.warning[0] != '\0')
         note(station, station->node.warning);
     if (teller_ends(&station->teller))
-        log_info("fleet store %s does what it is asked again", station->seek.place);
+        log_info("fleet store %s does what it is asked again", station->place);
 }
 
 /* ---- from one state to the next ---- */
@@ -76,16 +81,17 @@ static void rest(struct station *station, const char *why, uint64_t now_ns)
     station->due_ns = now_ns + backoff_ms(&station->backoff) * NS_PER_MS;
     station->state = STATION_RESTS;
     station->is_refusing = false;
+    seek_release(&station->seek);
     note(station, why);
     if (was_up)
-        log_warning("fleet store %s is down: %s", station->seek.place, why);
+        log_warning("fleet store %s is down: %s", station->place, why);
     else if (teller_tells(&station->teller, station->trouble, now_ns))
         log_warning("fleet store %s", station->trouble);
 }
 
 static void open_node(struct station *station, uint64_t now_ns)
 {
-    const struct addresses *found = &station->seek.found;
+    const struct addresses *found = &station->found;
     station->state = STATION_OPENS;
     node_open(&station->node, (const struct sockaddr *)&found->address[station->address].socket,
               found->address[station->address].len, now_ns);
@@ -96,10 +102,11 @@ static enum station_event came_up(struct station *station, uint64_t now_ns)
     const struct node *node = &station->node;
     station->state = STATION_UP;
     station->up_ns = now_ns;
+    station->watch_ns = now_ns + backoff_ms(&station->watch) * NS_PER_MS;
     station->ups++;
     station->trouble[0] = '\0';
     teller_ends(&station->teller);
-    log_info("fleet store %s is up: %s", station->seek.place, node->server);
+    log_info("fleet store %s is up: %s", station->place, node->server);
     if (node->warning[0] != '\0')
         station_trouble(station, node->warning, now_ns);
     station->is_refusing = node->is_refusing;
@@ -110,7 +117,7 @@ static enum station_event came_up(struct station *station, uint64_t now_ns)
 static enum station_event lose(struct station *station, uint64_t now_ns)
 {
     bool was_up = station->state == STATION_UP;
-    if (!station->node.is_open && ++station->address < station->seek.found.count) {
+    if (!station->node.is_open && ++station->address < station->found.count) {
         open_node(station, now_ns);
         return STATION_NOTHING;
     }
@@ -122,60 +129,98 @@ static enum station_event lose(struct station *station, uint64_t now_ns)
 
 /* ---- turns ---- */
 
-int station_fd(const struct station *station, short *events)
+static bool is_seeking(const struct station *station)
 {
-    *events = 0;
-    if (station->state == STATION_SEEKS)
-        return seek_fd(&station->seek, events);
+    return station->seek.state != SEEK_IDLE;
+}
+
+static bool is_watching(const struct station *station)
+{
+    return station->state == STATION_UP && station->node.kind == NODE_OF_SENTINEL;
+}
+
+void station_poll(const struct station *station, struct pollfd polls[STATION_POLLS])
+{
+    polls[0] = (struct pollfd){.fd = -1};
+    polls[1] = (struct pollfd){.fd = -1};
+    if (is_seeking(station))
+        polls[0].fd = seek_fd(&station->seek, &polls[0].events);
+    if (station->state >= STATION_OPENS) {
+        polls[1].fd = station->node.link.fd;
+        polls[1].events = link_events(&station->node.link);
+    }
+}
+
+static uint64_t node_due_ns(const struct station *station)
+{
+    const struct node *node = &station->node;
     if (station->state < STATION_OPENS)
-        return -1;
-    *events = link_events(&station->node.link);
-    return station->node.link.fd;
+        return CLOCK_NEVER;
+    return node->is_leaving && node->link.count == 0 ? 0 : link_due_ns(&node->link);
+}
+
+/* When the next search begins. */
+static uint64_t search_due_ns(const struct station *station)
+{
+    if (is_watching(station))
+        return station->watch_ns;
+    return station->state == STATION_RESTS ? station->due_ns : CLOCK_NEVER;
 }
 
 uint64_t station_due_ns(const struct station *station)
 {
-    switch (station->state) {
-    case STATION_OFF:
-        return CLOCK_NEVER;
-    case STATION_RESTS:
-        return station->due_ns;
-    case STATION_SEEKS:
-        return seek_due_ns(&station->seek);
-    case STATION_OPENS:
-    case STATION_UP:
-        if (station->node.is_leaving && station->node.link.count == 0)
-            return 0;
-        return link_due_ns(&station->node.link);
+    uint64_t seek_ns = is_seeking(station) ? seek_due_ns(&station->seek) : search_due_ns(station);
+    uint64_t node_ns = node_due_ns(station);
+    return seek_ns < node_ns ? seek_ns : node_ns;
+}
+
+/* The search that began while a master was up. */
+static void end_watch(struct station *station, bool is_found, uint64_t now_ns)
+{
+    const struct addresses *now = &station->seek.found, *then = &station->found;
+    station->watch_ns = now_ns + backoff_ms(&station->watch) * NS_PER_MS;
+    if (is_found && (now->address[0].len != then->address[station->address].len ||
+                     memcmp(&now->address[0].socket, &then->address[station->address].socket,
+                            now->address[0].len) != 0))
+        node_leave(&station->node, "the sentinels have named another master");
+}
+
+static void end_search(struct station *station, bool is_found, uint64_t now_ns)
+{
+    memcpy(station->place, station->seek.place, sizeof station->place);
+    if (!is_found) {
+        rest(station, station->seek.why, now_ns);
+        return;
     }
-    return CLOCK_NEVER;
+    station->found = station->seek.found;
+    station->address = 0;
+    open_node(station, now_ns);
 }
 
 static void seek_on(struct station *station, short revents, uint64_t now_ns)
 {
-    switch (seek_turn(&station->seek, revents, now_ns)) {
-    case SEEK_BUSY:
-        break;
-    case SEEK_FOUND:
-        station->address = 0;
-        open_node(station, now_ns);
-        break;
-    case SEEK_FAILED:
-        rest(station, station->seek.why, now_ns);
-        break;
-    }
+    enum seek_result result = seek_turn(&station->seek, revents, now_ns);
+    if (result == SEEK_BUSY)
+        return;
+    if (station->state == STATION_SEEKS)
+        end_search(station, result == SEEK_FOUND, now_ns);
+    else
+        end_watch(station, result == SEEK_FOUND, now_ns);
 }
 
-void station_turn(struct station *station, short revents, uint64_t now_ns)
+void station_turn(struct station *station, const struct pollfd polls[STATION_POLLS],
+                  uint64_t now_ns)
 {
+    short revents = polls[0].revents;
     if (station->state >= STATION_OPENS)
-        link_turn(&station->node.link, revents, now_ns);
-    if (station->state == STATION_RESTS && now_ns >= station->due_ns) {
-        station->state = STATION_SEEKS;
+        link_turn(&station->node.link, polls[1].revents, now_ns);
+    if (!is_seeking(station) && now_ns >= search_due_ns(station)) {
+        if (station->state == STATION_RESTS)
+            station->state = STATION_SEEKS;
         seek_begin(&station->seek);
         revents = 0;
     }
-    if (station->state == STATION_SEEKS)
+    if (is_seeking(station))
         seek_on(station, revents, now_ns);
 }
 

@@ -1,6 +1,9 @@
 /*
  * Stations: a server that is kept connected: searched for, connected to, and when it is lost, again.
  *
+ * While a master is up that sentinels have named, they are asked again and again whether it still is: the old master of
+ * a planned failover goes on granting for ten seconds, and what it grants then is forgotten.
+ *
  * After each failure it waits with jitter before it searches and connects again. A connection that lasts for
  * reconnect_max makes the next wait short again; so one which ends at once each time is not tried
  * without a pause. What is met on the way is told in the log, each once.
@@ -14,6 +17,8 @@
 #include "fleet/seek.h"
 #include "fleet/teller.h"
 
+#include <poll.h>
+
 #define STATION_TROUBLE_MAX 256
 
 enum station_state { STATION_OFF, STATION_RESTS, STATION_SEEKS, STATION_OPENS, STATION_UP };
@@ -25,6 +30,10 @@ struct station {
     uint64_t up_ns;   /* since when it is up */
     uint64_t ups;     /* how often it was */
     unsigned address; /* of those found, the one that is tried */
+    struct addresses found;
+    char place[SEEK_PLACE_MAX]; /* as it is told */
+    uint64_t watch_ns;          /* when the sentinels are asked again */
+    struct backoff watch;       /* and how long until the next time */
     struct seek seek;
     struct node node;
     struct backoff backoff;
@@ -47,11 +56,13 @@ void station_init(struct station *station, enum node_kind kind,
                   unsigned stores_count, uint64_t random);
 void station_release(struct station *station);
 
-/* What it waits for: see seek_fd. */
-int station_fd(const struct station *station, short *events);
+/* Fills in what it waits for. The same polls go to the next station_turn. */
+#define STATION_POLLS 2
+void station_poll(const struct station *station, struct pollfd polls[STATION_POLLS]);
 uint64_t station_due_ns(const struct station *station);
 
-void station_turn(struct station *station, short revents, uint64_t now_ns);
+void station_turn(struct station *station, const struct pollfd polls[STATION_POLLS],
+                  uint64_t now_ns);
 enum station_event station_next(struct station *station, struct link_call *call, redisReply **reply,
                                 uint64_t now_ns);
 

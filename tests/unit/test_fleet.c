@@ -120,7 +120,7 @@ static void what_is_refused_at_login_is_told(void **state)
         {"SCRIPT", "$5\r\nhello\r\n", "says something else"},
         {"SCRIPT", "*0\r\n", "says something else"},
         {"EVALSHA", "NOPERM No permissions to access a key", "rights"},
-        {"EVALSHA", "ERR The user executing the script can't run this command", "can't run this"},
+        {"EVALSHA", "ERR The user executing the script can't run this command", "needs the rights"},
         {"EVALSHA", "READONLY You can't write against a read only script", "replica"},
         {"EVALSHA", "MOVED 1 127.0.0.1:7001", "cluster"},
         {"EVALSHA", "CROSSSLOT Keys in request don't hash to the same slot", "cluster"},

@@ -3,6 +3,7 @@
 #include "fleet/refusal.h"
 #include "fleet/resp.h"
 #include "fleet/stores.h"
+#include "fleet/teller.h"
 
 #include "support/unit.h"
 
@@ -300,6 +301,53 @@ static void waits_may_all_be_equal(void **state)
         assert_int_equal(backoff_ms(&backoff), 70);
 }
 
+/* ---- what the log hears ---- */
+
+static void a_trouble_is_told_once_while_it_lasts(void **state)
+{
+    struct teller teller = {.told = ""};
+    (void)state;
+    assert_true(teller_tells(&teller, "refused", 0));
+    for (uint64_t now_ns = 1; now_ns < 10 * TELLER_AGAIN_NS; now_ns += TELLER_PAUSE_NS)
+        assert_false(teller_tells(&teller, "refused", now_ns));
+    assert_true(teller_ends(&teller));
+    assert_false(teller_ends(&teller));
+}
+
+static void a_trouble_that_comes_and_goes_is_told_each_minute(void **state)
+{
+    struct teller teller = {.told = ""};
+    unsigned told = 0, ended = 0;
+    (void)state;
+    for (uint64_t now_ns = 0; now_ns < 10 * TELLER_AGAIN_NS; now_ns += 10000000) {
+        told += teller_tells(&teller, "out of memory", now_ns);
+        ended += teller_ends(&teller);
+    }
+    assert_int_equal(told, 10);
+    assert_int_equal(ended, 10);
+}
+
+static void troubles_that_alternate_are_told_each_second(void **state)
+{
+    struct teller teller = {.told = ""};
+    unsigned told = 0;
+    (void)state;
+    for (unsigned i = 0; i < 10000; i++)
+        told += teller_tells(&teller, i % 2 == 0 ? "refused" : "no route", i * UINT64_C(10000000));
+    assert_in_range(told, 50, 101);
+}
+
+static void a_long_trouble_is_the_same_again(void **state)
+{
+    struct teller teller = {.told = ""};
+    char text[2 * TELLER_TEXT_MAX];
+    (void)state;
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    assert_true(teller_tells(&teller, text, 0));
+    assert_false(teller_tells(&teller, text, 10 * TELLER_PAUSE_NS));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -315,6 +363,10 @@ int main(void)
         cmocka_unit_test(waits_are_between_their_bounds),
         cmocka_unit_test(waits_are_spread),
         cmocka_unit_test(waits_may_all_be_equal),
+        cmocka_unit_test(a_trouble_is_told_once_while_it_lasts),
+        cmocka_unit_test(a_trouble_that_comes_and_goes_is_told_each_minute),
+        cmocka_unit_test(troubles_that_alternate_are_told_each_second),
+        cmocka_unit_test(a_long_trouble_is_the_same_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

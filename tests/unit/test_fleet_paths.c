@@ -133,6 +133,53 @@ static void a_planned_failover_is_followed(void **state)
     assert_int_equal(world->others[2].calls, before + 2); /* the trial call, and the letter */
 }
 
+/* The old master still grants, and nobody asks it anything: the sentinels are asked now and then. */
+static void a_failover_is_noticed_while_the_old_master_grants(void **state)
+{
+    struct world *world = sentinels(state);
+    world_start(world);
+    pass_ms(world, 10000);
+    assert_int_equal(world->store.connects, 1);
+    assert_in_range(world->others[0].connects, 5, 11);
+    fail_over(world);
+    pass_ms(world, 2000 + 100);
+    assert_true(world->courier.seen.link == FLEET_UP);
+    assert_int_equal(world->others[2].connects, 1);
+    post(world, 1);
+    settle(world);
+    assert_done(world, 1);
+    assert_int_equal(world->courier.seen.calls_failed, 0);
+}
+
+/* Letters that are with the old master come home answered by it before it is left. */
+static void a_master_is_left_without_losing_a_letter(void **state)
+{
+    struct world *world = sentinels(state);
+    world_start(world);
+    fail_over(world);
+    for (unsigned i = 0; i < 500; i++) {
+        post(world, i);
+        pass_ms(world, 10);
+        assert_true(result(world, i) == ORDER_DONE || result(world, i) == ORDER_NOT_SENT);
+    }
+    assert_int_equal(world->courier.seen.calls_failed, 0);
+    assert_int_equal(world->courier.seen.reconnects, 1);
+}
+
+static void sentinels_that_fail_do_not_disturb_a_master(void **state)
+{
+    struct world *world = sentinels(state);
+    world_start(world);
+    played_release(&world->others[0]);
+    world->others[1].master_port = 0;
+    pass_ms(world, 10000);
+    world->others[1].is_silent = true;
+    pass_ms(world, 10000);
+    assert_recovers(world, 1);
+    assert_int_equal(world->store.connects, 1);
+    assert_trouble(world, "min-replicas");
+}
+
 static void a_death_of_the_master_is_followed(void **state)
 {
     struct world *world = sentinels(state);
@@ -397,6 +444,9 @@ int main(void)
         TEST(if_no_sentinel_knows_it_that_is_told),
         TEST(a_sentinel_is_told_the_password_if_it_wants_one),
         TEST(a_planned_failover_is_followed),
+        TEST(a_failover_is_noticed_while_the_old_master_grants),
+        TEST(a_master_is_left_without_losing_a_letter),
+        TEST(sentinels_that_fail_do_not_disturb_a_master),
         TEST(a_death_of_the_master_is_followed),
         TEST(who_is_no_master_gets_no_orders),
         TEST(whoever_may_not_ask_for_the_role_goes_on),
