@@ -217,7 +217,8 @@ int64_t share_level(const struct share *share, uint32_t index, uint64_t now_ns)
     const struct share_bucket *bucket = &share->bucket[index];
     i128 cap = cap_of(bucket);
     i128 level = !share->is_known && !share->has_reset ? cap : bucket->level_units;
-    i128 refilled = (i128)((now_ns - share->seen_ns) / NS_PER_MS) * bucket->terms.step_units;
+    uint64_t seen_ns = least(share->seen_ns, now_ns);
+    i128 refilled = (i128)((now_ns - seen_ns) / NS_PER_MS) * bucket->terms.step_units;
     level += (i128)(bucket->net - bucket->seen_net) * (i128)bucket->terms.token_units + refilled;
     return (int64_t)(level > cap ? cap : level < INT64_MIN ? INT64_MIN : level);
 }
@@ -232,7 +233,10 @@ static uint64_t ms_until(const struct share *share, uint32_t index, uint64_t tok
         return 0;
     i128 lack = (i128)(tokens - hand) * bucket->terms.token_units;
     lack -= share_level(share, index, now_ns);
-    return lack <= 0 ? 0 : (uint64_t)((lack + step - 1) / step);
+    if (lack <= 0)
+        return 0;
+    uint64_t later_ms = share->seen_ns > now_ns ? (share->seen_ns - now_ns) / NS_PER_MS + 1 : 0;
+    return later_ms + (uint64_t)((lack + step - 1) / step);
 }
 
 uint64_t share_ready_ns(const struct share *share, uint64_t tokens, uint64_t now_ns)
@@ -422,8 +426,21 @@ static bool has_ended(const struct order *order)
     return (order->flags & ORDER_RELEASE) != 0 && order->result == ORDER_DONE;
 }
 
+/* By how many milliseconds the record's time is ahead of the store's clock, so that nothing is refilled until then: as
+ * after the store has forgotten it. If it is the clock that is ahead, the record's time is held back to what we allow, and
+ * goes on. */
+static uint64_t ahead_ms(const struct order *order, const struct orders *orders)
+{
+    uint64_t elapsed_ms = (orders->sent_ns - order->store_at_ns) / NS_PER_MS;
+    uint64_t expected_ms = order->store_ms + elapsed_ms;
+    bool is_held_back = order->store_ms != 0 && order->answered_ms > expected_ms &&
+                        order->answered_ms <= expected_ms + orders->clock_guard_ms + 1;
+    return is_held_back ? 0 : order->behind_ms;
+}
+
 /* The record as the store has told it. */
-static void see(struct share *share, const struct order *order, uint64_t now_ns)
+static void see(struct share *share, const struct order *order, const struct orders *orders,
+                uint64_t now_ns)
 {
     for (uint32_t i = 0; i < share->buckets; i++) {
         struct share_bucket *bucket = &share->bucket[i];
@@ -436,7 +453,7 @@ static void see(struct share *share, const struct order *order, uint64_t now_ns)
     }
     share->holders = order->holders;
     share->is_known = true;
-    share->seen_ns = now_ns;
+    share->seen_ns = now_ns + ahead_ms(order, orders) * NS_PER_MS;
 }
 
 /* What the store has granted to the session, by its totals. */
@@ -464,8 +481,8 @@ static void lose_grants(const struct order *order, struct fleet_counters *counte
     counters->lost_tokens += granted;
 }
 
-static void take_done(struct share *share, const struct order *order, uint64_t sent_ns,
-                      uint64_t ttl_ns, uint64_t now_ns, struct share_sessions *sessions,
+static void take_done(struct share *share, const struct order *order, const struct orders *orders,
+                      uint64_t now_ns, struct share_sessions *sessions,
                       struct fleet_counters *counters)
 {
     bool is_own = order->session == share->session;
@@ -474,9 +491,9 @@ static void take_done(struct share *share, const struct order *order, uint64_t s
     else
         lose_grants(order, counters);
     if (order->terms_tag == share->terms_tag)
-        see(share, order, now_ns);
+        see(share, order, orders, now_ns);
     if (is_own)
-        share->lease_ns = sent_ns + ttl_ns;
+        share->lease_ns = orders->sent_ns + orders->ttl_ms * NS_PER_MS;
     if (is_own && has_ended(order))
         lose_hand(share, sessions, counters);
 }
@@ -485,13 +502,13 @@ static void take_done(struct share *share, const struct order *order, uint64_t s
 static void take_void(struct share *share, const struct order *order,
                       struct share_sessions *sessions, struct fleet_counters *counters)
 {
-    counters->epochs += order->result == ORDER_EPOCH;
     counters->damaged += order->result == ORDER_UNSOUND;
     if (order->session == share->session)
         lose_hand(share, sessions, counters);
     share->is_known = false;
     share->is_again = true;
-    if (order->result == ORDER_EPOCH) /* the clock may be another one */
+    if (order->result == ORDER_EPOCH ||
+        order->result == ORDER_AGAIN) /* the clock may be another one */
         share->store_ms = 0;
 }
 
@@ -504,8 +521,8 @@ static void take_cut(struct share *share, uint64_t now_ns, struct fleet_counters
     share->retry_ns = now_ns + share->retry_after_ns;
 }
 
-void share_take_order(struct share *share, const struct order *order, uint64_t sent_ns,
-                      uint64_t ttl_ns, uint64_t now_ns, struct share_sessions *sessions,
+void share_take_order(struct share *share, const struct order *order, const struct orders *orders,
+                      uint64_t now_ns, struct share_sessions *sessions,
                       struct fleet_counters *counters)
 {
     share->is_away = false;
@@ -513,17 +530,19 @@ void share_take_order(struct share *share, const struct order *order, uint64_t s
         take_cut(share, now_ns, counters);
         return;
     }
+    bool has_forgotten = share->epoch_ms != 0 && order->answered_epoch_ms != share->epoch_ms;
     share->is_cut = false;
     share->retry_after_ns = 0;
     share->epoch_ms = order->answered_epoch_ms;
     share->store_ms = order->answered_ms;
-    share->store_at_ns = sent_ns;
+    share->store_at_ns = orders->sent_ns;
     counters->converted += order->is_converted;
+    counters->epochs += has_forgotten;
     switch (order->result) {
     case ORDER_DONE:
     case ORDER_OLD:
     case ORDER_REPEATED:
-        take_done(share, order, sent_ns, ttl_ns, now_ns, sessions, counters);
+        take_done(share, order, orders, now_ns, sessions, counters);
         break;
     case ORDER_EPOCH:
     case ORDER_SESSION:
@@ -532,6 +551,8 @@ void share_take_order(struct share *share, const struct order *order, uint64_t s
         share->has_reset |= (share->sent_flags & ORDER_RESET) != 0;
         break;
     case ORDER_AGAIN:
+        if (has_forgotten)
+            take_void(share, order, sessions, counters);
         share->is_again = true;
         share->has_reset |= (share->sent_flags & ORDER_RESET) != 0;
         break;

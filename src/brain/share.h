@@ -221,7 +221,7 @@ void share_write_order(struct share *share, struct order *order, uint8_t flags,
                        const uint64_t want[BUCKETS_MAX], uint64_t now_ns, uint64_t ttl_ns,
                        struct share_sessions *sessions, struct fleet_counters *counters);
 
-/* Takes the store's answer to it. */
-void share_take_order(struct share *share, const struct order *order, uint64_t sent_ns,
-                      uint64_t ttl_ns, uint64_t now_ns, struct share_sessions *sessions,
+/* Takes the store's answer to it, which came in this letter. */
+void share_take_order(struct share *share, const struct order *order, const struct orders *orders,
+                      uint64_t now_ns, struct share_sessions *sessions,
                       struct fleet_counters *counters);

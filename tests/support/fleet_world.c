@@ -45,13 +45,13 @@ struct limits *fleet_world_limits(const struct limit_terms *terms, uint32_t coun
     return limits;
 }
 
-/* An epoch of 0 in every shard: the store has never forgotten anything. */
+/* An epoch of long ago in every shard. */
 static void never_forgot(struct fleet_world *world)
 {
     char name[FLEET_RECORD_NAME_MAX];
-    const struct store_value zero = {(const unsigned char *)"0", 1, STORE_NO_END};
+    const struct store_value epoch = {(const unsigned char *)"1", 1, STORE_NO_END};
     for (unsigned shard = 0; shard < 256; shard++)
-        store_model_put(world->store, name, fleet_epoch_name(FLEET, (uint8_t)shard, name), &zero);
+        store_model_put(world->store, name, fleet_epoch_name(FLEET, (uint8_t)shard, name), &epoch);
 }
 
 void fleet_world_begin(struct fleet_world *world, struct limits *limits)
