@@ -370,12 +370,14 @@ local function do_order(name, epoch_name, value, epoch_text, order)
             end
         end
 
-        -- It is remembered for as long as it may have something out, unless there is nothing to remember.
-        local stays = false
+        -- It is remembered for as long as it may have something out, unless there is nothing to remember. One that ends without
+        -- having had anything, but has told of a refund or a charge, is too: nothing else tells a late copy of its order.
+        local stays, has_had = false, false
         for b = 1, n do
+            has_had = has_had or own_granted[b] > 0
             stays = stays or own_granted[b] > 0 or own_net[b] ~= 2^52
         end
-        stays = stays and not (release and result == DONE)
+        stays = stays and not (release and result == DONE and has_had)
         count = others + (stays and 1 or 0)
         writes = is_fresh or own_seq or stays or reset or probe
         if stays then

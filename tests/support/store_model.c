@@ -480,15 +480,17 @@ static void grant_all(struct work *work)
         grant_share(work, i);
 }
 
-/* Whether the holder is to be remembered. */
+/* Whether the holder is to be remembered. If it has never had anything, a late copy of its orders would pass for a newcomer's. */
 static bool own_stays(const struct work *work)
 {
-    if (work->call->flags & ORDER_RELEASE && work->result != ORDER_REPEATED)
+    bool has_had = false, has_told = false;
+    for (unsigned i = 0; i < work->call->buckets; i++) {
+        has_had |= work->own->bucket[i].granted > 0;
+        has_told |= work->own->bucket[i].net != 0;
+    }
+    if (work->call->flags & ORDER_RELEASE && work->result != ORDER_REPEATED && has_had)
         return false;
-    for (unsigned i = 0; i < work->call->buckets; i++)
-        if (work->own->bucket[i].granted > 0 || work->own->bucket[i].net != 0)
-            return true;
-    return false;
+    return has_had || has_told;
 }
 
 static void do_order(struct work *work)

@@ -256,6 +256,25 @@ static void a_release_that_does_not_know_of_a_grant_is_told_of_it_first(void **s
     assert_int_equal(order.holders, 0);
 }
 
+static void a_refund_of_a_session_that_has_had_nothing_is_done_once(void **state)
+{
+    struct world *world = *state;
+    begin_epoch(world);
+    struct order first = order_of(1), order = order_of(2);
+    want(&first, 50);
+    expect(world, &first, ORDER_DONE, 50, 50000);
+    order.totals[0].net = 5;
+    order.flags = ORDER_RELEASE;
+    struct order late = order;
+    spend(&first, 50);
+    expect(world, &first, ORDER_DONE, 50, 50000);
+    expect(world, &order, ORDER_DONE, 0, 55000);
+    expect(world, &late, ORDER_OLD, 0, 55000);
+    world->now_ms += LEASE_MS;
+    want(&first, 0);
+    expect(world, &first, ORDER_DONE, 50, 57500);
+}
+
 static void refunds_charges_and_resets_leave_hands_alone(void **state)
 {
     struct world *world = *state;
@@ -489,6 +508,7 @@ int main(void)
         CASE(an_older_order_does_nothing),
         CASE(what_comes_back_is_there_for_others),
         CASE(a_release_that_does_not_know_of_a_grant_is_told_of_it_first),
+        CASE(a_refund_of_a_session_that_has_had_nothing_is_done_once),
         CASE(refunds_charges_and_resets_leave_hands_alone),
         CASE(what_is_out_counts_against_the_burst),
         CASE(the_dead_give_nothing_back_but_their_room),
