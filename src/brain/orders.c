@@ -76,7 +76,7 @@ static uint64_t reason_ns(struct brain *brain, struct share *share)
     if (brain->shares.has_ended)
         return SHARE_NEVER;
     if (is_ending(brain, share))
-        return has_hand || share_has_news(share) ? now_ns : SHARE_NEVER;
+        return has_hand || share_has_spent(share) || share_has_news(share) ? now_ns : SHARE_NEVER;
     if (share->is_again || share_has_news(share) || share->is_looked_for)
         return now_ns;
     uint64_t low = (share_wanted(share, now_ns, terms_of(brain)) + 1) / 2;
@@ -85,6 +85,11 @@ static uint64_t reason_ns(struct brain *brain, struct share *share)
         due_ns = least(due_ns, share->next_ns);
     if (due_ns == SHARE_NEVER)
         share->low_tokens = low;
+    if (share_has_spent(share)) {
+        uint64_t tell_ns = share->sent_ns + terms_of(brain)->horizon_ms * NS_PER_MS;
+        tell_ns = most(tell_ns, share_full_ns(share, now_ns));
+        due_ns = least(due_ns, least(tell_ns, quiet_ns(brain, share)));
+    }
     if (has_hand) {
         due_ns = least(due_ns, share->sent_ns + terms_of(brain)->renew_ms * NS_PER_MS);
         due_ns = least(due_ns, quiet_ns(brain, share));
@@ -106,7 +111,8 @@ static void make_ready(struct shares *shares, struct share *share)
 bool orders_need_no_share(struct brain *brain, struct share *share)
 {
     return !share->is_away && !share->is_ready && share->waiting == 0 && !share->is_left &&
-           !share_has_hand(share) && (!share_has_news(share) || brain->shares.has_ended) &&
+           !share_has_hand(share) && (!share_has_spent(share) || share->is_cut) &&
+           (!share_has_news(share) || brain->shares.has_ended) &&
            share_is_full_apart(share, brain->now_ns);
 }
 
@@ -196,6 +202,14 @@ static void want(const struct share *share, uint64_t tokens, uint64_t wants[BUCK
     }
 }
 
+static bool is_nothing(const struct share *share, const uint64_t wants[BUCKETS_MAX])
+{
+    uint64_t any = 0;
+    for (uint32_t i = 0; i < share->buckets; i++)
+        any |= wants[i];
+    return any == 0;
+}
+
 /* What a lease will want, if a horizon wants so much: with that in hand a store out of reach does no harm for a while. */
 static uint64_t for_lease(const struct fleet_terms *terms, uint64_t demand)
 {
@@ -221,6 +235,9 @@ static uint8_t plan(struct brain *brain, struct share *share, uint64_t wants[BUC
     if (share->waiting == 0 && keep > 0 && share_hand(share) / 2 > keep)
         share_give_back(share, keep, &brain->shares.counters);
     want(share, most(share->waiting_tokens + demand, share->missed_tokens), wants);
+    if (share->waiting == 0 && is_nothing(share, wants) && !share_has_hand(share) &&
+        !share->is_looked_for)
+        flags |= ORDER_RELEASE;
     return flags;
 }
 

@@ -8,6 +8,8 @@
  *                       want; but not before the record will have refilled enough
  *     renew_ms          after the one before, while something is in hand
  *     return_after_ms   after the last question, to give all back
+ *     horizon_ms        after the one before, if tokens are spent that the store takes to be out, and that keeps the
+ *                       record from refilling; after return_after_ms even if it does not
  *
  * but none while another one is away, and in the long run no more than one in min_interval_ms: ORDERS_AHEAD may go
  * ahead of that, so that what comes suddenly can be asked for as it grows. One that the store wants to have

@@ -33,7 +33,8 @@ static void begin_anew(struct share *share, struct share_sessions *sessions)
         int64_t untold = bucket->net - bucket->sent_net;
         bucket->seen_net += untold - bucket->net;
         bucket->net = untold;
-        bucket->granted = bucket->disposed = bucket->sent_disposed = 0;
+        bucket->granted = bucket->disposed = 0;
+        bucket->sent_disposed = bucket->told_disposed = 0;
         bucket->sent_net = bucket->told_net = 0;
     }
     share->session = next_session(sessions);
@@ -202,6 +203,14 @@ bool share_has_news(const struct share *share)
     return has_news;
 }
 
+bool share_has_spent(const struct share *share)
+{
+    bool has_spent = false;
+    for (uint32_t i = 0; i < share->buckets; i++)
+        has_spent |= share->bucket[i].disposed != share->bucket[i].told_disposed;
+    return has_spent;
+}
+
 /* ---- the record ---- */
 
 /* What the record can hold beside what is out. */
@@ -251,6 +260,26 @@ uint64_t share_ready_ns(const struct share *share, uint64_t tokens, uint64_t now
         __builtin_add_overflow(ready_ns, now_ns, &ready_ns))
         return SHARE_NEVER - 1;
     return ready_ns;
+}
+
+/* When the record of a bucket is full but for others and for so many tokens of ours. */
+static uint64_t full_ms(const struct share *share, uint32_t index, uint64_t now_ns)
+{
+    const struct share_bucket *bucket = &share->bucket[index];
+    uint64_t out = bucket->others_tokens + bucket->granted - bucket->told_disposed;
+    uint64_t room = bucket->terms.burst_tokens - least(bucket->terms.burst_tokens, out);
+    i128 lack = (i128)room * bucket->terms.token_units - share_level(share, index, now_ns);
+    uint64_t step = bucket->terms.step_units;
+    return lack <= 0 ? 0 : (uint64_t)((lack + step - 1) / step);
+}
+
+uint64_t share_full_ns(const struct share *share, uint64_t now_ns)
+{
+    uint64_t first_ms = UINT64_MAX / NS_PER_MS - now_ns / NS_PER_MS - 1;
+    for (uint32_t i = 0; i < share->buckets; i++)
+        if (share->bucket[i].disposed != share->bucket[i].told_disposed)
+            first_ms = least(first_ms, full_ms(share, i, now_ns));
+    return now_ns + first_ms * NS_PER_MS;
 }
 
 /* ---- demand ---- */
@@ -340,6 +369,14 @@ bool share_is_full_apart(struct share *share, uint64_t now_ns)
 
 /* ---- orders ---- */
 
+static bool has_grants(const struct share *share)
+{
+    for (uint32_t i = 0; i < share->buckets; i++)
+        if (share->bucket[i].granted > 0)
+            return true;
+    return false;
+}
+
 /* Whether totals come near what records have room for. */
 static bool has_lasted(const struct share *share)
 {
@@ -361,6 +398,10 @@ void share_write_order(struct share *share, struct order *order, uint8_t flags,
         flags |= ORDER_RELEASE;
     if (flags & ORDER_RELEASE)
         share_give_back(share, 0, counters);
+    bool is_release = (flags & ORDER_RELEASE) != 0;
+    if (!has_grants(
+            share)) /* the store knows of no session, and would not keep what this one tells */
+        flags &= (uint8_t)~ORDER_RELEASE;
     *order = (struct order){
         .limit_name = share->name,
         .key = share->key,
@@ -383,7 +424,7 @@ void share_write_order(struct share *share, struct order *order, uint8_t flags,
             .granted = bucket->granted,
             .disposed = bucket->disposed,
             .net = bucket->net,
-            .want = flags & ORDER_RELEASE ? 0 : want[i],
+            .want = is_release ? 0 : want[i],
         };
         bucket->sent_disposed = bucket->disposed;
         bucket->sent_net = bucket->net;
@@ -468,6 +509,7 @@ static void take_grants(struct share *share, const struct order *order,
             order->granted[i] > bucket->granted ? order->granted[i] - bucket->granted : 0;
         bucket->granted += granted;
         bucket->told_net = order->totals[i].net;
+        bucket->told_disposed = order->totals[i].disposed;
         counters->granted_tokens += i == 0 ? granted : 0;
         share->is_short |= granted < order->totals[i].want;
     }

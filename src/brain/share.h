@@ -31,7 +31,8 @@ struct share_bucket {
     /* as the last order that went has told: below it disposed cannot go any more */
     uint64_t sent_disposed;
     int64_t sent_net;
-    int64_t told_net;       /* as the last order told that the store has taken */
+    uint64_t told_disposed; /* as the store knows them for sure */
+    int64_t told_net;
     int64_t level_units;    /* of the record, at seen_ns */
     int64_t seen_net;       /* that is in it */
     uint64_t others_tokens; /* that others had out then */
@@ -180,6 +181,11 @@ void share_expire(struct share *share, uint64_t now_ns, struct share_sessions *s
 
 /* Whether the store is to be told something that does not wait for the next order. */
 bool share_has_news(const struct share *share);
+
+/* Whether tokens are spent that the store still takes to be out. And when its record is full but for what it takes to be
+ * out, so that from then on it refills less than it should. */
+bool share_has_spent(const struct share *share);
+uint64_t share_full_ns(const struct share *share, uint64_t now_ns);
 
 /* ---- the record ---- */
 
