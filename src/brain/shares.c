@@ -415,6 +415,7 @@ static void take_one(struct brain *brain, const struct orders *orders, const str
     struct shares *shares = &brain->shares;
     struct share *share = order->share;
     share_take_order(share, order, orders, brain->now_ns, &shares->sessions, &shares->counters);
+    share_expire(share, brain->now_ns, &shares->sessions, &shares->counters);
     if (share->is_cut != shares->is_cut)
         tell_of_store(brain, share->is_cut, order->result);
     shares->is_cut = share->is_cut;

@@ -384,6 +384,21 @@ static void the_end_of_a_lease_voids_the_hand_and_begins_a_session(void **state)
     fleet_world_end(&world);
 }
 
+/* As after the process stood still: by then others may have had them. */
+static void what_comes_when_its_lease_is_over_is_not_spent(void **state)
+{
+    (void)state;
+    struct fleet_world world;
+    fleet_world_begin_one(&world, 100, hundred_per_second);
+    world.half_trip_ns = FLEET_WORLD_TTL_MS / 2 * NS_PER_MS;
+    struct bucket_answer answer =
+        fleet_world_await(&world, MESSAGE_ALLOW, "foo", NULL, 1, 3 * FLEET_WORLD_TTL_MS);
+    assert_int_equal(answer.result, BUCKET_WAIT_OVER);
+    assert_int_equal(fleet_world_counters(&world).spent_tokens, 0);
+    assert_true(fleet_world_counters(&world).lost_tokens > 0);
+    fleet_world_end(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -403,6 +418,7 @@ int main(void)
         cmocka_unit_test(a_hand_is_renewed_while_it_is_used),
         cmocka_unit_test(a_quiet_fleet_has_nothing_out_and_forgets_its_shares),
         cmocka_unit_test(the_end_of_a_lease_voids_the_hand_and_begins_a_session),
+        cmocka_unit_test(what_comes_when_its_lease_is_over_is_not_spent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
