@@ -2,6 +2,12 @@
 
 #include <string.h>
 
+const struct histogram_bounds fleet_latency_bounds_ns = {
+    .count = 12,
+    .bound = {100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000, 25000000, 50000000,
+              100000000, 250000000, 1000000000},
+};
+
 void board_write(struct board *board, const struct board_text *text)
 {
     uint64_t words[BOARD_WORDS] = {0};

@@ -8,44 +8,26 @@
  * While an answer is overdue, nothing more is asked of that station: then the letter comes home at once, and it is
  * sure that nothing was done. A station without an answer for LINK_PATIENCE_NS is connected to anew.
  *
- * Owns its stations and trips. One thread. Never blocks. Errors: an errno value, from courier_init.
+ * Owns its posts and trips. One thread. Never blocks. Errors: an errno value, from courier_init.
  */
 #pragma once
 
 #include "base/clock.h"
-#include "fleet/cluster.h"
 #include "fleet/fleet.h"
-#include "fleet/station.h"
+#include "fleet/posts.h"
 #include "fleet/trips.h"
-
-#include <poll.h>
-
-#define COURIER_STATIONS_MAX (1 + CLUSTER_NODES_MAX)
-#define COURIER_POLLS_MAX (STATION_POLLS * COURIER_STATIONS_MAX)
-
-/* A station, and the words for it if they are not the settings'. */
-struct post {
-    struct station station;
-    store_words words;
-};
 
 struct courier {
     struct fleet_settings settings;
     struct clock keys; /* the clock of the brain, by which orders are timed */
-    uint64_t random;
-    bool is_cluster, is_stopping;
-    /* The first is the store; in a cluster it is only asked for the slots, and each other one is a node. */
-    unsigned posts_count;
-    struct post *posts[COURIER_STATIONS_MAX];
-    uint8_t of_shard[CLUSTER_SHARDS]; /* of a cluster: its post; 0: nobody */
-    bool is_stale;                    /* that is to be asked for again */
-    bool has_new_map;                 /* some posts may be of no use any more */
-    uint64_t slots_due_ns;            /* and not before */
+    bool is_stopping;
+    struct posts posts;
     struct trips trips;
     struct fleet_seen seen;
-    uint64_t down_ns; /* since when there is none; CLOCK_NEVER: there is one */
+    uint64_t down_ns; /* since when there is no store; CLOCK_NEVER: there is one */
 };
 
+/* It stays where it is: its parts point at its settings. */
 int courier_init(struct courier *courier, const struct fleet_settings *settings,
                  const struct clock *keys, uint64_t random, uint64_t now_ns);
 void courier_release(struct courier *courier);
@@ -58,11 +40,11 @@ void courier_stop(struct courier *courier);
 bool courier_is_idle(const struct courier *courier);
 
 /* Fills in what to poll for; returns how many. The same polls go to the next courier_turn. */
-unsigned courier_poll(struct courier *courier, struct pollfd polls[COURIER_POLLS_MAX]);
+unsigned courier_poll(const struct courier *courier, struct pollfd polls[POSTS_POLLS_MAX]);
 
 /* When a turn is due though nothing comes; CLOCK_NEVER: it is not. */
 uint64_t courier_due_ns(const struct courier *courier);
 
 /* Goes on with everything. Letters that are answered go home. */
-void courier_turn(struct courier *courier, const struct pollfd polls[COURIER_POLLS_MAX],
+void courier_turn(struct courier *courier, const struct pollfd polls[POSTS_POLLS_MAX],
                   uint64_t now_ns);

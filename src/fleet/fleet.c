@@ -46,7 +46,7 @@ static void tell(struct fleet *fleet)
 }
 
 /* Waits for a letter, a station or the time. */
-static void wait_for_work(struct fleet *fleet, struct pollfd polls[COURIER_POLLS_MAX + 1])
+static void wait_for_work(struct fleet *fleet, struct pollfd polls[POSTS_POLLS_MAX + 1])
 {
     unsigned count = courier_poll(&fleet->courier, polls);
     bool watches = inbox_watch(&fleet->inbox);
@@ -63,7 +63,7 @@ static void wait_for_work(struct fleet *fleet, struct pollfd polls[COURIER_POLLS
 static void *run(void *argument)
 {
     struct fleet *fleet = argument;
-    struct pollfd polls[COURIER_POLLS_MAX + 1];
+    struct pollfd polls[POSTS_POLLS_MAX + 1];
     thread_name("fleet");
     while (!fleet->is_stopping || !courier_is_idle(&fleet->courier)) {
         wait_for_work(fleet, polls);

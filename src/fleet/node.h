@@ -74,7 +74,11 @@ void node_close(struct node *node);
 /* Whether calls may be sent: it is up, and nothing is overdue since before that time. */
 bool node_is_ready(const struct node *node, uint64_t since_ns);
 
-/* Asks for the slots of a cluster. false: there is no room. */
+/* Sends a command. false: there is no room. So it is with all that follow. */
+bool node_send(struct node *node, enum node_call kind, size_t count, const struct resp_arg *words,
+               uint64_t now_ns);
+
+/* Asks for the slots of a cluster. */
 bool node_ask_slots(struct node *node, uint64_t now_ns);
 
 /* Sends a call of the script: EVALSHA, with 2 * count keys and count arguments. false: there is no room. */
@@ -84,7 +88,7 @@ bool node_call(struct node *node, const struct link_call *call, size_t count,
 /* Has the script loaded once more, if that is not under way. false: there is no room. */
 bool node_load(struct node *node, uint64_t now_ns);
 
-/* Has it end, by NODE_DOWN: at once, or when all is answered that was asked. */
+/* Has it end, by NODE_DOWN with this reason: at once, or when all is answered that was asked. */
 void node_fail(struct node *node, const char *why);
 void node_leave(struct node *node, const char *why);
 

@@ -115,7 +115,7 @@ static void take_home(struct world *world)
 /* One turn of all. Whether anything has happened. */
 static bool turn(struct world *world)
 {
-    struct pollfd polls[COURIER_POLLS_MAX];
+    struct pollfd polls[POSTS_POLLS_MAX];
     unsigned count = courier_poll(&world->courier, polls);
     bool happened = poll(polls, count, 0) > 0;
     uint64_t due_ns = courier_due_ns(&world->courier);

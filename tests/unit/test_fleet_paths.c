@@ -373,7 +373,7 @@ static void slots_of_a_dead_node_are_found_again(void **state)
              "*1\r\n*3\r\n:0\r\n:16383\r\n*3\r\n$9\r\n127.0.0.1\r\n:7000\r\n$2\r\nid\r\n");
     pass_ms(world, 1000);
     assert_recovers(world, 1);
-    assert_int_equal(world->courier.posts_count, 2);
+    assert_int_equal(world->courier.posts.count, 2);
 }
 
 static void slots_that_nobody_has_hold_no_letter(void **state)
