@@ -64,8 +64,10 @@ static bool install(struct brain *brain, const struct limits_question *ask)
     return true;
 }
 
-/* false: it waits. */
-static bool decide_one(struct brain *brain, const struct place *place, struct message *message)
+/* false: it waits. Inline, because nearly all is asked by one caller of the two. */
+static inline __attribute__((always_inline)) bool decide_one(struct brain *brain,
+                                                             const struct place *place,
+                                                             struct message *message)
 {
     if (place->limit < 0) {
         message->answer.bucket.result = BUCKET_NO_SUCH_LIMIT;
@@ -87,8 +89,8 @@ static void before_change(struct brain *brain)
     shares_before_change(brain);
 }
 
-/* Asks anew for those whose limit has become one of another scope; their wait begins anew. */
-static void ask_moved(struct brain *brain)
+/* Not inline, because hardly ever there is anybody: asks anew for those whose limit has become one of another scope; their wait begins anew. */
+__attribute__((noinline)) static void ask_moved(struct brain *brain)
 {
     struct letter *letter = letters_oldest_first(brain->moved.newest);
     brain->moved.newest = NULL;

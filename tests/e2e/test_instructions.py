@@ -117,6 +117,11 @@ class Instructions(unittest.TestCase):
     def test_a_decision_that_denies(self):
         self.decide("denied")
 
+    def test_a_decision_from_tokens_in_hand(self):
+        self.decide("fleet")
+        self.assertLessEqual(recorded()["decision fleet"], 1.05 * recorded()["decision existing"],
+                             "a limit that a fleet shares must cost no more than 1.05 of a local one")
+
     # ---- requests ----
 
     @staticmethod
