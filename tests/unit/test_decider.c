@@ -1,6 +1,7 @@
 /* The decider: many askers at once, on a clock that the test owns; on a thread of its own, and hosted. */
 #include "actor/decider.h"
 #include "brain/event.h"
+#include "brain/order.h"
 #include "support/asking.h"
 #include "support/brain_fixture.h"
 #include "support/dice.h"
@@ -875,6 +876,96 @@ static void a_tick_lets_go_without_any_letter(void **unused)
     inbox_release(&home);
 }
 
+/* ---- orders to the store of a fleet ---- */
+
+static struct brain *fleet_brain(uint64_t now_ns)
+{
+    static const uint8_t seed[TABLE_SEED_BYTES] = {9};
+    const struct limit_terms terms = {
+        .name = LIMIT_DEFAULT_NAME,
+        .is_fleet = true,
+        .buckets_count = 1,
+        .buckets = {{.burst = 10, .rate = one_per_second}},
+    };
+    struct limits *limits = limits_new(1, 100);
+    assert_true(limits_add(limits, &terms));
+    limits->waiting = (struct waiting_terms){.max_waiting = 100, .per_key = 100};
+    limits->fleet = (struct fleet_terms){
+        .ttl_ms = 2000,
+        .renew_ms = 500,
+        .return_after_ms = 1000,
+        .horizon_ms = 200,
+        .min_interval_ms = 20,
+        .cold_wait_ms = 5,
+        .outstanding_percent = 50,
+    };
+    const struct limits_question question = {.limits = limits, .when_full = WHEN_FULL_EVICT};
+    struct brain *brain = brain_new(&question, 5000, 10, seed, now_ns);
+    assert_non_null(brain);
+    limits_release(limits);
+    return brain;
+}
+
+static void orders_go_to_the_fleet_and_come_back(void **unused)
+{
+    (void)unused;
+    uint64_t now_ns = 1000;
+    const struct clock clock = {
+        .now_ns = hosted_now_ns, .wall_ns = hosted_now_ns, .context = &now_ns};
+    struct decider decider;
+    struct inbox home, fleet;
+    struct message message = wait_for_one();
+    message.ask.bucket.wait_ms = 0;
+    assert_int_equal(inbox_init(&home, false), 0);
+    assert_int_equal(inbox_init(&fleet, false), 0);
+    assert_int_equal(decider_init(&decider, fleet_brain(now_ns), clock, true), 0);
+    decider_set_fleet(&decider, &fleet);
+    post(&decider, &message, &home);
+    decider_turn(&decider);
+    assert_false(inbox_is_filled(&home));
+    struct letter *letter = inbox_take(&fleet, 0);
+    assert_non_null(letter);
+    assert_null(letter->next);
+    assert_ptr_equal(letter->home, &decider.inbox);
+    struct orders *orders = orders_of(message_of(letter));
+    assert_int_equal(orders->message.kind, MESSAGE_ORDERS);
+    assert_int_equal(orders->count, 1);
+    orders->order[0].result = ORDER_DONE;
+    orders->order[0].granted[0] = orders->order[0].totals[0].want;
+    inbox_post_one(letter->home, letter);
+    decider_turn(&decider);
+    assert_ptr_equal(inbox_take(&home, 0), &message.letter);
+    assert_int_equal(message.answer.bucket.result, BUCKET_ALLOWED);
+    message_hold(&message, NULL);
+    stop(&decider);
+    inbox_release(&fleet);
+    inbox_release(&home);
+}
+
+static void without_a_fleet_orders_are_answered_as_where_none_can_be_reached(void **unused)
+{
+    (void)unused;
+    uint64_t now_ns = 1000;
+    const struct clock clock = {
+        .now_ns = hosted_now_ns, .wall_ns = hosted_now_ns, .context = &now_ns};
+    struct decider decider;
+    struct inbox home;
+    struct message message = wait_for_one();
+    message.ask.bucket.wait_ms = 0;
+    assert_int_equal(inbox_init(&home, false), 0);
+    assert_int_equal(decider_init(&decider, fleet_brain(now_ns), clock, true), 0);
+    post(&decider, &message, &home);
+    decider_turn(&decider);
+    decider_turn(&decider);
+    assert_ptr_equal(inbox_take(&home, 0), &message.letter);
+    assert_int_equal(message.answer.bucket.result, BUCKET_DENIED);
+    assert_true(message.answer.bucket.is_apart);
+    assert_false(inbox_is_filled(&decider.inbox));
+    message_hold(&message, NULL);
+    stop(&decider);
+    inbox_release(&home);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -902,6 +993,8 @@ int main(void)
         cmocka_unit_test(readers_hear_of_events_where_they_are),
         cmocka_unit_test(who_leaves_is_home_before_their_goodbye),
         cmocka_unit_test(a_tick_lets_go_without_any_letter),
+        cmocka_unit_test(orders_go_to_the_fleet_and_come_back),
+        cmocka_unit_test(without_a_fleet_orders_are_answered_as_where_none_can_be_reached),
     };
     return cmocka_run_group_tests_name("decider", tests, NULL, NULL);
 }
