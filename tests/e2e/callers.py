@@ -3,12 +3,16 @@ What the tests of recipes for RabbitMQ, Dovecot and others have in common. These
 allowd by themselves, and go by what an answer holds; what counts is what their users see.
 """
 import imaplib
+import signal
+import time
 
 from harness import PATIENCE_S, wait_until
 from recipes import ALLOWD_ADDRESS, Recipe, free_port
 
 BURST = 5
 USERS = ("alice", "bob", "carol", "dave")
+# Where they come from, for programs that count by address.
+ADDRESSES = {user: f"127.0.0.{number}" for number, user in enumerate(USERS, 2)}
 
 
 def log_in_by_imap(port, user, password):
@@ -29,10 +33,12 @@ class Caller(Recipe):
     allowd_file = "allowd-answers.yaml"
     slowed = ("rate: 10/m", "rate: 1/d")
     fails_open = None  # when allowd is down, with the recipe as it stands
+    patience = []  # what to write in place of what so that no busy machine makes it take allowd for down
 
     def setUp(self):
         super().setUp()
         self.port = free_port()
+        self.waits = self.patience
         self.start()
 
     def start(self):
@@ -44,7 +50,7 @@ class Caller(Recipe):
         raise NotImplementedError
 
     def write_recipe(self, name, more=()):
-        self.write(name, [(ALLOWD_ADDRESS, f"127.0.0.1:{self.allowd_port}"), *more])
+        self.write(name, [(ALLOWD_ADDRESS, f"127.0.0.1:{self.allowd_port}"), *more, *self.waits])
 
     def is_asked_again(self):
         """Tries it; Dovecot asks nobody for a while once it has found nobody."""
@@ -74,3 +80,32 @@ class Caller(Recipe):
         self.daemon = self.start_allowd()
         wait_until(self.is_asked_again, "allowd is asked again")
         self.assert_exactly_the_burst_enters("carol")
+
+
+class StuckCaller(Caller):
+    """With what its program does when allowd is there and does not answer."""
+
+    stuck_opens = None  # whether it lets the user in then,
+    stuck_s = None  # after so many seconds, and as many again for each further question
+
+    def test_allowd_stuck(self):
+        self.running.stop()
+        self.waits = []
+        self.start()
+        self.assertTrue(self.enter("alice")[0])
+        self.daemon.signal(signal.SIGSTOP)
+        try:
+            for _ in range(2):
+                began = time.monotonic()
+                self.assertEqual(self.enter("bob")[0], self.stuck_opens)
+                took_s = time.monotonic() - began
+                self.assertGreater(took_s, self.stuck_s * 0.9)
+                self.assertLess(took_s, self.stuck_s + 5)  # which are the machine's
+        finally:
+            self.daemon.signal(signal.SIGCONT)
+        asked = self.count_questions()
+
+        def is_asked_again():
+            self.enter("dave")
+            return self.count_questions() > asked
+        wait_until(is_asked_again, "allowd is asked again")
