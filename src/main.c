@@ -3,6 +3,7 @@
  */
 #include "config/config.h"
 #include "config/hints.h"
+#include "daemon/begin_fleet.h"
 #include "daemon/explain.h"
 #include "daemon/server.h"
 #include "daemon/signals.h"
@@ -19,6 +20,7 @@
 static const char usage[] =
     "Usage: allowd [-c FILE] [-l ADDRESS]... [-t | --print-config] [--ready-fd N]\n"
     "       allowd --explain [-c FILE] KEY\n"
+    "       allowd --begin-fleet -c FILE\n"
     "       allowd -h | -V\n"
     "Answers over HTTP whether a key may go on: curl 'http://127.0.0.1:10429/allow?key=alice'\n"
     "\n"
@@ -27,6 +29,7 @@ static const char usage[] =
     "  -t, --check           check the configuration and exit: 0 if it is fine, 6 if it is not\n"
     "  --print-config        show the configuration with all defaults, as YAML, and exit\n"
     "  --explain             say in sentences what KEY would get, and why, and exit\n"
+    "  --begin-fleet         tell a store that is new to the fleet that nothing was lost, and exit\n"
     "  -h, --help            show this help and exit\n"
     "  -V, --version         show the version and exit\n"
     "  --ready-fd N          write a newline to descriptor N when ready, and close it\n"
@@ -36,7 +39,7 @@ static const char usage[] =
 
 struct options {
     const char *config_path; /* NULL: the built-in defaults */
-    bool check, print_config, explain;
+    bool check, print_config, explain, begin_fleet;
     const char *key;   /* to explain */
     const char *shown; /* to show and end; NULL: nothing */
     int ready_fd;
@@ -71,7 +74,7 @@ static bool set_ready_fd(struct options *options, const char *text)
     return false;
 }
 
-enum { OPTION_READY_FD = UCHAR_MAX + 1, OPTION_PRINT_CONFIG, OPTION_EXPLAIN };
+enum { OPTION_READY_FD = UCHAR_MAX + 1, OPTION_PRINT_CONFIG, OPTION_EXPLAIN, OPTION_BEGIN_FLEET };
 
 static const struct option long_options[] = {
     {"config", required_argument, NULL, 'c'},
@@ -79,6 +82,7 @@ static const struct option long_options[] = {
     {"check", no_argument, NULL, 't'},
     {"print-config", no_argument, NULL, OPTION_PRINT_CONFIG},
     {"explain", no_argument, NULL, OPTION_EXPLAIN},
+    {"begin-fleet", no_argument, NULL, OPTION_BEGIN_FLEET},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {"ready-fd", required_argument, NULL, OPTION_READY_FD},
@@ -120,6 +124,9 @@ static bool parse_options(int argc, char **argv, struct options *options)
             break;
         case OPTION_EXPLAIN:
             options->explain = true;
+            break;
+        case OPTION_BEGIN_FLEET:
+            options->begin_fleet = true;
             break;
         case OPTION_READY_FD:
             if (!set_ready_fd(options, optarg))
@@ -167,7 +174,8 @@ static enum exit_status print_config(const struct config *config)
 
 static bool ends_at_once(const struct options *options)
 {
-    return options->shown != NULL || options->check || options->print_config || options->explain;
+    return options->shown != NULL || options->check || options->print_config || options->explain ||
+           options->begin_fleet;
 }
 
 /* Whoever runs a command takes 0 for its answer. */
@@ -198,6 +206,8 @@ static enum exit_status run(const struct options *options)
     }
     if (options->explain)
         status = explain_print(&config, options->key, stdout);
+    else if (options->begin_fleet)
+        status = begin_fleet(&config, stdout);
     else if (options->print_config)
         status = print_config(&config);
     else if (options->check)

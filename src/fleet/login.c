@@ -62,10 +62,6 @@ static bool send_config(struct node *node, uint64_t now_ns)
 static void make_probe(struct order *probe)
 {
     *probe = (struct order){
-        .limit_name = "-probe",
-        .key = "-",
-        .limit_len = 6,
-        .key_len = 1,
         .flags = ORDER_PROBE | ORDER_RELEASE,
         .buckets = 1,
         .seq = 1,
@@ -83,10 +79,9 @@ static bool send_probe(struct node *node, uint64_t now_ns)
     struct order *probe = &node->probe;
     if (node->probes == 0)
         make_probe(probe);
-    uint8_t shard = fleet_shard(probe->limit_name, probe->limit_len, probe->key, probe->key_len);
     struct resp_arg keys[] = {
-        {record, fleet_record_name(node->settings->name, probe, record)},
-        {epoch, fleet_epoch_name(node->settings->name, shard, epoch)},
+        {record, fleet_probe_name(node->settings->name, record)},
+        {epoch, fleet_probe_epoch_name(node->settings->name, epoch)},
     };
     struct resp_arg arg = {args, call_write(probe, &terms, 0, args)};
     node->probes++;

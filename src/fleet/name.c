@@ -54,15 +54,18 @@ static char *add_limit(char *at, const char *limit, size_t len)
     return at;
 }
 
-/* What all names of a shard begin with. */
-static char *add_shard(char *at, const char *fleet, uint8_t shard)
+static char *add_fleet(char *at, const char *fleet)
 {
     assert(strlen(fleet) <= FLEET_NAME_MAX);
     at = add_text(at, "allowd:");
     at = add_text(at, fleet);
-    at = add_text(at, ":{");
-    at = add_hex(at, shard);
-    return add_text(at, "}:");
+    return add_text(at, ":{");
+}
+
+/* What all names of a shard begin with. */
+static char *add_shard(char *at, const char *fleet, uint8_t shard)
+{
+    return add_text(add_hex(add_fleet(at, fleet), shard), "}:");
 }
 
 size_t fleet_record_name(const char *fleet, const struct order *order,
@@ -80,4 +83,14 @@ size_t fleet_record_name(const char *fleet, const struct order *order,
 size_t fleet_epoch_name(const char *fleet, uint8_t shard, char name[FLEET_RECORD_NAME_MAX])
 {
     return (size_t)(add_text(add_shard(name, fleet, shard), "epoch") - name);
+}
+
+size_t fleet_probe_name(const char *fleet, char name[FLEET_RECORD_NAME_MAX])
+{
+    return (size_t)(add_text(add_fleet(name, fleet), "probe}:record") - name);
+}
+
+size_t fleet_probe_epoch_name(const char *fleet, char name[FLEET_RECORD_NAME_MAX])
+{
+    return (size_t)(add_text(add_fleet(name, fleet), "probe}:epoch") - name);
 }

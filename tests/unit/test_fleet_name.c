@@ -67,6 +67,10 @@ static void an_epoch_is_named_by_fleet_and_shard(void **state)
     char name[FLEET_RECORD_NAME_MAX + 1];
     name[fleet_epoch_name("eu-1", 0x0a, name)] = '\0';
     assert_string_equal(name, "allowd:eu-1:{0a}:epoch");
+    name[fleet_probe_name("eu-1", name)] = '\0';
+    assert_string_equal(name, "allowd:eu-1:{probe}:record");
+    name[fleet_probe_epoch_name("eu-1", name)] = '\0';
+    assert_string_equal(name, "allowd:eu-1:{probe}:epoch");
 }
 
 static void a_limit_does_not_end_early(void **state)
