@@ -44,6 +44,12 @@ uint64_t orders_may_go_ns(const struct brain *brain, const struct share *share)
     return most(may_ns, brain->now_ns);
 }
 
+/* Whether it is to give back what it has, because nobody asks any more. */
+static bool is_quiet(const struct brain *brain, const struct share *share)
+{
+    return share->waiting == 0 && brain->now_ns >= quiet_ns(brain, share);
+}
+
 /* Who is first in the queue and wants tokens. */
 static uint64_t head_tokens(const struct share *share)
 {
@@ -79,7 +85,9 @@ static uint64_t reason_ns(struct brain *brain, struct share *share)
         return has_hand || share_has_spent(share) || share_has_news(share) ? now_ns : SHARE_NEVER;
     if (share->is_again || share_has_news(share) || share->is_looked_for)
         return now_ns;
-    uint64_t low = (share_wanted(share, now_ns, terms_of(brain)) + 1) / 2;
+    uint64_t give_back_ns = share->waiting == 0 ? quiet_ns(brain, share) : SHARE_NEVER;
+    uint64_t low =
+        is_quiet(brain, share) ? 0 : (share_wanted(share, now_ns, terms_of(brain)) + 1) / 2;
     due_ns = needed_ns(brain, share);
     if (share_hand(share) < low)
         due_ns = least(due_ns, share->next_ns);
@@ -88,11 +96,11 @@ static uint64_t reason_ns(struct brain *brain, struct share *share)
     if (share_has_spent(share)) {
         uint64_t tell_ns = share->sent_ns + terms_of(brain)->horizon_ms * NS_PER_MS;
         tell_ns = most(tell_ns, share_full_ns(share, now_ns));
-        due_ns = least(due_ns, least(tell_ns, quiet_ns(brain, share)));
+        due_ns = least(due_ns, least(tell_ns, give_back_ns));
     }
     if (has_hand) {
         due_ns = least(due_ns, share->sent_ns + terms_of(brain)->renew_ms * NS_PER_MS);
-        due_ns = least(due_ns, quiet_ns(brain, share));
+        due_ns = least(due_ns, give_back_ns);
     }
     return due_ns;
 }
@@ -225,7 +233,7 @@ static uint8_t plan(struct brain *brain, struct share *share, uint64_t wants[BUC
     uint8_t flags = terms->on_loss == FLEET_LOSS_FULL ? ORDER_ON_LOSS_FULL : 0;
     uint64_t demand = share_wanted(share, brain->now_ns, terms);
     uint64_t head = share->waiting > 0 ? head_tokens(share) : share->missed_tokens;
-    if (is_ending(brain, share) || (share->waiting == 0 && brain->now_ns >= quiet_ns(brain, share)))
+    if (is_ending(brain, share) || is_quiet(brain, share))
         return flags | ORDER_RELEASE;
     if (is_exact(brain, share, head)) {
         want(share, share->waiting > 0 ? exact_tokens(brain, share) : head, wants);

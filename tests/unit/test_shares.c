@@ -352,6 +352,49 @@ static void a_quiet_fleet_has_nothing_out_and_forgets_its_shares(void **state)
     fleet_world_end(&world);
 }
 
+static struct limits *limits_that_give_back_after(uint32_t return_after_ms)
+{
+    struct limit_terms limit = fleet_world_limit(LIMIT_DEFAULT_NAME, 1000, hundred_per_second);
+    struct fleet_terms fleet = fleet_world_terms();
+    fleet.return_after_ms = return_after_ms;
+    return fleet_world_limits(&limit, 1, &fleet);
+}
+
+/* Though what was asked for within the horizon would have it order more. */
+static void a_share_gives_back_once_if_that_is_sooner_than_the_horizon(void **state)
+{
+    (void)state;
+    struct fleet_world world;
+    fleet_world_begin(&world, limits_that_give_back_after(100));
+    hammer(&world, 100);
+    fleet_world_pass(&world, 90);
+    unsigned orders = world.orders;
+    fleet_world_pass(&world, 5000);
+    assert_int_equal(world.orders, orders + 1);
+    assert_int_equal(fleet_world_out(&world, "foo"), 0);
+    fleet_world_end(&world);
+}
+
+/* Though it has long not been asked. */
+static void who_waits_for_long_costs_no_orders_but_to_renew_the_hand(void **state)
+{
+    (void)state;
+    struct fleet_world world;
+    struct fleet_caller caller;
+    fleet_world_begin(&world, limits_that_give_back_after(100));
+    hammer(&world, 10);
+    fleet_world_take(&world, "foo", NULL, 700);
+    assert_false(ask_foo(&world, &caller, 900, 10000));
+    fleet_world_pass(&world, 200);
+    unsigned orders = world.orders;
+    fleet_world_pass(&world, 2000);
+    assert_in_range(world.orders, orders, orders + 12);
+    fleet_world_pass(&world, 8000);
+    assert_true(caller.is_home);
+    fleet_caller_release(&caller);
+    fleet_world_end(&world);
+}
+
 static void the_end_of_a_lease_voids_the_hand_and_begins_a_session(void **state)
 {
     (void)state;
@@ -417,6 +460,8 @@ int main(void)
         cmocka_unit_test(orders_of_a_key_keep_their_interval),
         cmocka_unit_test(a_hand_is_renewed_while_it_is_used),
         cmocka_unit_test(a_quiet_fleet_has_nothing_out_and_forgets_its_shares),
+        cmocka_unit_test(a_share_gives_back_once_if_that_is_sooner_than_the_horizon),
+        cmocka_unit_test(who_waits_for_long_costs_no_orders_but_to_renew_the_hand),
         cmocka_unit_test(the_end_of_a_lease_voids_the_hand_and_begins_a_session),
         cmocka_unit_test(what_comes_when_its_lease_is_over_is_not_spent),
     };
