@@ -6,6 +6,9 @@
 
 typedef __int128 i128;
 
+/* What a record can owe. */
+#define DEBT_UNITS_MAX ((int64_t)ORDER_UNITS_MAX / 2)
+
 /* ---- sessions ---- */
 
 /* Any odd number with many ones makes ids of one process differ, and those of two unlikely to meet. */
@@ -173,8 +176,8 @@ uint64_t share_charge(struct share *share, uint32_t index, uint64_t tokens, uint
     uint64_t of_hand = least(tokens, share_bucket_hand(bucket));
     bucket->disposed += of_hand;
     counters->spent_tokens += index == 0 ? of_hand : 0;
-    i128 most =
-        (i128)share_level(share, index, now_ns) + (i128)debt_max * (i128)bucket->terms.token_units;
+    i128 debt = (i128)debt_max * (i128)bucket->terms.token_units;
+    i128 most = share_level(share, index, now_ns) + (debt > DEBT_UNITS_MAX ? DEBT_UNITS_MAX : debt);
     most = most < 0 ? 0 : most / (i128)bucket->terms.token_units;
     uint64_t rest = tokens - of_hand;
     if ((i128)rest > most)

@@ -20,7 +20,7 @@ static struct share *share_of(struct brain *brain, const struct place *place,
     if (!shares_concern(brain, place) ||
         share_result_without_hand(brain, place, ask->tokens) != BUCKET_DENIED)
         return NULL;
-    return share_make_at(brain, place, ask);
+    return share_find_or_make(brain, place, ask);
 }
 
 /* Adds up what the calls want of each share. */
@@ -83,7 +83,7 @@ static bool look_all(struct brain *brain, const struct message *message, const s
     for (uint32_t i = 0; i < list->count; i++) {
         const struct bucket_question *ask = &list->calls[i].ask;
         struct share *share =
-            !shares_concern(brain, &places[i]) ? NULL : share_make_at(brain, &places[i], ask);
+            !shares_concern(brain, &places[i]) ? NULL : share_find_or_make(brain, &places[i], ask);
         if (share == NULL || share->is_known)
             continue;
         share->is_looked_for = true;
@@ -166,7 +166,7 @@ static struct share_fate try(struct brain *brain, const struct place *place,
     enum bucket_result result = share_result_without_hand(brain, place, ask->tokens);
     if (result != BUCKET_DENIED)
         return (struct share_fate){result, false};
-    struct share *share = share_make_at(brain, place, ask);
+    struct share *share = share_find_or_make(brain, place, ask);
     if (share == NULL)
         return no_room(brain);
     if (!holds(share, ask->tokens))
@@ -209,7 +209,7 @@ enum bucket_result share_look(struct brain *brain, const struct place *place,
     enum bucket_result result = share_result_without_hand(brain, place, tokens);
     if (result != BUCKET_DENIED)
         return result;
-    struct share *share = share_make_at(brain, place, ask);
+    struct share *share = share_find_or_make(brain, place, ask);
     if (share == NULL)
         return no_room(brain).result;
     share->is_list_apart = false;

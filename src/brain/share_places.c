@@ -39,15 +39,15 @@ void share_forget(struct brain *brain, struct share *share)
 }
 
 /* Whether a share may be forgotten to make room for another: it loses what is in hand, but no message. */
-static bool can_go(struct brain *brain, struct share *share)
+static bool can_go(struct brain *brain, struct share *share, bool may_evict)
 {
     return orders_need_no_share(brain, share) ||
-           (brain->when_full == WHEN_FULL_EVICT && !share->is_away && !share->is_ready &&
-            !share->is_left && share->waiting == 0 && !share_has_news(share));
+           (may_evict && !share->is_away && !share->is_ready && !share->is_left &&
+            share->waiting == 0 && !share_has_news(share));
 }
 
 /* Looks at a few shares, from the newcomer's own place on, which the keyed hash makes a random one. */
-static bool make_room(struct brain *brain, uint64_t hash)
+static bool make_room(struct brain *brain, uint64_t hash, bool may_evict)
 {
     struct shares *shares = &brain->shares;
     if (shares->count < brain->buckets.table.max_keys)
@@ -55,7 +55,7 @@ static bool make_room(struct brain *brain, uint64_t hash)
     for (uint64_t i = 0; i < EVICTION_PROBES; i++)
         for (struct share *share = shares->index[(hash + i) & shares->mask]; share != NULL;
              share = share->next)
-            if (can_go(brain, share)) {
+            if (can_go(brain, share, may_evict)) {
                 share_forget(brain, share);
                 brain->counters.evicted++;
                 return true;
@@ -64,10 +64,10 @@ static bool make_room(struct brain *brain, uint64_t hash)
 }
 
 struct share *share_make_at(struct brain *brain, const struct place *place,
-                            const struct bucket_question *ask)
+                            const struct bucket_question *ask, bool may_evict)
 {
     struct share *share = share_at(brain, place, ask);
-    if (share != NULL || !make_room(brain, place->hash))
+    if (share != NULL || !make_room(brain, place->hash, may_evict))
         return share;
     share = share_book_make(&brain->shares, place->hash, limit_at(brain, place)->name, ask->key,
                             ask->key_len);

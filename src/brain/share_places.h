@@ -14,9 +14,17 @@
 struct share *share_at(const struct brain *brain, const struct place *place,
                        const struct bucket_question *ask);
 
-/* The same, but one is made if there is none. NULL: there is no room, or no memory. */
+/* The same, but one is made if there is none; may_evict: for which another one that has something in hand may be
+ * forgotten. NULL: there is no room, or no memory. */
 struct share *share_make_at(struct brain *brain, const struct place *place,
-                            const struct bucket_question *ask);
+                            const struct bucket_question *ask, bool may_evict);
+
+/* The same for a question that may make room as when_full says. */
+static inline struct share *share_find_or_make(struct brain *brain, const struct place *place,
+                                               const struct bucket_question *ask)
+{
+    return share_make_at(brain, place, ask, brain->when_full == WHEN_FULL_EVICT);
+}
 
 /* Forgets a share: see share_book_drop. What is in its hand is lost. */
 void share_forget(struct brain *brain, struct share *share);

@@ -227,7 +227,7 @@ static bool allow(struct brain *brain, const struct place *place, struct message
         finish(brain, place, share, message, 0, (struct share_fate){result, false});
         return true;
     }
-    if (share == NULL && (share = share_make_at(brain, place, ask)) == NULL) {
+    if (share == NULL && (share = share_find_or_make(brain, place, ask)) == NULL) {
         refuse_for_room(brain, place, message);
         return true;
     }
@@ -247,7 +247,7 @@ static bool allow(struct brain *brain, const struct place *place, struct message
 /* Waits for an order, if nothing is known of the record. */
 static bool status(struct brain *brain, const struct place *place, struct message *message)
 {
-    struct share *share = share_make_at(brain, place, &message->ask.bucket);
+    struct share *share = share_find_or_make(brain, place, &message->ask.bucket);
     counters_told_status(&brain->counters);
     begin_wait(brain, message);
     if (share != NULL && !share->is_known && !orders_are_cut(brain, share) &&
@@ -310,7 +310,7 @@ static void change(struct brain *brain, const struct place *place, struct messag
         counters_charged(&brain->counters, 0);
         return;
     }
-    struct share *share = share_make_at(brain, place, &message->ask.bucket);
+    struct share *share = share_make_at(brain, place, &message->ask.bucket, true);
     if (share == NULL) {
         describe_done(brain, place, NULL, message, BUCKET_TABLE_FULL);
         answer->charged_tokens = 0;
@@ -568,7 +568,7 @@ static void ask_again(struct brain *brain, struct message *message)
         return;
     }
     enum bucket_result result = share_result_without_hand(brain, &place, ask->tokens);
-    struct share *share = share_make_at(brain, &place, ask);
+    struct share *share = share_find_or_make(brain, &place, ask);
     if (message->kind == MESSAGE_ALLOW && result != BUCKET_DENIED) {
         release(brain, share, message, 0, (struct share_fate){result, false});
         return;
