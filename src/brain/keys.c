@@ -2,6 +2,8 @@
 
 #include "brain/core.h"
 #include "brain/decide.h"
+#include "brain/share_lists.h"
+#include "brain/shares.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -331,9 +333,14 @@ static void show_denied(const struct search *search, const struct hitters_counte
         .limit_name_len = strlen(name),
     };
     struct place place = buckets_place(&brain->buckets, brain->limits, &status);
+    struct bucket_answer state;
+    if (shares_concern(brain, &place)) {
+        share_foresee(brain, MESSAGE_STATUS, &place, &status, &state);
+        show(search, counter->label, key, counter->key_len, &state);
+        return;
+    }
     uint32_t slot = buckets_find(&brain->buckets, &place, &status);
     uint64_t marks[BUCKETS_MAX];
-    struct bucket_answer state;
     buckets_marks(&brain->buckets, &place, &status, slot, marks);
     decide_describe(brain, &place, buckets_holding(&brain->buckets, &place, key, counter->key_len),
                     (struct demand){0, 0}, BUCKET_ALLOWED, marks, &state);

@@ -1,6 +1,7 @@
 /* Shares over reloads, ends and lists; several buckets, overrides, trials, bounds. With the model of the store, in
  * virtual time. */
 #include "brain/explain.h"
+#include "brain/keys.h"
 #include "support/fleet_world.h"
 #include "support/plain_limit.h"
 
@@ -489,6 +490,7 @@ static void a_question_asked_once_waits_and_is_answered_once(void **state)
     assert_true(fleet_world_tell(&world, &again.message));
     assert_int_equal(result_of(&again), BUCKET_ALLOWED);
     assert_int_equal(fleet_world_counters(&world).spent_tokens, 4);
+    message_hold(&again.message, NULL);
     fleet_caller_release(&caller);
     fleet_world_end(&world);
 }
@@ -622,6 +624,28 @@ static void an_explanation_tells_what_hand_and_record_would_say(void **state)
     free(explained);
 }
 
+static void keys_denied_most_are_shown_as_they_stand(void **state)
+{
+    (void)state;
+    struct fleet_world world;
+    struct keys_answer *answer = malloc(keys_answer_bytes(10));
+    const struct keys_question ask = {.prefix = "", .sort = KEYS_BY_DENIED, .count = 10};
+    struct message message = {.kind = MESSAGE_KEYS, .ask.keys = &ask, .answer.keys = answer};
+    assert_non_null(answer);
+    keys_answer_begin(answer, KEYS_CURSOR_BEGIN);
+    fleet_world_begin_one(&world, 10, one_per_hour);
+    fleet_world_allow(&world, "foo", 7);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(fleet_world_allow(&world, "foo", 4).result, BUCKET_DENIED);
+    assert_true(fleet_world_tell(&world, &message));
+    assert_int_equal(answer->found, 1);
+    assert_int_equal(answer->entry[0].denied, 3);
+    assert_int_equal(answer->entry[0].remaining_tokens, 3);
+    assert_true(answer->entry[0].active);
+    fleet_world_end(&world);
+    free(answer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -647,6 +671,7 @@ int main(void)
         cmocka_unit_test(all_or_none_holds_for_tokens_in_hand),
         cmocka_unit_test(a_list_of_status_asks_the_store),
         cmocka_unit_test(an_explanation_tells_what_hand_and_record_would_say),
+        cmocka_unit_test(keys_denied_most_are_shown_as_they_stand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
