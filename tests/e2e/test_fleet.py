@@ -1,0 +1,665 @@
+#!/usr/bin/python3 -B
+"""
+Limits of scope fleet, with real stores: what all sidecars together admit, counted at their clients' side and held over
+every window against burst + rate * (length + a tick of the store), while sidecars and stores are killed, stopped, emptied
+and parted; that no warm decision waits for a store; and what is said of stores that are none.
+"""
+import json
+import os
+import random
+import re
+import signal
+import socket
+import socketserver
+import struct
+import tempfile
+import threading
+import time
+import unittest
+
+from fleet_world import (Asked, Crowd, Cut, Redis, admitted, configuration, fleet_of, free_port, get, is_up, most_beyond,
+                         start_sidecar)
+from harness import TOP, Connection, Daemon, library, request_bytes, run_allowd, wait_until
+from metrics import Metrics
+
+RATE_PER_S, BURST = 200, 100
+LIMIT = f"name: default, burst: {BURST}, rate: {RATE_PER_S}/s, scope: fleet"
+
+
+class Windows(unittest.TestCase):
+    """What the others go by: the most beyond the rate in any window, against a slow search."""
+
+    def test_it_finds_the_same_as_a_search_of_all(self):
+        dice = random.Random(5)
+        for _ in range(100):
+            asked = []
+            for _ in range(dice.randrange(1, 40)):
+                sent_s = 3 * dice.random()
+                asked.append(Asked(sent_s, sent_s + dice.random() / 2, dice.randrange(1, 4), dice.random() < 0.8, 0))
+            rate_per_s = 20 * dice.random()
+            yes = [one for one in asked if one.allowed]
+            slow = max([0.0] + [sum(one.tokens for one in yes
+                                    if one.sent_s >= first.sent_s and one.answered_s <= last.answered_s)
+                                - rate_per_s * (last.answered_s - first.sent_s + 0.001)
+                                for first in yes for last in yes if last.answered_s >= first.sent_s])
+            self.assertAlmostEqual(most_beyond(asked, rate_per_s), slow, places=6)
+
+    def test_one_too_many_is_seen(self):
+        asked = [Asked(0.1 * i, 0.1 * i, 1, True, i % 2) for i in range(100)]
+        self.assertLessEqual(most_beyond(asked, 10), 1)
+        self.assertGreater(most_beyond([*asked, Asked(5.01, 5.01, 1, True, 0)], 10), 1.8)
+
+
+class Fleet(unittest.TestCase):
+    """A store and some sidecars, which the tests of a class have for themselves."""
+
+    sidecars = 3
+    limits = (LIMIT,)
+    settings = {}
+    store_settings = ()
+    is_new = True
+
+    def setUp(self):
+        self.store = Redis(self.store_settings)
+        self.addCleanup(self.store.close)
+        if self.is_new:
+            self.store.begin_full()
+        self.daemons = []
+        self.addCleanup(self.stop_all)
+        for _ in range(self.sidecars):
+            self.daemons.append(start_sidecar(self.config()))
+
+    def stop_all(self):
+        for daemon in self.daemons:
+            if daemon is not None:
+                daemon.stop()
+
+    def config(self, store=None):
+        return configuration(store or self.store.url, self.limits, **self.settings)
+
+    def assert_bound(self, asked, beyond=0, rate_per_s=RATE_PER_S, burst=BURST):
+        self.assertLessEqual(most_beyond(asked, rate_per_s), burst + beyond)
+
+    def assert_goes_on(self, crowd, since_s, what, least=RATE_PER_S // 10):
+        """Waits until so many more were admitted."""
+        wait_until(lambda: admitted(crowd.asked(), since_s) >= least, what)
+
+
+class Quiet(Fleet):
+    limits = (LIMIT + ", overrides: [{key: vip, action: allow}]",)
+
+    def test_all_together_get_what_the_limit_says(self):
+        with Crowd(self.daemons, "quiet") as crowd:
+            time.sleep(6)
+        asked = crowd.asked()
+        self.assert_bound(asked)
+        took_s = asked[-1].answered_s - asked[0].sent_s
+        self.assertGreater(admitted(asked), 0.9 * (BURST + RATE_PER_S * took_s))
+        seen = fleet_of(self.daemons[0])
+        self.assertRegex(seen["server"], r"^redis \d")
+        self.assertEqual((seen["store"], seen["calls_failed"], seen["lost"]), ("up", 0, 0))
+
+    def test_a_drain_gives_all_back_at_once(self):
+        key = "drained"
+        for _ in range(5):
+            self.assertEqual(get(self.daemons[0], f"/allow?key={key}").status, 200)
+        self.assertGreater(fleet_of(self.daemons[0])["hand"], 0)
+        self.daemons[0].stop()
+        self.daemons[0] = None
+        answer = get(self.daemons[1], f"/allow?key={key}&tokens={BURST - 5}").json()
+        self.assertTrue(answer["allowed"], answer)
+
+    def test_answers_are_marked_and_reset_refund_and_charge_reach_the_others(self):
+        one, other = self.daemons[:2]
+        answer = get(one, "/allow?key=told&tokens=90").json()
+        self.assertEqual((answer["allowed"], answer["remaining"], answer["estimate"]), (True, 10, True))
+        self.assertEqual(get(other, "/allow?key=told&tokens=50").status, 429)
+        self.assertEqual(get(other, "/reset?key=told", "POST").status, 200)
+        wait_until(lambda: get(other, "/allow?key=told&tokens=80").status == 200, "the reset has reached the store")
+        self.assertEqual(get(one, "/charge?key=told&tokens=100", "POST").json()["charged"], 100)
+        wait_until(lambda: get(other, "/allow?key=told&tokens=30").status == 429, "the charge too")
+
+    def test_overrides_once_and_lists_are_as_under_other_limits(self):
+        one = self.daemons[0]
+        self.assertEqual(get(one, "/allow?key=vip&tokens=100000").json()["reason"], "override")
+        for _ in range(2):
+            answer = get(one, "/allow?key=once&tokens=10&once=abc", "POST").json()
+            self.assertTrue(answer["allowed"])
+        self.assertGreaterEqual(get(one, "/allow?key=once&tokens=0").json()["remaining"], 90)
+        with Connection(one.address) as connection:
+            body = json.dumps({"requests": [{"key": "a", "tokens": 60}, {"key": "b", "tokens": 101}], "mode": "all"})
+            connection.send(request_bytes("POST", "/allow", [("Content-Type", "application/json")], body.encode()))
+            answer = connection.receive()
+        self.assertEqual((answer.status, answer.json()["allowed"]), (429, False))
+
+    def test_a_lease_is_refused_and_says_why(self):
+        answer = get(self.daemons[0], "/acquire?key=leased", "POST")
+        self.assertEqual(answer.status, 400)
+        self.assertIn("scope: fleet", answer.json()["detail"])
+
+
+class Steady(Fleet):
+    sidecars = 2
+
+    def test_nearly_all_of_the_limit_is_used(self):
+        with Crowd(self.daemons, "steady", each=3) as crowd:
+            time.sleep(2)
+            since_s = time.monotonic()
+            time.sleep(20)
+            until_s = time.monotonic()
+        asked = crowd.asked()
+        self.assert_bound(asked)
+        self.assertGreaterEqual(admitted(asked, since_s, until_s), 0.98 * RATE_PER_S * (until_s - since_s))
+
+
+class Hot(Fleet):
+    """One key that is asked for all the time."""
+    sidecars = 1
+    limits = ("name: default, burst: 1000000, rate: 1000000/s, scope: fleet",)
+
+    def test_the_store_is_called_for_one_in_two_hundred_at_most(self):
+        wait_until(lambda: get(self.daemons[0], "/allow?key=hot").status == 200, "it is warm")
+        decisions, batch = 0, 50
+        one = request_bytes("GET", "/allow?key=hot")
+        calls = self.store.script_calls()
+        with Connection(self.daemons[0].address) as connection:
+            until_s = time.monotonic() + 3
+            while time.monotonic() < until_s:
+                connection.send(one * batch)
+                self.assertEqual({connection.receive().status for _ in range(batch)}, {200})
+                decisions += batch
+        self.assertGreater(decisions, 3000)
+        self.assertLessEqual((self.store.script_calls() - calls) / decisions, 1 / 200)
+
+    def test_no_warm_decision_waits_for_a_store_that_stands(self):
+        one = request_bytes("GET", "/allow?key=warm")
+        took_s = []
+        with Connection(self.daemons[0].address) as connection:
+            def ask():
+                connection.send(one)
+                began_s = time.monotonic()
+                status = connection.receive().status
+                return status, time.monotonic() - began_s
+            wait_until(lambda: ask()[0] == 200, "it is warm")
+            for _ in range(300):  # so that the hand does for more than that
+                self.assertEqual(ask()[0], 200)
+            hand = fleet_of(self.daemons[0])["hand"]
+            self.assertGreater(hand, 20)
+            self.store.pause()
+            for _ in range(min(hand, 200)):
+                status, one_took_s = ask()
+                self.assertEqual(status, 200)
+                took_s.append(one_took_s)
+            self.store.go_on()
+        took_s.sort()
+        self.assertLess(took_s[len(took_s) // 2], 0.005)
+
+
+class Kills(Fleet):
+    def test_a_sidecar_that_is_killed_and_started_again(self):
+        with Crowd(self.daemons, "killed") as crowd:
+            for _ in range(3):
+                time.sleep(1)
+                victim = self.daemons[0]
+                self.daemons[0] = None
+                victim.kill()
+                time.sleep(0.3)
+                self.daemons[0] = start_sidecar(self.config())
+            self.assert_goes_on(crowd, time.monotonic(), "they go on")
+        self.assert_bound(crowd.asked())
+
+    def test_a_sidecar_that_stands_still(self):
+        with Crowd(self.daemons, "stopped") as crowd:
+            time.sleep(1)
+            for pause_s in (0.3, 1, 4):
+                self.daemons[0].signal(signal.SIGSTOP)
+                time.sleep(pause_s)
+                self.daemons[0].signal(signal.SIGCONT)
+                time.sleep(1)
+            self.assert_goes_on(crowd, time.monotonic(), "they go on")
+        self.assert_bound(crowd.asked())
+
+
+class StoreKills(Fleet):
+    store_settings = ("appendonly yes", "appendfsync everysec")
+
+    def test_a_store_that_is_killed_and_reads_its_log(self):
+        with Crowd(self.daemons, "log") as crowd:
+            for _ in range(2):
+                time.sleep(1.5)
+                self.store.kill()
+                time.sleep(0.5)
+                self.store.start()
+                self.assert_goes_on(crowd, time.monotonic(), "they go on")
+            time.sleep(1)
+        self.assert_bound(crowd.asked())
+        self.assertEqual(sum(fleet_of(daemon)["store"] == "up" for daemon in self.daemons), self.sidecars)
+
+
+class Forgets(Fleet):
+    settings = {"ttl": "500ms", "renew": "125ms", "grace": "100ms"}
+    beyond_a_loss = 0
+
+    def test_a_store_that_is_emptied(self):
+        with Crowd(self.daemons, "emptied") as crowd:
+            for _ in range(3):
+                time.sleep(1)
+                self.store.call("FLUSHALL")
+                self.assert_goes_on(crowd, time.monotonic() + 0.6, "they go on, from empty buckets")
+        self.assert_bound(crowd.asked(), beyond=3 * self.beyond_a_loss)
+        if self.beyond_a_loss == 0:  # else it forgets what it is that it has forgotten
+            self.assertGreater(self.metrics().value("allowd_fleet_forgotten_total"), 0)
+
+    def test_a_store_that_is_killed_and_remembers_nothing(self):
+        with Crowd(self.daemons, "amnesia") as crowd:
+            time.sleep(1)
+            self.store.kill()
+            self.store.start()
+            self.assert_goes_on(crowd, time.monotonic() + 0.6, "they go on, from empty buckets")
+        self.assert_bound(crowd.asked(), beyond=self.beyond_a_loss)
+
+    def test_a_record_that_is_damaged_begins_empty(self):
+        self.assertEqual(get(self.daemons[0], "/allow?key=damaged").status, 200)
+        name = [name for name in self.store.call("KEYS", "allowd:*:damaged")][0]
+        for damage in (b"", b"\x01", b"not a record at all", b"\x01" + 200 * b"\xff"):
+            self.store.call("SET", name, damage)
+            answers = [get(self.daemons[1], f"/allow?key=damaged&tokens={BURST}").json()["allowed"] for _ in range(3)]
+            self.assertNotIn(True, answers)
+        wait_until(lambda: get(self.daemons[1], "/allow?key=damaged").status == 200, "it has refilled")
+        self.assertGreater(self.metrics(1).value("allowd_fleet_damaged_total"), 0)
+
+    def test_a_record_of_another_version_is_left_alone(self):
+        self.assertEqual(get(self.daemons[0], "/allow?key=newer").status, 200)
+        name = [name for name in self.store.call("KEYS", "allowd:*:newer")][0]
+        record = b"\x02" + bytes(60)
+        self.store.call("SET", name, record)
+        self.assertEqual(get(self.daemons[1], "/allow?key=newer").status, 429)
+        self.assertEqual(self.store.call("GET", name), record)
+
+    def metrics(self, sidecar=0):
+        return Metrics(get(self.daemons[sidecar], "/metrics").body.decode("utf-8"))
+
+
+class OnLossFull(Forgets):
+    """One burst more for each loss."""
+    settings = {**Forgets.settings, "on_loss": "full"}
+    beyond_a_loss = BURST
+
+
+class Stands(Fleet):
+    """The store is there, and does nothing."""
+
+    def test_a_store_that_stands_still(self):
+        with Crowd(self.daemons, "stands") as crowd:
+            for pause_s in (0.2, 3.5):
+                time.sleep(1)
+                self.store.pause()
+                time.sleep(pause_s)
+                self.store.go_on()
+                self.assert_goes_on(crowd, time.monotonic(), "they go on")
+        self.assert_bound(crowd.asked())
+
+    def test_what_is_said_while_it_stands(self):
+        one = self.daemons[0]
+        get(one, "/allow?key=said")
+        self.assertEqual(Metrics(get(one, "/metrics").body.decode()).value("allowd_fleet_up"), 1)
+        self.assertNotIn("warnings", get(one, "/readyz").json())
+        self.store.kill()
+
+        def denied_for_that():
+            answer = get(one, "/allow?key=said")
+            return answer.status == 429 and answer.json().get("reason") == "without_store" and answer.json()
+        answer = wait_until(denied_for_that, "the hand is used up")
+        self.assertGreater(answer["retry_after_ms"], 0)
+        self.assertLessEqual(answer["retry_after_ms"], 5000)
+        ready = get(one, "/readyz")
+        self.assertEqual(ready.status, 200)
+        self.assertRegex(ready.json()["warnings"][0], r"store is out of reach.*\(on_partition: deny\)")
+        self.assertNotEqual(fleet_of(one)["store"], "up")
+        self.assertTrue(fleet_of(one)["trouble"])
+        metrics = Metrics(get(one, "/metrics").body.decode())
+        self.assertEqual(metrics.value("allowd_fleet_up"), 0)
+        self.assertGreater(metrics.value("allowd_fleet_partitioned_total"), 0)
+        self.assertEqual(metrics.value("allowd_events_total", kind="fleet_lost"), 1)
+        one.wait_for_line(r"fleet.*store")
+        self.store.start()
+        wait_until(lambda: get(one, "/allow?key=said").status == 200, "it is back")
+        wait_until(lambda: "warnings" not in get(one, "/readyz").json(), "and all is well")
+        metrics = Metrics(get(one, "/metrics").body.decode())
+        self.assertEqual(metrics.value("allowd_events_total", kind="fleet_back"), 1)
+        self.assertGreater(metrics.value("allowd_fleet_down_seconds_total"), 0)
+
+
+class OnPartition(Fleet):
+    """What is told of `share` and `allow`, with a store that is gone."""
+    sidecars = 0
+
+    def assert_apart(self, answer, allowed):
+        self.assertEqual((answer.json()["allowed"], answer.json().get("reason")), (allowed, "without_store"))
+
+    def sidecars_without_store(self, count, **settings):
+        self.settings = settings
+        for _ in range(count):
+            self.daemons.append(start_sidecar(self.config()))
+        self.store.kill()
+        for daemon in self.daemons:
+            wait_until(lambda: not is_up(daemon), "the store is lost")
+
+    def test_share(self):
+        self.sidecars_without_store(2, on_partition="share", sidecars=2)
+        with Crowd(self.daemons, "shared") as crowd:
+            time.sleep(3)
+        asked = crowd.asked()
+        self.assert_bound(asked)
+        took_s = asked[-1].answered_s - asked[0].sent_s
+        self.assertGreater(admitted(asked), 0.9 * RATE_PER_S * took_s)
+
+    def test_allow(self):
+        self.sidecars_without_store(1, on_partition="allow")
+        for _ in range(3):
+            self.assert_apart(get(self.daemons[0], f"/allow?key=any&tokens={BURST}"), True)
+
+    def test_deny(self):
+        self.sidecars_without_store(1)
+        self.assert_apart(get(self.daemons[0], "/allow?key=any"), False)
+
+
+class Parted(Fleet):
+    """One sidecar's bytes to the store and back are lost; the others' are not."""
+    sidecars = 2
+
+    def setUp(self):
+        super().setUp()
+        self.cut = Cut(self.store)
+        self.daemons.append(start_sidecar(self.config(self.cut.url)))
+
+    def stop_all(self):
+        self.cut.heal()
+        super().stop_all()
+        self.cut.close()
+
+    def test_the_parted_one_spends_its_hand_and_no_more(self):
+        with Crowd(self.daemons, "parted") as crowd:
+            for parted_s in (0.5, 4):
+                time.sleep(1)
+                self.cut.cut()
+                parted_at_s = time.monotonic()
+                time.sleep(parted_s)
+                if parted_s > 3:
+                    self.assertEqual(admitted(crowd.asked(2), parted_at_s + 2.2), 0, "its lease is over")
+                    self.assertGreater(admitted(crowd.asked(), parted_at_s + 2.2), 0.5 * RATE_PER_S)
+                self.cut.heal()
+            healed_s = time.monotonic()
+            wait_until(lambda: admitted(crowd.asked(2), healed_s) > 0, "it has come back")
+        self.assert_bound(crowd.asked())
+
+
+class Sentinels(unittest.TestCase):
+    """A master, two replicas and a Sentinel, set as the manual says. With one replica alone the one that is left would
+    have none, and refuse."""
+
+    def setUp(self):
+        careful = ("min-replicas-to-write 1", "min-replicas-max-lag 1", "repl-diskless-sync-delay 0")
+        ports = [free_port() for _ in range(4)]
+        self.servers = [self.redis((*careful, *(() if port == ports[0] else (f"replicaof 127.0.0.1 {ports[0]}",))), port)
+                        for port in ports[:3]]
+        self.sentinel = self.redis((f"sentinel monitor main 127.0.0.1 {ports[0]} 1",
+                                    "sentinel down-after-milliseconds main 3000",
+                                    "sentinel failover-timeout main 10000"), ports[3], sentinel=True)
+        wait_until(lambda: b"slaves=2" in self.sentinel.call("INFO", "sentinel"), "the Sentinel knows both replicas")
+        wait_until(lambda: b"min_slaves_good_slaves:2" in self.servers[0].call("INFO", "replication"), "they follow")
+        self.servers[0].begin_full()
+        config = configuration(f"sentinel://127.0.0.1:{ports[3]}/main", (LIMIT,))
+        self.daemons = [start_sidecar(config) for _ in range(2)]
+        self.addCleanup(lambda: [daemon.stop() for daemon in self.daemons])
+
+    def redis(self, settings, port, **more):
+        store = Redis(settings, port=port, **more)
+        self.addCleanup(store.close)
+        return store
+
+    def is_promoted(self):
+        return any(b"role:master" in server.call("INFO", "replication") for server in self.servers[1:])
+
+    def test_a_master_that_is_killed(self):
+        with Crowd(self.daemons, "killed") as crowd:
+            time.sleep(2)
+            self.servers[0].kill()
+            wait_until(self.is_promoted, "a replica is master")
+            promoted_s = time.monotonic()
+            wait_until(lambda: admitted(crowd.asked(), promoted_s) > 2 * RATE_PER_S, "it serves")
+        self.assertLessEqual(most_beyond(crowd.asked(), RATE_PER_S), BURST)
+
+    def test_a_failover_that_is_asked_for(self):
+        with Crowd(self.daemons, "asked") as crowd:
+            time.sleep(2)
+            self.sentinel.call("SENTINEL", "FAILOVER", "main")
+            wait_until(self.is_promoted, "a replica is master")
+            promoted_s = time.monotonic()
+            wait_until(lambda: admitted(crowd.asked(), promoted_s + 3) > 2 * RATE_PER_S, "it serves")
+        # The old one may grant for two seconds more.
+        self.assertLessEqual(most_beyond(crowd.asked(), RATE_PER_S), BURST + 2 * RATE_PER_S)
+
+
+class TwoFleets(unittest.TestCase):
+    """Sidecars that were given different limits under the same names go on, each by its own terms, and it shows."""
+
+    def start(self, *configurations):
+        store = Redis()
+        self.addCleanup(store.close)
+        daemons = []
+        self.addCleanup(lambda: [daemon.stop() for daemon in daemons])
+        for settings in configurations:
+            store.begin_full(settings["name"])
+            daemons.append(start_sidecar(configuration(store.url, **settings)))
+        return daemons
+
+    def test_records_are_converted_to_and_fro(self):
+        large = f"name: default, burst: {2 * BURST}, rate: {2 * RATE_PER_S}/s, scope: fleet"
+        daemons = self.start({"name": "same", "limits": (LIMIT,)}, {"name": "same", "limits": (large,)})
+        with Crowd(daemons, "both") as crowd:
+            time.sleep(4)
+        self.assertLessEqual(most_beyond(crowd.asked(), 2 * RATE_PER_S), 2 * BURST)
+        self.assertGreater(sum(Metrics(get(daemon, "/metrics").body.decode()).value("allowd_fleet_converted_total")
+                               for daemon in daemons), 2)
+
+    def test_fleets_of_other_names_have_nothing_in_common(self):
+        daemons = self.start({"name": "one", "limits": (LIMIT,)}, {"name": "other", "limits": (LIMIT,)})
+        for daemon in daemons:
+            self.assertEqual(get(daemon, f"/allow?key=k&tokens={BURST}").status, 200)
+
+
+class Clocks(Fleet):
+    """The store's clock jumps; those of sidecars are not asked at all."""
+    sidecars = 0
+
+    def set_clock(self, ahead_s):
+        with open(self.clock, "r+b") as file:
+            file.write(struct.pack("<q", ahead_s))
+
+    def start_with_clock(self):
+        self.clock = self.store.directory / "clock"
+        self.clock.write_bytes(bytes(8))
+        self.store.kill()
+        self.store.start({"LD_PRELOAD": library("WALLCLOCK"), "WALLCLOCK_FILE": str(self.clock)})
+        self.store.begin_full()
+        self.daemons += [start_sidecar(self.config()) for _ in range(2)]
+
+    def test_a_clock_that_jumps(self):
+        self.start_with_clock()
+        with Crowd(self.daemons, "jumps") as crowd:
+            for ahead_s in (7200, 7100, -7200):
+                time.sleep(1.5)
+                self.set_clock(ahead_s)
+            time.sleep(2)
+        # By the store's clock the record has expired, two hours ahead, and one that is not there is full.
+        self.assert_bound(crowd.asked(), beyond=BURST)
+        self.assertGreater(max(Metrics(get(daemon, "/metrics").body.decode()).value("allowd_fleet_clock_behind_seconds")
+                               for daemon in self.daemons), 3600)
+
+    def test_one_that_goes_back_and_comes_again(self):
+        self.start_with_clock()
+        with Crowd(self.daemons, "back") as crowd:
+            time.sleep(1)
+            self.set_clock(-2)
+            time.sleep(1)
+            self.set_clock(0)
+            since_s = time.monotonic()
+            self.assert_goes_on(crowd, since_s, "it goes on")
+        self.assert_bound(crowd.asked())
+
+
+class Store(unittest.TestCase):
+    """What tests of one store and one sidecar have in common."""
+
+    def secret(self, text, mode=0o600):
+        descriptor, path = tempfile.mkstemp(prefix="allowd-secret-")
+        self.addCleanup(os.unlink, path)
+        os.write(descriptor, text.encode())
+        os.fchmod(descriptor, mode)
+        os.close(descriptor)
+        return path
+
+    def redis(self, *settings, **more):
+        store = Redis(settings, **more)
+        self.addCleanup(store.close)
+        if not any(setting.startswith("replicaof") for setting in settings):
+            store.begin_full()
+        return store
+
+
+class NoStore(Store):
+    """What is said of a store that is none, or does not do what it must. All else is served."""
+
+    def expect_trouble(self, store, pattern, **settings):
+        """A sidecar with such a store says what is wrong, in /status and in the log, and serves local limits."""
+        limits = ("name: mine, match: 'mine:*', burst: 5, rate: 1/s", LIMIT)
+        with Daemon(configuration(store, limits, **settings)) as daemon:
+            trouble = wait_until(lambda: not is_up(daemon) and fleet_of(daemon)["trouble"], "it says what is wrong")
+            self.assertRegex(trouble, pattern)
+            daemon.wait_for_line(pattern)
+            self.assertEqual(get(daemon, "/allow?key=mine:a").status, 200)
+            answer = get(daemon, "/allow?key=other")
+            self.assertEqual((answer.status, answer.json()["reason"]), (429, "without_store"))
+        return trouble
+
+    def test_nobody_is_there(self):
+        self.expect_trouble("unix:/nowhere/at.all", "No such file")
+        self.expect_trouble(f"redis://127.0.0.1:{free_port()}", "refused")
+
+    def test_it_speaks_http(self):
+        class Http(socketserver.BaseRequestHandler):
+            def handle(self):
+                self.request.recv(1000)
+                self.request.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Http) as server:
+            thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+            thread.start()
+            self.expect_trouble("redis://%s:%d" % server.server_address, "HTTP")
+            server.shutdown()
+            thread.join()
+
+    def test_it_says_nothing(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            self.expect_trouble(f"redis://127.0.0.1:{silent.getsockname()[1]}", "answer")
+
+    def test_it_wants_a_password(self):
+        store = self.redis("requirepass right", password="right")
+        self.expect_trouble(store.url, "wants a password")
+        trouble = self.expect_trouble(store.url, "does not take this user and password",
+                                      password_file=self.secret("wrong-secret"))
+        self.assertNotIn("wrong-secret", trouble)
+        with start_sidecar(configuration(store.url, (LIMIT,), password_file=self.secret("right"))) as daemon:
+            self.assertEqual(get(daemon, "/allow?key=a").status, 200)
+
+    def test_a_password_that_all_can_read_is_refused(self):
+        path = self.secret("right", 0o644)
+        config = self.secret(configuration("unix:/nowhere", (LIMIT,), password_file=path))
+        status, _, said = run_allowd("-t", "-c", config)
+        self.assertEqual(status, 6)
+        self.assertRegex(said, "password_file")
+
+    def test_it_is_a_replica(self):
+        port = free_port()
+        self.redis(port=port)
+        replica = self.redis(f"replicaof 127.0.0.1 {port}")
+        wait_until(lambda: b"master_link_status:up" in replica.call("INFO", "replication"), "it follows")
+        self.expect_trouble(replica.url, "replica")
+
+    def test_it_is_out_of_memory(self):
+        store = self.redis()
+        with start_sidecar(configuration(store.url, (LIMIT,))) as daemon:
+            store.call("CONFIG", "SET", "maxmemory", "1")
+            wait_until(lambda: get(daemon, "/allow?key=a").json().get("reason") == "without_store", "it refuses")
+            self.assertRegex(get(daemon, "/readyz").json()["warnings"][0], "out of reach")
+            wait_until(lambda: "memory" in (fleet_of(daemon)["trouble"] or ""), "and why is told")
+            store.call("CONFIG", "SET", "maxmemory", "0")
+            wait_until(lambda: get(daemon, "/allow?key=b").status == 200, "it does again")
+
+    def test_a_policy_that_evicts_is_warned_of(self):
+        store = self.redis("maxmemory 100mb", "maxmemory-policy allkeys-lru")
+        with start_sidecar(configuration(store.url, (LIMIT,))) as daemon:
+            daemon.wait_for_line("maxmemory-policy is allkeys-lru")
+            self.assertEqual(get(daemon, "/allow?key=a").status, 200)
+
+    def test_a_fleet_that_is_new_begins_empty_unless_it_is_said_to_be(self):
+        store = Redis()
+        self.addCleanup(store.close)
+        with start_sidecar(configuration(store.url, (LIMIT,))) as daemon:
+            self.assertEqual(get(daemon, "/allow?key=a").status, 429)
+            wait_until(lambda: get(daemon, "/allow?key=a").status == 200, "it refills")
+            # The key's shard is known by now, and those of others are not.
+            store.begin_full()
+            full = [get(daemon, f"/allow?key=b{i}&tokens={BURST}").status for i in range(20)]
+        self.assertGreater(full.count(200), 15)
+
+
+class Rights(Store):
+    """The least rights that do, as the manual has them."""
+    least = ("+evalsha", "+script|load", "+time", "+mget", "+set")
+
+    def user(self, store, rights):
+        store.call("ACL", "SETUSER", "allowd", "reset", "on", ">secret", "~allowd:test:*", "-@all", *rights)
+
+    def test_the_least_do(self):
+        store = self.redis()
+        self.user(store, self.least)
+        settings = {"user": "allowd", "password_file": self.secret("secret\n")}
+        daemons = [start_sidecar(configuration(store.url, (LIMIT,), **settings)) for _ in range(2)]
+        with Crowd(daemons, "least") as crowd:
+            time.sleep(2)
+        for daemon in daemons:
+            daemon.stop()
+        self.assertLessEqual(most_beyond(crowd.asked(), RATE_PER_S), BURST)
+        self.assertGreater(admitted(crowd.asked()), BURST + RATE_PER_S)
+
+    def test_one_less_is_noticed_at_the_start(self):
+        store = self.redis()
+        settings = {"user": "allowd", "password_file": self.secret("secret\n")}
+        for missing in self.least:
+            with self.subTest(missing=missing):
+                self.user(store, [right for right in self.least if right != missing])
+                with Daemon(configuration(store.url, (LIMIT,), **settings)) as daemon:
+                    wait_until(lambda: fleet_of(daemon)["trouble"], "it says what is wrong")
+                    self.assertRegex(fleet_of(daemon)["trouble"], "rights|refuses")
+                    self.assertEqual(get(daemon, "/allow?key=a").status, 429)
+
+
+class Manual(unittest.TestCase):
+    """What the manual says as names and commands."""
+
+    def setUp(self):
+        self.page = (TOP / "man" / "allowd-fleet.7").read_text(encoding="utf-8").replace("\\\n", "")
+
+    def test_it_has_each_metric_in_this_order(self):
+        told = re.findall(r"\ballowd_fleet_\w+", "\n".join(re.findall(r"^\.It Cm (.*)$", self.page, re.M)))
+        with Daemon(configuration("unix:/nowhere", (LIMIT,))) as daemon:
+            types = Metrics(get(daemon, "/metrics").body.decode("utf-8")).types
+        self.assertEqual(told, [name for name in types if name.startswith("allowd_fleet_")])
+
+    def test_it_has_the_rights_that_were_tried(self):
+        self.assertIn(" ".join(Rights.least), self.page)
+
+
+if __name__ == "__main__":
+    unittest.main()
