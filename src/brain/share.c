@@ -235,6 +235,13 @@ int64_t share_level(const struct share *share, uint32_t index, uint64_t now_ns)
     return (int64_t)(level > cap ? cap : level < INT64_MIN ? INT64_MIN : level);
 }
 
+/* Milliseconds in which so many units are refilled: more than 0, and nearly always few enough for a fast division. */
+static uint64_t ms_of(i128 units, uint64_t step_units)
+{
+    return units <= INT64_MAX ? ((uint64_t)units - 1) / step_units + 1
+                              : (uint64_t)((units - 1) / step_units + 1);
+}
+
 /* Milliseconds until the record has so many tokens of a bucket beyond the hand. */
 static uint64_t ms_until(const struct share *share, uint32_t index, uint64_t tokens,
                          uint64_t now_ns)
@@ -248,7 +255,7 @@ static uint64_t ms_until(const struct share *share, uint32_t index, uint64_t tok
     if (lack <= 0)
         return 0;
     uint64_t later_ms = share->seen_ns > now_ns ? (share->seen_ns - now_ns) / NS_PER_MS + 1 : 0;
-    return later_ms + (uint64_t)((lack + step - 1) / step);
+    return later_ms + ms_of(lack, step);
 }
 
 uint64_t share_ready_ns(const struct share *share, uint64_t tokens, uint64_t now_ns)
@@ -273,7 +280,7 @@ static uint64_t full_ms(const struct share *share, uint32_t index, uint64_t now_
     uint64_t room = bucket->terms.burst_tokens - least(bucket->terms.burst_tokens, out);
     i128 lack = (i128)room * bucket->terms.token_units - share_level(share, index, now_ns);
     uint64_t step = bucket->terms.step_units;
-    return lack <= 0 ? 0 : (uint64_t)((lack + step - 1) / step);
+    return lack <= 0 ? 0 : ms_of(lack, step);
 }
 
 uint64_t share_full_ns(const struct share *share, uint64_t now_ns)

@@ -187,11 +187,14 @@ static void begin_wait(const struct brain *brain, struct message *message)
         brain->now_ns + (wait_ms > cold_ms ? wait_ms : cold_ms) * NS_PER_MS;
 }
 
-/* Somebody was refused so many tokens. */
-static void miss(struct share *share, uint64_t tokens)
+/* Somebody was refused so many tokens. Whether that is more than was refused since the last order: else it is seen to
+ * already. */
+static bool miss(struct share *share, uint64_t tokens)
 {
-    if (share->missed_tokens < tokens)
+    bool is_more = share->missed_tokens < tokens;
+    if (is_more)
         share->missed_tokens = tokens;
+    return is_more;
 }
 
 /* ALLOW that the hand is not enough for, or that is behind others. */
@@ -205,8 +208,8 @@ static bool allow_cold(struct brain *brain, const struct place *place, struct sh
             return false;
         fate.result = BUCKET_TOO_MANY_WAITING;
     }
-    miss(share, message->ask.bucket.tokens);
-    orders_see(brain, share);
+    if (miss(share, message->ask.bucket.tokens))
+        orders_see(brain, share);
     finish(brain, place, share, message, share->waiting_tokens, fate);
     return true;
 }
