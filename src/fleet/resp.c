@@ -86,8 +86,7 @@ static void *create_array(const redisReadTask *task, elements_count elements)
 {
     struct resp_in *in = task->privdata;
     in->elements += (size_t)elements;
-    if (elements < 0 || (size_t)elements > RESP_REPLY_ELEMENTS_MAX ||
-        in->elements > RESP_REPLY_ELEMENTS_MAX)
+    if ((size_t)elements > RESP_REPLY_ELEMENTS_MAX || in->elements > RESP_REPLY_ELEMENTS_MAX)
         return NULL;
     return in->usual->createArray(task, elements);
 }

@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define LUMP_END 0xff
 #define ANSWER_BYTES 40 /* of a record with one bucket */
 
 /* ---- life ---- */
@@ -245,6 +246,16 @@ static void cluster(struct played *played, struct played_connection *connection)
     say_text(connection, played->slots);
 }
 
+static void say_lump(struct played *played, struct played_connection *connection)
+{
+    const unsigned char *end = memchr(played->lumps, LUMP_END, played->lumps_len);
+    size_t len = end == NULL ? played->lumps_len : (size_t)(end - played->lumps);
+    size_t taken = end == NULL ? len : len + 1;
+    say(connection, played->lumps, len);
+    played->lumps += taken;
+    played->lumps_len -= taken;
+}
+
 static void answer(struct played *played, struct played_connection *connection,
                    const redisReply *command)
 {
@@ -252,7 +263,9 @@ static void answer(struct played *played, struct played_connection *connection,
     const char *word = command->element[0]->str;
     played->commands++;
     played->askings += strcmp(word, "ASKING") == 0;
-    if (played->refuses != NULL && strcmp(word, played->refuses) == 0)
+    if (played->lumps != NULL)
+        say_lump(played, connection);
+    else if (played->refuses != NULL && strcmp(word, played->refuses) == 0)
         say_error(connection, played->refusal);
     else if (strcmp(word, "AUTH") == 0)
         auth(played, connection, command);

@@ -36,12 +36,13 @@ struct played {
     size_t piece;         /* it sends so many bytes at a time; 0: all */
     size_t closes_after;  /* it closes once it has sent so many bytes in all; 0: never */
     const char *greeting; /* raw bytes that it says instead of any answer */
-    const char *
-        refuses; /* a command, and what it is answered: an error's text, or if it begins with another
-                           * byte of RESP, that reply */
-    const char *refusal;
-    bool has_script;   /* it knows the script; set by SCRIPT LOAD */
-    bool has_no_epoch; /* the first call is answered AGAIN */
+    /* it answers each command with the bytes up to the next 0xff, whatever they are; or NULL */
+    const unsigned char *lumps;
+    size_t lumps_len;
+    const char *refuses; /* a command, which is answered by this: */
+    const char *refusal; /* an error's text, or what begins with another byte of RESP, as it is */
+    bool has_script;     /* it knows the script; set by SCRIPT LOAD */
+    bool has_no_epoch;   /* the first call is answered AGAIN */
     bool auth_ends_refusal;
     const char *hello; /* the reply to HELLO, or NULL */
     const char *policy, *replicas, *role;
