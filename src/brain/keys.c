@@ -3,6 +3,7 @@
 #include "brain/core.h"
 #include "brain/decide.h"
 #include "brain/share_lists.h"
+#include "brain/share_places.h"
 #include "brain/shares.h"
 
 #include <assert.h>
@@ -230,9 +231,68 @@ static void look_at_entry(const struct search *search, uint32_t slot)
         show(search, (uint32_t)place.limit, key, key_len, &state);
 }
 
+/* The same of a share, if it is asked for and not full as far as is known. */
+static void look_at_share(const struct search *search, const struct share *share)
+{
+    const struct bucket_question ask = {.key = share->key, .key_len = share->key_len};
+    struct bucket_answer state;
+    struct place place;
+    search->answer->looked_at++;
+    if (!is_asked_for(search, share->key, share->key_len) ||
+        !share_place(search->brain, share, &place) ||
+        (search->limit >= 0 && place.limit != search->limit))
+        return;
+    share_foresee(search->brain, MESSAGE_STATUS, &place, &ask, &state);
+    if (state.active)
+        show(search, (uint32_t)place.limit, share->key, share->key_len, &state);
+}
+
+/* What belongs to a slot: an entry of the table, or a share. */
 struct tagged {
     uint32_t tag, slot;
+    const struct share *share; /* NULL: an entry */
 };
+
+static void look_at(const struct search *search, const struct tagged *tagged)
+{
+    if (tagged->share == NULL)
+        look_at_entry(search, tagged->slot);
+    else
+        look_at_share(search, tagged->share);
+}
+
+/* Puts it among those found, by tag. Returns how many there are then. */
+static unsigned put_in(struct tagged found[KEYS_PLACE_MAX], unsigned count, struct tagged one)
+{
+    unsigned at = count;
+    if (count == KEYS_PLACE_MAX)
+        return count;
+    for (; at > 0 && found[at - 1].tag > one.tag; at--)
+        found[at] = found[at - 1];
+    found[at] = one;
+    return count + 1;
+}
+
+/* The shares whose keys would belong to a slot of the table, likewise. */
+static unsigned collect_shares(const struct brain *brain, uint32_t home, uint32_t from_tag,
+                               struct tagged found[KEYS_PLACE_MAX], unsigned count)
+{
+    const struct table *table = &brain->buckets.table;
+    const struct shares *shares = &brain->shares;
+    uint64_t first = (uint64_t)first_tag(table, home) << 32;
+    uint64_t last =
+        home + 1 == table->slots ? UINT64_MAX : ((uint64_t)first_tag(table, home + 1) << 32) - 1;
+    if (shares->count == 0)
+        return count;
+    for (uint64_t slot = share_book_slot(shares, first); slot <= share_book_slot(shares, last);
+         slot++)
+        for (const struct share *share = shares->index[slot]; share != NULL; share = share->next) {
+            uint32_t tag = (uint32_t)(share->hash >> 32);
+            if (home_of(table, tag) == home && tag >= from_tag)
+                count = put_in(found, count, (struct tagged){tag, 0, share});
+        }
+    return count;
+}
 
 /* Checks what another process left up to the next empty slot, before any of it is looked at:
  * checking may move entries. */
@@ -255,12 +315,8 @@ static unsigned collect(struct table *table, uint32_t home, uint32_t from_tag,
     for (uint32_t slot = home; table_look(table, slot, &tag);
          slot = slot + 1 == table->slots ? 0 : slot + 1) {
         ++*slots;
-        if (home_of(table, tag) != home || tag < from_tag || count == KEYS_PLACE_MAX)
-            continue;
-        unsigned at = count++;
-        for (; at > 0 && found[at - 1].tag > tag; at--)
-            found[at] = found[at - 1];
-        found[at] = (struct tagged){tag, slot};
+        if (home_of(table, tag) == home && tag >= from_tag)
+            count = put_in(found, count, (struct tagged){tag, slot, NULL});
     }
     ++*slots;
     return count;
@@ -275,13 +331,14 @@ static bool look_at_home(const struct search *search, uint32_t home, uint32_t *f
     struct tagged tagged[KEYS_PLACE_MAX];
     struct keys_answer *answer = search->answer;
     unsigned count = collect(&search->brain->buckets.table, home, *from_tag, tagged, slots);
+    count = collect_shares(search->brain, home, *from_tag, tagged, count);
     for (unsigned i = 0, next; i < count; i = next) {
         uint32_t found = answer->found, looked_at = (uint32_t)answer->looked_at;
         *from_tag = tagged[i].tag;
         if (search->ask->sort == KEYS_IN_TABLE && found >= search->ask->count)
             return false;
         for (next = i; next < count && tagged[next].tag == tagged[i].tag; next++)
-            look_at_entry(search, tagged[next].slot);
+            look_at(search, &tagged[next]);
         if (answer->found > search->ask->count && found > 0) {
             answer->found = found;
             answer->looked_at = looked_at;
@@ -387,7 +444,7 @@ void keys_answer(struct brain *brain, const struct keys_question *ask, struct ke
     }
     hitters_advance(&brain->denied, brain->now_ns);
     answer->looks++;
-    answer->tracked = brain->buckets.table.keys;
+    answer->tracked = brain->buckets.table.keys + brain->shares.count;
     answer->denied_over_ms = denied_over_ms(brain);
     if (ask->sort == KEYS_BY_DENIED)
         list_denied(&search);

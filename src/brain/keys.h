@@ -13,6 +13,8 @@
  * comes or goes meanwhile at most once (tests/unit/test_keys.c changes the table under the
  * walk). A tag depends on the key and its limit's name only, so a walk goes on over a reload.
  *
+ * The shares of limits of scope fleet (shares.h) have the same tags, and are shown among the entries.
+ *
  * The order of such a list tells which keys are neighbours in the index, which could help
  * somebody who wants keys to collide: /keys is a route for admins.
  *

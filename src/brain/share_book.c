@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-enum { CAPACITY_MIN = 64 };
+enum { CAPACITY_MIN = 64, INDEX_BITS_MIN = 7 }; /* the index has two places for each share */
 
 void share_book_release(struct shares *shares)
 {
@@ -56,19 +56,19 @@ void share_book_reorder(struct shares *shares)
 void share_book_clear_index(struct shares *shares)
 {
     if (shares->index != NULL)
-        memset(shares->index, 0, (shares->mask + 1) * sizeof(struct share *));
+        memset(shares->index, 0, share_book_slots(shares) * sizeof(struct share *));
 }
 
 void share_book_index(struct shares *shares, struct share *share)
 {
-    struct share **slot = &shares->index[share->hash & shares->mask];
+    struct share **slot = &shares->index[share_book_slot(shares, share->hash)];
     share->next = *slot;
     *slot = share;
 }
 
 static void take_out(struct shares *shares, struct share *share)
 {
-    struct share **link = &shares->index[share->hash & shares->mask];
+    struct share **link = &shares->index[share_book_slot(shares, share->hash)];
     while (*link != NULL && *link != share)
         link = &(*link)->next;
     if (*link != NULL) /* one that is leaving is not in it */
@@ -87,11 +87,11 @@ static bool grow(struct shares *shares)
     if (index == NULL)
         return false;
     struct share **before = shares->index;
-    uint64_t before_mask = shares->mask;
+    uint64_t before_slots = share_book_slots(shares);
     shares->capacity = capacity;
     shares->index = index;
-    shares->mask = 2 * (uint64_t)capacity - 1;
-    for (uint64_t i = 0; before != NULL && i <= before_mask; i++)
+    shares->index_bits = shares->index_bits == 0 ? INDEX_BITS_MIN : shares->index_bits + 1;
+    for (uint64_t i = 0; i < before_slots; i++)
         for (struct share *share = before[i], *next; share != NULL; share = next) {
             next = share->next;
             share_book_index(shares, share);

@@ -17,9 +17,10 @@
 
 /* All zeros: there are none. */
 struct shares {
-    struct share_sessions sessions;   /* nonce 0: there is no store */
-    struct share **index;             /* by hash, chained */
-    uint64_t mask;                    /* of the index; 0: there is none yet */
+    struct share_sessions sessions; /* nonce 0: there is no store */
+    struct share *
+        *index; /* by the first bits of their hashes, chained; in the order of tags, see keys.h */
+    uint32_t index_bits;              /* so many */
     struct share **heap;              /* by due_ns */
     uint32_t count, capacity;         /* of the heap; each share is in it */
     struct share *ready, *last_ready; /* an order of theirs is to go */
@@ -53,11 +54,22 @@ static inline uint64_t share_book_due_ns(const struct shares *shares)
     return due_ns < waiter_ns ? due_ns : waiter_ns;
 }
 
+/* Where in the index shares of a hash are; and how many such places there are. */
+static inline uint64_t share_book_slot(const struct shares *shares, uint64_t hash)
+{
+    return hash >> (64 - shares->index_bits);
+}
+
+static inline uint64_t share_book_slots(const struct shares *shares)
+{
+    return shares->index == NULL ? 0 : UINT64_C(1) << shares->index_bits;
+}
+
 /* The share of a key at a place, or NULL. */
 static inline struct share *share_book_find(const struct shares *shares, uint64_t hash,
                                             const char *key, size_t key_len)
 {
-    struct share *share = shares->count == 0 ? NULL : shares->index[hash & shares->mask];
+    struct share *share = shares->count == 0 ? NULL : shares->index[share_book_slot(shares, hash)];
     while (share != NULL && (share->hash != hash || share->key_len != key_len ||
                              memcmp(share->key, key, key_len) != 0))
         share = share->next;

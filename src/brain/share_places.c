@@ -52,8 +52,9 @@ static bool make_room(struct brain *brain, uint64_t hash, bool may_evict)
     struct shares *shares = &brain->shares;
     if (shares->count < brain->buckets.table.max_keys)
         return true;
+    uint64_t from = share_book_slot(shares, hash), slots = share_book_slots(shares);
     for (uint64_t i = 0; i < EVICTION_PROBES; i++)
-        for (struct share *share = shares->index[(hash + i) & shares->mask]; share != NULL;
+        for (struct share *share = shares->index[(from + i) % slots]; share != NULL;
              share = share->next)
             if (can_go(brain, share, may_evict)) {
                 share_forget(brain, share);

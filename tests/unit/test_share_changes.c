@@ -624,6 +624,55 @@ static void an_explanation_tells_what_hand_and_record_would_say(void **state)
     free(explained);
 }
 
+static void all_keys_are_listed_page_by_page_whatever_their_scope(void **state)
+{
+    enum { KEYS = 300, PAGE = 7 };
+    (void)state;
+    struct fleet_world world;
+    struct limit_terms terms[2] = {fleet_world_limit("local", 10, one_per_hour),
+                                   fleet_world_limit(LIMIT_DEFAULT_NAME, 10, one_per_hour)};
+    const struct fleet_terms fleet = fleet_world_terms();
+    struct keys_answer *answer = malloc(keys_answer_bytes(PAGE));
+    const struct keys_question ask = {.prefix = "k", .prefix_len = 1, .count = PAGE};
+    struct message message = {.kind = MESSAGE_KEYS, .ask.keys = &ask, .answer.keys = answer};
+    unsigned seen[2][KEYS] = {0};
+    char key[16];
+    assert_non_null(answer);
+    terms[0].is_fleet = false;
+    fleet_world_begin(&world, fleet_world_limits(terms, 2, &fleet));
+    for (unsigned i = 0; i < KEYS; i++) {
+        snprintf(key, sizeof key, "k%u", i);
+        assert_int_equal(
+            fleet_world_await(&world, MESSAGE_ALLOW, key, i % 3 == 0 ? "local" : NULL, 4, 0).result,
+            BUCKET_ALLOWED);
+    }
+    fleet_world_allow(&world, "other", 1);
+    keys_answer_begin(answer, KEYS_CURSOR_BEGIN);
+    for (unsigned pages = 0; pages < KEYS; pages++) {
+        do
+            assert_true(fleet_world_tell(&world, &message));
+        while (keys_wants_more(&ask, answer));
+        assert_int_equal(answer->tracked, KEYS + 1);
+        for (unsigned i = 0; i < answer->found; i++) {
+            const struct keys_entry *entry = &answer->entry[i];
+            memcpy(key, entry->key, entry->key_len);
+            key[entry->key_len] = '\0';
+            assert_int_equal(entry->remaining_tokens, 6);
+            seen[strcmp(entry->limit_name, "local") == 0][atoi(key + 1)]++;
+        }
+        if (answer->result == KEYS_ENDED)
+            break;
+        keys_answer_begin(answer, answer->cursor);
+    }
+    assert_int_equal(answer->result, KEYS_ENDED);
+    for (unsigned i = 0; i < KEYS; i++) {
+        assert_int_equal(seen[0][i], i % 3 != 0);
+        assert_int_equal(seen[1][i], i % 3 == 0);
+    }
+    fleet_world_end(&world);
+    free(answer);
+}
+
 static void keys_denied_most_are_shown_as_they_stand(void **state)
 {
     (void)state;
@@ -671,6 +720,7 @@ int main(void)
         cmocka_unit_test(all_or_none_holds_for_tokens_in_hand),
         cmocka_unit_test(a_list_of_status_asks_the_store),
         cmocka_unit_test(an_explanation_tells_what_hand_and_record_would_say),
+        cmocka_unit_test(all_keys_are_listed_page_by_page_whatever_their_scope),
         cmocka_unit_test(keys_denied_most_are_shown_as_they_stand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
