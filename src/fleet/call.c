@@ -50,14 +50,17 @@ static uint64_t not_after_ms(const struct order *order, const struct call_terms 
     return order->store_ms + passed_ms + terms->clock_guard_ms;
 }
 
-static unsigned char *put_bucket(unsigned char *at, const struct order_terms *terms,
-                                 const struct order_totals *totals)
+static unsigned char *put_terms(unsigned char *at, const struct order_terms *terms)
 {
-    assert(totals->granted <= ORDER_TOKENS_MAX && totals->disposed <= totals->granted);
     at = put(at, 7, terms->burst_tokens);
     at = put(at, 5, terms->token_units);
     at = put(at, 7, terms->step_units);
-    at = put(at, 7, terms->outstanding_tokens);
+    return put(at, 7, terms->outstanding_tokens);
+}
+
+static unsigned char *put_totals(unsigned char *at, const struct order_totals *totals)
+{
+    assert(totals->granted <= ORDER_TOKENS_MAX && totals->disposed <= totals->granted);
     at = put(at, 6, totals->granted);
     at = put(at, 6, totals->disposed);
     at = put(at, 7, SIGNED_ZERO + (uint64_t)totals->net);
@@ -69,17 +72,19 @@ size_t call_write(const struct order *order, const struct call_terms *terms, uin
 {
     assert(order->buckets >= 1 && order->buckets <= BUCKETS_MAX && order->session != 0);
     unsigned char *at = put(call, 1, CALL_VERSION);
-    at = put(at, 1, order->flags);
     at = put(at, 1, order->buckets);
     at = put(at, 4, order->terms_tag);
     at = put(at, 4, terms->ttl_ms);
     at = put(at, 4, terms->grace_ms);
+    for (unsigned i = 0; i < order->buckets; i++)
+        at = put_terms(at, &order->terms[i]);
+    at = put(at, 1, order->flags);
     at = put(at, 8, order->session);
     at = put(at, 4, order->seq);
     at = put(at, 6, order->epoch_ms);
     at = put(at, 7, not_after_ms(order, terms, now_ns));
     for (unsigned i = 0; i < order->buckets; i++)
-        at = put_bucket(at, &order->terms[i], &order->totals[i]);
+        at = put_totals(at, &order->totals[i]);
     return (size_t)(at - call);
 }
 

@@ -12,15 +12,20 @@
 -- Layouts, in the words of struct.pack, all little-endian. A number that may be below 0 is written 2^52 higher. Times are
 -- milliseconds of this server's clock since 1970. For each bucket:
 --
---     order    B version   B flags       B buckets     I4 terms      I4 ttl       I4 grace
---              c8 session  I4 seq        I6 epoch known, 0: none     I7 latest time that its clock allows, 0: any
+--     order    its terms, which many orders of a call have in common:
+--              B version   B buckets     I4 tag        I4 ttl        I4 grace
 --              each bucket: I7 burst  I5 units a token  I7 units a ms  I7 tokens that may be out
---                           I6 granted  I6 disposed  I7 net  I6 want
+--              and what it says:
+--              B flags     c8 session    I4 seq        I6 epoch known, 0: none
+--              I7 the latest time that the sidecar's clock allows, 0: any
+--              each bucket: I6 granted  I6 disposed  I7 net  I6 want
 --     answer   B version   B result      B 1: of other terms before  B holders    I6 epoch     I6 time
 --              I4 by so much the server's clock is behind that time, or was held back
 --              each bucket: I6 granted  I7 level in units  I7 tokens out
---     record   B version   I4 terms      B buckets     B holders     I6 time
---              each bucket: I7 level in units  I5 units a token
+--     record   its head, which follows from the terms:
+--              B version   B buckets     I4 tag        each bucket: I5 units a token
+--              and how it is:
+--              B holders   I6 time       I7 when the server ends it     each bucket: I7 level in units
 --              each holder: c8 session  I6 dead at  I4 seq
 --                           each bucket: I6 granted  I6 disposed  I7 net
 --     epoch    decimal digits: since when this server remembers what is in the shard; 0: since ever
@@ -33,7 +38,8 @@
 local DONE, AGAIN, EPOCH, SESSION, OLD, REPEATED, FULL, UNSOUND, VERSION = 0, 1, 2, 3, 4, 5, 6, 7, 8
 local HOLDERS_MAX = 100
 
-local read, write, sub, byte, floor, ceil = struct.unpack, struct.pack, string.sub, string.byte, math.floor, math.ceil
+local call, read, write, sub, byte, digits = redis.call, struct.unpack, struct.pack, string.sub, string.byte, string.format
+local floor, ceil = math.floor, math.ceil
 
 local function clock_ms()
     local time = redis.call('TIME')
@@ -41,24 +47,10 @@ local function clock_ms()
 end
 
 local clock = clock_ms()
-local values = redis.call('MGET', unpack(KEYS))
+local values = call('MGET', unpack(KEYS))
 local epochs = {} -- by their text; those that begin in this call by their name
 
--- Of the order at hand, by bucket: what it says, and what the record says. They are made once, for the sake of speed.
-local burst, token, step, room, granted, disposed, net, want = {}, {}, {}, {}, {}, {}, {}, {}
-local level, unit, out, out_before, own_granted, own_disposed, own_net = {}, {}, {}, {}, {}, {}, {}
-
--- The most that a level may be while so many tokens are out.
-local function most(b, tokens)
-    local units = (burst[b] - tokens) * token[b]
-    return units < -2^51 and -2^51 or units
-end
-
--- An answer that tells of no record.
-local function tell(result, n, epoch, now)
-    return write('<BBBBI6I6I4', 1, result, 0, 0, epoch, now, math.min(clock - now, 2^32 - 1)) ..
-        string.rep(write('<I6I7I7', 0, 2^52, 0), n)
-end
+-- ---- what all orders need ----
 
 -- An epoch's number; nil: the text is none.
 local function read_epoch(text)
@@ -69,343 +61,522 @@ local function read_epoch(text)
     end
 end
 
--- Reads an order. nil: it is of another version, or none.
-local function read_order(order)
-    if #order < 40 or byte(order) ~= 1 then
+local terms_of = {} -- by their bytes
+
+-- The terms of an order. nil: they are of another version, or none.
+local function read_terms(bytes)
+    local version, n, tag, ttl, grace, at = read('<BBI4I4I4', bytes)
+    if version ~= 1 or n < 1 or n > 4 or #bytes ~= 14 + 26 * n then
         return nil
     end
-    local _, flags, n, terms, ttl, grace, session, seq, known, not_after, at = read('<BBBI4I4I4c8I4I6I7', order)
-    if n < 1 or n > 4 or #order ~= 40 + 51 * n then
-        return nil
-    end
-    local has_grants = false
+    local terms = { n = n, lease = ttl + grace, head = write('<BBI4', 1, n, tag), burst = {}, token = {}, step = {}, room = {} }
     for b = 1, n do
-        local B, T, S, r, g, d, x, w
-        B, T, S, r, g, d, x, w, at = read('<I7I5I7I7I6I6I7I6', order, at)
-        if T == 0 or S == 0 or B * T > 2^52 or g + w > 2^47 or x > 2^53 then
+        local B, T, S, R
+        B, T, S, R, at = read('<I7I5I7I7', bytes, at)
+        if T == 0 or S == 0 or B * T > 2^52 then
             return nil
         end
-        burst[b], token[b], step[b], room[b], granted[b], disposed[b], net[b], want[b] = B, T, S, r, g, d, x, w
-        has_grants = has_grants or g > 0
+        terms.burst[b], terms.token[b], terms.step[b], terms.room[b] = B, T, S, R
+        terms.head = terms.head .. write('<I5', T)
     end
-    return n, flags, terms, ttl + grace, session, seq, known, not_after, has_grants
+    terms_of[bytes] = terms
+    return terms
 end
 
--- Reads a record, and leaves the dead out. nil: it is damaged.
-local function read_record(value, now, session)
-    if #value < 13 then
+-- ---- the usual order ----
+
+-- The terms of the last one.
+local usual_bytes, usual_head, B, T, S, R, lease
+
+-- What any() does, twice as fast, for what nearly all orders are: of one bucket and no flags, while terms and epoch are
+-- as before, of a session that the record knows, and nobody is dead. nil: this one is not, and nothing is done.
+local function do_usual(name, value, epoch, order)
+    if not epoch or not value or #order ~= 91 or #value < 69 then
         return nil
     end
-    local _, terms, m, h, time, at = read('<BI4BBI6', value)
-    if m < 1 or m > 4 or h > HOLDERS_MAX or time >= 2^47 or #value ~= 13 + 12 * m + h * (18 + 19 * m) then
-        return nil
-    end
-    for b = 1, m do
-        local units, size
-        units, size, at = read('<I7I5', value, at)
-        if units < 2^51 or units > 2^53 or size == 0 then
+    local bytes, flags, session, seq, known, not_after, g, d, x, w = read('<c40Bc8I4I6I7I6I6I7I6', order)
+    if bytes ~= usual_bytes then
+        local terms = terms_of[bytes] or read_terms(bytes)
+        if not terms then
             return nil
         end
-        level[b], unit[b], out[b], out_before[b] = units - 2^52, size, 0, 0
+        usual_bytes, usual_head, lease = bytes, terms.head, terms.lease
+        B, T, S, R = terms.burst[1], terms.token[1], terms.step[1], terms.room[1]
     end
-    if time > now then
-        now = time
+    local head, count, time, ends, L = read('<c11BI6I7I7', value)
+    local now = clock
+    if not_after > 0 and not_after < clock then
+        now = not_after
     end
-    -- Others than the session, who live: how many, their bytes, of which those from `run` on are still to be added, and
-    -- when the last of them dies; and when the last one died.
-    local count, others, run, dies, died, has_own, own_seq = 0, '', at, 0, 0, false, nil
-    for _ = 1, h do
-        local start, is_own, lives, whose, dead, seq = at
-        whose, dead, seq, at = read('<c8I6I4', value, at)
-        is_own, lives = whose == session, dead >= now
-        for b = 1, m do
-            local g, d, x
-            g, d, x, at = read('<I6I6I7', value, at)
-            if d > g or g > 2^47 or x > 2^53 then
+    if flags > 0 or known > 0 and known ~= epoch or g + w > 2^47 or x > 2^53 or head ~= usual_head or
+        count > HOLDERS_MAX or #value ~= 32 + 37 * count or time > now or time >= 2^47 or L < 2^51 or L > 2^53 then
+        return nil
+    end
+
+    local out, dies, own_at, own_seq, own_g, own_d, own_x = 0, 0
+    for at = 33, #value, 37 do
+        local whose, dead, seq, g, d, x = read('<c8I6I4I6I6I7', value, at)
+        if dead < now or d > g or g > 2^47 or x > 2^53 then
+            return nil
+        end
+        out = out + g - d
+        if whose ~= session then
+            if dead > dies then
+                dies = dead
+            end
+        elseif own_at then
+            return nil
+        else
+            own_at, own_seq, own_g, own_d, own_x = at, seq, g, d, x
+        end
+    end
+    if not own_at or seq <= own_seq or g ~= own_g or g == 0 then
+        return nil
+    end
+
+    local most = (B - out) * T
+    if most < -2^51 then
+        most = -2^51
+    end
+    L = L - 2^52 + (now - time) * S
+    if L > most then
+        L = most
+    end
+    if d > g then
+        d = g
+    end
+    if d > own_d then
+        out = out - (d - own_d)
+    else
+        d = own_d
+    end
+    if x ~= own_x then
+        L = math.max(math.min(L + (x - own_x) * T, (B - out) * T), -2^51)
+    end
+
+    -- no more than a share, which is one at least, than is there, and than may be out
+    if w > 1 and w * 2 * count > B then
+        w = B > 2 * count and floor(B / (2 * count)) or 1
+    end
+    if w * T > L then
+        w = floor(L / T)
+    end
+    if w > R - out then
+        w = R - out
+    end
+    if w > 0 then
+        g, out, L = g + w, out + w, L - w * T
+    end
+
+    local dead = now + lease
+    if dead > dies then
+        dies = dead
+    end
+    local full = L + (dies - now) * S
+    most = (B - out) * T
+    if most < -2^51 then
+        most = -2^51
+    end
+    if full > most then
+        full = most
+    end
+    local need = dies - now + ceil((B * T - full) / S)
+    need = clock + (need > 1 and need or 1)
+    local keeps = ends >= need and ends <= need + 2 * lease
+    if not keeps then
+        ends = need + lease
+    end
+    local data
+    if count == 1 then
+        data = write('<c11BI6I7I7c8I6I4I6I6I7', head, 1, now, ends, L + 2^52, session, dead, seq, g, d, x)
+    else
+        data = write('<c11BI6I7I7', head, count, now, ends, L + 2^52) .. sub(value, 33, own_at - 1) ..
+            sub(value, own_at + 37) .. write('<c8I6I4I6I6I7', session, dead, seq, g, d, x)
+    end
+    if keeps then
+        call('SET', name, data, 'KEEPTTL')
+    else
+        call('SET', name, data, 'PXAT', digits('%d', ends))
+    end
+    local behind = clock - now
+    if behind >= 2^32 then
+        behind = 2^32 - 1
+    end
+    -- the first four bytes are one number: version, result, not converted, holders
+    return write('<I4I6I6I4I6I7I7', 1 + count * 2^24, epoch, now, behind, g, L + 2^52, out)
+end
+
+-- ---- any order ----
+
+-- Returns the function that does it. Most calls need none, and are spared all that is made here.
+local function any()
+    -- Of the order at hand, by bucket: what it says, and what the record says. They are made once a call.
+    local burst, token, step, room
+    local granted, disposed, net, want = {}, {}, {}, {}
+    local level, unit, out, out_before, own_granted, own_disposed, own_net = {}, {}, {}, {}, {}, {}, {}
+
+    -- The most that a level may be while so many tokens are out.
+    local function most(b, tokens)
+        local units = (burst[b] - tokens) * token[b]
+        return units < -2^51 and -2^51 or units
+    end
+
+    -- An answer that tells of no record.
+    local function tell(result, n, epoch, now)
+        return write('<BBBBI6I6I4', 1, result, 0, 0, epoch, now, math.min(clock - now, 2^32 - 1)) ..
+            string.rep(write('<I6I7I7', 0, 2^52, 0), n)
+    end
+
+    -- Reads an order: its terms, flags, session, seq, epoch known, bound of the time, and whether it has grants. nil: it is
+    -- none.
+    local function read_order(order)
+        local n = byte(order, 2)
+        if not n or #order ~= 40 + 51 * n then
+            return nil
+        end
+        local bytes = sub(order, 1, 14 + 26 * n)
+        local terms = terms_of[bytes] or read_terms(bytes)
+        if not terms then
+            return nil
+        end
+        burst, token, step, room = terms.burst, terms.token, terms.step, terms.room
+        local has_grants, flags, session, seq, known, not_after, at = false, read('<Bc8I4I6I7', order, 15 + 26 * n)
+        for b = 1, n do
+            local g, d, x, w
+            g, d, x, w, at = read('<I6I6I7I6', order, at)
+            if g + w > 2^47 or x > 2^53 then
                 return nil
             end
-            out_before[b] = out_before[b] + g - d
-            if lives then
-                out[b] = out[b] + g - d
-                if is_own then
-                    own_granted[b], own_disposed[b], own_net[b] = g, d, x
+            granted[b], disposed[b], net[b], want[b] = g, d, x, w
+            has_grants = has_grants or g > 0
+        end
+        return terms, flags, session, seq, known, not_after, has_grants
+    end
+
+    -- Reads a record, and leaves the dead out: its time, its buckets, when it ends; others than the session: how many, their
+    -- bytes, when the last of them dies; when the last one died; and the session's seq. nil: it is damaged.
+    local function read_record(value, now, session)
+        local m = byte(value, 2)
+        if not m or m < 1 or m > 4 or #value < 20 + 12 * m then
+            return nil
+        end
+        local at, h, time, ends = 7
+        for b = 1, m do
+            unit[b], at = read('<I5', value, at)
+            if unit[b] == 0 then
+                return nil
+            end
+        end
+        h, time, ends, at = read('<BI6I7', value, at)
+        if h > HOLDERS_MAX or time >= 2^47 or #value ~= 20 + 12 * m + h * (18 + 19 * m) then
+            return nil
+        end
+        for b = 1, m do
+            local units
+            units, at = read('<I7', value, at)
+            if units < 2^51 or units > 2^53 then
+                return nil
+            end
+            level[b], out[b], out_before[b] = units - 2^52, 0, 0
+        end
+        if time > now then
+            now = time
+        end
+        -- The bytes of others from `run` on are still to be added.
+        local count, others, run, dies, died, has_own, own_seq = 0, '', at, 0, 0, false, nil
+        for _ = 1, h do
+            local start, whose, dead, seq = at
+            whose, dead, seq, at = read('<c8I6I4', value, at)
+            local is_own, lives = whose == session, dead >= now
+            for b = 1, m do
+                local g, d, x
+                g, d, x, at = read('<I6I6I7', value, at)
+                if d > g or g > 2^47 or x > 2^53 then
+                    return nil
+                end
+                out_before[b] = out_before[b] + g - d
+                if lives then
+                    out[b] = out[b] + g - d
+                    if is_own then
+                        own_granted[b], own_disposed[b], own_net[b] = g, d, x
+                    end
+                end
+            end
+            if is_own and has_own then
+                return nil
+            end
+            has_own = has_own or is_own
+            if lives and not is_own then
+                count, dies = count + 1, dead > dies and dead or dies
+            else
+                others, run = others .. sub(value, run, start - 1), at
+                if lives then
+                    own_seq = seq
+                elseif dead > died then
+                    died = dead
                 end
             end
         end
-        if is_own and has_own then
-            return nil
+        return time, m, ends, count, others .. sub(value, run), dies, died, own_seq
+    end
+
+    -- ---- what becomes of a record by itself ----
+
+    -- A level in other units: whole tokens, and of a part of one what is told exactly.
+    local function convert_level(units, old, new)
+        local whole = floor(units / old)
+        local part, converted = (units - whole * old) * new, whole * new
+        if converted > 2^52 then
+            return 2^52
+        elseif converted < -2^51 then
+            return -2^51
         end
-        has_own = has_own or is_own
-        if lives and not is_own then
-            count, dies = count + 1, dead > dies and dead or dies
-        else
-            others, run = others .. sub(value, run, start - 1), at
-            if is_own and lives then
-                own_seq = seq
-            elseif dead > died then
-                died = dead
+        return converted + (part < 2^53 and floor(part / old) or 0)
+    end
+
+    -- Has a record of m buckets be of these n. Returns the holders' bytes.
+    local function convert(n, m, others)
+        for b = 1, n do
+            if b > m then
+                level[b], out[b], out_before[b], own_granted[b], own_disposed[b], own_net[b] = 0, 0, 0, 0, 0, 2^52
+            elseif unit[b] ~= token[b] then
+                level[b] = convert_level(level[b], unit[b], token[b])
             end
         end
-    end
-    return time, m, terms, count, others .. sub(value, run), dies, died, own_seq
-end
-
--- A level in other units: whole tokens, and of a part of one what is told exactly.
-local function convert_level(units, old, new)
-    local whole = floor(units / old)
-    local part, converted = (units - whole * old) * new, whole * new
-    if converted > 2^52 then
-        return 2^52
-    elseif converted < -2^51 then
-        return -2^51
-    end
-    return converted + (part < 2^53 and floor(part / old) or 0)
-end
-
--- Has a record of m buckets be of these n. Returns whether it was of others, and the holders' bytes.
-local function convert(n, m, others)
-    local is_converted = m ~= n
-    for b = 1, n do
-        if b > m then
-            level[b], out[b], out_before[b], own_granted[b], own_disposed[b], own_net[b] = 0, 0, 0, 0, 0, 2^52
-        elseif unit[b] ~= token[b] then
-            level[b], is_converted = convert_level(level[b], unit[b], token[b]), true
+        if m == n then
+            return others
         end
-    end
-    if m ~= n then
         local size, kept = 18 + 19 * m, 18 + 19 * math.min(m, n)
         local added, pieces = string.rep(write('<I6I6I7', 0, 0, 2^52), n - m), {}
         for at = 1, #others, size do
             pieces[#pieces + 1] = sub(others, at, at + kept - 1) .. added
         end
-        others = table.concat(pieces)
-    end
-    return is_converted, others
-end
-
--- A record that was empty at some time, and has had no holders since.
-local function begin_empty(n, empty, now)
-    for b = 1, n do
-        local full = burst[b] * token[b]
-        local units = now > empty and (now - empty) * step[b] or 0
-        level[b], out[b], out_before[b] = units < full and units or full, 0, 0
-    end
-    return now > empty and now or empty
-end
-
-local function begin_full(n, now)
-    for b = 1, n do
-        level[b], out[b], out_before[b] = burst[b] * token[b], 0, 0
-    end
-    return now
-end
-
-local function pass_time(n, time, died, now)
-    local since = died > time and died or time
-    for b = 1, n do
-        local units = level[b]
-        if died > 0 then
-            units = math.min(units + (since - time) * step[b], most(b, out_before[b]))
-        end
-        units = units + (now - since) * step[b]
-        local full = most(b, out[b])
-        level[b] = units < full and units or full
-    end
-end
-
--- Takes what the order tells of a bucket.
-local function take_totals(b, reset)
-    local T, units = token[b], level[b]
-    local more = granted[b] - own_granted[b]
-    if more > 0 then -- the server was rolled back
-        units = math.max(units - more * T, -2^51)
-        out[b], own_granted[b] = out[b] + more, granted[b]
-    end
-    local done = disposed[b] < own_granted[b] and disposed[b] or own_granted[b]
-    if done > own_disposed[b] then
-        out[b], own_disposed[b] = out[b] - (done - own_disposed[b]), done
-    end
-    if net[b] ~= own_net[b] then
-        units = math.max(math.min(units + (net[b] - own_net[b]) * T, most(b, out[b])), -2^51)
-        own_net[b] = net[b]
-    end
-    level[b] = reset and most(b, out[b]) or units
-end
-
-local function grant(b, tokens)
-    own_granted[b], out[b], level[b] = own_granted[b] + tokens, out[b] + tokens, level[b] - tokens * token[b]
-end
-
--- All that is wanted of every bucket, or nothing.
-local function grant_exactly(n)
-    for b = 1, n do
-        if level[b] < want[b] * token[b] then
-            return
-        end
-    end
-    for b = 1, n do
-        grant(b, want[b])
-    end
-end
-
--- What is wanted, but no more than a share for one of so many holders, than is there, and than may be out.
-local function grant_share(b, holders)
-    local tokens, share, there, free = want[b], floor(burst[b] / (2 * holders)), floor(level[b] / token[b]), room[b] - out[b]
-    if share < 1 then
-        share = 1
-    end
-    if tokens > share then
-        tokens = share
-    end
-    if tokens > there then
-        tokens = there
-    end
-    if tokens > free then
-        tokens = free
-    end
-    if tokens > 0 then
-        grant(b, tokens)
-    end
-end
-
-local function store(name, n, terms, now, count, holders, dies)
-    local data, wait, ends = write('<BI4BBI6', 1, terms, n, count, now), dies > now and dies - now or 0, 1
-    for b = 1, n do
-        data = data .. write('<I7I5', level[b] + 2^52, token[b])
-        local units, full = level[b], burst[b] * token[b]
-        if wait > 0 then
-            units = math.min(units + wait * step[b], most(b, out[b]))
-        end
-        local full_after = wait + ceil((full - units) / step[b])
-        ends = full_after > ends and full_after or ends
-    end
-    redis.call('SET', name, data .. holders, 'PXAT', (now > clock and now or clock) + ends)
-end
-
-local function do_order(name, epoch_name, value, epoch_text, order)
-    local n, flags, terms, lease, session, seq, known, not_after, has_grants = read_order(order)
-    if not n then
-        return tell(VERSION, 0, 0, clock)
-    end
-    local exact, release, reset, loss_full, probe
-    if flags > 0 then
-        exact, release, reset = flags % 2 >= 1, flags % 4 >= 2, flags % 8 >= 4
-        loss_full, probe = flags % 16 >= 8, flags % 32 >= 16
-    end
-    local now = not_after > 0 and not_after < clock and not_after or clock
-
-    -- Without an epoch, that is all that is written; with another one, the session's tokens are void.
-    local epoch = epochs[epoch_text] or epochs[epoch_name] or read_epoch(epoch_text)
-    if not epoch then
-        epoch = loss_full and 0 or clock
-        epochs[epoch_name] = epoch
-        redis.call('SET', epoch_name, string.format('%.0f', epoch))
-        return tell(AGAIN, n, epoch, now)
-    end
-    if known > 0 and known ~= epoch then
-        return tell(EPOCH, n, epoch, now)
+        return table.concat(pieces)
     end
 
-    -- The record as it is now, with the session not among the others.
-    local result, is_fresh, is_converted, behind = DONE, false, false, clock - now
-    local time, m, old_terms, others, holders, dies, died, own_seq
-    if value then
-        if byte(value) ~= 1 and value ~= '' then
-            return tell(VERSION, n, epoch, now)
-        end
-        time, m, old_terms, others, holders, dies, died, own_seq = read_record(value, now, session)
-    end
-    if time then
-        is_converted, holders = convert(n, m, holders)
-        is_converted = is_converted or terms ~= old_terms
-    else
-        others, holders, dies, died = 0, '', 0, 0
-        if value then
-            result, is_fresh, time = UNSOUND, true, begin_empty(n, now + lease, now)
-        elseif loss_full or epoch == 0 and not has_grants then
-            time = begin_full(n, now)
-        elseif has_grants then -- it was evicted
-            is_fresh, time = true, begin_empty(n, now + lease, now)
-        else
-            time = begin_empty(n, epoch + lease, now)
-        end
-    end
-    if time - clock > behind then
-        behind = time - clock
-    end
-    if time > now then
-        now = time
-    end
-    pass_time(n, time, died, now)
-
-    -- The session.
-    local count = others + (own_seq and 1 or 0)
-    local writes = is_fresh
-    if result == UNSOUND then
-        -- nobody is known
-    elseif own_seq and seq <= own_seq then
-        result = OLD
-    elseif not own_seq and has_grants then
-        result = SESSION
-    elseif not own_seq and others == HOLDERS_MAX then
-        result = FULL
-    else
+    -- A record that was empty at some time, and has had no holders since. Returns its time.
+    local function begin_empty(n, empty, now)
         for b = 1, n do
-            if not own_seq then
-                own_granted[b], own_disposed[b], own_net[b] = 0, 0, 2^52
-            elseif granted[b] < own_granted[b] then
-                result = REPEATED
+            local full = burst[b] * token[b]
+            local units = now > empty and (now - empty) * step[b] or 0
+            level[b], out[b], out_before[b] = units < full and units or full, 0, 0
+        end
+        return now > empty and now or empty
+    end
+
+    local function begin_full(n, now)
+        for b = 1, n do
+            level[b], out[b], out_before[b] = burst[b] * token[b], 0, 0
+        end
+        return now
+    end
+
+    -- Refills up to now. Until the last one died, what the dead had out counted too.
+    local function pass_time(n, time, died, now)
+        local since = died > time and died or time
+        for b = 1, n do
+            local units = level[b]
+            if died > 0 then
+                units = math.min(units + (since - time) * step[b], most(b, out_before[b]))
+            end
+            level[b] = math.min(units + (now - since) * step[b], most(b, out[b]))
+        end
+    end
+
+    -- ---- what an order does ----
+
+    -- Takes what it tells of a bucket.
+    local function take_totals(b, resets)
+        local units = level[b]
+        local more = granted[b] - own_granted[b]
+        if more > 0 then -- the server was rolled back
+            units = math.max(units - more * token[b], -2^51)
+            out[b], own_granted[b] = out[b] + more, granted[b]
+        end
+        local done = math.min(disposed[b], own_granted[b])
+        if done > own_disposed[b] then
+            out[b], own_disposed[b] = out[b] - (done - own_disposed[b]), done
+        end
+        if net[b] ~= own_net[b] then
+            units = math.max(math.min(units + (net[b] - own_net[b]) * token[b], most(b, out[b])), -2^51)
+            own_net[b] = net[b]
+        end
+        level[b] = resets and most(b, out[b]) or units
+    end
+
+    local function grant(b, tokens)
+        own_granted[b], out[b], level[b] = own_granted[b] + tokens, out[b] + tokens, level[b] - tokens * token[b]
+    end
+
+    -- All that is wanted of every bucket, or nothing.
+    local function grant_exactly(n)
+        for b = 1, n do
+            if level[b] < want[b] * token[b] then
+                return
             end
         end
         for b = 1, n do
-            take_totals(b, reset)
+            grant(b, want[b])
         end
-        if result == DONE and not release then
-            if exact then
-                grant_exactly(n)
+    end
+
+    -- What is wanted, but no more than a share for one of so many holders, than is there, and than may be out.
+    local function grant_shares(n, holders)
+        for b = 1, n do
+            local share = math.max(floor(burst[b] / (2 * holders)), 1)
+            local tokens = math.min(want[b], share, floor(level[b] / token[b]), room[b] - out[b])
+            if tokens > 0 then
+                grant(b, tokens)
+            end
+        end
+    end
+
+    -- Writes a record, which ends when it would say no more than that it is full. A server takes long to change an end, so it
+    -- is set a lease later than need be, and kept until it is too early, or much too late; but not if nobody has anything.
+    local function store(name, terms, now, ends, count, holders, dies)
+        local data, wait, need = '', dies > now and dies - now or 0, 1
+        for b = 1, terms.n do
+            data = data .. write('<I7', level[b] + 2^52)
+            local units = level[b]
+            if wait > 0 then
+                units = math.min(units + wait * step[b], most(b, out[b]))
+            end
+            need = math.max(need, wait + ceil((burst[b] * token[b] - units) / step[b]))
+        end
+        need = math.max(now, clock) + need
+        if count > 0 and ends >= need and ends <= need + 2 * terms.lease then
+            call('SET', name, terms.head .. write('<BI6I7', count, now, ends) .. data .. holders, 'KEEPTTL')
+        else
+            ends = count > 0 and need + terms.lease or need
+            call('SET', name, terms.head .. write('<BI6I7', count, now, ends) .. data .. holders, 'PXAT', digits('%d', ends))
+        end
+    end
+
+    return function(name, epoch_name, value, epoch_text, order)
+        local terms, flags, session, seq, known, not_after, has_grants = read_order(order)
+        if not terms then
+            return tell(VERSION, 0, 0, clock)
+        end
+        local n, lease = terms.n, terms.lease
+        local exact, releases, resets = flags % 2 >= 1, flags % 4 >= 2, flags % 8 >= 4
+        local on_loss_full, probes = flags % 16 >= 8, flags % 32 >= 16
+        local now = not_after > 0 and math.min(not_after, clock) or clock
+
+        -- Without an epoch, that is all that is written; with another one, the session's tokens are void.
+        local epoch = epochs[epoch_text] or epochs[epoch_name] or read_epoch(epoch_text)
+        if not epoch then
+            epoch = on_loss_full and 0 or clock
+            epochs[epoch_name] = epoch
+            call('SET', epoch_name, digits('%d', epoch))
+            return tell(AGAIN, n, epoch, now)
+        end
+        if known > 0 and known ~= epoch then
+            return tell(EPOCH, n, epoch, now)
+        end
+
+        -- The record as it is now, with the session not among the others.
+        local result, is_fresh, is_converted, behind = DONE, false, false, clock - now
+        local time, m, ends, others, holders, dies, died, own_seq
+        if value then
+            if byte(value) ~= 1 and value ~= '' then
+                return tell(VERSION, n, epoch, now)
+            end
+            time, m, ends, others, holders, dies, died, own_seq = read_record(value, now, session)
+        end
+        if time then
+            is_converted = sub(value, 1, #terms.head) ~= terms.head
+            if is_converted then
+                holders = convert(n, m, holders)
+            end
+        else
+            ends, others, holders, dies, died = 0, 0, '', 0, 0
+            if value then
+                result, is_fresh, time = UNSOUND, true, begin_empty(n, now + lease, now)
+            elseif has_grants and not on_loss_full then -- it was evicted
+                is_fresh, time = true, begin_empty(n, now + lease, now)
+            elseif on_loss_full or epoch == 0 then
+                time = begin_full(n, now)
             else
-                for b = 1, n do
-                    grant_share(b, others + 1)
+                time = begin_empty(n, epoch + lease, now)
+            end
+        end
+        behind, now = math.max(behind, time - clock), math.max(now, time)
+        pass_time(n, time, died, now)
+
+        -- The session.
+        local count, writes = others + (own_seq and 1 or 0), is_fresh
+        if result == UNSOUND then
+            result = UNSOUND -- and nobody is known
+        elseif own_seq and seq <= own_seq then
+            result = OLD
+        elseif not own_seq and has_grants then
+            result = SESSION
+        elseif not own_seq and others == HOLDERS_MAX then
+            result = FULL
+        else
+            for b = 1, n do
+                if not own_seq then
+                    own_granted[b], own_disposed[b], own_net[b] = 0, 0, 2^52
+                elseif granted[b] < own_granted[b] then
+                    result = REPEATED
+                end
+            end
+            for b = 1, n do
+                take_totals(b, resets)
+            end
+            if result == DONE and not releases then
+                if exact then
+                    grant_exactly(n)
+                else
+                    grant_shares(n, others + 1)
+                end
+            end
+
+            -- It is remembered until it ends or dies, if there is anything to remember. One that ends without having had
+            -- anything, but has told of a refund or a charge, is too: nothing else tells a late copy of its order.
+            local stays, has_had = false, false
+            for b = 1, n do
+                has_had = has_had or own_granted[b] > 0
+                stays = stays or own_granted[b] > 0 or own_net[b] ~= 2^52
+            end
+            stays = stays and not (releases and result == DONE and has_had)
+            writes = is_fresh or own_seq or stays or resets or probes
+            count, own_seq = others + (stays and 1 or 0), seq
+            if stays then
+                dies = math.max(dies, now + lease)
+                holders = holders .. write('<c8I6I4', session, now + lease, seq)
+            end
+            for b = 1, n do
+                if stays then
+                    holders = holders .. write('<I6I6I7', own_granted[b], own_disposed[b], own_net[b])
+                else
+                    out[b] = out[b] - (own_granted[b] - own_disposed[b])
                 end
             end
         end
 
-        -- It is remembered for as long as it may have something out, unless there is nothing to remember. One that ends without
-        -- having had anything, but has told of a refund or a charge, is too: nothing else tells a late copy of its order.
-        local stays, has_had = false, false
+        local answer = write('<BBBBI6I6I4', 1, result, is_converted and 1 or 0, count, epoch, now, math.min(behind, 2^32 - 1))
         for b = 1, n do
-            has_had = has_had or own_granted[b] > 0
-            stays = stays or own_granted[b] > 0 or own_net[b] ~= 2^52
+            answer = answer .. write('<I6I7I7', own_seq and own_granted[b] or 0, level[b] + 2^52, out[b])
         end
-        stays = stays and not (release and result == DONE and has_had)
-        count = others + (stays and 1 or 0)
-        writes = is_fresh or own_seq or stays or reset or probe
-        if stays then
-            holders = holders .. write('<c8I6I4', session, now + lease, seq)
-            dies = now + lease > dies and now + lease or dies
+        if writes then
+            store(name, terms, now, ends, count, holders, dies)
         end
-        for b = 1, n do
-            if stays then
-                holders = holders .. write('<I6I6I7', own_granted[b], own_disposed[b], own_net[b])
-            else
-                out[b] = out[b] - (own_granted[b] - own_disposed[b])
-            end
-        end
-        own_seq = seq
+        return answer
     end
-
-    local answer = write('<BBBBI6I6I4', 1, result, is_converted and 1 or 0, count, epoch, now, math.min(behind, 2^32 - 1))
-    for b = 1, n do
-        answer = answer .. write('<I6I7I7', own_seq and own_granted[b] or 0, level[b] + 2^52, out[b])
-    end
-    if writes then
-        store(name, n, terms, now, count, holders, dies)
-    end
-    return answer
 end
 
+-- ---- the call ----
+
+local do_any
 local answers = {}
 for i = 1, #KEYS / 2 do
-    answers[i] = do_order(KEYS[2 * i - 1], KEYS[2 * i], values[2 * i - 1], values[2 * i], ARGV[i])
+    local name, value, epoch_text, order = KEYS[2 * i - 1], values[2 * i - 1], values[2 * i], ARGV[i]
+    local answer = do_usual(name, value, epochs[epoch_text] or read_epoch(epoch_text), order)
+    if not answer then
+        do_any = do_any or any()
+        answer = do_any(name, KEYS[2 * i], value, epoch_text, order)
+    end
+    answers[i] = answer
 end
 return answers

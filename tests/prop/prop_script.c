@@ -619,7 +619,7 @@ static void expect_within(const struct world *world, const struct order *order)
 
 static void count_answer(struct world *world, const struct sent *sent, const struct answer *answer)
 {
-    struct order read = {.buckets = sent->bytes[2]};
+    struct order read = {.buckets = sent->bytes[1]};
     if (sent->caller != NULL)
         read = sent->caller->order;
     world->met[answer->bytes[1]]++;
@@ -740,7 +740,7 @@ static void ends_by_itself(struct world *world)
         freeReplyObject(reply);
     }
     redisReply *end = store_server_do(&world->server, "PEXPIRETIME r");
-    if (order.granted[0] != 3 || end->integer != (long long)order.answered_ms + 30 + 3) {
+    if (order.granted[0] != 3 || end->integer != (long long)order.answered_ms + 30 + 3 + 30) {
         printf("granted %" PRIu64 ", from %" PRIu64 " to %lld\n", order.granted[0],
                order.answered_ms, end->integer);
         exit(1);

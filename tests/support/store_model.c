@@ -9,7 +9,7 @@ typedef __int128 i128;
 
 enum { LAYOUT_VERSION = 1, CONVERTED = 1 };
 enum { CALL_HEAD = 40, CALL_BUCKET = 51 };
-enum { RECORD_HEAD = 13, RECORD_BUCKET = 12, HOLDER_HEAD = 18, HOLDER_BUCKET = 19 };
+enum { RECORD_HEAD = 20, RECORD_BUCKET = 12, HOLDER_HEAD = 18, HOLDER_BUCKET = 19 };
 enum {
     RECORD_BYTES_MAX = RECORD_HEAD + BUCKETS_MAX * RECORD_BUCKET +
                        HOLDERS_MAX * (HOLDER_HEAD + BUCKETS_MAX * HOLDER_BUCKET)
@@ -55,42 +55,47 @@ struct call {
     struct order_totals totals[BUCKETS_MAX];
 };
 
-static bool read_call_bucket(const unsigned char **at, struct order_terms *terms,
-                             struct order_totals *totals)
+static bool read_terms(const unsigned char **at, struct order_terms *terms)
 {
     terms->burst_tokens = get(at, 7);
     terms->token_units = get(at, 5);
     terms->step_units = get(at, 7);
     terms->outstanding_tokens = get(at, 7);
+    return terms->token_units > 0 && terms->step_units > 0 &&
+           (i128)terms->burst_tokens * terms->token_units <= LEVEL_MAX;
+}
+
+static bool read_totals(const unsigned char **at, struct order_totals *totals)
+{
     totals->granted = get(at, 6);
     totals->disposed = get(at, 6);
     bool is_sound = get_signed(at, &totals->net);
     totals->want = get(at, 6);
-    return is_sound && terms->token_units > 0 && terms->step_units > 0 &&
-           (i128)terms->burst_tokens * terms->token_units <= LEVEL_MAX &&
-           totals->granted + totals->want <= ORDER_TOKENS_MAX;
+    return is_sound && totals->granted + totals->want <= ORDER_TOKENS_MAX;
 }
 
 static bool read_call(struct call *call, const unsigned char *at, size_t len)
 {
     if (len < CALL_HEAD || get(&at, 1) != LAYOUT_VERSION)
         return false;
-    call->flags = (unsigned)get(&at, 1);
     call->buckets = (unsigned)get(&at, 1);
     if (call->buckets < 1 || call->buckets > BUCKETS_MAX ||
         len != CALL_HEAD + call->buckets * (size_t)CALL_BUCKET)
         return false;
+    bool is_sound = true;
     call->tag = (uint32_t)get(&at, 4);
     call->ttl_ms = get(&at, 4);
     call->grace_ms = get(&at, 4);
+    for (unsigned i = 0; i < call->buckets; i++)
+        is_sound &= read_terms(&at, &call->terms[i]);
+    call->flags = (unsigned)get(&at, 1);
     call->session = get(&at, 8);
     call->seq = (uint32_t)get(&at, 4);
     call->epoch_ms = get(&at, 6);
     call->not_after_ms = get(&at, 7);
     for (unsigned i = 0; i < call->buckets; i++)
-        if (!read_call_bucket(&at, &call->terms[i], &call->totals[i]))
-            return false;
-    return true;
+        is_sound &= read_totals(&at, &call->totals[i]);
+    return is_sound;
 }
 
 static bool has_grants(const struct call *call)
@@ -120,29 +125,30 @@ static bool read_holder(const unsigned char **at, struct store_holder *holder, u
     return is_sound;
 }
 
-static bool read_record_bucket(const unsigned char **at, struct store_record *record, unsigned i)
-{
-    bool is_sound = get_signed(at, &record->level_units[i]);
-    record->token_units[i] = get(at, 5);
-    return is_sound && record->level_units[i] >= STORE_LEVEL_MIN && record->token_units[i] > 0;
-}
-
 bool store_record_read(struct store_record *record, const unsigned char *at, size_t len)
 {
     if (len < RECORD_HEAD || get(&at, 1) != LAYOUT_VERSION)
         return false;
-    record->terms_tag = (uint32_t)get(&at, 4);
     unsigned buckets = record->buckets = (unsigned)get(&at, 1);
+    if (buckets < 1 || buckets > BUCKETS_MAX || len < RECORD_HEAD + (size_t)buckets * RECORD_BUCKET)
+        return false;
+    bool is_sound = true;
+    record->terms_tag = (uint32_t)get(&at, 4);
+    for (unsigned i = 0; i < buckets; i++) {
+        record->token_units[i] = get(&at, 5);
+        is_sound &= record->token_units[i] > 0;
+    }
     record->holders = (unsigned)get(&at, 1);
     record->time_ms = get(&at, 6);
-    if (buckets < 1 || buckets > BUCKETS_MAX || record->holders > HOLDERS_MAX ||
-        record->time_ms >= TIME_END ||
+    record->end_ms = get(&at, 7);
+    if (record->holders > HOLDERS_MAX || record->time_ms >= TIME_END ||
         len != RECORD_HEAD + (size_t)buckets * RECORD_BUCKET +
                    (size_t)record->holders * (HOLDER_HEAD + buckets * HOLDER_BUCKET))
         return false;
-    bool is_sound = true;
-    for (unsigned i = 0; i < buckets; i++)
-        is_sound &= read_record_bucket(&at, record, i);
+    for (unsigned i = 0; i < buckets; i++) {
+        is_sound &= get_signed(&at, &record->level_units[i]);
+        is_sound &= record->level_units[i] >= STORE_LEVEL_MIN;
+    }
     for (unsigned i = 0; i < record->holders; i++)
         is_sound &= read_holder(&at, &record->holder[i], buckets);
     return is_sound;
@@ -152,14 +158,15 @@ static size_t write_record(const struct store_record *record, unsigned char *byt
 {
     unsigned char *at = bytes;
     put(&at, 1, LAYOUT_VERSION);
-    put(&at, 4, record->terms_tag);
     put(&at, 1, record->buckets);
+    put(&at, 4, record->terms_tag);
+    for (unsigned i = 0; i < record->buckets; i++)
+        put(&at, 5, record->token_units[i]);
     put(&at, 1, record->holders);
     put(&at, 6, record->time_ms);
-    for (unsigned i = 0; i < record->buckets; i++) {
+    put(&at, 7, record->end_ms);
+    for (unsigned i = 0; i < record->buckets; i++)
         put(&at, 7, (uint64_t)(record->level_units[i] + SIGNED_ZERO));
-        put(&at, 5, record->token_units[i]);
-    }
     for (unsigned i = 0; i < record->holders; i++) {
         const struct store_holder *holder = &record->holder[i];
         put(&at, 8, holder->session);
@@ -246,6 +253,7 @@ static void begin(struct work *work)
     work->record.terms_tag = work->call->tag;
     work->record.buckets = work->call->buckets;
     work->record.holders = 0;
+    work->record.end_ms = 0;
     for (unsigned i = 0; i < work->call->buckets; i++)
         work->record.token_units[i] = work->call->terms[i].token_units;
 }
@@ -535,12 +543,20 @@ static uint64_t end_ms(const struct work *work)
     return (work->now_ms > work->time_ms ? work->now_ms : work->time_ms) + longest;
 }
 
-static void store_record(struct store_model *store, const char *name, size_t len,
-                         const struct work *work)
+static void store_record(struct store_model *store, const char *name, size_t len, struct work *work)
 {
     unsigned char bytes[RECORD_BYTES_MAX];
-    struct store_value value = {.bytes = bytes, .end_ms = end_ms(work)};
-    value.len = write_record(&work->record, bytes);
+    struct store_record *record = &work->record;
+    struct store_value value;
+    uint64_t need = end_ms(work), lease = lease_ms(work->call);
+    bool keeps =
+        record->holders > 0 && record->end_ms >= need && record->end_ms <= need + 2 * lease;
+    if (!keeps)
+        record->end_ms = record->holders > 0 ? need + lease : need;
+    if (!keeps || !store_model_get(store, name, len, work->time_ms, &value))
+        value.end_ms = record->end_ms;
+    value.bytes = bytes;
+    value.len = write_record(record, bytes);
     store_model_put(store, name, len, &value);
 }
 

@@ -67,7 +67,7 @@ struct store_holder {
 struct store_record {
     uint32_t terms_tag;
     unsigned buckets, holders;
-    uint64_t time_ms;
+    uint64_t time_ms, end_ms; /* end_ms: when the server ends it */
     int64_t level_units[BUCKETS_MAX];
     uint64_t token_units[BUCKETS_MAX];
     struct store_holder holder[HOLDERS_MAX];

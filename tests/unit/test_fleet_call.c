@@ -29,19 +29,19 @@ static void every_byte_has_its_place(void **state)
     struct order order = plain_order();
     static const unsigned char expected[] = {
         1,                                           /* version */
-        17,                                          /* flags */
         1,                                           /* buckets */
         1,    2,    3,    4,                         /* terms */
         0xd0, 7,    0,    0,                         /* ttl */
         0xf4, 1,    0,    0,                         /* grace */
-        1,    2,    3,    4,    5,    6,    7,    8, /* session */
-        8,    9,    10,   11,                        /* seq */
-        1,    2,    3,    4,    5,    6,             /* epoch */
-        0,    0,    0,    0,    0,    0,    0,       /* not after */
         100,  0,    0,    0,    0,    0,    0,       /* burst */
         0xe8, 3,    0,    0,    0,                   /* token */
         3,    0,    0,    0,    0,    0,    0,       /* step */
         50,   0,    0,    0,    0,    0,    0,       /* outstanding */
+        17,                                          /* flags */
+        1,    2,    3,    4,    5,    6,    7,    8, /* session */
+        8,    9,    10,   11,                        /* seq */
+        1,    2,    3,    4,    5,    6,             /* epoch */
+        0,    0,    0,    0,    0,    0,    0,       /* not after */
         30,   0,    0,    0,    0,    0,             /* granted */
         20,   0,    0,    0,    0,    0,             /* disposed */
         0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f,    /* net */
@@ -57,7 +57,7 @@ static uint64_t written_not_after(struct order *order, uint64_t now_ns)
     call_write(order, &terms, now_ns, call);
     uint64_t ms = 0;
     for (unsigned i = 0; i < 7; i++)
-        ms |= (uint64_t)call[33 + i] << 8 * i;
+        ms |= (uint64_t)call[59 + i] << 8 * i;
     return ms;
 }
 
