@@ -6,6 +6,8 @@
 #include "brain/share_places.h"
 #include "brain/shares.h"
 
+#include <string.h>
+
 static const struct fleet_terms *terms_of(const struct brain *brain)
 {
     return &brain->limits->fleet;
@@ -282,15 +284,19 @@ void share_foresee(const struct brain *brain, enum message_kind kind, const stru
 {
     const struct share *share = share_at(brain, place, ask);
     struct share_told told = {ask->tokens, 0, {BUCKET_ALLOWED, false}};
-    struct share copy;
-    if (share != NULL)
-        copy = *share;
     if (kind != MESSAGE_STATUS)
         told.fate.result = share_result_without_hand(brain, place, ask->tokens);
-    if (told.fate.result == BUCKET_DENIED) {
-        told.behind = share == NULL ? 0 : share->waiting_tokens;
-        told.fate = share == NULL ? (struct share_fate){BUCKET_ALLOWED, false}
-                                  : foresee(brain, &copy, ask->tokens);
+    if (share == NULL) { /* nothing is known, so it would be asked of the store, and may be there */
+        if (told.fate.result == BUCKET_DENIED)
+            told.fate.result = BUCKET_ALLOWED;
+        share_describe(brain, place, NULL, told, answer);
+        return;
     }
-    share_describe(brain, place, share == NULL ? NULL : &copy, told, answer);
+    struct share copy;
+    memcpy(&copy, share, sizeof copy); /* but for the key */
+    if (told.fate.result == BUCKET_DENIED) {
+        told.behind = share->waiting_tokens;
+        told.fate = foresee(brain, &copy, ask->tokens);
+    }
+    share_describe(brain, place, &copy, told, answer);
 }
