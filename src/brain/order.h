@@ -78,11 +78,12 @@ struct order {
     uint16_t limit_len, key_len;
     uint8_t flags;
     uint8_t buckets;
-    uint32_t terms_tag; /* tells one set of terms from another */
-    uint64_t session;   /* not 0 */
-    uint32_t seq;       /* 1, 2, ... of this session */
-    uint64_t epoch_ms;  /* that the session knows; 0: none */
-    uint64_t store_ms; /* the store's time when it last answered for this record, 0: it never has */
+    uint32_t terms_tag;   /* tells one set of terms from another */
+    uint64_t session;     /* not 0 */
+    uint32_t seq;         /* 1, 2, ... of this session */
+    uint64_t epoch_ms;    /* that the session knows; 0: none */
+    uint64_t store_ms;    /* the store's time when it answered for this record, 0: it never has; of
+                          those answers the one of which its clock was least ahead of ours */
     uint64_t store_at_ns; /* and our time when that order went */
     struct order_terms terms[BUCKETS_MAX];
     struct order_totals totals[BUCKETS_MAX];

@@ -564,6 +564,17 @@ static void take_void(struct share *share, const struct order *order,
         share->store_ms = 0;
 }
 
+/* By which the store's clock may go on: the answer of which it was least ahead of ours. If each answer counted, one that
+ * has jumped ahead would gain clock_guard by each. */
+static void keep_clock(struct share *share, const struct order *order, const struct orders *orders)
+{
+    uint64_t elapsed_ms = (orders->sent_ns - share->store_at_ns) / NS_PER_MS;
+    if (share->store_ms != 0 && order->answered_ms >= share->store_ms + elapsed_ms)
+        return;
+    share->store_ms = order->answered_ms;
+    share->store_at_ns = orders->sent_ns;
+}
+
 /* The next try comes later each time. */
 static void take_cut(struct share *share, uint64_t now_ns, struct fleet_counters *counters)
 {
@@ -586,8 +597,7 @@ void share_take_order(struct share *share, const struct order *order, const stru
     share->is_cut = false;
     share->retry_after_ns = 0;
     share->epoch_ms = order->answered_epoch_ms;
-    share->store_ms = order->answered_ms;
-    share->store_at_ns = orders->sent_ns;
+    keep_clock(share, order, orders);
     counters->converted += order->is_converted;
     counters->epochs += has_forgotten;
     switch (order->result) {

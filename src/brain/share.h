@@ -60,7 +60,9 @@ struct share {
     /* the session */
     uint64_t session;
     uint32_t seq;
-    uint64_t epoch_ms, store_ms, store_at_ns;
+    uint64_t epoch_ms;
+    uint64_t store_ms,
+        store_at_ns; /* of the answer of which the store's clock was least ahead of ours */
     /* When it ends, and what is in hand becomes void: ttl after its last order that was done has gone, or its first
      * one. By then the store may forget what it was told. SHARE_NEVER: no order has gone yet. */
     uint64_t lease_ns;

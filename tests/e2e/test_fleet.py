@@ -497,6 +497,16 @@ class Clocks(Fleet):
         self.assertGreater(max(Metrics(get(daemon, "/metrics").body.decode()).value("allowd_fleet_clock_behind_seconds")
                                for daemon in self.daemons), 3600)
 
+    def test_one_that_jumps_less_far_than_records_live(self):
+        self.start_with_clock()
+        with Crowd(self.daemons, "ahead") as crowd:
+            for ahead_s in (1, 2):
+                time.sleep(1)
+                self.set_clock(ahead_s)
+            time.sleep(2)
+        guard_s = 0.02
+        self.assert_bound(crowd.asked(), beyond=2 * RATE_PER_S * (guard_s + 0.001))
+
     def test_one_that_goes_back_and_comes_again(self):
         self.start_with_clock()
         with Crowd(self.daemons, "back") as crowd:

@@ -31,6 +31,35 @@ static unsigned hammer(struct fleet_world *world, unsigned ms)
     return got;
 }
 
+/* ---- the store's clock ---- */
+
+/* How many tokens are granted beyond 100/s, with a burst of 10, while the store's clock jumps so far. */
+static int64_t beyond_the_rate(int64_t jump_ms)
+{
+    struct fleet_world world;
+    fleet_world_begin_one(&world, 10, hundred_per_second);
+    int64_t got = hammer(&world, 1000);
+    world.store_began_ms += (uint64_t)jump_ms;
+    got += hammer(&world, 2000);
+    int64_t beyond = got - (int64_t)(fleet_world_ns(&world) / (10 * NS_PER_MS));
+    fleet_world_end(&world);
+    return beyond;
+}
+
+static void a_clock_that_jumps_ahead_gains_the_guard_once(void **state)
+{
+    (void)state;
+    assert_in_range(beyond_the_rate(0), 5, 10);
+    assert_in_range(beyond_the_rate(1000), 5, 10 + 2 + 1);
+    assert_in_range(beyond_the_rate(10), 5, 10 + 1 + 1);
+}
+
+static void a_clock_that_goes_back_refills_nothing_until_it_has_caught_up(void **state)
+{
+    (void)state;
+    assert_in_range(100 + beyond_the_rate(-1000), 0, 11);
+}
+
 /* ---- warm and cold ---- */
 
 static void a_cold_key_waits_and_is_granted(void **state)
@@ -445,6 +474,8 @@ static void what_comes_when_its_lease_is_over_is_not_spent(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_clock_that_jumps_ahead_gains_the_guard_once),
+        cmocka_unit_test(a_clock_that_goes_back_refills_nothing_until_it_has_caught_up),
         cmocka_unit_test(a_cold_key_waits_and_is_granted),
         cmocka_unit_test(what_is_in_hand_is_spent_at_once_though_the_store_stands),
         cmocka_unit_test(a_request_without_wait_waits_for_cold_wait_at_most),
