@@ -568,14 +568,13 @@ end
 
 -- ---- the call ----
 
-local do_any
-local answers = {}
-for i = 1, #KEYS / 2 do
-    local name, value, epoch_text, order = KEYS[2 * i - 1], values[2 * i - 1], values[2 * i], ARGV[i]
+local keys, orders, answers, do_any = KEYS, ARGV, {}, nil
+for i = 1, #keys / 2 do
+    local name, value, epoch_text, order = keys[2 * i - 1], values[2 * i - 1], values[2 * i], orders[i]
     local answer = do_usual(name, value, epochs[epoch_text] or read_epoch(epoch_text), order)
     if not answer then
         do_any = do_any or any()
-        answer = do_any(name, KEYS[2 * i], value, epoch_text, order)
+        answer = do_any(name, keys[2 * i], value, epoch_text, order)
     end
     answers[i] = answer
 end

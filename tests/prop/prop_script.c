@@ -7,7 +7,8 @@
  * back or damaged, or all is forgotten.
  *
  * ALLOWD_CALLS is how many calls are made of each server, ALLOWD_SEED which. ALLOWD_STORES names the servers,
- * separated by blanks; by default redis-server, and valkey-server if it is there.
+ * separated by blanks; by default redis-server, and valkey-server if it is there. ALLOWD_SCRIPT is a script that is run in place of
+ * the one that is built in: see script.sh.
  */
 #include "fleet/script.h"
 #include "limits/limits.h"
@@ -27,6 +28,7 @@ enum {
     LATE = 64,
     CALLS_A_WORLD = 100,
     CALLS_OF_A_CROWD = 500,
+    SCRIPT_BYTES_MAX = 1 << 16,
     NAME_MAX_BYTES = 32
 };
 #define NET_MAX (INT64_C(1) << 52)
@@ -279,6 +281,27 @@ static void damage(struct world *world, const char *name)
     put_both(world, name, &(struct store_value){bytes, len, value.end_ms});
 }
 
+/* As only somebody would who knows the layout: the last holder is there twice, or the level is below any. */
+static void damage_finely(struct world *world, const char *name)
+{
+    struct store_value value;
+    struct store_record record;
+    unsigned char bytes[16384];
+    if (!model_value(world, name, 0, &value) || !store_record_read(&record, value.bytes, value.len))
+        return;
+    size_t len = value.len, holder = 18 + 19 * record.buckets, how = 6 + 5 * record.buckets;
+    memcpy(bytes, value.bytes, len);
+    if (record.holders > 0 && once_in(world, 2)) {
+        memcpy(bytes + len, bytes + len - holder, holder);
+        len += holder;
+        bytes[how]++;
+    } else {
+        memset(bytes + how + 14, 0, 7);
+    }
+    put_both(world, name, &(struct store_value){bytes, len, value.end_ms});
+    world->met[MET_DAMAGED]++;
+}
+
 static void damage_epoch(struct world *world, const char *name)
 {
     static const char *const texts[] = {"",
@@ -364,6 +387,12 @@ static void have_something_happen(struct world *world)
     case 17:
         damage_epoch(world, record->epoch);
         world->met[MET_EPOCH_DAMAGED]++;
+        return;
+    case 19:
+    case 20:
+    case 21:
+    case 22:
+        damage_finely(world, record->name);
         return;
     case 18:
         put_other_type(world, once_in(world, 8) ? record->epoch : record->name);
@@ -698,31 +727,48 @@ static void call_once(struct world *world)
 
 /* ---- the servers ---- */
 
-/* The script, with the server's clock replaced by the last two arguments of a call. */
-static char *test_script(void)
+/* The script, or another in its place, which is the caller's. */
+static char *whole_script(void)
+{
+    const char *path = getenv("ALLOWD_SCRIPT");
+    size_t len = strlen(fleet_script), room = SCRIPT_BYTES_MAX;
+    char *script = calloc(1, room);
+    FILE *file = path != NULL ? fopen(path, "r") : NULL;
+    if (script == NULL || len >= room || (path != NULL && file == NULL)) {
+        perror(path);
+        exit(1);
+    }
+    if (file != NULL) {
+        len = fread(script, 1, room - 1, file);
+        fclose(file);
+    } else {
+        memcpy(script, fleet_script, len);
+    }
+    return script;
+}
+
+/* The same with the server's clock replaced by the last two arguments of a call. */
+static char *clockless(const char *script)
 {
     static const char clock[] = "redis.call('TIME')",
                       handed_in[] = "{ARGV[#ARGV - 1], ARGV[#ARGV]}";
-    const char *at = strstr(fleet_script, clock);
+    const char *at = strstr(script, clock);
     if (at == NULL || strstr(at + strlen(clock), "'TIME'") != NULL) {
         printf("the script reads its clock at one place no more\n");
         exit(1);
     }
-    char *script = malloc(strlen(fleet_script) + sizeof handed_in);
-    if (script == NULL)
+    char *replaced = NULL;
+    if (asprintf(&replaced, "%.*s%s%s", (int)(at - script), script, handed_in, at + strlen(clock)) <
+        0)
         abort();
-    size_t before = (size_t)(at - fleet_script);
-    memcpy(script, fleet_script, before);
-    strcpy(script + before, handed_in);
-    strcat(script, at + strlen(clock));
-    return script;
+    return replaced;
 }
 
 /* As it is, by the server's own clock: a record is there for as long as it says more than that it is full, and then
  * no more. */
-static void ends_by_itself(struct world *world)
+static void ends_by_itself(struct world *world, const char *script)
 {
-    redisReply *sha = store_server_do(&world->server, "SCRIPT LOAD %s", fleet_script);
+    redisReply *sha = store_server_do(&world->server, "SCRIPT LOAD %s", script);
     struct order order = {.buckets = 1, .session = 1, .seq = 1};
     order.terms[0] = (struct order_terms){
         .burst_tokens = 10, .token_units = 1, .step_units = 1, .outstanding_tokens = 5};
@@ -761,9 +807,9 @@ static void try_server(const char *program, uint64_t calls)
     world.dice = dice_new(1);
     world.model = store_model_new();
     store_server_start(&world.server, program);
-    ends_by_itself(&world);
-    char *script = test_script();
-    redisReply *sha = store_server_do(&world.server, "SCRIPT LOAD %s", script);
+    char *script = whole_script(), *replaced = clockless(script);
+    ends_by_itself(&world, script);
+    redisReply *sha = store_server_do(&world.server, "SCRIPT LOAD %s", replaced);
     world.sha = sha->str;
     while (world.calls < calls) {
         if (world.calls_left == 0)
@@ -786,6 +832,7 @@ static void try_server(const char *program, uint64_t calls)
     }
     freeReplyObject(sha);
     free(script);
+    free(replaced);
     forget_before(&world);
     store_model_free(world.model);
     store_server_stop(&world.server);
