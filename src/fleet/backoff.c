@@ -9,16 +9,21 @@ static uint64_t draw(uint64_t *random)
     return z ^ (z >> 31);
 }
 
-uint32_t backoff_ms(struct backoff *backoff)
+uint32_t backoff_bound_ms(const struct backoff *backoff)
 {
     uint64_t bound_ms = backoff->min_ms > 0 ? backoff->min_ms : 1;
-    for (unsigned i = 0; i <= backoff->failures && bound_ms < backoff->max_ms; i++)
+    for (unsigned i = 0; i < backoff->failures && bound_ms < backoff->max_ms; i++)
         bound_ms *= 2;
-    if (bound_ms > backoff->max_ms)
-        bound_ms = backoff->max_ms;
+    return bound_ms > backoff->max_ms ? backoff->max_ms : (uint32_t)bound_ms;
+}
+
+uint32_t backoff_ms(struct backoff *backoff)
+{
     if (backoff->failures < UINT32_MAX)
         backoff->failures++;
-    return backoff->min_ms + (uint32_t)(draw(&backoff->random) % (bound_ms - backoff->min_ms + 1));
+    uint32_t bound_ms = backoff_bound_ms(backoff);
+    return backoff->min_ms +
+           (uint32_t)(draw(&backoff->random) % ((uint64_t)bound_ms - backoff->min_ms + 1));
 }
 
 void backoff_reset(struct backoff *backoff)

@@ -16,6 +16,9 @@ struct backoff {
     uint64_t random;         /* of which the next draw is made; any value at first */
 };
 
+/* The bound of the last wait; min_ms if there was none. */
+uint32_t backoff_bound_ms(const struct backoff *backoff);
+
 /* How long to wait now, after one failure more. */
 uint32_t backoff_ms(struct backoff *backoff);
 

@@ -11,6 +11,9 @@
 #define WATCH_MIN_MS 1000
 #define WATCH_MAX_MS 2000
 
+/* A connection that was up for so long was of use. */
+#define LAST_MIN_MS 1000
+
 /* ---- life ---- */
 
 void station_init(struct station *station, enum node_kind kind,
@@ -73,10 +76,18 @@ void station_is_fine(struct station *station)
 
 /* ---- from one state to the next ---- */
 
+/* Whether a connection that is lost now was of use. */
+static bool has_lasted(const struct station *station, uint64_t now_ns)
+{
+    uint64_t up_ms = (now_ns - station->up_ns) / NS_PER_MS;
+    return station->state == STATION_UP && up_ms >= LAST_MIN_MS &&
+           up_ms >= backoff_bound_ms(&station->backoff);
+}
+
 static void rest(struct station *station, const char *why, uint64_t now_ns)
 {
     bool was_up = station->state == STATION_UP;
-    if (was_up && now_ns - station->up_ns >= station->settings->reconnect_max_ms * NS_PER_MS)
+    if (has_lasted(station, now_ns))
         backoff_reset(&station->backoff);
     station->due_ns = now_ns + backoff_ms(&station->backoff) * NS_PER_MS;
     station->state = STATION_RESTS;

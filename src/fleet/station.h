@@ -4,9 +4,9 @@
  * While a master is up that sentinels have named, they are asked again and again whether it still is: the old master of
  * a planned failover goes on granting for ten seconds, and what it grants then is forgotten.
  *
- * After each failure it waits with jitter before it searches and connects again. A connection that lasts for
- * reconnect_max makes the next wait short again; so one which ends at once each time is not tried
- * without a pause. What is met on the way is told in the log, each once.
+ * After each failure it waits with jitter before it searches and connects again. A connection that lasts for a second, and
+ * longer than the last wait could have been, makes the next one short; so one which ends at once each time is
+ * not tried without a pause. What is met on the way is told in the log, each once.
  *
  * Owns its search and its node. One thread. Never blocks. Errors: STATION_LOST, and the reason in `trouble`.
  */

@@ -588,6 +588,21 @@ static void a_store_that_hangs_up_at_once_is_not_flooded(void **state)
     assert_in_range(world->store.connects, 10, 70);
 }
 
+/* One that was of use for longer than the waits were is looked for soon, however often it goes. */
+static void a_store_that_restarts_again_and_again_is_found_soon(void **state)
+{
+    struct world *world = *state;
+    world_start(world);
+    for (unsigned i = 0; i < 20; i++) {
+        played_release(&world->store);
+        pass_ms(world, 500);
+        world_listen(&world->store, WORLD_PORT);
+        pass_ms(world, 1600); /* twice as long as the last wait may have been */
+        assert_up(world);
+        pass_ms(world, 1600);
+    }
+}
+
 /* Letters are not held up by a name that nobody knows; whether the resolver has answered or not. */
 static void a_name_that_is_not_found_holds_no_letter(void **state)
 {
@@ -674,6 +689,7 @@ int main(void)
         TEST(a_refused_connection_is_told),
         TEST(a_unix_socket_does_as_well),
         TEST(a_store_that_hangs_up_at_once_is_not_flooded),
+        TEST(a_store_that_restarts_again_and_again_is_found_soon),
         TEST(a_name_that_is_not_found_holds_no_letter),
         TEST(a_stop_brings_all_letters_home),
         TEST(a_stop_waits_no_longer_than_for_an_answer),
