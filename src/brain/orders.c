@@ -249,10 +249,32 @@ static uint8_t plan(struct brain *brain, struct share *share, uint64_t wants[BUC
     return flags;
 }
 
+/* Whether the record has less than is wanted, so that others may want it too. */
+static bool is_scarce(struct share *share, const uint64_t wants[BUCKETS_MAX], uint64_t now_ns)
+{
+    uint64_t most_wanted = 0;
+    for (uint32_t i = 0; i < share->buckets; i++)
+        most_wanted = most(most_wanted, wants[i]);
+    return share->is_known &&
+           share_ready_ns(share, share_hand(share) + most_wanted, now_ns) > now_ns;
+}
+
+/* How long after this order the next one may go. If tokens are scarce, it is up to half of the interval more, by a number
+ * that differs by session and order: else the sidecars kept their places within it, and the first of them had all that has
+ * refilled, each time. */
+static uint64_t space_ns(const struct brain *brain, struct share *share,
+                         const uint64_t wants[BUCKETS_MAX])
+{
+    uint64_t interval_ns = terms_of(brain)->min_interval_ms * NS_PER_MS;
+    uint64_t mixed = share->session + share->seq * UINT64_C(0x9e3779b97f4a7c15);
+    mixed = (mixed ^ mixed >> 32) * UINT64_C(0xd6e8feb86659fd93);
+    bool spreads = is_scarce(share, wants, brain->now_ns);
+    return interval_ns + (spreads ? (mixed >> 32) % (interval_ns / 2) : 0);
+}
+
 static void write_one(struct brain *brain, struct share *share, struct orders *orders)
 {
     struct shares *shares = &brain->shares;
-    uint64_t interval_ns = terms_of(brain)->min_interval_ms * NS_PER_MS;
     uint64_t wants[BUCKETS_MAX] = {0};
     share->is_ready = false;
     uint8_t flags = plan(brain, share, wants);
@@ -260,7 +282,7 @@ static void write_one(struct brain *brain, struct share *share, struct orders *o
                       terms_of(brain)->ttl_ms * NS_PER_MS, &shares->sessions, &shares->counters);
     share->missed_tokens = 0;
     share->is_looked_for = false;
-    share->spaced_ns = most(share->spaced_ns, brain->now_ns) + interval_ns;
+    share->spaced_ns = most(share->spaced_ns, brain->now_ns) + space_ns(brain, share, wants);
     orders_see(brain, share);
 }
 

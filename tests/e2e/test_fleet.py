@@ -95,6 +95,8 @@ class Quiet(Fleet):
         self.assert_bound(asked)
         took_s = asked[-1].answered_s - asked[0].sent_s
         self.assertGreater(admitted(asked), 0.9 * (BURST + RATE_PER_S * took_s))
+        for sidecar in range(self.sidecars):
+            self.assertGreater(admitted(crowd.asked(sidecar)), 0.15 * admitted(asked), "each gets its part")
         seen = fleet_of(self.daemons[0])
         self.assertRegex(seen["server"], r"^redis \d")
         self.assertEqual((seen["store"], seen["calls_failed"], seen["lost"]), ("up", 0, 0))

@@ -344,6 +344,27 @@ static void orders_of_a_key_keep_their_interval(void **state)
     fleet_world_end(&world);
 }
 
+/* So that none of several sidecars always comes first. */
+static void orders_for_what_is_scarce_are_spread(void **state)
+{
+    (void)state;
+    struct fleet_world world;
+    fleet_world_begin_one(&world, 100, (struct rate){200, 1000});
+    hammer(&world, 1000);
+    unsigned orders = world.orders, gaps[2] = {0};
+    for (unsigned i = 0, since = 0; i < 5000; i++, since++) {
+        fleet_world_allow(&world, "foo", 1);
+        fleet_world_pass(&world, 1);
+        if (world.orders == orders)
+            continue;
+        gaps[since > 25 * FLEET_WORLD_INTERVAL_MS / 20]++;
+        orders = world.orders;
+        since = 0;
+    }
+    assert_true(gaps[0] > 40 && gaps[1] > 40);
+    fleet_world_end(&world);
+}
+
 static void a_hand_is_renewed_while_it_is_used(void **state)
 {
     (void)state;
@@ -489,6 +510,7 @@ int main(void)
         cmocka_unit_test(what_the_record_has_is_got_though_others_hold_all_that_may_be_outstanding),
         cmocka_unit_test(a_hot_key_costs_one_order_for_two_hundred_decisions_at_most),
         cmocka_unit_test(orders_of_a_key_keep_their_interval),
+        cmocka_unit_test(orders_for_what_is_scarce_are_spread),
         cmocka_unit_test(a_hand_is_renewed_while_it_is_used),
         cmocka_unit_test(a_quiet_fleet_has_nothing_out_and_forgets_its_shares),
         cmocka_unit_test(a_share_gives_back_once_if_that_is_sooner_than_the_horizon),
