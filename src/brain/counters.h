@@ -201,9 +201,10 @@
                 "Tokens of these that became void, because the store was not reached in time or "  \
                 "had forgotten them."),                                                            \
          IF_FLEET)                                                                                 \
-    READ(fleet_rolled_back, answer->daemon.fleet.counters.rolled_back_tokens,                      \
-         FAMILY("allowd_fleet_rolled_back_tokens_total", COUNTER,                                  \
-                "Tokens that the store had granted, then forgot, and was told of again."),         \
+    READ(fleet_rollbacks, answer->daemon.fleet.counters.rollbacks,                                 \
+         FAMILY("allowd_fleet_rollbacks_total", COUNTER,                                           \
+                "Times that the store had forgotten what it granted for a key, and charged "       \
+                "it again."),                                                                      \
          IF_FLEET)                                                                                 \
     READ(fleet_cold, answer->daemon.fleet.counters.cold_waits,                                     \
          FAMILY("allowd_fleet_cold_waits_total", COUNTER,                                          \

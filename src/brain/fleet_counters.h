@@ -19,8 +19,8 @@ struct fleet_counters {
     uint64_t returned_tokens; /* given back to the store */
     /* in hands that became void: their lease was over, or the store had forgotten them */
     uint64_t lost_tokens;
-    /* that the store had granted and then forgot, and was told of again: it counts them as debt */
-    uint64_t rolled_back_tokens;
+    /* times that the store had forgotten what it granted to a key, and took it as a debt when it was told */
+    uint64_t rollbacks;
     uint64_t converted;   /* records that were of other terms */
     uint64_t cold_waits;  /* questions that waited for an order */
     uint64_t partitioned; /* questions that were decided as on_partition says */

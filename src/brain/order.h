@@ -90,6 +90,7 @@ struct order {
     /* the answer */
     enum order_result result;
     bool is_converted; /* the record was of other terms: of limits before a reload, or of others */
+    bool was_rolled_back; /* the store knew of fewer grants, and has taken the others as a debt */
     uint64_t answered_epoch_ms, answered_ms; /* the store's time */
     /* By so much the store's clock is behind that time, so nothing is refilled for so long, or was held back by ours. After
      * a loss, an eviction or damage it is up to ttl and grace; if it is more, the clock has gone back. */

@@ -599,6 +599,7 @@ void share_take_order(struct share *share, const struct order *order, const stru
     share->epoch_ms = order->answered_epoch_ms;
     keep_clock(share, order, orders);
     counters->converted += order->is_converted;
+    counters->rollbacks += order->was_rolled_back;
     counters->epochs += has_forgotten;
     switch (order->result) {
     case ORDER_DONE:

@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* The layouts of script.lua. */
-enum { CALL_VERSION = 1, ANSWER_CONVERTED = 1 };
+enum { CALL_VERSION = 1, ANSWER_CONVERTED = 1, ANSWER_ROLLED_BACK = 2 };
 enum { CALL_HEAD_BYTES = 40, CALL_BUCKET_BYTES = 51 };
 enum { ANSWER_HEAD_BYTES = 20, ANSWER_BUCKET_BYTES = 20 };
 static_assert(CALL_HEAD_BYTES + BUCKETS_MAX * CALL_BUCKET_BYTES <= CALL_BYTES_MAX,
@@ -107,7 +107,9 @@ static bool get_answer(const unsigned char *at, struct order *order)
     if (result > ORDER_VERSION)
         return false;
     order->result = (enum order_result)result;
-    order->is_converted = (get(&at, 1) & ANSWER_CONVERTED) != 0;
+    uint64_t flags = get(&at, 1);
+    order->is_converted = (flags & ANSWER_CONVERTED) != 0;
+    order->was_rolled_back = (flags & ANSWER_ROLLED_BACK) != 0;
     order->holders = (uint32_t)get(&at, 1);
     order->answered_epoch_ms = get(&at, 6);
     order->answered_ms = get(&at, 6);

@@ -19,8 +19,9 @@
 --              B flags     c8 session    I4 seq        I6 epoch known, 0: none
 --              I7 the latest time that the sidecar's clock allows, 0: any
 --              each bucket: I6 granted  I6 disposed  I7 net  I6 want
---     answer   B version   B result      B 1: of other terms before  B holders    I6 epoch     I6 time
+--     answer   B version   B result      B flags       B holders    I6 epoch     I6 time
 --              I4 by so much the server's clock is behind that time, or was held back
+--              flags: 1: of other terms before; 2: the server was rolled back, and knew of fewer grants
 --              each bucket: I6 granted  I7 level in units  I7 tokens out
 --     record   its head, which follows from the terms:
 --              B version   B buckets     I4 tag        each bucket: I5 units a token
@@ -202,7 +203,7 @@ local function do_usual(name, value, epoch, order)
     if behind >= 2^32 then
         behind = 2^32 - 1
     end
-    -- the first four bytes are one number: version, result, not converted, holders
+    -- the first four bytes are one number: version, result, no flags, holders
     return write('<I4I6I6I4I6I7I7', 1 + count * 2^24, epoch, now, behind, g, L + 2^52, out)
 end
 
@@ -211,7 +212,7 @@ end
 -- Returns the function that does it. Most calls need none, and are spared all that is made here.
 local function any()
     -- Of the order at hand, by bucket: what it says, and what the record says. They are made once a call.
-    local burst, token, step, room
+    local burst, token, step, room, was_rolled_back
     local granted, disposed, net, want = {}, {}, {}, {}
     local level, unit, out, out_before, own_granted, own_disposed, own_net = {}, {}, {}, {}, {}, {}, {}
 
@@ -392,6 +393,7 @@ local function any()
         if more > 0 then -- the server was rolled back
             units = math.max(units - more * token[b], -2^51)
             out[b], own_granted[b] = out[b] + more, granted[b]
+            was_rolled_back = true
         end
         local done = math.min(disposed[b], own_granted[b])
         if done > own_disposed[b] then
@@ -476,6 +478,7 @@ local function any()
 
         -- The record as it is now, with the session not among the others.
         local result, is_fresh, is_converted, behind = DONE, false, false, clock - now
+        was_rolled_back = false
         local time, m, ends, others, holders, dies, died, own_seq
         if value then
             if byte(value) ~= 1 and value ~= '' then
@@ -555,7 +558,8 @@ local function any()
             end
         end
 
-        local answer = write('<BBBBI6I6I4', 1, result, is_converted and 1 or 0, count, epoch, now, math.min(behind, 2^32 - 1))
+        local flags_told = (is_converted and 1 or 0) + (was_rolled_back and 2 or 0)
+        local answer = write('<BBBBI6I6I4', 1, result, flags_told, count, epoch, now, math.min(behind, 2^32 - 1))
         for b = 1, n do
             answer = answer .. write('<I6I7I7', own_seq and own_granted[b] or 0, level[b] + 2^52, out[b])
         end

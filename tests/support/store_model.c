@@ -7,7 +7,7 @@
 
 typedef __int128 i128;
 
-enum { LAYOUT_VERSION = 1, CONVERTED = 1 };
+enum { LAYOUT_VERSION = 1, CONVERTED = 1, ROLLED_BACK = 2 };
 enum { CALL_HEAD = 40, CALL_BUCKET = 51 };
 enum { RECORD_HEAD = 20, RECORD_BUCKET = 12, HOLDER_HEAD = 18, HOLDER_BUCKET = 19 };
 enum {
@@ -209,7 +209,7 @@ struct work {
     uint64_t now_ms;  /* of the record */
     uint64_t epoch_ms, behind_ms;
     enum order_result result;
-    bool is_converted, is_fresh, must_write;
+    bool is_converted, was_rolled_back, is_fresh, must_write;
     struct store_holder *own;      /* in the record, or NULL */
     uint64_t granted[BUCKETS_MAX]; /* that are told */
     struct store_record record;
@@ -430,6 +430,7 @@ static void take_totals(struct work *work, unsigned i)
     int64_t *level = &work->record.level_units[i];
     uint64_t *granted = &work->own->bucket[i].granted, *disposed = &work->own->bucket[i].disposed;
     if (told->granted > *granted) {
+        work->was_rolled_back = true;
         *level = bounded(*level - (i128)(told->granted - *granted) * token, *level);
         *granted = told->granted;
     }
@@ -647,7 +648,7 @@ static size_t write_answer(const struct work *work, unsigned char *answer)
     bool has_record = work->record.buckets > 0;
     put(&at, 1, LAYOUT_VERSION);
     put(&at, 1, (uint64_t)work->result);
-    put(&at, 1, work->is_converted ? CONVERTED : 0);
+    put(&at, 1, (work->is_converted ? CONVERTED : 0u) | (work->was_rolled_back ? ROLLED_BACK : 0u));
     put(&at, 1, has_record ? work->record.holders : 0);
     put(&at, 6, work->epoch_ms);
     put(&at, 6, work->now_ms);

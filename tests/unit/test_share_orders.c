@@ -126,6 +126,26 @@ static void an_evicted_record_voids_the_hand(void **state)
     fleet_world_end(&world);
 }
 
+static void a_store_that_was_rolled_back_is_told_and_counted(void **state)
+{
+    (void)state;
+    struct fleet_world world;
+    fleet_world_begin_one(&world, 1000, one_per_second);
+    fleet_world_allow(&world, "foo", 1);
+    struct store_model *before = store_model_copy(world.store);
+    warm_up(&world);
+    uint64_t hand = hand_of(&world);
+    store_model_restore(world.store, before);
+    store_model_free(before);
+    fleet_world_pass(&world, 600); /* it is renewed */
+    assert_true(world.last.was_rolled_back);
+    assert_true(fleet_world_counters(&world).rollbacks >= 1);
+    assert_int_equal(fleet_world_counters(&world).lost_tokens, 0);
+    assert_int_equal(hand_of(&world), hand);
+    assert_int_equal(fleet_world_out(&world, "foo"), hand);
+    fleet_world_end(&world);
+}
+
 static void a_damaged_record_voids_the_hand_and_is_counted(void **state)
 {
     (void)state;
@@ -433,6 +453,7 @@ int main(void)
         cmocka_unit_test(on_loss_full_says_so_in_each_order),
         cmocka_unit_test(a_store_that_forgot_voids_the_hand),
         cmocka_unit_test(an_evicted_record_voids_the_hand),
+        cmocka_unit_test(a_store_that_was_rolled_back_is_told_and_counted),
         cmocka_unit_test(a_damaged_record_voids_the_hand_and_is_counted),
         cmocka_unit_test(a_record_of_another_version_is_as_a_store_out_of_reach),
         cmocka_unit_test(a_lost_reply_loses_nothing),

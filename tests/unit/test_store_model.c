@@ -379,8 +379,10 @@ static void a_store_that_is_rolled_back_grants_again_what_a_session_knows(void *
     store_model_restore(world->store, before);
     store_model_free(before);
     order.flags = 0;
+    assert_false(order.was_rolled_back);
     spend(&order, 85);
     expect(world, &order, ORDER_DONE, 95, 5000);
+    assert_true(order.was_rolled_back);
     assert_int_equal(order.out_tokens[0], 0);
 }
 
