@@ -194,6 +194,9 @@ class Recipe:
     def start_program(self):
         self.running = Program(self.directory, self.command(), self.environment)
         self.addCleanup(self.running.stop)
+        self.wait_until_it_serves()
+
+    def wait_until_it_serves(self):
         self.running.wait_for_port(self.port)
 
 
