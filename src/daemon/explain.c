@@ -1,9 +1,9 @@
 #include "daemon/explain.h"
 
 #include "ask/explain_text.h"
+#include "ask/fault_text.h"
 #include "base/clock.h"
 #include "brain/brain.h"
-#include "http/fault_text.h"
 #include "log/log.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 #include "http/batch.h"
 
-#include "http/fault_text.h"
+#include "ask/fault_text.h"
 #include "http/json_memory.h"
 
 #include <assert.h>

@@ -1,8 +1,8 @@
 #include "http/lease.h"
 
+#include "ask/fault_text.h"
 #include "base/form.h"
 #include "base/secret.h"
-#include "http/fault_text.h"
 #include "http/parameters.h"
 #include "http/question.h"
 

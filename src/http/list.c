@@ -1,7 +1,7 @@
 #include "http/list.h"
 
+#include "ask/fault_text.h"
 #include "http/body.h"
-#include "http/fault_text.h"
 #include "http/parameters.h"
 #include "http/question.h"
 #include "http/reply_list.h"

@@ -1,6 +1,6 @@
 #include "http/object.h"
 
-#include "http/fault_text.h"
+#include "ask/fault_text.h"
 #include "http/json_memory.h"
 #include "http/question.h"
 

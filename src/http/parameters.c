@@ -1,8 +1,8 @@
 #include "http/parameters.h"
 
+#include "ask/fault_text.h"
 #include "base/form.h"
 #include "base/text.h"
-#include "http/fault_text.h"
 #include "http/question.h"
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
 #include "http/question.h"
 
+#include "ask/fault_text.h"
 #include "base/quantity.h"
-#include "http/fault_text.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* Requests: targets and forms become messages, or errors that say what to do. */
+#include "ask/fault_text.h"
 #include "http/batch.h"
-#include "http/fault_text.h"
 #include "http/json_memory.h"
 #include "http/request.h"
 #include "http/routes/table.h"

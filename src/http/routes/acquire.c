@@ -1,6 +1,6 @@
 /* /acquire: may this key take so many tokens, and slots, for a lease? */
 #include "ask/answer_json.h"
-#include "http/fault_text.h"
+#include "ask/fault_text.h"
 #include "http/headers.h"
 #include "http/lease.h"
 #include "http/parameters.h"

@@ -1,9 +1,9 @@
 /* /check/NAME: may the request go on that a reverse proxy, or another service, holds? Its body counts
  * only if the check's key has parts of it. */
+#include "ask/fault_text.h"
 #include "ask/trust_warning.h"
 #include "base/form.h"
 #include "http/body_parts.h"
-#include "http/fault_text.h"
 #include "http/question.h"
 #include "http/reply_check.h"
 #include "http/routes/table.h"

@@ -1,9 +1,9 @@
 /* /events: what happens, as it happens. */
 #include "ask/event_json.h"
+#include "ask/fault_text.h"
 #include "base/form.h"
 #include "http/accept.h"
 #include "http/event_stream.h"
-#include "http/fault_text.h"
 #include "http/parameters.h"
 #include "http/question.h"
 #include "http/routes/table.h"

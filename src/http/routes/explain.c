@@ -1,6 +1,6 @@
 /* /explain: how would the next question about this key be decided, and why? */
 #include "ask/explain_json.h"
-#include "http/fault_text.h"
+#include "ask/fault_text.h"
 #include "http/parameters.h"
 #include "http/question.h"
 #include "http/routes/table.h"

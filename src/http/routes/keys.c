@@ -1,8 +1,8 @@
 /* /keys: which keys are tracked, with how many tokens left, or which are denied most? */
 #include "ask/answer_json.h"
+#include "ask/fault_text.h"
 #include "base/form.h"
 #include "base/quantity.h"
-#include "http/fault_text.h"
 #include "http/parameters.h"
 #include "http/question.h"
 #include "http/routes/table.h"

@@ -1,8 +1,8 @@
 /* /overrides: which overrides are in force? PUT sets one at run time, DELETE drops it: the main thread,
  * which has the configuration, puts that into force. */
 #include "actor/override.h"
+#include "ask/fault_text.h"
 #include "base/form.h"
-#include "http/fault_text.h"
 #include "http/object.h"
 #include "http/parameters.h"
 #include "http/phrase.h"

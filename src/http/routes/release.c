@@ -1,5 +1,5 @@
 /* /release: end this lease now, and say what of it was used. */
-#include "http/fault_text.h"
+#include "ask/fault_text.h"
 #include "http/lease.h"
 #include "http/parameters.h"
 #include "http/question.h"

@@ -1,6 +1,6 @@
 #include "http/wire/parts.h"
 
-#include "http/fault_text.h"
+#include "ask/fault_text.h"
 #include "http/question.h"
 
 #include <inttypes.h>

@@ -1,4 +1,4 @@
-#include "http/fault_text.h"
+#include "ask/fault_text.h"
 
 #include <assert.h>
 #include <string.h>
