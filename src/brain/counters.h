@@ -58,6 +58,13 @@
           FAMILY("allowd_check_proxies_ignored_total", COUNTER,                                    \
                  "Requests to a check with a field such as X-Forwarded-For, which was ignored "    \
                  "because the peer is none of trusted_proxies."))                                  \
+    FRONT(resp_allow, /* commands of listen_resp */                                                \
+          FAMILY("allowd_resp_commands_total", COUNTER,                                            \
+                 "Commands taken on listen_resp, by what they are about."),                        \
+          LABEL("command", "allow"))                                                               \
+    FRONT(resp_admin, SAME_FAMILY, LABEL("command", "admin"))                                      \
+    FRONT(resp_session, SAME_FAMILY, LABEL("command", "session"))                                  \
+    FRONT(resp_unknown, SAME_FAMILY, LABEL("command", "unknown"))                                  \
     OWN(decision_ns, FAMILY("allowd_decision_duration_seconds", HISTOGRAM,                         \
                             "Time the state thread takes for a decision; those made together "     \
                             "share it evenly."))                                                   \

@@ -63,6 +63,8 @@ struct config {
     bool listen_is_fixed;        /* the command line sets it, and files are ignored */
     uint32_t admin_listen_count; /* 0 to CONFIG_LISTEN_MAX */
     struct address admin_listen[CONFIG_LISTEN_MAX];
+    uint32_t listen_resp_count; /* 0 to CONFIG_LISTEN_MAX */
+    struct address listen_resp[CONFIG_LISTEN_MAX];
     struct socket_access sockets;               /* who may reach the Unix sockets */
     char admin_token_file[CONFIG_PATH_MAX + 1]; /* as written; empty: none */
     enum token_mode admin_token_mode;

@@ -52,7 +52,8 @@ static void check_address(const char *raw, struct faults *faults, const struct c
     if (key_check(value.text, strlen(value.text)) != KEY_OK || !address_parse(value.text, &address))
         refuse_address(value, faults);
     else if (is_listed(config->listen, config->listen_count, &address) ||
-             is_listed(config->admin_listen, config->admin_listen_count, &address))
+             is_listed(config->admin_listen, config->admin_listen_count, &address) ||
+             is_listed(config->listen_resp, config->listen_resp_count, &address))
         faults_add(faults, value.line, value.column,
                    "\"%s\" is listed already; list each address once",
                    config_shorten(value.text, shortened));
@@ -85,6 +86,14 @@ void config_admin_listen_check(const struct raw_config *raw, struct faults *faul
         listen_by_default(faults, config);
 }
 
+void config_listen_resp_check(const struct raw_config *raw, struct faults *faults,
+                              struct config *config)
+{
+    for (uint32_t i = 0; i < raw->listen_resp_count; i++)
+        check_address(raw->listen_resp[i], faults, config, config->listen_resp,
+                      &config->listen_resp_count);
+}
+
 static void print_listen(const char *name, const struct address *addresses, uint32_t count,
                          FILE *out)
 {
@@ -105,6 +114,11 @@ void config_listen_print(const struct config *config, FILE *out)
 void config_admin_listen_print(const struct config *config, FILE *out)
 {
     print_listen("admin_listen:\n", config->admin_listen, config->admin_listen_count, out);
+}
+
+void config_listen_resp_print(const struct config *config, FILE *out)
+{
+    print_listen("listen_resp:\n", config->listen_resp, config->listen_resp_count, out);
 }
 
 static bool is_same_list(const struct address *a, uint32_t a_count, const struct address *b,
@@ -128,6 +142,12 @@ bool config_admin_listen_differs(const struct config *now, const struct config *
 {
     return !is_same_list(now->admin_listen, now->admin_listen_count, next->admin_listen,
                          next->admin_listen_count);
+}
+
+bool config_listen_resp_differs(const struct config *now, const struct config *next)
+{
+    return !is_same_list(now->listen_resp, now->listen_resp_count, next->listen_resp,
+                         next->listen_resp_count);
 }
 
 /* ---- who may reach the Unix sockets ---- */

@@ -13,6 +13,10 @@ void config_listen_check(const struct raw_config *raw, struct faults *faults,
                          struct config *config);
 void config_admin_listen_check(const struct raw_config *raw, struct faults *faults,
                                struct config *config);
+void config_listen_resp_check(const struct raw_config *raw, struct faults *faults,
+                              struct config *config);
+void config_listen_resp_print(const struct config *config, FILE *out);
+bool config_listen_resp_differs(const struct config *now, const struct config *next);
 void config_listen_print(const struct config *config, FILE *out);
 void config_admin_listen_print(const struct config *config, FILE *out);
 bool config_listen_differs(const struct config *now, const struct config *next);

@@ -51,6 +51,8 @@
          AT_START_IF(config_listen_differs, "listen"))                                             \
     LIST(admin_listen, char *, text_entry, CONFIG_LISTEN_MAX, OWN(config_admin_listen),            \
          AT_START_IF(config_admin_listen_differs, "admin_listen"))                                 \
+    LIST(listen_resp, char *, text_entry, CONFIG_LISTEN_MAX, OWN(config_listen_resp),              \
+         AT_START_IF(config_listen_resp_differs, "listen_resp"))                                   \
     TEXT(admin_token_file, OWN(config_token_file), AT_RELOAD)                                      \
     TEXT(admin_token_mode, OWN(config_token_mode), AT_RELOAD)                                      \
     LIST(hosts, char *, text_entry, HOSTS_MAX, OWN(config_hosts), AT_RELOAD)                       \

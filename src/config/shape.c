@@ -177,7 +177,7 @@ static enum taken take_value(struct shape *shape, struct slot slot,
  * default is not nothing: there it is more likely that the list got lost where it was made. */
 static bool may_be_empty(const char *name)
 {
-    static const char *const filled[] = {"listen", "admin_listen", "limits"};
+    static const char *const filled[] = {"listen", "admin_listen", "listen_resp", "limits"};
     for (size_t i = 0; i < sizeof filled / sizeof filled[0]; i++)
         if (strcmp(name, filled[i]) == 0)
             return false;

@@ -19,6 +19,8 @@ static uint64_t now_ns(const struct acceptor *acceptor)
 /* Whether there is room for another connection. Keeps with_room up to date with it. */
 static bool look_for_room(struct acceptor *acceptor)
 {
+    if (acceptor->resp != NULL)
+        http_set_others(acceptor->http, resp_connections(acceptor->resp));
     bool has_room = http_has_room(acceptor->http);
     if (has_room && !acceptor->has_room)
         atomic_fetch_add(acceptor->with_room, 1);
@@ -99,15 +101,27 @@ void acceptor_listen_again(struct acceptor *acceptor)
 }
 
 /* Tells a client that no front-end has room. */
-static void turn_away(struct acceptor *acceptor, int socket)
+static void turn_away(struct acceptor *acceptor, const struct listener *listener, int socket)
 {
     uint64_t at_ns = now_ns(acceptor);
     if (at_ns >= acceptor->full_told_ns) {
         acceptor->full_told_ns = at_ns + ACCEPTOR_FULL_TOLD_MS * (uint64_t)NS_PER_MS;
-        log_warning("no room for more than %u connections on this thread: others get 503",
+        log_warning("no room for more than %u connections on this thread: others are told so",
                     http_share(acceptor->http));
     }
-    http_turn_away(acceptor->http, socket);
+    if (listener->is_resp)
+        resp_turn_away(acceptor->resp, socket);
+    else
+        http_turn_away(acceptor->http, socket);
+}
+
+static void add(struct acceptor *acceptor, const struct listener *listener, int socket,
+                const struct sockaddr *peer, socklen_t peer_len)
+{
+    if (listener->is_resp)
+        resp_add(acceptor->resp, socket, peer);
+    else
+        http_add(acceptor->http, socket, peer, peer_len, listener->is_admin);
 }
 
 /* Accepts at most so many connections from one listener. */
@@ -126,10 +140,9 @@ static void accept_from(struct acceptor *acceptor, const struct listener *listen
         if (socket >= 0) {
             acceptor->short_of_resources = false;
             if (has_room)
-                http_add(acceptor->http, socket, (struct sockaddr *)&peer, peer_len,
-                         listener->is_admin);
+                add(acceptor, listener, socket, (struct sockaddr *)&peer, peer_len);
             else
-                turn_away(acceptor, socket);
+                turn_away(acceptor, listener, socket);
         } else if (is_out_of_resources(errno)) {
             pause_for_resources(acceptor, errno);
             return;

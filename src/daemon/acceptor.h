@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "daemon/listener.h"
 #include "http/wire/http.h"
+#include "resp/resp.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -23,6 +24,7 @@
 
 struct acceptor {
     struct http *http; /* where the connections go */
+    struct resp *resp; /* where those of listen_resp go; NULL: there is no such listener */
     const struct clock *clock;
     const struct listener *listeners;
     unsigned listeners_count;

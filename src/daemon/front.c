@@ -34,8 +34,11 @@ static void heed(struct front *front, int descriptor)
     if (descriptor == front->wake) {
         eventfd_read(front->wake, &ignored);
         acceptor_listen_again(&front->acceptor);
-    } else if (!acceptor_heed(&front->acceptor, descriptor))
+    } else if (front->resp != NULL && descriptor == resp_descriptor(front->resp)) {
+        resp_heed(front->resp);
+    } else if (!acceptor_heed(&front->acceptor, descriptor)) {
         http_heed(front->http, descriptor);
+    }
 }
 
 static void wait_in_epoll(struct front *front, int timeout_ms)
@@ -47,11 +50,24 @@ static void wait_in_epoll(struct front *front, int timeout_ms)
             heed(front, events[i].data.fd);
 }
 
+/* How many are away, and how many connections are open, of HTTP and RESP together. */
+static unsigned letters_away(const struct front *front)
+{
+    return http_letters_away(front->http) +
+           (front->resp != NULL ? resp_letters_away(front->resp) : 0);
+}
+
+static unsigned connections(const struct front *front)
+{
+    return http_connections(front->http) +
+           (front->resp != NULL ? resp_connections(front->resp) : 0);
+}
+
 /* Waits, and watches the inboxes too that a letter may come to: its own while letters are away, and
  * that of a decider that it hosts. */
 static void wait_and_accept(struct front *front, int timeout_ms)
 {
-    bool looks_home = http_letters_away(front->http) > 0, hosts = front->decider->is_hosted;
+    bool looks_home = letters_away(front) > 0, hosts = front->decider->is_hosted;
     if (!looks_home && !hosts) {
         wait_in_epoll(front, timeout_ms);
         return;
@@ -79,6 +95,8 @@ static bool take_home(struct front *front, uint64_t deadline_ns)
     struct letter *letters = inbox_take(&front->home, deadline_ns);
     if (letters == NULL)
         return false;
+    if (front->resp != NULL)
+        letters = resp_take_home(front->resp, letters);
     if (http_take_home(front->http, letters, waited_ns(front)) && front->is_stalled) {
         front->is_stalled = false;
         log_info("decisions go on after %" PRIu64 " ms", waited_ns(front) / NS_PER_MS);
@@ -109,6 +127,8 @@ static void ask_decider(struct front *front)
     if (http_now_ns(front->http) >= after_ms(front->measured_ns, FRONT_MEASURE_MS))
         measure(front);
     struct chain chain = http_hand_over(front->http);
+    if (front->resp != NULL)
+        resp_hand_over(front->resp, &chain);
     front->asked_ns = http_now_ns(front->http);
     front->tell_ns = after_ms(front->asked_ns, FRONT_TELL_MS);
     decider_post(front->decider, &chain);
@@ -125,7 +145,7 @@ static void ask_decider(struct front *front)
 /* Whether it goes, and has nothing to do any more but tell. */
 static bool is_gone(const struct front *front)
 {
-    return front->phase == FRONT_GOING && http_connections(front->http) == 0;
+    return front->phase == FRONT_GOING && connections(front) == 0;
 }
 
 /* Whether what was counted has waited for a chain for long enough. */
@@ -144,18 +164,33 @@ static void look_after_decider(struct front *front)
         decider_turn(decider);
 }
 
-/* Collects requests, asks the decider, replies. */
-static void run_http(struct front *front)
+static void collect(struct front *front)
 {
-    if (http_letters_away(front->http) > 0)
-        take_home(front, 0);
     http_collect(front->http);
-    if (front->is_stalled || (http_questions(front->http) == 0 && !is_due_to_tell(front))) {
+    if (front->resp != NULL)
+        resp_collect(front->resp);
+}
+
+static bool has_questions(const struct front *front)
+{
+    return http_questions(front->http) > 0 ||
+           (front->resp != NULL && resp_questions(front->resp) > 0);
+}
+
+/* Collects requests, asks the decider, replies. */
+static void serve(struct front *front)
+{
+    if (letters_away(front) > 0)
+        take_home(front, 0);
+    collect(front);
+    if (front->is_stalled || (!has_questions(front) && !is_due_to_tell(front))) {
         look_after_decider(front);
-        return;
+    } else {
+        ask_decider(front);
+        http_run(front->http);
     }
-    ask_decider(front);
-    http_run(front->http);
+    if (front->resp != NULL)
+        resp_run(front->resp);
 }
 
 /* ---- the phases of its life ---- */
@@ -165,23 +200,32 @@ static void begin_going(struct front *front)
 {
     acceptor_leave(&front->acceptor);
     http_drain(front->http);
+    if (front->resp != NULL)
+        resp_drain(front->resp);
     http_end_flows(front->http);
     http_tell_going(front->http);
     front->phase = FRONT_GOING;
 }
 
+static void close_all(struct front *front)
+{
+    http_close(front->http);
+    if (front->resp != NULL)
+        resp_close(front->resp);
+    front->phase = FRONT_CLOSED;
+}
+
 /* What it has counted must be told before it ends: its connections have been counted as open. */
 static void go(struct front *front)
 {
-    if (!is_gone(front) || http_has_counted(front->http) || http_letters_away(front->http) > 0)
+    if (!is_gone(front) || http_has_counted(front->http) || letters_away(front) > 0)
         return;
     if (!front->has_told_last) {
         http_tell_last(front->http);
         front->has_told_last = true;
         return;
     }
-    http_close(front->http);
-    front->phase = FRONT_CLOSED;
+    close_all(front);
 }
 
 /* From now on every reply says that it is the last on its connection, and nobody waits for tokens.
@@ -192,6 +236,10 @@ static void begin_drain(struct front *front)
     http_drain(front->http);
     http_end_waits(front->http);
     http_end_flows(front->http);
+    if (front->resp != NULL) {
+        resp_drain(front->resp);
+        resp_end_waits(front->resp);
+    }
     front->drain_ns = now_ns(front);
     front->phase = FRONT_IN_GRACE;
 }
@@ -200,23 +248,23 @@ static void begin_drain(struct front *front)
 static void end_grace(struct front *front)
 {
     http_close_idle(front->http);
+    if (front->resp != NULL)
+        resp_close_idle(front->resp);
     front->phase = FRONT_DRAINING;
 }
 
 static void end_drain(struct front *front)
 {
-    unsigned unfinished = http_connections(front->http);
+    unsigned unfinished = connections(front);
     if (unfinished > 0)
         log_warning("requests unfinished at the deadline: %u; closing their connections",
                     unfinished);
-    http_close(front->http);
-    front->phase = FRONT_CLOSED;
+    close_all(front);
 }
 
 static void drain(struct front *front)
 {
-    if (http_connections(front->http) == 0 ||
-        now_ns(front) >= after_ms(front->drain_ns, FRONT_DRAIN_MS))
+    if (connections(front) == 0 || now_ns(front) >= after_ms(front->drain_ns, FRONT_DRAIN_MS))
         end_drain(front);
     else if (front->phase == FRONT_IN_GRACE &&
              now_ns(front) >= after_ms(front->drain_ns, FRONT_DRAIN_GRACE_MS))
@@ -246,7 +294,7 @@ static void move_on(struct front *front)
         go(front);
     if (front->phase == FRONT_IN_GRACE || front->phase == FRONT_DRAINING)
         drain(front);
-    if (front->phase == FRONT_CLOSED && http_letters_away(front->http) == 0)
+    if (front->phase == FRONT_CLOSED && letters_away(front) == 0)
         front->phase = FRONT_ENDED; /* the engine stays: who has not joined it may still call it */
 }
 
@@ -265,7 +313,7 @@ void front_turn(struct front *front, int timeout_ms)
     if (front->phase == FRONT_CLOSED)
         await_letters(front);
     else
-        run_http(front);
+        serve(front);
     move_on(front);
 }
 
@@ -310,6 +358,8 @@ int front_timeout_ms(const struct front *front)
         return timeout_ms;
     if (http_has_counted(front->http) && !front->is_stalled)
         timeout_ms = sooner(timeout_ms, is_gone(front) ? 0 : FRONT_TELL_MS);
+    if (front->resp != NULL)
+        timeout_ms = sooner(timeout_ms, resp_timeout_ms(front->resp, front->is_stalled));
     return sooner(timeout_ms, http_timeout_ms(front->http));
 }
 
@@ -346,6 +396,8 @@ static int watch_all(const struct front *front)
         error = watch(front, front->home.event, WAKES);
     if (error == 0 && front->decider->is_hosted)
         error = watch(front, front->decider->inbox.event, WAKES);
+    if (error == 0 && front->resp != NULL)
+        error = watch(front, resp_descriptor(front->resp), resp_descriptor(front->resp));
     return error;
 }
 
@@ -355,6 +407,29 @@ static bool has_admin(const struct listener *listeners, unsigned count)
         if (listeners[i].is_admin)
             return true;
     return false;
+}
+
+static bool has_resp(const struct front_terms *terms)
+{
+    for (unsigned i = 0; i < terms->listeners_count; i++)
+        if (terms->listeners[i].is_resp)
+            return true;
+    return false;
+}
+
+static struct resp *open_resp(struct front *front, const struct front_terms *terms)
+{
+    return resp_new(&(struct resp_terms){
+        .connections_max = terms->connections_max,
+        .idle_timeout_ms = terms->idle_timeout_ms,
+        .place = terms->place,
+        .admin_apart = has_admin(terms->listeners, terms->listeners_count),
+        .contract = terms->contract,
+        .clock = terms->clock,
+        .home = &front->home,
+        .decider = &terms->decider->inbox,
+        .tally = http_tally(front->http),
+    });
 }
 
 /* Opens all that can fail. If it does, front_close closes what is open. */
@@ -378,6 +453,9 @@ static int open_parts(struct front *front, const struct front_terms *terms)
     });
     if (front->http == NULL)
         return errno != 0 ? errno : ENOMEM;
+    front->resp = has_resp(terms) ? open_resp(front, terms) : NULL;
+    if (front->resp == NULL && has_resp(terms))
+        return errno != 0 ? errno : ENOMEM;
     front->epoll = epoll_create1(EPOLL_CLOEXEC);
     front->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (front->epoll < 0 || front->wake < 0)
@@ -386,6 +464,7 @@ static int open_parts(struct front *front, const struct front_terms *terms)
     if (error != 0)
         return error;
     front->acceptor.http = front->http;
+    front->acceptor.resp = front->resp;
     front->acceptor.epoll = front->epoll;
     return acceptor_open(&front->acceptor);
 }
@@ -419,6 +498,8 @@ int front_open(struct front *front, const struct front_terms *terms)
 void front_close(struct front *front)
 {
     acceptor_release(&front->acceptor);
+    if (front->resp != NULL)
+        resp_free(front->resp); /* before what it counts in */
     if (front->http != NULL)
         http_free(front->http);
     if (front->epoll >= 0)
@@ -448,6 +529,8 @@ void front_join(struct front *front)
 void front_set_contract(struct front *front, struct contract *contract)
 {
     http_set_contract(front->http, contract);
+    if (front->resp != NULL)
+        resp_set_contract(front->resp, contract);
 }
 
 bool front_has_ended(const struct front *front)

@@ -1,8 +1,9 @@
 /*
- * A front-end: accepts from every listener, and carries letters between HTTP and the decider.
+ * A front-end: accepts from every listener, and carries letters between HTTP, or RESP, and the
+ * decider.
  *
- * One turn: wait, accept, take letters home, run HTTP (collect), post a chain that begins with the
- * report, wait until the report is home, run HTTP (reply). It posts no second chain before that, so
+ * One turn: wait, accept, take letters home, run HTTP and RESP (collect), post a chain that begins
+ * with the report, wait until the report is home, run both (reply). It posts no second chain before that, so
  * what it takes in is bounded. Letters that must wait come home later, one by one: the inbox is a
  * descriptor like its sockets. If the report itself is late (FRONT_STALL_MS), it goes back to its
  * sockets too, and posts no chain until it is home.
@@ -26,6 +27,7 @@
 #include "daemon/acceptor.h"
 #include "daemon/listener.h"
 #include "http/wire/http.h"
+#include "resp/resp.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -51,6 +53,7 @@ enum front_phase {
 
 struct front {
     struct http *http; /* closed once it has ended; freed by front_close */
+    struct resp *resp; /* likewise; NULL: no listener is for it */
     struct decider *decider;
     const struct clock *clock;
     struct inbox home; /* its letters come home here */

@@ -16,6 +16,7 @@
 struct listener {
     int socket;
     bool is_admin;          /* connections that come in on it may call everything */
+    bool is_resp;           /* what comes in on it speaks Redis's protocol, and no HTTP */
     struct address address; /* if port 0 was asked for, with the port that it got */
     dev_t device;           /* of a Unix socket's file */
     ino_t inode;            /* 0: it has none that can be seen */

@@ -6,7 +6,23 @@
 #include <errno.h>
 #include <string.h>
 
-static bool open_listener(struct server *server, const struct address *address, bool is_admin)
+/* What a list of addresses is for. */
+struct purpose {
+    bool is_admin, is_resp;
+    const char *told;
+};
+static const struct purpose for_all = {.told = ""};
+static const struct purpose for_admins = {.is_admin = true, .told = "for admins "};
+static const struct purpose for_resp = {.is_resp = true, .told = "for RESP "};
+
+static void dedicate(struct listener *listener, const struct purpose *purpose)
+{
+    listener->is_admin = purpose->is_admin;
+    listener->is_resp = purpose->is_resp;
+}
+
+static bool open_listener(struct server *server, const struct address *address,
+                          const struct purpose *purpose)
 {
     struct listener *listener = &server->listeners[server->listeners_count];
     char text[ADDRESS_TEXT_MAX];
@@ -19,9 +35,9 @@ static bool open_listener(struct server *server, const struct address *address, 
         log_error("cannot %s %s: %s", doing, text, strerror(error));
         return false;
     }
-    listener->is_admin = is_admin;
+    dedicate(listener, purpose);
     server->listeners_count++;
-    log_info("listening %son %s", is_admin ? "for admins " : "", text);
+    log_info("listening %son %s", purpose->told, text);
     return true;
 }
 
@@ -36,13 +52,13 @@ static struct listener *find_inherited(struct server *server, const struct addre
 }
 
 static bool serve_addresses(struct server *server, const struct address *addresses, uint32_t count,
-                            bool is_admin)
+                            const struct purpose *purpose)
 {
     for (uint32_t i = 0; i < count; i++) {
         struct listener *inherited = find_inherited(server, &addresses[i]);
         if (inherited != NULL)
-            inherited->is_admin = is_admin;
-        else if (!open_listener(server, &addresses[i], is_admin))
+            dedicate(inherited, purpose);
+        else if (!open_listener(server, &addresses[i], purpose))
             return false;
     }
     return true;
@@ -55,8 +71,9 @@ bool listening_open(struct server *server)
         return false;
     bool is_default = !config->listen_is_fixed && !config->listen_is_given;
     uint32_t listen_count = server->listeners_count > 0 && is_default ? 0 : config->listen_count;
-    return serve_addresses(server, config->listen, listen_count, false) &&
-           serve_addresses(server, config->admin_listen, config->admin_listen_count, true);
+    return serve_addresses(server, config->listen, listen_count, &for_all) &&
+           serve_addresses(server, config->admin_listen, config->admin_listen_count, &for_admins) &&
+           serve_addresses(server, config->listen_resp, config->listen_resp_count, &for_resp);
 }
 
 void listening_remove_files(const struct server *server)

@@ -11,7 +11,7 @@ enum {
     /* its inbox, its connections, one for each node of a cluster, and what looks up their names */
     DESCRIPTORS_FLEET = 8 + FLEET_STORES_MAX,
     /* its epoll sets and eventfds, and clients that it has no room for */
-    DESCRIPTORS_PER_FRONT = 6 + HTTP_LEAVING_SPARE,
+    DESCRIPTORS_PER_FRONT = 7 + HTTP_LEAVING_SPARE,
 };
 
 /* Raises the limit on descriptors to what is needed, or as far as it may be raised. Returns what it
@@ -39,9 +39,10 @@ struct room {
 static struct room room_of(const struct server *server, unsigned fronts)
 {
     const struct config *config = server->config;
-    unsigned listeners = server->listeners_count > 0
-                             ? server->listeners_count
-                             : config->listen_count + config->admin_listen_count;
+    unsigned listeners =
+        server->listeners_count > 0
+            ? server->listeners_count
+            : config->listen_count + config->admin_listen_count + config->listen_resp_count;
     unsigned most = config->max_connections, all = fronts + server->fronts.going;
     unsigned fleet = config->fleet.is_there ? DESCRIPTORS_FLEET : 0;
     rlim_t spare = DESCRIPTORS_SPARE + all * DESCRIPTORS_PER_FRONT + listeners + fleet;

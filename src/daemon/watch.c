@@ -87,7 +87,11 @@ static bool mend(struct listener *listener, const struct socket_access *sockets)
         return false;
     }
     listener->is_gone = false;
-    log_info("listening %son %s again", listener->is_admin ? "for admins " : "", text);
+    log_info("listening %son %s again",
+             listener->is_admin  ? "for admins "
+             : listener->is_resp ? "for RESP "
+                                 : "",
+             text);
     return true;
 }
 

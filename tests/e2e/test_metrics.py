@@ -37,6 +37,7 @@ FAMILIES = {
     "allowd_event_readers": "gauge",
     "allowd_connections_shed_total": "counter",
     "allowd_check_proxies_ignored_total": "counter",
+    "allowd_resp_commands_total": "counter",
     "allowd_decision_duration_seconds": "histogram",
     "allowd_batch_size": "histogram",
     "allowd_keys": "gauge",

@@ -309,6 +309,8 @@ void stage_open(struct stage *stage, enum stage_decider who, unsigned connection
     open_listener(&stage->listeners[0]);
     open_listener(&stage->listeners[1]);
     stage->listeners[1].is_admin = true;
+    open_listener(&stage->listeners[2]);
+    stage->listeners[2].is_resp = true;
     atomic_init(&stage->with_room, 0);
     assert_int_equal(inbox_init(&stage->reloads, false), 0);
     assert_int_equal(
@@ -438,6 +440,14 @@ int caller_reply(struct caller *caller)
     caller->len -= whole;
     memmove(caller->received, caller->received + whole, caller->len + 1);
     return status;
+}
+
+const char *caller_bytes(struct caller *caller)
+{
+    receive(caller);
+    keep(caller->body, sizeof caller->body, caller->received, caller->len);
+    caller->len = 0;
+    return caller->body;
 }
 
 bool caller_is_told(const struct caller *caller, const char *text)

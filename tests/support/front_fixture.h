@@ -37,7 +37,8 @@ struct stage {
     struct clock clock;
     struct inbox reloads; /* where the main thread would take reloads from */
     struct contract *contract;
-    struct listener listeners[2]; /* Unix sockets without a file; the second is for admins */
+    struct listener listeners[3]; /* Unix sockets without a file; the second is for admins, the
+                                     third for RESP */
     atomic_uint with_room;
     enum stage_decider who;
     unsigned turns;   /* taken so far */
@@ -125,6 +126,9 @@ void caller_get(struct caller *caller, const char *target);
 
 /* Takes the next reply out of what has come: its status, REPLY_NONE, or REPLY_END. */
 int caller_reply(struct caller *caller);
+
+/* Takes all that has come, of what speaks no HTTP. Whether the connection has ended is in has_ended. */
+const char *caller_bytes(struct caller *caller);
 
 /* Whether the last reply says so, in its header or its body. */
 bool caller_is_told(const struct caller *caller, const char *text);

@@ -41,6 +41,14 @@ static const struct row {
         .fault = "0:0: \"127.0.0.1:10429\" is listed already; list each address once",
     },
     {
+        .name = "listen_resp",
+        .by_default = "",
+        .other = "listen_resp:\n  - \"unix:/run/resp.sock\"\n",
+        .warning = "listen_resp",
+        .faulty = "listen_resp: ['127.0.0.1:10429']\n",
+        .fault = "1:15: \"127.0.0.1:10429\" is listed already; list each address once",
+    },
+    {
         .name = "admin_token_file",
         .by_default = "",
         .other = "admin_token_file: \"" TOKEN_FILE "\"\n",

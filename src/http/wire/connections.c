@@ -113,7 +113,7 @@ unsigned http_share(const struct http *http)
 /* Whether one more socket may be open. Sockets that are being closed have some spare ones. */
 static bool has_descriptors(const struct http *http)
 {
-    return http_connections(http) < http_share(http) + HTTP_LEAVING_SPARE;
+    return http_connections(http) + http->others < http_share(http) + HTTP_LEAVING_SPARE;
 }
 
 /* Without Retry-After: some clients, such as Erlang's httpc, then come back by themselves without
@@ -199,9 +199,14 @@ unsigned http_connections(const struct http *http)
     return http->connections + http->leaving.count;
 }
 
+void http_set_others(struct http *http, unsigned others)
+{
+    http->others = others;
+}
+
 bool http_has_room(const struct http *http)
 {
-    return http->connections < http_share(http) && has_descriptors(http);
+    return http->connections + http->others < http_share(http) && has_descriptors(http);
 }
 
 void http_heed(struct http *http, int descriptor)

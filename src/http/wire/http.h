@@ -111,6 +111,9 @@ void http_tell_busy(struct http *http, uint64_t busy_ns, uint64_t since_ns);
 void http_tell_going(struct http *http);
 void http_tell_last(struct http *http);
 
+/* Where to count until the next report goes: it is another tally then. */
+struct tally *const *http_tally(const struct http *http);
+
 /* The chain to post to the decider: the report, a letter with what was counted, then all questions.
  * The report is answered at once, together with every question that need not wait, so when it is
  * home, so are they. Do not call this while the report is away. */
@@ -133,6 +136,9 @@ void http_stalled(struct http *http, uint64_t asked_ns);
 /* Sockets open now, with those that are being closed; and whether there is room for one more. */
 unsigned http_connections(const struct http *http);
 bool http_has_room(const struct http *http);
+
+/* The caller has so many connections of its own, which take up room as well. */
+void http_set_others(struct http *http, unsigned others);
 
 /* There is room for so many connections from now on, connections_max at most; those that are open
  * stay. Any thread. */

@@ -34,9 +34,10 @@ struct http {
     struct http_terse_set terse;
     unsigned clients_used;
     unsigned connections, connections_max;
-    atomic_uint share;                        /* of connections_max: see http_set_share */
-    size_t held;                              /* bytes that all requests hold besides themselves */
-    struct contract *contract;                /* a reference */
+    unsigned others;           /* connections that the caller has: see http_set_others */
+    atomic_uint share;         /* of connections_max: see http_set_share */
+    size_t held;               /* bytes that all requests hold besides themselves */
+    struct contract *contract; /* a reference */
     _Atomic(struct contract *) next_contract; /* a reference to its successor, or NULL */
     struct serving serving;
     uint32_t idle_timeout_s;

@@ -160,6 +160,11 @@ void http_tell_last(struct http *http)
     http->tally->front.is_last = http->tally->front.is_news = true;
 }
 
+struct tally *const *http_tally(const struct http *http)
+{
+    return &http->tally;
+}
+
 /* The report goes first, so that METRICS in the same chain tells what was counted until now. */
 struct chain http_hand_over(struct http *http)
 {
