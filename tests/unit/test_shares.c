@@ -352,14 +352,15 @@ static void orders_for_what_is_scarce_are_spread(void **state)
     fleet_world_begin_one(&world, 100, (struct rate){200, 1000});
     hammer(&world, 1000);
     unsigned orders = world.orders, gaps[2] = {0};
-    for (unsigned i = 0, since = 0; i < 5000; i++, since++) {
+    uint64_t last_ns = fleet_world_ns(&world);
+    for (unsigned i = 0; i < 5000; i++) {
         fleet_world_allow(&world, "foo", 1);
         fleet_world_pass(&world, 1);
         if (world.orders == orders)
             continue;
-        gaps[since > 25 * FLEET_WORLD_INTERVAL_MS / 20]++;
+        gaps[fleet_world_ns(&world) - last_ns > 25 * NS_PER_MS]++;
         orders = world.orders;
-        since = 0;
+        last_ns = fleet_world_ns(&world);
     }
     assert_true(gaps[0] > 40 && gaps[1] > 40);
     fleet_world_end(&world);
