@@ -109,3 +109,17 @@ class StuckCaller(Caller):
             self.enter("dave")
             return self.count_questions() > asked
         wait_until(is_asked_again, "allowd is asked again")
+
+
+class SwitchedCaller(StuckCaller):
+    """With what a recipe says to write so that it fails the other way."""
+
+    switch = None  # what in place of what
+
+    def test_allowd_down_switched(self):
+        self.running.stop()
+        self.waits = self.switch
+        self.start()
+        self.assertTrue(self.enter("alice")[0])
+        self.daemon.stop()
+        self.assertEqual(self.enter("bob")[0], not self.fails_open)

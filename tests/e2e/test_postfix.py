@@ -7,16 +7,17 @@ import smtplib
 import subprocess
 import unittest
 
-from callers import ADDRESSES, BURST, StuckCaller
+from callers import ADDRESSES, BURST, SwitchedCaller
 from harness import PATIENCE_S
 from share import load_tests  # which unittest calls
 
 
-class Postfix(StuckCaller, unittest.TestCase):
+class Postfix(SwitchedCaller, unittest.TestCase):
     program = "postfix"
     fails_open = stuck_opens = True
     stuck_s = 0.5
     patience = [("timeout => 0.5", "timeout => 60")]
+    switch = [(" : 'DUNNO'", " : '450 4.7.1 later'")]
 
     # What Debian's main.cf and master.cf put around it, with paths and a port of its own.
     main = """
@@ -53,7 +54,7 @@ anvil unix - - n - 1 anvil
         script = self.directory / "allowd-postfix"
         self.write_recipe("allowd-postfix")
         script.chmod(0o755)
-        self.write("postfix-main.cf", [("timeout=5s", "timeout=100s")] if self.waits else [])
+        self.write("postfix-main.cf", [("timeout=5s", "timeout=100s")] if self.waits == self.patience else [])
         self.write("postfix-master.cf", [("/usr/local/lib/allowd-postfix", str(script))])
         for name, around in (("main.cf", self.main), ("master.cf", self.master)):
             recipe = (self.directory / f"postfix-{name}").read_text(encoding="utf-8")

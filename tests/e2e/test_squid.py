@@ -6,17 +6,18 @@ import http.client
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 
-from callers import ADDRESSES, BURST, StuckCaller
+from callers import ADDRESSES, BURST, SwitchedCaller
 from harness import PATIENCE_S
 from recipes import App
 from share import load_tests  # which unittest calls
 
 
-class Squid(StuckCaller, unittest.TestCase):
+class Squid(SwitchedCaller, unittest.TestCase):
     program = "squid"
     fails_open = stuck_opens = True
     stuck_s = 0.5
     patience = [("timeout => 0.5", "timeout => 60")]
+    switch = [(" : 'OK'", " : 'ERR'")]
 
     # What Debian's squid.conf puts around it, with paths that need no root.
     around = """
