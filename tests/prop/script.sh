@@ -8,6 +8,8 @@ script="$TOP_SRCDIR/src/fleet/script.lua"
 program="$BUILDDIR/tests/prop/prop_script"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# a run that finds a fault leaves its server's directory behind
+export TMPDIR="$work"
 failed=0
 number=0
 

@@ -64,7 +64,10 @@ static void connect_to(struct store_server *server, const char *program)
 
 void store_server_start(struct store_server *server, const char *program)
 {
-    *server = (struct store_server){.directory = "/tmp/allowd-store-XXXXXX"};
+    const char *where = getenv("TMPDIR");
+    *server = (struct store_server){0};
+    snprintf(server->directory, sizeof server->directory, "%s/allowd-store-XXXXXX",
+             where != NULL ? where : "/tmp");
     if (mkdtemp(server->directory) == NULL)
         give_up("mkdtemp", server->directory);
     server->pid = fork();
