@@ -2,6 +2,7 @@
 """
 The recipes of etc/examples, each with the real proxy: nginx, Caddy, HAProxy.
 """
+import contextlib
 import hashlib
 import os
 import signal
@@ -200,6 +201,28 @@ class Haproxy(Promises, ProxyRecipe, unittest.TestCase):
 
     def command(self):
         return [self.path, "-db", "-f", str(self.directory / "haproxy.cfg")]
+
+
+class Varnish(Promises, ProxyRecipe, unittest.TestCase):
+    program = "varnishd"
+    fails_open = True
+    closed_status = stalled_status = 503
+    switch = [(" || resp.http.X-Down", "")]
+    patience = [("timeout = 0.5s;", "timeout = 60s;")]
+
+    def write_recipe(self, switch):
+        self.write("varnish.vcl", [
+            ('"10429"', f'"{self.allowd_port}"'), ('"8080"', f'"{self.app.port}"')] + switch + self.waits)
+
+    def command(self):
+        return [self.path, "-F", "-j", "none", "-n", f"{self.directory}/varnish", "-a", f"127.0.0.1:{self.port}",
+                "-f", f"{self.directory}/varnish.vcl", "-s", "malloc,20M", "-p", "thread_pool_min=10"]
+
+    def test_a_body_that_is_too_large(self):
+        self.start_proxy()
+        with contextlib.suppress(ConnectionError):  # it does not read the rest
+            self.assertEqual(self.ask(method="POST", body=bytes(2000000)).status, 413)
+        self.assertEqual(self.count_questions(), 0)
 
 
 if __name__ == "__main__":
