@@ -268,7 +268,7 @@ static uint64_t space_ns(const struct brain *brain, struct share *share,
     uint64_t interval_ns = terms_of(brain)->min_interval_ms * NS_PER_MS;
     uint64_t mixed = share->session + share->seq * UINT64_C(0x9e3779b97f4a7c15);
     mixed = (mixed ^ mixed >> 32) * UINT64_C(0xd6e8feb86659fd93);
-    bool spreads = is_scarce(share, wants, brain->now_ns);
+    bool spreads = interval_ns > 1 && is_scarce(share, wants, brain->now_ns);
     return interval_ns + (spreads ? (mixed >> 32) % (interval_ns / 2) : 0);
 }
 
