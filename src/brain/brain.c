@@ -184,6 +184,7 @@ struct brain *brain_new(const struct limits_question *limits, uint32_t max_keys,
 void brain_free(struct brain *brain)
 {
     once_release(&brain->once);
+    throttles_release(&brain->throttles);
     shares_release(brain);
     wait_heap_release(&brain->waiters);
     buckets_release(&brain->buckets);
@@ -401,6 +402,10 @@ static bool answer_whole(struct brain *brain, struct message *message)
     case MESSAGE_ALL:
     case MESSAGE_LIST:
         return list_answer(brain, message);
+    case MESSAGE_GCRA:
+        throttles_answer(&brain->throttles, &brain->buckets.table, brain->now_ns, message,
+                         &brain->counters);
+        return true;
     case MESSAGE_MISSING:
         counters_missed(&brain->counters, message->ask.missing_allows);
         return true;

@@ -14,6 +14,7 @@
 #include "brain/news.h"
 #include "brain/once.h"
 #include "brain/share_book.h"
+#include "brain/throttle.h"
 #include "brain/wait_heap.h"
 #include "keep/store.h"
 
@@ -57,6 +58,7 @@ struct brain {
     const char *lost_state;           /* why the state will not outlive the process, or NULL */
     struct list_scratch list;         /* while one is being answered */
     struct once once;                 /* answers that are remembered */
+    struct throttles throttles;       /* keys whose limits come along */
     struct chain waiting;             /* LIMITS that there was no room for yet */
     struct wait_heap waiters;         /* of all keys: see waits.h */
     uint64_t waiters_begun;           /* so many have waited so far, or wait */

@@ -129,6 +129,11 @@
     STATE(skipped, IN_STATUS,                    /* requests that a check let pass uncounted */    \
           FAMILY("allowd_check_skipped_total", COUNTER,                                            \
                  "Requests that the skip rules of a check let pass uncounted."))                   \
+    STATE(throttles_allowed, NOT_IN_STATUS, /* GCRA */                                             \
+          FAMILY("allowd_throttles_total", COUNTER,                                                \
+                 "Questions whose limit came along, by what was decided."),                        \
+          LABEL("result", "allowed"))                                                              \
+    STATE(throttles_denied, NOT_IN_STATUS, SAME_FAMILY, LABEL("result", "denied"))                 \
     STATE(repeated, IN_STATUS, /* questions told what they were told before: see once.h */         \
           FAMILY("allowd_repeated_total", COUNTER,                                                 \
                  "Questions asked again with the same once, which got the answer of the first."))  \

@@ -34,6 +34,7 @@ enum message_kind {
     MESSAGE_EACH,    /* a list: ALLOW for each key on its own */
     MESSAGE_ALL,     /* a list: ALLOW for all keys, or for none */
     MESSAGE_LIST,    /* a list: STATUS of each key */
+    MESSAGE_GCRA,    /* may this key take so many tokens, under a limit that comes along? */
     MESSAGE_MISSING, /* a check found no key: only count it */
     MESSAGE_SKIPPED, /* a check let a request pass uncounted: only count that */
     MESSAGE_DAEMON,  /* how is the daemon? */
@@ -103,6 +104,25 @@ struct lease_question {
     uint32_t ttl_ms;      /* of RENEW; 0: as long as when it was acquired */
     bool has_used;        /* of RELEASE: it says how many of the tokens were used; else all were */
     uint64_t used_tokens; /* at most TOKENS_MAX */
+};
+
+/* The question of GCRA: see throttle.h. The key is borrowed until it is answered. */
+struct throttle_question {
+    const char *key; /* checked by key_check */
+    size_t key_len;
+    uint64_t burst;       /* tokens of a key that has never asked; 1 or more */
+    uint64_t interval_ns; /* in which one comes back; burst of them are THROTTLE_MOST_NS at most */
+    uint64_t tokens;      /* 0 only looks; any number */
+};
+#define THROTTLE_MOST_NS (UINT64_C(100) * 365 * MS_PER_DAY * NS_PER_MS)
+
+/* The answer to GCRA. */
+struct throttle_answer {
+    bool has_no_memory; /* nothing was decided, and the rest is not set */
+    bool is_denied;
+    uint64_t remaining_tokens;
+    uint64_t retry_after_ns; /* RETRY_NEVER: it is allowed, or never will be */
+    uint64_t full_after_ns;  /* until the key is as if it had never asked */
 };
 
 enum bucket_result {
@@ -324,6 +344,7 @@ struct message {
          * not touch that one, not even if it has come home; it is home before LEAVE is. */
         struct message *leaves;
         struct list_question list;
+        struct throttle_question throttle;
         bool missing_allows;                  /* of MISSING: whether the check allows then */
         const struct keys_question *keys;     /* of KEYS; owned by the asker, see keys.h */
         const struct events_question *events; /* of EVENTS; owned by the asker, see event.h */
@@ -340,6 +361,7 @@ struct message {
         struct bucket_answer bucket; /* of ACQUIRE too */
         struct lease_answer lease;
         struct list_answer list;
+        struct throttle_answer throttle;
         struct daemon_answer *daemon;   /* of DAEMON; owned by the asker, filled in by the brain */
         struct metrics_answer *metrics; /* of METRICS, likewise: see meters.h */
         struct keys_answer *keys;       /* of KEYS, likewise: see keys.h */

@@ -1,6 +1,7 @@
 #include "resp/answer.h"
 
 #include "ask/fault_text.h"
+#include "base/quantity.h"
 
 #include <assert.h>
 #include <string.h>
@@ -109,7 +110,33 @@ static bool refuse_undone(struct call *call, const struct bucket_answer *answer)
     return true;
 }
 
-void answer_write(struct call *call)
+/* Parts of a millisecond do not count, as with redis-cell. */
+static uint64_t whole_seconds(uint64_t ns)
+{
+    return ns / NS_PER_S + (ns % NS_PER_S >= NS_PER_MS);
+}
+
+/* The numbers of redis-cell, in seconds. */
+static void write_throttle(struct call *call)
+{
+    const struct throttle_answer *answer = &call->message.answer.throttle;
+    if (answer->has_no_memory) {
+        call_refuse(call, "ERR", "out of memory; nothing was taken, try again");
+        return;
+    }
+    struct text text = call_begin_reply(call);
+    text_string(&text, answer->is_denied ? "*5\r\n:1\r\n" : "*5\r\n:0\r\n");
+    write_integer(&text, call->message.ask.throttle.burst);
+    write_integer(&text, answer->remaining_tokens);
+    if (answer->retry_after_ns == RETRY_NEVER)
+        text_literal(&text, ":-1\r\n");
+    else
+        write_integer(&text, whole_seconds(answer->retry_after_ns));
+    write_integer(&text, whole_seconds(answer->full_after_ns));
+    call_end_reply(call, &text);
+}
+
+static void write_answer(struct call *call)
 {
     const struct bucket_answer *answer = &call->message.answer.bucket;
     if (refuse_undone(call, answer))
@@ -118,5 +145,13 @@ void answer_write(struct call *call)
         write_allow(call, answer);
     else
         write_changed(call, answer);
+}
+
+void answer_write(struct call *call)
+{
+    if (call->message.kind == MESSAGE_GCRA)
+        write_throttle(call);
+    else
+        write_answer(call);
     assert(call->reply_len <= CALL_ANSWER_MAX);
 }

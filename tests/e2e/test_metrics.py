@@ -53,6 +53,7 @@ FAMILIES = {
     "allowd_leases_refused_total": "counter",
     "allowd_returned_tokens_total": "counter",
     "allowd_check_skipped_total": "counter",
+    "allowd_throttles_total": "counter",
     "allowd_repeated_total": "counter",
     "allowd_waiting": "gauge",
     "allowd_wait_duration_seconds": "histogram",

@@ -87,6 +87,14 @@ class Questions(RespCase):
         for key in (b"", b"x" * 256, b"\xff", b"a\0", b"a\r\nb"):
             self.refused(client, ("ALLOW", key), "ERR key ")
 
+    def test_throttle(self):
+        client, key = self.client(), self.key()
+        self.assertEqual(client.call("CL.THROTTLE", key, 15, 30, 60), [0, 16, 15, -1, 2])
+        self.assertEqual(client.call("CL.THROTTLE", key, 15, 30, 60, 15)[:4], [0, 16, 0, -1])
+        self.assertEqual(client.call("CL.THROTTLE", key, 15, 30, 60)[:4], [1, 16, 0, 2])
+        self.assertEqual(self.remaining(key), 100)
+        self.assertGreaterEqual(self.scrape().value("allowd_throttles_total", result="denied"), 1)
+
     def test_commands_are_counted(self):
         client, before = self.client(), self.scrape()
         for words in (("ALLOW", "a"), ("ALLOW", "a"), ("STATUS", "a"), ("PING",)):

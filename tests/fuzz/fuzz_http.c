@@ -358,6 +358,7 @@ static void answer(struct message *message)
     case MESSAGE_METRICS:
     case MESSAGE_KEYS:
     case MESSAGE_EXPLAIN:
+    case MESSAGE_GCRA: /* HTTP has none */
     case MESSAGE_EVENTS:
     case MESSAGE_RELEASE:
     case MESSAGE_LEASE:

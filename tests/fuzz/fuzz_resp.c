@@ -16,6 +16,13 @@ static void check_question(const struct call *call)
 {
     const struct message *message = &call->message;
     const struct bucket_question *ask = &message->ask.bucket;
+    if (message->kind == MESSAGE_GCRA) {
+        const struct throttle_question *asked = &message->ask.throttle;
+        FUZZ_REQUIRE(key_check(asked->key, asked->key_len) == KEY_OK);
+        FUZZ_REQUIRE(asked->burst >= 1 && asked->interval_ns >= 1);
+        FUZZ_REQUIRE(asked->burst <= THROTTLE_MOST_NS / asked->interval_ns);
+        return;
+    }
     FUZZ_REQUIRE(message->kind == MESSAGE_ALLOW || message->kind == MESSAGE_RESET ||
                  message->kind == MESSAGE_REFUND || message->kind == MESSAGE_CHARGE ||
                  message->kind == MESSAGE_STATUS);

@@ -269,6 +269,126 @@ static void a_key_of_255_bytes_is_the_longest(void **state)
     close_talk(&talk);
 }
 
+/* ---- CL.THROTTLE ---- */
+
+/* The vectors of redis-cell's own test, in its numbers; whole seconds are rounded up. */
+static void throttle_decides_as_redis_cell_does(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t at_ms;
+        unsigned quantity;
+        const char *reply;
+    } rows[] = {
+        {0, 6, "*5\r\n:1\r\n:5\r\n:5\r\n:-1\r\n:0\r\n"},
+        {0, 1, "*5\r\n:0\r\n:5\r\n:4\r\n:-1\r\n:1\r\n"},
+        {0, 1, "*5\r\n:0\r\n:5\r\n:3\r\n:-1\r\n:2\r\n"},
+        {0, 1, "*5\r\n:0\r\n:5\r\n:2\r\n:-1\r\n:3\r\n"},
+        {0, 1, "*5\r\n:0\r\n:5\r\n:1\r\n:-1\r\n:4\r\n"},
+        {0, 1, "*5\r\n:0\r\n:5\r\n:0\r\n:-1\r\n:5\r\n"},
+        {0, 1, "*5\r\n:1\r\n:5\r\n:0\r\n:1\r\n:5\r\n"},
+        {3000, 1, "*5\r\n:0\r\n:5\r\n:2\r\n:-1\r\n:3\r\n"},
+        {3100, 1, "*5\r\n:0\r\n:5\r\n:1\r\n:-1\r\n:4\r\n"},
+        {4000, 1, "*5\r\n:0\r\n:5\r\n:1\r\n:-1\r\n:4\r\n"},
+        {8000, 1, "*5\r\n:0\r\n:5\r\n:4\r\n:-1\r\n:1\r\n"},
+        {9500, 1, "*5\r\n:0\r\n:5\r\n:4\r\n:-1\r\n:1\r\n"},
+        {9500, 0, "*5\r\n:0\r\n:5\r\n:4\r\n:-1\r\n:1\r\n"},
+        {9500, 2, "*5\r\n:0\r\n:5\r\n:2\r\n:-1\r\n:3\r\n"},
+        {9500, 5, "*5\r\n:1\r\n:5\r\n:2\r\n:3\r\n:3\r\n"},
+    };
+    struct talk talk;
+    open_talk(&talk, true);
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        char line[64];
+        fixture_at(&talk.brain, rows[i].at_ms);
+        snprintf(line, sizeof line, "CL.THROTTLE foo 4 1 1 %u", rows[i].quantity);
+        assert_said(&talk, line, rows[i].reply);
+    }
+    assert_int_equal(talk.family, COMMAND_ALLOW);
+    close_talk(&talk);
+}
+
+/* As its README has it; and what it must limit though many come back in a second. */
+static void throttle_tells_what_the_readme_says(void **state)
+{
+    (void)state;
+    struct talk talk;
+    open_talk(&talk, false);
+    assert_said(&talk, "CL.THROTTLE user123 15 30 60", "*5\r\n:0\r\n:16\r\n:15\r\n:-1\r\n:2\r\n");
+    assert_said(&talk, "cl.throttle user123 15 30 60 1", "*5\r\n:0\r\n:16\r\n:14\r\n:-1\r\n:4\r\n");
+    for (unsigned i = 0; i < 6000; i++)
+        assert_int_equal(say(&talk, "CL.THROTTLE fast 5999 6000 1")[5], '0');
+    assert_said(&talk, "CL.THROTTLE fast 5999 6000 1", "*5\r\n:1\r\n:6000\r\n:0\r\n:0\r\n:1\r\n");
+    close_talk(&talk);
+}
+
+static void keys_of_throttle_are_apart(void **state)
+{
+    (void)state;
+    struct talk talk;
+    open_talk(&talk, false);
+    assert_said(&talk, "CL.THROTTLE a 0 1 3600", "*5\r\n:0\r\n:1\r\n:0\r\n:-1\r\n:3600\r\n");
+    assert_said(&talk, "CL.THROTTLE a 0 1 3600", "*5\r\n:1\r\n:1\r\n:0\r\n:3600\r\n:3600\r\n");
+    assert_said(&talk, "ALLOW a 10", "*5\r\n:0\r\n:10\r\n:0\r\n:-1\r\n:10000\r\n");
+    assert_said(&talk, "RESET a", "*6\r\n:0\r\n:10\r\n:10\r\n:-1\r\n:0\r\n:0\r\n");
+    assert_int_equal(say(&talk, "CL.THROTTLE a 0 1 3600")[5], '1');
+    assert_said(&talk, "CL.THROTTLE a 3 1 3600", "*5\r\n:0\r\n:4\r\n:2\r\n:-1\r\n:7200\r\n");
+    close_talk(&talk);
+}
+
+/* One that is nearest to full goes, and never more are kept than there is room for. */
+static void more_keys_than_room_cost_the_fullest_theirs(void **state)
+{
+    (void)state;
+    struct talk talk;
+    char line[64];
+    open_talk(&talk, false);
+    for (unsigned i = 0; i < 20; i++) {
+        snprintf(line, sizeof line, "CL.THROTTLE heavy-%u 9 1 3600 10", i);
+        assert_int_equal(say(&talk, line)[5], '0');
+    }
+    for (unsigned i = 0; i < 5 * FIXTURE_MAX_KEYS; i++) {
+        snprintf(line, sizeof line, "CL.THROTTLE light-%u 9 1 3600 1", i);
+        assert_int_equal(say(&talk, line)[5], '0');
+    }
+    for (unsigned i = 0; i < 20; i++) {
+        snprintf(line, sizeof line, "CL.THROTTLE heavy-%u 9 1 3600 1", i);
+        assert_int_equal(say(&talk, line)[5], '1');
+    }
+    fixture_at(&talk.brain, 24 * 3600 * 1000);
+    for (unsigned i = 0; i < 5 * FIXTURE_MAX_KEYS; i++) {
+        snprintf(line, sizeof line, "CL.THROTTLE late-%u 0 1 1", i % 100);
+        say(&talk, line);
+    }
+    assert_int_equal(say(&talk, "CL.THROTTLE late-1 0 1 1")[5], '1');
+    close_talk(&talk);
+}
+
+static void what_throttle_cannot_count_is_told(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"CL.THROTTLE a 1 1", "-ERR wrong number of arguments; say CL.THROTTLE key max_burst"},
+        {"CL.THROTTLE a 1 1 1 1 1", "-ERR wrong number of arguments"},
+        {"CL.THROTTLE a -1 1 1", "-ERR max_burst is \"-1\"; give a whole number from 0 to"},
+        {"CL.THROTTLE a 1 0 1", "-ERR count is \"0\"; give a whole number from 1 to"},
+        {"CL.THROTTLE a 1 1 0", "-ERR period is \"0\""},
+        {"CL.THROTTLE a 1 1 1 x", "-ERR quantity is \"x\""},
+        {"CL.THROTTLE a 0 1 3153600001", "-ERR (max_burst + 1) * period / count is more than"},
+        {"CL.THROTTLE a 999999999999999 1 999999999999999", "-ERR (max_burst + 1)"},
+        {"CL.THROTTLE a 1 1000001 1", "-ERR count / period is more than 1000000 a second"},
+        {"CL.THROTTLE a\x01 1 1 1", "-ERR key holds a control character"},
+    };
+    struct talk talk;
+    open_talk(&talk, false);
+    for (size_t i = 0; i < LENGTH(rows); i++)
+        assert_error(&talk, rows[i][0], rows[i][1]);
+    assert_int_equal(say(&talk, "CL.THROTTLE a 0 1 3153600000 999999999999999")[5], '1');
+    assert_said(&talk, "CL.THROTTLE a 0 1 3153600000",
+                "*5\r\n:0\r\n:1\r\n:0\r\n:-1\r\n:3153600000\r\n");
+    close_talk(&talk);
+}
+
 /* ---- the session ---- */
 
 static void clients_get_what_they_ask_for_at_connect(void **state)
@@ -380,6 +500,11 @@ int main(void)
         cmocka_unit_test(others_tell_what_is_owed_too),
         cmocka_unit_test(bad_questions_say_what_to_do_and_take_nothing),
         cmocka_unit_test(a_key_of_255_bytes_is_the_longest),
+        cmocka_unit_test(throttle_decides_as_redis_cell_does),
+        cmocka_unit_test(throttle_tells_what_the_readme_says),
+        cmocka_unit_test(keys_of_throttle_are_apart),
+        cmocka_unit_test(more_keys_than_room_cost_the_fullest_theirs),
+        cmocka_unit_test(what_throttle_cannot_count_is_told),
         cmocka_unit_test(clients_get_what_they_ask_for_at_connect),
         cmocka_unit_test(hello_agrees_on_the_protocol),
         cmocka_unit_test(admins_show_the_token),
