@@ -20,7 +20,7 @@
 --              I7 the latest time that the sidecar's clock allows, 0: any
 --              each bucket: I6 granted  I6 disposed  I7 net  I6 want
 --     answer   B version   B result      B flags       B holders    I6 epoch     I6 time
---              I4 by so much the server's clock is behind that time, or was held back
+--              I4 by so much the server's clock is behind that time, or ahead of it
 --              flags: 1: of other terms before; 2: the server was rolled back, and knew of fewer grants
 --              each bucket: I6 granted  I7 level in units  I7 tokens out
 --     record   its head, which follows from the terms:
@@ -477,7 +477,7 @@ local function any()
         end
 
         -- The record as it is now, with the session not among the others.
-        local result, is_fresh, is_converted, behind = DONE, false, false, clock - now
+        local result, is_fresh, is_converted = DONE, false, false
         was_rolled_back = false
         local time, m, ends, others, holders, dies, died, own_seq
         if value then
@@ -493,6 +493,9 @@ local function any()
             end
         else
             ends, others, holders, dies, died = 0, 0, '', 0, 0
+            if not value then
+                now = clock -- by which it has ended: held back, a clock that stepped ahead would refill it once more
+            end
             if value then
                 result, is_fresh, time = UNSOUND, true, begin_empty(n, now + lease, now)
             elseif has_grants and not on_loss_full then -- it was evicted
@@ -503,7 +506,8 @@ local function any()
                 time = begin_empty(n, epoch + lease, now)
             end
         end
-        behind, now = math.max(behind, time - clock), math.max(now, time)
+        now = math.max(now, time)
+        local behind = math.abs(clock - now)
         pass_time(n, time, died, now)
 
         -- The session.

@@ -48,7 +48,7 @@ planted 's/begin_empty\(n, epoch \+ lease, now\)/begin_empty(n, epoch, now)/'
 planted 's/UNSOUND, true, begin_empty\(n, now \+ lease, now\)/UNSOUND, true, begin_empty(n, now, now)/'
 planted 's/elseif has_grants and not on_loss_full then/elseif false then/'
 # time
-planted 's/behind, now = math.max\(behind, time - clock\), math.max\(now, time\)/behind = math.max(behind, time - clock)/'
+planted 's|^        now = math.max\(now, time\)$||'
 planted 's/units \+ \(since - time\) \* step\[b\], most\(b, out_before\[b\]\)/units + (since - time) * step[b], most(b, out[b])/'
 planted 's/local is_own, lives = whose == session, dead >= now/local is_own, lives = whose == session, dead > now/'
 planted 's/return units < -2\^51 and -2\^51 or units/return units/'

@@ -284,10 +284,10 @@ static void begin_absent(struct work *work)
 static void set_time(struct work *work)
 {
     uint64_t record_ms = work->record.time_ms;
-    if (record_ms > work->time_ms && record_ms - work->time_ms > work->behind_ms)
-        work->behind_ms = record_ms - work->time_ms;
     if (record_ms > work->now_ms)
         work->now_ms = record_ms;
+    work->behind_ms =
+        work->now_ms > work->time_ms ? work->now_ms - work->time_ms : work->time_ms - work->now_ms;
 }
 
 /* ---- other terms ---- */
@@ -609,6 +609,7 @@ static bool is_there_twice(const struct store_record *record, uint64_t session)
 static bool take_record(struct work *work, const struct store_value *value)
 {
     if (value == NULL) {
+        work->now_ms = work->time_ms; /* by which it has ended */
         begin_absent(work);
     } else if (value->len > 0 && value->bytes[0] != LAYOUT_VERSION) {
         work->result = ORDER_VERSION;

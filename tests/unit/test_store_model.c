@@ -296,6 +296,26 @@ static void refunds_charges_and_resets_leave_hands_alone(void **state)
 
 /* ---- time ---- */
 
+/* It has ended by the clock that stepped. If the caller's clock held it back, it would refill for the step once more. */
+static void a_record_that_a_step_of_the_clock_has_ended_is_of_that_clock(void **state)
+{
+    struct world *world = *state;
+    begin_epoch(world);
+    struct order order = order_of(1), other = order_of(2);
+    want(&order, 10);
+    expect(world, &order, ORDER_DONE, 10, 90000);
+    give_back(&order, 0);
+    order.totals[0].disposed = 10;
+    order.flags = ORDER_RELEASE;
+    expect(world, &order, ORDER_DONE, 10, 90000);
+    other.store_ms = world->now_ms;
+    world->now_ms += 3600000;
+    want(&other, 5);
+    expect(world, &other, ORDER_DONE, 5, 95000);
+    assert_int_equal(other.answered_ms, world->now_ms);
+    assert_int_equal(other.behind_ms, 0);
+}
+
 static void what_is_out_counts_against_the_burst(void **state)
 {
     struct world *world = *state;
@@ -512,6 +532,7 @@ int main(void)
         CASE(a_release_that_does_not_know_of_a_grant_is_told_of_it_first),
         CASE(a_refund_of_a_session_that_has_had_nothing_is_done_once),
         CASE(refunds_charges_and_resets_leave_hands_alone),
+        CASE(a_record_that_a_step_of_the_clock_has_ended_is_of_that_clock),
         CASE(what_is_out_counts_against_the_burst),
         CASE(the_dead_give_nothing_back_but_their_room),
         CASE(a_clock_that_goes_back_refills_nothing),
