@@ -1,54 +1,13 @@
 #!/bin/sh
-# Plants faults in copies of the sources, one after the other, and runs tests/prop/prop_waits with each: the check of the
-# property that a fault breaks must find it, or that check is worth nothing.
-#
-# A fault is the number of the property, the source, and what sed makes of it. If sed changes nothing, the source has
-# changed: plant the same fault anew.
+# Plants faults for the checks of tests/prop/prop_waits: see planting.sh.
 set -eu
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
-failed=0
-number=0
-compile() {
-    # shellcheck disable=SC2086 # several words each
-    ${BUILD_CC:-cc} ${BUILD_CFLAGS:--O1} -std=gnu11 -D_GNU_SOURCE -w -I"$work/src" -I"$TOP_SRCDIR/src" -I"$TOP_SRCDIR/tests" "$@"
-}
-compile -c "$TOP_SRCDIR/tests/prop/prop_waits.c" -o prop_waits.o
-compile -c "$TOP_SRCDIR/tests/prop/sim.c" -o sim.o
-
-# planted PROPERTY SOURCE SED...: is found by that property's check.
-planted() {
-    property=$1
-    source=$2
-    shift 2
-    number=$((number + 1))
-    rm -rf src
-    mkdir -p "src/${source%/*}"
-    sed -E "$@" "$TOP_SRCDIR/src/$source" >"src/$source"
-    if cmp -s "$TOP_SRCDIR/src/$source" "src/$source"; then
-        echo "fault $number: $source has changed, and this fault cannot be planted: sed -E $*"
-        failed=1
-        return
-    fi
-    # told_stores.c includes those that store; others are linked before the library
-    changed="src/$source"
-    case $source in keep/* | table/*) changed= ;; esac
-    # shellcheck disable=SC2086
-    compile prop_waits.o sim.o "$TOP_SRCDIR/tests/prop/told_stores.c" $changed \
-        "$BUILDDIR/libsupport.a" "$BUILDDIR/liballowd.a" $PLANTED_LIBS -o faulty
-    # the same dice each time, with which it is found; a check that fails ends its kind of world, and others go on
-    if ALLOWD_SEED=1 ALLOWD_DECISIONS=60000 ./faulty >out 2>&1; then
-        echo "fault $number in $source: nothing finds it"
-        failed=1
-    elif grep -q "^ERROR: property $property " out; then
-        echo "fault $number in $source: property $property, $(grep -c '^ERROR: property' out) kinds of world"
-    else
-        echo "fault $number in $source: something finds it, but not the check of property $property:"
-        grep -m3 -E 'ERROR|Assertion|assert' out || tail -3 out
-        failed=1
-    fi
-}
+# shellcheck source=tests/prop/planting.sh
+. "$TOP_SRCDIR/tests/prop/planting.sh"
+word=property
+decisions=60000
+keep_object tests/prop/prop_waits.c
+keep_object tests/prop/sim.c
+keep_source tests/prop/told_stores.c # which includes sources that store
 
 # 1: tokens are not taken, or more are charged than may be owed
 planted 1 brain/decide.c 's/credit_take\(credit, demand_of\(demand, credit\), &mark\)/credit_take(credit, demand_of(demand, credit) \/ 2, \&mark)/'

@@ -1,0 +1,840 @@
+#include "prop/fleet_sim.h"
+
+#include "brain/order.h"
+#include "support/ask_brain.h"
+#include "support/unit.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MILLION = 1000000, MAX_KEYS = 50, MAX_LEASES = 10, FLEET_SHARDS = 256 };
+#define FLEET "fleet"
+
+const char *const fleet_keys[FLEET_KEYS] = {"a", "key-of-somebody", "c"};
+const char *const fleet_limit_names[FLEET_LIMITS] = {LIMIT_DEFAULT_NAME, "api"};
+bool fleet_traces;
+
+void fleet_note(const struct fleet_sim *world, const char *format, ...)
+{
+    if (!fleet_traces)
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    printf("%" PRIu64 " +%" PRIu64 ": ", world->number, world->now_ns / 1000);
+    vprintf(format, arguments);
+    printf("\n");
+    va_end(arguments);
+}
+
+static void *allocated(void *memory)
+{
+    assert_non_null(memory);
+    return memory;
+}
+
+/* ---- clocks ---- */
+
+uint64_t fleet_clock_tells(const struct fleet_clock *clock, uint64_t true_ns)
+{
+    __int128 passed = (__int128)true_ns - clock->from_ns;
+    return (uint64_t)(clock->told_ns + passed + passed * clock->fast_ppm / MILLION);
+}
+
+uint64_t fleet_clock_when(const struct fleet_clock *clock, uint64_t told_ns)
+{
+    if (told_ns <= clock->told_ns)
+        return clock->from_ns;
+    __int128 passed = (__int128)(told_ns - clock->told_ns) * MILLION / (MILLION + clock->fast_ppm);
+    uint64_t then_ns = clock->from_ns + (uint64_t)passed;
+    while (fleet_clock_tells(clock, then_ns) < told_ns)
+        then_ns++;
+    return then_ns;
+}
+
+uint64_t fleet_sim_store_ms(const struct fleet_sim *world)
+{
+    return fleet_clock_tells(&world->store.clock, world->now_ns) / NS_PER_MS;
+}
+
+static uint64_t here_ns(const struct fleet_sim *world, const struct fleet_sidecar *sidecar)
+{
+    return fleet_clock_tells(&sidecar->clock, world->now_ns);
+}
+
+static uint64_t lease_ns(const struct fleet_sim *world)
+{
+    return (world->terms.ttl_ms + world->terms.grace_ms) * NS_PER_MS;
+}
+
+uint64_t fleet_sim_memory_ns(const struct fleet_sim *world)
+{
+    return lease_ns(world) + lease_ns(world) / 100 + 2 * NS_PER_MS +
+           2 * world->network.op_timeout_ns;
+}
+
+/* ---- what is due when ---- */
+
+static bool is_before(const struct fleet_event *a, const struct fleet_event *b)
+{
+    return a->at_ns != b->at_ns ? a->at_ns < b->at_ns : a->number < b->number;
+}
+
+static void swap(struct fleet_event *a, struct fleet_event *b)
+{
+    struct fleet_event other = *a;
+    *a = *b;
+    *b = other;
+}
+
+static void add_event(struct fleet_sim *world, uint64_t in_ns, enum fleet_event_kind kind,
+                      struct fleet_flight *flight, struct fleet_call *call)
+{
+    if (world->events == world->heap_size) {
+        world->heap_size = 2 * world->heap_size + 64;
+        world->heap = allocated(realloc(world->heap, world->heap_size * sizeof *world->heap));
+    }
+    unsigned at = world->events++;
+    world->heap[at] = (struct fleet_event){.at_ns = world->now_ns + in_ns,
+                                           .number = world->next_number++,
+                                           .kind = kind,
+                                           .flight = flight,
+                                           .call = call};
+    flight->references++;
+    for (; at > 0 && is_before(&world->heap[at], &world->heap[(at - 1) / 2]); at = (at - 1) / 2)
+        swap(&world->heap[at], &world->heap[(at - 1) / 2]);
+}
+
+static struct fleet_event next_event(struct fleet_sim *world)
+{
+    struct fleet_event first = world->heap[0], *heap = world->heap;
+    unsigned count = --world->events, at = 0;
+    heap[0] = heap[count];
+    for (;;) {
+        unsigned least = at;
+        for (unsigned child = 2 * at + 1; child <= 2 * at + 2; child++)
+            if (child < count && is_before(&heap[child], &heap[least]))
+                least = child;
+        if (least == at)
+            return first;
+        swap(&heap[at], &heap[least]);
+        at = least;
+    }
+}
+
+/* ---- the network ---- */
+
+static bool happens(struct fleet_sim *world, unsigned permille)
+{
+    return dice_roll(&world->dice, 1000) < permille;
+}
+
+static uint64_t delay_ns(struct fleet_sim *world)
+{
+    const struct fleet_network *network = &world->network;
+    return happens(world, network->late) ? dice_roll(&world->dice, network->late_ns)
+                                         : dice_roll(&world->dice, network->latency_ns) + 1;
+}
+
+static unsigned record_of(const struct order *order)
+{
+    for (unsigned limit = 0; limit < FLEET_LIMITS; limit++)
+        for (unsigned key = 0; key < FLEET_KEYS; key++)
+            if (strlen(fleet_limit_names[limit]) == order->limit_len &&
+                strlen(fleet_keys[key]) == order->key_len &&
+                memcmp(fleet_limit_names[limit], order->limit_name, order->limit_len) == 0 &&
+                memcmp(fleet_keys[key], order->key, order->key_len) == 0)
+                return fleet_record_of(limit, key);
+    fail_msg("an order for no record that there is: %.*s under %.*s", order->key_len, order->key,
+             order->limit_len, order->limit_name);
+    abort();
+}
+
+static size_t bytes_of(const struct orders *orders)
+{
+    return offsetof(struct orders, order) + orders->count * sizeof orders->order[0];
+}
+
+/* A call that takes the letter's orders to the store: again maybe, by the same words. */
+static void call_store(struct fleet_sim *world, struct fleet_flight *flight, uint64_t in_ns)
+{
+    struct fleet_call *call =
+        allocated(malloc(offsetof(struct fleet_call, orders) + bytes_of(flight->letter)));
+    call->flight = flight;
+    call->sent_ns = here_ns(world, &world->sidecar[flight->sidecar]);
+    call->late_ns = world->now_ns + lease_ns(world);
+    memcpy(&call->orders, flight->letter, bytes_of(flight->letter));
+    for (unsigned i = 0; i < call->orders.count; i++) {
+        struct order *order = &call->orders.order[i];
+        unsigned record = record_of(order);
+        order->limit_name = fleet_limit_names[record / FLEET_KEYS];
+        order->key = fleet_keys[record % FLEET_KEYS];
+    }
+    add_event(world, in_ns, FLEET_CALL_ARRIVES, flight, call);
+}
+
+static void let_go(struct fleet_flight *flight)
+{
+    if (--flight->references == 0)
+        free(flight);
+}
+
+static void send_letter(struct fleet_sim *world, unsigned at, struct orders *letter)
+{
+    struct fleet_sidecar *sidecar = &world->sidecar[at];
+    struct fleet_flight *flight = allocated(malloc(sizeof *flight));
+    *flight = (struct fleet_flight){.letter = letter, .sidecar = at, .life = sidecar->life};
+    world->letters++;
+    for (unsigned i = 0; i < letter->count; i++) {
+        const struct order *order = &letter->order[i];
+        unsigned record = record_of(order);
+        fleet_note(world,
+                   "%u orders %s: session %" PRIx64 " seq %u, granted %" PRIu64 " disposed %" PRIu64
+                   " net %" PRId64 " want %" PRIu64 " flags %u",
+                   at, fleet_keys[record % FLEET_KEYS], order->session, order->seq,
+                   order->totals[0].granted, order->totals[0].disposed, order->totals[0].net,
+                   order->totals[0].want, order->flags);
+        fleet_pace_order(&sidecar->pace[record], &world->ledger[record], order, letter->sent_ns,
+                         world->terms.min_interval_ms * NS_PER_MS, sidecar->is_ending);
+        world->orders++;
+    }
+    if (sidecar->is_apart && dice_once_in(&world->dice, 2)) {
+        add_event(world, dice_roll(&world->dice, world->network.latency_ns) + 1, FLEET_NOT_SENT,
+                  flight, NULL);
+        return;
+    }
+    add_event(world, world->network.op_timeout_ns, FLEET_TIMES_OUT, flight, NULL);
+    if (sidecar->is_apart && dice_once_in(&world->dice, 2))
+        return;
+    if (!happens(world, world->network.lost))
+        call_store(world, flight, delay_ns(world));
+    if (happens(world, world->network.doubled))
+        call_store(world, flight, delay_ns(world) + delay_ns(world));
+}
+
+/* ---- the store ---- */
+
+static size_t record_name(unsigned at, char name[FLEET_RECORD_NAME_MAX])
+{
+    const char *limit = fleet_limit_names[at / FLEET_KEYS], *key = fleet_keys[at % FLEET_KEYS];
+    struct order order = {.limit_name = limit,
+                          .key = key,
+                          .limit_len = (uint16_t)strlen(limit),
+                          .key_len = (uint16_t)strlen(key)};
+    return fleet_record_name(FLEET, &order, name);
+}
+
+const struct store_record *fleet_sim_record(struct fleet_sim *world, unsigned at,
+                                            struct store_record *record)
+{
+    char name[FLEET_RECORD_NAME_MAX];
+    struct store_value value;
+    if (!store_model_get(world->store.model, name, record_name(at, name), fleet_sim_store_ms(world),
+                         &value))
+        return NULL;
+    assert_true(store_record_read(record, value.bytes, value.len));
+    return record;
+}
+
+static void note_call(const struct fleet_sim *world, const struct fleet_call *call,
+                      const struct order *order)
+{
+    fleet_note(world,
+               "store: %s under %s of %u, session %" PRIx64 " seq %u: result %d, time %" PRIu64,
+               order->key, order->limit_name, call->flight->sidecar, order->session, order->seq,
+               order->result, order->answered_ms);
+    for (unsigned i = 0; fleet_traces && i < order->buckets; i++)
+        printf("  of %" PRIu64 " granted %" PRIu64 ", level %.3f, out %" PRIu64 "\n",
+               order->terms[i].burst_tokens, order->granted[i],
+               (double)order->level_units[i] / (double)order->terms[i].token_units,
+               order->out_tokens[i]);
+}
+
+static void serve(struct fleet_sim *world, struct fleet_call *call, struct order *order)
+{
+    static struct store_record before, after;
+    unsigned at = record_of(order);
+    struct call_terms terms = {call->orders.ttl_ms, call->orders.grace_ms,
+                               call->orders.clock_guard_ms};
+    const struct store_record *was = fleet_sim_record(world, at, &before);
+    store_model_order(world->store.model, FLEET, order, &terms, call->sent_ns,
+                      fleet_sim_store_ms(world));
+    world->calls++;
+    note_call(world, call, order);
+    fleet_ledger_call(&world->ledger[at], was, fleet_sim_record(world, at, &after), order,
+                      &call->orders, world->now_ns > call->late_ns, world->now_ns);
+}
+
+static void call_arrives(struct fleet_sim *world, struct fleet_call *call)
+{
+    bool is_refused = happens(world, world->network.refused);
+    for (unsigned i = 0; i < call->orders.count; i++)
+        if (is_refused)
+            call->orders.order[i].result = ORDER_REFUSED;
+        else
+            serve(world, call, &call->orders.order[i]);
+    const struct fleet_sidecar *sidecar = &world->sidecar[call->flight->sidecar];
+    if (!sidecar->is_apart && !happens(world, world->network.lost))
+        add_event(world, delay_ns(world), FLEET_ANSWER_ARRIVES, call->flight, call);
+    else
+        free(call);
+}
+
+/* ---- sidecars ---- */
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* What others wait for, behind whom one would be. */
+static uint64_t waited_for(const struct fleet_sidecar *sidecar, unsigned record)
+{
+    uint64_t tokens = 0;
+    for (unsigned i = 0; i < FLEET_CALLERS; i++) {
+        const struct fleet_asker *caller = &sidecar->caller[i];
+        if (caller->is_away && caller->record == record && caller->message.kind == MESSAGE_ALLOW)
+            tokens += caller->message.ask.bucket.tokens;
+    }
+    return tokens;
+}
+
+static void told(struct fleet_sim *world, unsigned at, struct fleet_asker *caller)
+{
+    const struct bucket_answer *answer = &caller->message.answer.bucket;
+    struct fleet_sidecar *sidecar = &world->sidecar[at];
+    struct fleet_ledger *ledger = &world->ledger[caller->record];
+    const struct bucket_question *ask = &caller->message.ask.bucket;
+    uint64_t tokens = ask->tokens;
+    assert_true(caller->is_away);
+    caller->is_away = false;
+    fleet_note(world,
+               "%u tells kind %d of %s under %s for %" PRIu64 ": result %d, remaining %" PRIu64
+               ", retry after %" PRIu64 ", charged %" PRIu64,
+               at, caller->message.kind, ask->key, ask->limit_name, tokens, answer->result,
+               answer->remaining_tokens, answer->retry_after_ms, answer->charged_tokens);
+    switch (caller->message.kind) {
+    case MESSAGE_ALLOW:
+        if (answer->result == BUCKET_ALLOWED && tokens > 0) {
+            if (sidecar->is_in_stale_turn)
+                fleet_sim_count_stale(world, caller->record, tokens);
+            world->allowed++;
+            fleet_ledger_admit(ledger, tokens, world->now_ns);
+        }
+        world->waited += answer->has_waited && answer->result == BUCKET_ALLOWED;
+        if (answer->result == BUCKET_DENIED && tokens > 0) {
+            world->denied++;
+            if (!sidecar->is_ending)
+                fleet_ledger_deny(ledger, tokens + waited_for(sidecar, caller->record),
+                                  world->now_ns);
+        }
+        break;
+    case MESSAGE_REFUND:
+        if (answer->result == BUCKET_ALLOWED)
+            ledger->refunded += least(tokens, (uint64_t)ledger->terms.burst[0]);
+        break;
+    case MESSAGE_CHARGE:
+        ledger->charged += answer->result == BUCKET_ALLOWED ? answer->buckets[0].charged_tokens : 0;
+        break;
+    default:
+        break;
+    }
+    if (caller->message.kind != MESSAGE_ALLOW)
+        sidecar->pace[caller->record].is_changed = true;
+    message_hold(&caller->message, NULL);
+}
+
+static void take_home(struct fleet_sim *world, unsigned at, struct letter *letters)
+{
+    struct fleet_sidecar *sidecar = &world->sidecar[at];
+    while (letters != NULL) {
+        struct message *message = message_of(letters);
+        letters = letters->next;
+        if (message == &sidecar->end) {
+            fleet_note(world, "%u has given all back", at);
+            sidecar->end_is_away = false;
+        } else if (message->kind != MESSAGE_LIMITS && message->kind != MESSAGE_LEAVE) {
+            told(world, at, (struct fleet_asker *)message);
+        }
+    }
+}
+
+/* What the decider does after its brain has answered. */
+static void after_turn(struct fleet_sim *world, unsigned at, struct letter *answered)
+{
+    struct fleet_sidecar *sidecar = &world->sidecar[at];
+    take_home(world, at, brain_released(sidecar->brain));
+    take_home(world, at, answered);
+    struct letter *letters = brain_orders(sidecar->brain);
+    while (letters != NULL) {
+        struct orders *letter = orders_of(message_of(letters));
+        letters = letters->next;
+        send_letter(world, at, letter);
+    }
+    uint64_t due_ns = brain_next_tick_ns(sidecar->brain), now_ns = here_ns(world, sidecar);
+    if (due_ns <= now_ns) /* no time has passed since its last tick */
+        due_ns = now_ns + 1;
+    sidecar->tick_ns =
+        due_ns == BRAIN_NEVER ? UINT64_MAX : fleet_clock_when(&sidecar->clock, due_ns);
+}
+
+static void answer(struct fleet_sim *world, unsigned at, struct letter *letters)
+{
+    struct chain answered = {0};
+    if (letters != NULL)
+        brain_answer(world->sidecar[at].brain, letters, &answered);
+    after_turn(world, at, letters_oldest_first(answered.newest));
+}
+
+static void turn(struct fleet_sim *world, unsigned at, struct letter *letters)
+{
+    struct fleet_sidecar *sidecar = &world->sidecar[at];
+    brain_tick(sidecar->brain, here_ns(world, sidecar));
+    answer(world, at, letters);
+}
+
+static void post(struct fleet_sim *world, unsigned at, struct letter *letter)
+{
+    struct fleet_sidecar *sidecar = &world->sidecar[at];
+    letter->next = NULL;
+    if (sidecar->stands_until_ns == 0) {
+        turn(world, at, letter);
+        return;
+    }
+    assert_true(sidecar->inbox_count < FLEET_INBOX);
+    sidecar->inbox[sidecar->inbox_count++] = letter;
+}
+
+static void go_on(struct fleet_sim *world, unsigned at)
+{
+    struct fleet_sidecar *sidecar = &world->sidecar[at];
+    struct letter *letters = NULL;
+    for (unsigned i = sidecar->inbox_count; i-- > 0;) {
+        sidecar->inbox[i]->next = letters;
+        letters = sidecar->inbox[i];
+    }
+    fleet_note(world, "%u goes on", at);
+    sidecar->inbox_count = 0;
+    sidecar->stands_until_ns = 0;
+    sidecar->is_in_stale_turn = sidecar->is_stale;
+    if (sidecar->is_stale)
+        answer(world, at, letters);
+    sidecar->is_in_stale_turn = false;
+    turn(world, at, sidecar->is_stale ? NULL : letters);
+    sidecar->is_stale = false;
+}
+
+/* ---- letters come home ---- */
+
+static void copy_answer(struct order *to, const struct order *from)
+{
+    to->result = from->result;
+    to->is_converted = from->is_converted;
+    to->answered_epoch_ms = from->answered_epoch_ms;
+    to->answered_ms = from->answered_ms;
+    to->behind_ms = from->behind_ms;
+    to->holders = from->holders;
+    memcpy(to->granted, from->granted, sizeof to->granted);
+    memcpy(to->level_units, from->level_units, sizeof to->level_units);
+    memcpy(to->out_tokens, from->out_tokens, sizeof to->out_tokens);
+}
+
+/* call: NULL if there is no answer. */
+static void come_home(struct fleet_sim *world, struct fleet_flight *flight,
+                      const struct fleet_call *call, enum order_result otherwise)
+{
+    struct fleet_sidecar *sidecar = &world->sidecar[flight->sidecar];
+    if (flight->is_home)
+        return;
+    flight->is_home = true;
+    if (sidecar->brain == NULL || sidecar->life != flight->life)
+        return;
+    for (unsigned i = 0; i < flight->letter->count; i++) {
+        struct order *order = &flight->letter->order[i];
+        if (call != NULL)
+            copy_answer(order, &call->orders.order[i]);
+        else
+            order->result = otherwise;
+        fleet_pace_answer(&sidecar->pace[record_of(order)], order);
+    }
+    fleet_note(world, "a letter of %u is home, result %d", flight->sidecar,
+               flight->letter->order[0].result);
+    post(world, flight->sidecar, &flight->letter->message.letter);
+}
+
+static void handle(struct fleet_sim *world, const struct fleet_event *event)
+{
+    switch (event->kind) {
+    case FLEET_CALL_ARRIVES:
+        call_arrives(world, event->call);
+        break;
+    case FLEET_ANSWER_ARRIVES:
+        come_home(world, event->flight, event->call, ORDER_DONE);
+        free(event->call);
+        break;
+    case FLEET_TIMES_OUT:
+        come_home(world, event->flight, NULL, ORDER_UNREACHABLE);
+        break;
+    case FLEET_NOT_SENT:
+        come_home(world, event->flight, NULL, ORDER_NOT_SENT);
+        break;
+    }
+    let_go(event->flight);
+}
+
+/* Who is due next of the sidecars: its tick, or the end of its standing still. */
+static uint64_t sidecar_due_ns(const struct fleet_sidecar *sidecar)
+{
+    if (sidecar->brain == NULL)
+        return UINT64_MAX;
+    return sidecar->stands_until_ns != 0 ? sidecar->stands_until_ns : sidecar->tick_ns;
+}
+
+static bool step_until(struct fleet_sim *world, uint64_t until_ns)
+{
+    uint64_t first_ns = until_ns;
+    int who = -1;
+    for (unsigned i = 0; i < world->sidecars; i++)
+        if (sidecar_due_ns(&world->sidecar[i]) < first_ns) {
+            first_ns = sidecar_due_ns(&world->sidecar[i]);
+            who = (int)i;
+        }
+    if (world->events > 0 && world->heap[0].at_ns < first_ns) {
+        struct fleet_event event = next_event(world);
+        if (event.at_ns > world->now_ns)
+            world->now_ns = event.at_ns;
+        handle(world, &event);
+        return true;
+    }
+    if (who < 0)
+        return false;
+    if (first_ns > world->now_ns)
+        world->now_ns = first_ns;
+    if (world->sidecar[who].stands_until_ns != 0)
+        go_on(world, (unsigned)who);
+    else
+        turn(world, (unsigned)who, NULL);
+    return true;
+}
+
+static void never_rests(const struct fleet_sim *world)
+{
+    for (unsigned i = 0; i < world->sidecars; i++)
+        print_message("%u is due at +%" PRIu64 " ns\n", i, sidecar_due_ns(&world->sidecar[i]));
+    fail_msg("somebody never rests at +%" PRIu64 " ns: %s", world->now_ns, fleet_where);
+}
+
+void fleet_sim_pass(struct fleet_sim *world, uint64_t ns)
+{
+    uint64_t until_ns = world->now_ns + ns;
+    unsigned steps = 0;
+    while (step_until(world, until_ns))
+        if (++steps > 1000000)
+            never_rests(world);
+    world->now_ns = until_ns;
+}
+
+/* ---- what happens to sidecars ---- */
+
+bool fleet_sim_ask(struct fleet_sim *world, unsigned at, enum message_kind kind, unsigned record,
+                   uint64_t tokens, uint64_t wait_ms)
+{
+    struct fleet_sidecar *sidecar = &world->sidecar[at];
+    struct fleet_asker *caller = sidecar->caller;
+    while (caller < sidecar->caller + FLEET_CALLERS && caller->is_away)
+        caller++;
+    if (sidecar->brain == NULL || caller == sidecar->caller + FLEET_CALLERS || sidecar->is_ending)
+        return false;
+    *caller = (struct fleet_asker){.is_away = true, .record = record, .message = {.kind = kind}};
+    const char *key = fleet_keys[record % FLEET_KEYS];
+    const char *limit = fleet_limit_names[record / FLEET_KEYS];
+    caller->message.ask.bucket = (struct bucket_question){.key = key,
+                                                          .key_len = strlen(key),
+                                                          .limit_name = limit,
+                                                          .limit_name_len = strlen(limit),
+                                                          .tokens = tokens,
+                                                          .wait_ms = wait_ms};
+    world->questions++;
+    post(world, at, &caller->message.letter);
+    return true;
+}
+
+void fleet_sim_leave(struct fleet_sim *world, unsigned at, unsigned who)
+{
+    struct fleet_sidecar *sidecar = &world->sidecar[at];
+    struct fleet_asker *caller = &sidecar->caller[who];
+    if (sidecar->brain == NULL || sidecar->stands_until_ns != 0 || !caller->is_away)
+        return;
+    struct message leave = {.kind = MESSAGE_LEAVE, .ask.leaves = &caller->message};
+    post(world, at, &leave.letter);
+    assert_false(caller->is_away);
+}
+
+static struct limits *limits_of(const struct fleet_sim *world, unsigned terms)
+{
+    const struct fleet_rules *rules = &world->rules[terms];
+    struct limits *limits = allocated(limits_new(FLEET_LIMITS, FLEET_TICK_MS));
+    for (unsigned i = 0; i < rules->limits; i++) {
+        struct limit_terms limit = {
+            .name = fleet_limit_names[i], .is_fleet = true, .buckets_count = rules->buckets[i]};
+        memcpy(limit.buckets, rules->bucket[i], sizeof limit.buckets);
+        assert_true(limits_add(limits, &limit));
+    }
+    limits->waiting = (struct waiting_terms){.max_waiting = 100, .per_key = 100};
+    limits->fleet = world->terms;
+    return limits;
+}
+
+void fleet_sim_start(struct fleet_sim *world, unsigned at)
+{
+    static const uint8_t seed[TABLE_SEED_BYTES] = "any";
+    struct fleet_sidecar *sidecar = &world->sidecar[at];
+    struct limits *limits = limits_of(world, sidecar->terms);
+    struct limits_question question = {.limits = limits, .date_s = 1000000};
+    assert_null(sidecar->brain);
+    sidecar->brain =
+        allocated(brain_new(&question, MAX_KEYS, MAX_LEASES, seed, here_ns(world, sidecar)));
+    limits_release(limits);
+    brain_begin_fleet(sidecar->brain, dice_bits(&world->dice));
+    sidecar->life++;
+    sidecar->is_ending = sidecar->end_is_away = false;
+    memset(sidecar->pace, 0, sizeof sidecar->pace);
+    fleet_note(world, "%u starts", at);
+    turn(world, at, NULL);
+}
+
+/* What a sidecar has in hand may be lost. */
+static void may_lose(struct fleet_sim *world)
+{
+    for (unsigned i = 0; i < FLEET_RECORDS; i++)
+        world->ledger[i].is_faulty = world->ledger[i].is_lossy = true;
+}
+
+static void end_process(struct fleet_sim *world, unsigned at)
+{
+    struct fleet_sidecar *sidecar = &world->sidecar[at];
+    brain_free(sidecar->brain);
+    sidecar->brain = NULL;
+    sidecar->stands_until_ns = 0;
+    sidecar->is_stale = false;
+    sidecar->inbox_count = 0;
+    for (unsigned i = 0; i < FLEET_CALLERS; i++)
+        if (sidecar->caller[i].is_away) {
+            message_hold(&sidecar->caller[i].message, NULL);
+            sidecar->caller[i].is_away = false;
+        }
+}
+
+void fleet_sim_crash(struct fleet_sim *world, unsigned at)
+{
+    fleet_note(world, "%u ends", at);
+    if (!world->sidecar[at].is_ending || world->sidecar[at].end_is_away)
+        may_lose(world);
+    end_process(world, at);
+}
+
+void fleet_sim_drain(struct fleet_sim *world, unsigned at)
+{
+    struct fleet_sidecar *sidecar = &world->sidecar[at];
+    fleet_note(world, "%u drains", at);
+    sidecar->is_ending = sidecar->end_is_away = true;
+    sidecar->end = (struct message){.kind = MESSAGE_FLEET_END};
+    post(world, at, &sidecar->end.letter);
+}
+
+void fleet_sim_stop(struct fleet_sim *world, unsigned at, uint64_t ns, bool is_stale)
+{
+    struct fleet_sidecar *sidecar = &world->sidecar[at];
+    fleet_note(world, "%u stands still for %" PRIu64 " us", at, ns / 1000);
+    may_lose(world);
+    sidecar->stands_until_ns = world->now_ns + ns;
+    sidecar->is_stale = is_stale;
+}
+
+static bool has_mixed_terms(const struct fleet_sim *world)
+{
+    for (unsigned i = 1; i < world->sidecars; i++)
+        if (world->sidecar[i].terms != world->sidecar[0].terms)
+            return true;
+    return false;
+}
+
+/* The ledgers hear of it before anybody is decided by it. */
+static void change_terms(struct fleet_sim *world, unsigned terms)
+{
+    const struct fleet_rules *rules = &world->rules[terms];
+    for (unsigned i = 0; i < FLEET_RECORDS; i++) {
+        unsigned limit = i / FLEET_KEYS;
+        fleet_ledger_change(&world->ledger[i], rules->bucket[limit], rules->buckets[limit],
+                            world->now_ns);
+        if (!has_mixed_terms(world))
+            fleet_ledger_settle(&world->ledger[i], world->now_ns + fleet_sim_memory_ns(world));
+    }
+}
+
+void fleet_sim_reload(struct fleet_sim *world, unsigned at, unsigned terms)
+{
+    struct fleet_sidecar *sidecar = &world->sidecar[at];
+    struct limits *limits = limits_of(world, terms);
+    struct message message = {.kind = MESSAGE_LIMITS,
+                              .ask.limits = {.limits = limits, .date_s = 1000000}};
+    fleet_note(world, "%u reloads: terms %u", at, terms);
+    sidecar->terms = terms;
+    change_terms(world, terms);
+    for (unsigned i = 0; i < FLEET_RECORDS; i++)
+        sidecar->pace[i].is_changed = true;
+    turn(world, at, &message.letter);
+    while (brain_is_waited_for(sidecar->brain)) {
+        struct chain answered = {0};
+        brain_look_again(sidecar->brain, &answered);
+        after_turn(world, at, letters_oldest_first(answered.newest));
+    }
+    assert_int_equal(message.answer.limits, LIMITS_IN_FORCE);
+    limits_release(limits);
+    message_hold(&message, NULL);
+}
+
+void fleet_sim_part(struct fleet_sim *world, unsigned at, bool is_apart)
+{
+    fleet_note(world, "%u is %s", at, is_apart ? "cut off" : "connected");
+    world->sidecar[at].is_apart = is_apart;
+    may_lose(world);
+    for (unsigned i = 0; i < FLEET_RECORDS; i++) {
+        struct fleet_ledger *ledger = &world->ledger[i];
+        if (world->terms.on_partition == FLEET_PARTITION_SHARE)
+            fleet_ledger_fault(ledger, FLEET_WINDOWS, 0, 1, world->now_ns, UINT64_MAX);
+    }
+}
+
+void fleet_sim_heal(struct fleet_sim *world)
+{
+    world->network = (struct fleet_network){.latency_ns = NS_PER_MS,
+                                            .op_timeout_ns = world->network.op_timeout_ns};
+    for (unsigned i = 0; i < world->sidecars; i++) {
+        struct fleet_sidecar *sidecar = &world->sidecar[i];
+        sidecar->is_apart = false;
+        if (sidecar->brain != NULL && sidecar->is_ending)
+            fleet_sim_crash(world, i);
+        if (sidecar->brain == NULL)
+            fleet_sim_start(world, i);
+    }
+}
+
+/* ---- what happens to the store ---- */
+
+/* The store does not know any more what it was told. */
+static void loses(struct fleet_sim *world, unsigned record)
+{
+    struct fleet_ledger *ledger = &world->ledger[record];
+    ledger->is_faulty = ledger->is_lossy = ledger->is_forgetful = true;
+}
+
+/* And may have a record that is full instead. */
+static void refill(struct fleet_sim *world, unsigned record)
+{
+    fleet_ledger_fault(&world->ledger[record], FLEET_FULL_ON_LOSS, 0, 1, world->now_ns,
+                       world->now_ns + fleet_sim_memory_ns(world));
+}
+
+void fleet_sim_forget(struct fleet_sim *world)
+{
+    fleet_note(world, "the store forgets everything");
+    store_model_forget(world->store.model);
+    for (unsigned i = 0; i < FLEET_RECORDS; i++) {
+        loses(world, i);
+        if (world->terms.on_loss == FLEET_LOSS_FULL)
+            refill(world, i);
+    }
+}
+
+void fleet_sim_evict(struct fleet_sim *world, unsigned record)
+{
+    char name[FLEET_RECORD_NAME_MAX];
+    fleet_note(world, "the store evicts %s", world->ledger[record].key);
+    if (!store_model_evict(world->store.model, name, record_name(record, name)))
+        return;
+    loses(world, record);
+    refill(world, record);
+}
+
+void fleet_sim_copy_store(struct fleet_sim *world)
+{
+    fleet_note(world, "a copy of the store is made");
+    if (world->store.copy != NULL)
+        store_model_free(world->store.copy);
+    world->store.copy = store_model_copy(world->store.model);
+    for (unsigned i = 0; i < FLEET_RECORDS; i++)
+        memcpy(world->copied_granted[i], world->ledger[i].granted, sizeof world->copied_granted[i]);
+}
+
+void fleet_sim_roll_back(struct fleet_sim *world)
+{
+    fleet_note(world, "the store is as it was in its copy");
+    store_model_restore(world->store.model, world->store.copy);
+    for (unsigned i = 0; i < FLEET_RECORDS; i++) {
+        fleet_ledger_roll_back(&world->ledger[i], world->copied_granted[i], world->now_ns,
+                               world->now_ns + fleet_sim_memory_ns(world));
+        loses(world, i);
+    }
+}
+
+void fleet_sim_step_clock(struct fleet_sim *world, int64_t ms)
+{
+    struct fleet_clock *clock = &world->store.clock;
+    fleet_note(world, "the store's clock steps by %" PRId64 " ms", ms);
+    *clock = (struct fleet_clock){.from_ns = world->now_ns,
+                                  .told_ns = fleet_clock_tells(clock, world->now_ns) +
+                                             (uint64_t)(ms * (int64_t)NS_PER_MS),
+                                  .fast_ppm = clock->fast_ppm};
+    for (unsigned i = 0; i < FLEET_RECORDS; i++) {
+        world->ledger[i].is_faulty = true;
+        if (ms > 0)
+            fleet_ledger_step(&world->ledger[i], (uint64_t)ms, world->terms.clock_guard_ms,
+                              world->now_ns);
+    }
+}
+
+void fleet_sim_count_stale(struct fleet_sim *world, unsigned record, uint64_t tokens)
+{
+    struct fleet_ledger *ledger = &world->ledger[record];
+    ledger->is_faulty = ledger->is_lossy = true;
+    fleet_ledger_fault(ledger, FLEET_STOOD_STILL, (double)tokens, 0, world->now_ns,
+                       world->now_ns + fleet_sim_memory_ns(world));
+}
+
+/* The store has been there for long. */
+static void begin_epochs(struct fleet_sim *world)
+{
+    static const struct store_value value = {(const unsigned char *)"1", 1, STORE_NO_END};
+    for (unsigned shard = 0; shard < FLEET_SHARDS; shard++) {
+        char name[FLEET_RECORD_NAME_MAX];
+        size_t len = fleet_epoch_name(FLEET, (uint8_t)shard, name);
+        store_model_put(world->store.model, name, len, &value);
+    }
+}
+
+void fleet_sim_begin(struct fleet_sim *world)
+{
+    world->store.model = store_model_new();
+    begin_epochs(world);
+    for (unsigned i = 0; i < world->sidecars; i++)
+        fleet_sim_start(world, i);
+}
+
+void fleet_sim_end(struct fleet_sim *world)
+{
+    for (unsigned i = 0; i < world->sidecars; i++)
+        if (world->sidecar[i].brain != NULL)
+            end_process(world, i);
+    while (world->events > 0) {
+        struct fleet_event event = next_event(world);
+        free(event.call);
+        let_go(event.flight);
+    }
+    free(world->heap);
+    store_model_free(world->store.model);
+    if (world->store.copy != NULL)
+        store_model_free(world->store.copy);
+}
