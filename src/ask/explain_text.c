@@ -363,9 +363,27 @@ static void write_lack(struct text *text, const struct explanation *explanation)
     }
 }
 
+/* It would be decided without the fleet's store. */
+static void write_apart(struct text *text, const struct bucket_answer *next)
+{
+    if (bucket_result_allows(next->result)) {
+        text_literal(text,
+                     "would be allowed without the fleet's store, as cold or on_partition says");
+        return;
+    }
+    text_literal(text,
+                 "would be denied, because there is no token in hand, and the fleet's store has "
+                 "not answered");
+    write_retry(text, next->retry_after_ms);
+}
+
 static void write_why(struct text *text, const struct explanation *explanation)
 {
     const struct bucket_answer *next = &explanation->answer->next;
+    if (next->is_apart) {
+        write_apart(text, next);
+        return;
+    }
     switch (next->result) {
     case BUCKET_ALLOWED:
         text_literal(text, "would be allowed");

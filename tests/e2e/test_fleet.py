@@ -315,6 +315,8 @@ class Stands(Fleet):
         answer = wait_until(denied_for_that, "the hand is used up")
         self.assertGreater(answer["retry_after_ms"], 0)
         self.assertLessEqual(answer["retry_after_ms"], 5000)
+        sentences = get(one, "/explain?key=said").json()["sentences"]
+        self.assertTrue(any("the fleet's store has not answered" in sentence for sentence in sentences), sentences)
         ready = get(one, "/readyz")
         self.assertEqual(ready.status, 200)
         self.assertRegex(ready.json()["warnings"][0], r"store is out of reach.*\(on_partition: deny\)")

@@ -195,6 +195,22 @@ class Sight(PageCase):
         self.assertRegex(self.browser.text("#f-latency"), r"^(–|[\d.]+ .s)")
         self.settle()
 
+    def test_a_store_out_of_reach(self):
+        daemon = self.start("listen: ['127.0.0.1:0']\n"
+                            "fleet: {name: test, store: ['unix:/nowhere/at.all']}\n"
+                            "limits: [{name: default, burst: 10, rate: 1/s, scope: fleet}]\n")
+        self.open(daemon)
+        self.wait_for_text("#health", "the fleet's store is out of reach")
+        self.wait_for_text("#f-fleet", "away 0 tokens in hand")
+        self.wait_for_text("#limit-rows", "10 at 1/s · of the fleet")
+        ask(daemon, "GET", "/allow?key=a")
+        self.wait_for_text("#events", "fleet's store lost")
+        self.browser.type("#key", "a")
+        self.browser.click("#ask button")
+        self.wait_for_text("#found", "about 10 of 10")
+        self.wait_for_text("#found", "the fleet's store has not answered")
+        self.settle()
+
     def test_a_key_is_looked_up(self):
         daemon = self.start()
         self.open(daemon)

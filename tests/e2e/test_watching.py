@@ -136,7 +136,8 @@ class RealPrometheus(unittest.TestCase):
 class Names(Case):
     """A daemon that has something to tell of each family."""
 
-    config = "limits:\n  - {name: default, burst: 3, rate: 1/d}\n"
+    config = ("fleet: {name: test, store: ['unix:/nowhere/at.all']}\n"
+              "limits:\n  - {name: default, burst: 3, rate: 1/d}\n  - {name: shared, match: 'shared:*', burst: 3, rate: 1/d, scope: fleet}\n")
 
     def scrape(self):
         with Connection(self.daemon.address) as connection:

@@ -116,6 +116,28 @@ static void show_threads(struct sheet *sheet, const json_t *threads)
     sheet_columns(sheet, &columns);
 }
 
+/* Only where a limit is of scope fleet. */
+static void show_fleet(struct sheet *sheet, json_t *fleet)
+{
+    static const struct column heads[] = {{"FLEET", false}, {"", false}};
+    static const char *const names[] = {"store", "server", "trouble", "on_partition"};
+    if (fleet == NULL)
+        return;
+    struct columns columns = columns_begin(heads, sizeof heads / sizeof heads[0], sheet->charset);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (!json_is_string(json_object_get(fleet, names[i])))
+            continue;
+        columns_text(&columns, names[i]);
+        columns_text(&columns, answer_text(fleet, names[i]));
+    }
+    columns_text(&columns, "keys");
+    columns_number(&columns, answer_number(fleet, "keys"));
+    columns_text(&columns, "tokens in hand");
+    columns_number(&columns, answer_number(fleet, "hand"));
+    sheet_own(sheet, "\n");
+    sheet_columns(sheet, &columns);
+}
+
 /* Those that are 0 tell nothing. */
 static void show_counters(struct sheet *sheet, json_t *counters)
 {
@@ -144,6 +166,7 @@ static enum ctl_exit run(const struct job *job)
         show_daemon(&sheet, answer.json);
         show_limits(&sheet, json_object_get(answer.json, "limits"));
         show_threads(&sheet, json_object_get(answer.json, "threads"));
+        show_fleet(&sheet, json_object_get(answer.json, "fleet"));
         show_counters(&sheet, json_object_get(answer.json, "counters"));
     }
     return call_show(&sheet, &answer);
