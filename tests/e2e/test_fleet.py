@@ -6,12 +6,15 @@ and parted; that no warm decision waits for a store; and what is said of stores 
 """
 import json
 import os
+import pathlib
 import random
 import re
+import shutil
 import signal
 import socket
 import socketserver
 import struct
+import subprocess
 import tempfile
 import threading
 import time
@@ -19,8 +22,10 @@ import unittest
 
 from fleet_world import (Asked, Crowd, Cut, Redis, admitted, configuration, fleet_of, free_port, get, is_up, most_beyond,
                          start_sidecar)
-from harness import TOP, Connection, Daemon, library, request_bytes, run_allowd, wait_until
+from harness import (ALLOWD, ENDS_WITH_US, PATIENCE_S, TOP, Connection, Daemon, library, request_bytes, run_allowd,
+                     wait_until)
 from metrics import Metrics
+from recipes import EXAMPLES, require_program
 
 RATE_PER_S, BURST = 200, 100
 LIMIT = f"name: default, burst: {BURST}, rate: {RATE_PER_S}/s, scope: fleet"
@@ -658,6 +663,91 @@ class Rights(Store):
                     wait_until(lambda: fleet_of(daemon)["trouble"], "it says what is wrong")
                     self.assertRegex(fleet_of(daemon)["trouble"], "rights|refuses")
                     self.assertEqual(get(daemon, "/allow?key=a").status, 429)
+
+
+class Example(unittest.TestCase):
+    """etc/examples/fleet.sh as it stands, but for its ports."""
+
+    def start(self):
+        ports = {old: str(free_port()) for old in ("10431", "10432", "10433")}
+        folder = tempfile.mkdtemp(prefix="allowd-example-")
+        self.addCleanup(shutil.rmtree, folder)
+        for name in ("fleet.sh", "fleet-a.yaml", "fleet-b.yaml"):
+            text = (EXAMPLES / name).read_text(encoding="utf-8")
+            self.assertRegex(text, "1043[123]")
+            pathlib.Path(folder, name).write_text(re.sub("1043[123]", lambda old: ports[old[0]], text), encoding="utf-8")
+        for name in ("redis-server", "redis-cli"):
+            require_program(name)
+        self.script = subprocess.Popen([*ENDS_WITH_US, "sh", f"{folder}/fleet.sh"], stdout=subprocess.PIPE, text=True,
+                                       env={**os.environ, "ALLOWD": ALLOWD, "TMPDIR": folder})
+        self.addCleanup(self.script.stdout.close)
+        said = ""
+        while "A      B   store" not in said:
+            line = self.script.stdout.readline()
+            self.assertTrue(line, said)
+            said += line
+        self.a_pid = int(re.search(r"^stop A +kill (\d+)", said, re.M)[1])
+        self.store_pid = int(re.search(r"^freeze Redis +kill -STOP (\d+)", said, re.M)[1])
+
+    def row(self):
+        row = re.fullmatch(r" *(\d+|-) +(\d+|-)   (up|out of reach|-)\n", self.script.stdout.readline())
+        return row.groups()
+
+    def wait_for_row(self, suits, what):
+        rows = []
+        while not rows or not suits(*rows[-1]):
+            self.assertLess(len(rows), 60, f"{what}: {rows}")
+            rows.append(self.row())
+
+    def test_what_the_readme_shows(self):
+        self.start()
+        began_s = time.monotonic()
+        rows = [self.row() for _ in range(5)]
+        self.assertGreaterEqual(int(rows[0][0]) + int(rows[0][1]), 15)
+        self.assertLessEqual(sum(int(a) + int(b) for a, b, _ in rows), 20 + 10 * (time.monotonic() - began_s + 2))
+        os.kill(self.a_pid, signal.SIGTERM)
+        self.wait_for_row(lambda a, b, store: a == "-" and b.isdigit() and int(b) >= 7 and store == "up", "B goes on")
+        os.kill(self.store_pid, signal.SIGSTOP)
+        self.wait_for_row(lambda a, b, store: (b, store) == ("0", "out of reach"), "B denies")
+        os.kill(self.store_pid, signal.SIGCONT)
+        self.wait_for_row(lambda a, b, store: b.isdigit() and int(b) >= 7 and store == "up", "B goes on again")
+        self.script.terminate()
+        self.script.stdout.read()
+        self.assertEqual(self.script.wait(PATIENCE_S), 0)
+        with self.assertRaises(ProcessLookupError):
+            os.kill(self.store_pid, 0)
+
+
+class Tls(Store):
+    """With stunnel at both ends, as the manual has it: TLS is not spoken here."""
+
+    def test_the_recipe(self):
+        stunnel = require_program("stunnel4")
+        folder = self.enterContext(tempfile.TemporaryDirectory(prefix="allowd-tls-"))
+        at = {name: free_port() for name in ("store", "tls", "local")}
+        store = self.redis(port=at["store"])
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                        "-subj", "/CN=store.example.org", "-addext", "subjectAltName=DNS:store.example.org",
+                        "-days", "2", "-keyout", f"{folder}/key", "-out", f"{folder}/certificate"],
+                       check=True, capture_output=True)
+        page = (TOP / "man" / "allowd-fleet.7").read_text(encoding="utf-8")
+        client = re.search(r"^\[store\]\n.*?(?=^\.Ed)", page, re.M | re.S)[0]
+        for old, new in (("127.0.0.1:6379", f"127.0.0.1:{at['local']}"),
+                         ("store.example.org:6380", f"127.0.0.1:{at['tls']}"),
+                         ("/etc/ssl/certs/ca-certificates.crt", f"{folder}/certificate")):
+            self.assertIn(old, client)
+            client = client.replace(old, new)
+        server = (f"[redis]\naccept = 127.0.0.1:{at['tls']}\nconnect = 127.0.0.1:{at['store']}\n"
+                  f"cert = {folder}/certificate\nkey = {folder}/key\n")
+        for name, services in (("server", server), ("client", client)):
+            pathlib.Path(folder, name).write_text(f"foreground = yes\npid =\n{services}", encoding="utf-8")
+            process = subprocess.Popen([*ENDS_WITH_US, stunnel, f"{folder}/{name}"], stdout=subprocess.DEVNULL,
+                                       stderr=subprocess.DEVNULL)
+            self.addCleanup(process.wait)
+            self.addCleanup(process.kill)
+        with start_sidecar(configuration(f"redis://127.0.0.1:{at['local']}", (LIMIT,))) as daemon:
+            wait_until(lambda: get(daemon, "/allow?key=a").status == 200, "it is served")
+        self.assertGreater(store.script_calls(), 0)
 
 
 class Manual(unittest.TestCase):
