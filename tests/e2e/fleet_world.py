@@ -209,7 +209,11 @@ class Cut:
 # ---- sidecars ----
 
 def configuration(store, limits, name="test", **settings):
-    """The text of a configuration of a fleet. limits: rows of what is behind `name:` in each."""
+    """
+    The text of a configuration of a fleet. limits: rows of what is behind `name:` in each. Unless a test says otherwise
+    the store has more time to answer than by default, because a machine may be busy with others.
+    """
+    settings = {"cold_wait": "2s", "op_timeout": "300ms", **settings}
     stores = [store] if isinstance(store, str) else store
     rows = [f"  {name}: {value}" for name, value in settings.items()]
     return "\n".join(["threads: 1", "tick: 10ms", "fleet:", f"  name: {name}",
