@@ -1,6 +1,7 @@
 #include "http/batch.h"
 
 #include "ask/fault_text.h"
+#include "http/batch_plain.h"
 #include "http/json_memory.h"
 
 #include <assert.h>
@@ -208,6 +209,17 @@ static void give_back_rest(struct batch_json *batch, size_t used)
     free(from);
 }
 
+/* Takes memory for so many calls, and for their strings behind them: a string is never longer than
+ * its JSON, and its NUL fits into the room of the quotes. */
+static bool take_memory(struct batch_json *batch, uint32_t count, size_t len)
+{
+    batch->count = count;
+    batch->size = count * sizeof batch->calls[0] + len;
+    batch->calls = json_memory_is_out() ? NULL : malloc(batch->size);
+    batch->memory = batch->calls;
+    return batch->memory != NULL;
+}
+
 static enum batch_json_result read_batch(json_t *root, size_t len, struct batch_json *batch,
                                          char *detail)
 {
@@ -218,13 +230,7 @@ static enum batch_json_result read_batch(json_t *root, size_t len, struct batch_
     struct batch_json made;
     if (!read_frame(&fault, root, &made.all))
         return BATCH_JSON_BAD;
-
-    /* A string is never longer than its JSON, and its NUL fits into the room of the quotes. */
-    made.count = (uint32_t)json_array_size(requests);
-    made.size = made.count * sizeof made.calls[0] + len;
-    made.calls = json_memory_is_out() ? NULL : malloc(made.size);
-    made.memory = made.calls;
-    if (made.calls == NULL)
+    if (!take_memory(&made, (uint32_t)json_array_size(requests), len))
         return BATCH_JSON_NO_MEMORY;
     char *strings = (char *)(made.calls + made.count);
     for (uint32_t i = 0; i < made.count; i++) {
@@ -279,12 +285,10 @@ static bool begins_object(const char *bytes, size_t len)
     return false;
 }
 
-enum batch_json_result batch_json_parse(const char *bytes, size_t len, struct batch_json *batch,
-                                        char detail[REPLY_DETAIL_MAX])
+/* jansson reads any JSON, and knows what is wrong with what is none. */
+static enum batch_json_result read_any(const char *bytes, size_t len, struct batch_json *batch,
+                                       char *detail)
 {
-    assert(len <= BATCH_JSON_BODY_MAX);
-    if (!begins_object(bytes, len))
-        return BATCH_JSON_NO_BATCH;
     json_error_t error;
     json_memory_begin(len);
     json_t *root = json_loadb(bytes, len, JSON_REJECT_DUPLICATES, &error);
@@ -292,6 +296,35 @@ enum batch_json_result batch_json_parse(const char *bytes, size_t len, struct ba
         root == NULL ? tell_error(&error, detail) : read_batch(root, len, batch, detail);
     json_memory_end(); /* root and all that hangs from it are gone */
     return result;
+}
+
+/* BATCH_JSON_NO_BATCH: it is no plain one. */
+static enum batch_json_result read_plain(const char *bytes, size_t len, struct batch_json *batch)
+{
+    struct batch_json made;
+    uint32_t most = batch_plain_count(bytes, len);
+    if (most == 0)
+        return BATCH_JSON_NO_BATCH;
+    if (!take_memory(&made, most, len))
+        return BATCH_JSON_NO_MEMORY;
+    char *strings = (char *)(made.calls + most);
+    if (!batch_plain_read(bytes, len, made.calls, &strings, &made.count, &made.all)) {
+        batch_json_release(&made);
+        return BATCH_JSON_NO_BATCH;
+    }
+    give_back_rest(&made, (size_t)(strings - (char *)made.memory));
+    *batch = made;
+    return BATCH_JSON_OK;
+}
+
+enum batch_json_result batch_json_parse(const char *bytes, size_t len, struct batch_json *batch,
+                                        char detail[REPLY_DETAIL_MAX])
+{
+    assert(len <= BATCH_JSON_BODY_MAX);
+    if (!begins_object(bytes, len))
+        return BATCH_JSON_NO_BATCH;
+    enum batch_json_result result = read_plain(bytes, len, batch);
+    return result == BATCH_JSON_NO_BATCH ? read_any(bytes, len, batch, detail) : result;
 }
 
 void batch_json_release(struct batch_json *batch)

@@ -1,6 +1,7 @@
 /* Batches in JSON: good ones become calls, bad ones say what is wrong and where. */
 #include "base/arena.h"
 #include "http/batch.h"
+#include "http/batch_plain.h"
 #include "http/json_memory.h"
 #include "limits/key.h"
 #include "support/dice.h"
@@ -109,6 +110,51 @@ static void expect_one(const char *text, const char *key, const char *limit, uin
 #define GOOD                                                                                       \
     "{\"requests\":[{\"key\":\"user:1\",\"limit\":\"api\",\"tokens\":2},{\"key\":\"\\u00e9 "       \
     "\\\"\xe2\x82\xac\"}],\"mode\":\"all\"}"
+
+#define PLAIN                                                                                      \
+    "{\"requests\": [{\"key\":\"user:1\",\"limit\":\"api\",\"tokens\":20},\n"                      \
+    "{\"tokens\":0,\"key\":\"\xe2\x82\xac{\"}],\"mode\":\"each\"}"
+
+static bool is_plain(const char *text)
+{
+    uint32_t most = batch_plain_count(text, strlen(text)), count = most;
+    struct bucket_call calls[8];
+    char strings[256], *string = strings;
+    bool all;
+    assert_in_range(most, 0, 8);
+    assert_true(strlen(text) <= sizeof strings);
+    return most > 0 && batch_plain_read(text, strlen(text), calls, &string, &count, &all);
+}
+
+/* The rest is left to jansson, whether it is sound or not. */
+static void what_clients_send_is_plain(void **state)
+{
+    (void)state;
+    static const char *const others[] = {
+        GOOD,
+        "",
+        "{",
+        "{}",
+        "{\"requests\":[]}",
+        "{\"requests\":[{}]}",
+        "{\"requests\":[{\"key\":\"a\"}]",
+        "{\"requests\":[{\"key\":\"a\"},]}",
+        "{\"requests\":[{\"key\":\"a\"}]}x",
+        "{\"requests\":[{\"key\":\"a\",\"key\":\"a\"}]}",
+        "{\"requests\":[{\"key\":\"a\",\"tokens\":01}]}",
+        "{\"requests\":[{\"key\":\"a\",\"tokens\":1e0}]}",
+        "{\"requests\":[{\"key\":\"a\",\"tokens\":1000000000000000}]}",
+        "{\"requests\":[{\"key\":\"a\",\"tokens\":1,\"tokens\":1}]}",
+        "{\"requests\":[{\"key\":\"\xe2\x82\"}]}",
+        "{\"requests\":[{\"key\":\"a\"}],\"requests\":[{\"key\":\"a\"}]}",
+        "{\"requests\":[{\"key\":\"a\"}],\"mode\":\"none\"}",
+    };
+    assert_true(is_plain(PLAIN));
+    assert_true(is_plain(" {\t\"mode\" : \"all\" , \"requests\" : [ { \"key\" : \"a\" } ] }\n"));
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (is_plain(others[i]))
+            fail_msg("%s is no plain batch", others[i]);
+}
 
 static void good_batches_become_calls(void **state)
 {
@@ -441,6 +487,10 @@ static void every_piece_of_memory_can_be_refused(void **state)
     fail_each_piece(GOOD);
     fails_from_there_on = true;
     fail_each_piece(GOOD);
+    fails_at = 1;
+    pieces = 0;
+    assert_int_equal(parse(PLAIN), BATCH_JSON_NO_MEMORY);
+    expect_untouched();
     json_memory_fails = NULL;
 }
 
@@ -489,6 +539,32 @@ static void mutate(struct dice *dice)
     }
 }
 
+/* What is plain is read without jansson, so jansson must say the same of it: an escape in the name of
+ * a member makes it read the rest. */
+static void expect_jansson_agrees(void)
+{
+    static const char name[] = "\"requests\"", escaped[] = "\"request\\u0073\"";
+    struct batch_json plain = batch;
+    body[body_len] = '\0';
+    char *at = strstr(body, name);
+    if (at == NULL)
+        return; /* it is escaped already */
+    memmove(at + sizeof escaped - 1, at + sizeof name - 1,
+            body_len - (size_t)(at - body) - (sizeof name - 1));
+    memcpy(at, escaped, sizeof escaped - 1);
+    body_len += sizeof escaped - sizeof name;
+    if (parse_body() != BATCH_JSON_OK)
+        fail_msg("%s: was taken as plain, but jansson says: %s", body, detail);
+    assert_int_equal(batch.count, plain.count);
+    assert_int_equal(batch.all, plain.all);
+    for (uint32_t i = 0; i < plain.count; i++) {
+        const struct bucket_question *ask = &plain.calls[i].ask;
+        expect_call(i, ask->key, ask->limit_name, ask->tokens);
+    }
+    batch_json_release(&batch);
+    batch = plain;
+}
+
 /* Whatever is accepted must be what the brain may be asked. */
 static void expect_fit_to_ask(void)
 {
@@ -523,12 +599,13 @@ static void mutated_batches_are_fit_to_ask_or_refused(void **state)
     unsigned long taken = 0, refused = 0;
     for (uint64_t i = 0; i < rounds; i++) {
         body_len = 0;
-        add_text(GOOD);
+        add_text(i % 2 == 0 ? GOOD : PLAIN);
         for (uint64_t n = dice_between(&dice, 1, 4); n > 0 && body_len > 1; n--)
             mutate(&dice);
         switch (parse_body()) {
         case BATCH_JSON_OK:
             expect_fit_to_ask();
+            expect_jansson_agrees();
             batch_json_release(&batch);
             taken++;
             break;
@@ -551,6 +628,7 @@ static void mutated_batches_are_fit_to_ask_or_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_clients_send_is_plain),
         cmocka_unit_test(good_batches_become_calls),
         cmocka_unit_test(members_come_in_any_order_and_may_be_left_out),
         cmocka_unit_test(what_is_no_object_with_requests_is_no_batch),
