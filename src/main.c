@@ -1,6 +1,7 @@
 /*
  * allowd: reads the options, loads the configuration, runs the server.
  */
+#include "base/heap.h"
 #include "config/config.h"
 #include "config/hints.h"
 #include "daemon/begin_fleet.h"
@@ -225,6 +226,7 @@ int main(int argc, char **argv)
     signals_hold();
     fill_standard_descriptors();
     log_init();
+    heap_keep_memory();
     json_memory_set_up();
     if (!parse_options(argc, argv, &options))
         return EXIT_STATUS_USAGE;
