@@ -43,15 +43,24 @@ static inline void text_bytes(struct text *text, const char *bytes, size_t len)
     text->at += len;
 }
 
-/* Appends a number in decimal, a string, or valid UTF-8 as a JSON string in quotes (RFC 8259, 7). */
-void text_number(struct text *text, uint64_t number);
+/* Appends a number in decimal. Inline, because most have one digit. */
+void text_long_number(struct text *text, uint64_t number);
+static inline void text_number(struct text *text, uint64_t number)
+{
+    if (number < 10 && text->end - text->at > 1)
+        *text->at++ = (char)('0' + number);
+    else
+        text_long_number(text, number);
+}
+
+/* Appends a string, or valid UTF-8 as a JSON string in quotes (RFC 8259, 7). */
+void text_string(struct text *text, const char *string);
 void text_json(struct text *text, const char *string, size_t len);
 
 /* Appends what would be between the quotes of that. */
 void text_json_part(struct text *text, const char *string, size_t len);
 
 #define text_literal(text, literal) text_bytes(text, "" literal, sizeof literal - 1)
-void text_string(struct text *text, const char *string);
 
 /* Whether bytes are a string. Here, for most that are compared differ in their first bytes. */
 static inline bool text_is(const char *bytes, size_t len, const char *string)

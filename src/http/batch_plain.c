@@ -1,5 +1,6 @@
 #include "http/batch_plain.h"
 
+#include "base/ascii.h"
 #include "base/text.h"
 #include "limits/key.h"
 
@@ -44,14 +45,13 @@ static bool take_string(struct reader *reader, const char **string, size_t *len)
 {
     if (reader->at == reader->end || *reader->at != '"')
         return false;
-    const char *from = reader->at + 1, *at = from;
-    while (at < reader->end && *at != '"' && *at != '\\' && (unsigned char)*at >= ' ')
-        at++;
-    if (at == reader->end || *at != '"')
-        return false;
+    const char *from = reader->at + 1;
     *string = from;
-    *len = (size_t)(at - from);
-    reader->at = at + 1;
+    *len = ascii_json_len(from, (size_t)(reader->end - from));
+    reader->at = from + *len;
+    if (reader->at == reader->end || *reader->at != '"')
+        return false;
+    reader->at++;
     skip_blanks(reader);
     return true;
 }

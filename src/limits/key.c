@@ -1,15 +1,10 @@
 #include "limits/key.h"
 
+#include "base/ascii.h"
 #include "base/utf8.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-/* Visible ASCII and the space, of which most keys are: no need to decode it. */
-static bool is_plain(char byte)
-{
-    return byte >= ' ' && byte <= '~';
-}
 
 enum key_fault key_check(const char *key, size_t len)
 {
@@ -17,11 +12,9 @@ enum key_fault key_check(const char *key, size_t len)
         return KEY_EMPTY;
     if (len > KEY_MAX)
         return KEY_TOO_LONG;
-    for (size_t i = 0; i < len;) {
-        if (is_plain(key[i])) {
-            i++;
-            continue;
-        }
+    /* Most keys are ASCII: no need to decode it. */
+    for (size_t i = ascii_visible_len(key, len); i < len;
+         i += ascii_visible_len(key + i, len - i)) {
         uint32_t c = 0;
         size_t size = utf8_decode(key + i, len - i, &c);
         if (size == 0)
