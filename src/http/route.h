@@ -67,8 +67,11 @@ struct route_flow {
 };
 
 /* The most that the requests of one turn of a front-end may cost together; it takes some
- * milliseconds. A byte of a list's body costs 1. See wire/turns.h. */
+ * milliseconds. See wire/turns.h. */
 #define ROUTE_COST_TURN 65536
+
+/* What a byte of a list's body costs. */
+#define ROUTE_COST_LIST_BYTE 4
 
 /* Members may be left out: then a flag is false, and a function is not called. */
 struct route {

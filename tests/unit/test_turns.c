@@ -7,6 +7,9 @@ enum { COUNT = 10 };
 
 static struct request requests[COUNT];
 
+/* The longest bodies of which so many have one turn. */
+#define BYTES_OF(lists) (ROUTE_COST_TURN / ROUTE_COST_LIST_BYTE / (lists))
+
 /* A queue of so many lists, of so many bytes each. */
 static void fill(struct turns *turns, unsigned lists, size_t bytes)
 {
@@ -37,7 +40,7 @@ static void a_turn_takes_as_many_as_it_may(void **state)
 {
     (void)state;
     struct turns turns;
-    fill(&turns, COUNT, ROUTE_COST_TURN / 4);
+    fill(&turns, COUNT, BYTES_OF(4));
     expect_next(&turns, 0, 4);
     turns_begin(&turns);
     expect_next(&turns, 4, 8);
@@ -51,7 +54,7 @@ static void the_first_goes_however_long(void **state)
 {
     (void)state;
     struct turns turns;
-    fill(&turns, 3, ROUTE_COST_TURN + 1);
+    fill(&turns, 3, BYTES_OF(1) + 1);
     for (unsigned i = 0; i < 3; i++) {
         expect_next(&turns, i, i + 1);
         turns_begin(&turns);
@@ -63,7 +66,7 @@ static void none_is_overtaken(void **state)
 {
     (void)state;
     struct turns turns;
-    fill(&turns, 5, ROUTE_COST_TURN / 2 + 1);
+    fill(&turns, 5, BYTES_OF(2) + 1);
     for (unsigned i = 0; i < 4; i++) {
         expect_next(&turns, i, i + 1);
         requests[5 + i].body_len = 1;
@@ -114,8 +117,8 @@ static void what_is_quick_needs_no_turn(void **state)
 static void what_takes_long_does(void **state)
 {
     (void)state;
-    assert_int_equal(cost_of("/allow", 513), 513);
-    assert_int_equal(cost_of("/status", 1000), 1000);
+    assert_int_equal(cost_of("/allow", 513), 513 * ROUTE_COST_LIST_BYTE);
+    assert_int_equal(cost_of("/status", 1000), 1000 * ROUTE_COST_LIST_BYTE);
     assert_in_range(cost_of("/keys", 0), ROUTE_COST_TURN / 8, ROUTE_COST_TURN / 2);
     assert_in_range(cost_of("/explain?key=a", 0), ROUTE_COST_TURN / 8, ROUTE_COST_TURN / 2);
     assert_in_range(cost_of("/status", 0), 1, ROUTE_COST_TURN / 4);
