@@ -504,8 +504,9 @@ class Clocks(Fleet):
             time.sleep(2)
         # By the store's clock the record has expired, two hours ahead, and one that is not there is full.
         self.assert_bound(crowd.asked(), beyond=BURST)
+        # Once it is 100 s behind nobody asks again before that is over.
         self.assertGreater(max(Metrics(get(daemon, "/metrics").body.decode()).value("allowd_fleet_clock_behind_seconds")
-                               for daemon in self.daemons), 3600)
+                               for daemon in self.daemons), 60)
 
     def test_one_that_jumps_less_far_than_records_live(self):
         self.start_with_clock()
