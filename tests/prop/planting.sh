@@ -57,7 +57,7 @@ planted() {
     # shellcheck disable=SC2086
     compile $objects $rest $changed "$BUILDDIR/libsupport.a" "$BUILDDIR/liballowd.a" $PLANTED_LIBS -o faulty
     # the same dice each time, with which it is found; a check that fails ends its kind of world, and others go on
-    if ALLOWD_SEED=1 ALLOWD_DECISIONS=$decisions ./faulty >out 2>&1; then
+    if ALLOWD_SEED=1 ALLOWD_DECISIONS=$decisions timeout 60 ./faulty >out 2>&1; then
         echo "fault $number in $source: nothing finds it"
         failed=1
     elif grep -q "^ERROR: $word $property " out; then
