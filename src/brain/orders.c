@@ -59,17 +59,29 @@ static uint64_t head_tokens(const struct share *share)
     return 0;
 }
 
+bool orders_expect_clock(const struct share *share, uint64_t now_ns)
+{
+    return share->is_known && share->seen_ns > now_ns + ORDERS_RETRY_MS * NS_PER_MS;
+}
+
+/* When the record will have refilled so far, or is looked at before. */
+static uint64_t refilled_ns(const struct share *share, uint64_t tokens, uint64_t now_ns)
+{
+    uint64_t ready_ns = share_ready_ns(share, tokens, now_ns);
+    return orders_expect_clock(share, now_ns) ? least(ready_ns, share->next_ns) : ready_ns;
+}
+
 /* When an order could bring what somebody waits for, or misses. */
 static uint64_t needed_ns(const struct brain *brain, struct share *share)
 {
     uint64_t now_ns = brain->now_ns;
     if (share->waiting > 0)
-        return share->is_known ? share_ready_ns(share, head_tokens(share), now_ns) : share->next_ns;
+        return share->is_known ? refilled_ns(share, head_tokens(share), now_ns) : share->next_ns;
     if (now_ns >= quiet_ns(brain, share))
         share->missed_tokens = 0;
     if (share->missed_tokens > share_hand(share))
         return share->is_known
-                   ? most(share->next_ns, share_ready_ns(share, share->missed_tokens, now_ns))
+                   ? most(share->next_ns, refilled_ns(share, share->missed_tokens, now_ns))
                    : share->next_ns;
     return SHARE_NEVER;
 }

@@ -38,6 +38,10 @@ static inline bool orders_are_cut(const struct brain *brain, const struct share 
     return share->is_cut && brain->shares.is_cut;
 }
 
+/* Whether its record refills nothing until the store's clock has caught up by more than ORDERS_RETRY_MS. Somebody may set that
+ * right at any time, so the record is looked at that often. */
+bool orders_expect_clock(const struct share *share, uint64_t now_ns);
+
 /* Whether nothing is lost if a share is forgotten; and when it may be for want of questions. */
 bool orders_need_no_share(struct brain *brain, struct share *share);
 uint64_t orders_forget_ns(const struct brain *brain, const struct share *share);

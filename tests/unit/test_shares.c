@@ -60,6 +60,25 @@ static void a_clock_that_goes_back_refills_nothing_until_it_has_caught_up(void *
     assert_in_range(100 + beyond_the_rate(-1000), 0, 11);
 }
 
+static void a_clock_that_is_set_right_again_is_noticed_in_a_second(void **state)
+{
+    (void)state;
+    struct fleet_world world;
+    fleet_world_begin_one(&world, 10, hundred_per_second);
+    hammer(&world, 1000);
+    world.store_began_ms -= 7200000;
+    hammer(&world, 1000);
+    unsigned orders = world.orders;
+    assert_int_equal(hammer(&world, 2000), 0);
+    assert_in_range(world.orders - orders, 1, 3);
+    world.store_began_ms += 7200000;
+    uint64_t began_ns = fleet_world_ns(&world);
+    while (fleet_world_allow(&world, "foo", 1).result != BUCKET_ALLOWED)
+        fleet_world_pass(&world, 1);
+    assert_in_range(fleet_world_ns(&world) - began_ns, 0, 1100 * NS_PER_MS);
+    fleet_world_end(&world);
+}
+
 /* ---- warm and cold ---- */
 
 static void a_cold_key_waits_and_is_granted(void **state)
@@ -498,6 +517,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_clock_that_jumps_ahead_gains_the_guard_once),
         cmocka_unit_test(a_clock_that_goes_back_refills_nothing_until_it_has_caught_up),
+        cmocka_unit_test(a_clock_that_is_set_right_again_is_noticed_in_a_second),
         cmocka_unit_test(a_cold_key_waits_and_is_granted),
         cmocka_unit_test(what_is_in_hand_is_spent_at_once_though_the_store_stands),
         cmocka_unit_test(a_request_without_wait_waits_for_cold_wait_at_most),
