@@ -13,7 +13,7 @@ import unittest
 import hostile
 
 TOP = pathlib.Path(os.environ.get("TOP_SRCDIR") or pathlib.Path(__file__).resolve().parents[1])
-TEXTS = ["README.md", "SECURITY.md", "man/allowd.8", "man/allowd.yaml.5", "man/allowd-http.7", "man/allowctl.8"]
+TEXTS = ["README.md", "SECURITY.md", "man/allowd.8", "man/allowd.yaml.5", "man/allowd-http.7", "man/allowd-fleet.7", "man/allowctl.8"]
 STRONG = re.compile(r"\b(never|always|nobody|nothing)\b", re.I)
 NO_PROMISE = "No promises"
 ROWS_LEAST = 100  # a table that was not read would have no faults either

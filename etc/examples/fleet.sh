@@ -12,8 +12,8 @@ set -u
 
 allowd=${ALLOWD:-allowd}
 here=$(cd -- "$(dirname -- "$0")" && pwd)
-a=127.0.0.1:10431 b=127.0.0.1:10432 # as fleet-a.yaml and fleet-b.yaml have them
-store=10433
+a=127.0.0.1:10441 b=127.0.0.1:10442 # as fleet-a.yaml and fleet-b.yaml have them
+store=10443
 folder=$(mktemp -d) || exit 2
 a_pid='' b_pid='' store_pid='' asking=''
 

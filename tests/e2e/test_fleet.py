@@ -28,6 +28,8 @@ from metrics import Metrics
 from recipes import EXAMPLES, require_program
 
 RATE_PER_S, BURST = 200, 100
+# For tests that ask once: a busy machine may take longer for an answer than the defaults wait.
+PATIENT = {"cold_wait": "5s", "op_timeout": "1s"}
 LIMIT = f"name: default, burst: {BURST}, rate: {RATE_PER_S}/s, scope: fleet"
 
 
@@ -92,6 +94,7 @@ class Fleet(unittest.TestCase):
 
 class Quiet(Fleet):
     limits = (LIMIT + ", overrides: [{key: vip, action: allow}]",)
+    settings = PATIENT
 
     def test_all_together_get_what_the_limit_says(self):
         with Crowd(self.daemons, "quiet") as crowd:
@@ -105,6 +108,11 @@ class Quiet(Fleet):
         seen = fleet_of(self.daemons[0])
         self.assertRegex(seen["server"], r"^redis \d")
         self.assertEqual((seen["store"], seen["calls_failed"], seen["lost"]), ("up", 0, 0))
+
+    def test_a_quiet_key_leaves_no_record(self):
+        self.assertEqual(get(self.daemons[0], "/allow?key=quieter").status, 200)
+        self.assertEqual(len(self.store.call("KEYS", "allowd:*:quieter")), 1)
+        wait_until(lambda: not self.store.call("KEYS", "allowd:*:quieter"), "it has given all back, and is full")
 
     def test_a_drain_gives_all_back_at_once(self):
         key = "drained"
@@ -461,7 +469,7 @@ class TwoFleets(unittest.TestCase):
         self.addCleanup(lambda: [daemon.stop() for daemon in daemons])
         for settings in configurations:
             store.begin_full(settings["name"])
-            daemons.append(start_sidecar(configuration(store.url, **settings)))
+            daemons.append(start_sidecar(configuration(store.url, **settings, **PATIENT)))
         return daemons
 
     def test_records_are_converted_to_and_fro(self):
@@ -504,9 +512,9 @@ class Clocks(Fleet):
             time.sleep(2)
         # By the store's clock the record has expired, two hours ahead, and one that is not there is full.
         self.assert_bound(crowd.asked(), beyond=BURST)
-        # Once it is 100 s behind nobody asks again before that is over.
+        # While it is behind it is looked at each second.
         self.assertGreater(max(Metrics(get(daemon, "/metrics").body.decode()).value("allowd_fleet_clock_behind_seconds")
-                               for daemon in self.daemons), 60)
+                               for daemon in self.daemons), 3600)
 
     def test_one_that_jumps_less_far_than_records_live(self):
         self.start_with_clock()
@@ -522,7 +530,7 @@ class Clocks(Fleet):
         self.start_with_clock()
         with Crowd(self.daemons, "back") as crowd:
             time.sleep(1)
-            self.set_clock(-2)
+            self.set_clock(-7200)
             time.sleep(1)
             self.set_clock(0)
             since_s = time.monotonic()
@@ -590,7 +598,7 @@ class NoStore(Store):
         trouble = self.expect_trouble(store.url, "does not take this user and password",
                                       password_file=self.secret("wrong-secret"))
         self.assertNotIn("wrong-secret", trouble)
-        with start_sidecar(configuration(store.url, (LIMIT,), password_file=self.secret("right"))) as daemon:
+        with start_sidecar(configuration(store.url, (LIMIT,), password_file=self.secret("right"), **PATIENT)) as daemon:
             self.assertEqual(get(daemon, "/allow?key=a").status, 200)
 
     def test_a_password_that_all_can_read_is_refused(self):
@@ -609,7 +617,7 @@ class NoStore(Store):
 
     def test_it_is_out_of_memory(self):
         store = self.redis()
-        with start_sidecar(configuration(store.url, (LIMIT,))) as daemon:
+        with start_sidecar(configuration(store.url, (LIMIT,), **PATIENT)) as daemon:
             store.call("CONFIG", "SET", "maxmemory", "1")
             wait_until(lambda: get(daemon, "/allow?key=a").json().get("reason") == "without_store", "it refuses")
             self.assertRegex(get(daemon, "/readyz").json()["warnings"][0], "out of reach")
@@ -619,14 +627,14 @@ class NoStore(Store):
 
     def test_a_policy_that_evicts_is_warned_of(self):
         store = self.redis("maxmemory 100mb", "maxmemory-policy allkeys-lru")
-        with start_sidecar(configuration(store.url, (LIMIT,))) as daemon:
+        with start_sidecar(configuration(store.url, (LIMIT,), **PATIENT)) as daemon:
             daemon.wait_for_line("maxmemory-policy is allkeys-lru")
             self.assertEqual(get(daemon, "/allow?key=a").status, 200)
 
     def test_a_fleet_that_is_new_begins_empty_unless_it_is_said_to_be(self):
         store = Redis()
         self.addCleanup(store.close)
-        with start_sidecar(configuration(store.url, (LIMIT,))) as daemon:
+        with start_sidecar(configuration(store.url, (LIMIT,), **PATIENT)) as daemon:
             self.assertEqual(get(daemon, "/allow?key=a").status, 429)
             wait_until(lambda: get(daemon, "/allow?key=a").status == 200, "it refills")
             # The key's shard is known by now, and those of others are not.
@@ -670,13 +678,13 @@ class Example(unittest.TestCase):
     """etc/examples/fleet.sh as it stands, but for its ports."""
 
     def start(self):
-        ports = {old: str(free_port()) for old in ("10431", "10432", "10433")}
+        ports = {old: str(free_port()) for old in ("10441", "10442", "10443")}
         folder = tempfile.mkdtemp(prefix="allowd-example-")
         self.addCleanup(shutil.rmtree, folder)
         for name in ("fleet.sh", "fleet-a.yaml", "fleet-b.yaml"):
             text = (EXAMPLES / name).read_text(encoding="utf-8")
-            self.assertRegex(text, "1043[123]")
-            pathlib.Path(folder, name).write_text(re.sub("1043[123]", lambda old: ports[old[0]], text), encoding="utf-8")
+            self.assertRegex(text, "1044[123]")
+            pathlib.Path(folder, name).write_text(re.sub("1044[123]", lambda old: ports[old[0]], text), encoding="utf-8")
         for name in ("redis-server", "redis-cli"):
             require_program(name)
         self.script = subprocess.Popen([*ENDS_WITH_US, "sh", f"{folder}/fleet.sh"], stdout=subprocess.PIPE, text=True,
