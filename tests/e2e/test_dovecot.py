@@ -6,12 +6,14 @@ import os
 import pwd
 import unittest
 
-from callers import BURST, USERS, Caller, log_in_by_imap
+from callers import BURST, USERS, StuckCaller, log_in_by_imap
 
 
-class Dovecot(Caller, unittest.TestCase):
+class Dovecot(StuckCaller, unittest.TestCase):
     program = "dovecot"
-    fails_open = True
+    fails_open = stuck_opens = True
+    stuck_s = 2
+    patience_ms = 10000
 
     # What Debian's dovecot.conf and conf.d put around it, with paths and ports of its own.
     around = """
@@ -22,7 +24,7 @@ protocols = imap
 ssl = no
 listen = 127.0.0.1
 auth_failure_delay = 0
-auth_policy_server_timeout_msecs = 10000
+auth_policy_server_timeout_msecs = {patience_ms}
 mail_location = maildir:{directory}/mail/%u
 first_valid_uid = {uid}
 passdb {{
@@ -52,13 +54,13 @@ service imap-login {{
     def start(self):
         nobody = pwd.getpwnam("nobody")
         mail = self.directory / "mail"
-        mail.mkdir()
+        mail.mkdir(exist_ok=True)
         os.chown(mail, nobody.pw_uid, nobody.pw_gid)
         (self.directory / "users").write_text(
             "".join(f"{user}:{{PLAIN}}right\n" for user in USERS), encoding="ascii")
         self.write_recipe("dovecot.conf")
         (self.directory / "around.conf").write_text(self.around.format(
-            directory=self.directory, port=self.port, uid=nobody.pw_uid, gid=nobody.pw_gid),
+            directory=self.directory, port=self.port, patience_ms=self.patience_ms, uid=nobody.pw_uid, gid=nobody.pw_gid),
             encoding="utf-8")
         self.start_program()
 
@@ -70,6 +72,10 @@ service imap-login {{
 
     def assert_told(self, text):
         self.assertRegex(text, r"\[ALERT\] Too many logins\. Try again in [1-9]\d* s\.")
+
+    def test_allowd_stuck(self):
+        self.patience_ms = 2000  # which is Dovecot's own
+        super().test_allowd_stuck()
 
     def test_guessing_is_limited(self):
         for _ in range(BURST):

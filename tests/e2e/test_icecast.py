@@ -8,13 +8,14 @@ import shutil
 import socket
 import unittest
 
-from callers import USERS, Caller
+from callers import USERS, StuckCaller
 from harness import PATIENCE_S
 
 
-class Icecast(Caller, unittest.TestCase):
+class Icecast(StuckCaller, unittest.TestCase):
     program = "icecast2"
-    fails_open = False
+    fails_open = stuck_opens = False
+    stuck_s = 15
 
     # What Debian's icecast.xml has around a mount, with paths and a port of its own.
     around = """\
@@ -38,7 +39,7 @@ class Icecast(Caller, unittest.TestCase):
     def start(self):
         self.addresses = {user: f"127.0.0.{number}" for number, user in enumerate(USERS, 2)}
         for name in ("logs", "web", "admin"):
-            (self.directory / name).mkdir()
+            (self.directory / name).mkdir(exist_ok=True)
         self.write_recipe("icecast.xml")
         recipe = (self.directory / "icecast.xml").read_text(encoding="utf-8")
         (self.directory / "around.xml").write_text(self.around.format(

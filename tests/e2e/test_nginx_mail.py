@@ -9,7 +9,7 @@ import socketserver
 import threading
 import unittest
 
-from callers import Caller, log_in_by_imap
+from callers import StuckCaller, log_in_by_imap
 from recipes import replaced
 
 MODULE = pathlib.Path("/usr/lib/nginx/modules/ngx_mail_module.so")
@@ -44,9 +44,11 @@ class MailServer(socketserver.ThreadingTCPServer):
         self.server_close()
 
 
-class NginxMail(Caller, unittest.TestCase):
+class NginxMail(StuckCaller, unittest.TestCase):
     program = "nginx"
-    fails_open = False
+    fails_open = stuck_opens = False
+    stuck_s = 2
+    patience = [("timeout 2s;", "timeout 60s;")]
 
     @classmethod
     def setUpClass(cls):
@@ -65,8 +67,7 @@ class NginxMail(Caller, unittest.TestCase):
         return replaced(config, [("Auth-Port: 1143", f"Auth-Port: {self.server.port}")])
 
     def start(self):
-        self.write_recipe("nginx-mail.conf", [
-            ("listen 143;", f"listen {self.port};"), ("timeout 2s;", "timeout 60s;")])
+        self.write_recipe("nginx-mail.conf", [("listen 143;", f"listen {self.port};")])
         (self.directory / "around.conf").write_text(
             f"load_module {MODULE};\ndaemon off;\npid nginx.pid;\nerror_log stderr;\nevents {{\n}}\n"
             f"include {self.directory}/nginx-mail.conf;\n", encoding="ascii")

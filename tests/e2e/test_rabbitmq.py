@@ -9,7 +9,7 @@ import socket
 import struct
 import unittest
 
-from callers import BURST, USERS, Caller
+from callers import BURST, USERS, StuckCaller
 from harness import PATIENCE_S, wait_until
 from recipes import EXAMPLES, Program, free_port
 
@@ -64,9 +64,10 @@ class Amqp:
         return method, arguments
 
 
-class RabbitMQ(Caller, unittest.TestCase):
+class RabbitMQ(StuckCaller, unittest.TestCase):
     program = "/usr/lib/rabbitmq/bin/rabbitmq-server"
-    fails_open = False
+    fails_open = stuck_opens = False
+    stuck_s = 15
 
     def start(self):
         def write(name, text):
@@ -105,7 +106,7 @@ class RabbitMQ(Caller, unittest.TestCase):
         }
         # Erlang would start one that stays; this one does not.
         mapper = self.directory / "epmd"
-        mapper.mkdir()
+        mapper.mkdir(exist_ok=True)
         epmd = Program(mapper, ["epmd", "-port", str(epmd_port)], self.environment)
         self.addCleanup(epmd.stop)
         epmd.wait_for_port(epmd_port)
