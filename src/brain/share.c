@@ -41,6 +41,7 @@ static void begin_anew(struct share *share, struct share_sessions *sessions)
         bucket->sent_net = bucket->told_net = 0;
     }
     share->session = next_session(sessions);
+    share->session_buckets = 0;
     share->seq = 0;
     share->lease_ns = SHARE_NEVER;
 }
@@ -101,19 +102,34 @@ static void give_back(struct share_bucket *bucket, uint64_t tokens)
     bucket->net += (int64_t)tokens;
 }
 
-/* The record has no such bucket any more, and so nothing of it is out. */
+/* The record has no such bucket any more, and so nothing of it is out. What was spent apart from the store stays so. */
 static void drop_bucket(struct share_bucket *bucket)
 {
-    *bucket = (struct share_bucket){.granted = 0};
+    *bucket = (struct share_bucket){.terms = bucket->terms, .apart_units = bucket->apart_units};
+}
+
+/* Puts terms into force for what was spent apart: as many tokens as before, but no more than all. */
+static void set_bucket_terms(struct share_bucket *bucket, struct order_terms terms)
+{
+    uint64_t before = bucket->terms.token_units, full = terms.burst_tokens * terms.token_units;
+    if (bucket->apart_units > 0 && before != 0 && before != terms.token_units) {
+        i128 units = ((i128)bucket->apart_units * terms.token_units + before - 1) / before;
+        bucket->apart_units = units > (i128)full ? full : (uint64_t)units;
+    }
+    bucket->terms = terms;
 }
 
 void share_set_terms(struct share *share, const struct allowance *allowance,
-                     uint32_t outstanding_percent, struct fleet_counters *counters)
+                     uint32_t outstanding_percent, struct share_sessions *sessions,
+                     struct fleet_counters *counters)
 {
     uint32_t before = share->terms_tag, buckets = share->buckets;
+    if (allowance->count > buckets && share->session_buckets > buckets)
+        lose_hand(share, sessions, counters);
     share->buckets = allowance->count;
     for (uint32_t i = 0; i < share->buckets; i++)
-        share->bucket[i].terms = share_terms(&allowance->bucket[i], outstanding_percent);
+        set_bucket_terms(&share->bucket[i],
+                         share_terms(&allowance->bucket[i], outstanding_percent));
     share->terms_tag = tag_of(share);
     if (share->terms_tag == before)
         return;
@@ -439,6 +455,8 @@ void share_write_order(struct share *share, struct order *order, uint8_t flags,
         bucket->sent_disposed = bucket->disposed;
         bucket->sent_net = bucket->net;
     }
+    if (share->session_buckets < share->buckets)
+        share->session_buckets = share->buckets;
     share->has_reset = false; /* it is set again if the order fails */
     if (share->lease_ns == SHARE_NEVER)
         share->lease_ns = now_ns + ttl_ns;

@@ -59,6 +59,7 @@ struct share {
 
     /* the session */
     uint64_t session;
+    uint32_t session_buckets; /* the most that an order of it had */
     uint32_t seq;
     uint64_t epoch_ms;
     uint64_t store_ms,
@@ -121,9 +122,11 @@ void share_begin(struct share *share, struct share_sessions *sessions);
 struct order_terms share_terms(const struct bucket_terms *terms, uint32_t outstanding_percent);
 
 /* Puts terms into force. If they are others, what is in hand beyond what may be outstanding is given back, and
- * nothing is known of the record's level. */
+ * nothing is known of the record's level. If a bucket comes back that the session had before, another session begins:
+ * the store may know totals of it that are forgotten here. */
 void share_set_terms(struct share *share, const struct allowance *allowance,
-                     uint32_t outstanding_percent, struct fleet_counters *counters);
+                     uint32_t outstanding_percent, struct share_sessions *sessions,
+                     struct fleet_counters *counters);
 
 /* ---- the hand ---- */
 

@@ -29,7 +29,7 @@ struct share *share_at(const struct brain *brain, const struct place *place,
 void share_set_terms_at(struct brain *brain, const struct place *place, struct share *share)
 {
     share_set_terms(share, decide_allowance(brain, place), terms_of(brain)->outstanding_percent,
-                    counters_of(brain));
+                    &brain->shares.sessions, counters_of(brain));
 }
 
 void share_forget(struct brain *brain, struct share *share)

@@ -271,8 +271,9 @@ static struct order order_of(const struct fleet_world *world, const char *key, c
     };
     struct share *share = calloc(1, sizeof *share + 1);
     struct fleet_counters counters = {0};
+    struct share_sessions sessions = {0};
     assert_non_null(share);
-    share_set_terms(share, &limit->allowance, 50, &counters);
+    share_set_terms(share, &limit->allowance, 50, &sessions, &counters);
     order.terms_tag = share->terms_tag;
     for (uint32_t i = 0; i < share->buckets; i++)
         order.terms[i] = share->bucket[i].terms;

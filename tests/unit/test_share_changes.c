@@ -336,6 +336,53 @@ static void every_bucket_must_hold_what_is_taken(void **state)
     fleet_world_end(&world);
 }
 
+static void a_bucket_that_goes_and_comes_back_has_nothing_in_hand(void **state)
+{
+    (void)state;
+    struct fleet_world world;
+    struct limit_terms terms = two_buckets();
+    const struct fleet_terms fleet = fleet_world_terms();
+    fleet_world_begin(&world, fleet_world_limits(&terms, 1, &fleet));
+    assert_int_equal(fleet_world_allow(&world, "foo", 9).result, BUCKET_ALLOWED);
+    fleet_world_pass(&world, 100);
+    terms.buckets_count = 1;
+    reload(&world, &terms, 1);
+    terms = two_buckets();
+    reload(&world, &terms, 1); /* before the store has heard of the first */
+    for (unsigned i = 0; i < 20; i++) {
+        fleet_world_pass(&world, 1000);
+        fleet_world_allow(&world, "foo", 3);
+    }
+    struct bucket_answer answer = fleet_world_allow(&world, "foo", 1);
+    assert_int_equal(answer.result, BUCKET_DENIED);
+    assert_true(answer.buckets[1].violated);
+    assert_true(fleet_world_counters(&world).spent_tokens <= 15);
+    fleet_world_end(&world);
+}
+
+static void what_was_spent_apart_stays_spent_whatever_the_terms(void **state)
+{
+    (void)state;
+    struct fleet_world world;
+    struct limit_terms terms = fleet_world_limit(LIMIT_DEFAULT_NAME, 40, hundred_per_second);
+    struct fleet_terms fleet = fleet_world_terms();
+    fleet.on_partition = FLEET_PARTITION_SHARE;
+    fleet_world_begin(&world, fleet_world_limits(&terms, 1, &fleet));
+    world.forced = ORDER_NOT_SENT;
+    for (unsigned i = 0; i < 10; i++) /* 40 by 4 sidecars */
+        assert_int_equal(fleet_world_allow(&world, "foo", 1).result, BUCKET_ALLOWED);
+    terms = fleet_world_limit(LIMIT_DEFAULT_NAME, 40, one_per_hour);
+    fixture_reload_limits(&world.fixture, fleet_world_limits(&terms, 1, &fleet));
+    assert_int_equal(fleet_world_allow(&world, "foo", 1).result, BUCKET_DENIED);
+    terms = fleet_world_limit(LIMIT_DEFAULT_NAME, 20, hundred_per_second);
+    fixture_reload_limits(&world.fixture, fleet_world_limits(&terms, 1, &fleet));
+    assert_int_equal(fleet_world_allow(&world, "foo", 1).result, BUCKET_DENIED);
+    fleet_world_pass(&world, 40); /* its part is refilled by 25 a second */
+    assert_int_equal(fleet_world_allow(&world, "foo", 1).result, BUCKET_ALLOWED);
+    world.forced = ORDER_RESULT_COUNT;
+    fleet_world_end(&world);
+}
+
 static void a_limit_on_trial_allows_and_makes_nobody_wait(void **state)
 {
     (void)state;
@@ -709,6 +756,8 @@ int main(void)
         cmocka_unit_test(the_end_of_what_has_nothing_out_is_answered_at_once),
         cmocka_unit_test(who_leaves_makes_way),
         cmocka_unit_test(every_bucket_must_hold_what_is_taken),
+        cmocka_unit_test(a_bucket_that_goes_and_comes_back_has_nothing_in_hand),
+        cmocka_unit_test(what_was_spent_apart_stays_spent_whatever_the_terms),
         cmocka_unit_test(a_limit_on_trial_allows_and_makes_nobody_wait),
         cmocka_unit_test(leases_are_refused),
         cmocka_unit_test(so_many_wait_for_a_key_and_no_more),
