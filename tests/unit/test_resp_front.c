@@ -358,6 +358,33 @@ static void a_drain_answers_what_is_there_and_closes(enum stage_decider who)
     stage_close(&stage);
 }
 
+/* Nobody else ends: an idle client is left alone until it has had another answer. */
+static void one_that_goes_ends_each_behind_its_next_answers(enum stage_decider who)
+{
+    struct stage stage;
+    struct caller idle, waiting;
+    open_with(&stage, who, &idle);
+    connect_resp(&waiting, &stage);
+    stage_park(&stage, MESSAGE_ALLOW);
+    say(&stage, &waiting, "ALLOW a 1 WAIT 1000\r\nPING\r\n");
+    front_go(&stage.front);
+    stage_settle(&stage);
+    stage_pass_ms(&stage, FRONT_DRAIN_MS);
+    assert_false(idle.has_ended);
+    stage_release(&stage, "a");
+    assert_string_equal(caller_bytes(&waiting), ALLOWED(9) ":86400000\r\n+PONG\r\n");
+    assert_true(waiting.has_ended);
+    caller_close(&waiting);
+    say(&stage, &idle, "PING\r\n");
+    assert_string_equal(caller_bytes(&idle), "+PONG\r\n");
+    assert_true(idle.has_ended);
+    caller_close(&idle);
+    stage_settle(&stage);
+    stage_pass_ms(&stage, 2000);
+    assert_int_equal(stage.front.phase, FRONT_ENDED);
+    stage_close(&stage);
+}
+
 static void connections_of_both_kinds_share_the_room(enum stage_decider who)
 {
     struct stage stage;
@@ -400,6 +427,7 @@ static void connections_of_both_kinds_share_the_room(enum stage_decider who)
     TEST(quit_and_faults_end_behind_their_answer)                                                  \
     TEST(who_lingers_behind_its_last_answer_is_closed)                                             \
     TEST(a_drain_answers_what_is_there_and_closes)                                                 \
+    TEST(one_that_goes_ends_each_behind_its_next_answers)                                          \
     TEST(connections_of_both_kinds_share_the_room)
 
 /* In place no report is waited for. */
