@@ -7,6 +7,7 @@ import pwd
 import unittest
 
 from callers import BURST, USERS, StuckCaller, log_in_by_imap
+from share import load_tests  # which unittest calls
 
 
 class Dovecot(StuckCaller, unittest.TestCase):

@@ -10,6 +10,7 @@ import unittest
 
 from callers import USERS, StuckCaller
 from harness import PATIENCE_S
+from share import load_tests  # which unittest calls
 
 
 class Icecast(StuckCaller, unittest.TestCase):

@@ -11,6 +11,7 @@ import unittest
 
 from callers import StuckCaller, log_in_by_imap
 from recipes import replaced
+from share import load_tests  # which unittest calls
 
 MODULE = pathlib.Path("/usr/lib/nginx/modules/ngx_mail_module.so")
 

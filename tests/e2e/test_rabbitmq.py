@@ -12,6 +12,7 @@ import unittest
 from callers import BURST, USERS, StuckCaller
 from harness import PATIENCE_S, wait_until
 from recipes import EXAMPLES, Program, free_port
+from share import load_tests  # which unittest calls
 
 
 class Amqp:
