@@ -171,6 +171,12 @@ static void collect(struct front *front)
         resp_collect(front->resp);
 }
 
+/* Whether an answer may come home that is for HTTP. */
+static bool awaits_http(const struct front *front)
+{
+    return http_questions(front->http) > 0 || http_letters_away(front->http) > 0;
+}
+
 static bool has_questions(const struct front *front)
 {
     return http_questions(front->http) > 0 ||
@@ -186,8 +192,10 @@ static void serve(struct front *front)
     if (front->is_stalled || (!has_questions(front) && !is_due_to_tell(front))) {
         look_after_decider(front);
     } else {
+        bool is_about_http = awaits_http(front);
         ask_decider(front);
-        http_run(front->http);
+        if (is_about_http)
+            http_run(front->http);
     }
     if (front->resp != NULL)
         resp_run(front->resp);
