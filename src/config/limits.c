@@ -161,6 +161,20 @@ static void warn_of_expiry(const struct reading *reading, const struct raw_limit
                       "always come back when a lease ends; leave it out");
 }
 
+/* Warns if a limit was renamed whose buckets are in a store, which the limit that was added last says. */
+static void warn_of_new_name(const struct reading *reading, const struct raw_limit *limit)
+{
+    const struct limit *added = &reading->limits->limit[reading->limits->count - 1];
+    if (limit->was == NULL || reading->faults->count > 0 || !added->is_fleet)
+        return;
+    struct placed place = scalar_placed(limit->was);
+    faults_warn(
+        reading->faults, place.line, place.column,
+        "was carries no buckets over to a limit of scope fleet, because the store knows them "
+        "by the limit's name: all keys have new ones, which are full; leave the name as it "
+        "was if they are to go on");
+}
+
 /* Whether a limit is of scope fleet; if there is no fleet, that is reported. */
 static bool read_scope(const struct reading *reading, const struct raw_limit *limit)
 {
@@ -209,8 +223,10 @@ static void check_limit(struct reading *reading, uint32_t index)
         terms.match = limit->match == NULL ? NULL : scalar_placed(limit->match).text;
         if (!limits_add(reading->limits, &terms))
             faults_add(reading->faults, 0, 0, "out of memory");
-        else
+        else {
             warn_of_expiry(reading, limit);
+            warn_of_new_name(reading, limit);
+        }
     }
     free(overrides);
 }
