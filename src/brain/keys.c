@@ -40,10 +40,13 @@ static uint32_t home_of(const struct table *table, uint32_t tag)
     return table_home(table, (uint64_t)tag << 32);
 }
 
+/* As many tags there are. */
+#define TAGS (UINT64_C(1) << 32)
+
 /* The first tag that belongs to a slot. */
 static uint32_t first_tag(const struct table *table, uint32_t slot)
 {
-    return (uint32_t)((((uint64_t)slot << 32) + table->slots - 1) / table->slots);
+    return (uint32_t)((slot * TAGS + table->slots - 1) / table->slots);
 }
 
 /* ---- entries of the answer ---- */

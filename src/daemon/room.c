@@ -3,6 +3,7 @@
 #include "daemon/core.h"
 #include "log/log.h"
 
+#include <assert.h>
 #include <sys/resource.h>
 
 enum {
@@ -57,6 +58,7 @@ unsigned room_connections(const struct server *server, unsigned fronts)
 {
     struct room room = room_of(server, fronts);
     unsigned usable = room.connections;
+    assert(fronts > 0);
     if (room.allowed < room.needed)
         log_warning("room for %u connections, not for the %u of max_connections: the system allows "
                     "%llu descriptors, and it takes %llu; raise that (ulimit -n, LimitNOFILE=), or "

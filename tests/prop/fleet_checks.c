@@ -464,7 +464,7 @@ static bool tells_something(const struct order *order, const struct order *last)
     return tells;
 }
 
-/* By how many milliseconds the record will hold a token in each bucket. */
+/* For how many milliseconds no order can bring a token of each bucket, as far as is known. */
 static uint64_t refills_after_ms(const struct order *last)
 {
     uint64_t longest = 0;
@@ -474,6 +474,9 @@ static uint64_t refills_after_ms(const struct order *last)
         uint64_t ms = lacks <= 0 ? 0 : (uint64_t)lacks / terms->step_units;
         longest = ms > longest ? ms : longest;
     }
+    /* The store's clock has to catch up, which somebody may have it do at any time: it is looked at now and then. */
+    if (last->behind_ms > ORDERS_RETRY_MS && longest > ORDERS_RETRY_MS)
+        return ORDERS_RETRY_MS;
     return longest;
 }
 
