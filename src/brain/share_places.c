@@ -3,6 +3,8 @@
 #include "brain/decide.h"
 #include "brain/orders.h"
 
+#include <assert.h>
+
 enum { EVICTION_PROBES = 16 }; /* slots of the index that are looked through to find room */
 
 static const struct limit *limit_at(const struct brain *brain, const struct place *place)
@@ -53,6 +55,7 @@ static bool make_room(struct brain *brain, uint64_t hash, bool may_evict)
     if (shares->count < brain->buckets.table.max_keys)
         return true;
     uint64_t from = share_book_slot(shares, hash), slots = share_book_slots(shares);
+    assert(slots > 0);
     for (uint64_t i = 0; i < EVICTION_PROBES; i++)
         for (struct share *share = shares->index[(from + i) % slots]; share != NULL;
              share = share->next)

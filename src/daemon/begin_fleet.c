@@ -71,7 +71,7 @@ static void post(struct beginning *beginning, unsigned number)
 
 /* Counts the answers of a letter. false: the store has not answered all, so it is to be asked again, which
  * finds known what was begun. */
-static bool count(struct beginning *beginning, const struct orders *letter)
+static bool count_answers(struct beginning *beginning, const struct orders *letter)
 {
     unsigned begun = 0, known = 0;
     for (unsigned i = 0; i < ORDERS_MAX; i++) {
@@ -91,7 +91,7 @@ static bool ask(struct beginning *beginning, unsigned number, uint64_t deadline_
     while (clock_now_ns(&clock_system) < deadline_ns) {
         post(beginning, number);
         inbox_take(&beginning->home, CLOCK_NEVER);
-        if (count(beginning, &beginning->letters[number]))
+        if (count_answers(beginning, &beginning->letters[number]))
             return true;
         inbox_take(&beginning->home, clock_now_ns(&clock_system) + 50 * (uint64_t)NS_PER_MS);
     }

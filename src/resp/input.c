@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-static void count(struct tally *tally, enum command_family family)
+static void count_command(struct tally *tally, enum command_family family)
 {
     switch (family) {
     case COMMAND_ALLOW:
@@ -36,7 +36,7 @@ static void take_command(struct resp *resp, struct resp_client *client, struct c
                          const struct command *command)
 {
     const struct resp_rules rules = {.contract = resp->contract, .admin_apart = resp->admin_apart};
-    count(tally_of(resp), command_call(command, call, &client->session, &rules));
+    count_command(tally_of(resp), command_call(command, call, &client->session, &rules));
     add_call(client, call);
     if (call->is_done)
         return;
