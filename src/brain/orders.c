@@ -59,16 +59,11 @@ static uint64_t head_tokens(const struct share *share)
     return 0;
 }
 
-bool orders_expect_clock(const struct share *share, uint64_t now_ns)
-{
-    return share->is_known && share->seen_ns > now_ns + ORDERS_RETRY_MS * NS_PER_MS;
-}
-
 /* When the record will have refilled so far, or is looked at before. */
 static uint64_t refilled_ns(const struct share *share, uint64_t tokens, uint64_t now_ns)
 {
-    uint64_t ready_ns = share_ready_ns(share, tokens, now_ns);
-    return orders_expect_clock(share, now_ns) ? least(ready_ns, share->next_ns) : ready_ns;
+    return least(share_ready_ns(share, tokens, now_ns),
+                 share->sent_ns + ORDERS_RETRY_MS * NS_PER_MS);
 }
 
 /* When an order could bring what somebody waits for, or misses. */
@@ -138,7 +133,9 @@ bool orders_need_no_share(struct brain *brain, struct share *share)
 
 uint64_t orders_forget_ns(const struct brain *brain, const struct share *share)
 {
-    uint64_t exhausted_ns = least(share->next_ns, share->used_ns + EXHAUSTED_KEPT_NS);
+    uint64_t more_ns = share->is_known ? share_ready_ns(share, share_hand(share) + 1, brain->now_ns)
+                                       : share->next_ns;
+    uint64_t exhausted_ns = least(more_ns, share->used_ns + EXHAUSTED_KEPT_NS);
     return is_ending(brain, share) ? brain->now_ns : most(quiet_ns(brain, share), exhausted_ns);
 }
 

@@ -13,8 +13,9 @@
  *
  * but none while another one is away, and in the long run no more than one in min_interval_ms: ORDERS_AHEAD may go
  * ahead of that, so that what comes suddenly can be asked for as it grows. One that the store wants to have
- * again goes again at once, ORDERS_REPEATS times. While the store cannot be reached, each try comes later than the one
- * before, ORDERS_RETRY_MS at most.
+ * again goes again at once, ORDERS_REPEATS times. A record that has too little is looked at each ORDERS_RETRY_MS as
+ * long as somebody asks: others may give tokens back, or reset it. While the store cannot be reached, each try comes
+ * later than the one before, ORDERS_RETRY_MS at most.
  *
  * One thread, the brain's. Never blocks. Never fails: a share without a letter waits for one.
  */
@@ -37,10 +38,6 @@ static inline bool orders_are_cut(const struct brain *brain, const struct share 
 {
     return share->is_cut && brain->shares.is_cut;
 }
-
-/* Whether its record refills nothing until the store's clock has caught up by more than ORDERS_RETRY_MS. Somebody may set that
- * right at any time, so the record is looked at that often. */
-bool orders_expect_clock(const struct share *share, uint64_t now_ns);
 
 /* Whether nothing is lost if a share is forgotten; and when it may be for want of questions. */
 bool orders_need_no_share(struct brain *brain, struct share *share);

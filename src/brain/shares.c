@@ -389,8 +389,8 @@ static void set_next(const struct brain *brain, struct share *share, enum order_
         share->next_ns = now_ns + terms->renew_ms * NS_PER_MS;
     else if (share->is_known)
         share->next_ns = share_ready_ns(share, share_hand(share) + 1, now_ns);
-    if (orders_expect_clock(share, now_ns))
-        share->next_ns = now_ns + ORDERS_RETRY_MS * NS_PER_MS;
+    if (share->is_known && share->next_ns > now_ns + ORDERS_RETRY_MS * NS_PER_MS)
+        share->next_ns = now_ns + ORDERS_RETRY_MS * NS_PER_MS; /* others may give some back */
     if (share->is_short && share->next_ns <= now_ns)
         share->next_ns = now_ns + interval_ns;
     if (!share->is_cut)

@@ -22,7 +22,7 @@ const char *const fleet_invariants[FLEET_INVARIANTS] = {
     [FLEET_FULL_ON_LOSS] = "a record lost and full again costs the burst, at most",
     [FLEET_DENIES_LITTLE] = "denied is only what a bucket would lack, but for what is in hand",
     [FLEET_CALLS_FEW] =
-        "a sidecar calls for a key once in min_interval, and not before it can get any",
+        "a sidecar calls for a key once in min_interval, and not before it can get any, or a second later",
     [FLEET_CLOCK_AHEAD] = "a store's clock that steps ahead refills for the step, at most",
 };
 
@@ -507,6 +507,7 @@ void fleet_pace_order(struct fleet_pace *pace, const struct fleet_ledger *ledger
     if (pace->has_ordered && !pace->is_changed && last->result == ORDER_DONE &&
         last->terms_tag == order->terms_tag && last->session == order->session &&
         !tells_something(order, last) &&
+        sent_ns - pace->sent_ns < ORDERS_RETRY_MS * (uint64_t)NS_A_TICK &&
         sent_ns - pace->sent_ns < refills_after_ms(last) * (uint64_t)NS_A_TICK)
         fleet_violated(FLEET_CALLS_FEW, ledger,
                        "%" PRIu64 " us after an answer by which no token is there for %" PRIu64

@@ -301,6 +301,16 @@ void fleet_world_take(struct fleet_world *world, const char *key, const char *li
     assert_int_equal(order.result, ORDER_DONE);
 }
 
+void fleet_world_fill(struct fleet_world *world, const char *key)
+{
+    const struct call_terms terms = {FLEET_WORLD_TTL_MS, FLEET_WORLD_GRACE_MS, 20};
+    struct order order = order_of(world, key, NULL);
+    order.session = 7;
+    order.flags = ORDER_RESET;
+    store_model_order(world->store, FLEET, &order, &terms, world->fixture.now_ns, store_ms(world));
+    assert_int_equal(order.result, ORDER_DONE);
+}
+
 bool fleet_world_record(struct fleet_world *world, const char *key, const char *limit,
                         struct store_record *record)
 {

@@ -93,6 +93,9 @@ void fleet_caller_release(struct fleet_caller *caller);
 void fleet_world_take(struct fleet_world *world, const char *key, const char *limit,
                       uint64_t tokens);
 
+/* Another sidecar resets a key under the default limit. */
+void fleet_world_fill(struct fleet_world *world, const char *key);
+
 /* What is in the record of a key, now. false: there is none. */
 bool fleet_world_record(struct fleet_world *world, const char *key, const char *limit,
                         struct store_record *record);

@@ -254,6 +254,27 @@ static void too_many_holders_are_as_an_empty_record(void **state)
     fleet_world_end(&world);
 }
 
+/* By a reset, or because another sidecar has given its hand back. */
+static void what_others_give_back_is_seen_a_second_later(void **state)
+{
+    (void)state;
+    struct fleet_world world;
+    fleet_world_begin_one(&world, 10, (struct rate){1, 3600000});
+    fleet_world_take(&world, "foo", NULL, 10);
+    unsigned denied = 0;
+    for (; denied < 50; denied++) {
+        assert_int_equal(fleet_world_allow(&world, "foo", 1).result, BUCKET_DENIED);
+        fleet_world_pass(&world, 100);
+    }
+    assert_in_range(world.orders, 2, 8); /* one a second and no more */
+    fleet_world_fill(&world, "foo");
+    for (denied = 0; fleet_world_allow(&world, "foo", 1).result == BUCKET_DENIED; denied++) {
+        assert_true(denied < 12);
+        fleet_world_pass(&world, 100);
+    }
+    fleet_world_end(&world);
+}
+
 /* ---- the store is out of reach ---- */
 
 static struct fleet_world *cut_world(struct fleet_world *world, enum fleet_partition on_partition)
@@ -459,6 +480,7 @@ int main(void)
         cmocka_unit_test(a_lost_reply_loses_nothing),
         cmocka_unit_test(a_store_out_of_reach_is_asked_less_and_less_often),
         cmocka_unit_test(too_many_holders_are_as_an_empty_record),
+        cmocka_unit_test(what_others_give_back_is_seen_a_second_later),
         cmocka_unit_test(on_partition_share_has_its_part_of_burst_and_rate),
         cmocka_unit_test(on_partition_allow_allows_uncounted),
         cmocka_unit_test(a_new_key_does_not_wait_for_a_store_that_is_out_of_reach),
