@@ -27,7 +27,7 @@ end() {
     rm -rf -- "$folder"
     exit "$1"
 }
-trap 'end 0' INT TERM HUP
+trap 'end 0' INT TERM HUP PIPE
 
 fail() {
     echo "fleet.sh: $1" >&2
