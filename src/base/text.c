@@ -85,16 +85,15 @@ static size_t digits_of(uint64_t number)
  * two at a time: a division costs as much for two as for one. */
 void text_long_number(struct text *text, uint64_t number)
 {
-    static const char pairs[] = "00010203040506070809"
-                                "10111213141516171819"
-                                "20212223242526272829"
-                                "30313233343536373839"
-                                "40414243444546474849"
-                                "50515253545556575859"
-                                "60616263646566676869"
-                                "70717273747576777879"
-                                "80818283848586878889"
-                                "90919293949596979899";
+    static const char pairs[100][3] = {
+        "00", "01", "02", "03", "04", "05", "06", "07", "08", "09", "10", "11", "12", "13", "14",
+        "15", "16", "17", "18", "19", "20", "21", "22", "23", "24", "25", "26", "27", "28", "29",
+        "30", "31", "32", "33", "34", "35", "36", "37", "38", "39", "40", "41", "42", "43", "44",
+        "45", "46", "47", "48", "49", "50", "51", "52", "53", "54", "55", "56", "57", "58", "59",
+        "60", "61", "62", "63", "64", "65", "66", "67", "68", "69", "70", "71", "72", "73", "74",
+        "75", "76", "77", "78", "79", "80", "81", "82", "83", "84", "85", "86", "87", "88", "89",
+        "90", "91", "92", "93", "94", "95", "96", "97", "98", "99",
+    };
     enum { EIGHT = 100000000 };
     size_t digits = digits_of(number);
     if ((size_t)(text->end - text->at) <= digits && !text_make_room(text, digits))
@@ -103,14 +102,14 @@ void text_long_number(struct text *text, uint64_t number)
     for (; number >= EIGHT; number /= EIGHT) {
         uint32_t eight = (uint32_t)(number % EIGHT), high = eight / 10000, low = eight % 10000;
         at -= 8;
-        memcpy(at, pairs + high / 100 * 2, 2);
-        memcpy(at + 2, pairs + high % 100 * 2, 2);
-        memcpy(at + 4, pairs + low / 100 * 2, 2);
-        memcpy(at + 6, pairs + low % 100 * 2, 2);
+        memcpy(at, pairs[high / 100], 2);
+        memcpy(at + 2, pairs[high % 100], 2);
+        memcpy(at + 4, pairs[low / 100], 2);
+        memcpy(at + 6, pairs[low % 100], 2);
     }
     uint32_t rest = (uint32_t)number;
     for (; rest >= 10; rest /= 100)
-        memcpy(at -= 2, pairs + rest % 100 * 2, 2);
+        memcpy(at -= 2, pairs[rest % 100], 2);
     if (at != text->at)
         *text->at = (char)('0' + rest);
     text->at += digits;
