@@ -16,17 +16,19 @@ enum {
 };
 
 /* Raises the limit on descriptors to what is needed, or as far as it may be raised. Returns what it
- * is then. */
+ * is then; if the system does not tell, as much as is needed, for what lacks is told when it does. */
 static rlim_t raise_descriptors(rlim_t needed)
 {
-    struct rlimit limit = {0, 0};
-    getrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur < needed) {
-        limit.rlim_cur = limit.rlim_max < needed ? limit.rlim_max : needed;
-        setrlimit(RLIMIT_NOFILE, &limit);
-        getrlimit(RLIMIT_NOFILE, &limit);
-    }
-    return limit.rlim_cur;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return needed;
+    if (limit.rlim_cur >= needed)
+        return limit.rlim_cur;
+    const struct rlimit raised = {
+        .rlim_cur = limit.rlim_max < needed ? limit.rlim_max : needed,
+        .rlim_max = limit.rlim_max,
+    };
+    return setrlimit(RLIMIT_NOFILE, &raised) == 0 ? raised.rlim_cur : limit.rlim_cur;
 }
 
 /* How many connections there is room for, and what limits them. */
