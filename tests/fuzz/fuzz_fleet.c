@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-const struct fuzz_target fuzz_target = {.name = "fleet", .size_max = 600, .runs = 3000};
+const struct fuzz_target fuzz_target = {.name = "fleet", .size_max = 600, .runs = 600};
 
 static const char *const stores[] = {
     "redis://127.0.0.1:7000",
