@@ -19,6 +19,7 @@ import unittest
 
 import npm_package
 from harness import PATIENCE_S, Connection, Daemon, request_bytes
+from share import load_tests  # which unittest calls
 
 # A token comes back each 2 s: none of these clients would wait so long without being told.
 CONFIG = """
@@ -35,7 +36,6 @@ EARLY_S = 0.05
 DEBIAN_PYTHON = "/usr/bin/python3"
 URLLIB3 = """
 import json, sys, urllib3
-from share import load_tests  # which unittest calls
 answer = urllib3.PoolManager().request("GET", sys.argv[1])
 print(json.dumps({"status": answer.status, "body": json.loads(answer.data)}))
 """

@@ -48,8 +48,10 @@ class Units(unittest.TestCase):
 
     def test_verify_is_silent(self):
         service = self.install()
-        said = self.analyze("verify", "--man=no", str(service), str(self.directory / "allowd.socket"))
-        self.assertEqual(said, (0, "", ""))
+        status, out, told = self.analyze("verify", "--man=no", str(service), str(self.directory / "allowd.socket"))
+        # It complains of units of others too, as far as these are on the machine.
+        ours = [line for line in told.splitlines() if not line.startswith(("/lib/systemd/", "/usr/lib/systemd/"))]
+        self.assertEqual((status, out, ours), (0, "", []))
 
     def test_verify_would_complain(self):
         """The test before is worth something."""
