@@ -103,7 +103,7 @@ class Answers(Waiting):
         self.assertNotIn("waited_ms", answer)
 
     def test_the_answer_comes_with_the_tokens(self):
-        key = self.key("fast:")
+        key = self.key("steady:")
         self.drain_bucket(key, 1)
         began = time.monotonic()
         response = self.allow(key, "&wait=30s")
@@ -288,10 +288,12 @@ class Leaving(Waiting):
         self.assertEqual(self.remaining(key), 0)
 
     def test_what_is_pipelined_behind_is_served_after_it(self):
-        key, other = self.key("fast:"), self.key()
-        self.drain_bucket(key, 1)
+        key, other = self.key("slow:"), self.key()
+        self.drain_bucket(key, 100)
         with self.connect() as connection:
             connection.send(get(f"/allow?key={key}{HOUR}") + get(f"/allow?key={other}") * 2)
+            self.wait_for(1)
+            self.assertEqual(self.call("POST", f"/refund?key={key}").status, 200)
             self.assertIn("waited_ms", connection.receive().json())
             self.assertEqual([connection.receive().json()["remaining"] for _ in range(2)], [9, 8])
 
