@@ -81,7 +81,7 @@ void decide_foresee(struct brain *brain, enum message_kind kind, const struct pl
 /* Milliseconds, in ticks, until a time of leases has come, which has not yet. */
 uint64_t decide_ms_until_end(const struct brain *brain, uint64_t end_ns);
 
-/* Counts the answer to an ALLOW or ACQUIRE, and if it denies has an event tell it and samples it for the log if it denies. allowed: what the caller
- * is told, which under a limit on trial is always yes. */
+/* Counts the answer to an ALLOW or ACQUIRE. If it denies, an event tells it, and it is sampled for the
+ * log. allowed: what the caller is told, which under a limit on trial is always yes. */
 void decide_count(struct brain *brain, const struct place *place, const struct bucket_question *ask,
                   struct bucket_answer *answer, bool allowed);
