@@ -329,3 +329,13 @@ uint64_t fleet_world_out(struct fleet_world *world, const char *key)
     struct store_record record;
     return fleet_world_record(world, key, NULL, &record) ? store_record_out(&record, 0) : 0;
 }
+
+void fleet_world_warm_up(struct fleet_world *world)
+{
+    for (unsigned i = 0; i < 30; i++) {
+        fleet_world_allow(world, "foo", 1);
+        fleet_world_pass(world, 1);
+    }
+    fleet_world_pass(world, 30);
+    assert_true(fleet_world_hand(world) > 20);
+}

@@ -107,3 +107,25 @@ static inline struct fleet_counters fleet_world_counters(const struct fleet_worl
 {
     return world->fixture.brain->shares.counters;
 }
+
+/* Tokens in hand, of all keys. */
+static inline uint64_t fleet_world_hand(const struct fleet_world *world)
+{
+    const struct fleet_counters counters = fleet_world_counters(world);
+    return fleet_hand_tokens(&counters);
+}
+
+static inline enum bucket_result fleet_caller_result(const struct fleet_caller *caller)
+{
+    return caller->message.answer.bucket.result;
+}
+
+/* Asks for foo's tokens under the first limit that matches it. Whether it is answered at once. */
+static inline bool fleet_world_ask_foo(struct fleet_world *world, struct fleet_caller *caller,
+                                       uint64_t tokens, uint64_t wait_ms)
+{
+    return fleet_world_ask(world, caller, MESSAGE_ALLOW, "foo", NULL, tokens, wait_ms);
+}
+
+/* Asks so often for foo that its hand has many tokens. */
+void fleet_world_warm_up(struct fleet_world *world);

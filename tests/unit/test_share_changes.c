@@ -12,33 +12,6 @@
 static const struct rate one_per_second = {1, 1000}, hundred_per_second = {100, 1000},
                          one_per_hour = {1, 3600000};
 
-static enum bucket_result result_of(const struct fleet_caller *caller)
-{
-    return caller->message.answer.bucket.result;
-}
-
-static bool ask_foo(struct fleet_world *world, struct fleet_caller *caller, uint64_t tokens,
-                    uint64_t wait_ms)
-{
-    return fleet_world_ask(world, caller, MESSAGE_ALLOW, "foo", NULL, tokens, wait_ms);
-}
-
-static uint64_t hand_of(const struct fleet_world *world)
-{
-    const struct fleet_counters counters = fleet_world_counters(world);
-    return fleet_hand_tokens(&counters);
-}
-
-static void warm_up(struct fleet_world *world)
-{
-    for (unsigned i = 0; i < 30; i++) {
-        fleet_world_allow(world, "foo", 1);
-        fleet_world_pass(world, 1);
-    }
-    fleet_world_pass(world, 30);
-    assert_true(hand_of(world) > 20);
-}
-
 static void reload(struct fleet_world *world, const struct limit_terms *terms, uint32_t count)
 {
     const struct fleet_terms fleet = fleet_world_terms();
@@ -56,23 +29,23 @@ static void a_reload_keeps_the_session_and_the_hand(void **state)
     struct limit_terms terms[2] = {fleet_world_limit(LIMIT_DEFAULT_NAME, 1000, hundred_per_second),
                                    fleet_world_limit("other", 10, one_per_second)};
     fleet_world_begin_one(&world, 1000, hundred_per_second);
-    warm_up(&world);
-    uint64_t hand = hand_of(&world), session = world.last.session;
+    fleet_world_warm_up(&world);
+    uint64_t hand = fleet_world_hand(&world), session = world.last.session;
     reload(&world, terms, 2);
-    assert_int_equal(hand_of(&world), hand);
-    assert_true(ask_foo(&world, &caller, 1, 0));
-    assert_int_equal(result_of(&caller), BUCKET_ALLOWED);
+    assert_int_equal(fleet_world_hand(&world), hand);
+    assert_true(fleet_world_ask_foo(&world, &caller, 1, 0));
+    assert_int_equal(fleet_caller_result(&caller), BUCKET_ALLOWED);
     fleet_world_pass(&world, 600);
     assert_int_equal(world.last.session, session);
     /* other terms: what is in hand beyond what may be outstanding goes back */
     terms[0] = fleet_world_limit(LIMIT_DEFAULT_NAME, 20, hundred_per_second);
     reload(&world, terms, 1);
-    assert_true(hand_of(&world) <= 10);
+    assert_true(fleet_world_hand(&world) <= 10);
     fleet_world_pass(&world, 10);
     assert_int_equal(world.last.session, session);
     assert_true(world.last.is_converted);
-    assert_true(ask_foo(&world, &caller, 1, 0));
-    assert_int_equal(result_of(&caller), BUCKET_ALLOWED);
+    assert_true(fleet_world_ask_foo(&world, &caller, 1, 0));
+    assert_int_equal(fleet_caller_result(&caller), BUCKET_ALLOWED);
     assert_int_equal(caller.message.answer.bucket.allowance->burst, 20);
     assert_int_equal(fleet_world_counters(&world).lost_tokens, 0);
     fleet_world_end(&world);
@@ -89,14 +62,14 @@ static void a_limit_that_goes_or_becomes_local_gives_all_back(void **state)
         struct limit_terms both[2] = {terms,
                                       fleet_world_limit(LIMIT_DEFAULT_NAME, 7, one_per_second)};
         fleet_world_begin_one(&world, 1000, hundred_per_second);
-        warm_up(&world);
+        fleet_world_warm_up(&world);
         uint64_t out = fleet_world_out(&world, "foo");
         assert_true(out > 0);
         both[0].is_fleet = false;
         both[1].is_fleet = false;
         reload(&world, both, i == 0 ? 1 : 2);
-        assert_true(ask_foo(&world, &caller, 1, 0));
-        assert_int_equal(result_of(&caller), BUCKET_ALLOWED);
+        assert_true(fleet_world_ask_foo(&world, &caller, 1, 0));
+        assert_int_equal(fleet_caller_result(&caller), BUCKET_ALLOWED);
         assert_false(caller.message.answer.bucket.is_estimate);
         fleet_world_pass(&world, 10);
         assert_int_equal(fleet_world_out(&world, "foo"), 0);
@@ -113,34 +86,34 @@ static void who_waits_is_asked_anew_by_a_reload(void **state)
     struct limit_terms terms = fleet_world_limit(LIMIT_DEFAULT_NAME, 10, one_per_hour);
     fleet_world_begin_one(&world, 10, (struct rate){1, 60000});
     fleet_world_allow(&world, "foo", 10);
-    assert_false(ask_foo(&world, &never, 2, 3600000));
+    assert_false(fleet_world_ask_foo(&world, &never, 2, 3600000));
     reload(&world, &terms, 1);   /* now it would wait in vain */
     assert_false(never.is_home); /* but nobody knows before the next order */
     fleet_world_pass(&world, 50);
     assert_true(never.is_home);
-    assert_int_equal(result_of(&never), BUCKET_DENIED);
+    assert_int_equal(fleet_caller_result(&never), BUCKET_DENIED);
     fleet_caller_release(&never);
 
     terms = fleet_world_limit(LIMIT_DEFAULT_NAME, 10, (struct rate){1, 60000});
     reload(&world, &terms, 1);
     fleet_world_pass(&world, 50);
-    assert_false(ask_foo(&world, &more, 1, 3600000));
+    assert_false(fleet_world_ask_foo(&world, &more, 1, 3600000));
     terms = fleet_world_limit(LIMIT_DEFAULT_NAME, 10, hundred_per_second);
     reload(&world, &terms, 1);
     fleet_world_pass(&world, 50);
     assert_true(more.is_home);
-    assert_int_equal(result_of(&more), BUCKET_ALLOWED);
+    assert_int_equal(fleet_caller_result(&more), BUCKET_ALLOWED);
     fleet_caller_release(&more);
 
     terms = fleet_world_limit(LIMIT_DEFAULT_NAME, 10, one_per_hour);
     reload(&world, &terms, 1);
     fleet_world_pass(&world, 1000);
     fleet_world_allow(&world, "foo", 10);
-    assert_false(ask_foo(&world, &local, 1, 3600001));
+    assert_false(fleet_world_ask_foo(&world, &local, 1, 3600001));
     terms.is_fleet = false;
     reload(&world, &terms, 1);
     assert_true(local.is_home);
-    assert_int_equal(result_of(&local), BUCKET_ALLOWED);
+    assert_int_equal(fleet_caller_result(&local), BUCKET_ALLOWED);
     fleet_caller_release(&local);
     fleet_world_pass(&world, 3000);
     fleet_world_end(&world);
@@ -155,14 +128,14 @@ static void who_waits_for_a_limit_that_becomes_of_scope_fleet_waits_there(void *
     const struct fleet_terms fleet = fleet_world_terms();
     terms.is_fleet = false;
     fleet_world_begin(&world, fleet_world_limits(&terms, 1, &fleet));
-    assert_true(ask_foo(&world, &caller, 2, 0));
-    assert_false(ask_foo(&world, &caller, 1, 3600000));
+    assert_true(fleet_world_ask_foo(&world, &caller, 2, 0));
+    assert_false(fleet_world_ask_foo(&world, &caller, 1, 3600000));
     terms.is_fleet = true;
     reload(&world, &terms, 1);
     assert_false(caller.is_home);
     fleet_world_pass(&world, 5);
     assert_true(caller.is_home);
-    assert_int_equal(result_of(&caller), BUCKET_ALLOWED);
+    assert_int_equal(fleet_caller_result(&caller), BUCKET_ALLOWED);
     assert_true(caller.message.answer.bucket.is_estimate);
     fleet_caller_release(&caller);
     fleet_world_end(&world);
@@ -208,15 +181,15 @@ static void overrides_that_allow_or_deny_need_no_store(void **state)
     terms.overrides = overrides;
     fleet_world_begin(&world, fleet_world_limits(&terms, 1, &fleet));
     assert_true(fleet_world_ask(&world, &caller, MESSAGE_ALLOW, "vip", NULL, 100, 0));
-    assert_int_equal(result_of(&caller), BUCKET_ALWAYS);
+    assert_int_equal(fleet_caller_result(&caller), BUCKET_ALWAYS);
     assert_int_equal(caller.message.answer.bucket.remaining_tokens, 10);
     assert_true(fleet_world_ask(&world, &caller, MESSAGE_ALLOW, "bad", NULL, 1, 1000));
-    assert_int_equal(result_of(&caller), BUCKET_NEVER);
+    assert_int_equal(fleet_caller_result(&caller), BUCKET_NEVER);
     assert_int_equal(caller.message.answer.bucket.retry_after_ms, 60000);
     assert_true(fleet_world_ask(&world, &caller, MESSAGE_ALLOW, "bad", NULL, 0, 0));
-    assert_int_equal(result_of(&caller), BUCKET_ALLOWED);
+    assert_int_equal(fleet_caller_result(&caller), BUCKET_ALLOWED);
     assert_true(fleet_world_ask(&world, &caller, MESSAGE_CHARGE, "vip", NULL, 3, 0));
-    assert_int_equal(result_of(&caller), BUCKET_ALWAYS);
+    assert_int_equal(fleet_caller_result(&caller), BUCKET_ALWAYS);
     assert_int_equal(world.orders, 0);
     fleet_world_end(&world);
 }
@@ -229,18 +202,18 @@ static void the_end_gives_all_back_and_is_answered_then(void **state)
     struct fleet_world world;
     struct fleet_caller end = {.message.kind = MESSAGE_FLEET_END};
     fleet_world_begin_one(&world, 1000, hundred_per_second);
-    warm_up(&world);
+    fleet_world_warm_up(&world);
     fleet_world_await(&world, MESSAGE_ALLOW, "bar", NULL, 1, 0);
     assert_true(fleet_world_out(&world, "foo") > 0);
     assert_false(fleet_world_tell(&world, &end.message));
     fleet_world_pass(&world, 1);
     assert_true(end.is_home);
     assert_int_equal(fleet_world_out(&world, "foo"), 0);
-    assert_int_equal(hand_of(&world), 0);
+    assert_int_equal(fleet_world_hand(&world), 0);
     assert_int_equal(world.away_count, 0);
     unsigned orders = world.orders;
     struct fleet_caller caller;
-    assert_true(ask_foo(&world, &caller, 1, 1000));
+    assert_true(fleet_world_ask_foo(&world, &caller, 1, 1000));
     fleet_world_pass(&world, 5000);
     assert_int_equal(world.orders, orders);
     fleet_world_end(&world);
@@ -253,9 +226,9 @@ static void the_end_waits_for_no_store_that_is_out_of_reach(void **state)
     struct fleet_caller end = {.message.kind = MESSAGE_FLEET_END};
     struct fleet_caller waits;
     fleet_world_begin_one(&world, 1000, hundred_per_second);
-    warm_up(&world);
+    fleet_world_warm_up(&world);
     world.forced = ORDER_UNREACHABLE;
-    assert_false(ask_foo(&world, &waits, 1000, 60000));
+    assert_false(fleet_world_ask_foo(&world, &waits, 1000, 60000));
     assert_false(fleet_world_tell(&world, &end.message));
     fleet_world_pass(&world, 5);
     assert_true(end.is_home);
@@ -285,18 +258,18 @@ static void who_leaves_makes_way(void **state)
     fleet_world_begin_one(&world, 10, one_per_second);
     fleet_world_allow(&world, "foo", 10);
     fleet_world_allow(&world, "foo", 1);
-    assert_false(ask_foo(&world, &first, 10, 60000));
-    assert_false(ask_foo(&world, &second, 1, 60000));
+    assert_false(fleet_world_ask_foo(&world, &first, 10, 60000));
+    assert_false(fleet_world_ask_foo(&world, &second, 1, 60000));
     fleet_world_pass(&world, 5000);
     memset(&leave, 0, sizeof leave);
     leave.message.kind = MESSAGE_LEAVE;
     leave.message.ask.leaves = &first.message;
     assert_true(fleet_world_tell(&world, &leave.message));
     assert_true(first.is_home);
-    assert_int_equal(result_of(&first), BUCKET_LEFT);
+    assert_int_equal(fleet_caller_result(&first), BUCKET_LEFT);
     fleet_world_pass(&world, 50);
     assert_true(second.is_home);
-    assert_int_equal(result_of(&second), BUCKET_ALLOWED);
+    assert_int_equal(fleet_caller_result(&second), BUCKET_ALLOWED);
     assert_true(fleet_world_tell(&world, &leave.message)); /* of one that is home already */
     fleet_caller_release(&first);
     fleet_caller_release(&second);
@@ -392,14 +365,14 @@ static void a_limit_on_trial_allows_and_makes_nobody_wait(void **state)
     const struct fleet_terms fleet = fleet_world_terms();
     terms.shadow = true;
     fleet_world_begin(&world, fleet_world_limits(&terms, 1, &fleet));
-    assert_true(ask_foo(&world, &caller, 1, 1000));
-    assert_int_equal(result_of(&caller), BUCKET_UNCOUNTED);
+    assert_true(fleet_world_ask_foo(&world, &caller, 1, 1000));
+    assert_int_equal(fleet_caller_result(&caller), BUCKET_UNCOUNTED);
     fleet_world_pass(&world, 25);
     unsigned denied = 0;
     for (unsigned i = 0; i < 5; i++) {
-        assert_true(ask_foo(&world, &caller, 1, 1000));
+        assert_true(fleet_world_ask_foo(&world, &caller, 1, 1000));
         assert_true(bucket_answer_allows(&caller.message.answer.bucket));
-        denied += result_of(&caller) == BUCKET_DENIED;
+        denied += fleet_caller_result(&caller) == BUCKET_DENIED;
         fleet_world_pass(&world, 25);
     }
     assert_true(denied >= 2);
@@ -414,7 +387,7 @@ static void leases_are_refused(void **state)
     struct fleet_caller caller;
     fleet_world_begin_one(&world, 10, one_per_second);
     assert_true(fleet_world_ask(&world, &caller, MESSAGE_ACQUIRE, "foo", NULL, 1, 0));
-    assert_int_equal(result_of(&caller), BUCKET_NO_LEASES);
+    assert_int_equal(fleet_caller_result(&caller), BUCKET_NO_LEASES);
     assert_string_equal(caller.message.answer.bucket.limit->name, LIMIT_DEFAULT_NAME);
     fleet_world_end(&world);
 }
@@ -429,13 +402,13 @@ static void so_many_wait_for_a_key_and_no_more(void **state)
     struct limits *limits = fleet_world_limits(&terms, 1, &fleet);
     limits->waiting = (struct waiting_terms){.max_waiting = 3, .per_key = 2};
     fleet_world_begin(&world, limits);
-    assert_false(ask_foo(&world, &caller[0], 1, 0));
-    assert_false(ask_foo(&world, &caller[1], 1, 0));
-    assert_true(ask_foo(&world, &caller[2], 1, 0));
-    assert_int_equal(result_of(&caller[2]), BUCKET_TOO_MANY_WAITING);
+    assert_false(fleet_world_ask_foo(&world, &caller[0], 1, 0));
+    assert_false(fleet_world_ask_foo(&world, &caller[1], 1, 0));
+    assert_true(fleet_world_ask_foo(&world, &caller[2], 1, 0));
+    assert_int_equal(fleet_caller_result(&caller[2]), BUCKET_TOO_MANY_WAITING);
     assert_false(fleet_world_ask(&world, &caller[2], MESSAGE_ALLOW, "bar", NULL, 1, 0));
     assert_true(fleet_world_ask(&world, &caller[3], MESSAGE_ALLOW, "baz", NULL, 1, 0));
-    assert_int_equal(result_of(&caller[3]), BUCKET_TOO_MANY_WAITING);
+    assert_int_equal(fleet_caller_result(&caller[3]), BUCKET_TOO_MANY_WAITING);
     fleet_world_pass(&world, 5);
     for (unsigned i = 0; i < 3; i++)
         fleet_caller_release(&caller[i]);
@@ -504,7 +477,7 @@ static void orders_wait_for_letters(void **state)
     fleet_world_pass(world, 3);
     for (unsigned i = 0; i < KEYS; i++) {
         assert_true(caller[i].is_home);
-        assert_int_equal(result_of(&caller[i]), BUCKET_ALLOWED);
+        assert_int_equal(fleet_caller_result(&caller[i]), BUCKET_ALLOWED);
         fleet_caller_release(&caller[i]);
     }
     world->fixture.brain->buckets.table.max_keys = FIXTURE_MAX_KEYS;
@@ -531,11 +504,11 @@ static void a_question_asked_once_waits_and_is_answered_once(void **state)
     again.message.ask.bucket.key = again.key;
     assert_false(fleet_world_tell(&world, &caller.message));
     assert_true(fleet_world_tell(&world, &again.message));
-    assert_int_equal(result_of(&again), BUCKET_ONCE_WAITS);
+    assert_int_equal(fleet_caller_result(&again), BUCKET_ONCE_WAITS);
     fleet_world_pass(&world, 1);
     assert_true(caller.is_home);
     assert_true(fleet_world_tell(&world, &again.message));
-    assert_int_equal(result_of(&again), BUCKET_ALLOWED);
+    assert_int_equal(fleet_caller_result(&again), BUCKET_ALLOWED);
     assert_int_equal(fleet_world_counters(&world).spent_tokens, 4);
     message_hold(&again.message, NULL);
     fleet_caller_release(&caller);

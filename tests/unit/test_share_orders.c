@@ -6,34 +6,6 @@
 
 static const struct rate one_per_second = {1, 1000}, hundred_per_second = {100, 1000};
 
-static enum bucket_result result_of(const struct fleet_caller *caller)
-{
-    return caller->message.answer.bucket.result;
-}
-
-static bool ask_foo(struct fleet_world *world, struct fleet_caller *caller, uint64_t tokens,
-                    uint64_t wait_ms)
-{
-    return fleet_world_ask(world, caller, MESSAGE_ALLOW, "foo", NULL, tokens, wait_ms);
-}
-
-static uint64_t hand_of(const struct fleet_world *world)
-{
-    const struct fleet_counters counters = fleet_world_counters(world);
-    return fleet_hand_tokens(&counters);
-}
-
-/* Asks so often for foo that its hand has many tokens. */
-static void warm_up(struct fleet_world *world)
-{
-    for (unsigned i = 0; i < 30; i++) {
-        fleet_world_allow(world, "foo", 1);
-        fleet_world_pass(world, 1);
-    }
-    fleet_world_pass(world, 30);
-    assert_true(hand_of(world) > 20);
-}
-
 static struct bucket_answer change_foo(struct fleet_world *world, enum message_kind kind,
                                        uint64_t tokens)
 {
@@ -60,12 +32,12 @@ static void a_store_without_an_epoch_is_asked_again_at_once(void **state)
     struct fleet_caller caller;
     fleet_world_begin_one(&world, 10, one_per_second);
     store_model_forget(world.store);
-    assert_false(ask_foo(&world, &caller, 1, 0));
+    assert_false(fleet_world_ask_foo(&world, &caller, 1, 0));
     fleet_world_pass(&world, 1);
     assert_true(caller.is_home);
     assert_int_equal(world.orders, 2);
     /* nothing was promised to be there before the epoch */
-    assert_int_equal(result_of(&caller), BUCKET_DENIED);
+    assert_int_equal(fleet_caller_result(&caller), BUCKET_DENIED);
     assert_true(caller.message.answer.bucket.retry_after_ms >
                 FLEET_WORLD_TTL_MS + FLEET_WORLD_GRACE_MS);
     fleet_caller_release(&caller);
@@ -91,11 +63,11 @@ static void a_store_that_forgot_voids_the_hand(void **state)
     (void)state;
     struct fleet_world world;
     fleet_world_begin_one(&world, 1000, hundred_per_second);
-    warm_up(&world);
+    fleet_world_warm_up(&world);
     store_model_forget(world.store);
     uint64_t session = world.last.session;
     fleet_world_pass(&world, 600); /* it is renewed */
-    assert_int_equal(hand_of(&world), 0);
+    assert_int_equal(fleet_world_hand(&world), 0);
     struct fleet_counters counters = fleet_world_counters(&world);
     assert_true(counters.lost_tokens > 0);
     assert_true(counters.epochs >= 1);
@@ -113,13 +85,13 @@ static void an_evicted_record_voids_the_hand(void **state)
     struct fleet_world world;
     struct store_record record;
     fleet_world_begin_one(&world, 1000, hundred_per_second);
-    warm_up(&world);
+    fleet_world_warm_up(&world);
     assert_true(fleet_world_record(&world, "foo", NULL, &record));
     char name[FLEET_RECORD_NAME_MAX];
     assert_true(store_model_evict(world.store, name, fleet_record_name("f", &world.last, name)));
     uint64_t session = world.last.session;
     fleet_world_pass(&world, 600);
-    assert_int_equal(hand_of(&world), 0);
+    assert_int_equal(fleet_world_hand(&world), 0);
     assert_true(fleet_world_counters(&world).lost_tokens > 0);
     fleet_world_allow(&world, "foo", 1);
     assert_int_not_equal(world.last.session, session);
@@ -133,15 +105,15 @@ static void a_store_that_was_rolled_back_is_told_and_counted(void **state)
     fleet_world_begin_one(&world, 1000, one_per_second);
     fleet_world_allow(&world, "foo", 1);
     struct store_model *before = store_model_copy(world.store);
-    warm_up(&world);
-    uint64_t hand = hand_of(&world);
+    fleet_world_warm_up(&world);
+    uint64_t hand = fleet_world_hand(&world);
     store_model_restore(world.store, before);
     store_model_free(before);
     fleet_world_pass(&world, 600); /* it is renewed */
     assert_true(world.last.was_rolled_back);
     assert_true(fleet_world_counters(&world).rollbacks >= 1);
     assert_int_equal(fleet_world_counters(&world).lost_tokens, 0);
-    assert_int_equal(hand_of(&world), hand);
+    assert_int_equal(fleet_world_hand(&world), hand);
     assert_int_equal(fleet_world_out(&world, "foo"), hand);
     fleet_world_end(&world);
 }
@@ -151,12 +123,12 @@ static void a_damaged_record_voids_the_hand_and_is_counted(void **state)
     (void)state;
     struct fleet_world world;
     fleet_world_begin_one(&world, 1000, hundred_per_second);
-    warm_up(&world);
+    fleet_world_warm_up(&world);
     char name[FLEET_RECORD_NAME_MAX];
     const struct store_value junk = {(const unsigned char *)"\1junk", 5, STORE_NO_END};
     store_model_put(world.store, name, fleet_record_name("f", &world.last, name), &junk);
     fleet_world_pass(&world, 600);
-    assert_int_equal(hand_of(&world), 0);
+    assert_int_equal(fleet_world_hand(&world), 0);
     assert_int_equal(fleet_world_counters(&world).damaged, 1);
     fleet_world_end(&world);
 }
@@ -166,14 +138,14 @@ static void a_record_of_another_version_is_as_a_store_out_of_reach(void **state)
     (void)state;
     struct fleet_world world;
     fleet_world_begin_one(&world, 1000, hundred_per_second);
-    warm_up(&world);
+    fleet_world_warm_up(&world);
     char name[FLEET_RECORD_NAME_MAX];
     const struct store_value later = {(const unsigned char *)"\2", 1, STORE_NO_END};
     store_model_put(world.store, name, fleet_record_name("f", &world.last, name), &later);
     fleet_world_pass(&world, 600);
-    assert_true(hand_of(&world) > 0); /* until its lease is over */
+    assert_true(fleet_world_hand(&world) > 0); /* until its lease is over */
     fleet_world_pass(&world, FLEET_WORLD_TTL_MS);
-    assert_int_equal(hand_of(&world), 0);
+    assert_int_equal(fleet_world_hand(&world), 0);
     struct bucket_answer answer = fleet_world_allow(&world, "foo", 1);
     assert_int_equal(answer.result, BUCKET_DENIED);
     assert_true(answer.is_apart);
@@ -187,9 +159,9 @@ static void a_lost_reply_loses_nothing(void **state)
     struct fleet_world world;
     struct fleet_caller caller;
     fleet_world_begin_one(&world, 1000, hundred_per_second);
-    warm_up(&world);
-    uint64_t hand = hand_of(&world);
-    assert_false(ask_foo(&world, &caller, hand + 5, 0));
+    fleet_world_warm_up(&world);
+    uint64_t hand = fleet_world_hand(&world);
+    assert_false(fleet_world_ask_foo(&world, &caller, hand + 5, 0));
     struct orders *orders = world.away[0].orders;
     fleet_world_pass_ns(&world, 250000); /* it has been at the store */
     assert_true(world.away[0].is_done);
@@ -197,15 +169,15 @@ static void a_lost_reply_loses_nothing(void **state)
     orders->order[0].result = ORDER_UNREACHABLE;
     fleet_world_pass_ns(&world, 300000);
     assert_true(caller.is_home);
-    assert_int_equal(result_of(&caller), BUCKET_DENIED);
+    assert_int_equal(fleet_caller_result(&caller), BUCKET_DENIED);
     fleet_caller_release(&caller);
     uint64_t out = fleet_world_out(&world, "foo");
     assert_true(out > hand);
     fleet_world_pass(&world, 700);
     assert_int_equal(fleet_world_counters(&world).lost_tokens, 0);
     assert_int_equal(kept.session, world.last.session);
-    assert_true(hand_of(&world) >= out - 5);
-    assert_int_equal(hand_of(&world), fleet_world_out(&world, "foo"));
+    assert_true(fleet_world_hand(&world) >= out - 5);
+    assert_int_equal(fleet_world_hand(&world), fleet_world_out(&world, "foo"));
     fleet_world_end(&world);
 }
 
@@ -331,11 +303,11 @@ static void a_new_key_does_not_wait_for_a_store_that_is_out_of_reach(void **stat
     cut_world(&world, FLEET_PARTITION_DENY);
     fleet_world_allow(&world, "foo", 1);
     assert_true(fleet_world_ask(&world, &caller, MESSAGE_ALLOW, "bar", NULL, 1, 0));
-    assert_int_equal(result_of(&caller), BUCKET_DENIED);
+    assert_int_equal(fleet_caller_result(&caller), BUCKET_DENIED);
     world.forced = ORDER_RESULT_COUNT; /* its order is on its way all the same */
     fleet_world_pass(&world, 1);
     assert_true(fleet_world_ask(&world, &caller, MESSAGE_ALLOW, "bar", NULL, 1, 0));
-    assert_int_equal(result_of(&caller), BUCKET_ALLOWED);
+    assert_int_equal(fleet_caller_result(&caller), BUCKET_ALLOWED);
     fleet_world_end(&world);
 }
 
@@ -346,16 +318,17 @@ static void who_may_wait_waits_for_the_next_try(void **state)
     struct fleet_caller caller, over;
     cut_world(&world, FLEET_PARTITION_DENY);
     fleet_world_allow(&world, "foo", 1);
-    assert_false(ask_foo(&world, &over, 1, 100));
-    assert_false(ask_foo(&world, &caller, 1, 5000));
+    assert_false(fleet_world_ask_foo(&world, &over, 1, 100));
+    assert_false(fleet_world_ask_foo(&world, &caller, 1, 5000));
     fleet_world_pass(&world, 500);
     assert_true(over.is_home);
-    assert_true(result_of(&over) == BUCKET_DENIED || result_of(&over) == BUCKET_WAIT_OVER);
+    assert_true(fleet_caller_result(&over) == BUCKET_DENIED ||
+                fleet_caller_result(&over) == BUCKET_WAIT_OVER);
     assert_false(caller.is_home);
     world.forced = ORDER_RESULT_COUNT;
     fleet_world_pass(&world, 1001);
     assert_true(caller.is_home);
-    assert_int_equal(result_of(&caller), BUCKET_ALLOWED);
+    assert_int_equal(fleet_caller_result(&caller), BUCKET_ALLOWED);
     fleet_caller_release(&caller);
     fleet_caller_release(&over);
     fleet_world_end(&world);
@@ -368,12 +341,12 @@ static void a_refund_of_what_no_order_has_told_goes_into_the_hand(void **state)
     (void)state;
     struct fleet_world world;
     fleet_world_begin_one(&world, 1000, hundred_per_second);
-    warm_up(&world);
-    uint64_t hand = hand_of(&world);
+    fleet_world_warm_up(&world);
+    uint64_t hand = fleet_world_hand(&world);
     unsigned orders = world.orders;
     assert_int_equal(fleet_world_allow(&world, "foo", 3).result, BUCKET_ALLOWED);
     assert_int_equal(change_foo(&world, MESSAGE_REFUND, 3).result, BUCKET_ALLOWED);
-    assert_int_equal(hand_of(&world), hand);
+    assert_int_equal(fleet_world_hand(&world), hand);
     assert_int_equal(world.orders, orders);
     fleet_world_end(&world);
 }
@@ -442,7 +415,7 @@ static void a_reset_fills_the_record_and_serves_who_waits(void **state)
     struct bucket_answer answer = change_foo(&world, MESSAGE_RESET, 0);
     assert_int_equal(answer.result, BUCKET_ALLOWED);
     assert_int_equal(answer.remaining_tokens, 10);
-    assert_false(ask_foo(&world, &caller, 10, 0));
+    assert_false(fleet_world_ask_foo(&world, &caller, 10, 0));
     fleet_world_pass(&world, 25);
     assert_true(caller.is_home);
     fleet_caller_release(&caller);

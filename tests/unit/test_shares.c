@@ -8,18 +8,6 @@ static const struct rate one_per_second = {1, 1000}, hundred_per_second = {100, 
 
 enum { COLD_NS = FLEET_WORLD_COLD_MS * 1000000 };
 
-static enum bucket_result result_of(const struct fleet_caller *caller)
-{
-    return caller->message.answer.bucket.result;
-}
-
-/* A caller that asks for foo. */
-static bool ask_foo(struct fleet_world *world, struct fleet_caller *caller, uint64_t tokens,
-                    uint64_t wait_ms)
-{
-    return fleet_world_ask(world, caller, MESSAGE_ALLOW, "foo", NULL, tokens, wait_ms);
-}
-
 /* Takes a token of foo each ms, for so long. Returns how many it got. */
 static unsigned hammer(struct fleet_world *world, unsigned ms)
 {
@@ -87,7 +75,7 @@ static void a_cold_key_waits_and_is_granted(void **state)
     struct fleet_world world;
     struct fleet_caller caller;
     fleet_world_begin_one(&world, 10, one_per_second);
-    assert_false(ask_foo(&world, &caller, 1, 0));
+    assert_false(fleet_world_ask_foo(&world, &caller, 1, 0));
     fleet_world_pass(&world, 1);
     assert_true(caller.is_home);
     assert_int_equal(caller.home_ns - caller.asked_ns, 2 * world.half_trip_ns);
@@ -116,10 +104,10 @@ static void what_is_in_hand_is_spent_at_once_though_the_store_stands(void **stat
     uint64_t hand = fleet_hand_tokens(&world.fixture.brain->shares.counters);
     assert_true(hand > 20);
     for (uint64_t i = 0; i < hand; i++) {
-        assert_true(ask_foo(&world, &caller, 1, 0));
-        assert_int_equal(result_of(&caller), BUCKET_ALLOWED);
+        assert_true(fleet_world_ask_foo(&world, &caller, 1, 0));
+        assert_int_equal(fleet_caller_result(&caller), BUCKET_ALLOWED);
     }
-    assert_false(ask_foo(&world, &caller, 1, 0));
+    assert_false(fleet_world_ask_foo(&world, &caller, 1, 0));
     fleet_world_pass(&world, FLEET_WORLD_COLD_MS);
     fleet_caller_release(&caller);
     fleet_world_end(&world);
@@ -132,17 +120,17 @@ static void a_request_without_wait_waits_for_cold_wait_at_most(void **state)
     struct fleet_caller caller, later;
     fleet_world_begin_one(&world, 10, one_per_second);
     world.is_stopped = true;
-    assert_false(ask_foo(&world, &caller, 1, 0));
+    assert_false(fleet_world_ask_foo(&world, &caller, 1, 0));
     fleet_world_pass_ns(&world, COLD_NS - 1);
     assert_false(caller.is_home);
     fleet_world_pass_ns(&world, 1);
     assert_true(caller.is_home);
-    assert_int_equal(result_of(&caller), BUCKET_DENIED);
+    assert_int_equal(fleet_caller_result(&caller), BUCKET_DENIED);
     assert_true(caller.message.answer.bucket.is_apart);
     assert_true(caller.message.answer.bucket.retry_after_ms >= 1);
     /* the order is overdue, so nobody waits for it any more */
-    assert_true(ask_foo(&world, &later, 1, 0));
-    assert_int_equal(result_of(&later), BUCKET_DENIED);
+    assert_true(fleet_world_ask_foo(&world, &later, 1, 0));
+    assert_int_equal(fleet_caller_result(&later), BUCKET_DENIED);
     assert_int_equal(fleet_world_counters(&world).partitioned, 2);
     fleet_caller_release(&caller);
     fleet_world_end(&world);
@@ -157,11 +145,11 @@ static void cold_deny_denies_at_once_and_orders(void **state)
     struct fleet_terms fleet = fleet_world_terms();
     fleet.cold = FLEET_COLD_DENY;
     fleet_world_begin(&world, fleet_world_limits(&terms, 1, &fleet));
-    assert_true(ask_foo(&world, &caller, 2, 0));
-    assert_int_equal(result_of(&caller), BUCKET_DENIED);
+    assert_true(fleet_world_ask_foo(&world, &caller, 2, 0));
+    assert_int_equal(fleet_caller_result(&caller), BUCKET_DENIED);
     fleet_world_pass(&world, 1);
-    assert_true(ask_foo(&world, &caller, 2, 0));
-    assert_int_equal(result_of(&caller), BUCKET_ALLOWED);
+    assert_true(fleet_world_ask_foo(&world, &caller, 2, 0));
+    assert_int_equal(fleet_caller_result(&caller), BUCKET_ALLOWED);
     fleet_world_end(&world);
 }
 
@@ -174,14 +162,14 @@ static void cold_allow_allows_uncounted_unless_the_record_has_too_little(void **
     struct fleet_terms fleet = fleet_world_terms();
     fleet.cold = FLEET_COLD_ALLOW;
     fleet_world_begin(&world, fleet_world_limits(&terms, 1, &fleet));
-    assert_true(ask_foo(&world, &caller, 1, 0));
-    assert_int_equal(result_of(&caller), BUCKET_UNCOUNTED);
+    assert_true(fleet_world_ask_foo(&world, &caller, 1, 0));
+    assert_int_equal(fleet_caller_result(&caller), BUCKET_UNCOUNTED);
     assert_true(caller.message.answer.bucket.is_apart);
     assert_int_equal(fixture_daemon(&world.fixture).counters.table_full_allowed, 0);
     fleet_world_take(&world, "foo", NULL, 10);
     fleet_world_pass(&world, 1);
-    assert_true(ask_foo(&world, &caller, 1, 0));
-    assert_int_equal(result_of(&caller), BUCKET_DENIED);
+    assert_true(fleet_world_ask_foo(&world, &caller, 1, 0));
+    assert_int_equal(fleet_caller_result(&caller), BUCKET_DENIED);
     fleet_world_end(&world);
 }
 
@@ -198,8 +186,8 @@ static void an_exhausted_key_costs_one_order_for_each_time_that_it_may_have_refi
     assert_true(answer.buckets[0].violated);
     unsigned before = world.orders;
     for (unsigned i = 0; i < 900; i++) {
-        assert_true(ask_foo(&world, &caller, 1, 0));
-        assert_int_equal(result_of(&caller), BUCKET_DENIED);
+        assert_true(fleet_world_ask_foo(&world, &caller, 1, 0));
+        assert_int_equal(fleet_caller_result(&caller), BUCKET_DENIED);
         fleet_world_pass(&world, 1);
     }
     assert_int_equal(world.orders, before);
@@ -218,21 +206,22 @@ static void who_may_wait_waits_until_the_record_has_refilled(void **state)
     fleet_world_begin_one(&world, 10, one_per_second);
     fleet_world_take(&world, "foo", NULL, 10);
     fleet_world_allow(&world, "foo", 1);
-    assert_false(ask_foo(&world, &waits, 2, 3000));
-    assert_true(ask_foo(&world, &in_vain, 2, 3000)); /* there will be 4 only after 4 s */
-    assert_int_equal(result_of(&in_vain), BUCKET_DENIED);
-    assert_false(ask_foo(&world, &behind, 1, 4000));
+    assert_false(fleet_world_ask_foo(&world, &waits, 2, 3000));
+    assert_true(
+        fleet_world_ask_foo(&world, &in_vain, 2, 3000)); /* there will be 4 only after 4 s */
+    assert_int_equal(fleet_caller_result(&in_vain), BUCKET_DENIED);
+    assert_false(fleet_world_ask_foo(&world, &behind, 1, 4000));
     fleet_world_pass(&world, 1990);
     assert_false(waits.is_home);
     fleet_world_pass(&world, 20);
     assert_true(waits.is_home);
-    assert_int_equal(result_of(&waits), BUCKET_ALLOWED);
+    assert_int_equal(fleet_caller_result(&waits), BUCKET_ALLOWED);
     assert_true(waits.message.answer.bucket.has_waited);
     assert_in_range(waits.message.answer.bucket.waited_ms, 1990, 2010);
     assert_false(behind.is_home);
     fleet_world_pass(&world, 1000);
     assert_true(behind.is_home);
-    assert_int_equal(result_of(&behind), BUCKET_ALLOWED);
+    assert_int_equal(fleet_caller_result(&behind), BUCKET_ALLOWED);
     fleet_caller_release(&waits);
     fleet_caller_release(&behind);
     fleet_world_end(&world);
@@ -246,11 +235,11 @@ static void the_queue_keeps_its_order(void **state)
     static struct fleet_caller caller[CALLERS];
     fleet_world_begin_one(&world, 1000, hundred_per_second);
     for (unsigned i = 0; i < CALLERS; i++)
-        assert_false(ask_foo(&world, &caller[i], 1 + i % 3, 0));
+        assert_false(fleet_world_ask_foo(&world, &caller[i], 1 + i % 3, 0));
     fleet_world_pass(&world, 3);
     for (unsigned i = 0; i < CALLERS; i++) {
         assert_true(caller[i].is_home);
-        assert_int_equal(result_of(&caller[i]), BUCKET_ALLOWED);
+        assert_int_equal(fleet_caller_result(&caller[i]), BUCKET_ALLOWED);
         assert_int_equal(caller[i].place, i + 1);
         fleet_caller_release(&caller[i]);
     }
@@ -266,13 +255,13 @@ static void a_sudden_crowd_is_let_in_without_a_denial(void **state)
     static struct fleet_caller caller[CALLERS];
     fleet_world_begin_one(&world, 1000, hundred_per_second);
     for (unsigned i = 0; i < CALLERS; i++) {
-        ask_foo(&world, &caller[i], 1, 0);
+        fleet_world_ask_foo(&world, &caller[i], 1, 0);
         fleet_world_pass_ns(&world, 10000);
     }
     fleet_world_pass(&world, 20);
     for (unsigned i = 0; i < CALLERS; i++) {
         assert_true(caller[i].is_home);
-        assert_int_equal(result_of(&caller[i]), BUCKET_ALLOWED);
+        assert_int_equal(fleet_caller_result(&caller[i]), BUCKET_ALLOWED);
         assert_true(caller[i].home_ns - caller[i].asked_ns <= COLD_NS);
         fleet_caller_release(&caller[i]);
     }
@@ -329,10 +318,10 @@ static void a_hot_key_costs_one_order_for_two_hundred_decisions_at_most(void **s
     fleet_world_begin_one(&world, 1000000, (struct rate){1000000, 1000});
     unsigned decisions = 0, allowed = 0, waited = 0;
     for (unsigned i = 0; i < 100000; i++) {
-        bool is_home = ask_foo(&world, &caller, 1, 0);
+        bool is_home = fleet_world_ask_foo(&world, &caller, 1, 0);
         for (waited += !is_home; !caller.is_home;)
             fleet_world_pass_ns(&world, 10000);
-        allowed += result_of(&caller) == BUCKET_ALLOWED;
+        allowed += fleet_caller_result(&caller) == BUCKET_ALLOWED;
         decisions++;
         fleet_world_pass_ns(&world, 10000);
         fleet_caller_release(&caller);
@@ -353,7 +342,7 @@ static void orders_of_a_key_keep_their_interval(void **state)
     /* each takes more than there is in hand, so each wants an order */
     for (unsigned i = 0; i < 2000; i++) {
         struct fleet_caller caller;
-        ask_foo(&world, &caller, 20, 0);
+        fleet_world_ask_foo(&world, &caller, 20, 0);
         fleet_world_pass_ns(&world, 1000000);
         fleet_world_pass(&world, FLEET_WORLD_COLD_MS);
         fleet_caller_release(&caller);
@@ -454,7 +443,7 @@ static void who_waits_for_long_costs_no_orders_but_to_renew_the_hand(void **stat
     fleet_world_begin(&world, limits_that_give_back_after(100));
     hammer(&world, 10);
     fleet_world_take(&world, "foo", NULL, 700);
-    assert_false(ask_foo(&world, &caller, 900, 10000));
+    assert_false(fleet_world_ask_foo(&world, &caller, 900, 10000));
     fleet_world_pass(&world, 200);
     unsigned orders = world.orders;
     fleet_world_pass(&world, 2000);
@@ -477,18 +466,18 @@ static void the_end_of_a_lease_voids_the_hand_and_begins_a_session(void **state)
     uint64_t sent_ns = fleet_world_ns(&world);
     while (fleet_world_ns(&world) < sent_ns + 1400 * NS_PER_MS) { /* the hand serves on */
         fleet_world_pass(&world, 100);
-        assert_true(ask_foo(&world, &caller, 1, 0));
-        assert_int_equal(result_of(&caller), BUCKET_ALLOWED);
+        assert_true(fleet_world_ask_foo(&world, &caller, 1, 0));
+        assert_int_equal(fleet_caller_result(&caller), BUCKET_ALLOWED);
     }
     while (fleet_world_ns(&world) < sent_ns + 2000 * NS_PER_MS) {
         fleet_world_pass(&world, 100);
-        ask_foo(&world, &caller, 1, 0);
+        fleet_world_ask_foo(&world, &caller, 1, 0);
         fleet_world_pass(&world, FLEET_WORLD_COLD_MS);
         fleet_caller_release(&caller);
     }
     assert_true(fleet_world_counters(&world).lost_tokens > 0);
-    assert_true(ask_foo(&world, &caller, 1, 0));
-    assert_int_equal(result_of(&caller), BUCKET_DENIED);
+    assert_true(fleet_world_ask_foo(&world, &caller, 1, 0));
+    assert_int_equal(fleet_caller_result(&caller), BUCKET_DENIED);
     assert_true(caller.message.answer.bucket.is_apart);
     world.forced = ORDER_RESULT_COUNT;
     fleet_world_pass(&world, 1100);
