@@ -20,6 +20,7 @@ struct beginning {
     struct fleet *fleet;
     struct orders *letters; /* LETTERS */
     char key[SHARDS][KEY_ROOM];
+    bool is_answered[SHARDS];
     unsigned begun, known; /* shards */
 };
 
@@ -69,20 +70,23 @@ static void post(struct beginning *beginning, unsigned number)
     inbox_post_one(fleet_inbox(beginning->fleet), &letter->message.letter);
 }
 
-/* Counts the answers of a letter. false: the store has not answered all, so it is to be asked again, which
- * finds known what was begun. */
-static bool count_answers(struct beginning *beginning, const struct orders *letter)
+/* Counts the first answer for each shard of a letter: asked again, the store knows what was begun. false: it has
+ * not answered for all of them yet. */
+static bool count_answers(struct beginning *beginning, unsigned number)
 {
-    unsigned begun = 0, known = 0;
+    const struct order *orders = beginning->letters[number].order;
+    bool *is_answered = beginning->is_answered + number * ORDERS_MAX, are_all = true;
     for (unsigned i = 0; i < ORDERS_MAX; i++) {
-        begun += letter->order[i].result == ORDER_AGAIN;
-        known += letter->order[i].result < ORDER_REFUSED && letter->order[i].result != ORDER_AGAIN;
+        if (!is_answered[i] && orders[i].result < ORDER_REFUSED) {
+            is_answered[i] = true;
+            if (orders[i].result == ORDER_AGAIN)
+                beginning->begun++;
+            else
+                beginning->known++;
+        }
+        are_all &= is_answered[i];
     }
-    beginning->begun += begun;
-    if (begun + known < ORDERS_MAX)
-        return false;
-    beginning->known += known;
-    return true;
+    return are_all;
 }
 
 /* Asks by one letter until it is answered. false: not in time. */
@@ -91,7 +95,7 @@ static bool ask(struct beginning *beginning, unsigned number, uint64_t deadline_
     while (clock_now_ns(&clock_system) < deadline_ns) {
         post(beginning, number);
         inbox_take(&beginning->home, CLOCK_NEVER);
-        if (count_answers(beginning, &beginning->letters[number]))
+        if (count_answers(beginning, number))
             return true;
         inbox_take(&beginning->home, clock_now_ns(&clock_system) + 50 * (uint64_t)NS_PER_MS);
     }
