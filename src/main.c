@@ -6,6 +6,7 @@
 #include "config/hints.h"
 #include "daemon/begin_fleet.h"
 #include "daemon/explain.h"
+#include "daemon/health.h"
 #include "daemon/server.h"
 #include "daemon/signals.h"
 #include "http/json_memory.h"
@@ -22,6 +23,7 @@ static const char usage[] =
     "Usage: allowd [-c FILE] [-l ADDRESS]... [-t | --print-config] [--ready-fd N]\n"
     "       allowd --explain [-c FILE] KEY\n"
     "       allowd --begin-fleet -c FILE\n"
+    "       allowd --health [-c FILE | -l ADDRESS] [PATH]\n"
     "       allowd -h | -V\n"
     "Answers over HTTP whether a key may go on: curl 'http://127.0.0.1:10429/allow?key=alice'\n"
     "\n"
@@ -31,6 +33,7 @@ static const char usage[] =
     "  --print-config        show the configuration with all defaults, as YAML, and exit\n"
     "  --explain             say in sentences what KEY would get, and why, and exit\n"
     "  --begin-fleet         tell a store that is new to the fleet that nothing was lost, and exit\n"
+    "  --health              ask the allowd that runs whether it is ready, and exit: 0 if it is\n"
     "  -h, --help            show this help and exit\n"
     "  -V, --version         show the version and exit\n"
     "  --ready-fd N          write a newline to descriptor N when ready, and close it\n"
@@ -40,8 +43,9 @@ static const char usage[] =
 
 struct options {
     const char *config_path; /* NULL: the built-in defaults */
-    bool check, print_config, explain, begin_fleet;
+    bool check, print_config, explain, begin_fleet, health;
     const char *key;   /* to explain */
+    const char *path;  /* of the health check */
     const char *shown; /* to show and end; NULL: nothing */
     int ready_fd;
     uint32_t listen_count;
@@ -75,7 +79,13 @@ static bool set_ready_fd(struct options *options, const char *text)
     return false;
 }
 
-enum { OPTION_READY_FD = UCHAR_MAX + 1, OPTION_PRINT_CONFIG, OPTION_EXPLAIN, OPTION_BEGIN_FLEET };
+enum {
+    OPTION_READY_FD = UCHAR_MAX + 1,
+    OPTION_PRINT_CONFIG,
+    OPTION_EXPLAIN,
+    OPTION_BEGIN_FLEET,
+    OPTION_HEALTH
+};
 
 static const struct option long_options[] = {
     {"config", required_argument, NULL, 'c'},
@@ -84,13 +94,15 @@ static const struct option long_options[] = {
     {"print-config", no_argument, NULL, OPTION_PRINT_CONFIG},
     {"explain", no_argument, NULL, OPTION_EXPLAIN},
     {"begin-fleet", no_argument, NULL, OPTION_BEGIN_FLEET},
+    {"health", no_argument, NULL, OPTION_HEALTH},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {"ready-fd", required_argument, NULL, OPTION_READY_FD},
     {0},
 };
 
-/* What follows the options: of --explain a key. false: it is not as it should be, which is logged. */
+/* What follows the options: of --explain a key, of --health perhaps a path. false: it is not as it should be,
+ * which is logged. */
 static bool take_arguments(int count, char **arguments, struct options *options)
 {
     if (options->explain && count == 0)
@@ -100,6 +112,11 @@ static bool take_arguments(int count, char **arguments, struct options *options)
         options->key = arguments++[0], count--;
     else if (options->explain)
         return false;
+    if (options->health && count > 0) {
+        if (!health_path_is_valid(arguments[0]))
+            return false;
+        options->path = arguments++[0], count--;
+    }
     if (count > 0)
         log_error("\"%s\" is not an option; try 'allowd -h'", arguments[0]);
     return count == 0 && options->explain == (options->key != NULL);
@@ -128,6 +145,9 @@ static bool parse_options(int argc, char **argv, struct options *options)
             break;
         case OPTION_BEGIN_FLEET:
             options->begin_fleet = true;
+            break;
+        case OPTION_HEALTH:
+            options->health = true;
             break;
         case OPTION_READY_FD:
             if (!set_ready_fd(options, optarg))
@@ -176,7 +196,7 @@ static enum exit_status print_config(const struct config *config)
 static bool ends_at_once(const struct options *options)
 {
     return options->shown != NULL || options->check || options->print_config || options->explain ||
-           options->begin_fleet;
+           options->begin_fleet || options->health;
 }
 
 /* Whoever runs a command takes 0 for its answer. */
@@ -194,7 +214,7 @@ static enum exit_status run(const struct options *options)
     struct faults faults = {0};
     enum exit_status status = EXIT_STATUS_OK;
     bool is_loaded = config_load(options->config_path, &config, &faults);
-    if (!is_loaded || ends_at_once(options))
+    if (!is_loaded || (ends_at_once(options) && !options->health))
         faults_tell(&faults, options->config_path, print_line, NULL);
     if (!is_loaded) {
         faults_release(&faults);
@@ -209,6 +229,8 @@ static enum exit_status run(const struct options *options)
         status = explain_print(&config, options->key, stdout);
     else if (options->begin_fleet)
         status = begin_fleet(&config, stdout);
+    else if (options->health)
+        status = health_check(&config.listen[0], options->path, stdout);
     else if (options->print_config)
         status = print_config(&config);
     else if (options->check)
@@ -220,9 +242,19 @@ static enum exit_status run(const struct options *options)
     return status;
 }
 
+/* What it takes no configuration for, so that a file that is being changed fails no health check with -l. */
+static enum exit_status run_command(const struct options *options)
+{
+    if (options->shown != NULL)
+        return show(options->shown);
+    if (options->health && options->listen_count > 0)
+        return health_check(&options->listen[0], options->path, stdout);
+    return run(options);
+}
+
 int main(int argc, char **argv)
 {
-    struct options options = {.ready_fd = NOTIFY_NO_FD};
+    struct options options = {.path = HEALTH_PATH, .ready_fd = NOTIFY_NO_FD};
     signals_hold();
     fill_standard_descriptors();
     log_init();
@@ -231,5 +263,5 @@ int main(int argc, char **argv)
     if (!parse_options(argc, argv, &options))
         return EXIT_STATUS_USAGE;
     set_what_ends_it(&options);
-    return (int)(options.shown != NULL ? show(options.shown) : run(&options));
+    return (int)run_command(&options);
 }

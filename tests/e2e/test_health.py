@@ -1,10 +1,16 @@
 #!/usr/bin/python3 -B
-"""/healthz and /readyz: what they say, and when the state thread stands still."""
+"""/healthz and /readyz: what they say, and when the state thread stands still; and allowd --health, which asks for them."""
+import contextlib
+import os
 import signal
+import socket
+import subprocess
+import tempfile
+import threading
 import time
 import unittest
 
-from harness import FORM, Case, Connection, Daemon, request_bytes, wait_until
+from harness import ALLOWD, FORM, PATIENCE_S, Case, Connection, Daemon, request_bytes, run_allowd, wait_until
 from stall import stalled
 
 STALL_S = 1  # after which health is red
@@ -160,6 +166,124 @@ class Life(unittest.TestCase):
                     daemon.signal(signal.SIGTERM)
                     daemon.wait_for_line("draining")
             self.assertEqual(daemon.wait(), 0)
+
+
+class Command(unittest.TestCase):
+    """What allowd --health says of an allowd that runs."""
+
+    def check(self, *arguments):
+        status, out, error = run_allowd("--health", *arguments)
+        self.assertEqual(len((out + error).splitlines()), 1, (out, error))
+        return status, out + error
+
+    def wait_for(self, status, words, *arguments):
+        wait_until(lambda: words in self.check(*arguments)[1], f"it says {words!r}")
+        said = self.check(*arguments)
+        self.assertEqual(said[0], status, said)
+
+    def test_each_kind_of_listener(self):
+        with Daemon(listen=("127.0.0.1:0", "[::1]:0", "unix:{directory}/s", "0.0.0.0:0", "[::]:0")) as daemon:
+            for line in [line for line in daemon.log() if " listening on " in line]:
+                address = line.rpartition(" ")[2]
+                with self.subTest(address):
+                    self.wait_for(0, '{"status":"ready",', "-l", address)
+                    self.wait_for(0, '{"status":"alive",', "-l", address, "/healthz")
+
+    def test_the_first_of_the_configuration(self):
+        with tempfile.TemporaryDirectory(prefix="allowd-e2e-") as folder:
+            config = (f"listen: ['unix:{folder}/s', '127.0.0.1:0']\n"
+                      "limits:\n  - {name: default, burst: 1, rate: 1/s}\n"
+                      "  - {name: never, match: 'a*', burst: 1, rate: 1/s}\n")  # which it warns of
+            with Daemon(config, listen=()) as daemon:
+                self.wait_for(0, '{"status":"ready",', "-c", daemon.config_path)
+
+    def test_a_file_that_is_faulty_by_now(self):
+        with Daemon("limits:\n  - {name: default, burst: 1, rate: 1/s}\n") as daemon:
+            daemon.write_config("limits: none\n")
+            address = "%s:%d" % daemon.address
+            self.wait_for(0, '{"status":"ready",', "-l", address, "-c", daemon.config_path)
+            status, said = self.check("-c", daemon.config_path)
+            self.assertEqual(status, 6)
+            self.assertIn(f"{daemon.config_path}:1:9: ", said)
+
+    def test_nobody_is_there(self):
+        with socket.socket() as bound:
+            bound.bind(("127.0.0.1", 0))
+            address = "127.0.0.1:%d" % bound.getsockname()[1]
+            self.assertEqual(self.check("-l", address), (
+                1, f"allowd: error: {address}: no answer: Connection refused; -l ADDRESS says where to ask\n"))
+        status, said = self.check("-l", "unix:/nonexistent/s")
+        self.assertEqual(status, 1)
+        self.assertIn("unix:/nonexistent/s: no answer: No such file", said)
+
+    def test_one_that_drains(self):
+        with Daemon("drain_delay: 1h\nlimits:\n  - {name: default, burst: 1, rate: 1/s}\n") as daemon:
+            address = "%s:%d" % daemon.address
+            daemon.signal(signal.SIGTERM)
+            daemon.wait_for_line("drain")
+            self.wait_for(1, "GET /readyz: HTTP/1.1 503: {", "-l", address)
+            self.wait_for(1, '"detail":"draining: allowd is about to end', "-l", address)
+            self.wait_for(0, '{"status":"alive",', "-l", address, "/healthz")
+
+    def test_one_that_does_not_decide(self):
+        with Daemon(STATE_THREAD) as daemon, stalled(daemon):
+            self.wait_for(1, '"detail":"stalled: ', "-l", "%s:%d" % daemon.address)
+
+    def test_one_that_stands_still(self):
+        with Daemon(listen=("127.0.0.1:0", "unix:{directory}/s")) as daemon:
+            daemon.signal(signal.SIGSTOP)
+            try:
+                for address in ("%s:%d" % daemon.addresses()[0], f"unix:{daemon.addresses()[1]}"):
+                    self.assertEqual(self.check("-l", address), (
+                        1, f"allowd: error: {address}: no answer: Connection timed out; "
+                           "-l ADDRESS says where to ask\n"))
+            finally:
+                daemon.signal(signal.SIGCONT)
+
+    def test_a_queue_that_is_full(self):
+        with tempfile.TemporaryDirectory(prefix="allowd-e2e-") as folder, \
+                socket.socket(socket.AF_UNIX) as full, contextlib.ExitStack() as waiting:
+            path = os.path.join(folder, "s")
+            full.bind(path)
+            full.listen(0)
+            waiting.enter_context(socket.socket(socket.AF_UNIX)).connect(path)
+            status, said = self.check("-l", f"unix:{path}")
+            self.assertEqual(status, 1)
+            self.assertIn("Connection timed out", said)
+
+    def test_what_is_no_allowd(self):
+        for answer in (b"", b"\n", b"\0", b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 200", b"HTTP/1.0 200 OK\r\n\r\nready",
+                       b"HTTP/1.1 204 No Content\r\n\r\n", b"HTTP/1.1 2000 OK\r\n\r\n", b"x" * 100_000,
+                       b"HTTP/1.1 503 \x1b[31m\r\n\r\n\x1b[31m\nallowd: ready\n"):
+            with self.subTest(answer[:60]), socket.create_server(("127.0.0.1", 0)) as server:
+                def serve():
+                    connection, _ = server.accept()
+                    with connection, contextlib.suppress(OSError):
+                        connection.recv(1000)
+                        connection.sendall(answer)
+                thread = threading.Thread(target=serve)
+                thread.start()
+                status, said = self.check("-l", "127.0.0.1:%d" % server.getsockname()[1])
+                thread.join()
+                self.assertEqual(status, 1, said)
+                self.assertNotIn("\x1b", said)
+
+    def test_a_signal_ends_it_as_a_command(self):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with self.subTest(number), socket.create_server(("127.0.0.1", 0)) as server:
+                process = subprocess.Popen([ALLOWD, "--health", "-l", "127.0.0.1:%d" % server.getsockname()[1]])
+                connection, _ = server.accept()
+                with connection:
+                    process.send_signal(signal.SIGHUP)
+                    process.send_signal(number)
+                    self.assertEqual(process.wait(PATIENCE_S), -number)
+
+    def test_usage(self):
+        for arguments in (("/status",), ("/readyz", "/healthz"), ("--explain",), ("",)):
+            with self.subTest(arguments):
+                status, out, error = run_allowd("--health", *arguments)
+                self.assertEqual((status, out), (2, ""))
+                self.assertIn("allowd: error: ", error)
 
 
 def _received_all(connection):
