@@ -6,10 +6,12 @@ import contextlib
 import hashlib
 import os
 import signal
+import socket
+import threading
 import time
 import unittest
 
-from harness import wait_until
+from harness import Connection, request_bytes, wait_until
 from recipes import (ALLOWD_ADDRESS, APP_ADDRESS, BURST, NGINX_WAITS, NginxRecipe, ProxyRecipe, free_port,
                      replaced)
 from share import load_tests  # which unittest calls
@@ -90,11 +92,14 @@ class Promises:
             self.assertIsNone(answer.headers["X-App"])
         self.drain("127.0.0.12")
 
-    def test_preflights_are_free(self):
+    def start_proxy_with_free_preflights(self):
         with open(self.daemon.config_path, encoding="utf-8") as file:
             config = file.read()
         self.daemon.reload(replaced(config, [("\n#    skip:", "\n    skip:")]))
         self.start_proxy()
+
+    def test_preflights_are_free(self):
+        self.start_proxy_with_free_preflights()
         for _ in range(BURST + 5):
             answer = self.ask("127.0.0.13", method="OPTIONS")
             self.assertEqual((answer.status, answer.headers["X-App"]), (200, "yes"))
@@ -183,24 +188,85 @@ class Caddy(Promises, ProxyRecipe, unittest.TestCase):
                 "caddyfile"]
 
 
+class Lossy:
+    """Stands between a client and allowd, and closes the connection in place of the first so many answers to a POST."""
+
+    def __init__(self, address, losses):
+        self.address, self.losses, self.lost = address, losses, 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.thread = threading.Thread(target=self.serve)
+
+    def serve(self):
+        while True:
+            client, _ = self.listener.accept()
+            with client, contextlib.suppress(ConnectionError):
+                head = b""
+                while b"\r\n\r\n" not in head:
+                    data = client.recv(1 << 16)
+                    if not data:
+                        break
+                    head += data
+                if not head:  # by __exit__
+                    return
+                with socket.create_connection(self.address) as server:
+                    server.sendall(head.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
+                    with server.makefile("rb") as stream:
+                        answer = stream.read()
+                if self.lost < self.losses:
+                    self.lost += 1
+                else:
+                    client.sendall(answer)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        socket.create_connection(("127.0.0.1", self.port)).close()
+        self.thread.join()
+        self.listener.close()
+
+
 class Haproxy(Promises, ProxyRecipe, unittest.TestCase):
     program = "haproxy"
     fails_open = True
     closed_status = stalled_status = 503
     switch = [("\n    #http-request", "\n    http-request")]
     patience = [("TIMEOUT_MS = 125", "TIMEOUT_MS = 60000")]
+    more = []  # to write in place of what else
+    asked_port = None  # that the script asks, if it is not allowd's
 
     def write_recipe(self, switch):
-        self.write("allowd.lua", [(ALLOWD_ADDRESS, f"127.0.0.1:{self.allowd_port}")] + self.waits)
+        self.write("allowd.lua", [
+            (ALLOWD_ADDRESS, f"127.0.0.1:{self.asked_port or self.allowd_port}")] + self.waits)
         self.write("haproxy.cfg", [
             (ALLOWD_ADDRESS, f"127.0.0.1:{self.allowd_port}"),
             (APP_ADDRESS, f"127.0.0.1:{self.app.port}"),
             ("bind :80\n", f"bind :{self.port}\n"),
             ("/etc/haproxy/", f"{self.directory}/"),
-        ] + switch)
+        ] + switch + self.more)
 
     def command(self):
         return [self.path, "-db", "-f", str(self.directory / "haproxy.cfg")]
+
+    def start_proxy_with_free_preflights(self):
+        self.more = [("    #http-request set-var", "    http-request set-var")]
+        self.start_proxy()
+
+    def test_a_request_that_is_tried_again_takes_one_token(self):
+        """HAProxy's client tries four times. Here allowd decides each time, and three of its answers get lost."""
+        with Lossy(self.daemon.address, 3) as between:
+            self.asked_port = between.port
+            self.start_proxy()
+            self.assertEqual(self.ask("127.0.0.14").status, 200)
+            self.assertEqual(between.lost, 3)
+            with Connection(self.daemon.address) as connection:
+                connection.send(request_bytes("GET", "/status?key=127.0.0.14&limit=per-client"))
+                self.assertEqual(connection.receive().json()["remaining"], BURST - 1)
+                connection.send(request_bytes("GET", "/status"))
+                counters = connection.receive().json()["counters"]
+        self.assertEqual((counters["allowed"], counters["repeated"]), (1, 3))
 
 
 class Varnish(Promises, ProxyRecipe, unittest.TestCase):
