@@ -6,7 +6,8 @@
 
 #define ANSWER_BODY                                                                                \
     "{\"allowed\":true,\"key\":\"alice\",\"limit\":\"default\",\"tokens\":1,"                      \
-    "\"remaining\":99999999,\"burst\":100000000,\"retry_after_ms\":0,\"reset_after_ms\":100}\n"
+    "\"remaining\":99999999,\"owed\":0,\"burst\":100000000,\"retry_after_ms\":0,"                  \
+    "\"reset_after_ms\":100}\n"
 
 /* FIELD(name, value) for each, but for Date and Content-Length. */
 #define ANSWER_FIELDS(FIELD)                                                                       \

@@ -43,10 +43,10 @@ LIMITS = {
 }
 # The answers, to a byte, that allowd gives about a key that has just begun: what others return.
 ALLOWED_BODY = ('{"allowed":true,"key":"alice","limit":"default","tokens":1,"remaining":99999999,'
-                '"burst":100000000,"retry_after_ms":0,"reset_after_ms":100}\n')
+                '"owed":0,"burst":100000000,"retry_after_ms":0,"reset_after_ms":100}\n')
 DENIED_BODY = ('{"type":"https://iana.org/assignments/http-problem-types#quota-exceeded",'
                '"title":"Too Many Requests","status":429,"violated-policies":["tight"],'
-               '"allowed":false,"key":"alice","limit":"tight","tokens":1,"remaining":0,"burst":1,'
+               '"allowed":false,"key":"alice","limit":"tight","tokens":1,"remaining":0,"owed":0,"burst":1,'
                '"retry_after_ms":60000,"reset_after_ms":60000}\n')
 DATE = "Date: Mon, 23 Nov 2026 19:42:35 GMT"
 

@@ -230,7 +230,7 @@ func (s *server) answer(w http.ResponseWriter, key string, l *limit, tokens int6
 	b = strconv.AppendQuote(b, l.name)
 	b = appendNumber(b, `,"tokens":`, tokens)
 	b = appendNumber(b, `,"remaining":`, r.remaining)
-	b = appendNumber(b, `,"burst":`, l.burst)
+	b = appendNumber(b, `,"owed":0,"burst":`, l.burst)
 	b = appendNumber(b, `,"retry_after_ms":`, r.retry.Milliseconds())
 	b = appendNumber(b, `,"reset_after_ms":`, r.reset.Milliseconds())
 	b = append(b, "}\n"...)
