@@ -1,6 +1,7 @@
 """
 A batch of 100 keys against 100 requests of one key each.
 """
+import base
 import figures
 import load
 import peers
@@ -23,3 +24,18 @@ def decisions(run):
                 of_keys.append(seen.rate)
     return figures.versus([rate * BATCH_KEYS for rate in rates["batch"]], rates["thousand"],
                           "decisions/s", ("in batches", "singly"))
+
+
+def against_base(run):
+    """The row: batches against the same of an earlier allowd, each freshly started in each round."""
+    rates = {"allowd": [], base.NAME: []}
+    loop = load.Loop(CONNECTIONS, run.seconds, [run.client_core])
+    for done in range(run.rounds):
+        for make in (peers.AllowdPeer, base.peer):
+            with peers.prepared(run, make(run)) as server:
+                run.progress(f"batches: round {done + 1} of {run.rounds}, {server.name}")
+                seen = server.ask(load.Questions(["batch"], "batch"), loop)
+                if seen.refused:
+                    raise load.LoadError(f"{server.name} refused {seen.refused} of {seen.requests} requests")
+                rates[server.name].append(seen.rate * BATCH_KEYS)
+    return figures.against(rates, base.NAME, "decisions/s")

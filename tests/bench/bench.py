@@ -6,7 +6,8 @@ row when it is measured, and writes report.md and its plots beside this file.
 
 usage: bench.py BUILD-DIRECTORY
 environment: BENCH_ROUNDS (5), BENCH_SECONDS (2) a turn, BENCH_ONLY (names of rows, comma
-  apart: what earlier runs found of the others stays in the report)
+  apart: what earlier runs found of the others stays in the report), BENCH_BASE (the commit that some rows compare
+  with, which is built for that: that of release 0.1.0)
 """
 import os
 import sys
@@ -69,6 +70,7 @@ def bench(build):
     with run.new_run(build, setting("BENCH_ROUNDS", 5), setting("BENCH_SECONDS", 2)) as this_run:
         if only:
             this_run.load()
+            this_run.rows = rows
         print(f"bench: {this_run.rounds} rounds, {this_run.seconds} s a turn; "
               + (f"servers on core {this_run.server_core}, clients on core {this_run.client_core}"
                  if this_run.has_two_cores else

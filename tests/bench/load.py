@@ -22,6 +22,7 @@ class Loop(NamedTuple):
     connections: int
     seconds: float
     cores: list           # of the generator, a thread on each
+    pipeline: int = 1     # requests that are sent at a time; redis-benchmark knows that, the others do not
 
 
 class Questions(NamedTuple):
@@ -121,7 +122,8 @@ def redis_benchmark(port, command, keys, loop):
     def run(requests):
         return parse_redis_benchmark(run_pinned(
             [tools.find("redis-benchmark"), "-p", str(port), "-c", str(loop.connections),
-             "-n", str(requests), "-r", str(keys), "--csv", *command], loop.cores, loop.seconds), requests)
+             "-n", str(requests), "-r", str(keys), "-P", str(loop.pipeline), "--csv", *command],
+            loop.cores, loop.seconds), requests)
     first = run(20000)
     seen = run(max(1000, int(first.rate * loop.seconds)))
     return seen._replace(requests=seen.requests + first.requests)

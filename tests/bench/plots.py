@@ -56,6 +56,8 @@ PLOTS = (
     Plot("rate.svg", "rate", ("1", "64", "1000"), "Requests/s by connections, one core (more is better)", "requests/s"),
     Plot("processor.svg", "processor", ("8", "64", "1000"),
          "Processor time a request by connections, whole server (less is better)", "µs"),
+    Plot("pipelines.svg", "pipelines", ("redis-benchmark", "pipe"),
+         "Processor time a decision, RESP in pipelines of 16, by client (less is better)", "µs"),
     Plot("latency.svg", "latency", ("p50", "p90", "p99 of tenths", "p99"),
          "Latency at half of nginx's peak rate, constant rate (less is better)", "µs", is_log=True),
 )

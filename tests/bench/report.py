@@ -32,6 +32,9 @@ Where 512 connections come at once, libmicrohttpd's own thread, as bare libmicro
 and then; allowd has a loop of its own. Redis is asked over RESP, a simpler protocol than HTTP, by redis-benchmark,
 which sends one kind of question about keys that are evenly spread, so some of its cells are empty. What the peers are
 told, and why, is in [peers](peers).
+
+An earlier allowd is the commit that BENCH_BASE names, built by the bench itself. In pipelines redis-benchmark keeps no
+server busy, so what a decision takes is held against the goal, not how many there are in a second.
 """
 
 

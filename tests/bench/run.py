@@ -25,6 +25,7 @@ class Run:
         self.has_two_cores = len(cores) > 1
         self.folder = folder
         self.checked = set()                   # peers that were (peers_check.py)
+        self.rows = ()                         # of goals.py that are measured, if not all
         self.found = {"goals": {}, "tables": {}, "series": {}}
         self._results = {}
         self._shown = 0

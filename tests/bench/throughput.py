@@ -2,7 +2,7 @@
 Requests a second, and processor time a request: everybody, with one key that is always allowed.
 """
 import os
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 import figures
 import load
@@ -27,20 +27,32 @@ def take_turn(server, questions, loop):
     return Turn(seen, (server.processor_time_s() - before) / seen.requests * 1e6)
 
 
+def wanted(run):
+    """The peers and the connections that the rows of a run need: all, unless it is a run of some rows only."""
+    rows = [goal.how for goal in run.rows if isinstance(goal.how, Row)]
+    if not rows:
+        return list(peers.ALL), CONNECTIONS
+    names = {"allowd", *peers.FLOORS, *(row.peer for row in rows)}
+    counts = {count for row in rows for count in row.connections}
+    return [name for name in peers.ALL if name in names], sorted(counts)
+
+
 def by_connections(run):
     """(peer, connections) -> turns. All counts in each round, so that they can be compared, too."""
     turns = {}
-    with peers.started(run, peers.ALL) as servers:
+    names, counts = wanted(run)
+    with peers.started(run, names) as servers:
         for done in range(run.rounds):
-            for connections in CONNECTIONS:
+            for connections in counts:
                 for server in servers:
                     run.progress(f"requests/s: round {done + 1} of {run.rounds}, "
                                  f"{connections} connections, {server.name}")
                     turns.setdefault((server.name, connections), []).append(
                         take_turn(server, load.Questions(["allow"]),
                                   load.Loop(connections, run.seconds, [run.client_core])))
-    tabulate(run, turns)
-    tabulate_parts(run, turns)
+    if len(turns) == len(peers.ALL) * len(CONNECTIONS):
+        tabulate(run, turns)
+        tabulate_parts(run, turns)
     return turns
 
 
@@ -82,7 +94,8 @@ def tabulate_parts(run, turns):
 
 def of_all(turns, figure, connections):
     """Everybody's figures with so many connections, one a round."""
-    return {name: [figure(turn) for turn in turns[name, connections]] for name in peers.ALL}
+    return {name: [figure(turn) for turn in these]
+            for (name, count), these in turns.items() if count == connections}
 
 
 def rate_of(turn):
@@ -96,35 +109,58 @@ def against(turns, figure, connections, peer, unit):
                            () if peer in peers.FLOORS else peers.FLOORS)
 
 
+class Row(NamedTuple):
+    """A row of turns with so many connections; called with the run it gives the finding."""
+    connections: tuple     # those that it needs; the first is that of the figure
+    peer: str
+    finding: Callable      # finding(turns, row)
+
+    def __call__(self, run):
+        return self.finding(run.once(by_connections), self)
+
+
+def find_rate(turns, row):
+    """Requests/s against a peer."""
+    return against(turns, rate_of, row.connections[0], row.peer, "requests/s")
+
+
+def find_processor(turns, row):
+    """Processor time a request against a peer."""
+    return against(turns, lambda turn: turn.processor_us, row.connections[0], row.peer, "µs a request")
+
+
+def find_p50(turns, row):
+    """The median latency against a peer's."""
+    return against(turns, lambda turn: turn.load.p50_us, row.connections[0], row.peer, "µs")
+
+
+def find_many(turns, row):
+    """Requests/s with so many connections against the same with fewer."""
+    connections, usual_connections = row.connections
+    rates, usual = (of_all(turns, rate_of, count) for count in row.connections)
+    many_turns = turns["allowd", connections]
+    stalls = sum(turn.load.errors + (turn.load.longest_us > STALL_US) for turn in many_turns)
+    longest_ms = max(turn.load.longest_us for turn in many_turns) / 1e3
+    finding = figures.versus(rates["allowd"], usual["allowd"], "requests/s",
+                             (f"at {connections}", f"at {usual_connections}"), f"{stalls} stalls" if stalls else "")
+    finding = finding._replace(details=f"{finding.details}; longest answer {figures.number(longest_ms)} ms")
+    return figures.beside(finding, rates, usual, [row.peer, *peers.FLOORS])
+
+
 def rate_against(peer):
     """The row of requests/s at 64 connections against a peer."""
-    def how(run):
-        return against(run.once(by_connections), rate_of, 64, peer, "requests/s")
-    return how
+    return Row((64,), peer, find_rate)
 
 
 def processor_against(peer, connections):
     """The row of processor time a request against a peer."""
-    def how(run):
-        return against(run.once(by_connections), lambda turn: turn.processor_us, connections, peer, "µs a request")
-    return how
+    return Row((connections,), peer, find_processor)
 
 
 def many(connections):
-    """The row of requests/s with so many connections against the same with 64."""
-    def how(run):
-        turns = run.once(by_connections)
-        rates, usual = of_all(turns, rate_of, connections), of_all(turns, rate_of, 64)
-        many_turns = turns["allowd", connections]
-        stalls = sum(turn.load.errors + (turn.load.longest_us > STALL_US) for turn in many_turns)
-        longest_ms = max(turn.load.longest_us for turn in many_turns) / 1e3
-        finding = figures.versus(rates["allowd"], usual["allowd"], "requests/s", (f"at {connections}", "at 64"),
-                                 f"{stalls} stalls" if stalls else "")
-        finding = finding._replace(details=f"{finding.details}; longest answer {figures.number(longest_ms)} ms")
-        return figures.beside(finding, rates, usual, ["nginx", *peers.FLOORS])
-    return how
+    """The row of requests/s with so many connections against the same with 64; nginx stands beside."""
+    return Row((connections, 64), "nginx", find_many)
 
 
-def p50_one(run):
-    """The row of the median latency of a single connection."""
-    return against(run.once(by_connections), lambda turn: turn.load.p50_us, 1, "nginx", "µs")
+# The row of the median latency of a single connection.
+p50_one = Row((1,), "nginx", find_p50)
