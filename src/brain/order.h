@@ -51,14 +51,16 @@ enum order_flag {
     ORDER_RESET = 4,        /* fill the buckets, but for what is out */
     ORDER_ON_LOSS_FULL = 8, /* a record that is not there is full, and not empty since the epoch */
     ORDER_PROBE = 16,       /* write the record whatever it is, to see that this works */
+    ORDER_JOIN =
+        32, /* remember the session though it has had nothing yet: it has something to tell */
 };
 
 enum order_result {
     ORDER_DONE,
     ORDER_AGAIN, /* there was no epoch: it is written, and this order did nothing; send it again */
     ORDER_EPOCH, /* the store has forgotten what it knew at our epoch: the hand is void */
-    ORDER_SESSION,  /* the record does not know this session, which has grants: the hand is void */
-    ORDER_OLD,      /* a newer order of this session was there before: nothing is done */
+    ORDER_SESSION, /* the record does not know this session, which tells of totals: the hand is void */
+    ORDER_OLD,     /* a newer order of this session was there before: nothing is done */
     ORDER_REPEATED, /* the store had granted more than the session knew, and grants nothing new */
     ORDER_FULL,     /* too many holders */
     ORDER_UNSOUND,  /* the record was damaged; it began anew, empty */
@@ -78,9 +80,9 @@ struct order {
     uint16_t limit_len, key_len;
     uint8_t flags;
     uint8_t buckets;
-    uint32_t terms_tag;   /* tells one set of terms from another */
-    uint64_t session;     /* not 0 */
-    uint32_t seq;         /* 1, 2, ... of this session */
+    uint32_t terms_tag; /* tells one set of terms from another */
+    uint64_t session;   /* not 0 */
+    uint64_t seq; /* more with each order of this session, and than the record's time it knows */
     uint64_t epoch_ms;    /* that the session knows; 0: none */
     uint64_t store_ms;    /* the store's time when it answered for this record, 0: it never has; of
                           those answers the one of which its clock was least ahead of ours */

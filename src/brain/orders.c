@@ -128,6 +128,7 @@ bool orders_need_no_share(struct brain *brain, struct share *share)
     return !share->is_away && !share->is_ready && share->waiting == 0 && !share->is_left &&
            !share_has_hand(share) && (!share_has_spent(share) || share->is_cut) &&
            (!share_has_news(share) || brain->shares.has_ended) &&
+           (!share->is_looked_for || is_ending(brain, share)) &&
            share_is_full_apart(share, brain->now_ns);
 }
 

@@ -42,6 +42,7 @@ static void begin_anew(struct share *share, struct share_sessions *sessions)
     }
     share->session = next_session(sessions);
     share->session_buckets = 0;
+    share->is_joined = false;
     share->seq = 0;
     share->lease_ns = SHARE_NEVER;
 }
@@ -395,10 +396,11 @@ bool share_is_full_apart(struct share *share, uint64_t now_ns)
 
 /* ---- orders ---- */
 
-static bool has_grants(const struct share *share)
+/* Whether there is net to tell. Only a record that knows the session does that, and an order that ends it may be lost. */
+static bool has_untold_net(const struct share *share)
 {
     for (uint32_t i = 0; i < share->buckets; i++)
-        if (share->bucket[i].granted > 0)
+        if (share->bucket[i].net != share->bucket[i].told_net)
             return true;
     return false;
 }
@@ -407,7 +409,7 @@ static bool has_grants(const struct share *share)
 static bool has_lasted(const struct share *share)
 {
     const int64_t most = ORDER_TOKENS_MAX / 2;
-    bool has_lasted = share->seq >= UINT32_MAX / 2;
+    bool has_lasted = false;
     for (uint32_t i = 0; i < share->buckets; i++) {
         const struct share_bucket *bucket = &share->bucket[i];
         has_lasted |= (int64_t)bucket->granted > most || bucket->net > most || bucket->net < -most;
@@ -422,12 +424,11 @@ void share_write_order(struct share *share, struct order *order, uint8_t flags,
     share_expire(share, now_ns, sessions, counters);
     if (has_lasted(share))
         flags |= ORDER_RELEASE;
-    if (flags & ORDER_RELEASE)
-        share_give_back(share, 0, counters);
     bool is_release = (flags & ORDER_RELEASE) != 0;
-    if (!has_grants(
-            share)) /* the store knows of no session, and would not keep what this one tells */
-        flags &= (uint8_t)~ORDER_RELEASE;
+    if (has_untold_net(share))
+        flags = (uint8_t)((flags & ~ORDER_RELEASE) | (share->is_joined ? 0 : ORDER_JOIN));
+    if (is_release)
+        share_give_back(share, 0, counters);
     *order = (struct order){
         .limit_name = share->name,
         .key = share->key,
@@ -449,11 +450,11 @@ void share_write_order(struct share *share, struct order *order, uint8_t flags,
         order->totals[i] = (struct order_totals){
             .granted = bucket->granted,
             .disposed = bucket->disposed,
-            .net = bucket->net,
+            .net = share->is_joined ? bucket->net : 0,
             .want = is_release ? 0 : want[i],
         };
         bucket->sent_disposed = bucket->disposed;
-        bucket->sent_net = bucket->net;
+        bucket->sent_net = order->totals[i].net;
     }
     if (share->session_buckets < share->buckets)
         share->session_buckets = share->buckets;
@@ -489,10 +490,12 @@ static bool is_cut(enum order_result result)
     return false;
 }
 
-/* Whether the record has no holder of this session any more. */
+/* Whether the record has no holder of this session any more, or may have none. */
 static bool has_ended(const struct order *order)
 {
-    return (order->flags & ORDER_RELEASE) != 0 && order->result == ORDER_DONE;
+    return (order->flags & ORDER_RELEASE) != 0 &&
+           (order->result == ORDER_DONE || order->result == ORDER_OLD ||
+            order->result == ORDER_UNREACHABLE);
 }
 
 /* By how many milliseconds the record's time is ahead of the store's clock, so that nothing is refilled until then: as
@@ -536,8 +539,10 @@ static void take_grants(struct share *share, const struct order *order,
         uint64_t granted =
             order->granted[i] > bucket->granted ? order->granted[i] - bucket->granted : 0;
         bucket->granted += granted;
-        bucket->told_net = order->totals[i].net;
-        bucket->told_disposed = order->totals[i].disposed;
+        if (order->result != ORDER_OLD) {
+            bucket->told_net = order->totals[i].net;
+            bucket->told_disposed = order->totals[i].disposed;
+        }
         counters->granted_tokens += i == 0 ? granted : 0;
         share->is_short |= granted < order->totals[i].want;
     }
@@ -551,6 +556,15 @@ static void lose_grants(const struct order *order, struct fleet_counters *counte
     counters->lost_tokens += granted;
 }
 
+/* Whether the record has a holder of this session after an order that it has done. */
+static bool has_joined(const struct order *order)
+{
+    bool has_joined = order->result != ORDER_DONE || (order->flags & ORDER_JOIN) != 0;
+    for (unsigned i = 0; i < order->buckets; i++)
+        has_joined |= order->granted[i] > 0;
+    return has_joined;
+}
+
 static void take_done(struct share *share, const struct order *order, const struct orders *orders,
                       uint64_t now_ns, struct share_sessions *sessions,
                       struct fleet_counters *counters)
@@ -562,9 +576,14 @@ static void take_done(struct share *share, const struct order *order, const stru
         lose_grants(order, counters);
     if (order->terms_tag == share->terms_tag)
         see(share, order, orders, now_ns);
-    if (is_own)
+    if (!is_own)
+        return;
+    if (!share->is_joined && share->seq < order->answered_ms)
+        share->seq = order->answered_ms; /* a newcomer's begins no later */
+    share->is_joined |= has_joined(order);
+    if (order->result != ORDER_OLD) /* else one before it was done, and nobody knows when */
         share->lease_ns = orders->sent_ns + orders->ttl_ms * NS_PER_MS;
-    if (is_own && has_ended(order))
+    if (has_ended(order))
         lose_hand(share, sessions, counters);
 }
 
@@ -594,9 +613,14 @@ static void keep_clock(struct share *share, const struct order *order, const str
 }
 
 /* The next try comes later each time. */
-static void take_cut(struct share *share, uint64_t now_ns, struct fleet_counters *counters)
+static void take_cut(struct share *share, const struct order *order, uint64_t now_ns,
+                     struct share_sessions *sessions, struct fleet_counters *counters)
 {
     counters->orders_failed++;
+    if (order->session == share->session && has_ended(order)) {
+        lose_hand(share, sessions, counters);
+        share->is_looked_for = true; /* or nobody would see when the store is back */
+    }
     share->is_cut = true;
     share->has_reset |= (share->sent_flags & ORDER_RESET) != 0;
     share->retry_ns = now_ns + share->retry_after_ns;
@@ -608,7 +632,7 @@ void share_take_order(struct share *share, const struct order *order, const stru
 {
     share->is_away = false;
     if (is_cut(order->result)) {
-        take_cut(share, now_ns, counters);
+        take_cut(share, order, now_ns, sessions, counters);
         return;
     }
     bool has_forgotten = share->epoch_ms != 0 && order->answered_epoch_ms != share->epoch_ms;

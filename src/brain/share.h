@@ -14,6 +14,10 @@
  * The record as it will be now is an estimate: what it was when it was last told, what it has refilled since, and what
  * net has changed since. Other sidecars may have taken some of it.
  *
+ * Copies of orders may come late, when the record has forgotten the session, and those from before it knew it begin it anew.
+ * So that nothing is done twice then, no order tells of net until the record knows the session: it has granted it tokens, or
+ * the session has joined it; and the order that ends a session is its last one, whether it is answered or not.
+ *
  * Owns nothing: the brain makes and drops shares (share_book.h). One thread, the brain's. Never blocks. Never
  * fails.
  */
@@ -60,7 +64,8 @@ struct share {
     /* the session */
     uint64_t session;
     uint32_t session_buckets; /* the most that an order of it had */
-    uint32_t seq;
+    bool is_joined;           /* the record knows it */
+    uint64_t seq;
     uint64_t epoch_ms;
     uint64_t store_ms,
         store_at_ns; /* of the answer of which the store's clock was least ahead of ours */

@@ -7,7 +7,7 @@
 
 /* The layouts of script.lua. */
 enum { CALL_VERSION = 1, ANSWER_CONVERTED = 1, ANSWER_ROLLED_BACK = 2 };
-enum { CALL_HEAD_BYTES = 40, CALL_BUCKET_BYTES = 51 };
+enum { CALL_HEAD_BYTES = 42, CALL_BUCKET_BYTES = 51 };
 enum { ANSWER_HEAD_BYTES = 20, ANSWER_BUCKET_BYTES = 20 };
 static_assert(CALL_HEAD_BYTES + BUCKETS_MAX * CALL_BUCKET_BYTES <= CALL_BYTES_MAX,
               "a call has room for all buckets");
@@ -80,7 +80,7 @@ size_t call_write(const struct order *order, const struct call_terms *terms, uin
         at = put_terms(at, &order->terms[i]);
     at = put(at, 1, order->flags);
     at = put(at, 8, order->session);
-    at = put(at, 4, order->seq);
+    at = put(at, 6, order->seq);
     at = put(at, 6, order->epoch_ms);
     at = put(at, 7, not_after_ms(order, terms, now_ns));
     for (unsigned i = 0; i < order->buckets; i++)

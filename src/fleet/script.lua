@@ -16,7 +16,7 @@
 --              B version   B buckets     I4 tag        I4 ttl        I4 grace
 --              each bucket: I7 burst  I5 units a token  I7 units a ms  I7 tokens that may be out
 --              and what it says:
---              B flags     c8 session    I4 seq        I6 epoch known, 0: none
+--              B flags     c8 session    I6 seq        I6 epoch known, 0: none
 --              I7 the latest time that the sidecar's clock allows, 0: any
 --              each bucket: I6 granted  I6 disposed  I7 net  I6 want
 --     answer   B version   B result      B flags       B holders    I6 epoch     I6 time
@@ -27,13 +27,18 @@
 --              B version   B buckets     I4 tag        each bucket: I5 units a token
 --              and how it is:
 --              B holders   I6 time       I7 when the server ends it     each bucket: I7 level in units
---              each holder: c8 session  I6 dead at  I4 seq
+--              each holder: c8 session  I6 dead at  I6 seq
 --                           each bucket: I6 granted  I6 disposed  I7 net
 --     epoch    decimal digits: since when this server remembers what is in the shard; 0: since ever
 --
 -- Numbers are doubles, which are exact up to 2^53: burst times units a token is at most 2^52, a level at least -2^51, totals of a
 -- session at most 2^47. What is larger on the way is compared and clamped, never stored. tests/support/store_model.c is
 -- the same in exact integers, and tests/prop/prop_script.c holds the two against each other.
+--
+-- A session is remembered from its first grant on, or from its first order if that joins, until it ends or dies. Only what
+-- is remembered has totals, so no copy of an order, however late, does anything twice: once the session is forgotten, copies
+-- which tell of totals find none; and if a copy of its first order begins it anew, its seq begins at the time, later than all that
+-- it had before.
 
 -- Results, as in order.h.
 local DONE, AGAIN, EPOCH, SESSION, OLD, REPEATED, FULL, UNSOUND, VERSION = 0, 1, 2, 3, 4, 5, 6, 7, 8
@@ -92,10 +97,10 @@ local usual_bytes, usual_head, B, T, S, R, lease
 -- What any() does, twice as fast, for what nearly all orders are: of one bucket and no flags, while terms and epoch are
 -- as before, of a session that the record knows, and nobody is dead. nil: this one is not, and nothing is done.
 local function do_usual(name, value, epoch, order)
-    if not epoch or not value or #order ~= 91 or #value < 69 then
+    if not epoch or not value or #order ~= 93 or #value < 71 then
         return nil
     end
-    local bytes, flags, session, seq, known, not_after, g, d, x, w = read('<c40Bc8I4I6I7I6I6I7I6', order)
+    local bytes, flags, session, seq, known, not_after, g, d, x, w = read('<c40Bc8I6I6I7I6I6I7I6', order)
     if bytes ~= usual_bytes then
         local terms = terms_of[bytes] or read_terms(bytes)
         if not terms then
@@ -110,13 +115,13 @@ local function do_usual(name, value, epoch, order)
         now = not_after
     end
     if flags > 0 or known > 0 and known ~= epoch or g + w > 2^47 or x > 2^53 or head ~= usual_head or
-        count > HOLDERS_MAX or #value ~= 32 + 37 * count or time > now or time >= 2^47 or L < 2^51 or L > 2^53 then
+        count > HOLDERS_MAX or #value ~= 32 + 39 * count or time > now or time >= 2^47 or L < 2^51 or L > 2^53 then
         return nil
     end
 
     local out, dies, own_at, own_seq, own_g, own_d, own_x = 0, 0
-    for at = 33, #value, 37 do
-        local whose, dead, seq, g, d, x = read('<c8I6I4I6I6I7', value, at)
+    for at = 33, #value, 39 do
+        local whose, dead, seq, g, d, x = read('<c8I6I6I6I6I7', value, at)
         if dead < now or d > g or g > 2^47 or x > 2^53 then
             return nil
         end
@@ -189,10 +194,10 @@ local function do_usual(name, value, epoch, order)
     end
     local data
     if count == 1 then
-        data = write('<c11BI6I7I7c8I6I4I6I6I7', head, 1, now, ends, L + 2^52, session, dead, seq, g, d, x)
+        data = write('<c11BI6I7I7c8I6I6I6I6I7', head, 1, now, ends, L + 2^52, session, dead, seq, g, d, x)
     else
         data = write('<c11BI6I7I7', head, count, now, ends, L + 2^52) .. sub(value, 33, own_at - 1) ..
-            sub(value, own_at + 37) .. write('<c8I6I4I6I6I7', session, dead, seq, g, d, x)
+            sub(value, own_at + 39) .. write('<c8I6I6I6I6I7', session, dead, seq, g, d, x)
     end
     if keeps then
         call('SET', name, data, 'KEEPTTL')
@@ -228,11 +233,11 @@ local function any()
             string.rep(write('<I6I7I7', 0, 2^52, 0), n)
     end
 
-    -- Reads an order: its terms, flags, session, seq, epoch known, bound of the time, and whether it has grants. nil: it is
-    -- none.
+    -- Reads an order: its terms, flags, session, seq, epoch known, bound of the time, and whether it tells of totals. nil: it
+    -- is none.
     local function read_order(order)
         local n = byte(order, 2)
-        if not n or #order ~= 40 + 51 * n then
+        if not n or #order ~= 42 + 51 * n then
             return nil
         end
         local bytes = sub(order, 1, 14 + 26 * n)
@@ -241,7 +246,7 @@ local function any()
             return nil
         end
         burst, token, step, room = terms.burst, terms.token, terms.step, terms.room
-        local has_grants, flags, session, seq, known, not_after, at = false, read('<Bc8I4I6I7', order, 15 + 26 * n)
+        local has_totals, flags, session, seq, known, not_after, at = false, read('<Bc8I6I6I7', order, 15 + 26 * n)
         for b = 1, n do
             local g, d, x, w
             g, d, x, w, at = read('<I6I6I7I6', order, at)
@@ -249,9 +254,9 @@ local function any()
                 return nil
             end
             granted[b], disposed[b], net[b], want[b] = g, d, x, w
-            has_grants = has_grants or g > 0
+            has_totals = has_totals or g > 0 or x ~= 2^52
         end
-        return terms, flags, session, seq, known, not_after, has_grants
+        return terms, flags, session, seq, known, not_after, has_totals
     end
 
     -- Reads a record, and leaves the dead out: its time, its buckets, when it ends; others than the session: how many, their
@@ -269,7 +274,7 @@ local function any()
             end
         end
         h, time, ends, at = read('<BI6I7', value, at)
-        if h > HOLDERS_MAX or time >= 2^47 or #value ~= 20 + 12 * m + h * (18 + 19 * m) then
+        if h > HOLDERS_MAX or time >= 2^47 or #value ~= 20 + 12 * m + h * (20 + 19 * m) then
             return nil
         end
         for b = 1, m do
@@ -287,7 +292,7 @@ local function any()
         local count, others, run, dies, died, has_own, own_seq = 0, '', at, 0, 0, false, nil
         for _ = 1, h do
             local start, whose, dead, seq = at
-            whose, dead, seq, at = read('<c8I6I4', value, at)
+            whose, dead, seq, at = read('<c8I6I6', value, at)
             local is_own, lives = whose == session, dead >= now
             for b = 1, m do
                 local g, d, x
@@ -347,7 +352,7 @@ local function any()
         if m == n then
             return others
         end
-        local size, kept = 18 + 19 * m, 18 + 19 * math.min(m, n)
+        local size, kept = 20 + 19 * m, 20 + 19 * math.min(m, n)
         local added, pieces = string.rep(write('<I6I6I7', 0, 0, 2^52), n - m), {}
         for at = 1, #others, size do
             pieces[#pieces + 1] = sub(others, at, at + kept - 1) .. added
@@ -455,13 +460,13 @@ local function any()
     end
 
     return function(name, epoch_name, value, epoch_text, order)
-        local terms, flags, session, seq, known, not_after, has_grants = read_order(order)
+        local terms, flags, session, seq, known, not_after, has_totals = read_order(order)
         if not terms then
             return tell(VERSION, 0, 0, clock)
         end
         local n, lease = terms.n, terms.lease
         local exact, releases, resets = flags % 2 >= 1, flags % 4 >= 2, flags % 8 >= 4
-        local on_loss_full, probes = flags % 16 >= 8, flags % 32 >= 16
+        local on_loss_full, probes, joins = flags % 16 >= 8, flags % 32 >= 16, flags % 64 >= 32
         local now = not_after > 0 and math.min(not_after, clock) or clock
 
         -- Without an epoch, that is all that is written; with another one, the session's tokens are void.
@@ -498,7 +503,7 @@ local function any()
             end
             if value then
                 result, is_fresh, time = UNSOUND, true, begin_empty(n, now + lease, now)
-            elseif has_grants and not on_loss_full then -- it was evicted
+            elseif has_totals and not on_loss_full then -- it was evicted
                 is_fresh, time = true, begin_empty(n, now + lease, now)
             elseif on_loss_full or epoch == 0 then
                 time = begin_full(n, now)
@@ -516,7 +521,7 @@ local function any()
             result = UNSOUND -- and nobody is known
         elseif own_seq and seq <= own_seq then
             result = OLD
-        elseif not own_seq and has_grants then
+        elseif not own_seq and has_totals then
             result = SESSION
         elseif not own_seq and others == HOLDERS_MAX then
             result = FULL
@@ -539,19 +544,16 @@ local function any()
                 end
             end
 
-            -- It is remembered until it ends or dies, if there is anything to remember. One that ends without having had
-            -- anything, but has told of a refund or a charge, is too: nothing else tells a late copy of its order.
-            local stays, has_had = false, false
+            local stays = own_seq or joins
             for b = 1, n do
-                has_had = has_had or own_granted[b] > 0
-                stays = stays or own_granted[b] > 0 or own_net[b] ~= 2^52
+                stays = stays or own_granted[b] > 0
             end
-            stays = stays and not (releases and result == DONE and has_had)
+            stays = stays and not (releases and result == DONE)
             writes = is_fresh or own_seq or stays or resets or probes
-            count, own_seq = others + (stays and 1 or 0), seq
+            count, own_seq = others + (stays and 1 or 0), own_seq and seq or math.max(seq, now)
             if stays then
                 dies = math.max(dies, now + lease)
-                holders = holders .. write('<c8I6I4', session, now + lease, seq)
+                holders = holders .. write('<c8I6I6', session, now + lease, own_seq)
             end
             for b = 1, n do
                 if stays then

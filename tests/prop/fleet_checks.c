@@ -371,38 +371,47 @@ static void count_call(struct fleet_ledger *ledger, const struct store_record *b
     }
 }
 
-static struct fleet_session *session_of(struct fleet_ledger *ledger, uint64_t session)
+static struct fleet_session *session_of(struct fleet_ledger *ledger, uint64_t session,
+                                        const struct store_holder *holder)
 {
     for (unsigned i = 0; i < FLEET_SESSIONS; i++)
         if (ledger->session[i].session == session)
             return &ledger->session[i];
     struct fleet_session *fresh = &ledger->session[ledger->sessions++ % FLEET_SESSIONS];
     *fresh = (struct fleet_session){.session = session};
+    for (unsigned i = 0; holder != NULL && i < BUCKETS_MAX; i++)
+        fresh->done[i] = fresh->told[i] = holder->bucket[i].net;
     return fresh;
 }
 
-/* 3: what a session tells is done once, however often its orders come, and late by up to a lease. After that, or if it has had
- * grants and ended, it may be forgotten, and an order from before its first grant be done twice. */
-static void check_once(struct fleet_ledger *ledger, const struct store_record *before,
-                       const struct order *order, bool is_late, uint64_t now_ns)
+/* Buckets that a record does not have any more begin anew and empty: then sessions tell all of theirs again. */
+static void forget_buckets(struct fleet_ledger *ledger, unsigned kept)
 {
-    struct fleet_session *session = session_of(ledger, order->session);
-    bool is_again =
-        order->seq <= session->seq && holder_of(before, order->session, order->answered_ms) == NULL;
-    for (unsigned i = 0; is_again && i < order->buckets; i++) {
+    for (unsigned i = 0; i < FLEET_SESSIONS; i++)
+        for (unsigned j = kept; j < BUCKETS_MAX; j++)
+            ledger->session[i].done[j] = ledger->session[i].told[j] = 0;
+}
+
+/* 3: what a session tells is done once, however often its orders come, and however late. */
+static void check_once(struct fleet_ledger *ledger, const struct store_record *before,
+                       const struct order *order)
+{
+    const struct store_holder *holder = holder_of(before, order->session, order->answered_ms);
+    struct fleet_session *session = session_of(ledger, order->session, holder);
+    bool is_newest = order->seq > session->seq;
+    forget_buckets(ledger, order->buckets);
+    session->seq = is_newest ? order->seq : session->seq;
+    for (unsigned i = 0; i < order->buckets; i++) {
         int64_t net = order->totals[i].net;
-        if (net != 0 && !is_late && !session->has_had && !ledger->is_forgetful)
+        session->done[i] += net - (holder == NULL ? 0 : holder->bucket[i].net);
+        if (is_newest)
+            session->told[i] = net;
+        if (session->done[i] != session->told[i] && !ledger->is_forgetful)
             fleet_violated(FLEET_CONSERVED, ledger,
-                           "order %u of a session gave %" PRId64
-                           " tokens back, after its order %u, which had told of them",
-                           order->seq, net, session->seq);
-        if (net > 0)
-            fleet_ledger_fault(ledger, FLEET_WINDOWS, (double)net, 0, now_ns, UINT64_MAX);
+                           "bucket %u: with order %" PRIu64 " of a session %" PRId64
+                           " tokens have come back, and it has told of %" PRId64,
+                           i, order->seq, session->done[i], session->told[i]);
     }
-    if (order->seq > session->seq)
-        session->seq = order->seq;
-    for (unsigned i = 0; i < order->buckets; i++)
-        session->has_had |= order->granted[i] > 0;
 }
 
 /* Whether the call has left the record as it was. */
@@ -419,7 +428,7 @@ static bool is_unchanged(const struct store_record *before, const struct store_r
 
 void fleet_ledger_call(struct fleet_ledger *ledger, const struct store_record *before,
                        const struct store_record *after, const struct order *order,
-                       const struct orders *letter, bool is_late, uint64_t now_ns)
+                       const struct orders *letter, uint64_t now_ns)
 {
     if (!is_done(order) || is_unchanged(before, after))
         return;
@@ -431,7 +440,7 @@ void fleet_ledger_call(struct fleet_ledger *ledger, const struct store_record *b
     for (unsigned i = 0; after != NULL && i < order->buckets; i++)
         if ((order->flags & ORDER_RESET) == 0)
             check_conserved(ledger, before, after, order, letter, i);
-    check_once(ledger, before, order, is_late, now_ns);
+    check_once(ledger, before, order);
     count_call(ledger, before, after, order);
 }
 

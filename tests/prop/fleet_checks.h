@@ -44,12 +44,11 @@ struct fleet_window {
     enum fleet_invariant last_fault;
 };
 
-/* What the store has done of the newest sessions: up to which order, and whether it has granted anything. */
+/* Of the newest sessions, what the store has given back and charged in all, and what the newest of their orders told. */
 enum { FLEET_SESSIONS = 64 };
 struct fleet_session {
-    uint64_t session;
-    uint32_t seq;
-    bool has_had;
+    uint64_t session, seq;
+    int64_t done[BUCKETS_MAX], told[BUCKETS_MAX];
 };
 
 struct fleet_ledger {
@@ -110,11 +109,10 @@ void fleet_ledger_admit(struct fleet_ledger *ledger, uint64_t tokens, uint64_t n
 /* A caller was denied: unless something is amiss, some bucket must be short. */
 void fleet_ledger_deny(struct fleet_ledger *ledger, uint64_t tokens, uint64_t now_ns);
 
-/* The store was called: its record before and after (NULL: there is none), and what was asked and answered. It is late
- * if it was sent more than a lease ago. */
+/* The store was called: its record before and after (NULL: there is none), and what was asked and answered. */
 void fleet_ledger_call(struct fleet_ledger *ledger, const struct store_record *before,
                        const struct store_record *after, const struct order *order,
-                       const struct orders *letter, bool is_late, uint64_t now_ns);
+                       const struct orders *letter, uint64_t now_ns);
 
 /* All has been quiet for so long that the record must be gone, and that all was told. */
 void fleet_ledger_quiet(const struct fleet_ledger *ledger, const struct store_record *record);

@@ -164,7 +164,6 @@ static void call_store(struct fleet_sim *world, struct fleet_flight *flight, uin
         allocated(malloc(offsetof(struct fleet_call, orders) + bytes_of(flight->letter)));
     call->flight = flight;
     call->sent_ns = here_ns(world, &world->sidecar[flight->sidecar]);
-    call->late_ns = world->now_ns + lease_ns(world);
     memcpy(&call->orders, flight->letter, bytes_of(flight->letter));
     for (unsigned i = 0; i < call->orders.count; i++) {
         struct order *order = &call->orders.order[i];
@@ -191,8 +190,8 @@ static void send_letter(struct fleet_sim *world, unsigned at, struct orders *let
         const struct order *order = &letter->order[i];
         unsigned record = record_of(order);
         fleet_note(world,
-                   "%u orders %s: session %" PRIx64 " seq %u, granted %" PRIu64 " disposed %" PRIu64
-                   " net %" PRId64 " want %" PRIu64 " flags %u",
+                   "%u orders %s: session %" PRIx64 " seq %" PRIu64 ", granted %" PRIu64
+                   " disposed %" PRIu64 " net %" PRId64 " want %" PRIu64 " flags %u",
                    at, fleet_keys[record % FLEET_KEYS], order->session, order->seq,
                    order->totals[0].granted, order->totals[0].disposed, order->totals[0].net,
                    order->totals[0].want, order->flags);
@@ -242,7 +241,8 @@ static void note_call(const struct fleet_sim *world, const struct fleet_call *ca
                       const struct order *order)
 {
     fleet_note(world,
-               "store: %s under %s of %u, session %" PRIx64 " seq %u: result %d, time %" PRIu64,
+               "store: %s under %s of %u, session %" PRIx64 " seq %" PRIu64
+               ": result %d, time %" PRIu64,
                order->key, order->limit_name, call->flight->sidecar, order->session, order->seq,
                order->result, order->answered_ms);
     for (unsigned i = 0; fleet_traces && i < order->buckets; i++)
@@ -264,7 +264,7 @@ static void serve(struct fleet_sim *world, struct fleet_call *call, struct order
     world->calls++;
     note_call(world, call, order);
     fleet_ledger_call(&world->ledger[at], was, fleet_sim_record(world, at, &after), order,
-                      &call->orders, world->now_ns > call->late_ns, world->now_ns);
+                      &call->orders, world->now_ns);
 }
 
 static void call_arrives(struct fleet_sim *world, struct fleet_call *call)

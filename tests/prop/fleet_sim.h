@@ -57,7 +57,6 @@ struct fleet_flight {
 struct fleet_call {
     struct fleet_flight *flight;
     uint64_t sent_ns; /* when it was written, by the sidecar's clock */
-    uint64_t late_ns; /* when a lease that began then is over, in true time */
     struct orders orders;
 };
 

@@ -289,7 +289,7 @@ static void damage_finely(struct world *world, const char *name)
     unsigned char bytes[16384];
     if (!model_value(world, name, 0, &value) || !store_record_read(&record, value.bytes, value.len))
         return;
-    size_t len = value.len, holder = 18 + 19 * record.buckets, how = 6 + 5 * record.buckets;
+    size_t len = value.len, holder = 20 + 19 * record.buckets, how = 6 + 5 * record.buckets;
     memcpy(bytes, value.bytes, len);
     if (record.holders > 0 && once_in(world, 2)) {
         memcpy(bytes + len, bytes + len - holder, holder);
@@ -412,7 +412,7 @@ static void tell_totals(struct world *world, struct order_totals *totals)
     totals->disposed += once_in(world, 2) ? done : left;
     if (once_in(world, 4))
         totals->net += (int64_t)roll(world, done + 1);
-    if (once_in(world, 12))
+    if (once_in(world, 12) && (totals->granted > 0 || once_in(world, 10)))
         totals->net += (int64_t)any_size(world, 1000) - 200;
     if (totals->net > NET_MAX || totals->net < -NET_MAX)
         totals->net = 0;
@@ -444,8 +444,8 @@ static uint64_t random_want(struct world *world, uint64_t burst)
 
 static uint8_t random_flags(struct world *world)
 {
-    static const uint8_t flags[] = {ORDER_EXACT, ORDER_RELEASE, ORDER_RESET, ORDER_ON_LOSS_FULL,
-                                    ORDER_PROBE};
+    static const uint8_t flags[] = {ORDER_EXACT,        ORDER_RELEASE, ORDER_RESET,
+                                    ORDER_ON_LOSS_FULL, ORDER_PROBE,   ORDER_JOIN};
     uint8_t chosen = 0;
     for (unsigned i = 0; i < sizeof flags; i++)
         if (once_in(world, i == 0 ? 5 : 20))
@@ -467,7 +467,7 @@ static void make_order(struct world *world, const struct record *record, struct 
         order->totals[i].want = random_want(world, terms->bucket[i].burst_tokens);
     }
     order->flags = random_flags(world);
-    order->seq += once_in(world, 30) ? 0 : 1 + (uint32_t)any_size(world, 3);
+    order->seq += once_in(world, 30) ? 0 : 1 + any_size(world, 3);
     order->store_ms =
         once_in(world, 3) ? world->now_ms + any_size(world, 100) - any_size(world, 3000) : 0;
     if (once_in(world, 100))
@@ -528,6 +528,8 @@ static void learn(struct world *world, struct caller *caller, const unsigned cha
         order->result == ORDER_OLD)
         for (unsigned i = 0; i < order->buckets; i++)
             order->totals[i].granted = order->granted[i];
+    if (order->seq < order->answered_ms && !once_in(world, 30))
+        order->seq = order->answered_ms;
     for (unsigned i = 0; i < order->buckets; i++)
         if (order->totals[i].disposed > order->totals[i].granted)
             order->totals[i].disposed = order->totals[i].granted;

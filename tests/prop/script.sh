@@ -46,7 +46,7 @@ planted 's/epochs\[epoch_name\] = epoch$/epochs[epoch_name] = nil/'
 # how a record begins
 planted 's/begin_empty\(n, epoch \+ lease, now\)/begin_empty(n, epoch, now)/'
 planted 's/UNSOUND, true, begin_empty\(n, now \+ lease, now\)/UNSOUND, true, begin_empty(n, now, now)/'
-planted 's/elseif has_grants and not on_loss_full then/elseif false then/'
+planted 's/elseif has_totals and not on_loss_full then/elseif false then/'
 # time
 planted 's|^        now = math.max\(now, time\)$||'
 planted 's/units \+ \(since - time\) \* step\[b\], most\(b, out_before\[b\]\)/units + (since - time) * step[b], most(b, out[b])/'
@@ -59,14 +59,17 @@ planted 's/units = math.max\(units - more \* token\[b\], -2\^51\)/units = units/
 planted 's/math.min\(disposed\[b\], own_granted\[b\]\)/disposed[b]/'
 planted 's/level\[b\] = resets and most\(b, out\[b\]\) or units/level[b] = units/'
 planted 's/if result == DONE and not releases then/if not releases then/'
-planted 's/^( *stays = stays and not \(releases and result == DONE) and has_had\)/\1)/'
+planted 's/^( *stays = stays and not \(releases) and result == DONE\)/\1)/'
+planted 's/local stays = own_seq or joins/local stays = joins/'
+planted 's/has_totals or g > 0 or x ~= 2\^52/has_totals or g > 0/'
+planted 's/own_seq and seq or math.max\(seq, now\)/seq/'
 # grants
 planted 's/floor\(burst\[b\] \/ \(2 \* holders\)\), 1\)/floor(burst[b] \/ (2 * holders)), 0)/'
 planted 's/floor\(level\[b\] \/ token\[b\]\), room\[b\] - out\[b\]/floor(level[b] \/ token[b])/'
 planted 's/if level\[b\] < want\[b\] \* token\[b\] then/if level[b] <= want[b] * token[b] then/'
 # other terms
 planted 's/\(part < 2\^53 and floor\(part \/ old\) or 0\)/floor(part \/ old)/'
-planted 's/local size, kept = 18 \+ 19 \* m, 18 \+ 19 \* math.min\(m, n\)/local size, kept = 18 + 19 * m, 18 + 19 * m/'
+planted 's/local size, kept = 20 \+ 19 \* m, 20 \+ 19 \* math.min\(m, n\)/local size, kept = 20 + 19 * m, 20 + 19 * m/'
 # ends
 planted 's/ends <= need \+ 2 \* terms.lease then/true then/'
 planted 's/wait \+ ceil\(\(burst\[b\] \* token\[b\] - units\) \/ step\[b\]\)/wait + floor((burst[b] * token[b] - units) \/ step[b])/'
@@ -84,7 +87,7 @@ planted 's/^    if w > R - out then$/    if false then/'
 planted 's/^    if w \* T > L then$/    if false then/'
 planted 's/ends <= need \+ 2 \* lease$/true/'
 planted 's/^    if full > most then$/    if false then/'
-planted 's/sub\(value, own_at \+ 37\)/sub(value, own_at + 38)/'
+planted 's/sub\(value, own_at \+ 39\)/sub(value, own_at + 40)/'
 
 echo "$number faults planted"
 exit $failed

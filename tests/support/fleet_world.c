@@ -293,7 +293,7 @@ void fleet_world_take(struct fleet_world *world, const char *key, const char *li
     store_model_order(world->store, FLEET, &order, &terms, world->fixture.now_ns, store_ms(world));
     assert_int_equal(order.result, ORDER_DONE);
     assert_int_equal(order.granted[0], tokens);
-    order.seq = 2;
+    order.seq = order.answered_ms + 1;
     order.flags = ORDER_RELEASE;
     for (uint32_t i = 0; i < order.buckets; i++)
         order.totals[i] = (struct order_totals){.granted = tokens, .disposed = tokens};

@@ -8,8 +8,8 @@
 typedef __int128 i128;
 
 enum { LAYOUT_VERSION = 1, CONVERTED = 1, ROLLED_BACK = 2 };
-enum { CALL_HEAD = 40, CALL_BUCKET = 51 };
-enum { RECORD_HEAD = 20, RECORD_BUCKET = 12, HOLDER_HEAD = 18, HOLDER_BUCKET = 19 };
+enum { CALL_HEAD = 42, CALL_BUCKET = 51 };
+enum { RECORD_HEAD = 20, RECORD_BUCKET = 12, HOLDER_HEAD = 20, HOLDER_BUCKET = 19 };
 enum {
     RECORD_BYTES_MAX = RECORD_HEAD + BUCKETS_MAX * RECORD_BUCKET +
                        HOLDERS_MAX * (HOLDER_HEAD + BUCKETS_MAX * HOLDER_BUCKET)
@@ -49,8 +49,8 @@ static bool get_signed(const unsigned char **at, int64_t *number)
 
 struct call {
     unsigned flags, buckets;
-    uint32_t tag, seq;
-    uint64_t ttl_ms, grace_ms, session, epoch_ms, not_after_ms;
+    uint32_t tag;
+    uint64_t seq, ttl_ms, grace_ms, session, epoch_ms, not_after_ms;
     struct order_terms terms[BUCKETS_MAX];
     struct order_totals totals[BUCKETS_MAX];
 };
@@ -90,7 +90,7 @@ static bool read_call(struct call *call, const unsigned char *at, size_t len)
         is_sound &= read_terms(&at, &call->terms[i]);
     call->flags = (unsigned)get(&at, 1);
     call->session = get(&at, 8);
-    call->seq = (uint32_t)get(&at, 4);
+    call->seq = get(&at, 6);
     call->epoch_ms = get(&at, 6);
     call->not_after_ms = get(&at, 7);
     for (unsigned i = 0; i < call->buckets; i++)
@@ -98,10 +98,11 @@ static bool read_call(struct call *call, const unsigned char *at, size_t len)
     return is_sound;
 }
 
-static bool has_grants(const struct call *call)
+/* Whether it tells of anything that a record must know of. */
+static bool has_totals(const struct call *call)
 {
     for (unsigned i = 0; i < call->buckets; i++)
-        if (call->totals[i].granted > 0)
+        if (call->totals[i].granted > 0 || call->totals[i].net != 0)
             return true;
     return false;
 }
@@ -112,7 +113,7 @@ static bool read_holder(const unsigned char **at, struct store_holder *holder, u
 {
     holder->session = get(at, 8);
     holder->dead_at_ms = get(at, 6);
-    holder->seq = (uint32_t)get(at, 4);
+    holder->seq = get(at, 6);
     bool is_sound = true;
     for (unsigned i = 0; i < buckets; i++) {
         uint64_t granted = holder->bucket[i].granted = get(at, 6);
@@ -171,7 +172,7 @@ static size_t write_record(const struct store_record *record, unsigned char *byt
         const struct store_holder *holder = &record->holder[i];
         put(&at, 8, holder->session);
         put(&at, 6, holder->dead_at_ms);
-        put(&at, 4, holder->seq);
+        put(&at, 6, holder->seq);
         for (unsigned j = 0; j < record->buckets; j++) {
             put(&at, 6, holder->bucket[j].granted);
             put(&at, 6, holder->bucket[j].disposed);
@@ -269,7 +270,7 @@ static void begin_anew(struct work *work)
 static void begin_absent(struct work *work)
 {
     bool is_full_after_loss = (work->call->flags & ORDER_ON_LOSS_FULL) != 0;
-    if (has_grants(work->call) && !is_full_after_loss) {
+    if (has_totals(work->call) && !is_full_after_loss) {
         begin_anew(work);
         return;
     }
@@ -404,7 +405,7 @@ static bool settle_session(struct work *work)
     find_own(work);
     if (work->own != NULL && work->call->seq <= work->own->seq)
         work->result = ORDER_OLD;
-    else if (work->own == NULL && has_grants(work->call))
+    else if (work->own == NULL && has_totals(work->call))
         work->result = ORDER_SESSION;
     else if (work->own == NULL && work->record.holders == HOLDERS_MAX)
         work->result = ORDER_FULL;
@@ -489,17 +490,13 @@ static void grant_all(struct work *work)
         grant_share(work, i);
 }
 
-/* Whether the holder is to be remembered. If it has never had anything, a late copy of its orders would pass for a newcomer's. */
-static bool own_stays(const struct work *work)
+/* Whether the holder is to be remembered. */
+static bool own_stays(const struct work *work, bool was_known)
 {
-    bool has_had = false, has_told = false;
-    for (unsigned i = 0; i < work->call->buckets; i++) {
-        has_had |= work->own->bucket[i].granted > 0;
-        has_told |= work->own->bucket[i].net != 0;
-    }
-    if (work->call->flags & ORDER_RELEASE && work->result != ORDER_REPEATED && has_had)
-        return false;
-    return has_had || has_told;
+    bool stays = was_known || (work->call->flags & ORDER_JOIN) != 0;
+    for (unsigned i = 0; i < work->call->buckets; i++)
+        stays |= work->own->bucket[i].granted > 0;
+    return stays && !(work->call->flags & ORDER_RELEASE && work->result == ORDER_DONE);
 }
 
 static void do_order(struct work *work)
@@ -514,8 +511,9 @@ static void do_order(struct work *work)
     grant_all(work);
     for (unsigned i = 0; i < call->buckets; i++)
         work->granted[i] = work->own->bucket[i].granted;
-    bool stays = own_stays(work);
-    work->own->seq = call->seq;
+    bool stays = own_stays(work, was_known);
+    /* A newcomer's begins at the time, later than any of a session of this name that was forgotten. */
+    work->own->seq = was_known || call->seq > work->now_ms ? call->seq : work->now_ms;
     work->own->dead_at_ms = work->now_ms + lease_ms(call);
     if (!stays)
         work->record.holders--;

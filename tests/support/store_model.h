@@ -56,8 +56,7 @@ void store_model_order(struct store_model *store, const char *fleet, struct orde
 /* ---- what is in a record ---- */
 
 struct store_holder {
-    uint64_t session, dead_at_ms;
-    uint32_t seq;
+    uint64_t session, dead_at_ms, seq;
     struct {
         uint64_t granted, disposed;
         int64_t net;

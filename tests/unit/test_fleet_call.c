@@ -14,7 +14,7 @@ static struct order plain_order(void)
         .buckets = 1,
         .terms_tag = 0x04030201,
         .session = 0x0807060504030201,
-        .seq = 0x0b0a0908,
+        .seq = 0x0d0c0b0a0908,
         .epoch_ms = 0x060504030201,
         .terms =
             {{.burst_tokens = 100, .token_units = 1000, .step_units = 3, .outstanding_tokens = 50}},
@@ -39,7 +39,7 @@ static void every_byte_has_its_place(void **state)
         50,   0,    0,    0,    0,    0,    0,       /* outstanding */
         17,                                          /* flags */
         1,    2,    3,    4,    5,    6,    7,    8, /* session */
-        8,    9,    10,   11,                        /* seq */
+        8,    9,    10,   11,   12,   13,            /* seq */
         1,    2,    3,    4,    5,    6,             /* epoch */
         0,    0,    0,    0,    0,    0,    0,       /* not after */
         30,   0,    0,    0,    0,    0,             /* granted */
@@ -57,7 +57,7 @@ static uint64_t written_not_after(struct order *order, uint64_t now_ns)
     call_write(order, &terms, now_ns, call);
     uint64_t ms = 0;
     for (unsigned i = 0; i < 7; i++)
-        ms |= (uint64_t)call[59 + i] << 8 * i;
+        ms |= (uint64_t)call[61 + i] << 8 * i;
     return ms;
 }
 
@@ -127,7 +127,7 @@ static void an_answer_is_read(void **state)
     assert_int_equal(order.level_units[0], 2);
     assert_int_equal(order.out_tokens[0], 11 | UINT64_C(1) << 48);
     assert_int_equal(order.totals[0].granted, 30);
-    assert_int_equal(order.seq, 0x0b0a0908);
+    assert_int_equal(order.seq, 0x0d0c0b0a0908);
 }
 
 static void a_level_may_be_below_zero(void **state)

@@ -404,6 +404,49 @@ static void a_charge_to_a_key_of_which_nothing_is_known_reaches_the_store(void *
     fleet_world_end(&world);
 }
 
+/* A copy of an order that begins a session tells of nothing that could be done again. */
+static void a_session_joins_before_it_tells_of_a_charge(void **state)
+{
+    (void)state;
+    struct fleet_world world;
+    fleet_world_begin_one(&world, 10, (struct rate){1, 3600000});
+    world.forced = ORDER_UNREACHABLE;
+    change_foo(&world, MESSAGE_CHARGE, 7);
+    fleet_world_pass(&world, 300); /* it is tried again and again */
+    assert_int_equal(world.last.totals[0].net, 0);
+    assert_int_equal(world.last.flags & ORDER_JOIN, ORDER_JOIN);
+    world.forced = ORDER_RESULT_COUNT;
+    fleet_world_pass(&world, 1000);
+    assert_int_equal(world.last.totals[0].net, -7);
+    assert_int_equal(world.last.flags & ORDER_JOIN, 0);
+    assert_int_equal(level_of_foo(&world), 3);
+    fleet_world_end(&world);
+}
+
+/* If its answer is lost, the record may have forgotten the session. */
+static void the_order_that_ends_a_session_is_its_last(void **state)
+{
+    (void)state;
+    struct fleet_world world;
+    fleet_world_begin_one(&world, 1000, hundred_per_second);
+    fleet_world_warm_up(&world);
+    uint64_t session = world.last.session;
+    fleet_world_pass(&world, 900);
+    assert_int_equal(world.last.session, session);
+    world.forced = ORDER_UNREACHABLE;
+    fleet_world_pass(&world, 200); /* it is quiet, and gives all back */
+    assert_int_equal(world.last.flags & ORDER_RELEASE, ORDER_RELEASE);
+    world.forced = ORDER_RESULT_COUNT;
+    unsigned orders = world.orders;
+    fleet_world_pass(&world, 1000);
+    assert_int_equal(world.orders, orders + 1); /* to see that the store is back */
+    assert_true(world.last.session != session);
+    assert_int_equal(fleet_world_hand(&world), 0);
+    assert_int_equal(world.fixture.brain->shares.count, 0);
+    assert_int_equal(fleet_world_allow(&world, "foo", 1).result, BUCKET_ALLOWED);
+    fleet_world_end(&world);
+}
+
 static void a_reset_fills_the_record_and_serves_who_waits(void **state)
 {
     (void)state;
@@ -462,6 +505,8 @@ int main(void)
         cmocka_unit_test(a_refund_of_what_is_told_goes_to_the_record_once),
         cmocka_unit_test(a_charge_takes_the_hand_then_the_record_then_owes),
         cmocka_unit_test(a_charge_to_a_key_of_which_nothing_is_known_reaches_the_store),
+        cmocka_unit_test(a_session_joins_before_it_tells_of_a_charge),
+        cmocka_unit_test(the_order_that_ends_a_session_is_its_last),
         cmocka_unit_test(a_reset_fills_the_record_and_serves_who_waits),
         cmocka_unit_test(status_of_a_cold_key_asks_the_store),
     };

@@ -65,6 +65,8 @@ static void send_at(struct world *world, struct order *order, uint64_t sent_ns)
 {
     order->seq++;
     store_model_order(world->store, "f", order, &terms, sent_ns, world->now_ms);
+    if (order->seq < order->answered_ms)
+        order->seq = order->answered_ms;
     struct store_record record;
     if (order->result <= ORDER_REPEATED && has_record(world, &record))
         for (unsigned i = 0; i < record.buckets && i < order->buckets; i++)
@@ -256,23 +258,79 @@ static void a_release_that_does_not_know_of_a_grant_is_told_of_it_first(void **s
     assert_int_equal(order.holders, 0);
 }
 
-static void a_refund_of_a_session_that_has_had_nothing_is_done_once(void **state)
+static void only_a_session_that_is_known_tells_of_totals(void **state)
 {
     struct world *world = *state;
     begin_epoch(world);
-    struct order first = order_of(1), order = order_of(2);
-    want(&first, 50);
-    expect(world, &first, ORDER_DONE, 50, 50000);
+    struct order other = order_of(1), order = order_of(2);
+    want(&other, 50);
+    expect(world, &other, ORDER_DONE, 50, 50000);
     order.totals[0].net = 5;
-    order.flags = ORDER_RELEASE;
-    struct order late = order;
-    spend(&first, 50);
-    expect(world, &first, ORDER_DONE, 50, 50000);
+    expect(world, &order, ORDER_SESSION, 0, 50000);
+    order.totals[0].net = 0;
+    expect(world, &order, ORDER_DONE, 0, 50000);
+    assert_int_equal(order.holders, 1); /* it has nothing, and is forgotten */
+    order.flags = ORDER_JOIN;
+    expect(world, &order, ORDER_DONE, 0, 50000);
+    assert_int_equal(order.holders, 2);
+    order.flags = 0;
+    spend(&other, 50);
+    expect(world, &other, ORDER_DONE, 50, 50000);
+    order.totals[0].net = 5;
     expect(world, &order, ORDER_DONE, 0, 55000);
-    expect(world, &late, ORDER_OLD, 0, 55000);
-    world->now_ms += LEASE_MS;
-    want(&first, 0);
-    expect(world, &first, ORDER_DONE, 50, 57500);
+    order.totals[0].net = 0;
+    expect(world, &order, ORDER_DONE, 0, 50000);
+    assert_int_equal(order.holders, 2);
+    order.flags = ORDER_RELEASE;
+    expect(world, &order, ORDER_DONE, 0, 50000);
+    assert_int_equal(order.holders, 1);
+}
+
+/* Though a copy of its first order begins the session anew. */
+static void late_copies_of_a_session_that_is_forgotten_tell_nothing_again(void **state)
+{
+    struct world *world = *state;
+    begin_epoch(world);
+    struct order other = order_of(1), order = order_of(2);
+    want(&other, 50);
+    expect(world, &other, ORDER_DONE, 50, 50000);
+    spend(&other, 50);
+    expect(world, &other, ORDER_DONE, 50, 50000);
+    want(&order, 10);
+    struct order first = order, second;
+    expect(world, &order, ORDER_DONE, 10, 40000);
+    give_back(&order, 10);
+    second = order;
+    expect(world, &order, ORDER_DONE, 10, 50000);
+    order.flags = ORDER_RELEASE;
+    expect(world, &order, ORDER_DONE, 10, 50000);
+    world->now_ms++;
+    struct order late = second;
+    send_order(world, &late);
+    assert_int_equal(late.result, ORDER_SESSION);
+    send_order(world, &first);
+    assert_int_equal(first.result, ORDER_DONE);
+    assert_int_equal(first.granted[0], 10);
+    late = second;
+    send_order(world, &late);
+    assert_int_equal(late.result, ORDER_OLD);
+    assert_int_equal(late.level_units[0], first.level_units[0]);
+}
+
+/* Of the first one, the session does not know where its numbers begin. */
+static void a_lost_first_answer_is_told_of_by_the_next(void **state)
+{
+    struct world *world = *state;
+    begin_epoch(world);
+    struct order order = order_of(1);
+    want(&order, 5);
+    struct order next = order;
+    expect(world, &order, ORDER_DONE, 5, 95000);
+    next.seq++;
+    expect(world, &next, ORDER_OLD, 5, 95000);
+    spend(&next, 5);
+    want(&next, 1);
+    expect(world, &next, ORDER_DONE, 6, 94000);
 }
 
 static void refunds_charges_and_resets_leave_hands_alone(void **state)
@@ -530,7 +588,9 @@ int main(void)
         CASE(an_older_order_does_nothing),
         CASE(what_comes_back_is_there_for_others),
         CASE(a_release_that_does_not_know_of_a_grant_is_told_of_it_first),
-        CASE(a_refund_of_a_session_that_has_had_nothing_is_done_once),
+        CASE(only_a_session_that_is_known_tells_of_totals),
+        CASE(late_copies_of_a_session_that_is_forgotten_tell_nothing_again),
+        CASE(a_lost_first_answer_is_told_of_by_the_next),
         CASE(refunds_charges_and_resets_leave_hands_alone),
         CASE(a_record_that_a_step_of_the_clock_has_ended_is_of_that_clock),
         CASE(what_is_out_counts_against_the_burst),
