@@ -110,10 +110,12 @@ static void both_letters_belong_to_their_client(void **state)
 {
     (void)state;
     static struct client clients[3];
+    static struct exchange exchanges[LENGTH(clients)];
     for (size_t i = 0; i < LENGTH(clients); i++) {
-        clients[i].leave.kind = MESSAGE_LEAVE;
-        assert_ptr_equal(client_of(&clients[i].leave.letter), &clients[i]);
-        assert_ptr_equal(client_of(&clients[i].request.message.letter), &clients[i]);
+        exchanges[i].client = &clients[i];
+        exchanges[i].leave.kind = MESSAGE_LEAVE;
+        assert_ptr_equal(client_of(&exchanges[i].leave.letter), &clients[i]);
+        assert_ptr_equal(client_of(&exchanges[i].request.message.letter), &clients[i]);
     }
 }
 

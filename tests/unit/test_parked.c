@@ -185,7 +185,7 @@ static void expect_place_is_kept(enum stage_decider who,
     go(&gone, &stage);
     stage_settle(&stage);
     assert_int_equal(client->state, CLIENT_GONE);
-    assert_string_equal(client->request.key, "gone");
+    assert_string_equal(client->exchange->request.key, "gone");
 
     connect_and_park(&stays, &stage, "stays");
     assert_ptr_not_equal(client_of(stage.parked[1]), client);
@@ -194,7 +194,7 @@ static void expect_place_is_kept(enum stage_decider who,
     stage_settle(&stage);
     assert_int_equal(caller_reply(&other), 503);
     assert_true(caller_is_told(&other, "no room for another connection"));
-    assert_string_equal(client->request.key, "gone");
+    assert_string_equal(client->exchange->request.key, "gone");
 
     stage_release(&stage, "gone");
     assert_int_equal(client->state, CLIENT_NONE);

@@ -336,14 +336,14 @@ static void the_place_of_one_that_left_is_kept_for_both_letters(enum stage_decid
     assert_int_equal(stage.leaves, 1);
     assert_int_equal(client->state, CLIENT_GONE);
     assert_int_equal(client->letters_away, 1);
-    assert_string_equal(client->request.key, "a");
+    assert_string_equal(client->exchange->request.key, "a");
 
     connect_and_wait(&stays, &stage, "b");
     assert_false(http_has_room(stage.front.http));
     caller_connect_to(&other, &stage.listeners[0]);
     stage_settle(&stage);
     assert_int_equal(caller_reply(&other), 503);
-    assert_string_equal(client->request.key, "a");
+    assert_string_equal(client->exchange->request.key, "a");
 
     stage_release_leaves(&stage);
     assert_int_equal(client->state, CLIENT_NONE);

@@ -53,27 +53,27 @@ static enum MHD_Result refuse_within(struct http *http, struct client *client, u
                                      const char *detail)
 {
     char date[DATE_HTTP_MAX], bytes[REPLY_DETAIL_MAX + 512];
-    struct reply *reply = &client->request.reply;
+    struct reply *reply = &client->exchange->request.reply;
     reply_problem(reply, status, detail);
     date_print_http(clock_date_s(http->clock), date);
-    int len =
-        snprintf(bytes, sizeof bytes,
-                 "HTTP/1.1 %u %s\r\nDate: %s\r\nContent-Type: %s\r\n"
-                 "Cache-Control: no-store\r\nConnection: close\r\n"
-                 "Content-Length: %zu\r\n\r\n%.*s",
-                 status, status_phrase(status), date, reply->content_type, reply->body_len,
-                 client->request.method == METHOD_HEAD ? 0 : (int)reply->body_len, reply->body);
+    int len = snprintf(bytes, sizeof bytes,
+                       "HTTP/1.1 %u %s\r\nDate: %s\r\nContent-Type: %s\r\n"
+                       "Cache-Control: no-store\r\nConnection: close\r\n"
+                       "Content-Length: %zu\r\n\r\n%.*s",
+                       status, status_phrase(status), date, reply->content_type, reply->body_len,
+                       client->exchange->request.method == METHOD_HEAD ? 0 : (int)reply->body_len,
+                       reply->body);
     assert(len < (int)sizeof bytes);
     ssize_t sent = send(client->socket, bytes, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
     (void)sent;
-    tally_request(http->tally, client->request.route_number, status);
+    tally_request(http->tally, client->exchange->request.route_number, status);
     return MHD_NO; /* closes the connection */
 }
 
 /* A body whose length was told has room, and libmicrohttpd gives no more of it. */
 enum MHD_Result take_body(struct http *http, struct client *client, const char *bytes, size_t *len)
 {
-    struct request *request = &client->request;
+    struct request *request = &client->exchange->request;
     if (request->chunked_max > 0) {
         if (*len > request->chunked_max - request->chunked_len)
             return refuse_within(http, client, 413, body_too_large(request->chunked_max));

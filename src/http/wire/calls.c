@@ -25,7 +25,8 @@ void *on_target(void *context, const char *target, struct MHD_Connection *connec
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
     http->vain.has_called = true;
     client_move(client, CLIENT_BEGUN);
-    request_begin(&client->request, http->serving.routes, target);
+    exchange_take(http, client);
+    request_begin(&client->exchange->request, http->serving.routes, target);
     return client;
 }
 
@@ -36,25 +37,26 @@ void *on_target(void *context, const char *target, struct MHD_Connection *connec
 static enum MHD_Result send_reply(struct http *http, struct MHD_Connection *connection,
                                   struct client *client)
 {
-    struct reply *reply = &client->request.reply;
+    struct reply *reply = &client->exchange->request.reply;
     unsigned status = reply->status;
     if (reply->goes_on && queue_flow(http, connection, client) == MHD_YES) {
         client_move(client, CLIENT_FLOWING);
         give_time(http, client, HTTP_FLOW_S);
-        tally_request(http->tally, client->request.route_number, status);
+        tally_request(http->tally, client->exchange->request.route_number, status);
         return MHD_YES;
     }
-    if (reply->goes_on || http_response_queue(&client->response, connection, reply,
-                                              reply->close || client->request.chunked_max > 0 ||
-                                                  http->serving.draining) != MHD_YES) {
+    if (reply->goes_on ||
+        http_response_queue(&client->exchange->response, connection, reply,
+                            reply->close || client->exchange->request.chunked_max > 0 ||
+                                http->serving.draining) != MHD_YES) {
         if (http_terse_queue(&http->terse, reply, connection) != MHD_YES)
             return MHD_NO;
         status = http_terse_status(reply);
     }
     client_move(client, client->state == CLIENT_AWAY ? CLIENT_DISOWNED : CLIENT_REPLIED);
     give_time(http, client, HTTP_REPLY_S);
-    tally_request(http->tally, client->request.route_number, status);
-    http->tally->proxies_ignored += client->request.ignores_proxy;
+    tally_request(http->tally, client->exchange->request.route_number, status);
+    http->tally->proxies_ignored += client->exchange->request.ignores_proxy;
     return MHD_YES;
 }
 
@@ -70,8 +72,8 @@ static enum MHD_Result send_stalled(struct http *http, struct MHD_Connection *co
 {
     if (client->state == CLIENT_WRITTEN)
         withdraw_letter(http, client);
-    client->request.route->reply_stalled(&client->request, stalled_ms(http));
-    client->request.reply.close = true;
+    client->exchange->request.route->reply_stalled(&client->exchange->request, stalled_ms(http));
+    client->exchange->request.reply.close = true;
     return send_reply(http, connection, client);
 }
 
@@ -80,8 +82,8 @@ static enum MHD_Result send_stalled(struct http *http, struct MHD_Connection *co
 static enum MHD_Result refuse(struct http *http, struct MHD_Connection *connection,
                               struct client *client, unsigned status, const char *detail)
 {
-    reply_problem(&client->request.reply, status, detail);
-    client->request.reply.close = true;
+    reply_problem(&client->exchange->request.reply, status, detail);
+    client->exchange->request.reply.close = true;
     return send_reply(http, connection, client);
 }
 
@@ -113,7 +115,7 @@ static struct access_value authority_of(const struct request *request, const cha
 static void heed_header(struct http *http, struct MHD_Connection *connection, struct client *client,
                         const char *target, const char *method, struct access_value host)
 {
-    struct request *request = &client->request;
+    struct request *request = &client->exchange->request;
     struct check_request asked = http_fields_of_check(connection, method);
     asked.host = host.text;
     asked.host_len = host.len;
@@ -125,7 +127,7 @@ static enum MHD_Result on_header(struct http *http, struct MHD_Connection *conne
                                  struct client *client, const char *url, const char *method,
                                  const char *version)
 {
-    struct request *request = &client->request;
+    struct request *request = &client->exchange->request;
     struct gate gate;
     gate_begin(&gate, version, http->check_places);
     if (gate.fault != NULL)
@@ -194,7 +196,7 @@ static enum MHD_Result await_letter(struct http *http, struct MHD_Connection *co
     leave_if_done(http, client);
     if (client->has_left)
         return MHD_NO; /* closes the connection */
-    if (is_late && request_bears_no_stall(&client->request))
+    if (is_late && request_bears_no_stall(&client->exchange->request))
         return send_stalled(http, connection, client);
     if (is_late || client_letter_is_away(client))
         client_suspend(client);
@@ -207,7 +209,7 @@ static enum MHD_Result await_turn(struct http *http, struct client *client)
 {
     give_time(http, client, 0);
     client_move(client, CLIENT_QUEUED);
-    turns_add(&http->turns, &client->request);
+    turns_add(&http->turns, &client->exchange->request);
     http->some_have_turn = true;
     return MHD_YES; /* called again in the run that it has its turn in */
 }
@@ -216,7 +218,7 @@ static enum MHD_Result await_turn(struct http *http, struct client *client)
  * still be there. */
 static bool has_left_its_lease(const struct client *client)
 {
-    const struct message *message = &client->request.message;
+    const struct message *message = &client->exchange->request.message;
     const struct bucket_answer *answer = &message->answer.bucket;
     return message->kind == MESSAGE_ACQUIRE && bucket_answer_allows(answer) &&
            (client->has_left || (client->hung_up && answer->has_waited));
@@ -225,19 +227,19 @@ static bool has_left_its_lease(const struct client *client)
 /* That it left is told only to those who were sent away and are still there. */
 static bool has_left_unasked(const struct client *client)
 {
-    return client->has_left && request_may_wait(&client->request) &&
-           client->request.message.answer.bucket.result == BUCKET_LEFT;
+    return client->has_left && request_may_wait(&client->exchange->request) &&
+           client->exchange->request.message.answer.bucket.result == BUCKET_LEFT;
 }
 
 static enum MHD_Result on_answer(struct http *http, struct MHD_Connection *connection,
                                  struct client *client)
 {
-    if (!http->serving.draining && request_asks_again(&client->request))
+    if (!http->serving.draining && request_asks_again(&client->exchange->request))
         return await_turn(http, client);
     if (has_left_its_lease(client) || has_left_unasked(client))
         return MHD_NO; /* closes the connection, and gives the lease back */
-    request_reply(&client->request, &http->serving);
-    count_if_held(http, &client->request);
+    request_reply(&client->exchange->request, &http->serving);
+    count_if_held(http, &client->exchange->request);
     return send_reply(http, connection, client);
 }
 
@@ -246,7 +248,8 @@ static enum MHD_Result ask_brain(struct http *http, struct MHD_Connection *conne
                                  struct client *client)
 {
     http->asked_now++;
-    if (http->host_of == NULL || http->crowd > IN_PLACE_MAX || request_cost(&client->request) > 0) {
+    if (http->host_of == NULL || http->crowd > IN_PLACE_MAX ||
+        request_cost(&client->exchange->request) > 0) {
         write_letter(http, client);
         return MHD_YES;
     }
@@ -257,7 +260,7 @@ static enum MHD_Result ask_brain(struct http *http, struct MHD_Connection *conne
 static enum MHD_Result ask(struct http *http, struct MHD_Connection *connection,
                            struct client *client)
 {
-    switch (route_asks(client->request.route, client->request.method)) {
+    switch (route_asks(client->exchange->request.route, client->exchange->request.method)) {
     case ROUTE_ASKS_BRAIN:
         return ask_brain(http, connection, client);
     case ROUTE_ASKS_MAIN_THREAD:
@@ -271,7 +274,7 @@ static enum MHD_Result ask(struct http *http, struct MHD_Connection *connection,
 static enum MHD_Result on_whole(struct http *http, struct MHD_Connection *connection,
                                 struct client *client)
 {
-    struct request *request = &client->request;
+    struct request *request = &client->exchange->request;
     give_time(http, client, 0);
     if (request->chunked_max > 0 &&
         client->header_memory + http_fields_trailer_memory(connection, HTTP_HEADER_ENTRY) >
@@ -313,7 +316,7 @@ void give_turns(struct http *http)
 static enum MHD_Result on_turn(struct http *http, struct MHD_Connection *connection,
                                struct client *client)
 {
-    if (!request_asks_again(&client->request))
+    if (!request_asks_again(&client->exchange->request))
         return on_whole(http, connection, client);
     write_letter(http, client);
     return MHD_YES;
@@ -325,7 +328,7 @@ enum MHD_Result on_request(void *context, struct MHD_Connection *connection, con
 {
     struct http *http = context;
     struct client *client = *client_context;
-    struct request *request = &client->request;
+    struct request *request = &client->exchange->request;
     http->vain.has_called = true;
     switch (client->state) {
     case CLIENT_BEGUN:

@@ -27,9 +27,9 @@ const uint32_t client_moves[CLIENT_STATES] = {
 struct client *client_of(struct letter *letter)
 {
     size_t offset = message_of(letter)->kind == MESSAGE_LEAVE
-                        ? offsetof(struct client, leave)
-                        : offsetof(struct client, request.message);
-    return (struct client *)((char *)letter - offset);
+                        ? offsetof(struct exchange, leave)
+                        : offsetof(struct exchange, request.message);
+    return ((struct exchange *)((char *)letter - offset))->client;
 }
 
 void client_suspend(struct client *client)

@@ -21,8 +21,29 @@ static struct client *client_take(struct http *http)
     return &http->clients[http->clients_used++];
 }
 
+/* A client has one at most, so there is one left. */
+void exchange_take(struct http *http, struct client *client)
+{
+    struct exchange *exchange = http->free_exchange;
+    if (exchange != NULL)
+        http->free_exchange = exchange->next_free;
+    else
+        exchange = &http->exchanges[http->exchanges_used++];
+    assert(http->exchanges_used <= http->connections_max);
+    exchange->client = client;
+    client->exchange = exchange;
+}
+
+void exchange_give_back(struct http *http, struct client *client)
+{
+    client->exchange->next_free = http->free_exchange;
+    http->free_exchange = client->exchange;
+    client->exchange = NULL;
+}
+
 void client_give_back(struct http *http, struct client *client)
 {
+    assert(client->exchange == NULL);
     client_move(client, CLIENT_NONE);
     client->next_free = http->free_client;
     http->free_client = client;

@@ -7,19 +7,20 @@
  * So it is if a lease has come home that is not replied yet. */
 static void end_request(struct http *http, struct client *client)
 {
-    http->vain.in_chunks -= client->request.chunked_max > 0;
-    client->request.chunked_max = 0;
+    http->vain.in_chunks -= client->exchange->request.chunked_max > 0;
+    client->exchange->request.chunked_max = 0;
     give_time(http, client, http->idle_timeout_s + HTTP_HEADER_S);
     if (client_letter_is_away(client) ||
         (client->state == CLIENT_ANSWERED && give_lease_back(http, client)))
         return;
     if (client->state == CLIENT_QUEUED)
-        turns_remove(&http->turns, &client->request);
+        turns_remove(&http->turns, &client->exchange->request);
     if (client->state == CLIENT_WRITTEN)
         withdraw_letter(http, client);
     client_move(client, CLIENT_IDLE);
     client->flows = false;
-    release_request(http, &client->request);
+    release_request(http, &client->exchange->request);
+    exchange_give_back(http, client);
     if (client->hung_up)
         heed_hangup(client);
 }

@@ -85,7 +85,7 @@ static ssize_t write_more(void *context, uint64_t position, char *bytes, size_t 
 {
     struct client *client = context;
     struct http *http = client->http;
-    struct request *request = &client->request;
+    struct request *request = &client->exchange->request;
     const struct route_flow *flow = request->route->flow;
     (void)position;
     http->vain.has_called = true;
@@ -114,9 +114,9 @@ static struct MHD_Response *make_response(struct client *client)
     struct MHD_Response *made =
         MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, FLOW_BLOCK, write_more, client, NULL);
     /* 0.9.75 would send the end of a body in chunks to HEAD. */
-    if (made != NULL && client->request.method == METHOD_HEAD)
+    if (made != NULL && client->exchange->request.method == METHOD_HEAD)
         MHD_set_response_options(made, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
-    if (made != NULL && !http_response_add_fields(made, &client->request.reply, true)) {
+    if (made != NULL && !http_response_add_fields(made, &client->exchange->request.reply, true)) {
         MHD_destroy_response(made);
         return NULL;
     }
@@ -130,7 +130,8 @@ enum MHD_Result queue_flow(struct http *http, struct MHD_Connection *connection,
     struct MHD_Response *made = make_response(client);
     if (made == NULL)
         return MHD_NO;
-    enum MHD_Result result = MHD_queue_response(connection, client->request.reply.status, made);
+    enum MHD_Result result =
+        MHD_queue_response(connection, client->exchange->request.reply.status, made);
     MHD_destroy_response(made);
     if (result != MHD_YES)
         return MHD_NO;

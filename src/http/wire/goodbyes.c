@@ -11,9 +11,9 @@ static void add_goodbye(struct http *http, struct client *client, struct message
 static void leave(struct http *http, struct client *client)
 {
     client_move(client, CLIENT_LEAVING);
-    client->leave.kind = MESSAGE_LEAVE;
-    client->leave.ask.leaves = &client->request.message;
-    add_goodbye(http, client, &client->leave);
+    client->exchange->leave.kind = MESSAGE_LEAVE;
+    client->exchange->leave.ask.leaves = &client->exchange->request.message;
+    add_goodbye(http, client, &client->exchange->leave);
 }
 
 void leave_if_done(struct http *http, struct client *client)
@@ -34,7 +34,7 @@ static bool has_lease(const struct message *message)
 /* The message keeps its token: see message.h. */
 bool give_lease_back(struct http *http, struct client *client)
 {
-    struct message *message = &client->request.message;
+    struct message *message = &client->exchange->request.message;
     if (!has_lease(message))
         return false;
     const struct lease_id id = message->ask.acquire.id;

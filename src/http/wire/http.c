@@ -74,7 +74,8 @@ static struct MHD_Daemon *start_daemon(struct http *http)
 static bool make_parts(struct http *http)
 {
     http->clients = calloc(http->connections_max, sizeof http->clients[0]);
-    if (http->clients == NULL)
+    http->exchanges = calloc(http->connections_max, sizeof http->exchanges[0]);
+    if (http->clients == NULL || http->exchanges == NULL)
         return false;
     http->hangups = epoll_create1(EPOLL_CLOEXEC);
     if (http->hangups < 0 || !leaving_init(&http->leaving) || !http_terse_init(&http->terse) ||
@@ -142,8 +143,8 @@ void http_free(struct http *http)
 {
     http_close(http);
     assert(http_letters_away(http) == 0);
-    for (unsigned i = 0; i < http->clients_used; i++)
-        http_response_release(&http->clients[i].response);
+    for (unsigned i = 0; i < http->exchanges_used; i++)
+        http_response_release(&http->exchanges[i].response);
     http_terse_release(&http->terse);
     leaving_release(&http->leaving);
     deadlines_release(&http->deadlines);
@@ -153,6 +154,7 @@ void http_free(struct http *http)
     contract_release(http->contract);
     contract_release(atomic_load(&http->next_contract));
     free(http->clients);
+    free(http->exchanges);
     free(http);
 }
 

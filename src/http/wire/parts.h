@@ -27,12 +27,14 @@ struct http {
     const struct clock *clock;
     struct client *clients; /* connections_max of them; memory is touched as they come */
     struct client *free_client;
+    struct exchange *exchanges; /* as many, likewise */
+    struct exchange *free_exchange;
     int hangups; /* an epoll set of all clients, readable if one has sent its last byte */
     struct leaving leaving;
     struct deadlines deadlines; /* by index among the clients */
     uint64_t now_ns;            /* the time of this pass */
     struct http_terse_set terse;
-    unsigned clients_used;
+    unsigned clients_used, exchanges_used;
     unsigned connections, connections_max;
     unsigned others;           /* connections that the caller has: see http_set_others */
     atomic_uint share;         /* of connections_max: see http_set_share */
@@ -94,6 +96,10 @@ static inline void count_if_held(struct http *http, struct request *request)
         request->reply_size > 0)
         count_held(http, request);
 }
+
+/* Gives a client an exchange for its request, and takes it away again. */
+void exchange_take(struct http *http, struct client *client);
+void exchange_give_back(struct http *http, struct client *client);
 
 void client_give_back(struct http *http, struct client *client);
 

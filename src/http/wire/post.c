@@ -30,17 +30,19 @@ static void drop_answer(struct http *http, struct client *client)
 {
     if (give_lease_back(http, client))
         return;
-    release_request(http, &client->request);
-    if (client->state == CLIENT_GONE)
+    release_request(http, &client->exchange->request);
+    if (client->state == CLIENT_GONE) {
+        exchange_give_back(http, client);
         client_give_back(http, client);
-    else
+    } else {
         client_move(client, CLIENT_REPLIED);
+    }
 }
 
 /* More of a reply that goes on. */
 static void take_more_home(struct client *client)
 {
-    client->request.route->flow->take(&client->request);
+    client->exchange->request.route->flow->take(&client->exchange->request);
     client_move(client, CLIENT_FLOWING);
     client_resume(client);
 }
@@ -50,7 +52,7 @@ static void take_home(struct http *http, struct client *client)
     http->away--;
     if (--client->letters_away > 0)
         return;
-    log_denials(&client->request);
+    log_denials(&client->exchange->request);
     if (client->state != CLIENT_AWAY && client->state != CLIENT_LEAVING) {
         drop_answer(http, client);
         return;
@@ -103,9 +105,9 @@ bool http_take_home(struct http *http, struct letter *letters, uint64_t waited_n
 
 void write_letter(struct http *http, struct client *client)
 {
-    struct letter *letter = &client->request.message.letter;
+    struct letter *letter = &client->exchange->request.message.letter;
     client_move(client, CLIENT_WRITTEN);
-    client->may_wait = request_may_wait(&client->request);
+    client->may_wait = request_may_wait(&client->exchange->request);
     letter->home = http->home;
     chain_add(&http->questions, letter);
     http->questions_count++;
@@ -113,17 +115,17 @@ void write_letter(struct http *http, struct client *client)
 
 void withdraw_letter(struct http *http, struct client *client)
 {
-    chain_remove(&http->questions, &client->request.message.letter);
+    chain_remove(&http->questions, &client->exchange->request.message.letter);
     http->questions_count--;
 }
 
 /* Sends a letter off at once, in a chain of its own. */
 static void post_alone(struct http *http, struct client *client, struct inbox *inbox)
 {
-    struct letter *letter = &client->request.message.letter;
+    struct letter *letter = &client->exchange->request.message.letter;
     client_move(client, CLIENT_AWAY);
     client->letters_away = 1;
-    client->may_wait = request_may_wait(&client->request);
+    client->may_wait = request_may_wait(&client->exchange->request);
     letter->home = http->home;
     http->away++;
     inbox_post_one(inbox, letter);
