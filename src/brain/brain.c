@@ -316,7 +316,7 @@ static void answer_daemon(const struct brain *brain, struct daemon_answer *answe
         .fleet =
             {
                 .is_there = brain->limits->has_fleet,
-                .is_cut = brain->shares.is_cut,
+                .is_cut = share_book_is_cut_somewhere(&brain->shares),
                 .shares = brain->shares.count,
                 .counters = brain->shares.counters,
             },

@@ -291,8 +291,9 @@ struct fronts_answer {
 
 /* What the brain knows of limits of scope fleet. */
 struct fleet_answer {
-    bool is_there;   /* a limit is of that scope */
-    bool is_cut;     /* the last that was heard of the store is that it cannot be reached */
+    bool is_there; /* a limit is of that scope */
+    bool
+        is_cut; /* the last that was heard of the store, or a part of it, is that it cannot be reached */
     uint32_t shares; /* keys under such limits, of which something is known or asked now */
     struct fleet_counters counters;
 };

@@ -110,6 +110,8 @@ struct orders {
     uint64_t sent_ns;       /* the brain's time: leases count from here */
     /* of fleet_terms as it was sent: a reload changes nothing of a letter that is away */
     uint32_t ttl_ms, grace_ms, clock_guard_ms;
+    bool
+        is_of_parts; /* an answer: some records of this store may be out of reach while others are not */
     uint32_t count;
     struct order order[ORDERS_MAX];
     struct orders *next_free; /* the brain's, and the turn in which it went; 0: it is at home */

@@ -136,7 +136,7 @@ uint64_t orders_forget_ns(const struct brain *brain, const struct share *share)
 {
     uint64_t more_ns = share->is_known ? share_ready_ns(share, share_hand(share) + 1, brain->now_ns)
                                        : share->next_ns;
-    uint64_t exhausted_ns = least(more_ns, share->used_ns + EXHAUSTED_KEPT_NS);
+    uint64_t exhausted_ns = share->is_cut ? 0 : least(more_ns, share->used_ns + EXHAUSTED_KEPT_NS);
     return is_ending(brain, share) ? brain->now_ns : most(quiet_ns(brain, share), exhausted_ns);
 }
 

@@ -36,7 +36,7 @@ uint64_t orders_may_go_ns(const struct brain *brain, const struct share *share);
 /* Whether the store is taken to be out of reach for a share. */
 static inline bool orders_are_cut(const struct brain *brain, const struct share *share)
 {
-    return share->is_cut && brain->shares.is_cut;
+    return share->is_cut && (brain->shares.is_cut || brain->shares.is_of_parts);
 }
 
 /* Whether nothing is lost if a share is forgotten; and when it may be for want of questions. */

@@ -126,5 +126,6 @@ void share_book_drop(struct shares *shares, struct share *share)
     if (last != share)
         settle(shares, share->heap_at, last);
     take_out(shares, share);
+    shares->cut_count -= share->is_cut;
     free(share);
 }

@@ -32,6 +32,9 @@ struct shares {
     uint64_t turns;           /* in which letters went */
     struct waiter *disbanded; /* who waited before a change, the first that came first */
     bool is_cut;              /* the last answer was not from a store that works */
+    bool is_of_parts;         /* so that tells nothing of other records: see struct orders */
+    uint32_t cut_count;       /* shares that are cut */
+    bool is_lost_told;        /* by an event, and not yet that it is back */
     struct message *ending;   /* a FLEET_END that waits, or NULL */
     bool has_ended;           /* no share orders anything any more */
     struct fleet_counters counters;
@@ -63,6 +66,17 @@ static inline uint64_t share_book_slot(const struct shares *shares, uint64_t has
 static inline uint64_t share_book_slots(const struct shares *shares)
 {
     return shares->index == NULL ? 0 : UINT64_C(1) << shares->index_bits;
+}
+
+/* Whether all of the store is taken to be out of reach; and whether any of it is. */
+static inline bool share_book_is_cut(const struct shares *shares)
+{
+    return shares->is_cut && !shares->is_of_parts;
+}
+
+static inline bool share_book_is_cut_somewhere(const struct shares *shares)
+{
+    return shares->is_of_parts ? shares->cut_count > 0 : shares->is_cut;
 }
 
 /* The share of a key at a place, or NULL. */

@@ -78,7 +78,8 @@ struct share *share_make_at(struct brain *brain, const struct place *place,
     if (share == NULL)
         return NULL;
     share_set_terms_at(brain, place, share);
-    share->is_cut = brain->shares.is_cut;
+    share->is_cut = share_book_is_cut(&brain->shares);
+    brain->shares.cut_count += share->is_cut;
     share->used_ns = share->apart_ns = brain->now_ns;
     return share;
 }

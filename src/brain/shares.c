@@ -404,11 +404,16 @@ static void set_next(const struct brain *brain, struct share *share, enum order_
 }
 
 /* Has an event tell that orders find the store out of reach, or in reach again. */
-static void tell_of_store(struct brain *brain, bool is_cut, enum order_result result)
+static void tell_of_store(struct brain *brain, enum order_result result)
 {
+    struct shares *shares = &brain->shares;
+    bool is_cut = share_book_is_cut_somewhere(shares);
     const char *why = result == ORDER_REFUSED       ? "the fleet's store refuses orders"
                       : result == ORDER_UNREACHABLE ? "the fleet's store does not answer"
                                                     : "the fleet's store is not connected";
+    if (is_cut == shares->is_lost_told)
+        return;
+    shares->is_lost_told = is_cut;
     if (is_cut)
         events_tell(brain, EVENT_fleet_lost, why, 0, 0);
     else
@@ -419,11 +424,13 @@ static void take_one(struct brain *brain, const struct orders *orders, const str
 {
     struct shares *shares = &brain->shares;
     struct share *share = order->share;
+    shares->cut_count -= share->is_cut;
     share_take_order(share, order, orders, brain->now_ns, &shares->sessions, &shares->counters);
     share_expire(share, brain->now_ns, &shares->sessions, &shares->counters);
-    if (share->is_cut != shares->is_cut)
-        tell_of_store(brain, share->is_cut, order->result);
+    shares->cut_count += share->is_cut;
     shares->is_cut = share->is_cut;
+    shares->is_of_parts = orders->is_of_parts;
+    tell_of_store(brain, order->result);
     if (!share->is_cut)
         shares->counters.behind_ms = order->behind_ms;
     set_next(brain, share, order->result);

@@ -57,7 +57,8 @@ static bool ask_other(struct courier *courier, struct station *station, const st
         posts_are_stale(&courier->posts);
     if (call->is_again || !cluster_read_error(reply->str, station->seek.at.host, words))
         return false;
-    struct station *other = posts_at(&courier->posts, words);
+    struct station *other =
+        is_asking ? posts_meet(&courier->posts, words) : posts_at(&courier->posts, words);
     return other != NULL && posts_is_ready(&courier->posts, other, now_ns) &&
            ask_again(courier, other, trip, *call, is_asking, now_ns);
 }

@@ -35,6 +35,7 @@ bool courier_is_idle(const struct courier *courier)
 void courier_take(struct courier *courier, struct orders *letter, uint64_t now_ns)
 {
     uint64_t due_ns = now_ns + courier->settings.op_timeout_ms * NS_PER_MS;
+    letter->is_of_parts = courier->posts.is_cluster;
     struct trip *trip = courier->is_stopping ? NULL : trips_begin(&courier->trips, letter, due_ns);
     if (trip == NULL) {
         trips_answer(&courier->trips, letter, ORDER_NOT_SENT);

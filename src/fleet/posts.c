@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLOTS_PAUSE_NS (250 * NS_PER_MS) /* between two times that the slots are asked for */
+#define SLOTS_PAUSE_NS (500 * NS_PER_MS) /* between two times that the slots are asked for */
 
 /* ---- life ---- */
 
@@ -128,7 +128,7 @@ static bool is_used(const struct posts *posts, unsigned post)
 }
 
 /* The post of a node, which gets one if it has none; 0: there is no room. */
-static uint8_t post_at(struct posts *posts, const store_words words)
+static uint8_t post_at(struct posts *posts, const char *words)
 {
     for (unsigned i = 1; i < posts->count; i++) {
         if (strcmp(posts->post[i]->words, words) == 0)
@@ -139,12 +139,22 @@ static uint8_t post_at(struct posts *posts, const store_words words)
     return (uint8_t)(posts->count - 1);
 }
 
-/* Posts that have no shard any more go; the last one takes the place of each. */
+struct station *posts_meet(struct posts *posts, const char *words)
+{
+    uint8_t at = post_at(posts, words);
+    if (at == 0)
+        return NULL;
+    posts->post[at]->is_asked = true;
+    return &posts->post[at]->station;
+}
+
+/* Posts that have no shard any more, nor get one, go; the last one takes the place of each. */
 static void drop_unused(struct posts *posts)
 {
     posts->has_new_map = false;
     for (unsigned i = 1; i < posts->count;) {
-        if (is_used(posts, i)) {
+        if (is_used(posts, i) || posts->post[i]->is_asked) {
+            posts->post[i]->is_asked = false;
             i++;
             continue;
         }
@@ -168,7 +178,7 @@ static void take_map(struct posts *posts, const struct cluster_map *map)
         uint8_t node = map->of_shard[shard];
         posts->of_shard[shard] = node == CLUSTER_NOBODY ? 0 : its_post[node];
     }
-    posts->is_stale = is_used(posts, 0);
+    posts->is_stale = !posts_are_up(posts);
     posts->has_new_map = true;
 }
 

@@ -2,8 +2,9 @@
  * Posts: the stations of a store, and which of them has which records.
  *
  * Without a cluster there is one. In a cluster the first is asked for the slots only, and each other one is a master
- * that has some. The slots are asked for again whenever a station comes or goes, or says that it has not
- * what it was asked for; masters that have no slots any more are left.
+ * that has some, or gets one just now. The slots are asked for again whenever a station comes or goes, or says that it has
+ * not what it was asked for, and until each shard's master is up: a replica may take the place of one that is not. Masters
+ * that have no slots any more are left.
  *
  * Owns its stations. One thread. Never blocks. Errors: posts_init.
  */
@@ -19,6 +20,7 @@
 struct post {
     struct station station;
     store_words words;
+    bool is_asked; /* since the last map, an ASK has named it, which may have no slots yet */
 };
 
 struct posts {
@@ -40,6 +42,9 @@ void posts_release(struct posts *posts);
 /* The station that has the records of a shard, or the one of these words; NULL: nobody is known to, or there is none. */
 struct station *posts_of(const struct posts *posts, uint8_t shard);
 struct station *posts_at(const struct posts *posts, const char *words);
+
+/* The station that an ASK names by these words. If there is none yet, it is made, and connects. NULL: there is no room. */
+struct station *posts_meet(struct posts *posts, const char *words);
 
 /* Whether a station may be asked: it is up, and owes no answer that is overdue. */
 bool posts_is_ready(const struct posts *posts, const struct station *station, uint64_t now_ns);

@@ -116,15 +116,22 @@ static void collect(struct fleet_world *world)
     }
 }
 
+static bool is_forced(const struct fleet_world *world, const struct order *order)
+{
+    return world->forced != ORDER_RESULT_COUNT &&
+           (world->forced_key == NULL || strcmp(world->forced_key, order->key) == 0);
+}
+
 static void do_orders(struct fleet_world *world, struct orders *orders)
 {
+    orders->is_of_parts = world->forced_key != NULL;
     const struct call_terms terms = {orders->ttl_ms, orders->grace_ms, orders->clock_guard_ms};
     for (uint32_t i = 0; i < orders->count; i++) {
         struct order *order = &orders->order[i];
-        if (world->forced == ORDER_RESULT_COUNT)
-            store_model_order(world->store, FLEET, order, &terms, orders->sent_ns, store_ms(world));
-        else
+        if (is_forced(world, order))
             order->result = world->forced;
+        else
+            store_model_order(world->store, FLEET, order, &terms, orders->sent_ns, store_ms(world));
         world->last = *order;
     }
 }

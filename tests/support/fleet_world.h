@@ -36,6 +36,7 @@ struct fleet_world {
     bool is_stopped;         /* the store does nothing; what is sent waits for it */
     enum order_result
         forced; /* what becomes of orders instead of what the store does; RESULT_COUNT: that */
+    const char *forced_key;   /* of this key's orders alone, in a store of parts; or NULL */
     unsigned orders, letters; /* so many went */
     unsigned homes;
     struct order last; /* the last one that went, and as it was answered if that is so */

@@ -776,6 +776,59 @@ static void a_store_that_is_lost_and_back_is_told_once_each(void **unused)
     fleet_world_end(&world);
 }
 
+/* Orders for one node of a cluster fail, and the others' do not: that is no change each time. */
+static void a_part_of_a_store_that_is_lost_and_back_is_told_once_each(void **unused)
+{
+    (void)unused;
+    struct fleet_world world;
+    struct reader reader;
+    fleet_world_begin_one(&world, 10, (struct rate){.tokens = 5, .period_ms = 1000});
+    assert_true(brain_keep_events(world.fixture.brain, KEEP, BOOT));
+    reader_init(&reader, EVENTS_KEPT);
+    reader.ask.kinds = 1u << EVENT_fleet_lost | 1u << EVENT_fleet_back;
+    world.forced_key = "lost";
+    world.forced = ORDER_NOT_SENT;
+    for (unsigned i = 0; i < 50; i++) {
+        struct bucket_answer lost = fleet_world_allow(&world, "lost", 1);
+        assert_true(lost.result == BUCKET_DENIED && lost.is_apart);
+        fleet_world_pass(&world, 100);
+        assert_false(fleet_world_allow(&world, i % 2 == 0 ? "foo" : "bar", 1).is_apart);
+        assert_true(fixture_daemon(&world.fixture).fleet.is_cut);
+        fleet_world_pass(&world, 100);
+    }
+    assert_int_equal(fleet_world_allow(&world, "new", 1).result, BUCKET_ALLOWED);
+    read_all(&world.fixture, &reader, 1);
+    expect(&reader, EVENT_fleet_lost, NULL, NULL);
+    world.forced = ORDER_RESULT_COUNT;
+    fleet_world_pass(&world, 1001);
+    assert_int_equal(fleet_world_allow(&world, "lost", 1).result, BUCKET_ALLOWED);
+    read_all(&world.fixture, &reader, 1);
+    expect(&reader, EVENT_fleet_back, NULL, NULL);
+    assert_false(fixture_daemon(&world.fixture).fleet.is_cut);
+    reader_go_on(&reader);
+    fleet_world_end(&world);
+}
+
+/* That a key was out of reach for which nobody asks any more is forgotten with it. */
+static void a_part_that_nobody_asks_for_is_not_lost_for_long(void **unused)
+{
+    (void)unused;
+    struct fleet_world world;
+    fleet_world_begin_one(&world, 10, (struct rate){.tokens = 1, .period_ms = 3600000});
+    world.forced_key = "lost";
+    for (unsigned i = 0; i < 20; i++)
+        fleet_world_allow(&world, "lost", 1); /* it is exhausted, and known to be for long */
+    world.forced = ORDER_NOT_SENT;
+    fleet_world_pass(&world, 900);
+    fleet_world_allow(&world, "lost", 1);
+    fleet_world_pass(&world, 500);
+    assert_true(fixture_daemon(&world.fixture).fleet.is_cut);
+    fleet_world_pass(&world, 10000);
+    assert_false(fixture_daemon(&world.fixture).fleet.is_cut);
+    assert_int_equal(world.fixture.brain->shares.count, 0);
+    fleet_world_end(&world);
+}
+
 static void a_stall_is_told_unless_it_was_sleep(void **unused)
 {
     (void)unused;
@@ -1349,6 +1402,8 @@ int main(void)
         cmocka_unit_test(limits_that_are_gone_are_told),
         cmocka_unit_test(what_happens_to_the_daemon_is_told),
         cmocka_unit_test(a_store_that_is_lost_and_back_is_told_once_each),
+        cmocka_unit_test(a_part_of_a_store_that_is_lost_and_back_is_told_once_each),
+        cmocka_unit_test(a_part_that_nobody_asks_for_is_not_lost_for_long),
         cmocka_unit_test(a_stall_is_told_unless_it_was_sleep),
         cmocka_unit_test(an_event_has_its_time),
         cmocka_unit_test(events_are_counted),

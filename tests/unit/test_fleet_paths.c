@@ -338,6 +338,37 @@ static void records_on_their_way_are_asked_for(void **state)
     assert_int_equal(world->store.slots_asked, slots_before);
 }
 
+/* ASK may name a node that has no slots yet: it is connected to, and left again once it gets none after all. */
+static void a_node_that_gets_its_first_slots_is_met(void **state)
+{
+    struct world *world = in_cluster(state);
+    set_border(world, 16384);
+    snprintf(cluster.slots, sizeof cluster.slots,
+             "*1\r\n*3\r\n:0\r\n:16383\r\n*3\r\n$9\r\n127.0.0.1\r\n:7000\r\n$2\r\nid\r\n");
+    world_start(world);
+    assert_int_equal(world->courier.posts.count, 2);
+    cluster.border = 4096;
+    world->store.asks = true;
+    post_many(world, 0, ORDERS_MAX);
+    settle(world);
+    pass_ms(world, 1000);
+    assert_int_equal(world->courier.posts.count, 3);
+    for (unsigned i = 1; i < 10; i++)
+        post_many(world, i, ORDERS_MAX);
+    settle(world);
+    for (unsigned i = 1; i < 10; i++)
+        assert_done(world, i);
+    assert_true(world->others[0].askings > 5);
+    assert_up(world);
+    cluster.border = 16384;
+    for (unsigned maps = 0; maps < 2; maps++) {
+        posts_are_stale(&world->courier.posts);
+        pass_ms(world, 1000);
+    }
+    assert_int_equal(world->courier.posts.count, 2);
+    assert_recovers(world, 10);
+}
+
 /* A letter for two nodes, of which one is away: each order is answered by itself. */
 static void a_dead_node_takes_only_its_records_along(void **state)
 {
@@ -361,13 +392,16 @@ static void a_dead_node_takes_only_its_records_along(void **state)
     assert_true(done > 30 && not_sent > 30);
 }
 
-/* Its slots go to the first: the map is read again, and the node that has nothing any more is left. */
+/* After a while its slots go to the first: the map is read until then, and the node that has nothing any more is left. */
 static void slots_of_a_dead_node_are_found_again(void **state)
 {
     struct world *world = in_cluster(state);
     world_start(world);
     played_release(&world->others[0]);
     settle(world);
+    pass_ms(world, 20000);
+    assert_true(world->courier.seen.link != FLEET_UP);
+    assert_in_range(world->store.slots_asked, 30, 45);
     set_border(world, 16384);
     snprintf(cluster.slots, sizeof cluster.slots,
              "*1\r\n*3\r\n:0\r\n:16383\r\n*3\r\n$9\r\n127.0.0.1\r\n:7000\r\n$2\r\nid\r\n");
@@ -454,6 +488,7 @@ int main(void)
         TEST(orders_go_to_the_nodes_that_have_their_records),
         TEST(moved_records_are_followed),
         TEST(records_on_their_way_are_asked_for),
+        TEST(a_node_that_gets_its_first_slots_is_met),
         TEST(a_dead_node_takes_only_its_records_along),
         TEST(slots_of_a_dead_node_are_found_again),
         TEST(slots_that_nobody_has_hold_no_letter),
