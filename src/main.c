@@ -11,6 +11,7 @@
 #include "daemon/signals.h"
 #include "http/json_memory.h"
 #include "log/log.h"
+#include "migrate/from_nginx.h"
 
 #include <fcntl.h>
 #include <getopt.h>
@@ -24,6 +25,7 @@ static const char usage[] =
     "       allowd --explain [-c FILE] KEY\n"
     "       allowd --begin-fleet -c FILE\n"
     "       allowd --health [-c FILE | -l ADDRESS] [PATH]\n"
+    "       allowd --from-nginx FILE\n"
     "       allowd -h | -V\n"
     "Answers over HTTP whether a key may go on: curl 'http://127.0.0.1:10429/allow?key=alice'\n"
     "\n"
@@ -34,6 +36,7 @@ static const char usage[] =
     "  --explain             say in sentences what KEY would get, and why, and exit\n"
     "  --begin-fleet         tell a store that is new to the fleet that nothing was lost, and exit\n"
     "  --health              ask the allowd that runs whether it is ready, and exit: 0 if it is\n"
+    "  --from-nginx FILE     show what the limit_req lines of nginx in FILE come to, as YAML, and exit\n"
     "  -h, --help            show this help and exit\n"
     "  -V, --version         show the version and exit\n"
     "  --ready-fd N          write a newline to descriptor N when ready, and close it\n"
@@ -44,9 +47,10 @@ static const char usage[] =
 struct options {
     const char *config_path; /* NULL: the built-in defaults */
     bool check, print_config, explain, begin_fleet, health;
-    const char *key;   /* to explain */
-    const char *path;  /* of the health check */
-    const char *shown; /* to show and end; NULL: nothing */
+    const char *key;        /* to explain */
+    const char *path;       /* of the health check */
+    const char *nginx_path; /* to translate; NULL: nothing */
+    const char *shown;      /* to show and end; NULL: nothing */
     int ready_fd;
     uint32_t listen_count;
     struct address listen[CONFIG_LISTEN_MAX];
@@ -84,7 +88,8 @@ enum {
     OPTION_PRINT_CONFIG,
     OPTION_EXPLAIN,
     OPTION_BEGIN_FLEET,
-    OPTION_HEALTH
+    OPTION_HEALTH,
+    OPTION_FROM_NGINX,
 };
 
 static const struct option long_options[] = {
@@ -95,6 +100,7 @@ static const struct option long_options[] = {
     {"explain", no_argument, NULL, OPTION_EXPLAIN},
     {"begin-fleet", no_argument, NULL, OPTION_BEGIN_FLEET},
     {"health", no_argument, NULL, OPTION_HEALTH},
+    {"from-nginx", required_argument, NULL, OPTION_FROM_NGINX},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {"ready-fd", required_argument, NULL, OPTION_READY_FD},
@@ -149,6 +155,9 @@ static bool parse_options(int argc, char **argv, struct options *options)
         case OPTION_HEALTH:
             options->health = true;
             break;
+        case OPTION_FROM_NGINX:
+            options->nginx_path = optarg;
+            break;
         case OPTION_READY_FD:
             if (!set_ready_fd(options, optarg))
                 return false;
@@ -193,10 +202,20 @@ static enum exit_status print_config(const struct config *config)
     return fflush(stdout) == 0 && !ferror(stdout) ? EXIT_STATUS_OK : EXIT_STATUS_FAILURE;
 }
 
+static enum exit_status print_from_nginx(const char *path)
+{
+    struct complaint complaint;
+    if (!from_nginx(path, stdout, &complaint)) {
+        fprintf(stderr, "%s%s\n", log_priority(LOG_LEVEL_ERROR), complaint.text);
+        return EXIT_STATUS_CONFIG;
+    }
+    return fflush(stdout) == 0 && !ferror(stdout) ? EXIT_STATUS_OK : EXIT_STATUS_FAILURE;
+}
+
 static bool ends_at_once(const struct options *options)
 {
     return options->shown != NULL || options->check || options->print_config || options->explain ||
-           options->begin_fleet || options->health;
+           options->begin_fleet || options->health || options->nginx_path != NULL;
 }
 
 /* Whoever runs a command takes 0 for its answer. */
@@ -249,6 +268,8 @@ static enum exit_status run_command(const struct options *options)
         return show(options->shown);
     if (options->health && options->listen_count > 0)
         return health_check(&options->listen[0], options->path, stdout);
+    if (options->nginx_path != NULL)
+        return print_from_nginx(options->nginx_path);
     return run(options);
 }
 

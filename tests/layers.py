@@ -39,10 +39,11 @@ ROOMS = {
     "http/wire": r'"(base|log|limits|brain|actor|ask|http)/|<',
     "resp": r'"(base|log|limits|brain|actor|ask|resp)/|<',
     "config": r'"(base|limits|ask|config)/|"(fleet/(fleet|stores)|brain/(message|order|sampler)|log/settings|table/table)\.h"|<',
+    "migrate": r'"(base|migrate)/|"(limits/(credit|limits)|ask/check|config/(faults|file|text))\.h"|<',
     "daemon": r'"(base|log|limits|table|keep|brain|actor|ask|fleet|http|resp|config|daemon)/|<',
     "ctl": r'"base/|"ctl/[^/]*\.h"|"ctl/commands/table\.h"|<',
     "ctl/commands": r'"(base|ctl|ctl/commands)/|<',
-    "": r'"(base|log|config|daemon)/|"http/json_memory\.h"|<',
+    "": r'"(base|log|config|daemon)/|"migrate/from_nginx\.h"|"http/json_memory\.h"|<',
 }
 
 # Rooms of peers: each file is one of many alike, and the table lists them.

@@ -103,7 +103,7 @@ class LongOptions(unittest.TestCase):
 
     def test_are_in_the_help(self):
         usage = run_allowd("-h")[1]
-        for option in ("--config", "--listen", "--check", "--help", "--version", "--print-config"):
+        for option in ("--config", "--listen", "--check", "--help", "--version", "--print-config", "--from-nginx"):
             self.assertIn(option, usage)
 
     def test_errors(self):

@@ -1,0 +1,28 @@
+/*
+ * Variables: a text of nginx as a row of literals and variables, and what a map or a geo says of one.
+ *
+ * Owns nothing. One thread. Never blocks. Never fails.
+ */
+#pragma once
+
+#include "migrate/tree.h"
+
+#define PIECES_MAX 64
+
+/* A literal, or the name of a variable without '$' and braces. */
+struct piece {
+    bool is_variable;
+    const char *text;
+    size_t len;
+};
+
+/* Returns how many pieces there are; 0: the text is empty, or has more than PIECES_MAX. */
+size_t variables_split(const char *text, struct piece piece[PIECES_MAX]);
+
+bool piece_is(const struct piece *piece, const char *variable);
+
+/* The map or geo that makes this variable; NULL: there is none. */
+const struct directive *variables_maker(const struct tree *tree, const struct piece *variable);
+
+/* What a map of plain texts makes of one. NULL: it has patterns, hosts or files, which this cannot tell. */
+const char *variables_map(const struct directive *map, const char *text);
