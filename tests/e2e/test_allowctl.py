@@ -217,6 +217,7 @@ class Whole(Asked):
         self.assertRegex(out, r"\nTHREAD +STATE +CONNECTIONS +REQUESTS +BUSY\n +1 +serving ")
         self.assertRegex(out, r"\nallowed +\d+\n")
         self.assertNotRegex(out, r"\nevicted ")  # there were none
+        self.assertNotIn("FLEET", out)  # no limit is of scope fleet
         self.assertEqual(json.loads(self.ctl("status", "--json"))["max_keys"], 1000000)
 
     def test_leases(self):
@@ -380,6 +381,40 @@ class Admins(Asked):
 
 class AdminsOverUnix(Admins):
     place = 1
+
+
+class Fleet(unittest.TestCase):
+    """What `status` shows of limits of scope fleet."""
+
+    def block(self, out):
+        """The lines of FLEET."""
+        return lines_of(re.search(r"(?:^|\n)FLEET *\n(.*?)(?:\n\n|\Z)", out, re.S)[1])
+
+    def test_a_store_out_of_reach(self):
+        config = ("fleet: {name: test, store: ['unix:/nonexistent/store'], on_partition: share, sidecars: 2}\n"
+                  "limits: [{name: default, burst: 10, rate: 1/d, scope: fleet}]\n")
+        with Daemon(config) as daemon:
+            server = "%s:%d" % daemon.address
+            self.assertEqual(run("allow", "k", server=server)[0], DONE)  # of its own bucket
+
+            def told():
+                status, out, error = run("status", server=server)
+                self.assertEqual((status, error), (DONE, ""))
+                shown = self.block(out)
+                return "trouble" in shown and shown
+            shown = wait_until(told, "it says what is wrong")
+        self.assertIn(shown.pop("store"), ("connecting", "down"))
+        self.assertIn("No such file or directory", shown.pop("trouble"))
+        self.assertEqual(shown, {"on_partition": "share", "keys": "1", "tokens in hand": "0"})
+
+    def test_one_that_is_up(self):
+        fleet = {"store": "up", "server": "redis 7.0.15", "trouble": None, "on_partition": "deny", "keys": 12345, "hand": 678}
+        server = Server(http(json.dumps({"version": "1", "fleet": fleet})))
+        self.addCleanup(server.close)
+        status, out, error = run("status", server=server.address)
+        self.assertEqual((status, error), (DONE, ""))
+        self.assertEqual(self.block(out), {"store": "up", "server": "redis 7.0.15", "on_partition": "deny", "keys": "12345",
+                                           "tokens in hand": "678"})
 
 
 class Following(unittest.TestCase):
@@ -596,7 +631,8 @@ class Hostile(unittest.TestCase):
         """Whatever is in it, it is shown or left out, and nothing breaks."""
         odd = '{"keys":[1,null,{"key":{}},{"key":"k","remaining":-1,"burst":"x","reset_after_ms":-5}],"overrides":[3,{}],' \
               '"limits":[7,{"buckets":5}],"threads":{},"counters":[],"buckets":{"a":1},"sentences":[1],"uptime_s":-3,' \
-              '"cursor":null,"allowed":"yes","warnings":[1,{}],"remaining":9223372036854775807,"burst":1e400}'
+              '"cursor":null,"allowed":"yes","fleet":{"store":5,"trouble":{},"keys":"x","hand":-1},' \
+              '"warnings":[1,{}],"remaining":9223372036854775807,"burst":1e400}'
         odd = odd.replace("1e400", "1e300")
         for command in (("status",), ("status", "k"), ("allow", "k"), ("keys",), ("leases",), ("override", "list"),
                         ("override", "put", "k"), ("explain", "k"), ("reload",), ("leases", "status", "x")):
@@ -615,7 +651,7 @@ class Hostile(unittest.TestCase):
             ("override", "delete", "k"): key, ("leases", "status", "x"): key,
             ("explain", "k"): json.dumps({"sentences": [evil]}),
             ("status",): json.dumps({"version": evil, "limits": [{"name": evil, "match": evil, "rate": evil}],
-                                     "counters": {evil: 1}}),
+                                     "counters": {evil: 1}, "fleet": {"store": evil, "server": evil, "trouble": evil}}),
             ("events", "--no-follow"): json.dumps({"time": evil, "event": evil, "key": evil, evil: [evil]}) + "\n",
             ("reload",): json.dumps({"status": evil, "warnings": [{"text": evil}]}),
         }
