@@ -1,9 +1,9 @@
 """
 What tests of a fleet are made of: stores, sidecars, clients, and what is counted at the clients' side.
 
-Redis is a real redis-server of the test's own, in a directory of its own; Cut is a proxy between a sidecar and its
-store that can stop to pass bytes, as a network does that is parted; Crowd asks sidecars with many clients and remembers
-when each request was sent and answered; most_beyond holds that against the limit over every window.
+Redis is a real redis-server, or another of its kind (ALLOWD_STORE), of the test's own, in a directory of its own; Cut is a
+proxy between a sidecar and its store that can stop to pass bytes, as a network does that is parted; Crowd asks sidecars with
+many clients and remembers when each request was sent and answered; most_beyond holds that against the limit over every window.
 """
 import bisect
 import contextlib
@@ -22,6 +22,8 @@ from harness import ENDS_WITH_US, PATIENCE_S, Connection, Daemon, request_bytes,
 from recipes import free_port, require_program
 
 STORE_TICK_S = 0.001
+# Another server may be named by the environment, such as /usr/bin/valkey-server.
+SERVER = os.environ.get("ALLOWD_STORE", "redis-server")
 
 
 # ---- the store ----
@@ -34,7 +36,7 @@ class Redis:
     """One redis-server, by a Unix socket and, if it has a port, by TCP on loopback too."""
 
     def __init__(self, settings=(), port=0, password=None, sentinel=False):
-        self.path = require_program("redis-server")
+        self.path = require_program(SERVER)
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="allowd-redis-"))
         self.socket_path = str(self.directory / "redis.sock")
         self.port, self.password, self.sentinel = port, password, sentinel

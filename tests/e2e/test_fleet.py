@@ -106,7 +106,7 @@ class Quiet(Fleet):
         for sidecar in range(self.sidecars):
             self.assertGreater(admitted(crowd.asked(sidecar)), 0.15 * admitted(asked), "each gets its part")
         seen = fleet_of(self.daemons[0])
-        self.assertRegex(seen["server"], r"^redis \d")
+        self.assertRegex(seen["server"], r"^(redis|redict|valkey) \d")
         self.assertEqual((seen["store"], seen["calls_failed"], seen["lost"]), ("up", 0, 0))
 
     def test_a_quiet_key_leaves_no_record(self):
@@ -232,6 +232,57 @@ class Kills(Fleet):
                 self.daemons[0].signal(signal.SIGCONT)
                 time.sleep(1)
             self.assert_goes_on(crowd, time.monotonic(), "they go on")
+        self.assert_bound(crowd.asked())
+
+
+class Kept(Fleet):
+    """Sidecars with a state file, which holds nothing of a fleet: what was in hand is lost with a process, and is granted by no
+    copy of its file."""
+    sidecars = 1
+    limits = ("name: mine, match: 'mine:*', burst: 5, rate: 1/d", LIMIT)
+
+    def setUp(self):
+        self.folder = self.enterContext(tempfile.TemporaryDirectory(prefix="allowd-kept-"))
+        super().setUp()
+
+    def config(self, store=None):
+        return self.with_state("state", store)
+
+    def with_state(self, name, store=None):
+        return f"state: {self.folder}/{name}\nmax_keys: 1000\nmax_leases: 10\n" + super().config(store)
+
+    def copy(self, name):
+        shutil.copy(f"{self.folder}/state", f"{self.folder}/{name}")
+
+    def kill(self):
+        victim, self.daemons[0] = self.daemons[0], None
+        victim.kill()
+
+    def test_one_that_is_killed_and_started_again_at_once(self):
+        self.daemons.append(start_sidecar(self.with_state("other")))
+        with Crowd(self.daemons, "kept") as crowd:
+            self.assertEqual(get(self.daemons[0], "/allow?key=mine:a&tokens=5").status, 200)
+            for _ in range(3):
+                self.assert_goes_on(crowd, time.monotonic(), "they go on", RATE_PER_S)
+                self.kill()
+                self.daemons[0] = start_sidecar(self.config())
+                self.assertEqual(get(self.daemons[0], "/allow?key=mine:a").status, 429)  # by the file
+        self.assert_bound(crowd.asked())
+
+    def test_a_file_that_is_copied_grants_nothing_twice(self):
+        self.daemons += [None, None]
+        with Crowd(self.daemons, "copied") as crowd:
+            self.assert_goes_on(crowd, time.monotonic(), "it is warm", RATE_PER_S)
+            self.copy("live")
+            self.daemons[1] = start_sidecar(self.with_state("live"))
+            self.assert_goes_on(crowd, time.monotonic(), "both go on", RATE_PER_S)
+            self.kill()
+            self.copy("dead")
+            self.daemons[0] = start_sidecar(self.config())
+            self.daemons[2] = start_sidecar(self.with_state("dead"))
+            for sidecar in range(3):
+                wait_until(lambda sidecar=sidecar: admitted(crowd.asked(sidecar)) > 0, "each goes on")
+            self.assert_goes_on(crowd, time.monotonic(), "they go on", 2 * RATE_PER_S)
         self.assert_bound(crowd.asked())
 
 
