@@ -75,6 +75,7 @@ struct config {
     struct file_mark admin_token_mark; /* of its file as it was read */
     char state[CONFIG_PATH_MAX + 1];   /* path of the state file; empty: none */
 
+    uint32_t header_room; /* bytes: see header_room.h */
     uint32_t max_waiting; /* 1 to config_waiting_most(max_connections) */
 
     struct file_mark file_mark; /* of the file that it was read from; not set: of none */

@@ -5,6 +5,7 @@
 #include "config/checks.h"
 #include "config/config.h"
 #include "config/fleet.h"
+#include "config/header_room.h"
 #include "config/hosts.h"
 #include "config/limits.h"
 #include "config/limits_warn.h"

@@ -5,7 +5,7 @@ How much header there is room for: that of ordinary browsers, and exactly what t
 import contextlib
 import unittest
 
-from harness import Case, Connection, Daemon, request_bytes
+from harness import Case, Connection, Daemon, request_bytes, run_allowd
 
 CONFIG = """
 tick: 10s
@@ -32,7 +32,7 @@ BROWSER = (
     ("X-Forwarded-Method", "GET"), ("X-Forwarded-Proto", "https"),
     ("X-Forwarded-Uri", "/category/shoes?page=3&sort=price"), ("X-Key", "k"),
 )
-ROOMS = (8192, 16384, 40000, 65536)
+ROOMS = (4096, 8192, 16384, 40000, 65536)
 ENTRY = 64
 
 
@@ -74,6 +74,31 @@ class Browsers(Case):
     def test_several_cookie_fields(self):
         """As HTTP/2 splits them; a proxy may pass them on like that."""
         self.assert_served([*BROWSER, *(("Cookie", f"c{i:03}=" + "x" * 20) for i in range(80))])
+
+
+class Services(unittest.TestCase):
+    """Who asks where no proxy passes on what browsers send."""
+
+    CONFIG = "tick: 10s\nlimits: [{name: default, burst: 100000, rate: 100/s}]\n"
+
+    def test_what_the_manual_has_room_for(self):
+        with Daemon(self.CONFIG) as daemon, Connection(daemon.address) as connection:
+            for target, headers, status in (
+                    ("/allow?key=" + "a" * 255, [("Authorization", "x" * 6144), *fields(30, 40)], 200),
+                    ("/allow?key=a", [cookies(1, 4096)], 200),
+                    ("/" + "a" * 7999, fields(10, 40), 404)):
+                connection.send(request_bytes("GET", target, headers))
+                self.assertEqual(connection.receive().status, status)
+
+    def test_the_default_goes_by_whether_there_are_checks(self):
+        for config, room in ((self.CONFIG, 10240), (CONFIG, 16384)):
+            with self.subTest(room=room), Daemon(config) as daemon:
+                self.assertIn(f"header_room: {room}\n", run_allowd("--print-config", "-c", daemon.config_path)[1])
+                left = room - Rooms.taken(request_bytes("GET", "/allow?key=a", [("X", "")]))
+                for size, status in ((left, 200), (left + 1, 431)):
+                    with Connection(daemon.address) as connection:
+                        connection.send(request_bytes("GET", "/allow?key=a", [("X", "a" * size)]))
+                        self.assertEqual(connection.receive().status, status)
 
 
 class Rooms(unittest.TestCase):

@@ -102,11 +102,11 @@ static const struct row {
     },
     {
         .name = "header_room",
-        .by_default = "header_room: 16384\n",
+        .by_default = "header_room: 10240\n",
         .other = "header_room: 65536\n",
         .warning = "header_room",
-        .faulty = "header_room: 8191\n",
-        .fault = "1:14: header_room \"8191\" is out of range; write 8192 to 65536, in digits only",
+        .faulty = "header_room: 4095\n",
+        .fault = "1:14: header_room \"4095\" is out of range; write 4096 to 65536, in digits only",
     },
     {
         .name = "max_connections",
