@@ -2,30 +2,55 @@
 
 #include <string.h>
 
-/* "key":...,"limit":... */
-static void write_names(struct text *body, const struct bucket_question *ask,
-                        const struct bucket_answer *answer)
+static void write_key(struct text *body, const struct bucket_question *ask)
 {
     text_literal(body, "\"key\":");
     text_json(body, ask->key, ask->key_len);
+}
+
+static void write_limit(struct text *body, const struct bucket_answer *answer)
+{
     text_literal(body, ",\"limit\":");
     text_string(body, answer->limit->quoted_name);
 }
 
-void reply_write_tokens(struct text *body, uint64_t remaining_tokens, uint64_t owed_tokens)
+/* "key":...,"limit":... */
+static void write_names(struct text *body, const struct bucket_question *ask,
+                        const struct bucket_answer *answer)
+{
+    write_key(body, ask);
+    write_limit(body, answer);
+}
+
+static void write_remaining(struct text *body, uint64_t remaining_tokens)
 {
     text_literal(body, ",\"remaining\":");
     text_number(body, remaining_tokens);
+}
+
+static void write_owed(struct text *body, uint64_t owed_tokens)
+{
     text_literal(body, ",\"owed\":");
     text_number(body, owed_tokens);
+}
+
+static void write_burst(struct text *body, uint64_t burst)
+{
+    text_literal(body, ",\"burst\":");
+    text_number(body, burst);
+}
+
+void reply_write_tokens(struct text *body, uint64_t remaining_tokens, uint64_t owed_tokens)
+{
+    write_remaining(body, remaining_tokens);
+    write_owed(body, owed_tokens);
 }
 
 void reply_write_level(struct text *body, uint64_t remaining_tokens, uint64_t owed_tokens,
                        uint64_t burst)
 {
     reply_write_tokens(body, remaining_tokens, owed_tokens);
-    text_literal(body, ",\"burst\":");
-    text_number(body, burst);
+    write_burst(body, burst);
 }
 
 /* The level of the bucket that an answer shows. */
@@ -222,6 +247,64 @@ void reply_write_verdict(struct text *body, const struct bucket_question *ask,
         text_literal(body, ",");
     }
     reply_write_allow(body, ask, answer, allowed);
+    text_literal(body, "}");
+}
+
+/* ---- verdicts of a list, one after the other ---- */
+
+/* Whether there is nothing to say but what its limit's other answers say too, and numbers. */
+static bool says_numbers_only(const struct bucket_answer *answer)
+{
+    return answer->result == BUCKET_ALLOWED && answer->override == NULL && !answer->is_estimate &&
+           !answer->is_apart && !answer->has_waited;
+}
+
+static bool is_in_words(const struct answer_words *words, const struct bucket_question *ask,
+                        const struct bucket_answer *answer)
+{
+    return words->limit == answer->limit && words->tokens == ask->tokens &&
+           words->owed_tokens == answer->owed_tokens;
+}
+
+/* Writes the words of an answer that says numbers only. false: its limit has more to say. */
+static bool put_in_words(struct answer_words *words, const struct bucket_question *ask,
+                         const struct bucket_answer *answer)
+{
+    const struct allowance *allowance = answer->allowance;
+    if (answer->limit->shadow || allowance->count > 1 || allowance->bucket[0].name[0] != '\0')
+        return false;
+    struct text before = text_begin(words->before, sizeof words->before);
+    write_limit(&before, answer);
+    text_literal(&before, ",\"tokens\":");
+    text_number(&before, ask->tokens);
+    text_literal(&before, ",\"remaining\":");
+    struct text behind = text_begin(words->behind, sizeof words->behind);
+    write_owed(&behind, answer->owed_tokens);
+    write_burst(&behind, allowance_shown_burst(allowance));
+    text_literal(&behind, ",\"retry_after_ms\":0,\"reset_after_ms\":");
+    words->before_len = text_end(&before);
+    words->behind_len = text_end(&behind);
+    words->limit = answer->limit;
+    words->tokens = ask->tokens;
+    words->owed_tokens = answer->owed_tokens;
+    return true;
+}
+
+void reply_write_next_verdict(struct text *body, const struct bucket_question *ask,
+                              const struct bucket_answer *answer, bool allowed,
+                              struct answer_words *words)
+{
+    if (!allowed || !says_numbers_only(answer) ||
+        (!is_in_words(words, ask, answer) && !put_in_words(words, ask, answer))) {
+        reply_write_verdict(body, ask, answer, allowed);
+        return;
+    }
+    text_literal(body, "{\"allowed\":true,");
+    write_key(body, ask);
+    text_bytes(body, words->before, words->before_len);
+    text_number(body, answer->remaining_tokens);
+    text_bytes(body, words->behind, words->behind_len);
+    reply_write_retry_after_ms(body, answer->full_after_ms);
     text_literal(body, "}");
 }
 

@@ -54,6 +54,22 @@ void reply_write_allow(struct text *body, const struct bucket_question *ask,
 void reply_write_verdict(struct text *body, const struct bucket_question *ask,
                          const struct bucket_answer *answer, bool allowed);
 
+/* What the answers to ALLOW of one limit and one number of tokens have in common, if they have no more
+ * than numbers to say: what is between the key, `remaining` and `reset_after_ms`. */
+struct answer_words {
+    const struct limit *limit; /* NULL: none has been written yet */
+    uint64_t tokens, owed_tokens;
+    size_t before_len, behind_len;
+    char before[2 * LIMIT_NAME_MAX + 64]; /* `remaining` */
+    char behind[160];
+};
+
+/* Writes the same as reply_write_verdict. One after the other of a list, they write what they have in
+ * common once, and copy it from then on. */
+void reply_write_next_verdict(struct text *body, const struct bucket_question *ask,
+                              const struct bucket_answer *answer, bool allowed,
+                              struct answer_words *words);
+
 /* Writes the answer to a CHARGE that was made, as a whole object. */
 void reply_write_charge(struct text *body, const struct bucket_question *ask,
                         const struct bucket_answer *answer);
