@@ -243,13 +243,19 @@ static enum MHD_Result on_answer(struct http *http, struct MHD_Connection *conne
     return send_reply(http, connection, client);
 }
 
+/* Whether the decider, if it is hosted, had better answer a request by itself, at once. A list fetches its
+ * memory ahead as a chain does, and what it is read into and written from is still at hand. */
+static bool suits_place(const struct http *http, const struct request *request)
+{
+    return request->is_list || (http->crowd <= IN_PLACE_MAX && request_cost(request) == 0);
+}
+
 /* If no reply is queued, libmicrohttpd calls again; the letter is home then. */
 static enum MHD_Result ask_brain(struct http *http, struct MHD_Connection *connection,
                                  struct client *client)
 {
     http->asked_now++;
-    if (http->host_of == NULL || http->crowd > IN_PLACE_MAX ||
-        request_cost(&client->exchange->request) > 0) {
+    if (http->host_of == NULL || !suits_place(http, &client->exchange->request)) {
         write_letter(http, client);
         return MHD_YES;
     }
