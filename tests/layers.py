@@ -55,7 +55,7 @@ LIBRARIES = {
     r"cyaml/": r"config/.*",
     r"yaml\.h": r"config/.*",
     r"hiredis/": r"fleet/.*",
-    r"jansson\.h": r"http/(batch|body_parts|json_memory|object)\.c|ctl/answer\.h",
+    r"jansson\.h": r"http/(batch_json|body_parts|json_memory|object)\.c|ctl/answer\.h",
     r"curl/": r"ctl/(main|server|client|crowd)\.c",
     r"n?curses": r"ctl/screen\.c",
     r"sodium/crypto_shorthash": r"table/entry\.c",

@@ -1,42 +1,40 @@
 /*
- * Batches in JSON: from the bytes of a body to a list of calls.
+ * Batches: a list of questions about many keys, read from one body, whichever form that has: JSON
+ * (batch_json.h) or lines (batch_lines.h).
  *
- *   {"requests":[{"key":"user:1","limit":"api","tokens":2}, ...],"mode":"each"}
- *
- * Strict: it is a fault, told with its place, if a member is unknown or
- * there twice, if a type is wrong, if anything follows the end, or if a text is not UTF-8.
- *
- * A batch owns what its calls point to. Any thread. Never blocks. Errors: enum batch_json_result.
+ * A batch owns what its calls point to. Any thread. Never blocks. Errors: enum batch_result.
  */
 #pragma once
 
 #include "brain/message.h"
-#include "http/reply.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define BATCH_JSON_BODY_MAX (1u << 20) /* bytes */
+#define BATCH_BODY_MAX (1u << 20) /* bytes */
 
-struct batch_json {
+struct batch {
     struct bucket_call *calls;
     uint32_t count; /* 1 to LIST_MAX */
-    bool all;       /* "mode": "all"; else "each", the default */
+    bool all;       /* all of them are allowed, or none is; else each is decided on its own */
     void *memory;   /* all of it, from malloc */
     size_t size;    /* bytes of `memory`; 0: there is none */
 };
 
-enum batch_json_result {
-    BATCH_JSON_OK,
-    BATCH_JSON_NO_BATCH, /* not an object, or one without "requests" */
-    BATCH_JSON_BAD,      /* *detail says what is wrong, and in which request */
-    BATCH_JSON_NO_MEMORY,
+enum batch_result {
+    BATCH_OK,
+    BATCH_NONE, /* of JSON: not an object, or one without "requests" */
+    BATCH_BAD,  /* the detail says what is wrong, and in which request */
+    BATCH_NO_MEMORY,
 };
 
-/* Reads a batch, which keeps no pointer into the bytes. Unless it returns BATCH_JSON_OK, *batch
- * is untouched. */
-enum batch_json_result batch_json_parse(const char *bytes, size_t len, struct batch_json *batch,
-                                        char detail[REPLY_DETAIL_MAX]);
+/* Takes memory for so many calls, and for `len` bytes of strings, which begin behind the last call.
+ * false: there is none. */
+bool batch_take_memory(struct batch *batch, uint32_t count, size_t len);
 
-void batch_json_release(struct batch_json *batch);
+/* Moves a batch to memory of the right size if most of it is unused, as after a body that is nearly
+ * all blanks. used: bytes of it. If there is no memory for that, the batch stays where it is. */
+void batch_give_back_rest(struct batch *batch, size_t used);
+
+void batch_release(struct batch *batch);

@@ -3,7 +3,7 @@
  *
  * A batch is plain if it is sound, no string in it holds an escape, and each number is a row of
  * digits. What is found to be plain means the same to any parser of JSON. Of what is not, nothing
- * is said here, not even whether it is JSON: batch.c has jansson read it, and tell its faults.
+ * is said here, not even whether it is JSON: batch_json.c has jansson read it, and tell its faults.
  *
  * Owns nothing. Any thread. Never blocks. Errors: false.
  */

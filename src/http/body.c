@@ -1,5 +1,6 @@
 #include "http/body.h"
 
+#include "http/batch_lines.h"
 #include "http/parameters.h"
 #include "http/question.h"
 
@@ -32,13 +33,18 @@ bool body_is_json(const char *content_type)
            strncasecmp(content_type + len - suffix_len, JSON_SUFFIX, suffix_len) == 0;
 }
 
+bool body_is_lines(const char *content_type)
+{
+    return is_type(content_type, BATCH_LINES_TYPE);
+}
+
 bool body_may_be_list(const struct request *request, const char *content_type)
 {
     const struct route *route = request->route;
     return route != NULL && route->takes_list &&
            (request->method == METHOD_POST ||
             (request->method == METHOD_QUERY && (route->methods & METHOD_QUERY) != 0)) &&
-           is_type(content_type, BODY_JSON_TYPE);
+           (is_type(content_type, BODY_JSON_TYPE) || body_is_lines(content_type));
 }
 
 static bool has_body_of_another(const struct request *request)
@@ -146,10 +152,12 @@ void request_add_body(struct request *request, const char *bytes, size_t len)
 /* RFC 10008, 2: without a type, or with one that the body belies, a QUERY must fail. */
 void body_refuse_query(struct request *request, const char *content_type)
 {
-    bool is_other = content_type != NULL && !is_type(content_type, BODY_JSON_TYPE);
+    bool is_other = content_type != NULL && !is_type(content_type, BODY_JSON_TYPE) &&
+                    !body_is_lines(content_type);
     request_refuse(request, is_other ? 415 : 400,
                    "a QUERY brings a batch: send Content-Type: " BODY_JSON_TYPE
-                   " and a JSON object with \"requests\"");
+                   " and a JSON object with \"requests\", or " BATCH_LINES_TYPE
+                   " and a line for each key");
 }
 
 static bool takes_object(const struct request *request)
@@ -165,6 +173,14 @@ static bool is_mislabelled_json(const struct request *request)
     return may_be_json && (request->body[0] == '{' || request->body[0] == '[');
 }
 
+/* Likewise a batch in lines. No form holds a line feed, and each parameter has a '='. */
+static bool is_mislabelled_lines(const struct request *request)
+{
+    const char *feed = memchr(request->body, '\n', request->body_len);
+    return request->method == METHOD_POST && request->route->takes_list && feed != NULL &&
+           memchr(request->body, '=', (size_t)(feed - request->body)) == NULL;
+}
+
 void body_parse_form(struct request *request, const char *content_type)
 {
     if ((request->method & (METHOD_POST | METHOD_PUT)) == 0 || request->body_len == 0 ||
@@ -174,6 +190,10 @@ void body_parse_form(struct request *request, const char *content_type)
         request_refuse(request, 415,
                        "the body is JSON, but its Content-Type says that it is a form: send "
                        "Content-Type: " BODY_JSON_TYPE);
+    else if (body_is_form(content_type) && is_mislabelled_lines(request))
+        request_refuse(request, 415,
+                       "the body is lines, but its Content-Type says that it is a form: send "
+                       "Content-Type: " BATCH_LINES_TYPE);
     else if (body_is_form(content_type))
         parameters_parse(request, request->body, request->body_len);
     else if (takes_object(request) && body_is_json(content_type))

@@ -18,8 +18,12 @@ bool body_is_json(const char *content_type);
 
 #define BODY_JSON_TYPE "application/json"
 
+/* Whether a body of this Content-Type is a batch in lines. */
+bool body_is_lines(const char *content_type);
+
 /* Whether the body of this request, if there is one, is a list of requests: its route takes lists,
- * its method is POST or a QUERY that the route takes, and its Content-Type is JSON. */
+ * its method is POST or a QUERY that the route takes, and its Content-Type is JSON or that of
+ * lines. */
 bool body_may_be_list(const struct request *request, const char *content_type);
 
 /* Refuses a QUERY that brings no list. */

@@ -10,8 +10,9 @@
 
 #include "http/request.h"
 
-/* Reads the body and fills in all of the message but its kind; or refuses the request. */
-void list_parse(struct request *request);
+/* Reads the body, which is in lines or else JSON, and fills in all of the message but its kind; or
+ * refuses the request. */
+void list_parse(struct request *request, bool is_lines);
 
 /* What a list costs in a turn, by the length of its body: see route->cost. */
 size_t list_cost(const struct request *request);

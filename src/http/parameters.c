@@ -135,6 +135,16 @@ static void parse_wait(struct request *request, const char *value, size_t len)
                        show(value, len).text);
 }
 
+static void parse_mode(struct request *request, const char *value, size_t len)
+{
+    if (text_is(value, len, "each"))
+        request->mode = LIST_MODE_EACH;
+    else if (text_is(value, len, "all"))
+        request->mode = LIST_MODE_ALL;
+    else
+        request_refuse(request, 400, "mode is \"%s\"; give each or all", show(value, len).text);
+}
+
 const struct parameter parameter_key = {.name = "key", .parse = parse_key};
 const struct parameter parameter_prefix = {.name = "prefix", .parse = parse_prefix};
 const struct parameter parameter_tokens = {.name = "tokens", .parse = parse_tokens};
@@ -143,6 +153,11 @@ const struct parameter parameter_deny_status = {
     .name = "deny_status",
     .parse = parse_deny_status,
     .suits_list = true,
+};
+const struct parameter parameter_mode = {
+    .name = "mode",
+    .parse = parse_mode,
+    .suits_lines = true,
 };
 const struct parameter parameter_once = {.name = "once", .parse = parse_once};
 const struct parameter parameter_wait = {.name = "wait", .parse = parse_wait};
@@ -219,10 +234,15 @@ static void parse_parameter(struct request *request, const struct form_pair *pai
     parameters[index]->parse(request, pair->value, pair->value_len);
 }
 
+static bool suits(const struct request *list, const struct parameter *parameter)
+{
+    return parameter->suits_list || (parameter->suits_lines && list->is_lines);
+}
+
 bool parameters_suit_list(const struct request *request)
 {
     for (unsigned i = 0; request->seen >> i != 0; i++)
-        if ((request->seen >> i & 1) != 0 && !request->route->parameters[i]->suits_list)
+        if ((request->seen >> i & 1) != 0 && !suits(request, request->route->parameters[i]))
             return false;
     return true;
 }

@@ -11,7 +11,7 @@
  * a denial; and the token of a question that is to be answered once only. How long a wait may be is
  * known only later: see request_judge_wait. */
 extern const struct parameter parameter_key, parameter_tokens, parameter_limit, parameter_wait;
-extern const struct parameter parameter_deny_status, parameter_once;
+extern const struct parameter parameter_deny_status, parameter_once, parameter_mode;
 
 /* What keys are to begin with: request->key, of request->prefix_len bytes. Left out, it is empty. */
 extern const struct parameter parameter_prefix;

@@ -78,14 +78,16 @@ static void write_all_violated(struct text *body, const struct list_question *as
 
 /* Of ALL no key is allowed unless all are; this holds for limits on trial too. */
 static void write_result(struct text *body, const struct message *message,
-                         const struct bucket_call *call)
+                         const struct bucket_call *call, struct answer_words *words)
 {
     switch (message->kind) {
     case MESSAGE_EACH:
-        reply_write_verdict(body, &call->ask, &call->answer, bucket_answer_allows(&call->answer));
+        reply_write_next_verdict(body, &call->ask, &call->answer,
+                                 bucket_answer_allows(&call->answer), words);
         return;
     case MESSAGE_ALL:
-        reply_write_verdict(body, &call->ask, &call->answer, message->answer.list.allowed);
+        reply_write_next_verdict(body, &call->ask, &call->answer, message->answer.list.allowed,
+                                 words);
         return;
     default:
         assert(message->kind == MESSAGE_LIST);
@@ -98,11 +100,13 @@ static void write_result(struct text *body, const struct message *message,
 static void write_results(struct text *body, const struct message *message)
 {
     const struct list_question *ask = &message->ask.list;
+    struct answer_words words;
+    words.limit = NULL;
     text_literal(body, "\"results\":[");
     for (uint32_t i = 0; i < ask->count; i++) {
         if (i > 0)
             text_literal(body, ",");
-        write_result(body, message, &ask->calls[i]);
+        write_result(body, message, &ask->calls[i], &words);
     }
     text_literal(body, "]}\n");
 }
@@ -152,25 +156,42 @@ static char *trim(char *room, size_t len)
     return trimmed;
 }
 
-void reply_list(struct reply *reply, const struct message *message, unsigned deny_status,
-                char *room, const struct serving *serving)
+static bool is_denied(const struct message *message)
 {
-    bool denied = message->kind == MESSAGE_ALL && !message->answer.list.allowed;
+    return message->kind == MESSAGE_ALL && !message->answer.list.allowed;
+}
+
+void reply_list_begin(struct reply *reply, const struct message *message, unsigned deny_status,
+                      const struct serving *serving)
+{
+    bool denied = is_denied(message);
     unsigned status = denied ? deny_status : 200;
     reply_begin(reply, status, status == 200 ? reply_type_json : reply_type_problem);
     /* Of EACH, tokens may be taken from some keys; no short reply can say from which. */
     if (message->kind == MESSAGE_ALL)
         reply->terse = denied ? TERSE_DENIED : TERSE_ALLOWED;
-    struct text body = text_begin(room, reply_list_room(&message->ask.list));
-    if (denied) {
+    if (denied)
         reply_add_retry(reply, message->answer.list.retry_after_ms, serving);
-        write_all_denied(&body, message, status);
+}
+
+void reply_list_end(struct reply *reply, struct text *body)
+{
+    reply->body_len = text_end(body);
+    reply->large_body = trim(body->start, reply->body_len);
+}
+
+void reply_list(struct reply *reply, const struct message *message, unsigned deny_status,
+                char *room, const struct serving *serving)
+{
+    struct text body = text_begin(room, reply_list_room(&message->ask.list));
+    reply_list_begin(reply, message, deny_status, serving);
+    if (is_denied(message)) {
+        write_all_denied(&body, message, reply->status);
     } else if (message->kind == MESSAGE_ALL) {
         text_literal(&body, "{\"allowed\":true,");
     } else {
         text_literal(&body, "{");
     }
     write_results(&body, message);
-    reply->body_len = text_end(&body);
-    reply->large_body = trim(room, reply->body_len);
+    reply_list_end(reply, &body);
 }

@@ -2,6 +2,7 @@
 
 #include "base/form.h"
 #include "http/authority.h"
+#include "http/batch_lines.h"
 #include "http/body.h"
 #include "http/list.h"
 #include "http/parameters.h"
@@ -97,7 +98,8 @@ void request_begin(struct request *request, const struct route_table *routes, co
     request->body_len = 0;
     request->chunked_max = request->chunked_len = 0;
     request->prefix_len = 0;
-    request->is_list = request->is_object = false;
+    request->is_list = request->is_lines = request->is_object = false;
+    request->mode = LIST_MODE_NONE;
     request->keeps_body = false;
     request->ignores_proxy = false;
     request->key_is_private = false;
@@ -175,7 +177,7 @@ static void make_message(struct request *request, const char *content_type)
     }
     bool is_list = body_may_be_list(request, content_type) && request->body_len > 0;
     if (is_list) {
-        list_parse(request);
+        list_parse(request, body_is_lines(content_type));
     } else if ((request->method & route->methods) == 0) {
         request->fault_status = 0;
         request_refuse(request, 405, "%s%s is called with %s", route->path,
@@ -201,7 +203,7 @@ bool request_finish(struct request *request, const char *content_type)
         request->reply.allow = request->route->allow;
     if ((request->fault_status == 405 || request->fault_status == 415) &&
         request->route->takes_list && (request->route->methods & METHOD_QUERY) != 0)
-        reply_add_field(&request->reply, "Accept-Query", BODY_JSON_TYPE);
+        reply_add_field(&request->reply, "Accept-Query", BODY_JSON_TYPE ", " BATCH_LINES_TYPE);
     if (request->fault_status == 401)
         request->reply.authenticate = access_challenge(request->verdict);
     return false;
@@ -235,6 +237,6 @@ void request_release(struct request *request)
     free(request->list_room);
     request->list_room = NULL;
     drop_room(request);
-    batch_json_release(&request->list);
+    batch_release(&request->list);
     request->reply_size = 0;
 }

@@ -28,8 +28,8 @@
 
 #define REQUEST_DENY_STATUS 429 /* unless the caller asks for another */
 
-#define REQUEST_BODY_MAX 4096 /* bytes of form, or of anything that is ignored */
-#define REQUEST_LONG_BODY_MAX BATCH_JSON_BODY_MAX /* of a list, or of what is sent to a check */
+#define REQUEST_BODY_MAX 4096                /* bytes of form, or of anything that is ignored */
+#define REQUEST_LONG_BODY_MAX BATCH_BODY_MAX /* of a list, or of what is sent to a check */
 
 /* What /check remembers of a request from its header to its reply. */
 struct check_asked {
@@ -47,6 +47,9 @@ struct events_asked {
     uint32_t kinds;
     bool has_place, follows, is_lines;
 };
+
+/* What a query says of a batch: see parameter_mode. */
+enum list_mode { LIST_MODE_NONE, LIST_MODE_EACH, LIST_MODE_ALL };
 
 struct event_stream;
 
@@ -93,11 +96,13 @@ struct request {
     size_t counted;        /* what whoever adds up all requests has counted of request_held */
     bool has_flow_place;   /* it is counted among the replies that go on: see wire/flows.c */
     bool is_list;
+    bool is_lines;                /* and it was written in lines, as its answer is to be */
+    enum list_mode mode;          /* of the query */
     bool is_object;               /* the body is JSON, for a route that takes_object */
     bool keeps_body;              /* of a route that is header_only: its body is wanted after all */
     bool ignores_proxy;           /* a field of a proxy that is not trusted: see trust_warning.h */
     bool key_is_private;          /* the log must not show it as it is */
-    struct batch_json list;       /* if is_list */
+    struct batch list;            /* if is_list */
     struct request *next_in_turn; /* while it waits for its turn */
     char *list_room;              /* for the reply to a list, until that is written */
     union {                       /* of the route that serves it; no other route touches it */

@@ -40,7 +40,8 @@ struct parameter {
     const char *name;
     /* Takes the value, which is still escaped. Refuses the request if the value is wrong. */
     void (*parse)(struct request *request, const char *value, size_t len);
-    bool suits_list; /* it may be in the query of a list too */
+    bool suits_list;  /* it may be in the query of a list too */
+    bool suits_lines; /* or of one that is in lines, only */
 };
 
 /* Who answers the message that `ask` fills in. */
@@ -80,8 +81,8 @@ struct route {
     unsigned methods;                          /* METHOD_ bits */
     const char *allow;                         /* the methods, as an Allow header */
     const struct parameter *const *parameters; /* the parameters it takes, then NULL */
-    bool takes_list;    /* a POST may bring a list of requests, in JSON, and a QUERY, where that is
-                         * among the methods, must: see list.h */
+    bool takes_list;    /* a POST may bring a list of requests, and a QUERY, where that is among the
+                         * methods, must: see list.h */
     bool takes_object;  /* a PUT may bring a JSON object, which is the route's to read */
     bool header_only;   /* query and body belong to another service: heed_header has its say */
     bool is_admin;      /* for admins only, if there is an admin_listen or an admin token */

@@ -19,8 +19,8 @@ except src/limits/limits.c malloc-leak
 except src/keep/snapshot.c null-dereference
 # share_foresee copies a share as a whole, of which it loses the elements of an array in a struct.
 except src/brain/share_lists.c use-of-uninitialized-value
-# read_plain hands its memory on in a copy of the struct, which batch_json_release frees, as LeakSanitizer sees.
-except src/http/batch.c malloc-leak
+# read_plain hands its memory on in a copy of the struct, which batch_release frees, as LeakSanitizer sees.
+except src/http/batch_json.c malloc-leak
 
 gcc -fanalyzer $flags -Werror -O1 -std=c11 -D_GNU_SOURCE -DPACKAGE_VERSION=\"0\" \
     $ANALYZE_CFLAGS -Isrc -c "$source" -o /dev/null

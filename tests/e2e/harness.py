@@ -415,6 +415,7 @@ def request_bytes(method, target, headers=(), body=None):
 
 FORM = ("Content-Type", "application/x-www-form-urlencoded")
 JSON = ("Content-Type", "application/json")
+LINES = ("Content-Type", "application/vnd.allowd.lines.v1")
 
 
 # ---- a test class with one daemon ----

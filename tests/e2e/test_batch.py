@@ -5,7 +5,7 @@ import math
 import threading
 import unittest
 
-from harness import FORM, JSON, SANITIZED, Case, Connection, request_bytes, wait_until
+from harness import FORM, JSON, LINES, SANITIZED, Case, Connection, request_bytes, wait_until
 from metrics import Metrics
 from stall import stalled
 
@@ -143,6 +143,106 @@ class Each(BatchCase):
     def test_a_key_in_json_is_the_key_in_a_query(self):
         self.batch([{"key": "caf\u00e9 +/"}])
         self.assertEqual(self.remaining("caf%C3%A9+%2B/"), 9)
+
+
+class Lines(BatchCase):
+    """The compact form: a line for each key, and one for each answer."""
+
+    def lines(self, body, query="", path="/allow", method="POST"):
+        return self.call(method, path + query, [LINES], body.encode())
+
+    def told(self, response, status=200):
+        """The fields of each line."""
+        self.assertEqual(response.status, status, response)
+        self.assertEqual(response.header("Content-Type"), LINES[1])
+        text = response.body.decode()
+        self.assertTrue(text.endswith("\n"))
+        return [line.split("\t") for line in text[:-1].split("\n")]
+
+    def test_answers_in_order(self):
+        key, api, drained = self.key(), self.key("api:"), self.drained()
+        before = self.counters()
+        response = self.lines(f"{key}\n{api}\t30\n{key}\t2\tslow\n{key}\t\tslow\n{key}\t11\n")
+        self.assert_fields(response)
+        self.assertEqual(self.told(response),
+                         [["1", "9", "0", str(DAY_MS)], ["1", "70", "0", str(30 * DAY_MS)],
+                          ["1", "8", "0", str(10 * DAY_MS)], ["1", "7", "0", str(15 * DAY_MS)],
+                          ["0", "9", "-", str(DAY_MS), "exceeds_burst"]])
+        [[allowed, remaining, retry_after_ms, _]] = self.told(self.lines(drained))
+        self.assertEqual((allowed, remaining), ("0", "0"))
+        self.assert_about(int(retry_after_ms), DAY_MS)
+        self.assertEqual(self.counted(before), {"allowed": 4, "denied": 2})
+
+    def test_all_or_none(self):
+        drained, keys = self.drained(8), [self.key(), self.key()]
+        before = self.counters()
+        response = self.lines(f"{keys[0]}\n{drained}\t3\n{keys[1]}\t10\n", "?mode=all")
+        self.assert_fields(response, "Retry-After")
+        told = self.told(response, 429)
+        self.assertEqual([(line[0], line[1], *line[4:]) for line in told],
+                         [("0", "10", "held_back"), ("0", "2"), ("0", "10", "held_back")])
+        self.assertEqual(response.header("Retry-After"), str(math.ceil(int(told[1][2]) / 1000)))
+        self.assertEqual(self.counted(before), {"denied": 3})
+        self.assertEqual([self.remaining(key) for key in (drained, *keys)], [2, 10, 10])
+        self.told(self.lines(f"{drained}\t3\n", "?mode=all&deny_status=200"))
+        self.told(self.lines(f"{drained}\t3\n", "?deny_status=451&mode=all"), 451)
+        self.assertEqual(self.told(self.lines(f"{keys[0]}\t4\n{keys[0]}\t6\n", "?mode=all")),
+                         [["1", "0", "0", str(10 * DAY_MS)]] * 2)
+
+    def test_status(self):
+        drained, unseen = self.drained(), self.key()
+        before = self.counters()
+        for method in ("POST", "QUERY"):
+            with self.subTest(method):
+                told = self.told(self.lines(f"{drained}\n{unseen}\n", path="/status", method=method))
+                self.assertEqual([line[:2] for line in told], [["0", "0"], ["10", "0"]])
+                self.assertEqual(told[1][2], "0")
+        self.assertEqual(self.counted(before).get("allowed"), None)
+
+    def test_a_key_is_as_it_is(self):
+        self.told(self.lines('caf\u00e9 "+%41\\/{\n'))
+        self.assertEqual(self.remaining("caf%C3%A9%20%22%2B%2541%5C/%7B"), 9)
+
+    def test_a_thousand(self):
+        keys = [self.key() for _ in range(1000)]
+        told = self.told(self.lines("\n".join(keys)))
+        self.assertEqual(told, [["1", "9", "0", str(DAY_MS)]] * 1000)
+        self.assert_problem(self.lines("\n".join(keys + ["one more"])), 400, "give 1 to 1000")
+        self.assertEqual([self.remaining(key) for key in keys[::500]], [9, 9])
+
+    def test_faults_charge_nothing(self):
+        key = self.key()
+        before = self.counters()
+        for body, query, status, detail in (
+                (f"{key}\n\n", "", 400, "line 2: key is empty"),
+                (f"{key}\r\n", "", 400, "line 1: ends in a carriage return"),
+                (f"{key}\n{key}\tmany\n", "", 400, 'line 2: tokens is "many"; give a whole number'),
+                (f"{key}\n{key}\t1\tnosuch\n", "", 400, 'line 2: there is no limit named "nosuch"'),
+                (f"{key}\t1\tapi\t1\n", "", 400, "line 1: has more than three fields"),
+                (f"{key}\n", f"?key={key}", 400, "a batch brings its own keys"),
+                (f"{key}\n", "?mode=any", 400, 'mode is "any"; give each or all'),
+                (f"{key}\n", "?wait=1s", 400, "does not wait"),
+                ('{"requests":[{"key":"a"}]}\n\n', "", 400, "line 2: key is empty"),
+                ("k" * 256, "", 400, "line 1: key is longer than 255 bytes"),
+                ("\n" * BODY_MAX + "\n", "", 413, "the body is too large")):
+            with self.subTest(body=body[:80], query=query):
+                self.assert_problem(self.lines(body, query), status, detail)
+        self.assert_problem(self.call("POST", "/allow", [(LINES[0], LINES[1] + "x")], key.encode()), 415)
+        self.assert_problem(self.call("POST", "/allow", [(LINES[0], "application/vnd.allowd.lines.v2")],
+                                      key.encode()), 415)
+        self.assert_problem(self.call("POST", "/charge", [LINES], key.encode()), 415)
+        self.assertEqual(self.counted(before), {})
+        self.assertEqual(self.remaining(key), 10)
+
+    def test_a_body_in_chunks(self):
+        key = self.key()
+        with Connection(self.daemon.address) as connection:
+            connection.send(b"POST /allow HTTP/1.1\r\nHost: a\r\nContent-Type: " + LINES[1].encode() +
+                            b"\r\nTransfer-Encoding: chunked\r\n\r\n")
+            for byte in f"{key}\t2\n".encode():
+                connection.send(b"1\r\n" + bytes([byte]) + b"\r\n")
+            connection.send(b"0\r\n\r\n")
+            self.assertEqual(self.told(connection.receive())[0][:2], ["1", "8"])
 
 
 class All(BatchCase):
@@ -344,7 +444,8 @@ class Query(BatchCase):
                 self.assert_problem(response, status, "a QUERY brings a batch: send Content-Type: "
                                                       "application/json and a JSON object")
                 self.assertEqual(response.header("Accept-Query"),
-                                 "application/json" if status == 415 else None)
+                                 "application/json, application/vnd.allowd.lines.v1"
+                                 if status == 415 else None)
         self.assert_problem(self.query(batch, path="/status?key=beside"), 400, "leave these out")
         self.assert_problem(self.query(b'{"requests":[{"key":"a","limit":"nosuch"}]}'), 400,
                             "no limit named")

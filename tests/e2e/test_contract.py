@@ -677,7 +677,8 @@ class Errors(ContractCase):
                         self.assert_problem(response, 405, ", ".join(methods))
                     self.assertEqual(response.header("Allow"), ", ".join(methods))
                     self.assertEqual(response.header("Accept-Query"),
-                                     "application/json" if "QUERY" in methods else None)
+                                     "application/json, application/vnd.allowd.lines.v1"
+                                     if "QUERY" in methods else None)
 
     def test_allow_is_only_in_405(self):
         for target in ("/", "/allow", f"/allow?key={self.key()}", "/status"):

@@ -2,7 +2,7 @@
  * written again; what is refused is told in words fit to be shown. */
 #include "base/text.h"
 #include "fuzz/fuzz.h"
-#include "http/batch.h"
+#include "http/batch_json.h"
 #include "http/json_memory.h"
 #include "limits/key.h"
 
@@ -44,7 +44,7 @@ static void write_question(struct text *text, const struct bucket_question *ask)
     text_literal(text, "}");
 }
 
-static size_t write_batch(const struct batch_json *batch, char *bytes, size_t room)
+static size_t write_batch(const struct batch *batch, char *bytes, size_t room)
 {
     struct text text = text_begin(bytes, room);
     text_literal(&text, "{\"requests\":[");
@@ -59,20 +59,20 @@ static size_t write_batch(const struct batch_json *batch, char *bytes, size_t ro
     return text_end(&text);
 }
 
-static void check_written_again(const struct batch_json *batch)
+static void check_written_again(const struct batch *batch)
 {
     enum { QUESTION_MAX = 2 * (KEY_MAX + LIMIT_NAME_MAX) + 64 };
     char detail[REPLY_DETAIL_MAX];
     size_t room = 64 + (size_t)batch->count * QUESTION_MAX;
     char *bytes = malloc(room);
-    struct batch_json again;
+    struct batch again;
     FUZZ_REQUIRE(bytes != NULL);
     size_t len = write_batch(batch, bytes, room);
-    FUZZ_REQUIRE(batch_json_parse(bytes, len, &again, detail) == BATCH_JSON_OK);
+    FUZZ_REQUIRE(batch_json_parse(bytes, len, &again, detail) == BATCH_OK);
     FUZZ_REQUIRE(again.count == batch->count && again.all == batch->all);
     for (uint32_t i = 0; i < batch->count; i++)
         FUZZ_REQUIRE(is_same(&batch->calls[i].ask, &again.calls[i].ask));
-    batch_json_release(&again);
+    batch_release(&again);
     free(bytes);
 }
 
@@ -87,27 +87,27 @@ static void check_detail(const char detail[REPLY_DETAIL_MAX])
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char detail[REPLY_DETAIL_MAX] = "";
-    struct batch_json batch;
+    struct batch batch;
     static bool is_set_up;
     if (!is_set_up)
         json_memory_set_up();
     is_set_up = true;
-    if (size > BATCH_JSON_BODY_MAX)
+    if (size > BATCH_BODY_MAX)
         return 0;
     switch (batch_json_parse((const char *)data, size, &batch, detail)) {
-    case BATCH_JSON_OK:
+    case BATCH_OK:
         FUZZ_REQUIRE(batch.count >= 1 && batch.count <= LIST_MAX);
         for (uint32_t i = 0; i < batch.count; i++)
             check_question(&batch.calls[i].ask);
         check_written_again(&batch);
-        batch_json_release(&batch);
+        batch_release(&batch);
         break;
-    case BATCH_JSON_BAD:
+    case BATCH_BAD:
         check_detail(detail);
         break;
-    case BATCH_JSON_NO_BATCH:
+    case BATCH_NONE:
         break;
-    case BATCH_JSON_NO_MEMORY:
+    case BATCH_NO_MEMORY:
         fuzz_fail(__FILE__, __LINE__, "there is memory");
     }
     return 0;

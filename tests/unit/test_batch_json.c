@@ -1,6 +1,6 @@
 /* Batches in JSON: good ones become calls, bad ones say what is wrong and where. */
 #include "base/arena.h"
-#include "http/batch.h"
+#include "http/batch_json.h"
 #include "http/batch_plain.h"
 #include "http/json_memory.h"
 #include "limits/key.h"
@@ -12,10 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static char body[BATCH_JSON_BODY_MAX + 1];
+static char body[BATCH_BODY_MAX + 1];
 static size_t body_len;
 static char detail[REPLY_DETAIL_MAX];
-static struct batch_json batch;
+static struct batch batch;
 
 static void add(const char *bytes, size_t len)
 {
@@ -36,25 +36,25 @@ static void add_times(const char *text, size_t times)
 }
 
 /* Parses from a block of just that size, so that the sanitizers see what lies behind it. */
-static enum batch_json_result parse_bytes(const char *bytes, size_t len)
+static enum batch_result parse_bytes(const char *bytes, size_t len)
 {
     char *exact = malloc(len == 0 ? 1 : len);
     assert_non_null(exact);
     memcpy(exact, bytes, len);
     memset(detail, 'x', sizeof detail);
     memset(&batch, 0xee, sizeof batch);
-    enum batch_json_result result = batch_json_parse(exact, len, &batch, detail);
+    enum batch_result result = batch_json_parse(exact, len, &batch, detail);
     memset(exact, 'x', len);
     free(exact);
     return result;
 }
 
-static enum batch_json_result parse(const char *text)
+static enum batch_result parse(const char *text)
 {
     return parse_bytes(text, strlen(text));
 }
 
-static enum batch_json_result parse_body(void)
+static enum batch_result parse_body(void)
 {
     return parse_bytes(body, body_len);
 }
@@ -62,7 +62,7 @@ static enum batch_json_result parse_body(void)
 /* A batch untouched by the parser holds no memory to release. */
 static void expect_untouched(void)
 {
-    struct batch_json untouched;
+    struct batch untouched;
     memset(&untouched, 0xee, sizeof untouched);
     assert_memory_equal(&batch, &untouched, sizeof batch);
 }
@@ -75,9 +75,9 @@ static void expect_detail(void)
         assert_in_range((unsigned char)detail[i], ' ', '~');
 }
 
-static void expect_bad(enum batch_json_result result, const char *says)
+static void expect_bad(enum batch_result result, const char *says)
 {
-    if (result != BATCH_JSON_BAD)
+    if (result != BATCH_BAD)
         fail_msg("%.80s: was taken for %d, not refused with: %s", body, result, says);
     expect_untouched();
     expect_detail();
@@ -101,10 +101,10 @@ static void expect_call(uint32_t index, const char *key, const char *limit, uint
 
 static void expect_one(const char *text, const char *key, const char *limit, uint64_t tokens)
 {
-    assert_int_equal(parse(text), BATCH_JSON_OK);
+    assert_int_equal(parse(text), BATCH_OK);
     assert_int_equal(batch.count, 1);
     expect_call(0, key, limit, tokens);
-    batch_json_release(&batch);
+    batch_release(&batch);
 }
 
 #define GOOD                                                                                       \
@@ -159,20 +159,19 @@ static void what_clients_send_is_plain(void **state)
 static void good_batches_become_calls(void **state)
 {
     (void)state;
-    assert_int_equal(parse(GOOD), BATCH_JSON_OK);
+    assert_int_equal(parse(GOOD), BATCH_OK);
     assert_int_equal(batch.count, 2);
     assert_true(batch.all);
     expect_call(0, "user:1", "api", 2);
     expect_call(1, "\xc3\xa9 \"\xe2\x82\xac", NULL, 1);
-    batch_json_release(&batch);
+    batch_release(&batch);
 
-    assert_int_equal(parse("{\"mode\":\"each\",\"requests\":[{\"key\":\"a\"}]}"), BATCH_JSON_OK);
+    assert_int_equal(parse("{\"mode\":\"each\",\"requests\":[{\"key\":\"a\"}]}"), BATCH_OK);
     assert_false(batch.all);
-    batch_json_release(&batch);
-    assert_int_equal(parse(" \t\r\n{ \"requests\" :\n[ {\t\"key\" : \"a\" } ] } \r\n"),
-                     BATCH_JSON_OK);
+    batch_release(&batch);
+    assert_int_equal(parse(" \t\r\n{ \"requests\" :\n[ {\t\"key\" : \"a\" } ] } \r\n"), BATCH_OK);
     assert_false(batch.all);
-    batch_json_release(&batch);
+    batch_release(&batch);
 }
 
 #define REQUEST(members) "{\"requests\":[{" members "}]}"
@@ -212,11 +211,11 @@ static void what_is_no_object_with_requests_is_no_batch(void **state)
         "<a>{\"requests\":[{\"key\":\"a\"}]}</a>",
     };
     for (size_t i = 0; i < LENGTH(others); i++) {
-        if (parse(others[i]) != BATCH_JSON_NO_BATCH)
+        if (parse(others[i]) != BATCH_NONE)
             fail_msg("%s is taken for a batch", others[i]);
         expect_untouched();
     }
-    assert_int_equal(parse_bytes("\0{}", 3), BATCH_JSON_NO_BATCH);
+    assert_int_equal(parse_bytes("\0{}", 3), BATCH_NONE);
 }
 
 static const struct {
@@ -340,19 +339,19 @@ static void keys_have_255_bytes_at_most_once_decoded(void **state)
 {
     (void)state;
     add_key_of("a", 255);
-    assert_int_equal(parse_body(), BATCH_JSON_OK);
+    assert_int_equal(parse_body(), BATCH_OK);
     assert_int_equal(batch.calls[0].ask.key_len, 255);
-    batch_json_release(&batch);
+    batch_release(&batch);
     add_key_of("\\u20ac", 85);
-    assert_int_equal(parse_body(), BATCH_JSON_OK);
+    assert_int_equal(parse_body(), BATCH_OK);
     assert_int_equal(batch.calls[0].ask.key_len, 255);
-    batch_json_release(&batch);
+    batch_release(&batch);
     add_key_of("a", 256);
     expect_bad(parse_body(), "requests[0]: key is longer than 255 bytes");
     add_key_of("\\u20ac", 86);
     expect_bad(parse_body(), "requests[0]: key is longer than 255 bytes");
-    add_key_of("a", BATCH_JSON_BODY_MAX - 26);
-    assert_int_equal(body_len, BATCH_JSON_BODY_MAX - 1);
+    add_key_of("a", BATCH_BODY_MAX - 26);
+    assert_int_equal(body_len, BATCH_BODY_MAX - 1);
     expect_bad(parse_body(), "requests[0]: key is longer than 255 bytes");
 }
 
@@ -376,7 +375,7 @@ static void there_are_1_to_1000_requests(void **state)
 {
     (void)state;
     add_requests(1000);
-    assert_int_equal(parse_body(), BATCH_JSON_OK);
+    assert_int_equal(parse_body(), BATCH_OK);
     assert_int_equal(batch.count, 1000);
     for (uint32_t i = 0; i < batch.count; i++) {
         char name[32];
@@ -385,7 +384,7 @@ static void there_are_1_to_1000_requests(void **state)
         assert_int_equal(batch.calls[i].ask.key[0], '0' + i % 10);
         assert_string_equal(batch.calls[i].ask.limit_name, name);
     }
-    batch_json_release(&batch);
+    batch_release(&batch);
     add_requests(1001);
     expect_bad(parse_body(), "requests holds 1001 requests; give 1 to 1000");
 
@@ -405,19 +404,19 @@ static void large_bodies_are_refused_in_bounded_memory(void **state)
     for (size_t i = 0; i < LENGTH(fillers); i++) {
         body_len = 0;
         add_text("{\"requests\":[");
-        add_times(fillers[i], (BATCH_JSON_BODY_MAX - body_len - 4) / strlen(fillers[i]));
+        add_times(fillers[i], (BATCH_BODY_MAX - body_len - 4) / strlen(fillers[i]));
         add_text("0]}");
-        enum batch_json_result result = parse_body();
-        assert_int_equal(result, BATCH_JSON_BAD);
+        enum batch_result result = parse_body();
+        assert_int_equal(result, BATCH_BAD);
         expect_detail();
     }
     body_len = 0;
     add_text("{\"requests\":[{\"key\":\"a\"}]");
-    add_times(" ", BATCH_JSON_BODY_MAX - body_len - 1);
+    add_times(" ", BATCH_BODY_MAX - body_len - 1);
     add_text("}");
-    assert_int_equal(body_len, BATCH_JSON_BODY_MAX);
-    assert_int_equal(parse_body(), BATCH_JSON_OK);
-    batch_json_release(&batch);
+    assert_int_equal(body_len, BATCH_BODY_MAX);
+    assert_int_equal(parse_body(), BATCH_OK);
+    batch_release(&batch);
 }
 
 static void deep_bodies_are_refused(void **state)
@@ -434,7 +433,7 @@ static void deep_bodies_are_refused(void **state)
     expect_bad(parse_body(), "maximum parsing depth reached");
     body_len = 0;
     add_text("{\"requests\":[{\"key\":");
-    add_times("[", BATCH_JSON_BODY_MAX - body_len);
+    add_times("[", BATCH_BODY_MAX - body_len);
     expect_bad(parse_body(), "maximum parsing depth reached");
     body_len = 0;
     add_text("{\"requests\":[{\"key\":");
@@ -448,7 +447,7 @@ static void a_body_cut_short_anywhere_is_refused(void **state)
 {
     (void)state;
     static const char good[] = GOOD;
-    assert_int_equal(parse_bytes(good, 0), BATCH_JSON_NO_BATCH);
+    assert_int_equal(parse_bytes(good, 0), BATCH_NONE);
     for (size_t len = 1; len < sizeof good - 1; len++)
         expect_bad(parse_bytes(good, len), "line 1, column");
 }
@@ -466,17 +465,17 @@ static bool fails(void)
 
 static void fail_each_piece(const char *text)
 {
-    enum batch_json_result result = BATCH_JSON_NO_MEMORY;
-    for (fails_at = 1; result == BATCH_JSON_NO_MEMORY; fails_at++) {
+    enum batch_result result = BATCH_NO_MEMORY;
+    for (fails_at = 1; result == BATCH_NO_MEMORY; fails_at++) {
         pieces = 0;
         result = parse(text);
-        if (result == BATCH_JSON_NO_MEMORY)
+        if (result == BATCH_NO_MEMORY)
             expect_untouched();
     }
-    assert_int_equal(result, BATCH_JSON_OK);
+    assert_int_equal(result, BATCH_OK);
     assert_in_range(pieces, 10, 1000);
     assert_int_equal(pieces, fails_at - 2);
-    batch_json_release(&batch);
+    batch_release(&batch);
 }
 
 static void every_piece_of_memory_can_be_refused(void **state)
@@ -489,7 +488,7 @@ static void every_piece_of_memory_can_be_refused(void **state)
     fail_each_piece(GOOD);
     fails_at = 1;
     pieces = 0;
-    assert_int_equal(parse(PLAIN), BATCH_JSON_NO_MEMORY);
+    assert_int_equal(parse(PLAIN), BATCH_NO_MEMORY);
     expect_untouched();
     json_memory_fails = NULL;
 }
@@ -501,10 +500,10 @@ static void other_values_live_beside_batches(void **state)
     (void)state;
     json_t *before = json_loads("{\"a\": [1, \"b\"]}", 0, NULL);
     assert_non_null(before);
-    assert_int_equal(parse(GOOD), BATCH_JSON_OK);
-    batch_json_release(&batch);
+    assert_int_equal(parse(GOOD), BATCH_OK);
+    batch_release(&batch);
     json_t *after = json_loads("{\"a\": [1, \"b\"]}", 0, NULL);
-    assert_int_equal(parse("{\"requests\""), BATCH_JSON_BAD);
+    assert_int_equal(parse("{\"requests\""), BATCH_BAD);
     assert_true(json_equal(before, after));
     assert_int_equal(json_object_set_new(before, "c", json_string("grows")), 0);
     char *text = json_dumps(before, JSON_COMPACT | JSON_SORT_KEYS);
@@ -544,7 +543,7 @@ static void mutate(struct dice *dice)
 static void expect_jansson_agrees(void)
 {
     static const char name[] = "\"requests\"", escaped[] = "\"request\\u0073\"";
-    struct batch_json plain = batch;
+    struct batch plain = batch;
     body[body_len] = '\0';
     char *at = strstr(body, name);
     if (at == NULL)
@@ -553,7 +552,7 @@ static void expect_jansson_agrees(void)
             body_len - (size_t)(at - body) - (sizeof name - 1));
     memcpy(at, escaped, sizeof escaped - 1);
     body_len += sizeof escaped - sizeof name;
-    if (parse_body() != BATCH_JSON_OK)
+    if (parse_body() != BATCH_OK)
         fail_msg("%s: was taken as plain, but jansson says: %s", body, detail);
     assert_int_equal(batch.count, plain.count);
     assert_int_equal(batch.all, plain.all);
@@ -561,7 +560,7 @@ static void expect_jansson_agrees(void)
         const struct bucket_question *ask = &plain.calls[i].ask;
         expect_call(i, ask->key, ask->limit_name, ask->tokens);
     }
-    batch_json_release(&batch);
+    batch_release(&batch);
     batch = plain;
 }
 
@@ -603,21 +602,21 @@ static void mutated_batches_are_fit_to_ask_or_refused(void **state)
         for (uint64_t n = dice_between(&dice, 1, 4); n > 0 && body_len > 1; n--)
             mutate(&dice);
         switch (parse_body()) {
-        case BATCH_JSON_OK:
+        case BATCH_OK:
             expect_fit_to_ask();
             expect_jansson_agrees();
-            batch_json_release(&batch);
+            batch_release(&batch);
             taken++;
             break;
-        case BATCH_JSON_BAD:
+        case BATCH_BAD:
             expect_untouched();
             expect_detail();
             refused++;
             break;
-        case BATCH_JSON_NO_BATCH:
+        case BATCH_NONE:
             expect_untouched();
             break;
-        case BATCH_JSON_NO_MEMORY:
+        case BATCH_NO_MEMORY:
             fail_msg("there was memory");
         }
     }

@@ -1,9 +1,12 @@
 /* Replies: what each answer says, to the byte, and that the longest fits. */
+#include "ask/answer_json.h"
 #include "http/dialects/table.h"
+#include "http/reply_lines.h"
 #include "http/reply_list.h"
 #include "http/request.h"
 #include "http/routes/table.h"
 #include "limits/key.h"
+#include "support/dice.h"
 #include "support/unit.h"
 
 #include <stdio.h>
@@ -1403,6 +1406,160 @@ static void a_list_of_keys_has_their_status(void **state)
         "}]}\n");
 }
 
+/* ---- lists, one result after the other ---- */
+
+static struct bucket_answer roll_answer(struct dice *dice)
+{
+    struct bucket_answer answer = allowed(dice_roll(dice, 4) == 0 ? TRIAL : PLAIN);
+    switch (dice_roll(dice, 8)) {
+    case 0:
+        return denied(PLAIN);
+    case 1:
+        return of_several(BUCKET_ALLOWED);
+    case 2:
+        return with_override(allowed(PLAIN), 2);
+    case 3:
+        answer.is_estimate = true;
+        break;
+    case 4:
+        answer.result = BUCKET_UNCOUNTED;
+        break;
+    default:
+        break;
+    }
+    answer.owed_tokens = dice_roll(dice, 3) == 0 ? 3 : 0;
+    answer.remaining_tokens = dice_roll(dice, 1000000000000);
+    answer.full_after_ms = dice_roll(dice, 5) == 0 ? RETRY_NEVER : dice_roll(dice, 100000);
+    return answer;
+}
+
+/* What results have in common is written once for all of them. */
+static void results_in_a_row_say_what_each_says_alone(void **state)
+{
+    (void)state;
+    enum { COUNT = 40 };
+    static struct bucket_call calls[COUNT];
+    static char alone[COUNT * 4096];
+    struct dice dice = dice_new(1);
+    for (uint64_t rounds = dice_repeats("ALLOWD_LISTS", 200); rounds > 0; rounds--) {
+        struct text text = text_begin(alone, sizeof alone);
+        text_literal(&text, "{\"results\":[");
+        for (int i = 0; i < COUNT; i++) {
+            calls[i].answer = roll_answer(&dice);
+            calls[i].ask = (struct bucket_question){
+                .key = "k", .key_len = 1, .tokens = 1 + dice_roll(&dice, 2)};
+            if (i > 0)
+                text_literal(&text, ",");
+            reply_write_verdict(&text, &calls[i].ask, &calls[i].answer,
+                                bucket_answer_allows(&calls[i].answer));
+        }
+        text_literal(&text, "]}\n");
+        text_end(&text);
+        struct message message = list_of(MESSAGE_EACH, calls, COUNT);
+        expect_list(&message, 200, alone);
+    }
+}
+
+/* ---- lists in lines ---- */
+
+static void write_lines(const struct message *message)
+{
+    char *room = malloc(reply_lines_room(&message->ask.list));
+    assert_non_null(room);
+    reply_lines(&request.reply, message, asked_deny_status, room,
+                &(struct serving){.routes = &route_table});
+    assert_false(request.reply.recurs);
+}
+
+static void expect_lines(const struct message *message, unsigned status, const char *body)
+{
+    write_lines(message);
+    assert_int_equal(request.reply.status, status);
+    assert_string_equal(request.reply.content_type, "application/vnd.allowd.lines.v1");
+    assert_int_equal(request.reply.body_len, strlen(body));
+    assert_memory_equal(request.reply.large_body, body, strlen(body));
+    free(request.reply.large_body);
+}
+
+static void each_of_a_list_has_its_line(void **state)
+{
+    (void)state;
+    struct bucket_call calls[] = {{.answer = allowed(PLAIN)},
+                                  {.answer = denied(PLAIN)},
+                                  {.answer = denied(TRIAL)},
+                                  {.answer = denied(PLAIN)},
+                                  {.answer = allowed(PLAIN)}};
+    calls[3].answer.result = BUCKET_EXCEEDS_BURST;
+    calls[3].answer.retry_after_ms = RETRY_NEVER;
+    calls[4].answer.result = BUCKET_UNCOUNTED;
+    struct message message = list_of(MESSAGE_EACH, calls, 5);
+    expect_lines(&message, 200,
+                 "1\t9\t0\t1000\n"
+                 "0\t0\t1301\t9301\n"
+                 "1\t0\t0\t9301\n"
+                 "0\t0\t-\t9301\texceeds_burst\n"
+                 "1\t9\t0\t1000\ttable_full\n");
+    expect_fields("");
+    assert_int_equal(request.reply.terse, TERSE_UNAVAILABLE);
+}
+
+static void all_of_a_list_have_lines_alike(void **state)
+{
+    (void)state;
+    struct bucket_call calls[] = {{.answer = allowed(PLAIN)}, {.answer = denied(PLAIN)}};
+    struct message message = list_of(MESSAGE_ALL, calls, 1);
+    expect_lines(&message, 200, "1\t9\t0\t1000\n");
+    assert_int_equal(request.reply.terse, TERSE_ALLOWED);
+
+    calls[0].answer.result = BUCKET_HELD_BACK;
+    message = list_of(MESSAGE_ALL, calls, 2);
+    message.answer.list.allowed = false;
+    message.answer.list.retry_after_ms = 2500;
+    expect_lines(&message, 429,
+                 "0\t9\t0\t1000\theld_back\n"
+                 "0\t0\t1301\t9301\n");
+    expect_fields("Retry-After: 3\n");
+    assert_int_equal(request.reply.terse, TERSE_DENIED);
+    asked_deny_status = 200;
+    expect_lines(&message, 200,
+                 "0\t9\t0\t1000\theld_back\n"
+                 "0\t0\t1301\t9301\n");
+    asked_deny_status = REQUEST_DENY_STATUS;
+}
+
+static void a_list_of_keys_has_their_levels_in_lines(void **state)
+{
+    (void)state;
+    struct bucket_call calls[] = {{.answer = allowed(PLAIN)}, {.answer = allowed(PLAIN)}};
+    calls[1].answer.remaining_tokens = 0;
+    calls[1].answer.owed_tokens = 7;
+    calls[1].answer.full_after_ms = RETRY_NEVER;
+    struct message message = list_of(MESSAGE_LIST, calls, 2);
+    expect_lines(&message, 200, "9\t0\t1000\n0\t7\t-\n");
+}
+
+/* With the longest reason there is. */
+static void the_longest_lines_fit(void **state)
+{
+    (void)state;
+    static struct bucket_call calls[LIST_MAX];
+    for (int result = BUCKET_ALLOWED; result < BUCKET_NEEDS_LEASE; result++) {
+        for (int i = 0; i < LIST_MAX; i++) {
+            calls[i].answer = allowed(PLAIN);
+            calls[i].answer.result = (enum bucket_result)result;
+            calls[i].answer.remaining_tokens = calls[i].answer.owed_tokens =
+                calls[i].answer.retry_after_ms = calls[i].answer.full_after_ms = UINT64_MAX - 1;
+            calls[i].answer.is_apart = result == BUCKET_UNCOUNTED;
+        }
+        struct message message = list_of(MESSAGE_ALL, calls, LIST_MAX);
+        message.answer.list.allowed = false;
+        write_lines(&message);
+        assert_in_range(request.reply.body_len, LIST_MAX * 64,
+                        reply_lines_room(&message.ask.list) - 1);
+        free(request.reply.large_body);
+    }
+}
+
 /* ---- the daemon ---- */
 
 static void the_daemon_lists_its_limits(void **state)
@@ -1978,6 +2135,11 @@ int main(void)
         cmocka_unit_test(all_of_a_list_is_allowed),
         cmocka_unit_test(all_of_a_list_is_denied),
         cmocka_unit_test(a_list_of_keys_has_their_status),
+        cmocka_unit_test(results_in_a_row_say_what_each_says_alone),
+        cmocka_unit_test(each_of_a_list_has_its_line),
+        cmocka_unit_test(all_of_a_list_have_lines_alike),
+        cmocka_unit_test(a_list_of_keys_has_their_levels_in_lines),
+        cmocka_unit_test(the_longest_lines_fit),
         cmocka_unit_test(the_daemon_lists_its_limits),
         cmocka_unit_test(the_daemon_tells_how_its_fleet_is),
         cmocka_unit_test(a_store_out_of_reach_is_a_warning),

@@ -14,6 +14,7 @@
 #define JSON "application/json"
 #define DIGITS_64 "0123456789012345678901234567890123456789012345678901234567890123"
 #define ID "0123456789abcdef0123456789abcdef"
+#define LINES "application/vnd.allowd.lines.v1"
 #define BATCH "{\"requests\":[{\"key\":\"a\"}]}"
 
 enum { WAIT_MAX_MS = 30000 };
@@ -343,6 +344,21 @@ static const struct {
     {"POST", "/reset?key=a&once=a", NULL, NULL, 400, "/reset takes key and limit"},
     {"GET", "/status?key=a&once=a", NULL, NULL, 400, "unknown parameter \"once\""},
     {"POST", "/allow?once=a", BATCH, JSON, 400, "has no once and does not wait"},
+    {"POST", "/allow?mode=all", BATCH, JSON, 400, "say the mode of one in JSON in its body"},
+    {"POST", "/allow?mode=some", "a\n", LINES, 400, "mode is \"some\"; give each or all"},
+    {"POST", "/allow?mode=all&mode=all", "a\n", LINES, 400, "\"mode\" is there twice"},
+    {"POST", "/allow?once=a", "a\n", LINES, 400, "has no once and does not wait; leave these out"},
+    {"POST", "/allow?key=a", "a\n", LINES, 400, "a batch brings its own keys"},
+    {"POST", "/allow", "a\n\n", LINES, 400, "line 2: key"},
+    {"POST", "/status?mode=all", "a\n", LINES, 400, "unknown parameter \"mode\""},
+    {"GET", "/allow?key=a&mode=all", NULL, NULL, 400, "only a batch has one; leave it out"},
+    {"POST", "/allow?key=a", "mode=each", FORM, 400, "only a batch has one; leave it out"},
+    {"POST", "/allow", "a\nb=c\n", FORM, 415, "is lines, but its Content-Type says"},
+    {"POST", "/allow", "a\n", FORM, 415, "send Content-Type: " LINES},
+    {"POST", "/allow", "key=a\n", FORM, 400, "key holds a control character"},
+    {"POST", "/charge", "a\n", FORM, 400, "unknown parameter"},
+    {"POST", "/charge", "a\n", LINES, 415, "must be a form"},
+    {"POST", "/reset", "a\n", LINES, 415, "must be a form"},
     {"GET", "/status?limit=api", NULL, NULL, 400, "limit needs a key"},
     {"GET", "/allow?key=a&wait=30001ms", NULL, NULL, 400,
      "longer than wait_max, 30s; give at most"},
@@ -395,7 +411,8 @@ static void whom_a_query_would_serve_is_told_its_type(void **state)
         const char *method, *target, *type;
         bool is_told;
     } asked[] = {
-        {"QUERY", "/status", FORM, true},    {"OPTIONS", "/status", NULL, true},
+        {"QUERY", "/status", FORM, true},    {"QUERY", "/status", LINES "x", true},
+        {"QUERY", "/allow", LINES, false},   {"OPTIONS", "/status", NULL, true},
         {"QUERY", "/allow", JSON, false},    {"POST", "/allow", JSON "x", false},
         {"OPTIONS", "/allow", NULL, false},  {"QUERY", "/status", NULL, false},
         {"GET", "/status?x=1", NULL, false},
@@ -405,10 +422,38 @@ static void whom_a_query_would_serve_is_told_its_type(void **state)
         assert_int_equal(request.reply.fields_count, asked[i].is_told);
         if (asked[i].is_told) {
             assert_string_equal(request.reply.fields[0].name, "Accept-Query");
-            assert_string_equal(request.reply.fields[0].value, JSON);
+            assert_string_equal(request.reply.fields[0].value, JSON ", " LINES);
         }
         request_release(&request);
     }
+}
+
+static void expect_lines(const char *method, const char *target, enum message_kind kind)
+{
+    assert_true(parse(method, target, "a b\t2\tapi\nc", LINES));
+    assert_int_equal(request.message.kind, kind);
+    assert_true(request.is_list && request.is_lines);
+    assert_int_equal(request.message.ask.list.count, 2);
+    const struct bucket_call *calls = request.message.ask.list.calls;
+    assert_string_equal(calls[0].ask.key, "a b");
+    assert_int_equal(calls[0].ask.tokens, 2);
+    assert_string_equal(calls[0].ask.limit_name, "api");
+    assert_string_equal(calls[1].ask.key, "c");
+    request_release(&request);
+}
+
+static void a_batch_in_lines_has_its_mode_in_the_query(void **state)
+{
+    (void)state;
+    expect_lines("POST", "/allow", MESSAGE_EACH);
+    expect_lines("POST", "/allow?mode=each", MESSAGE_EACH);
+    expect_lines("POST", "/allow?mode=all&deny_status=451", MESSAGE_ALL);
+    expect_lines("POST", "/allow", MESSAGE_EACH); /* nothing is left of the one before */
+    expect_lines("POST", "/status", MESSAGE_LIST);
+    expect_lines("QUERY", "/status", MESSAGE_LIST);
+    assert_true(parse("POST", "/allow", BATCH, JSON));
+    assert_false(request.is_lines);
+    request_release(&request);
 }
 
 static void a_query_asks_what_a_posted_batch_asks(void **state)
@@ -717,6 +762,7 @@ int main(void)
         cmocka_unit_test(options_of_the_server_asks_whether_it_answers),
         cmocka_unit_test(bad_requests_say_what_to_do),
         cmocka_unit_test(whom_a_query_would_serve_is_told_its_type),
+        cmocka_unit_test(a_batch_in_lines_has_its_mode_in_the_query),
         cmocka_unit_test(a_query_asks_what_a_posted_batch_asks),
         cmocka_unit_test(form_types_are_known_in_any_case_and_with_parameters),
         cmocka_unit_test(keys_have_255_bytes_at_most),

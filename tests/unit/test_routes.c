@@ -111,7 +111,7 @@ static void what_a_route_takes_is_told(void **state)
     static const struct {
         const char *method, *target, *takes;
     } cases[] = {
-        {"GET", "/allow?x=1", "/allow takes key, tokens, limit, wait, deny_status and once"},
+        {"GET", "/allow?x=1", "/allow takes key, tokens, limit, wait, deny_status, once and mode"},
         {"POST", "/reset?tokens=1", "/reset takes key and limit"},
         {"POST", "/refund?x", "/refund takes key, tokens, limit and once"},
         {"GET", "/status?tokens=1", "/status takes key, limit and lease"},

@@ -13,6 +13,8 @@ static void ask(struct request *request)
         return;
     }
     request_ask_bucket(request, MESSAGE_ALLOW);
+    if (request->mode != LIST_MODE_NONE)
+        request_refuse(request, 400, "mode is there, and only a batch has one; leave it out");
     if (question->wait_ms == 0)
         return; /* as mostly */
     request_judge_wait(request);
@@ -30,13 +32,9 @@ static void reply(struct request *request, const struct serving *serving)
         reply_bucket_decided(&request->reply, &request->message, request->deny_status, serving);
 }
 
-static const struct parameter *const parameters[] = {&parameter_key,
-                                                     &parameter_tokens,
-                                                     &parameter_limit,
-                                                     &parameter_wait,
-                                                     &parameter_deny_status,
-                                                     &parameter_once,
-                                                     NULL};
+static const struct parameter *const parameters[] = {
+    &parameter_key,         &parameter_tokens, &parameter_limit, &parameter_wait,
+    &parameter_deny_status, &parameter_once,   &parameter_mode,  NULL};
 
 const struct route route_allow = {
     .path = "/allow",

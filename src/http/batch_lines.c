@@ -1,0 +1,170 @@
+#include "http/batch_lines.h"
+
+#include "ask/fault_text.h"
+#include "base/ascii.h"
+#include "base/quantity.h"
+#include "limits/key.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+struct reader {
+    const char *at, *end;
+    char *strings; /* where the next one goes */
+    uint32_t line; /* that is read, from 1 */
+    char *detail;
+};
+
+/* Writes the detail. Returns false, which the caller then returns. */
+__attribute__((format(printf, 2, 3))) static bool refuse(const struct reader *reader,
+                                                         const char *format, ...)
+{
+    size_t used = (size_t)snprintf(reader->detail, REPLY_DETAIL_MAX, "line %u: ", reader->line);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(reader->detail + used, REPLY_DETAIL_MAX - used, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+/* How many lines there are; LIST_MAX + 1: that many, or more. */
+static uint32_t count_lines(const char *bytes, size_t len)
+{
+    uint32_t lines = 0;
+    const char *at = bytes, *end = bytes + len;
+    while (at < end && lines <= LIST_MAX) {
+        const char *feed = memchr(at, '\n', (size_t)(end - at));
+        at = feed == NULL ? end : feed + 1;
+        lines++;
+    }
+    return lines;
+}
+
+/* ---- one line ---- */
+
+static bool is_at_end_of_field(const struct reader *reader)
+{
+    return reader->at == reader->end || *reader->at == '\t' || *reader->at == '\n';
+}
+
+/* The length of the field that comes next, and the reader is behind it then. *is_visible: all of it is
+ * visible ASCII or spaces, as nearly always. */
+static size_t take_field(struct reader *reader, bool *is_visible)
+{
+    const char *from = reader->at;
+    reader->at += ascii_visible_len(from, (size_t)(reader->end - from));
+    *is_visible = is_at_end_of_field(reader);
+    while (!is_at_end_of_field(reader))
+        reader->at++;
+    return (size_t)(reader->at - from);
+}
+
+/* Whether another field follows in the line; then the reader is at its beginning. */
+static bool has_another(struct reader *reader)
+{
+    if (reader->at == reader->end || *reader->at != '\t')
+        return false;
+    reader->at++;
+    return true;
+}
+
+/* A string is as long as its field, and its NUL fits into the room of what ends that. */
+static const char *store(struct reader *reader, const char *string, size_t len)
+{
+    char *stored = reader->strings;
+    memcpy(stored, string, len);
+    stored[len] = '\0';
+    reader->strings += len + 1;
+    return stored;
+}
+
+/* Refuses a field of which nothing is wrong but that the line ends as in texts of Windows; true: it is
+ * another fault. */
+static bool refuse_return(const struct reader *reader, const char *field, size_t len)
+{
+    return len == 0 || field[len - 1] != '\r' ||
+           refuse(reader, "ends in a carriage return; end lines in a line feed alone");
+}
+
+static bool read_key(struct reader *reader, struct bucket_question *ask)
+{
+    const char *key = reader->at;
+    bool is_visible;
+    size_t len = take_field(reader, &is_visible);
+    bool is_plain = is_visible && len > 0 && len <= KEY_MAX; /* which key_check would find too */
+    enum key_fault wrong = is_plain ? KEY_OK : key_check(key, len);
+    if (wrong != KEY_OK)
+        return refuse_return(reader, key, len) && refuse(reader, "%s", fault_text_key(wrong));
+    ask->key = store(reader, key, len);
+    ask->key_len = len;
+    return true;
+}
+
+static bool read_tokens(struct reader *reader, struct bucket_question *ask)
+{
+    char quoted[sizeof(struct shown) + 2];
+    const char *number = reader->at;
+    bool is_visible;
+    size_t len = take_field(reader, &is_visible);
+    if (len == 0 || quantity_parse_number(number, len, 0, TOKENS_MAX, &ask->tokens) == QUANTITY_OK)
+        return true;
+    snprintf(quoted, sizeof quoted, "\"%s\"", show(number, len).text);
+    return refuse_return(reader, number, len) &&
+           refuse(reader, FAULT_TOKENS, quoted, (uint64_t)TOKENS_MAX);
+}
+
+static bool read_limit(struct reader *reader, struct bucket_question *ask)
+{
+    const char *name = reader->at;
+    bool is_visible;
+    size_t len = take_field(reader, &is_visible);
+    if (len == 0)
+        return true;
+    if (!limit_name_is_valid(name, len))
+        return refuse_return(reader, name, len) &&
+               refuse(reader, FAULT_LIMIT_NAME, show(name, len).text);
+    ask->limit_name = store(reader, name, len);
+    ask->limit_name_len = len;
+    return true;
+}
+
+static bool read_line(struct reader *reader, struct bucket_question *ask)
+{
+    *ask = (struct bucket_question){.tokens = 1};
+    if (!read_key(reader, ask) || (has_another(reader) && !read_tokens(reader, ask)) ||
+        (has_another(reader) && !read_limit(reader, ask)))
+        return false;
+    if (has_another(reader))
+        return refuse(reader,
+                      "has more than three fields; give KEY, or KEY, TOKENS and LIMIT with a "
+                      "tab between them");
+    if (reader->at < reader->end)
+        reader->at++; /* the line feed */
+    return true;
+}
+
+/* ---- the batch ---- */
+
+enum batch_result batch_lines_parse(const char *bytes, size_t len, struct batch *batch,
+                                    char detail[REPLY_DETAIL_MAX])
+{
+    struct batch made = {.all = false};
+    uint32_t lines = count_lines(bytes, len);
+    if (lines < 1 || lines > LIST_MAX) {
+        snprintf(detail, REPLY_DETAIL_MAX, "the batch has %s; give 1 to %d, one for each key",
+                 lines < 1 ? "no lines" : "more lines than may be", LIST_MAX);
+        return BATCH_BAD;
+    }
+    if (!batch_take_memory(&made, lines, len + 1)) /* the last line feed may be missing */
+        return BATCH_NO_MEMORY;
+    struct reader reader = {bytes, bytes + len, (char *)(made.calls + lines), 1, detail};
+    for (uint32_t i = 0; i < lines; i++, reader.line++) {
+        if (!read_line(&reader, &made.calls[i].ask)) {
+            batch_release(&made);
+            return BATCH_BAD;
+        }
+    }
+    *batch = made;
+    return BATCH_OK;
+}
