@@ -13,6 +13,8 @@ enum { FIRST_DESCRIPTOR = 3 };
 /* systemd's own name for a socket that has none. */
 static const char *const no_name = "unknown";
 
+static const char *const resp_name = "resp";
+
 /* How many sockets there are for this process. If LISTEN_PID is another's, the variables are left
  * over from an environment that was passed on. */
 static bool read_count(unsigned *count)
@@ -53,8 +55,10 @@ static bool take(struct listener *listener, int descriptor, const char *name)
                   descriptor, name, fault);
         return false;
     }
+    listener->is_resp = strcmp(name, resp_name) == 0;
     address_print(&listener->address, text);
-    log_info("listening on %s, inherited as %s", text, name);
+    log_info("listening %son %s, inherited as %s", listener->is_resp ? "for RESP " : "", text,
+             name);
     return true;
 }
 

@@ -6,6 +6,9 @@
  * to the next process too. So a drain only stops watching them: shutdown(2) would end them for
  * everyone. What waits in their backlogs is for the next process.
  *
+ * One that is named "resp" (systemd: FileDescriptorName=resp) is for RESP, as if listen_resp had its
+ * address. All others are for HTTP, unless the file says otherwise of their addresses.
+ *
  * Owns nothing; the listeners are the caller's. Threads: one, once. Never blocks. Errors: logged.
  */
 #pragma once

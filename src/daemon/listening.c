@@ -64,13 +64,22 @@ static bool serve_addresses(struct server *server, const struct address *address
     return true;
 }
 
+/* Whether HTTP is served on an inherited socket. */
+static bool has_inherited_http(const struct server *server)
+{
+    for (unsigned i = 0; i < server->listeners_count; i++)
+        if (!server->listeners[i].is_resp)
+            return true;
+    return false;
+}
+
 bool listening_open(struct server *server)
 {
     const struct config *config = server->config;
     if (!inherited_take(server->listeners, &server->listeners_count))
         return false;
     bool is_default = !config->listen_is_fixed && !config->listen_is_given;
-    uint32_t listen_count = server->listeners_count > 0 && is_default ? 0 : config->listen_count;
+    uint32_t listen_count = has_inherited_http(server) && is_default ? 0 : config->listen_count;
     return serve_addresses(server, config->listen, listen_count, &for_all) &&
            serve_addresses(server, config->admin_listen, config->admin_listen_count, &for_admins) &&
            serve_addresses(server, config->listen_resp, config->listen_resp_count, &for_resp);

@@ -10,7 +10,7 @@ class Refused(Exception):
 
 def resp_address(daemon):
     """Where a daemon listens for RESP."""
-    return parse_address(daemon.wait_for_line(r"listening for RESP on (.*)")[1])
+    return parse_address(daemon.wait_for_line(r"listening for RESP on (.*?)(, inherited as .*)?$")[1])
 
 
 def command(*words):

@@ -10,6 +10,7 @@ import unittest
 
 from harness import Connection, Daemon, request_bytes, run_allowd, wait_until
 from manager import Manager, passing
+from resp import Client, resp_address
 
 LIMITS = "limits:\n  - {name: default, burst: 10, rate: 1/s}\n"
 O_NONBLOCK, FD_CLOEXEC = os.O_NONBLOCK, fcntl.FD_CLOEXEC
@@ -19,6 +20,11 @@ def answers(address):
     with Connection(address) as connection:
         connection.send(request_bytes("GET", "/allow?key=a"))
         return connection.receive().status in (200, 429)
+
+
+def answers_resp(address):
+    with Client(address) as client:
+        return client.call("PING") == "PONG"
 
 
 class Inherited(unittest.TestCase):
@@ -70,6 +76,30 @@ class Inherited(unittest.TestCase):
                 "allowd: listening on [::1]:%d, inherited as six" % sockets[1].getsockname()[1],
                 f"allowd: listening on unix:{self.directory}/s, inherited as unknown",
                 f"allowd: listening on unix:@{abstract[1:]}, inherited as hidden"])
+
+    def test_one_named_resp_is_for_clients_of_redis(self):
+        """Beside one for HTTP, and alone, when HTTP is served where it is without inherited ones."""
+        with self.start([self.tcp(), self.tcp()], names="web:resp") as daemon:
+            self.assertTrue(answers(daemon.address))
+            self.assertTrue(answers_resp(resp_address(daemon)))
+            self.assertIn(", inherited as resp", "\n".join(daemon.log()))
+        with self.start([self.unix()], f"listen: ['127.0.0.1:0']\n{LIMITS}", names="resp") as daemon:
+            self.assertTrue(answers(daemon.address))
+            self.assertTrue(answers_resp(os.path.join(self.directory, "s")))
+
+    def test_another_name_is_for_http(self):
+        for name in ("respect", "RESP", "re"):
+            with self.subTest(name), self.start([self.tcp()], names=name) as daemon:
+                self.assertTrue(answers(daemon.address))
+
+    def test_the_file_says_what_a_socket_of_its_is_for(self):
+        listener = self.tcp()
+        address = "127.0.0.1:%d" % listener.getsockname()[1]
+        for config, names in ((f"listen: ['127.0.0.1:0']\nlisten_resp: ['{address}']\n", "web"),
+                              (f"listen: ['{address}']\n", "resp")):
+            with self.subTest(names), self.start([listener], config + LIMITS, names=names):
+                check = answers_resp if names == "web" else answers
+                self.assertTrue(check(listener.getsockname()[:2]))
 
     def test_without_names(self):
         with self.start([self.tcp()]) as daemon:
