@@ -49,6 +49,22 @@ class RespCase(Case):
             client.call(*words)
 
 
+class Throttle(RespCase):
+    """The vectors that can be told without waiting; those in time are in test_resp.c."""
+    config = CONFIG.replace("tick: 10ms", "tick: 1ms")
+
+    def test_throttle_as_redis_cell_documents_it(self):
+        """Its README's command and answer, and its own test's, with hours for seconds, so that no time passes."""
+        client, key = self.client(), self.key()
+        self.assertEqual(client.call("CL.THROTTLE", "user123", 15, 30, 60, 1), [0, 16, 15, -1, 2])
+        for quantity, answer in ((6, [1, 5, 5, -1, 0]), (1, [0, 5, 4, -1, 1]), (1, [0, 5, 3, -1, 2]),
+                                 (1, [0, 5, 2, -1, 3]), (1, [0, 5, 1, -1, 4]), (1, [0, 5, 0, -1, 5]),
+                                 (1, [1, 5, 0, 1, 5]), (0, [0, 5, 0, -1, 5]), (5, [1, 5, 0, 5, 5])):
+            given = client.call("CL.THROTTLE", key, 4, 1, 3600, quantity)
+            hours = [seconds if seconds == -1 else -(-seconds // 3600) for seconds in given[3:]]
+            self.assertEqual(given[:3] + hours, answer, quantity)
+
+
 class Questions(RespCase):
     def test_they_are_about_the_buckets_of_http(self):
         client, key = self.client(), self.key()

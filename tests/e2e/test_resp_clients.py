@@ -1,6 +1,6 @@
 #!/usr/bin/python3 -B
 """Real clients of Redis, each as its users have it: redis-cli, redis-benchmark, ioredis and node-redis
-from npm (tests/e2e/redis_clients), and redis-py with its pool."""
+from npm (tests/e2e/redis_clients), redis-py and Ruby's with their pools, and hiredis."""
 import json
 import os
 import pathlib
@@ -10,7 +10,7 @@ import tempfile
 import unittest
 
 import npm_package
-from harness import PATIENCE_S, Daemon
+from harness import PATIENCE_S, TOP, Daemon
 from resp import command, resp_address
 
 TOKEN = "a-token-for-admins-of-tests"
@@ -39,12 +39,15 @@ for protocol in (2, 3):
         error = client.execute_command("ALLOW", name, "x")
     except redis.ResponseError as fault:
         error = str(fault)
+    few = redis.Redis(connection_pool=redis.BlockingConnectionPool(
+        max_connections=4, port=int(sys.argv[1]), password={TOKEN!r}))
     pipeline = client.pipeline(transaction=False)
     for _ in range(10000):
         pipeline.execute_command("ALLOW", name + "-pipeline")
     answers = pipeline.execute()
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         pooled = list(pool.map(lambda _: client.execute_command("ALLOW", name + "-pool"), range(500)))
+        pooled += pool.map(lambda _: few.execute_command("ALLOW", name + "-few"), range(500))
     print(json.dumps({{"name": name, "first": first, "error": error, "answers": len(answers),
                        "allowed": sum(1 - answer[0] for answer in answers),
                        "pooled": sum(1 - answer[0] for answer in pooled),
@@ -153,8 +156,22 @@ class RedisPy(ClientCase):
         for answer in map(json.loads, lines):
             with self.subTest(answer["name"]):
                 self.assert_given(answer)
-                self.assertEqual(answer["pooled"], 100)
+                self.assertEqual(answer["pooled"], 200)
         self.assertEqual(len(lines), 2)
+
+
+class Ruby(ClientCase):
+    def test_with_a_pool_of_connections(self):
+        need("ruby", "-e", 'require "redis"; require "connection_pool"')
+        answer = json.loads(self.run_program("ruby", TOP / "tests" / "e2e" / "redis_pool.rb", self.port, TOKEN))
+        self.assert_given(answer)
+        self.assertEqual(answer["pooled"], 100)
+
+
+class Hiredis(ClientCase):
+    def test_a_blocking_one(self):
+        program = pathlib.Path(os.environ["BUILDDIR"], "tests", "e2e", "hiredis_client")
+        self.assert_given(json.loads(self.run_program(program, self.port, TOKEN)))
 
 
 if __name__ == "__main__":
