@@ -48,7 +48,7 @@ enum order_flag {
         1, /* want is one request: all or nothing, of every bucket, beyond shares and outstanding */
     ORDER_RELEASE =
         2, /* the session ends, unless the answer is REPEATED; what it has not disposed of is lost */
-    ORDER_RESET = 4,        /* fill the buckets, but for what is out */
+    ORDER_RESET = 4,        /* fill the buckets, but for what is out, if the session is known */
     ORDER_ON_LOSS_FULL = 8, /* a record that is not there is full, and not empty since the epoch */
     ORDER_PROBE = 16,       /* write the record whatever it is, to see that this works */
     ORDER_JOIN =
@@ -66,7 +66,7 @@ enum order_result {
     ORDER_UNSOUND,  /* the record was damaged; it began anew, empty */
     ORDER_VERSION,  /* another version of the script has written the record: nothing is done */
     /* not by the script: */
-    ORDER_REFUSED, /* the store is there but grants nothing: loading, read-only, out of memory, ... */
+    ORDER_REFUSED, /* the store is there but does nothing: loading, read-only, out of memory, ... */
     ORDER_UNREACHABLE, /* it did not answer in time, or there is no connection: it may be done or not */
     ORDER_NOT_SENT, /* the same, but it is sure that nothing was done */
     ORDER_RESULT_COUNT,

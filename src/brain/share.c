@@ -40,6 +40,8 @@ static void begin_anew(struct share *share, struct share_sessions *sessions)
         bucket->sent_disposed = bucket->told_disposed = 0;
         bucket->sent_net = bucket->told_net = 0;
     }
+    share->has_reset &= !share->is_reset_told;
+    share->is_reset_told = false;
     share->session = next_session(sessions);
     share->session_buckets = 0;
     share->is_joined = false;
@@ -211,6 +213,7 @@ void share_reset(struct share *share, uint64_t now_ns)
         bucket->seen_net = bucket->net;
     }
     share->has_reset = true;
+    share->is_reset_told = false;
     share->seen_ns = now_ns;
     share->next_ns = 0;
 }
@@ -396,15 +399,6 @@ bool share_is_full_apart(struct share *share, uint64_t now_ns)
 
 /* ---- orders ---- */
 
-/* Whether there is net to tell. Only a record that knows the session does that, and an order that ends it may be lost. */
-static bool has_untold_net(const struct share *share)
-{
-    for (uint32_t i = 0; i < share->buckets; i++)
-        if (share->bucket[i].net != share->bucket[i].told_net)
-            return true;
-    return false;
-}
-
 /* Whether totals come near what records have room for. */
 static bool has_lasted(const struct share *share)
 {
@@ -425,20 +419,22 @@ void share_write_order(struct share *share, struct order *order, uint8_t flags,
     if (has_lasted(share))
         flags |= ORDER_RELEASE;
     bool is_release = (flags & ORDER_RELEASE) != 0;
-    if (has_untold_net(share))
+    if (share_has_news(
+            share)) /* only a record that knows the session does it; and a last order may be lost */
         flags = (uint8_t)((flags & ~ORDER_RELEASE) | (share->is_joined ? 0 : ORDER_JOIN));
     if (is_release)
         share_give_back(share, 0, counters);
+    bool is_reset = share->has_reset && share->is_joined;
     *order = (struct order){
         .limit_name = share->name,
         .key = share->key,
         .limit_len = share->name_len,
         .key_len = share->key_len,
-        .flags = (uint8_t)(flags | (share->has_reset ? ORDER_RESET : 0)),
+        .flags = (uint8_t)(flags | (is_reset ? ORDER_RESET : 0)),
         .buckets = (uint8_t)share->buckets,
         .terms_tag = share->terms_tag,
         .session = share->session,
-        .seq = ++share->seq,
+        .seq = share->is_reset_told ? share->seq : ++share->seq,
         .epoch_ms = share->epoch_ms,
         .store_ms = share->store_ms,
         .store_at_ns = share->store_at_ns,
@@ -458,12 +454,11 @@ void share_write_order(struct share *share, struct order *order, uint8_t flags,
     }
     if (share->session_buckets < share->buckets)
         share->session_buckets = share->buckets;
-    share->has_reset = false; /* it is set again if the order fails */
+    share->has_reset &= !is_reset; /* it is set again if the order fails */
     if (share->lease_ns == SHARE_NEVER)
         share->lease_ns = now_ns + ttl_ns;
     share->is_away = true;
     share->is_again = false;
-    share->sent_flags = order->flags;
     share->sent_ns = now_ns;
     counters->orders++;
 }
@@ -612,17 +607,26 @@ static void keep_clock(struct share *share, const struct order *order, const str
     share->store_at_ns = orders->sent_ns;
 }
 
+static bool tells_reset(const struct order *order)
+{
+    return (order->flags & ORDER_RESET) != 0;
+}
+
 /* The next try comes later each time. */
 static void take_cut(struct share *share, const struct order *order, uint64_t now_ns,
                      struct share_sessions *sessions, struct fleet_counters *counters)
 {
+    bool is_own = order->session == share->session;
     counters->orders_failed++;
-    if (order->session == share->session && has_ended(order)) {
+    if (is_own && tells_reset(order) && !share->has_reset) {
+        share->has_reset = true;
+        share->is_reset_told |= order->result == ORDER_UNREACHABLE;
+    }
+    if (is_own && has_ended(order)) {
         lose_hand(share, sessions, counters);
         share->is_looked_for = true; /* or nobody would see when the store is back */
     }
     share->is_cut = true;
-    share->has_reset |= (share->sent_flags & ORDER_RESET) != 0;
     share->retry_ns = now_ns + share->retry_after_ns;
 }
 
@@ -636,7 +640,10 @@ void share_take_order(struct share *share, const struct order *order, const stru
         return;
     }
     bool has_forgotten = share->epoch_ms != 0 && order->answered_epoch_ms != share->epoch_ms;
+    bool is_reset_left =
+        order->session == share->session && tells_reset(order) && !share->is_reset_told;
     share->is_cut = false;
+    share->is_reset_told = false;
     share->retry_after_ns = 0;
     share->epoch_ms = order->answered_epoch_ms;
     keep_clock(share, order, orders);
@@ -653,13 +660,13 @@ void share_take_order(struct share *share, const struct order *order, const stru
     case ORDER_SESSION:
     case ORDER_UNSOUND:
         take_void(share, order, sessions, counters);
-        share->has_reset |= (share->sent_flags & ORDER_RESET) != 0;
+        share->has_reset |= is_reset_left;
         break;
     case ORDER_AGAIN:
         if (has_forgotten)
             take_void(share, order, sessions, counters);
         share->is_again = true;
-        share->has_reset |= (share->sent_flags & ORDER_RESET) != 0;
+        share->has_reset |= is_reset_left;
         break;
     case ORDER_FULL:
         share->is_known = false;

@@ -15,8 +15,9 @@
  * net has changed since. Other sidecars may have taken some of it.
  *
  * Copies of orders may come late, when the record has forgotten the session, and those from before it knew it begin it anew.
- * So that nothing is done twice then, no order tells of net until the record knows the session: it has granted it tokens, or
- * the session has joined it; and the order that ends a session is its last one, whether it is answered or not.
+ * So that nothing is done twice then, no order tells of net or a reset until the record knows the session: it has granted it
+ * tokens, or the session has joined it; and the order that ends a session is its last one, whether it is answered or not. An order
+ * with a reset keeps its seq until it is answered, and so is done once.
  *
  * Owns nothing: the brain makes and drops shares (share_book.h). One thread, the brain's. Never blocks. Never
  * fails.
@@ -82,10 +83,10 @@ struct share {
 
     /* orders; who waits for them */
     bool is_away, is_ready;
-    bool is_cut;     /* the last order was not answered by a store that works */
-    bool has_reset;  /* a RESET is to be told */
-    bool is_leaving; /* it gives all back, and is forgotten then */
-    uint8_t sent_flags;
+    bool is_cut;        /* the last order was not answered by a store that works */
+    bool has_reset;     /* a RESET is to be told */
+    bool is_reset_told; /* an order without an answer has told of it, and may be done */
+    bool is_leaving;    /* it gives all back, and is forgotten then */
     uint32_t repeats;   /* orders in a row that had to be sent again at once */
     bool is_again;      /* one is to be */
     uint64_t sent_ns;   /* when the last one went */

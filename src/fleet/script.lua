@@ -36,9 +36,9 @@
 -- the same in exact integers, and tests/prop/prop_script.c holds the two against each other.
 --
 -- A session is remembered from its first grant on, or from its first order if that joins, until it ends or dies. Only what
--- is remembered has totals, so no copy of an order, however late, does anything twice: once the session is forgotten, copies
--- which tell of totals find none; and if a copy of its first order begins it anew, its seq begins at the time, later than all that
--- it had before.
+-- is remembered has totals or resets anything, so no copy of an order, however late, does that twice: once the session is
+-- forgotten, copies with news find none; and if a copy of its first order begins it anew, its seq begins at the time, later than
+-- all that it had before. One that ends sooner is remembered until it dies.
 
 -- Results, as in order.h.
 local DONE, AGAIN, EPOCH, SESSION, OLD, REPEATED, FULL, UNSOUND, VERSION = 0, 1, 2, 3, 4, 5, 6, 7, 8
@@ -233,8 +233,8 @@ local function any()
             string.rep(write('<I6I7I7', 0, 2^52, 0), n)
     end
 
-    -- Reads an order: its terms, flags, session, seq, epoch known, bound of the time, and whether it tells of totals. nil: it
-    -- is none.
+    -- Reads an order: its terms, flags, session, seq, epoch known, bound of the time, and whether it has news, which only a
+    -- record does that knows the session. nil: it is none.
     local function read_order(order)
         local n = byte(order, 2)
         if not n or #order ~= 42 + 51 * n then
@@ -246,7 +246,8 @@ local function any()
             return nil
         end
         burst, token, step, room = terms.burst, terms.token, terms.step, terms.room
-        local has_totals, flags, session, seq, known, not_after, at = false, read('<Bc8I6I6I7', order, 15 + 26 * n)
+        local flags, session, seq, known, not_after, at = read('<Bc8I6I6I7', order, 15 + 26 * n)
+        local has_news = flags % 8 >= 4
         for b = 1, n do
             local g, d, x, w
             g, d, x, w, at = read('<I6I6I7I6', order, at)
@@ -254,9 +255,9 @@ local function any()
                 return nil
             end
             granted[b], disposed[b], net[b], want[b] = g, d, x, w
-            has_totals = has_totals or g > 0 or x ~= 2^52
+            has_news = has_news or g > 0 or x ~= 2^52
         end
-        return terms, flags, session, seq, known, not_after, has_totals
+        return terms, flags, session, seq, known, not_after, has_news
     end
 
     -- Reads a record, and leaves the dead out: its time, its buckets, when it ends; others than the session: how many, their
@@ -460,7 +461,7 @@ local function any()
     end
 
     return function(name, epoch_name, value, epoch_text, order)
-        local terms, flags, session, seq, known, not_after, has_totals = read_order(order)
+        local terms, flags, session, seq, known, not_after, has_news = read_order(order)
         if not terms then
             return tell(VERSION, 0, 0, clock)
         end
@@ -503,7 +504,7 @@ local function any()
             end
             if value then
                 result, is_fresh, time = UNSOUND, true, begin_empty(n, now + lease, now)
-            elseif has_totals and not on_loss_full then -- it was evicted
+            elseif has_news and not on_loss_full then -- it was evicted
                 is_fresh, time = true, begin_empty(n, now + lease, now)
             elseif on_loss_full or epoch == 0 then
                 time = begin_full(n, now)
@@ -521,7 +522,7 @@ local function any()
             result = UNSOUND -- and nobody is known
         elseif own_seq and seq <= own_seq then
             result = OLD
-        elseif not own_seq and has_totals then
+        elseif not own_seq and has_news then
             result = SESSION
         elseif not own_seq and others == HOLDERS_MAX then
             result = FULL
@@ -548,8 +549,8 @@ local function any()
             for b = 1, n do
                 stays = stays or own_granted[b] > 0
             end
-            stays = stays and not (releases and result == DONE)
-            writes = is_fresh or own_seq or stays or resets or probes
+            stays = stays and not (releases and result == DONE and seq <= now)
+            writes = is_fresh or own_seq or stays or probes
             count, own_seq = others + (stays and 1 or 0), own_seq and seq or math.max(seq, now)
             if stays then
                 dies = math.max(dies, now + lease)

@@ -399,6 +399,10 @@ static void check_once(struct fleet_ledger *ledger, const struct store_record *b
     const struct store_holder *holder = holder_of(before, order->session, order->answered_ms);
     struct fleet_session *session = session_of(ledger, order->session, holder);
     bool is_newest = order->seq > session->seq;
+    ledger->resets_done += (order->flags & ORDER_RESET) != 0;
+    if (ledger->resets_done > ledger->resets)
+        fleet_violated(FLEET_CONSERVED, ledger,
+                       "%" PRIu64 " resets were asked for, and one more is done", ledger->resets);
     forget_buckets(ledger, order->buckets);
     session->seq = is_newest ? order->seq : session->seq;
     for (unsigned i = 0; i < order->buckets; i++) {

@@ -66,9 +66,9 @@ struct fleet_ledger {
     struct fleet_session session[FLEET_SESSIONS];
     unsigned sessions;
     /* as callers were told */
-    uint64_t admitted, refunded, charged;
+    uint64_t admitted, refunded, charged, resets;
     /* as the store has it: totals of all sessions */
-    uint64_t granted[BUCKETS_MAX], disposed[BUCKETS_MAX];
+    uint64_t granted[BUCKETS_MAX], disposed[BUCKETS_MAX], resets_done;
     int64_t net[BUCKETS_MAX];
     double out_most[BUCKETS_MAX]; /* of tokens with holders, since it was last full */
     double worst_percent; /* of the burst, that was admitted beyond the rate in the worst window */

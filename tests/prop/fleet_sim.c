@@ -269,15 +269,18 @@ static void serve(struct fleet_sim *world, struct fleet_call *call, struct order
 
 static void call_arrives(struct fleet_sim *world, struct fleet_call *call)
 {
-    bool is_refused = happens(world, world->network.refused);
+    struct fleet_flight *flight = call->flight;
+    if (!flight->is_done && happens(world, world->network.refused))
+        flight->is_refused = true;
+    flight->is_done = !flight->is_refused;
     for (unsigned i = 0; i < call->orders.count; i++)
-        if (is_refused)
+        if (flight->is_refused)
             call->orders.order[i].result = ORDER_REFUSED;
         else
             serve(world, call, &call->orders.order[i]);
-    const struct fleet_sidecar *sidecar = &world->sidecar[call->flight->sidecar];
+    const struct fleet_sidecar *sidecar = &world->sidecar[flight->sidecar];
     if (!sidecar->is_apart && !happens(world, world->network.lost))
-        add_event(world, delay_ns(world), FLEET_ANSWER_ARRIVES, call->flight, call);
+        add_event(world, delay_ns(world), FLEET_ANSWER_ARRIVES, flight, call);
     else
         free(call);
 }
@@ -334,6 +337,9 @@ static void told(struct fleet_sim *world, unsigned at, struct fleet_asker *calle
     case MESSAGE_REFUND:
         if (answer->result == BUCKET_ALLOWED)
             ledger->refunded += least(tokens, (uint64_t)ledger->terms.burst[0]);
+        break;
+    case MESSAGE_RESET:
+        ledger->resets += answer->result == BUCKET_ALLOWED;
         break;
     case MESSAGE_CHARGE:
         ledger->charged += answer->result == BUCKET_ALLOWED ? answer->buckets[0].charged_tokens : 0;
@@ -765,8 +771,10 @@ void fleet_sim_copy_store(struct fleet_sim *world)
     if (world->store.copy != NULL)
         store_model_free(world->store.copy);
     world->store.copy = store_model_copy(world->store.model);
-    for (unsigned i = 0; i < FLEET_RECORDS; i++)
+    for (unsigned i = 0; i < FLEET_RECORDS; i++) {
         memcpy(world->copied_granted[i], world->ledger[i].granted, sizeof world->copied_granted[i]);
+        world->copied_resets[i] = world->ledger[i].resets_done;
+    }
 }
 
 void fleet_sim_roll_back(struct fleet_sim *world)
@@ -776,6 +784,7 @@ void fleet_sim_roll_back(struct fleet_sim *world)
     for (unsigned i = 0; i < FLEET_RECORDS; i++) {
         fleet_ledger_roll_back(&world->ledger[i], world->copied_granted[i], world->now_ns,
                                world->now_ns + fleet_sim_memory_ns(world));
+        world->ledger[i].resets_done = world->copied_resets[i];
         loses(world, i);
     }
 }

@@ -51,6 +51,7 @@ struct fleet_flight {
     unsigned references;   /* of events to come */
     unsigned sidecar, life;
     bool is_home;
+    bool is_refused, is_done; /* by the store: one or the other, whichever copy came first */
 };
 
 /* What one call takes to the store, and its answer back. */
@@ -115,7 +116,7 @@ struct fleet_sim {
     struct fleet_terms terms;
     struct fleet_network network;
     struct fleet_store store;
-    uint64_t copied_granted[FLEET_RECORDS][BUCKETS_MAX];
+    uint64_t copied_granted[FLEET_RECORDS][BUCKETS_MAX], copied_resets[FLEET_RECORDS];
     struct fleet_ledger ledger[FLEET_RECORDS];
     struct fleet_event *heap;
     unsigned events, heap_size;

@@ -198,24 +198,6 @@ static void forget_before(struct world *world)
     world->before = NULL;
 }
 
-static void begin_world(struct world *world)
-{
-    world->number++;
-    world->now_ms = START_MS + roll(world, 1000000);
-    world->is_crowded = world->number % 20 == 0;
-    world->sessions = world->is_crowded ? SESSIONS_MAX : 1 + (unsigned)roll(world, 8);
-    world->calls_left = world->is_crowded ? CALLS_OF_A_CROWD : CALLS_A_WORLD;
-    world->lease = (struct call_terms){.ttl_ms = 2000, .grace_ms = 500};
-    if (once_in(world, 10))
-        world->lease = (struct call_terms){(uint32_t)any_size(world, UINT32_MAX),
-                                           (uint32_t)any_size(world, UINT32_MAX), 0};
-    world->late_count = 0;
-    forget_all(world);
-    forget_before(world);
-    for (unsigned i = 0; i < RECORDS; i++)
-        begin_record(world, i);
-}
-
 /* ---- the same done to both ---- */
 
 static size_t name_len(const char *name)
@@ -244,6 +226,27 @@ static void evict_both(struct world *world, const char *name)
 {
     freeReplyObject(store_server_do(&world->server, "DEL %s", name));
     store_model_evict(world->model, name, name_len(name));
+}
+
+static void begin_world(struct world *world)
+{
+    world->number++;
+    world->now_ms = START_MS + roll(world, 1000000);
+    world->is_crowded = world->number % 20 == 0;
+    world->sessions = world->is_crowded ? SESSIONS_MAX : 1 + (unsigned)roll(world, 8);
+    world->calls_left = world->is_crowded ? CALLS_OF_A_CROWD : CALLS_A_WORLD;
+    world->lease = (struct call_terms){.ttl_ms = 2000, .grace_ms = 500};
+    if (once_in(world, 10))
+        world->lease = (struct call_terms){(uint32_t)any_size(world, UINT32_MAX),
+                                           (uint32_t)any_size(world, UINT32_MAX), 0};
+    world->late_count = 0;
+    forget_all(world);
+    forget_before(world);
+    for (unsigned i = 0; i < RECORDS; i++)
+        begin_record(world, i);
+    if (world->is_crowded) /* so that there is enough for all */
+        put_both(world, world->record[0].epoch,
+                 &(struct store_value){(const unsigned char *)"1", 1, STORE_NO_END});
 }
 
 static void roll_back_name(struct world *world, const char *name)
@@ -467,6 +470,8 @@ static void make_order(struct world *world, const struct record *record, struct 
         order->totals[i].want = random_want(world, terms->bucket[i].burst_tokens);
     }
     order->flags = random_flags(world);
+    if (order->flags & ORDER_RESET && order->seq < START_MS / 2 && !once_in(world, 10))
+        order->flags ^= ORDER_RESET | ORDER_JOIN; /* nobody knows it yet */
     order->seq += once_in(world, 30) ? 0 : 1 + any_size(world, 3);
     order->store_ms =
         once_in(world, 3) ? world->now_ms + any_size(world, 100) - any_size(world, 3000) : 0;

@@ -46,7 +46,7 @@ planted 's/epochs\[epoch_name\] = epoch$/epochs[epoch_name] = nil/'
 # how a record begins
 planted 's/begin_empty\(n, epoch \+ lease, now\)/begin_empty(n, epoch, now)/'
 planted 's/UNSOUND, true, begin_empty\(n, now \+ lease, now\)/UNSOUND, true, begin_empty(n, now, now)/'
-planted 's/elseif has_totals and not on_loss_full then/elseif false then/'
+planted 's/elseif has_news and not on_loss_full then/elseif false then/'
 # time
 planted 's|^        now = math.max\(now, time\)$||'
 planted 's/units \+ \(since - time\) \* step\[b\], most\(b, out_before\[b\]\)/units + (since - time) * step[b], most(b, out[b])/'
@@ -59,9 +59,11 @@ planted 's/units = math.max\(units - more \* token\[b\], -2\^51\)/units = units/
 planted 's/math.min\(disposed\[b\], own_granted\[b\]\)/disposed[b]/'
 planted 's/level\[b\] = resets and most\(b, out\[b\]\) or units/level[b] = units/'
 planted 's/if result == DONE and not releases then/if not releases then/'
-planted 's/^( *stays = stays and not \(releases) and result == DONE\)/\1)/'
+planted 's/^( *stays = stays and not \(releases) and result == DONE/\1/'
+planted 's/ and seq <= now\)$/)/'
 planted 's/local stays = own_seq or joins/local stays = joins/'
-planted 's/has_totals or g > 0 or x ~= 2\^52/has_totals or g > 0/'
+planted 's/has_news or g > 0 or x ~= 2\^52/has_news or g > 0/'
+planted 's/local has_news = flags % 8 >= 4/local has_news = false/'
 planted 's/own_seq and seq or math.max\(seq, now\)/seq/'
 # grants
 planted 's/floor\(burst\[b\] \/ \(2 \* holders\)\), 1\)/floor(burst[b] \/ (2 * holders)), 0)/'

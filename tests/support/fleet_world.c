@@ -313,7 +313,10 @@ void fleet_world_fill(struct fleet_world *world, const char *key)
     const struct call_terms terms = {FLEET_WORLD_TTL_MS, FLEET_WORLD_GRACE_MS, 20};
     struct order order = order_of(world, key, NULL);
     order.session = 7;
-    order.flags = ORDER_RESET;
+    order.flags = ORDER_JOIN;
+    store_model_order(world->store, FLEET, &order, &terms, world->fixture.now_ns, store_ms(world));
+    order.seq = order.answered_ms + 1;
+    order.flags = ORDER_RESET | ORDER_RELEASE;
     store_model_order(world->store, FLEET, &order, &terms, world->fixture.now_ns, store_ms(world));
     assert_int_equal(order.result, ORDER_DONE);
 }

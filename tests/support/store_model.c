@@ -98,9 +98,11 @@ static bool read_call(struct call *call, const unsigned char *at, size_t len)
     return is_sound;
 }
 
-/* Whether it tells of anything that a record must know of. */
-static bool has_totals(const struct call *call)
+/* Whether it has news, which only a record does that knows the session. */
+static bool has_news(const struct call *call)
 {
+    if (call->flags & ORDER_RESET)
+        return true;
     for (unsigned i = 0; i < call->buckets; i++)
         if (call->totals[i].granted > 0 || call->totals[i].net != 0)
             return true;
@@ -270,7 +272,7 @@ static void begin_anew(struct work *work)
 static void begin_absent(struct work *work)
 {
     bool is_full_after_loss = (work->call->flags & ORDER_ON_LOSS_FULL) != 0;
-    if (has_totals(work->call) && !is_full_after_loss) {
+    if (has_news(work->call) && !is_full_after_loss) {
         begin_anew(work);
         return;
     }
@@ -405,7 +407,7 @@ static bool settle_session(struct work *work)
     find_own(work);
     if (work->own != NULL && work->call->seq <= work->own->seq)
         work->result = ORDER_OLD;
-    else if (work->own == NULL && has_totals(work->call))
+    else if (work->own == NULL && has_news(work->call))
         work->result = ORDER_SESSION;
     else if (work->own == NULL && work->record.holders == HOLDERS_MAX)
         work->result = ORDER_FULL;
@@ -490,13 +492,15 @@ static void grant_all(struct work *work)
         grant_share(work, i);
 }
 
-/* Whether the holder is to be remembered. */
+/* Whether the holder is to be remembered. If it ends before the time has come that its numbers have, copies of its orders would
+ * pass for newer than those of a newcomer of this name. */
 static bool own_stays(const struct work *work, bool was_known)
 {
     bool stays = was_known || (work->call->flags & ORDER_JOIN) != 0;
     for (unsigned i = 0; i < work->call->buckets; i++)
         stays |= work->own->bucket[i].granted > 0;
-    return stays && !(work->call->flags & ORDER_RELEASE && work->result == ORDER_DONE);
+    return stays && !(work->call->flags & ORDER_RELEASE && work->result == ORDER_DONE &&
+                      work->call->seq <= work->now_ms);
 }
 
 static void do_order(struct work *work)
@@ -517,7 +521,7 @@ static void do_order(struct work *work)
     work->own->dead_at_ms = work->now_ms + lease_ms(call);
     if (!stays)
         work->record.holders--;
-    work->must_write = was_known || stays || call->flags & (ORDER_RESET | ORDER_PROBE);
+    work->must_write = was_known || stays || call->flags & ORDER_PROBE;
 }
 
 /* ---- what is stored ---- */

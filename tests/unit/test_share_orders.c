@@ -467,6 +467,32 @@ static void a_reset_fills_the_record_and_serves_who_waits(void **state)
     fleet_world_end(&world);
 }
 
+static void a_reset_is_done_once_though_its_answer_is_lost(void **state)
+{
+    (void)state;
+    struct fleet_world world;
+    fleet_world_begin_one(&world, 10, (struct rate){1, 3600000});
+    assert_int_equal(fleet_world_allow(&world, "foo", 6).result, BUCKET_ALLOWED);
+    fleet_world_pass(&world, 100);
+    change_foo(&world, MESSAGE_RESET, 0);
+    struct orders *orders = world.away[0].orders;
+    uint64_t seq = world.last.seq;
+    assert_int_equal(world.last.flags & ORDER_RESET, ORDER_RESET);
+    fleet_world_pass_ns(&world, 250000); /* it has been at the store */
+    assert_true(world.away[0].is_done);
+    orders->order[0].result = ORDER_UNREACHABLE;
+    fleet_world_take(&world, "foo", NULL, 3);
+    fleet_world_pass(&world, 50);
+    assert_int_equal(world.last.seq, seq);
+    assert_int_equal(world.last.flags & ORDER_RESET, ORDER_RESET);
+    assert_int_equal(world.last.result, ORDER_OLD);
+    assert_int_equal(level_of_foo(&world), 7);
+    change_foo(&world, MESSAGE_RESET, 0); /* another one */
+    fleet_world_pass(&world, 100);
+    assert_int_equal(level_of_foo(&world), 10);
+    fleet_world_end(&world);
+}
+
 static void status_of_a_cold_key_asks_the_store(void **state)
 {
     (void)state;
@@ -508,6 +534,7 @@ int main(void)
         cmocka_unit_test(a_session_joins_before_it_tells_of_a_charge),
         cmocka_unit_test(the_order_that_ends_a_session_is_its_last),
         cmocka_unit_test(a_reset_fills_the_record_and_serves_who_waits),
+        cmocka_unit_test(a_reset_is_done_once_though_its_answer_is_lost),
         cmocka_unit_test(status_of_a_cold_key_asks_the_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -236,6 +236,7 @@ static void what_comes_back_is_there_for_others(void **state)
     assert_int_equal(order.out_tokens[0], 10);
     give_back(&order, 10);
     order.flags = ORDER_RELEASE;
+    world->now_ms += 5;
     expect(world, &order, ORDER_DONE, 40, 100000);
     assert_int_equal(order.holders, 0);
     struct store_record record;
@@ -254,6 +255,7 @@ static void a_release_that_does_not_know_of_a_grant_is_told_of_it_first(void **s
     expect(world, &order, ORDER_REPEATED, 5, 95000);
     assert_int_equal(order.holders, 1);
     give_back(&order, 5);
+    world->now_ms += 5;
     expect(world, &order, ORDER_DONE, 5, 100000);
     assert_int_equal(order.holders, 0);
 }
@@ -282,7 +284,9 @@ static void only_a_session_that_is_known_tells_of_totals(void **state)
     expect(world, &order, ORDER_DONE, 0, 50000);
     assert_int_equal(order.holders, 2);
     order.flags = ORDER_RELEASE;
-    expect(world, &order, ORDER_DONE, 0, 50000);
+    world->now_ms += 10;
+    send_order(world, &order);
+    assert_int_equal(order.result, ORDER_DONE);
     assert_int_equal(order.holders, 1);
 }
 
@@ -303,8 +307,9 @@ static void late_copies_of_a_session_that_is_forgotten_tell_nothing_again(void *
     second = order;
     expect(world, &order, ORDER_DONE, 10, 50000);
     order.flags = ORDER_RELEASE;
-    expect(world, &order, ORDER_DONE, 10, 50000);
-    world->now_ms++;
+    world->now_ms += 5;
+    send_order(world, &order);
+    assert_int_equal(order.holders, 1);
     struct order late = second;
     send_order(world, &late);
     assert_int_equal(late.result, ORDER_SESSION);
@@ -315,6 +320,26 @@ static void late_copies_of_a_session_that_is_forgotten_tell_nothing_again(void *
     send_order(world, &late);
     assert_int_equal(late.result, ORDER_OLD);
     assert_int_equal(late.level_units[0], first.level_units[0]);
+}
+
+/* So soon that the time, where numbers begin, has not come as far as its own. */
+static void a_session_that_ends_at_once_is_remembered_until_it_dies(void **state)
+{
+    struct world *world = *state;
+    begin_epoch(world);
+    struct order order = order_of(1);
+    want(&order, 10);
+    struct order first = order;
+    expect(world, &order, ORDER_DONE, 10, 90000);
+    give_back(&order, 10);
+    order.flags = ORDER_RELEASE;
+    expect(world, &order, ORDER_DONE, 10, 100000);
+    assert_int_equal(order.holders, 1);
+    struct order late = first;
+    expect(world, &late, ORDER_OLD, 10, 100000);
+    world->now_ms += LEASE_MS + 1;
+    late = first;
+    expect(world, &late, ORDER_DONE, 10, 90000);
 }
 
 /* Of the first one, the session does not know where its numbers begin. */
@@ -590,6 +615,7 @@ int main(void)
         CASE(a_release_that_does_not_know_of_a_grant_is_told_of_it_first),
         CASE(only_a_session_that_is_known_tells_of_totals),
         CASE(late_copies_of_a_session_that_is_forgotten_tell_nothing_again),
+        CASE(a_session_that_ends_at_once_is_remembered_until_it_dies),
         CASE(a_lost_first_answer_is_told_of_by_the_next),
         CASE(refunds_charges_and_resets_leave_hands_alone),
         CASE(a_record_that_a_step_of_the_clock_has_ended_is_of_that_clock),
