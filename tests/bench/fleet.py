@@ -2,11 +2,12 @@
 """
 One limit shared by two front doors: two allowds with a fleet, against Redis asked by a script for each request.
 
-    tests/bench/fleet.py BUILD      a build directory
+    tests/bench/fleet.py BUILD      a build directory, in which `make allowd pace` was done
 
 Both have one core: the two allowds there, hosted, and their store on the other core with the load; or the Redis that is asked for each
-request (peers/bucket.lua), with the load on the other core. They take turns, and the median of their ratios counts. Then how
-much of a limit is admitted while far more is asked for. NOTEBOOK.md has what was measured.
+request (peers/bucket.lua), with the load on the other core. They take turns, and the median of their ratios counts: of what
+each can do at most, and of how long both take for the same requests at the same times, half as many as this Redis can do.
+Then how much of a limit is admitted while far more is asked for. NOTEBOOK.md has what was measured.
 
 FLEET_ROUNDS is how often each has its turn, FLEET_SECONDS for how long.
 """
@@ -69,7 +70,7 @@ class Allowd(Process):
         path = os.path.join(folder, f"{name}.yaml")
         with open(path, "w", encoding="ascii") as file:
             file.write(f"listen: ['127.0.0.1:{self.port}']\nthreads: 0\n"
-                       f"fleet: {{name: bench, store: ['unix:{store.path}'], on_loss: full, op_timeout: 500ms}}\nlimits:\n{limits}")
+                       f"fleet: {{name: bench, store: ['unix:{store.path}'], on_loss: full, cold_wait: 2s, op_timeout: 1s}}\nlimits:\n{limits}")
         super().__init__(on(SERVERS_CORE, os.path.join(build, "allowd"), "-c", path))
         for _ in range(500):
             try:
@@ -107,6 +108,20 @@ def redis_load(redis, digest):
     return float(row["rps"]), float(row["p99_latency_ms"])
 
 
+def paced(build, ports, target, rate):
+    """The p99 of two clients that ask at a constant rate, in milliseconds: the median of tenths of a second (pace.c), of the
+    slower one."""
+    clients = [subprocess.Popen(on(LOAD_CORE, os.path.join(build, "pace"), str(port), target, f"{rate / 2:.0f}", str(SECONDS),
+                                   str(CONNECTIONS), "sleep"), stdout=subprocess.PIPE, text=True) for port in ports]
+    return max(float(client.communicate()[0].split()[2]) for client in clients) / 1000
+
+
+def compare(rows, names):
+    for i, name in enumerate(names):
+        values = sorted(row[i] for row in rows)
+        print(f"{name}: {median(values):.5g} ({values[0]:.5g} to {values[-1]:.5g})")
+
+
 def main(build):
     with tempfile.TemporaryDirectory(prefix="allowd-bench-") as folder:
         store, asked = Redis(folder, "store", LOAD_CORE), Redis(folder, "asked", SERVERS_CORE)
@@ -126,9 +141,15 @@ def main(build):
                 rows.append((rate / redis_rate, p99 / redis_p99, commands, rate, redis_rate, p99, redis_p99))
                 print("two allowds %.0f/s, p99 %.2f ms, %.5f commands a decision; Redis %.0f/s, p99 %.2f ms" %
                       (rate, p99, commands, redis_rate, redis_p99), flush=True)
-            for i, name in enumerate(("decisions a second", "p99", "commands a decision")):
-                values = sorted(row[i] for row in rows)
-                print(f"{name}: {median(values):.5g} ({values[0]:.5g} to {values[-1]:.5g})")
+            compare(rows, ("decisions a second", "p99 at what each can do", "commands a decision"))
+            rate, rows = median(row[4] for row in rows) / 2, []
+            call = f"resp:EVALSHA {digest} 1 bench:1 {BURST} {RATE} 1000000 1"
+            for _ in range(ROUNDS):
+                ours = paced(build, [allowd.port for allowd in allowds], "/allow?key=many:1", rate)
+                redis = paced(build, [asked.port] * 2, call, rate)
+                rows.append((ours / redis,))
+                print("at %.0f/s two allowds' p99 is %.3f ms; Redis's %.3f ms" % (rate, ours, redis), flush=True)
+            compare(rows, ("p99 at that rate",))
             time.sleep(2)
             for _ in range(3):
                 _, admitted, _ = loads(allowds, "scarce")

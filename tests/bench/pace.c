@@ -22,6 +22,7 @@
  * Errors: any answer but 200, or a connection that ends, is fatal.
  *
  * usage: pace PORT TARGET RATE SECONDS CONNECTIONS spin|sleep [KEYS]
+ * A TARGET of "resp:WORD WORD..." is a command of Redis's protocol, whose answer is a number, or an array of numbers.
  * With KEYS above 1 the target ends in a number of 12 digits, and each request has another one below KEYS.
  * prints: requests counted, those not, p99_us of tenths, p50_us, p90_us, p99_us, p99.9_us, longest_us
  */
@@ -29,6 +30,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -68,6 +70,7 @@ struct connection {
 static struct {
     char request[512];
     size_t request_len;
+    bool is_resp;
     char *number; /* in the request: 12 digits */
     uint64_t keys, dice;
     struct connection *connections;
@@ -186,8 +189,23 @@ static uint64_t send_due(uint64_t due_ns, double interval_ns, uint64_t begun_ns,
     return due_ns;
 }
 
+/* How long a whole answer of Redis's protocol is, or 0 while it is not there: a line, or as many more as it says. */
+static size_t resp_answer_len(const struct connection *connection)
+{
+    const char *line = connection->answer, *end;
+    if (line[0] != ':' && line[0] != '*')
+        die("an answer is no number, nor an array of them");
+    for (unsigned long more = line[0] == '*' ? strtoul(line + 1, NULL, 10) : 0;; more--) {
+        end = strchr(line, '\n');
+        if (end == NULL || more == 0)
+            break;
+        line = end + 1;
+    }
+    return end == NULL ? 0 : (size_t)(end + 1 - connection->answer);
+}
+
 /* How long a whole answer is, or 0 while its header is not there. */
-static size_t answer_len(const struct connection *connection)
+static size_t http_answer_len(const struct connection *connection)
 {
     static const char field[] = "content-length:";
     const char *end = memmem(connection->answer, connection->filled, "\r\n\r\n", 4);
@@ -212,7 +230,7 @@ static void receive(size_t which)
         die("a connection ended");
     connection->filled += (size_t)got;
     connection->answer[connection->filled] = '\0';
-    size_t len = answer_len(connection);
+    size_t len = pace.is_resp ? resp_answer_len(connection) : http_answer_len(connection);
     if (len == 0 || connection->filled < len)
         return;
     count(connection->due_ns, now_ns());
@@ -288,6 +306,41 @@ static void run(double rate, double seconds, int epoll)
         wait_for_events(epoll, now_ns() + second_ns);
 }
 
+/* Adds to the request. */
+__attribute__((format(printf, 1, 2))) static void add(const char *format, ...)
+{
+    va_list arguments;
+    size_t room = sizeof pace.request - pace.request_len;
+    va_start(arguments, format);
+    int added = vsnprintf(pace.request + pace.request_len, room, format, arguments);
+    va_end(arguments);
+    if (added < 0 || (size_t)added >= room)
+        die("the request is too long");
+    pace.request_len += (size_t)added;
+}
+
+/* words: separated by single blanks. */
+static void write_command(const char *words)
+{
+    unsigned count = 1;
+    for (const char *at = words; (at = strchr(at, ' ')) != NULL; at++)
+        count++;
+    add("*%u\r\n", count);
+    for (size_t len; count > 0; count--, words += len + 1) {
+        len = strcspn(words, " ");
+        add("$%zu\r\n%.*s\r\n", len, (int)len, words);
+    }
+}
+
+static void write_request(const char *target)
+{
+    pace.is_resp = strncmp(target, "resp:", 5) == 0;
+    if (pace.is_resp)
+        write_command(target + 5);
+    else
+        add("GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", target);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 7 && argc != 8) {
@@ -304,8 +357,9 @@ int main(int argc, char **argv)
         (strlen(argv[2]) < NUMBER_LEN ||
          strspn(argv[2] + strlen(argv[2]) - NUMBER_LEN, "0123456789") != NUMBER_LEN))
         die("the target does not end in 12 digits");
-    pace.request_len = (size_t)snprintf(pace.request, sizeof pace.request,
-                                        "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", argv[2]);
+    write_request(argv[2]);
+    if (pace.keys > 1 && pace.is_resp)
+        die("a command is about one key");
     pace.number = pace.request + strlen("GET ") + strlen(argv[2]) - NUMBER_LEN;
     pace.room = (size_t)(rate * seconds) + 1;
     pace.figures = allocate(pace.room, sizeof *pace.figures);
