@@ -20,6 +20,7 @@ SECOND_MS, MINUTE_MS, HOUR_MS = 1000, 60_000, 3_600_000
 PROMISES = [
     ("man/allowd.yaml.5", "at most ten passwords in any hour", "login", "a", 10, HOUR_MS),
     ("man/allowd.yaml.5", "at most 1000 in any hour", "search", "search:a", 1000, HOUR_MS),
+    ("man/allowd-migrating.7", "at most 20 in any minute", "mail", "mail:a", 20, MINUTE_MS),
     ("etc/allowd.yaml", "at most 1000 in any hour", "search", "search:a", 1000, HOUR_MS),
     ("etc/allowd.yaml", "at most 10 in any hour", "login", "a", 10, HOUR_MS),
     ("README.md", "up to 15 in an hour", "login", "login:a", 15, HOUR_MS),
@@ -27,7 +28,7 @@ PROMISES = [
 ]
 # What the tests of the rule below show, without a configuration in the text.
 SHOWN_BELOW = {("man/allowd.yaml.5", "at most ten in any hour")}
-TEXTS = ["man/allowd.yaml.5", "etc/allowd.yaml", "README.md", "etc/examples/README.md",
+TEXTS = ["man/allowd.yaml.5", "man/allowd-migrating.7", "etc/allowd.yaml", "README.md", "etc/examples/README.md",
          "etc/examples/allowd-checks.yaml", "etc/examples/allowd-answers.yaml"]
 NUMBER = r"(?:\d[\d,]*|one|two|three|four|five|six|ten|twenty|hundred)"
 PERIOD = r"(?:second|minute|hour|day|week|month)"
@@ -47,7 +48,7 @@ def read(name):
 def blocks(name):
     """The configurations in a text, each with its limits."""
     text = (TOP / name).read_text(encoding="utf-8")
-    if name.endswith(".5"):
+    if name.endswith((".5", ".7")):
         found = re.findall(r"^\.Bd [^\n]*\n(.*?)^\.Ed", text, re.M | re.S)
         found = [re.sub(r"^\.[^\n]*\n", "", block, flags=re.M) for block in found]
     elif name.endswith(".md"):

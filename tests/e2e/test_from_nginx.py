@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import unittest
 
-from harness import ALLOWD, PATIENCE_S, run_allowd
+from harness import ALLOWD, PATIENCE_S, TOP, run_allowd
 
 ZONE = "limit_req_zone $binary_remote_addr zone=one:10m rate=10r/s;\n"
 
@@ -294,6 +294,26 @@ http { init_by_lua_block { -- }
         self.assertIn("must be a regular file", self.fault(None, ""))
         os.mkfifo(self.folder / "fifo")
         self.assertIn("must be a regular file", self.fault(None, "fifo"))
+
+
+class Page(Case):
+    """allowd-migrating(7)."""
+
+    def test_its_examples_are_taken_as_they_stand(self):
+        text = (TOP / "man" / "allowd-migrating.7").read_text(encoding="utf-8")
+        examples = [block for block in re.findall(r"^\.Bd -literal[^\n]*\n(.*?)^\.Ed", text, re.M | re.S)]
+        self.assertGreater(len(examples), 8)
+        for example in examples:
+            with self.subTest(example):
+                self.write(example, "allowd.yaml")
+                self.assertEqual(run_allowd("-t", "-c", str(self.folder / "allowd.yaml")),
+                                 (0, "", "allowd: the configuration is fine\n"))
+
+    def test_its_example_of_nginx_is_what_the_option_makes(self):
+        out = self.limits("limit_req_zone $k zone=perip:1m rate=10r/s; geo $g { default 1; 10.0.0.0/8 0; }\n"
+                          "map $g $k { 0 ''; 1 $binary_remote_addr; } server { limit_req zone=perip burst=20 nodelay; }")
+        self.assertEqual(out.replace('"', ""), "  - name: perip\n    burst: 21\n    rate: 10/s\n    overrides:\n"
+                         "      - key: 10.0.0.0/8\n        action: allow\n")
 
 
 class Option(Case):
