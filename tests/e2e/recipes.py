@@ -50,6 +50,25 @@ def require_program(name):
     return path
 
 
+def unpack(package, test_class):
+    """The folder in which a package of Debian is unpacked for a class of tests, where to install it would take away
+    another one, or have it report to its makers."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="allowd-e2e-"))
+    test_class.addClassCleanup(shutil.rmtree, folder)
+    folder.chmod(0o755)
+    if shutil.which("apt-get") is None:
+        raise unittest.SkipTest(f"{package} is not to be had")
+    got = subprocess.run(["apt-get", "-qq", "download", package], cwd=folder, capture_output=True, text=True,
+                         check=False)
+    found = list(folder.glob("*.deb"))
+    if not found:
+        if os.environ.get("CI") == "true":
+            raise AssertionError(f"{package} is not to be had, and CI must test its recipe: {got.stderr}")
+        raise unittest.SkipTest(f"{package} is not to be had")
+    subprocess.run(["dpkg-deb", "-x", found[0], folder], check=True)
+    return folder
+
+
 def replaced(text, replacements):
     for old, new in replacements:
         if old not in text:
@@ -151,6 +170,7 @@ class Program:
 class Recipe:
     """A program and allowd, run by their recipe; the subclasses say how."""
 
+    neighbour = None  # what its manual page calls it, if it is there
     program = None
     allowd_file = "allowd-checks.yaml"
     slowed = ("rate: 10/s", "rate: 1/d")  # what to write in place of what so that no token comes back
@@ -161,19 +181,28 @@ class Recipe:
         cls.path = require_program(cls.program)
 
     def setUp(self):
-        self.allowd_port = free_port()
-        self.daemon = self.start_allowd()
-        self.addCleanup(lambda: self.daemon.stop())
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="allowd-e2e-"))
         self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
         os.chmod(self.directory, 0o755)  # its worker may be another user
+        self.allowd_port = free_port()
+        self.daemon = self.start_allowd()
+        self.addCleanup(lambda: self.daemon.stop())
+
+    def tell(self, column, what):
+        """A fact that a test of this recipe has found, for the table of all (tests/neighbours.py)."""
+        if self.neighbour is not None:
+            print(f"\nneighbour: {self.neighbour} | {column} | {what}", flush=True)
 
     # -- starting --
 
     def start_allowd(self):
         config = replaced((EXAMPLES / self.allowd_file).read_text(encoding="utf-8"), [
             (ALLOWD_ADDRESS, f"127.0.0.1:{self.allowd_port}"), self.slowed])
-        return Daemon(self.configure_allowd(config), listen=())
+        return Daemon(self.configure_allowd(config), listen=(), under=self.under())
+
+    def under(self):
+        """A command that runs allowd."""
+        return ()
 
     def configure_allowd(self, config):
         """For what a recipe's configuration of allowd has that is another here."""

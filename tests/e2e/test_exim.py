@@ -4,22 +4,18 @@ The recipe for Exim, with the real server and clients that send mail. Debian ins
 Postfix, so where there is none its package is unpacked for the test.
 """
 import os
-import pathlib
 import shutil
 import smtplib
-import subprocess
-import tempfile
 import unittest
 
 from callers import ADDRESSES, BURST, SwitchedCaller
 from harness import PATIENCE_S
-from recipes import require_program
+from recipes import require_program, unpack
 from share import load_tests  # which unittest calls
-
-PACKAGE = "exim4-daemon-light"
 
 
 class Exim(SwitchedCaller, unittest.TestCase):
+    neighbour = "Exim"
     program = "exim4"
     fails_open = stuck_opens = True
     stuck_s = 1
@@ -48,23 +44,9 @@ rcpt:
     def setUpClass(cls):
         path = os.environ.get("PATH", "") + ":/usr/sbin"
         if shutil.which("exim4", path=path) is None and shutil.which("apt-get") is not None:
-            cls.unpack()
+            cls.path = str(unpack("exim4-daemon-light", cls) / "usr" / "sbin" / "exim4")
         else:
             cls.path = require_program("exim4")
-
-    @classmethod
-    def unpack(cls):
-        folder = tempfile.mkdtemp(prefix="allowd-e2e-")
-        cls.addClassCleanup(shutil.rmtree, folder)
-        os.chmod(folder, 0o755)
-        got = subprocess.run(["apt-get", "-qq", "download", PACKAGE], cwd=folder, capture_output=True, text=True)
-        for package in pathlib.Path(folder).glob("*.deb"):
-            subprocess.run(["dpkg-deb", "-x", package, folder], check=True)
-        cls.path = f"{folder}/usr/sbin/exim4"
-        if not os.path.exists(cls.path):
-            if os.environ.get("CI") == "true":
-                raise AssertionError(f"{PACKAGE} is not to be had, and CI must test its recipe: {got.stderr}")
-            raise unittest.SkipTest(f"{PACKAGE} is not to be had")
 
     def setUp(self):
         if os.getuid() != 0:
