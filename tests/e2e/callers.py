@@ -71,6 +71,7 @@ class Caller(Recipe):
         self.assert_exactly_the_burst_enters("alice")
         self.assertTrue(self.enter("bob")[0])
         self.assertFalse(self.enter("alice")[0])
+        self.tell("burst", "exact")
 
     def test_allowd_down(self):
         self.assertTrue(self.enter("alice")[0])
@@ -80,6 +81,7 @@ class Caller(Recipe):
         self.daemon = self.start_allowd()
         wait_until(self.is_asked_again, "allowd is asked again")
         self.assert_exactly_the_burst_enters("carol")
+        self.tell("down", "open" if self.fails_open else "closed")
 
 
 class StuckCaller(Caller):
@@ -109,6 +111,10 @@ class StuckCaller(Caller):
             self.enter("dave")
             return self.count_questions() > asked
         wait_until(is_asked_again, "allowd is asked again")
+        self.tell_stuck()
+
+    def tell_stuck(self):
+        self.tell("stuck", f"{'open' if self.stuck_opens else 'closed'}, {self.stuck_s:g} s")
 
 
 class SwitchedCaller(StuckCaller):

@@ -14,6 +14,7 @@ NO_ERROR, REFUSED = 0, 5
 
 
 class Dnsdist(StuckCaller, unittest.TestCase):
+    neighbour = "dnsdist"
     program = "dnsdist"
     fails_open = stuck_opens = True
     stuck_s = 0.1

@@ -11,6 +11,7 @@ from share import load_tests  # which unittest calls
 
 
 class Dovecot(StuckCaller, unittest.TestCase):
+    neighbour = "Dovecot"
     program = "dovecot"
     fails_open = stuck_opens = True
     stuck_s = 2

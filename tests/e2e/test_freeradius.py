@@ -45,6 +45,7 @@ def log_in(port, user, password, state=None):
 
 
 class FreeRadius(StuckCaller, unittest.TestCase):
+    neighbour = "FreeRADIUS"
     program = "freeradius"
     fails_open = stuck_opens = True
     stuck_s = 0.5

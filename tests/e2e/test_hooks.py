@@ -47,6 +47,7 @@ class Hook(SwitchedCaller):
 
 
 class GitDaemon(Hook, unittest.TestCase):
+    neighbour = "git daemon"
     program = "/usr/lib/git-core/git-daemon"
 
     def write_around(self):
@@ -84,6 +85,7 @@ class GitDaemon(Hook, unittest.TestCase):
 
 
 class RsyncDaemon(Hook, unittest.TestCase):
+    neighbour = "rsync daemon"
     program = "rsync"
 
     def write_around(self):
@@ -102,6 +104,7 @@ class RsyncDaemon(Hook, unittest.TestCase):
 
 
 class Sshd(Hook, unittest.TestCase):
+    neighbour = "sshd, by PAM"
     program = "sshd"
     by_key = False
 

@@ -14,6 +14,7 @@ from share import load_tests  # which unittest calls
 
 
 class Icecast(StuckCaller, unittest.TestCase):
+    neighbour = "Icecast"
     program = "icecast2"
     fails_open = stuck_opens = False
     stuck_s = 15

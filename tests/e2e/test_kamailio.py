@@ -12,6 +12,7 @@ from share import load_tests  # which unittest calls
 
 
 class Kamailio(SwitchedCaller, unittest.TestCase):
+    neighbour = "Kamailio"
     program = "kamailio"
     fails_open = stuck_opens = True
     stuck_s = 1

@@ -46,6 +46,7 @@ class MailServer(socketserver.ThreadingTCPServer):
 
 
 class NginxMail(StuckCaller, unittest.TestCase):
+    neighbour = "nginx, mail proxy"
     program = "nginx"
     fails_open = stuck_opens = False
     stuck_s = 2

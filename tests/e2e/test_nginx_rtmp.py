@@ -70,6 +70,7 @@ class Rtmp:
 
 
 class NginxRtmp(StuckCaller, unittest.TestCase):
+    neighbour = "nginx, RTMP"
     program = "nginx"
     fails_open = stuck_opens = False
     stuck_s = 2

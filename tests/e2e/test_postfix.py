@@ -13,6 +13,7 @@ from share import load_tests  # which unittest calls
 
 
 class Postfix(SwitchedCaller, unittest.TestCase):
+    neighbour = "Postfix"
     program = "postfix"
     fails_open = stuck_opens = True
     stuck_s = 0.5

@@ -40,6 +40,7 @@ class Promises:
         for answer in answers[BURST:]:
             self.assert_denied(answer)
         self.assertEqual(self.ask("127.0.0.2").status, 200)  # another client
+        self.tell("burst", "exact")
 
     def test_a_client_cannot_choose_its_key(self):
         self.start_proxy()
@@ -133,6 +134,7 @@ class Promises:
     def test_allowd_down(self):
         self.start_proxy()
         self.check_down(self.fails_open)
+        self.tell("down", "open" if self.fails_open else "closed")
 
     def test_allowd_down_switched(self):
         self.start_proxy(switched=True)
@@ -150,11 +152,13 @@ class Promises:
             took_s.append(time.monotonic() - began)
             self.assertEqual(status, 200 if self.fails_open else self.stalled_status)
         self.assertLess(min(took_s), self.stalled_s + 0.5)  # which is the machine's
+        self.tell("stuck", f"{'open' if self.fails_open else 'closed'}, {self.stalled_s:g} s")
 
 
 # ---- one class a proxy ----
 
 class Nginx(Promises, NginxRecipe, unittest.TestCase):
+    neighbour = "nginx"
     fails_open = True
     closed_status = stalled_status = 500
 
@@ -162,12 +166,14 @@ class Nginx(Promises, NginxRecipe, unittest.TestCase):
 class NginxThatWaits(Nginx):
     """With the lines that have requests wait. Where no token comes in time they are denied as ever."""
 
+    neighbour = None
     waits_instead = NGINX_WAITS
     patience = [*Nginx.patience, ("proxy_read_timeout 2500ms;", "proxy_read_timeout 60s;")]
     stalled_s = 2.5
 
 
 class Caddy(Promises, ProxyRecipe, unittest.TestCase):
+    neighbour = "Caddy"
     program = "caddy"
     fails_open = False
     closed_status = 502
@@ -229,6 +235,7 @@ class Lossy:
 
 
 class Haproxy(Promises, ProxyRecipe, unittest.TestCase):
+    neighbour = "HAProxy"
     program = "haproxy"
     fails_open = True
     closed_status = stalled_status = 503
@@ -270,6 +277,7 @@ class Haproxy(Promises, ProxyRecipe, unittest.TestCase):
 
 
 class Varnish(Promises, ProxyRecipe, unittest.TestCase):
+    neighbour = "Varnish"
     program = "varnishd"
     fails_open = True
     closed_status = stalled_status = 503
@@ -292,6 +300,7 @@ class Varnish(Promises, ProxyRecipe, unittest.TestCase):
 
 
 class Apache(Promises, ProxyRecipe, unittest.TestCase):
+    neighbour = "Apache httpd"
     program = "apache2"
     fails_open = True
     closed_status = stalled_status = 503

@@ -66,6 +66,7 @@ class Amqp:
 
 
 class RabbitMQ(StuckCaller, unittest.TestCase):
+    neighbour = "RabbitMQ"
     program = "/usr/lib/rabbitmq/bin/rabbitmq-server"
     fails_open = stuck_opens = False
     stuck_s = 15

@@ -13,6 +13,7 @@ from share import load_tests  # which unittest calls
 
 
 class Squid(SwitchedCaller, unittest.TestCase):
+    neighbour = "Squid"
     program = "squid"
     fails_open = stuck_opens = True
     stuck_s = 0.5

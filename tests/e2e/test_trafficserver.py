@@ -18,6 +18,7 @@ ETC = pathlib.Path("/etc/trafficserver")
 
 
 class TrafficServer(ProxyRecipe, unittest.TestCase):
+    neighbour = "Traffic Server"
     program = "traffic_server"
     patience = [("timeout_out=1", "timeout_out=60"), ("attempts_timeout=1", "attempts_timeout=60")]
 
@@ -82,6 +83,7 @@ cachedir: {run}
         self.drain("127.0.0.1")
         self.assert_denied(self.ask())
         self.assertEqual(self.ask("127.0.0.2").status, 200)
+        self.tell("burst", "exact")
 
     def test_a_client_cannot_choose_its_key(self):
         self.start_proxy()
@@ -107,6 +109,7 @@ cachedir: {run}
         self.daemon = self.start_allowd()
         wait_until(lambda: self.ask("127.0.0.8").status == 200, "the proxy has noticed that allowd is back")
         self.drain("127.0.0.9")
+        self.tell("down", "closed")
 
     def test_allowd_stuck(self):
         self.start_proxy(is_patient=False)
@@ -118,6 +121,7 @@ cachedir: {run}
         self.assertEqual(status, 504)
         self.assertGreater(took_s, 0.9)
         self.assertLess(took_s, 10)  # 2 s, and the machine's
+        self.tell("stuck", "closed, 1 to 2 s")
 
 if __name__ == "__main__":
     unittest.main()
