@@ -35,11 +35,12 @@ class Reply(Exception):
 class Redis:
     """One redis-server, by a Unix socket and, if it has a port, by TCP on loopback too."""
 
-    def __init__(self, settings=(), port=0, password=None, sentinel=False):
+    def __init__(self, settings=(), port=0, password=None, sentinel=False, under=()):
+        """under: a command that runs it."""
         self.path = require_program(SERVER)
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="allowd-redis-"))
         self.socket_path = str(self.directory / "redis.sock")
-        self.port, self.password, self.sentinel = port, password, sentinel
+        self.port, self.password, self.sentinel, self.under = port, password, sentinel, under
         # A file and no arguments: a Sentinel writes into it, and CONFIG REWRITE too.
         self.file = self.directory / "redis.conf"
         self.file.write_text("\n".join([
@@ -49,7 +50,7 @@ class Redis:
         self.start()
 
     def start(self, environment=None):
-        command = [*ENDS_WITH_US, self.path, str(self.file), *(["--sentinel"] if self.sentinel else [])]
+        command = [*ENDS_WITH_US, *self.under, self.path, str(self.file), *(["--sentinel"] if self.sentinel else [])]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                         stderr=subprocess.STDOUT, env={**os.environ, **(environment or {})})
         wait_until(self._is_there, "redis-server serves")
@@ -238,9 +239,9 @@ def get(daemon, target, method="GET", patience_s=PATIENCE_S):
         return connection.receive()
 
 
-def start_sidecar(config):
+def start_sidecar(config, **more):
     """A sidecar whose store is connected."""
-    daemon = Daemon(config)
+    daemon = Daemon(config, **more)
     wait_until(lambda: is_up(daemon), "the store is connected")
     return daemon
 
