@@ -101,11 +101,9 @@ class Cluster:
         return f"cluster://127.0.0.1:{self.nodes[0].port}"
 
     def find(self, key):
-        """The name of a key's record, and the master that has it."""
-        for node in self.nodes:
-            for record in node.records(key):
-                return record, node
-        return None
+        """The name of a key's record, and the master that has it, once somebody asks for the key."""
+        return wait_until(lambda: next(((record, node) for node in self.nodes for record in node.records(key)), None),
+                          f"there is a record of {key}")
 
     def errors(self, word):
         return sum(node.errors(word) for node in self.nodes)
@@ -170,6 +168,11 @@ class Clustered(unittest.TestCase):
             least = RATE_PER_S // 10 if key == "hot" else 3
             wait_until(lambda: admitted(self.crowds[key].asked(), since_s) >= least, f"{what}: {key}")
 
+    def denied(self, key):
+        """The answer, if the key is denied for want of the store."""
+        answer = get(self.daemons[0], f"/allow?key={key}").json()
+        return not answer["allowed"] and answer.get("reason") == "without_store" and answer
+
     def metric(self, daemon, name, **labels):
         return Metrics(get(daemon, "/metrics").body.decode("utf-8")).value(name, **labels)
 
@@ -205,6 +208,22 @@ class Slots(Clustered):
                 since = source.errors("MOVED")
                 self.assert_goes_on(self.crowds, "all go on")
                 self.assertLess(source.errors("MOVED") - since, 20, "the map was read again")
+
+    def test_a_slot_that_has_moved_by_half(self):
+        with self.load():
+            self.assert_goes_on(self.crowds, "they are served")
+            record, source = self.cluster.find("hot")
+            target = self.cluster.nodes[(self.cluster.nodes.index(source) + 1) % 3]
+            slot = slot_of(record)
+            others = [key for key in self.crowds if slot_of(self.cluster.find(key)[0]) != slot]
+            self.cluster.begin_move(slot, source, target)
+            source.call("MIGRATE", "127.0.0.1", target.port, record, 0, 5000)  # and not the shard's epoch
+            wait_until(lambda: self.denied("hot"), "it is denied")
+            self.assertGreater(source.errors("TRYAGAIN"), 0)
+            self.assert_goes_on(others, "the others go on")
+            self.cluster.move_keys(slot, source, target)
+            self.cluster.end_move(slot, target)
+            self.assert_goes_on(self.crowds, "all go on")
 
     def test_a_reshard_of_half_a_master(self):
         with self.load():
@@ -284,7 +303,7 @@ class Death(Clustered):
             for daemon in self.daemons:
                 wait_until(lambda daemon=daemon: not is_up(daemon), "it is told")
                 self.assertRegex(get(daemon, "/readyz").json()["warnings"][0], "out of reach")
-            answer = wait_until(self.denied, "its keys are denied")
+            answer = wait_until(lambda: self.denied("hot"), "its keys are denied")
             self.assertGreater(answer["retry_after_ms"], 0)
             since_s = time.monotonic() + 2.2
             self.assert_goes_on(others, "the others go on", since_s)
@@ -298,10 +317,6 @@ class Death(Clustered):
             self.assert_goes_on(self.crowds, "all go on")
             for daemon in self.daemons:
                 wait_until(lambda daemon=daemon: is_up(daemon), "it is told")
-
-    def denied(self):
-        answer = get(self.daemons[0], "/allow?key=hot").json()
-        return answer.get("reason") == "without_store" and answer
 
 
 if __name__ == "__main__":
