@@ -82,7 +82,9 @@ struct order {
     uint8_t buckets;
     uint32_t terms_tag; /* tells one set of terms from another */
     uint64_t session;   /* not 0 */
-    uint64_t seq; /* more with each order of this session, and than the record's time it knows */
+    uint64_t
+        seq; /* more with each order of this session; from when it knows that the record knows it,
+                     more than the record's time was then: see share.h */
     uint64_t epoch_ms;    /* that the session knows; 0: none */
     uint64_t store_ms;    /* the store's time when it answered for this record, 0: it never has; of
                           those answers the one of which its clock was least ahead of ours */

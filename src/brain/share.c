@@ -573,9 +573,11 @@ static void take_done(struct share *share, const struct order *order, const stru
         see(share, order, orders, now_ns);
     if (!is_own)
         return;
-    if (!share->is_joined && share->seq < order->answered_ms)
-        share->seq = order->answered_ms; /* a newcomer's begins no later */
-    share->is_joined |= has_joined(order);
+    if (!share->is_joined && has_joined(order)) {
+        share->is_joined = true;
+        if (share->seq < order->answered_ms)
+            share->seq = order->answered_ms; /* a newcomer's begins no later */
+    }
     if (order->result != ORDER_OLD) /* else one before it was done, and nobody knows when */
         share->lease_ns = orders->sent_ns + orders->ttl_ms * NS_PER_MS;
     if (has_ended(order))

@@ -38,7 +38,8 @@
 -- A session is remembered from its first grant on, or from its first order if that joins, until it ends or dies. Only what
 -- is remembered has totals or resets anything, so no copy of an order, however late, does that twice: once the session is
 -- forgotten, copies with news find none; and if a copy of its first order begins it anew, its seq begins at the time, later than
--- all that it had before. One that ends sooner is remembered until it dies.
+-- all that it had before. One that ends sooner is remembered until it dies. A seq below 2^32 says that the session does not know
+-- yet that it is remembered.
 
 -- Results, as in order.h.
 local DONE, AGAIN, EPOCH, SESSION, OLD, REPEATED, FULL, UNSOUND, VERSION = 0, 1, 2, 3, 4, 5, 6, 7, 8
@@ -247,7 +248,7 @@ local function any()
         end
         burst, token, step, room = terms.burst, terms.token, terms.step, terms.room
         local flags, session, seq, known, not_after, at = read('<Bc8I6I6I7', order, 15 + 26 * n)
-        local has_news = flags % 8 >= 4
+        local has_news = seq >= 2^32 or flags % 8 >= 4
         for b = 1, n do
             local g, d, x, w
             g, d, x, w, at = read('<I6I6I7I6', order, at)

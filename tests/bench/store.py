@@ -29,7 +29,7 @@ KEYS = int(os.environ.get("STORE_KEYS", "196608"))
 SLICE = 2048  # leases, between which the kinds take turns, because others use the machine too
 MANY_KEYS = 100_000
 TTL_MS, GRACE_MS = 600_000, 500
-SEQ = 1 << 44  # later than any store's time, from which sessions count otherwise
+SEQ = 1 << 44  # later than any store's time, from which a session counts that is known
 ON_LOSS_FULL = 8
 
 
@@ -106,7 +106,7 @@ def order(session, seq, granted, want, flags=0, buckets=1):
     terms = struct.pack("<BBIII", 1, buckets, 7, TTL_MS, GRACE_MS) + (
         b"\x40\x42\x0f\0\0\0\0" b"\1\0\0\0\0" b"\x40\x42\x0f\0\0\0\0" b"\x40\x42\x0f\0\0\0\0") * buckets
     totals = granted.to_bytes(6, "little") * 2 + b"\0\0\0\0\0\0\x10" + want.to_bytes(6, "little")
-    return terms + struct.pack("<BQ", flags, session) + (SEQ + seq).to_bytes(6, "little") + bytes(13) + totals * buckets
+    return terms + struct.pack("<BQ", flags, session) + (SEQ + seq if granted else seq).to_bytes(6, "little") + bytes(13) + totals * buckets
 
 
 def calls(sha, orders, records):

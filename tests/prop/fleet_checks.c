@@ -343,7 +343,7 @@ static void check_conserved(const struct fleet_ledger *ledger, const struct stor
         before != NULL ? (__int128)(after->time_ms - before->time_ms) * terms->step_units : 0;
     __int128 came = after->level_units[i] - had + granted * token - net * token;
     if (came > refilled)
-        fleet_violated(FLEET_CONSERVED, ledger,
+        fleet_violated(order->was_rolled_back ? FLEET_ROLLED_BACK : FLEET_CONSERVED, ledger,
                        "bucket %u: %.3f tokens came in, and time refilled %.3f", i,
                        (double)came / (double)token, (double)refilled / (double)token);
     __int128 cap =
@@ -392,17 +392,27 @@ static void forget_buckets(struct fleet_ledger *ledger, unsigned kept)
             ledger->session[i].done[j] = ledger->session[i].told[j] = 0;
 }
 
+/* So is a reset; but of two copies of an order that tells of one, one may be done before the store forgets everything and the
+ * other may come home, with the answer that nothing is done: then it is told again. */
+static void count_reset(struct fleet_ledger *ledger, const struct order *order, uint64_t now_ns)
+{
+    if ((order->flags & ORDER_RESET) == 0 || ++ledger->resets_done <= ledger->resets)
+        return;
+    if (!ledger->is_forgetful)
+        fleet_violated(FLEET_CONSERVED, ledger,
+                       "%" PRIu64 " resets were asked for, and one more is done", ledger->resets);
+    fleet_ledger_fault(ledger, FLEET_WINDOWS, 0, 1, now_ns, UINT64_MAX);
+    ledger->resets++;
+}
+
 /* 3: what a session tells is done once, however often its orders come, and however late. */
 static void check_once(struct fleet_ledger *ledger, const struct store_record *before,
-                       const struct order *order)
+                       const struct order *order, uint64_t now_ns)
 {
     const struct store_holder *holder = holder_of(before, order->session, order->answered_ms);
     struct fleet_session *session = session_of(ledger, order->session, holder);
     bool is_newest = order->seq > session->seq;
-    ledger->resets_done += (order->flags & ORDER_RESET) != 0;
-    if (ledger->resets_done > ledger->resets)
-        fleet_violated(FLEET_CONSERVED, ledger,
-                       "%" PRIu64 " resets were asked for, and one more is done", ledger->resets);
+    count_reset(ledger, order, now_ns);
     forget_buckets(ledger, order->buckets);
     session->seq = is_newest ? order->seq : session->seq;
     for (unsigned i = 0; i < order->buckets; i++) {
@@ -444,7 +454,7 @@ void fleet_ledger_call(struct fleet_ledger *ledger, const struct store_record *b
     for (unsigned i = 0; after != NULL && i < order->buckets; i++)
         if ((order->flags & ORDER_RESET) == 0)
             check_conserved(ledger, before, after, order, letter, i);
-    check_once(ledger, before, order);
+    check_once(ledger, before, order, now_ns);
     count_call(ledger, before, after, order);
 }
 

@@ -1,6 +1,6 @@
 #include "prop/fleet_sim.h"
 
-#include "brain/order.h"
+#include "brain/core.h"
 #include "support/ask_brain.h"
 #include "support/unit.h"
 
@@ -322,7 +322,7 @@ static void told(struct fleet_sim *world, unsigned at, struct fleet_asker *calle
     case MESSAGE_ALLOW:
         if (answer->result == BUCKET_ALLOWED && tokens > 0) {
             if (sidecar->is_in_stale_turn)
-                fleet_sim_count_stale(world, caller->record, tokens);
+                fleet_sim_count_stale(world, at, caller->record, tokens);
             world->allowed++;
             fleet_ledger_admit(ledger, tokens, world->now_ns);
         }
@@ -413,10 +413,48 @@ static void post(struct fleet_sim *world, unsigned at, struct letter *letter)
     sidecar->inbox[sidecar->inbox_count++] = letter;
 }
 
+/* The sum of what a brain has in hand of a record by leases that are over by now. */
+static uint64_t over_tokens(const struct fleet_sim *world, const struct fleet_sidecar *sidecar,
+                            unsigned record)
+{
+    const struct shares *shares = &sidecar->brain->shares;
+    uint64_t tokens = 0;
+    for (uint32_t i = 0; i < shares->count; i++) {
+        const struct share *share = shares->heap[i];
+        if (strcmp(share->name, fleet_limit_names[record / FLEET_KEYS]) == 0 &&
+            strcmp(share->key, fleet_keys[record % FLEET_KEYS]) == 0 &&
+            share->lease_ns <= here_ns(world, sidecar))
+            tokens += share_hand(share);
+    }
+    return tokens;
+}
+
+/* What was granted by orders whose answers it finds when it goes on, and which are over too. */
+static uint64_t late_grants(const struct fleet_sim *world, const struct fleet_sidecar *sidecar,
+                            unsigned record)
+{
+    uint64_t tokens = 0;
+    for (unsigned i = 0; i < sidecar->inbox_count; i++) {
+        const struct message *message = message_of(sidecar->inbox[i]);
+        if (message->kind != MESSAGE_ORDERS)
+            continue;
+        const struct orders *letter = orders_of((struct message *)message);
+        for (unsigned j = 0; j < letter->count; j++) {
+            const struct order *order = &letter->order[j];
+            if (record_of(order) == record && order->granted[0] > order->totals[0].granted &&
+                letter->sent_ns + letter->ttl_ms * NS_PER_MS <= here_ns(world, sidecar))
+                tokens += order->granted[0] - order->totals[0].granted;
+        }
+    }
+    return tokens;
+}
+
 static void go_on(struct fleet_sim *world, unsigned at)
 {
     struct fleet_sidecar *sidecar = &world->sidecar[at];
     struct letter *letters = NULL;
+    for (unsigned i = 0; i < FLEET_RECORDS; i++)
+        sidecar->stale_tokens[i] = over_tokens(world, sidecar, i) + late_grants(world, sidecar, i);
     for (unsigned i = sidecar->inbox_count; i-- > 0;) {
         sidecar->inbox[i]->next = letters;
         letters = sidecar->inbox[i];
@@ -655,6 +693,9 @@ void fleet_sim_stop(struct fleet_sim *world, unsigned at, uint64_t ns, bool is_s
     struct fleet_sidecar *sidecar = &world->sidecar[at];
     fleet_note(world, "%u stands still for %" PRIu64 " us", at, ns / 1000);
     may_lose(world);
+    for (unsigned i = 0; i < FLEET_RECORDS; i++) /* which costs nothing by itself */
+        fleet_ledger_fault(&world->ledger[i], FLEET_STOOD_STILL, 0, 0, world->now_ns,
+                           world->now_ns + ns + fleet_sim_memory_ns(world));
     sidecar->stands_until_ns = world->now_ns + ns;
     sidecar->is_stale = is_stale;
 }
@@ -805,9 +846,13 @@ void fleet_sim_step_clock(struct fleet_sim *world, int64_t ms)
     }
 }
 
-void fleet_sim_count_stale(struct fleet_sim *world, unsigned record, uint64_t tokens)
+void fleet_sim_count_stale(struct fleet_sim *world, unsigned sidecar, unsigned record,
+                           uint64_t tokens)
 {
     struct fleet_ledger *ledger = &world->ledger[record];
+    uint64_t *left = &world->sidecar[sidecar].stale_tokens[record];
+    tokens = least(tokens, *left);
+    *left -= tokens;
     ledger->is_faulty = ledger->is_lossy = true;
     fleet_ledger_fault(ledger, FLEET_STOOD_STILL, (double)tokens, 0, world->now_ns,
                        world->now_ns + fleet_sim_memory_ns(world));

@@ -68,10 +68,12 @@ struct fleet_sidecar {
     uint64_t stands_until_ns; /* SIGSTOP; 0: it runs */
     bool is_stale;            /* it stopped between reading the clock and what it does by it */
     bool is_in_stale_turn;
-    bool is_apart;    /* the network does not reach it */
-    bool is_ending;   /* it drains */
-    unsigned terms;   /* which of the world's are in force */
-    uint64_t tick_ns; /* when its brain is due, true time */
+    uint64_t
+        stale_tokens[FLEET_RECORDS]; /* that it may spend in that turn though their lease is over */
+    bool is_apart;                   /* the network does not reach it */
+    bool is_ending;                  /* it drains */
+    unsigned terms;                  /* which of the world's are in force */
+    uint64_t tick_ns;                /* when its brain is due, true time */
     struct message end;
     bool end_is_away;
     struct fleet_asker caller[FLEET_CALLERS];
@@ -165,7 +167,8 @@ void fleet_sim_roll_back(struct fleet_sim *world);
 void fleet_sim_step_clock(struct fleet_sim *world, int64_t ms);
 
 /* Tokens of a record are admitted by a clock that was read before the process stood still. */
-void fleet_sim_count_stale(struct fleet_sim *world, unsigned record, uint64_t tokens);
+void fleet_sim_count_stale(struct fleet_sim *world, unsigned sidecar, unsigned record,
+                           uint64_t tokens);
 
 /* What the store has of a record, read into *record; NULL: nothing. */
 const struct store_record *fleet_sim_record(struct fleet_sim *world, unsigned at,

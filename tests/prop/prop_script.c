@@ -533,7 +533,9 @@ static void learn(struct world *world, struct caller *caller, const unsigned cha
         order->result == ORDER_OLD)
         for (unsigned i = 0; i < order->buckets; i++)
             order->totals[i].granted = order->granted[i];
-    if (order->seq < order->answered_ms && !once_in(world, 30))
+    bool is_known =
+        order->result != ORDER_DONE || order->granted[0] > 0 || (order->flags & ORDER_JOIN) != 0;
+    if (is_known && order->seq < order->answered_ms && !once_in(world, 30))
         order->seq = order->answered_ms;
     for (unsigned i = 0; i < order->buckets; i++)
         if (order->totals[i].disposed > order->totals[i].granted)

@@ -19,6 +19,7 @@ enum {
 #define SIGNED_ZERO (INT64_C(1) << 52) /* 0, where there may be less */
 #define SIGNED_MAX (UINT64_C(1) << 53)
 #define TIME_END (UINT64_C(1) << 47)
+#define SEQ_KNOWN (UINT64_C(1) << 32) /* below, the session does not know that it is remembered */
 #define EXACT_END (UINT64_C(1) << 53) /* doubles below are exact */
 
 /* ---- bytes ---- */
@@ -101,7 +102,7 @@ static bool read_call(struct call *call, const unsigned char *at, size_t len)
 /* Whether it has news, which only a record does that knows the session. */
 static bool has_news(const struct call *call)
 {
-    if (call->flags & ORDER_RESET)
+    if (call->flags & ORDER_RESET || call->seq >= SEQ_KNOWN)
         return true;
     for (unsigned i = 0; i < call->buckets; i++)
         if (call->totals[i].granted > 0 || call->totals[i].net != 0)

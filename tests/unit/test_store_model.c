@@ -65,7 +65,7 @@ static void send_at(struct world *world, struct order *order, uint64_t sent_ns)
 {
     order->seq++;
     store_model_order(world->store, "f", order, &terms, sent_ns, world->now_ms);
-    if (order->seq < order->answered_ms)
+    if (order->seq < order->answered_ms && (order->granted[0] > 0 || order->flags & ORDER_JOIN))
         order->seq = order->answered_ms;
     struct store_record record;
     if (order->result <= ORDER_REPEATED && has_record(world, &record))
