@@ -32,7 +32,7 @@ run_make install
 expect_same "$shipped" "$config" "a first install"
 [ "$(stat -c %a "$config")" = 644 ] || fault "the configuration has mode $(stat -c %a "$config")"
 for file in share/man/man8/allowd.8 share/man/man5/allowd.yaml.5 share/man/man7/allowd-http.7 share/man/man7/allowd-fleet.7 \
-    share/man/man7/allowd-callers.7 share/man/man7/allowd-migrating.7 share/man/man7/allowd-resp.7 share/doc/allowd/examples/nginx.conf share/bash-completion/completions/allowd; do
+    share/man/man7/allowd-callers.7 share/man/man7/allowd-clients.7 share/man/man7/allowd-migrating.7 share/man/man7/allowd-resp.7 share/doc/allowd/examples/nginx.conf share/bash-completion/completions/allowd; do
     [ -f "$root/opt/allowd/$file" ] || fault "$file is not installed"
 done
 if [ -x allowctl ]; then

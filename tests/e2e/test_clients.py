@@ -27,8 +27,8 @@ listen: ["127.0.0.1:0"]
 limits:
   - {name: default, burst: 1, rate: 1/2s}
 """
-NODE_CLIENTS = ("undici", "got", "ky", "axios-retry", "openai")
-CLIENTS = NODE_CLIENTS + ("curl", "urllib3")
+NODE_CLIENTS = ("undici", "got", "ky", "axios-retry", "retry-axios", "openai", "anthropic", "azure")
+CLIENTS = NODE_CLIENTS + ("curl", "urllib3", "requests", "go-retryablehttp")
 # A timer may be this much early by the clock of another process.
 EARLY_S = 0.05
 
@@ -39,6 +39,16 @@ import json, sys, urllib3
 answer = urllib3.PoolManager().request("GET", sys.argv[1])
 print(json.dumps({"status": answer.status, "body": json.loads(answer.data)}))
 """
+# By itself it does not retry: its adapter takes a Retry of urllib3 for that.
+REQUESTS = """
+import json, sys, requests.adapters, urllib3
+session = requests.Session()
+session.mount("http://", requests.adapters.HTTPAdapter(max_retries=urllib3.Retry(3)))
+answer = session.get(sys.argv[1])
+print(json.dumps({"status": answer.status_code, "body": answer.json()}))
+"""
+# What Debian has of Go's packages, without modules.
+GO = {"GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOTOOLCHAIN": "local"}
 
 Visit = collections.namedtuple("Visit", "began_s ended_s status retry_after_s")
 
@@ -103,10 +113,15 @@ def ask_with_all(service, query, clients):
         "curl": ["curl", "--silent", "--retry", "3", "--output", "curl.json", "--write-out",
                  '{"status": %{http_code}}', url.replace("KEY", "curl")],
         "urllib3": [DEBIAN_PYTHON, "-c", URLLIB3, url.replace("KEY", "urllib3")],
+        "requests": [DEBIAN_PYTHON, "-c", REQUESTS, url.replace("KEY", "requests")],
+        "go-retryablehttp": ["./ask", url.replace("KEY", "go-retryablehttp")],
     }
     given = {}
     directory = npm_package.install("clients")
     try:
+        if "go-retryablehttp" in clients:
+            subprocess.run(["go", "build", "-o", "ask", "ask.go"], cwd=directory, check=True, stdin=subprocess.DEVNULL,
+                           env={**os.environ, **GO, "GOCACHE": str(directory / "cache")})
         running = {name: subprocess.Popen(command, cwd=directory, stdin=subprocess.DEVNULL,
                                           stdout=subprocess.PIPE, text=True)
                    for name, command in commands.items() if name == "node" or name in clients}
@@ -132,7 +147,8 @@ class Clients:
     @classmethod
     def setUpClass(cls):
         for command in (["node", "--version"], ["curl", "--version"],
-                        [DEBIAN_PYTHON, "-c", "import urllib3"]):
+                        [DEBIAN_PYTHON, "-c", "import urllib3, requests"],
+                        ["ls", "/usr/share/gocode/src/github.com/hashicorp/go-retryablehttp"], ["go", "version"]):
             try:
                 subprocess.run(command, check=True, capture_output=True)
             except (FileNotFoundError, subprocess.CalledProcessError):

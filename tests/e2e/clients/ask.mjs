@@ -1,10 +1,13 @@
 // ask.mjs URL CLIENT...: asks with each client at once, each for a key of its own name, as the client
 // comes: no setting but what has it ask at all. Prints a line of JSON for each: what its user is given.
+import Anthropic from "@anthropic-ai/sdk";
+import { createDefaultHttpClient, createPipelineFromOptions, createPipelineRequest } from "@azure/core-rest-pipeline";
 import OpenAI from "openai";
 import axios from "axios";
 import axiosRetry from "axios-retry";
 import got from "got";
 import ky from "ky";
+import * as retryAxios from "retry-axios";
 import { Agent, RetryAgent, request } from "undici";
 
 const clients = {
@@ -26,13 +29,31 @@ const clients = {
     const answer = await client.get(url);
     return [answer.status, answer.data];
   },
+  async "retry-axios"(url) {
+    const client = axios.create();
+    client.defaults.raxConfig = {};
+    retryAxios.attach(client);
+    const answer = await client.get(url);
+    return [answer.status, answer.data];
+  },
   async openai(url) {
-    const { origin, pathname, search } = new URL(url);
-    const client = new OpenAI({ baseURL: origin, apiKey: "none" });
-    const { data, response } = await client.get(pathname + search).withResponse();
-    return [response.status, data];
+    return askSdk(new OpenAI({ baseURL: new URL(url).origin, apiKey: "none" }), url);
+  },
+  async anthropic(url) {
+    return askSdk(new Anthropic({ baseURL: new URL(url).origin, apiKey: "none" }), url);
+  },
+  async azure(url) {
+    const request = createPipelineRequest({ url, allowInsecureConnection: true });
+    const answer = await createPipelineFromOptions({}).sendRequest(createDefaultHttpClient(), request);
+    return [answer.status, JSON.parse(answer.bodyAsText)];
   },
 };
+
+async function askSdk(client, url) {
+  const { pathname, search } = new URL(url);
+  const { data, response } = await client.get(pathname + search).withResponse();
+  return [response.status, data];
+}
 
 const [url, ...names] = process.argv.slice(2);
 await Promise.all(
