@@ -2,6 +2,7 @@
 
 #include "base/quantity.h"
 #include "migrate/line.h"
+#include "migrate/variables.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -122,7 +123,7 @@ static bool needs_variable(const struct key *key)
     return key->field != NULL && strcmp(key->field, KEY_FIELD) == 0;
 }
 
-/* In a server, "set" holds for the question itself too, which has no arguments: so not there. */
+/* In a server "set" holds for the question itself too, which has no arguments: so not there. And http takes none. */
 static void write_set(FILE *out, const struct place *place, const struct plan *plan)
 {
     char value[LINE_QUOTED_MAX];
@@ -130,6 +131,8 @@ static void write_set(FILE *out, const struct place *place, const struct plan *p
     if (!needs_variable(plan->key))
         return;
     line_quote(plan->key->value, value);
+    if (place->server == NULL)
+        line_write(out, "  and in each server:");
     if (is_location)
         line_write(out, "    set $allowd_key %s;", value);
     else
@@ -147,6 +150,29 @@ static void write_question(FILE *out, const struct plan *plan)
         line_write(out, "    proxy_set_header %s %s;", key->field, line_quote(key->value, value));
 }
 
+static bool makes_binary(const struct directive *maker)
+{
+    for (const struct directive *entry = maker->block; entry != NULL; entry = entry->next)
+        if (strstr(entry->word[entry->words - 1], "binary_remote_addr") != NULL)
+            return true;
+    return false;
+}
+
+/* The bytes of an address are no text, so they cannot be sent. */
+static void write_maps(FILE *out, const struct tree *tree, const struct plan *plan)
+{
+    struct makers makers = {0};
+    char text[LINE_WORDS_MAX];
+    if (needs_variable(plan->key))
+        variables_makers(tree, plan->key->text, &makers);
+    for (size_t i = 0; i < makers.count; i++) {
+        const struct directive *maker = makers.maker[i];
+        if (makes_binary(maker))
+            line_write(out, "  and in %s:%zu: %s, $remote_addr in place of $binary_remote_addr.",
+                       maker->file, maker->line, line_of(maker, text));
+    }
+}
+
 static void write_other_keys(FILE *out, const struct plan_place *place)
 {
     if (place->plans < 2)
@@ -161,7 +187,7 @@ static void write_other_keys(FILE *out, const struct plan_place *place)
         out, "Keep their limit_req lines in nginx, or let a server behind this one ask for them.");
 }
 
-static void write_place(FILE *out, const struct plan_place *place)
+static void write_place(FILE *out, const struct tree *tree, const struct plan_place *place)
 {
     const struct plan *plan = place->plan[0];
     line_write(out, "%s", "");
@@ -175,6 +201,7 @@ static void write_place(FILE *out, const struct plan_place *place)
         "  and in %s, \"location = /_allowd\" of the example as \"location = /_allowd-%s\", with:",
         place->place->server == NULL ? "each server" : "its server", plan->name);
     write_question(out, plan);
+    write_maps(out, tree, plan);
     if (place->place->holds.status != 429)
         line_write(out,
                    "  nginx denied with status %" PRIu64
@@ -183,7 +210,7 @@ static void write_place(FILE *out, const struct plan_place *place)
     write_other_keys(out, place);
 }
 
-void notes_of_places(FILE *out, const struct plans *plans)
+void notes_of_places(FILE *out, const struct tree *tree, const struct plans *plans)
 {
     line_write(
         out,
@@ -191,7 +218,7 @@ void notes_of_places(FILE *out, const struct plans *plans)
     line_write(out,
                "rest: what is told to clients, and whether requests go on when allowd is down.");
     for (const struct plan_place *place = plans->places; place != NULL; place = place->next)
-        write_place(out, place);
+        write_place(out, tree, place);
 }
 
 /* ---- the rest ---- */

@@ -14,7 +14,7 @@ void notes_of_limit(FILE *out, const struct plan *plan);
 void notes_of_check(FILE *out, const struct plan *plan);
 
 /* The lines for nginx, place by place. */
-void notes_of_places(FILE *out, const struct plans *plans);
+void notes_of_places(FILE *out, const struct tree *tree, const struct plans *plans);
 
 /* What does not carry over: zones that nothing uses, and limit_conn. */
 void notes_of_rest(FILE *out, const struct tree *tree, const struct limit_reqs *found,

@@ -106,7 +106,7 @@ static void name_buckets(struct plan *plan)
         snprintf(plan->bucket[i].name, sizeof plan->bucket[i].name, "%.28s", name);
         for (uint32_t j = 0; j < i; j++)
             if (strcmp(plan->bucket[i].name, plan->bucket[j].name) == 0)
-                snprintf(plan->bucket[i].name, sizeof plan->bucket[i].name, "%.28s-%u", name,
+                snprintf(plan->bucket[i].name, sizeof plan->bucket[i].name, "%.20s-%u", name,
                          (unsigned)i);
     }
 }

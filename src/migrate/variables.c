@@ -92,3 +92,33 @@ const char *variables_map(const struct directive *map, const char *text)
     }
     return found != NULL ? found : otherwise;
 }
+
+static bool has(const struct makers *makers, const struct directive *maker)
+{
+    for (size_t i = 0; i < makers->count; i++)
+        if (makers->maker[i] == maker)
+            return true;
+    return false;
+}
+
+static void add_makers(const struct tree *tree, const char *text, struct makers *makers)
+{
+    struct piece piece[PIECES_MAX];
+    size_t count = variables_split(text, piece);
+    for (size_t i = 0; i < count; i++) {
+        const struct directive *maker =
+            piece[i].is_variable ? variables_maker(tree, &piece[i]) : NULL;
+        if (maker != NULL && !has(makers, maker) && makers->count < MAKERS_MAX)
+            makers->maker[makers->count++] = maker;
+    }
+}
+
+void variables_makers(const struct tree *tree, const char *text, struct makers *makers)
+{
+    makers->count = 0;
+    add_makers(tree, text, makers);
+    for (size_t i = 0; i < makers->count; i++)
+        for (const struct directive *entry = makers->maker[i]->block; entry != NULL;
+             entry = entry->next)
+            add_makers(tree, entry->word[entry->words - 1], makers);
+}

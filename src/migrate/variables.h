@@ -26,3 +26,14 @@ const struct directive *variables_maker(const struct tree *tree, const struct pi
 
 /* What a map of plain texts makes of one. NULL: it has patterns, hosts or files, which this cannot tell. */
 const char *variables_map(const struct directive *map, const char *text);
+
+#define MAKERS_MAX 16
+
+/* Maps and geos. */
+struct makers {
+    size_t count;
+    const struct directive *maker[MAKERS_MAX];
+};
+
+/* Those that a text is made of, each with what it is made of in turn; more than MAKERS_MAX are left out. */
+void variables_makers(const struct tree *tree, const char *text, struct makers *makers);

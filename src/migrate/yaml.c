@@ -89,6 +89,6 @@ void yaml_write(FILE *out, const char *name, const struct tree *tree,
     for (const struct plan *plan = plans->plans; plan != NULL; plan = plan->next)
         write_check(out, plan);
     fputs("\n", out);
-    notes_of_places(out, plans);
+    notes_of_places(out, tree, plans);
     notes_of_rest(out, tree, found, plans);
 }

@@ -225,6 +225,13 @@ class Keys(Case):
                 self.assertEqual((template, sent[0]), ("{header:X-Allowd-Key}", 'set $allowd_key "${key}";'))
 
 
+    def test_a_map_that_makes_bytes_is_to_make_text(self):
+        out = self.translate("map $http_a $who { default $binary_remote_addr; }\nmap $request_method $key {\n POST $who; }\n"
+                             "limit_req_zone $key zone=a:1m rate=1r/s; server { limit_req zone=a; }")
+        self.assertEqual(re.findall(r"^#   and in (nginx.conf:\d+): (.*), \$remote_addr in place of \$binary_remote_addr\.$",
+                                    out, re.M), [("nginx.conf:1", "map $http_a $who")])
+
+
 # ---- how it is written ----
 
 class Syntax(Case):
