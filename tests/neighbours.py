@@ -4,10 +4,12 @@ neighbours.py: the table of what programs do with allowd, made of what their tes
 
 A test of a recipe tells what it has found once it is sure of it ("neighbour:", Recipe.tell in
 tests/e2e/recipes.py). Here all of that is collected from the logs of the tests in the build directory,
-BUILDDIR, printed, and held against allowd-callers(7) and allowd-watchers(7): a page may say nothing else than the
-tests have found, nothing that no test has looked for, and must have a row for each program. Where a share
-of the tests was run (ALLOWD_SHARE) the rest of the table is empty. And each recipe of etc/examples/README.md
-must be one that a test runs, or marked untested.
+BUILDDIR, printed, and held against allowd-callers(7) and allowd-watchers(7): a page may say nothing else
+than the tests have found, nothing that no test has looked for, and must have a row for each program. What
+the README of etc/examples says of them must be the same, and each of its recipes must be one that a test
+runs, or marked untested.
+
+Where a share of the tests was run (ALLOWD_SHARE), or one was skipped, the rest of the table is empty.
 """
 import collections
 import os
@@ -58,20 +60,49 @@ def facts_of(build):
 
 
 def titles_of_tests():
-    """The programs whose tests are there, run or not."""
-    found = set()
-    for path in (TOP / "tests" / "e2e").glob("*.py"):
-        found |= set(re.findall(r'^    neighbour = "(.*)"$', path.read_text(encoding="utf-8"), re.M))
-    return found
+    """The programs whose tests are there, run or not, for each file of tests."""
+    return {path.stem: set(re.findall(r'^    neighbour = "(.*)"$', path.read_text(encoding="utf-8"), re.M))
+            for path in (TOP / "tests" / "e2e").glob("*.py")}
+
+
+def skipped_titles(build, titles):
+    """Those of which a test was skipped, as it says: what is not there cannot be found."""
+    return set().union(*(titles[path.stem] for path in (build / "tests" / "e2e").glob("test_*.log") if path.stem in titles
+                         and re.search(r"^OK \(skipped=", path.read_text(encoding="utf-8", errors="replace"), re.M)))
+
+
+def readme_rows():
+    """The rows of the README's tables of recipes: the files, and all cells."""
+    for line in (TOP / "etc" / "examples" / "README.md").read_text(encoding="utf-8").splitlines():
+        if line.startswith("| ["):
+            cells = [cell.strip() for cell in line.strip("| ").split(" | ")]
+            yield re.findall(r"\]\(([^)/]+)\)", cells[0]), cells
+
+
+def names_file(tests, name):
+    return f'"{name}"' in tests or f"/{name}" in tests
 
 
 def untested_recipes():
-    """The files of etc/examples that the README has in a table, does not call untested, and no test names."""
+    """The files that the README has in a table, does not call untested, and no test names."""
     tests = "".join(path.read_text(encoding="utf-8") for path in (TOP / "tests" / "e2e").glob("*.py"))
-    for line in (TOP / "etc" / "examples" / "README.md").read_text(encoding="utf-8").splitlines():
-        if line.startswith("| [") and "**untested**" not in line:
-            yield from (name for name in re.findall(r"\]\(([^)/]+)\)", line.split(" | ")[0])
-                        if f'"{name}"' not in tests and f"/{name}" not in tests)
+    for names, cells in readme_rows():
+        if "**untested**" not in cells[-1]:
+            yield from (name for name in names if not names_file(tests, name))
+
+
+def readme_claims():
+    """What the README says of a program with allowd down, or down and stuck: the program, the column and the text."""
+    classes = [text for path in (TOP / "tests" / "e2e").glob("test_*.py")
+               for text in re.split(r"^class ", path.read_text(encoding="utf-8"), flags=re.M)[1:]]
+    for names, cells in readme_rows():
+        titles = [found[1] for text in classes if names and names_file(text, names[0])
+                  and (found := re.search(r'^    neighbour = "(.*)"$', text, re.M))]
+        for claim in (found for cell in cells[1:] if (found := re.match(r"(open|closed)\b(?:.*stuck, after (\S+) s)?", cell))):
+            for title in titles:
+                yield title, "down", claim[1]
+                if claim[2]:
+                    yield title, "stuck", f"{claim[1]}, {claim[2]} s"
 
 
 def print_table(columns, rows):
@@ -82,10 +113,13 @@ def print_table(columns, rows):
 
 
 def main():
-    facts = facts_of(pathlib.Path(os.environ.get("BUILDDIR") or TOP / "build"))
+    build = pathlib.Path(os.environ.get("BUILDDIR") or TOP / "build")
+    facts = facts_of(build)
+    titles = titles_of_tests()
+    skipped = skipped_titles(build, titles)
     faults = [f"etc/examples/{name} is run by no test" for name in untested_recipes()]
     pages = {page: rows_of(page) for page in PAGES}
-    for title in sorted(titles_of_tests()):
+    for title in sorted(set().union(*titles.values())):
         if not any(title in rows for rows in pages.values()):
             faults.append(f"{title} has tests, and is on no page")
     for page, columns in PAGES.items():
@@ -94,11 +128,14 @@ def main():
             found = {column: " / ".join(sorted(facts[title][column])) for column in columns}
             table.append([title, *found.values()])
             for column, text in found.items():
-                if not text and IS_WHOLE and (column in said or column == "burst"):
+                if not text and IS_WHOLE and title not in skipped and (column in said or column == "burst"):
                     faults.append(f"{page}: {title}, {column}: no test has found that")
                 if text and column in said and text != said[column]:
                     faults.append(f"{page}: {title}, {column}: it says {said[column]}, and the tests have found {text}")
         print_table([page, *columns], table)
+    for title, column, claim in readme_claims():
+        if facts[title][column] - {claim}:
+            faults.append(f"README.md: {title}, {column}: it says {claim}, and the tests have found {facts[title][column]}")
     print(*faults, sep="\n")
     print(f"neighbours: {sum(map(len, pages.values()))} programs, {len(faults)} faults")
     sys.exit(bool(faults))
