@@ -232,6 +232,21 @@ void fleet_ledger_admit(struct fleet_ledger *ledger, uint64_t tokens, uint64_t n
             most(ledger->worst_percent, 100 * ledger->whole.used[i] / ledger->whole.burst[i]);
 }
 
+void fleet_ledger_part(struct fleet_ledger *ledger, unsigned sidecars, uint64_t now_ns)
+{
+    window_begin(&ledger->apart, &ledger->terms, now_ns);
+    for (unsigned i = 0; i < ledger->apart.buckets; i++)
+        ledger->apart.burst[i] = most(ledger->apart.burst[i], sidecars);
+}
+
+void fleet_ledger_admit_apart(struct fleet_ledger *ledger, uint64_t tokens, uint64_t now_ns)
+{
+    admit_in(ledger, &ledger->apart, tokens, now_ns);
+    for (unsigned i = 0; i < ledger->apart.buckets; i++)
+        ledger->worst_apart_percent =
+            most(ledger->worst_apart_percent, 100 * ledger->apart.used[i] / ledger->apart.burst[i]);
+}
+
 /* One bucket for all would hold its burst less what is used. What is in hand elsewhere was taken out of the record,
  * and may have kept it from refilling meanwhile: twice of it may be missing. */
 void fleet_ledger_deny(struct fleet_ledger *ledger, uint64_t tokens, uint64_t now_ns)

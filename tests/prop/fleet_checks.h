@@ -55,6 +55,7 @@ struct fleet_ledger {
     const char *limit, *key;
     struct fleet_window terms;        /* in force now; only those of it */
     struct fleet_window whole, since; /* all its life; and since the last fault's effect was over */
+    struct fleet_window apart;        /* all its life, of what was admitted apart from the store */
     double rate_least[BUCKETS_MAX];   /* that windows leak by */
     double rate_factor;               /* by which the store's clock is fast, at most */
     uint64_t clean_ns;                /* when all effects of faults are over; 0: they are */
@@ -71,7 +72,8 @@ struct fleet_ledger {
     uint64_t granted[BUCKETS_MAX], disposed[BUCKETS_MAX], resets_done;
     int64_t net[BUCKETS_MAX];
     double out_most[BUCKETS_MAX]; /* of tokens with holders, since it was last full */
-    double worst_percent; /* of the burst, that was admitted beyond the rate in the worst window */
+    /* of the burst, that was admitted beyond the rate in the worst window */
+    double worst_percent, worst_apart_percent;
 };
 
 /* The buckets have these terms, and are full. */
@@ -105,6 +107,13 @@ void fleet_ledger_step(struct fleet_ledger *ledger, uint64_t ms, uint64_t guard_
 
 /* A caller was told that it may take them. */
 void fleet_ledger_admit(struct fleet_ledger *ledger, uint64_t tokens, uint64_t now_ns);
+
+/* So many sidecars have a bucket of their own each while the store is out of reach: 1 of so many of burst and rate, and a
+ * token at least. */
+void fleet_ledger_part(struct fleet_ledger *ledger, unsigned sidecars, uint64_t now_ns);
+
+/* A caller was told that it may take tokens out of such a bucket. */
+void fleet_ledger_admit_apart(struct fleet_ledger *ledger, uint64_t tokens, uint64_t now_ns);
 
 /* A caller was denied: unless something is amiss, some bucket must be short. */
 void fleet_ledger_deny(struct fleet_ledger *ledger, uint64_t tokens, uint64_t now_ns);

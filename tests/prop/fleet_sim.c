@@ -304,6 +304,16 @@ static uint64_t waited_for(const struct fleet_sidecar *sidecar, unsigned record)
     return tokens;
 }
 
+/* Nobody is let in uncounted, or apart from the store, unless the configuration says so. */
+static bool may_be_told(const struct fleet_terms *terms, const struct bucket_answer *answer)
+{
+    if (answer->result == BUCKET_UNCOUNTED)
+        return answer->is_apart &&
+               (terms->cold == FLEET_COLD_ALLOW || terms->on_partition == FLEET_PARTITION_ALLOW);
+    return answer->result != BUCKET_ALLOWED || !answer->is_apart ||
+           terms->on_partition == FLEET_PARTITION_SHARE;
+}
+
 static void told(struct fleet_sim *world, unsigned at, struct fleet_asker *caller)
 {
     const struct bucket_answer *answer = &caller->message.answer.bucket;
@@ -324,8 +334,13 @@ static void told(struct fleet_sim *world, unsigned at, struct fleet_asker *calle
             if (sidecar->is_in_stale_turn)
                 fleet_sim_count_stale(world, at, caller->record, tokens);
             world->allowed++;
-            fleet_ledger_admit(ledger, tokens, world->now_ns);
+            if (answer->is_apart)
+                fleet_ledger_admit_apart(ledger, tokens, world->now_ns);
+            else
+                fleet_ledger_admit(ledger, tokens, world->now_ns);
         }
+        assert_true(may_be_told(&world->terms, answer));
+        world->uncounted += answer->result == BUCKET_UNCOUNTED;
         world->waited += answer->has_waited && answer->result == BUCKET_ALLOWED;
         if (answer->result == BUCKET_DENIED && tokens > 0) {
             world->denied++;
@@ -748,11 +763,6 @@ void fleet_sim_part(struct fleet_sim *world, unsigned at, bool is_apart)
     fleet_note(world, "%u is %s", at, is_apart ? "cut off" : "connected");
     world->sidecar[at].is_apart = is_apart;
     may_lose(world);
-    for (unsigned i = 0; i < FLEET_RECORDS; i++) {
-        struct fleet_ledger *ledger = &world->ledger[i];
-        if (world->terms.on_partition == FLEET_PARTITION_SHARE)
-            fleet_ledger_fault(ledger, FLEET_WINDOWS, 0, 1, world->now_ns, UINT64_MAX);
-    }
 }
 
 void fleet_sim_heal(struct fleet_sim *world)

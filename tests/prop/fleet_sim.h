@@ -123,7 +123,7 @@ struct fleet_sim {
     struct fleet_event *heap;
     unsigned events, heap_size;
     uint64_t next_number, nonce;
-    uint64_t tries, questions, letters, orders, calls, allowed, denied, waited;
+    uint64_t tries, questions, letters, orders, calls, allowed, denied, waited, uncounted;
 };
 
 extern const char *const fleet_keys[FLEET_KEYS];

@@ -21,6 +21,8 @@ planted 3 $model 's/work->own->bucket\[i\]\.net = told->net;//'
 planted 3 $model 's/work->own->seq = was_known \|\| .*/work->own->seq = call->seq;/'
 planted 3 brain/share.c 's/\.net = share->is_joined \? bucket->net : 0/.net = bucket->net/'
 planted 3 brain/share.c 's/\.seq = share->is_reset_told \? share->seq : \+\+share->seq/.seq = ++share->seq/'
+# ... or each sidecar has all of the burst while the store is out of reach
+planted 2 brain/share.c 's/\(i128\)bucket->terms\.token_units \* \(sidecars == 0 \? 1 : sidecars\)/(i128)bucket->terms.token_units * (sidecars == 0 ? 1 : 1)/'
 # 4: who stood still goes on as if its lease were not over
 planted 4 brain/share.c 's/orders->sent_ns \+ orders->ttl_ms \* NS_PER_MS/orders->sent_ns + 5 * orders->ttl_ms * NS_PER_MS/'
 # 5: what a session knows of, and a store that was rolled back does not, is not taken back
