@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NAME_ROOM = 48, TICK_MS = 10, SHORT_TICK_MS = 1, NGINX_TICKS_PER_S = 1000 };
+enum { NAME_ROOM = 40, TICK_MS = 10, SHORT_TICK_MS = 1, NGINX_TICKS_PER_S = 1000 };
 
 struct maker {
     struct tree *tree;
