@@ -159,6 +159,15 @@ class ZabbixAgent(Polling, unittest.TestCase):
                       self.get("allowd.metrics"))
         self.tell("reads", "metrics")
 
+    def test_items_while_allowd_is_down(self):
+        """No number, so that none is stored."""
+        self.start_program()
+        self.daemon.stop()
+        for value in (self.denied("per-client"), self.get("allowd.metrics")):
+            self.assertRegex(value, r"^curl: \(7\) ")
+        self.daemon = self.start_allowd()
+        self.assertEqual(self.denied("per-client"), "0")
+
     def test_names_of_limits(self):
         whole = "a" + "".join(c for c in PUNCTUATION if c not in self.mangled) + "b"
         names = [whole, *(f"a{c}b" for c in self.mangled)]
