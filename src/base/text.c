@@ -51,68 +51,57 @@ void text_string(struct text *text, const char *string)
     text_bytes(text, string, strlen(string));
 }
 
-/* How many decimal digits a number has: of bits it has 3.32 times as many (4096 / 1233), which is
- * off by one at most. */
-static size_t digits_of(uint64_t number)
+enum { EIGHT = 100000000 }; /* one more than eight digits can say */
+
+/* The eight decimal digits of a number below 10^8, a byte each, the first one lowest. It is halved three
+ * times, and in each step all parts are divided at once: 10486 / 2^20 is a hundredth for whatever is
+ * below 10^4, and 103 / 2^10 a tenth for whatever is below 100. */
+__attribute__((always_inline)) static inline uint64_t eight_digits(uint32_t number)
 {
-    static const uint64_t powers[] = {
-        1u,
-        10u,
-        100u,
-        1000u,
-        10000u,
-        100000u,
-        1000000u,
-        10000000u,
-        100000000u,
-        1000000000u,
-        10000000000u,
-        100000000000u,
-        1000000000000u,
-        10000000000000u,
-        100000000000000u,
-        1000000000000000u,
-        10000000000000000u,
-        100000000000000000u,
-        1000000000000000000u,
-        10000000000000000000u,
-    };
-    size_t digits = (size_t)(64 - __builtin_clzll(number | 1)) * 1233 >> 12;
-    return digits + ((number | 1) >= powers[digits]);
+    const uint64_t each_32 = UINT64_C(0x100000001), each_16 = UINT64_C(0x1000100010001);
+    uint64_t fours = number / 10000 | (uint64_t)(number % 10000) << 32;
+    uint64_t hundreds = fours * 10486 >> 20 & 0x7f * each_32;
+    uint64_t twos = hundreds | (fours - 100 * hundreds) << 16;
+    uint64_t tens = twos * 103 >> 10 & 0xf * each_16;
+    return tens | (twos - 10 * tens) << 8;
 }
 
-/* Writes in place, from the end, eight digits at a time, of which no two pairs wait for one another, then
- * two at a time: a division costs as much for two as for one. */
+/* How many of eight digits there are before the first that is not 0, or before the last. */
+static size_t leading_zeros(uint64_t digits)
+{
+    const uint64_t last = UINT64_C(1) << 56;
+    return (size_t)__builtin_ctzll(digits | last) / 8;
+}
+
+static void put_digits(char *at, uint64_t digits)
+{
+    uint64_t word = htole64(digits | '0' * ASCII_EACH);
+    memcpy(at, &word, sizeof word);
+}
+
+/* More than eight digits, or where there is hardly room for them. */
+__attribute__((noinline)) static void write_any_number(struct text *text, uint64_t number)
+{
+    char bytes[4 * sizeof(uint64_t)];
+    size_t at = 2 * sizeof(uint64_t);
+    for (; number >= EIGHT; number /= EIGHT, at -= sizeof(uint64_t))
+        put_digits(bytes + at, eight_digits((uint32_t)(number % EIGHT)));
+    uint64_t digits = eight_digits((uint32_t)number);
+    put_digits(bytes + at, digits);
+    at += leading_zeros(digits);
+    text_bytes(text, bytes + at, 3 * sizeof(uint64_t) - at);
+}
+
 void text_long_number(struct text *text, uint64_t number)
 {
-    static const char pairs[100][3] = {
-        "00", "01", "02", "03", "04", "05", "06", "07", "08", "09", "10", "11", "12", "13", "14",
-        "15", "16", "17", "18", "19", "20", "21", "22", "23", "24", "25", "26", "27", "28", "29",
-        "30", "31", "32", "33", "34", "35", "36", "37", "38", "39", "40", "41", "42", "43", "44",
-        "45", "46", "47", "48", "49", "50", "51", "52", "53", "54", "55", "56", "57", "58", "59",
-        "60", "61", "62", "63", "64", "65", "66", "67", "68", "69", "70", "71", "72", "73", "74",
-        "75", "76", "77", "78", "79", "80", "81", "82", "83", "84", "85", "86", "87", "88", "89",
-        "90", "91", "92", "93", "94", "95", "96", "97", "98", "99",
-    };
-    enum { EIGHT = 100000000 };
-    size_t digits = digits_of(number);
-    if ((size_t)(text->end - text->at) <= digits && !text_make_room(text, digits))
+    if (number >= EIGHT || (size_t)(text->end - text->at) <= sizeof(uint64_t)) {
+        write_any_number(text, number);
         return;
-    char *at = text->at + digits;
-    for (; number >= EIGHT; number /= EIGHT) {
-        uint32_t eight = (uint32_t)(number % EIGHT), high = eight / 10000, low = eight % 10000;
-        at -= 8;
-        memcpy(at, pairs[high / 100], 2);
-        memcpy(at + 2, pairs[high % 100], 2);
-        memcpy(at + 4, pairs[low / 100], 2);
-        memcpy(at + 6, pairs[low % 100], 2);
     }
-    uint32_t rest = (uint32_t)number;
-    for (; rest >= 10; rest /= 100)
-        memcpy(at -= 2, pairs[rest % 100], 2);
-    if (at != text->at)
-        *text->at = (char)('0' + rest);
-    text->at += digits;
+    uint64_t digits = eight_digits((uint32_t)number);
+    size_t zeros = leading_zeros(digits);
+    put_digits(text->at, digits >> 8 * zeros);
+    text->at += sizeof digits - zeros;
 }
 
 /* Nearly all is plain, and nothing beyond ASCII has to be escaped: so pieces, not characters. */
