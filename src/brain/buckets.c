@@ -142,25 +142,24 @@ bool buckets_install(struct buckets *buckets, const struct limits *prior, struct
 
 /* ---- places ---- */
 
-struct place buckets_place(const struct buckets *buckets, const struct limits *limits,
-                           const struct bucket_question *ask)
+void buckets_place_at(const struct buckets *buckets, const struct limits *limits,
+                      const struct bucket_question *ask, struct place *place)
 {
-    struct place place = {
+    *place = (struct place){
         .limit = ask->limit_name == NULL
                      ? (int)limits_match(limits, ask->key)
                      : limits_find(limits, ask->limit_name, ask->limit_name_len),
     };
-    if (place.limit < 0)
-        return place;
-    uint32_t limit = (uint32_t)place.limit;
-    place.override = lines_override(&buckets->lines, limit, ask->key);
-    if (place.override >= 0 &&
-        limits->limit[limit].overrides[place.override].action == OVERRIDE_DENY)
-        place.denied_until_s = lines_denied_until_s(&buckets->lines, limit, ask->key);
-    place.owner = buckets->lines.of_limit[limit];
-    place.line = lines_line(&buckets->lines, limit, place.override);
-    place.hash = table_hash(&buckets->table, ask->key, ask->key_len) ^ buckets->salt[limit];
-    return place;
+    if (place->limit < 0)
+        return;
+    uint32_t limit = (uint32_t)place->limit;
+    place->override = lines_override(&buckets->lines, limit, ask->key);
+    if (place->override >= 0 &&
+        limits->limit[limit].overrides[place->override].action == OVERRIDE_DENY)
+        place->denied_until_s = lines_denied_until_s(&buckets->lines, limit, ask->key);
+    place->owner = buckets->lines.of_limit[limit];
+    place->line = lines_line(&buckets->lines, limit, place->override);
+    place->hash = table_hash(&buckets->table, ask->key, ask->key_len) ^ buckets->salt[limit];
 }
 
 /* ---- entries ---- */

@@ -65,8 +65,15 @@ bool buckets_install(struct buckets *buckets, const struct limits *prior, struct
                      int64_t date_s);
 
 /* The place that a question is about; its `limit` is -1 if there is no such limit. */
-struct place buckets_place(const struct buckets *buckets, const struct limits *limits,
-                           const struct bucket_question *ask);
+void buckets_place_at(const struct buckets *buckets, const struct limits *limits,
+                      const struct bucket_question *ask, struct place *place);
+static inline struct place buckets_place(const struct buckets *buckets, const struct limits *limits,
+                                         const struct bucket_question *ask)
+{
+    struct place place;
+    buckets_place_at(buckets, limits, ask, &place);
+    return place;
+}
 
 /* The holding of a key, or NULL. */
 static inline struct holding *buckets_holding(const struct buckets *buckets,

@@ -16,8 +16,9 @@ static uint32_t find_places(struct brain *brain, const struct list_question *lis
 {
     uint32_t missing = list->count;
     for (uint32_t i = list->count; i-- > 0;) {
-        brain->list.place[i] = buckets_place(&brain->buckets, brain->limits, &list->calls[i].ask);
-        if (brain->list.place[i].limit < 0)
+        struct place *place = &brain->list.place[i];
+        buckets_place_at(&brain->buckets, brain->limits, &list->calls[i].ask, place);
+        if (place->limit < 0)
             missing = i;
     }
     return missing;
