@@ -193,6 +193,8 @@ static inline uint64_t credit_ticks_until(const struct credit_line *line, int64_
     if (credit_has_slots(line))
         return CREDIT_NEVER;
     uint64_t lack_units = need_units - (uint64_t)level;
+    if (lack_units <= line->step_units)
+        return 1; /* as often, and quicker than a division */
     return lack_units / line->step_units + (lack_units % line->step_units != 0);
 }
 
