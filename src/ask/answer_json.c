@@ -252,11 +252,12 @@ void reply_write_verdict(struct text *body, const struct bucket_question *ask,
 
 /* ---- verdicts of a list, one after the other ---- */
 
-/* Whether there is nothing to say but what its limit's other answers say too, and numbers. */
-static bool says_numbers_only(const struct bucket_answer *answer)
+bool answer_says_numbers_only(const struct bucket_answer *answer)
 {
+    const struct allowance *allowance = answer->allowance;
     return answer->result == BUCKET_ALLOWED && answer->override == NULL && !answer->is_estimate &&
-           !answer->is_apart && !answer->has_waited;
+           !answer->is_apart && !answer->has_waited && !answer->limit->shadow &&
+           allowance->count == 1 && allowance->bucket[0].name[0] == '\0';
 }
 
 static bool is_in_words(const struct answer_words *words, const struct bucket_question *ask,
@@ -266,13 +267,10 @@ static bool is_in_words(const struct answer_words *words, const struct bucket_qu
            words->owed_tokens == answer->owed_tokens;
 }
 
-/* Writes the words of an answer that says numbers only. false: its limit has more to say. */
-static bool put_in_words(struct answer_words *words, const struct bucket_question *ask,
+/* Writes the words of an answer that says numbers only. */
+static void put_in_words(struct answer_words *words, const struct bucket_question *ask,
                          const struct bucket_answer *answer)
 {
-    const struct allowance *allowance = answer->allowance;
-    if (answer->limit->shadow || allowance->count > 1 || allowance->bucket[0].name[0] != '\0')
-        return false;
     struct text before = text_begin(words->before, sizeof words->before);
     write_limit(&before, answer);
     text_literal(&before, ",\"tokens\":");
@@ -280,25 +278,25 @@ static bool put_in_words(struct answer_words *words, const struct bucket_questio
     text_literal(&before, ",\"remaining\":");
     struct text behind = text_begin(words->behind, sizeof words->behind);
     write_owed(&behind, answer->owed_tokens);
-    write_burst(&behind, allowance_shown_burst(allowance));
+    write_burst(&behind, allowance_shown_burst(answer->allowance));
     text_literal(&behind, ",\"retry_after_ms\":0,\"reset_after_ms\":");
     words->before_len = text_end(&before);
     words->behind_len = text_end(&behind);
     words->limit = answer->limit;
     words->tokens = ask->tokens;
     words->owed_tokens = answer->owed_tokens;
-    return true;
 }
 
 void reply_write_next_verdict(struct text *body, const struct bucket_question *ask,
                               const struct bucket_answer *answer, bool allowed,
                               struct answer_words *words)
 {
-    if (!allowed || !says_numbers_only(answer) ||
-        (!is_in_words(words, ask, answer) && !put_in_words(words, ask, answer))) {
+    if (!allowed || !answer_says_numbers_only(answer)) {
         reply_write_verdict(body, ask, answer, allowed);
         return;
     }
+    if (!is_in_words(words, ask, answer))
+        put_in_words(words, ask, answer);
     text_literal(body, "{\"allowed\":true,");
     write_key(body, ask);
     text_bytes(body, words->before, words->before_len);

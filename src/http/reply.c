@@ -22,6 +22,7 @@ void reply_begin(struct reply *reply, unsigned status, const char *content_type)
     reply->values_len = 0;
     reply->body_len = 0;
     reply->large_body = NULL;
+    reply->large_spare = 0;
 }
 
 void reply_add_field(struct reply *reply, const char *name, const char *value)

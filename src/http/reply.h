@@ -54,7 +54,8 @@ struct reply {
     size_t values_len;
     char values[REPLY_VALUES_MAX]; /* the texts that `fields` points to, each with its NUL */
     size_t body_len;
-    char *large_body; /* a body that does not fit into `body`, from malloc; else NULL */
+    char *large_body;   /* a body that does not fit into `body`, from malloc; else NULL */
+    size_t large_spare; /* bytes of its memory beyond body_len */
     char body[REPLY_BODY_MAX];
 };
 

@@ -143,22 +143,54 @@ size_t reply_list_room(const struct list_question *ask)
     return room;
 }
 
-/* A slow client keeps its body for long, so the unused room is given back, by a copy. With
- * realloc(3) glibc would map and unmap so large a block for each list, which costs four times as
- * much as writing a hundred results. */
-static char *trim(char *room, size_t len)
+static bool is_denied(const struct message *message)
 {
-    char *trimmed = malloc(len);
+    return message->kind == MESSAGE_ALL && !message->answer.list.allowed;
+}
+
+/* What is written at most, now that the answers are there: mostly a twentieth of the room. */
+static size_t most_written(const struct message *message)
+{
+    const struct list_question *ask = &message->ask.list;
+    size_t most = FRAME_MAX;
+    if (message->kind == MESSAGE_LIST || is_denied(message))
+        return reply_list_room(ask);
+    for (uint32_t i = 0; i < ask->count; i++) {
+        const struct bucket_answer *answer = &ask->calls[i].answer;
+        most += 2 * ask->calls[i].ask.key_len;
+        most += answer_says_numbers_only(answer)
+                    ? ANSWER_NUMBERS_MAX + strlen(answer->limit->quoted_name)
+                    : RESULT_MAX;
+    }
+    return most;
+}
+
+/* A slow client keeps its body for long. So the body is written into a block of the size that it needs, and
+ * the room, which is mostly twenty times as large, is given back untouched. Without memory for that
+ * block the room is used. unused: what the caller frees then, or NULL. */
+static struct text begin_body(const struct message *message, char *room, char **unused)
+{
+    size_t most = most_written(message);
+    *unused = most < reply_list_room(&message->ask.list) / 2 ? malloc(most) : NULL;
+    if (*unused == NULL)
+        return text_begin(room, reply_list_room(&message->ask.list));
+    struct text body = text_begin(*unused, most);
+    *unused = room;
+    return body;
+}
+
+/* A body that was written into far more room than it needs is copied. With realloc(3) glibc would map and
+ * unmap so large a block for each list, which costs four times as much as writing a hundred results.
+ * size: of the room, then of what is returned. */
+static char *trim(char *room, size_t len, size_t *size)
+{
+    char *trimmed = len < *size / 2 ? malloc(len) : NULL;
     if (trimmed == NULL)
         return room;
     memcpy(trimmed, room, len);
     free(room);
+    *size = len;
     return trimmed;
-}
-
-static bool is_denied(const struct message *message)
-{
-    return message->kind == MESSAGE_ALL && !message->answer.list.allowed;
 }
 
 void reply_list_begin(struct reply *reply, const struct message *message, unsigned deny_status,
@@ -177,13 +209,16 @@ void reply_list_begin(struct reply *reply, const struct message *message, unsign
 void reply_list_end(struct reply *reply, struct text *body)
 {
     reply->body_len = text_end(body);
-    reply->large_body = trim(body->start, reply->body_len);
+    size_t size = (size_t)(body->end - body->start);
+    reply->large_body = trim(body->start, reply->body_len, &size);
+    reply->large_spare = size - reply->body_len;
 }
 
 void reply_list(struct reply *reply, const struct message *message, unsigned deny_status,
                 char *room, const struct serving *serving)
 {
-    struct text body = text_begin(room, reply_list_room(&message->ask.list));
+    char *unused;
+    struct text body = begin_body(message, room, &unused);
     reply_list_begin(reply, message, deny_status, serving);
     if (is_denied(message)) {
         write_all_denied(&body, message, reply->status);
@@ -194,4 +229,5 @@ void reply_list(struct reply *reply, const struct message *message, unsigned den
     }
     write_results(&body, message);
     reply_list_end(reply, &body);
+    free(unused);
 }

@@ -220,7 +220,8 @@ static void drop_room(struct request *request)
 void request_reply(struct request *request, const struct serving *serving)
 {
     request->route->reply(request, serving);
-    request->reply_size = request->reply.large_body != NULL ? request->reply.body_len : 0;
+    const struct reply *reply = &request->reply;
+    request->reply_size = reply->large_body != NULL ? reply->body_len + reply->large_spare : 0;
     drop_room(request);
 }
 
