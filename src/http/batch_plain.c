@@ -68,9 +68,28 @@ static const char *store(struct reader *reader, const char *string, size_t len)
 
 /* ---- one request ---- */
 
+/* Takes a key of visible ASCII, as most are, which needs no look of key_check. */
+static bool take_visible_key(struct reader *reader, const char **key, size_t *len)
+{
+    const char *from = reader->at + 1;
+    if (reader->at == reader->end || *reader->at != '"')
+        return false;
+    *key = from;
+    *len = ascii_plain_len(from, (size_t)(reader->end - from));
+    if (*len == 0 || *len > KEY_MAX || from + *len == reader->end || from[*len] != '"')
+        return false;
+    reader->at = from + *len + 1;
+    skip_blanks(reader);
+    return true;
+}
+
 static bool read_key(struct reader *reader, struct bucket_question *ask)
 {
     const char *key;
+    if (ask->key == NULL && take_visible_key(reader, &key, &ask->key_len)) {
+        ask->key = store(reader, key, ask->key_len);
+        return true;
+    }
     if (ask->key != NULL || !take_string(reader, &key, &ask->key_len) ||
         key_check(key, ask->key_len) != KEY_OK)
         return false;
