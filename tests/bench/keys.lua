@@ -8,7 +8,8 @@
 --   million   any of 1,000,000, each as likely as the others
 --   skewed    any of 1,000,000, the nth n times less likely than the first
 --   fill      1,000,000 keys, in turn, 16 requests at once: to have them all there
---   batch     100 keys, in one request
+--   batch     100 keys, in one request, in JSON
+--   lines     the same in lines
 local MILLION = 1000000
 local paths, kind, at = {}, nil, 0
 local ready = {}    -- requests that are made once
@@ -41,14 +42,26 @@ local function make_ready(count)
     end
 end
 
-local function make_batch()
+local function post(media_type, body)
+    ready[1] = wrk.format("POST", paths[1], {["Content-Type"] = media_type}, body)
+end
+
+local function hundred(pattern)
     local items = {}
     for number = 0, 99 do
-        items[#items + 1] = string.format('{"key":"%s"}', key(number))
+        items[#items + 1] = string.format(pattern, key(number))
     end
-    local body = '{"requests":[' .. table.concat(items, ",") .. "]}"
-    ready[1] = wrk.format("POST", paths[1], {["Content-Type"] = "application/json"}, body)
+    return items
 end
+
+local batches = {
+    batch = function()
+        post("application/json", '{"requests":[' .. table.concat(hundred('{"key":"%s"}'), ",") .. "]}")
+    end,
+    lines = function()
+        post("application/vnd.allowd.lines.v1", table.concat(hundred("%s\n")))
+    end,
+}
 
 local filled = 0
 local makers = {
@@ -71,8 +84,8 @@ function init(arguments)
         paths[#paths + 1] = arguments[i]
     end
     split()
-    if kind == "batch" then
-        make_batch()
+    if batches[kind] then
+        batches[kind]()
     elseif kind == "one" or kind == "thousand" then
         make_ready(kind == "one" and 1 or 1000)
     else

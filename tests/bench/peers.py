@@ -67,7 +67,7 @@ class HttpPeer(servers.Server):
     """A server that decides, over HTTP, and counts tokens."""
 
     paths = {"allow": "/allow?key=", "kept": "/allow?limit=kept&key=", "tight": "/allow?limit=tight&key=",
-             "batch": "/allow"}
+             "batch": "/allow", "lines": "/allow"}
     limits = counts = True
     answers_alike = True    # with allowd's bytes
 
