@@ -6,6 +6,7 @@ A count does not vary with the machine and its load, but with the compiler, its 
 libraries, so it is held against instructions.txt only where those are Debian 12's. With
 ALLOWD_RECORD=1 it is put there instead.
 """
+import json
 import os
 import pathlib
 import re
@@ -15,11 +16,12 @@ import tempfile
 import unittest
 
 import callgrind
-from harness import PATIENCE_S, TOP, Connection, Daemon, request_bytes
+from harness import JSON, LINES, PATIENCE_S, TOP, Connection, Daemon, request_bytes
 
 RECORD = TOP / "tests" / "e2e" / "instructions.txt"
 DECISIONS = 4096        # of decisions.c
-TOLERANCE = {"decision": 1.03, "request": 1.05, "hosted": 1.05, "check": 1.05}
+BATCH = 100             # keys
+TOLERANCE = {"decision": 1.03, "request": 1.05, "hosted": 1.05, "check": 1.05, "batch": 1.05}
 LIMITS = """
 tick: 10s
 max_keys: 1000
@@ -132,6 +134,17 @@ class Instructions(unittest.TestCase):
     def check(_):
         return request_bytes("GET", "/check/edge", FORWARDED)
 
+    @staticmethod
+    def keys(number):
+        return [f"user:{number:06}{i:06}" for i in range(BATCH)]
+
+    def batch(self, number):
+        body = json.dumps({"requests": [{"key": key} for key in self.keys(number)]}, separators=(",", ":"))
+        return request_bytes("POST", "/allow", [JSON], body.encode())
+
+    def lines(self, number):
+        return request_bytes("POST", "/allow", [LINES], "".join(f"{key}\n" for key in self.keys(number)).encode())
+
     def run_daemon(self, make, threads, connections, rounds):
         """What a daemon takes from start to end, that answers a request of each of these
         connections in each round."""
@@ -173,6 +186,14 @@ class Instructions(unittest.TestCase):
 
     def test_a_check_on_one_of_64_connections(self):
         self.ask("check", 1, 64, 30, self.check)
+
+    # ---- batches ----
+
+    def test_a_batch_in_json(self):
+        self.ask("batch in JSON", 0, 1, 200, self.batch)
+
+    def test_a_batch_in_lines(self):
+        self.ask("batch in lines", 0, 1, 200, self.lines)
 
 
 if __name__ == "__main__":
