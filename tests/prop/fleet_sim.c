@@ -367,6 +367,42 @@ static void told(struct fleet_sim *world, unsigned at, struct fleet_asker *calle
     message_hold(&caller->message, NULL);
 }
 
+static unsigned record_of_call(const struct bucket_question *ask)
+{
+    struct order order = {.limit_name = ask->limit_name,
+                          .key = ask->key,
+                          .limit_len = (uint16_t)ask->limit_name_len,
+                          .key_len = (uint16_t)ask->key_len};
+    return record_of(&order);
+}
+
+/* What a list is denied is not held against the ledger: it waits for one round of orders only, whoever takes what they
+ * bring. */
+static void told_of_list(struct fleet_sim *world, unsigned at, struct fleet_asker *caller)
+{
+    const struct list_question *list = &caller->message.ask.list;
+    const struct fleet_sidecar *sidecar = &world->sidecar[at];
+    bool is_all = caller->message.kind == MESSAGE_ALL, allows = caller->message.answer.list.allowed;
+    caller->is_away = false;
+    world->lists++;
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct bucket_question *ask = &list->calls[i].ask;
+        const struct bucket_answer *answer = &list->calls[i].answer;
+        unsigned record = record_of_call(ask);
+        fleet_note(world, "%u tells of a list %s under %s for %" PRIu64 ": result %d", at, ask->key,
+                   ask->limit_name, ask->tokens, answer->result);
+        assert_true(may_be_told(&world->terms, answer));
+        if (is_all) /* all or none */
+            assert_int_equal(answer->result == BUCKET_ALLOWED, allows);
+        if (answer->result == BUCKET_ALLOWED && ask->tokens > 0) {
+            if (sidecar->is_in_stale_turn)
+                fleet_sim_count_stale(world, at, record, ask->tokens);
+            fleet_ledger_admit(&world->ledger[record], ask->tokens, world->now_ns);
+        }
+    }
+    message_hold(&caller->message, NULL);
+}
+
 static void take_home(struct fleet_sim *world, unsigned at, struct letter *letters)
 {
     struct fleet_sidecar *sidecar = &world->sidecar[at];
@@ -376,6 +412,8 @@ static void take_home(struct fleet_sim *world, unsigned at, struct letter *lette
         if (message == &sidecar->end) {
             fleet_note(world, "%u has given all back", at);
             sidecar->end_is_away = false;
+        } else if (message->kind == MESSAGE_EACH || message->kind == MESSAGE_ALL) {
+            told_of_list(world, at, (struct fleet_asker *)message);
         } else if (message->kind != MESSAGE_LIMITS && message->kind != MESSAGE_LEAVE) {
             told(world, at, (struct fleet_asker *)message);
         }
@@ -597,24 +635,53 @@ void fleet_sim_pass(struct fleet_sim *world, uint64_t ns)
 
 /* ---- what happens to sidecars ---- */
 
-bool fleet_sim_ask(struct fleet_sim *world, unsigned at, enum message_kind kind, unsigned record,
-                   uint64_t tokens, uint64_t wait_ms)
+/* One who asks nothing now; NULL: there is none, or nobody is to ask. */
+static struct fleet_asker *free_caller(struct fleet_sidecar *sidecar)
 {
-    struct fleet_sidecar *sidecar = &world->sidecar[at];
     struct fleet_asker *caller = sidecar->caller;
     while (caller < sidecar->caller + FLEET_CALLERS && caller->is_away)
         caller++;
     if (sidecar->brain == NULL || caller == sidecar->caller + FLEET_CALLERS || sidecar->is_ending)
-        return false;
-    *caller = (struct fleet_asker){.is_away = true, .record = record, .message = {.kind = kind}};
+        return NULL;
+    return caller;
+}
+
+static struct bucket_question question_of(unsigned record, uint64_t tokens, uint64_t wait_ms)
+{
     const char *key = fleet_keys[record % FLEET_KEYS];
     const char *limit = fleet_limit_names[record / FLEET_KEYS];
-    caller->message.ask.bucket = (struct bucket_question){.key = key,
-                                                          .key_len = strlen(key),
-                                                          .limit_name = limit,
-                                                          .limit_name_len = strlen(limit),
-                                                          .tokens = tokens,
-                                                          .wait_ms = wait_ms};
+    return (struct bucket_question){.key = key,
+                                    .key_len = strlen(key),
+                                    .limit_name = limit,
+                                    .limit_name_len = strlen(limit),
+                                    .tokens = tokens,
+                                    .wait_ms = wait_ms};
+}
+
+bool fleet_sim_ask(struct fleet_sim *world, unsigned at, enum message_kind kind, unsigned record,
+                   uint64_t tokens, uint64_t wait_ms)
+{
+    struct fleet_asker *caller = free_caller(&world->sidecar[at]);
+    if (caller == NULL)
+        return false;
+    *caller = (struct fleet_asker){.is_away = true, .record = record, .message = {.kind = kind}};
+    caller->message.ask.bucket = question_of(record, tokens, wait_ms);
+    world->questions++;
+    post(world, at, &caller->message.letter);
+    return true;
+}
+
+bool fleet_sim_ask_list(struct fleet_sim *world, unsigned at, enum message_kind kind,
+                        const unsigned record[FLEET_LIST], const uint64_t tokens[FLEET_LIST],
+                        uint32_t count)
+{
+    struct fleet_asker *caller = free_caller(&world->sidecar[at]);
+    if (caller == NULL)
+        return false;
+    *caller = (struct fleet_asker){.is_away = true, .message = {.kind = kind}};
+    for (uint32_t i = 0; i < count; i++)
+        caller->call[i].ask = question_of(record[i], tokens[i], 0);
+    caller->message.ask.list = (struct list_question){.calls = caller->call, .count = count};
     world->questions++;
     post(world, at, &caller->message.letter);
     return true;
@@ -624,7 +691,8 @@ void fleet_sim_leave(struct fleet_sim *world, unsigned at, unsigned who)
 {
     struct fleet_sidecar *sidecar = &world->sidecar[at];
     struct fleet_asker *caller = &sidecar->caller[who];
-    if (sidecar->brain == NULL || sidecar->stands_until_ns != 0 || !caller->is_away)
+    if (sidecar->brain == NULL || sidecar->stands_until_ns != 0 || !caller->is_away ||
+        caller->message.kind == MESSAGE_EACH || caller->message.kind == MESSAGE_ALL)
         return;
     struct message leave = {.kind = MESSAGE_LEAVE, .ask.leaves = &caller->message};
     post(world, at, &leave.letter);

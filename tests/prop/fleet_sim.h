@@ -24,6 +24,7 @@ enum {
     FLEET_RECORDS = FLEET_KEYS * FLEET_LIMITS,
     FLEET_CALLERS = 24, /* of a sidecar, at a time */
     FLEET_INBOX = 128,
+    FLEET_LIST = 6,
     FLEET_TICK_MS = 100, /* of limits */
 };
 
@@ -43,6 +44,7 @@ struct fleet_asker {
     struct message message;
     bool is_away;
     unsigned record;
+    struct bucket_call call[FLEET_LIST]; /* of a list */
 };
 
 /* A letter in the hands of the fleet thread. */
@@ -123,7 +125,7 @@ struct fleet_sim {
     struct fleet_event *heap;
     unsigned events, heap_size;
     uint64_t next_number, nonce;
-    uint64_t tries, questions, letters, orders, calls, allowed, denied, waited, uncounted;
+    uint64_t tries, questions, letters, orders, calls, allowed, denied, waited, uncounted, lists;
 };
 
 extern const char *const fleet_keys[FLEET_KEYS];
@@ -144,6 +146,11 @@ void fleet_sim_pass(struct fleet_sim *world, uint64_t ns);
 /* A sidecar is asked. false: it is not there, or has no room for more callers. */
 bool fleet_sim_ask(struct fleet_sim *world, unsigned sidecar, enum message_kind kind,
                    unsigned record, uint64_t tokens, uint64_t wait_ms);
+
+/* A sidecar is asked for tokens of so many keys in one list, by MESSAGE_EACH or MESSAGE_ALL. */
+bool fleet_sim_ask_list(struct fleet_sim *world, unsigned sidecar, enum message_kind kind,
+                        const unsigned record[FLEET_LIST], const uint64_t tokens[FLEET_LIST],
+                        uint32_t count);
 
 /* One who waits leaves. */
 void fleet_sim_leave(struct fleet_sim *world, unsigned sidecar, unsigned caller);

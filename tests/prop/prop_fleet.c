@@ -37,6 +37,7 @@ struct recipe {
     enum fleet_partition on_partition;
     enum fleet_cold cold;
     bool may_be_uncounted; /* and some must be */
+    bool has_lists;
 };
 
 static uint64_t total_questions, total_orders, total_calls, total_allowed, total_denied,
@@ -202,12 +203,29 @@ static void ask_more(struct fleet_sim *world, const struct recipe *recipe, unsig
     fleet_sim_ask(world, sidecar, kind, record, kind == MESSAGE_RESET ? 0 : tokens, 0);
 }
 
+/* For several keys, the first more often than the others. */
+static void ask_list(struct fleet_sim *world, unsigned sidecar, unsigned record)
+{
+    struct dice *dice = &world->dice;
+    unsigned records[FLEET_LIST];
+    uint64_t tokens[FLEET_LIST];
+    uint32_t count = (uint32_t)dice_between(dice, 1, FLEET_LIST);
+    for (uint32_t i = 0; i < count; i++) {
+        records[i] = dice_once_in(dice, 2) ? record : (unsigned)dice_roll(dice, FLEET_RECORDS);
+        tokens[i] = random_tokens(world, dice, records[i]);
+    }
+    fleet_sim_ask_list(world, sidecar, dice_once_in(dice, 2) ? MESSAGE_EACH : MESSAGE_ALL, records,
+                       tokens, count);
+}
+
 static void ask_one(struct fleet_sim *world, const struct recipe *recipe, unsigned record)
 {
     struct dice *dice = &world->dice;
     unsigned sidecar = (unsigned)dice_roll(dice, world->sidecars);
     if (recipe->changes_levels && dice_once_in(dice, 20))
         ask_more(world, recipe, sidecar, record);
+    else if (recipe->has_lists && dice_once_in(dice, 3))
+        ask_list(world, sidecar, record);
     else if (dice_once_in(dice, 30))
         fleet_sim_leave(world, sidecar, (unsigned)dice_roll(dice, FLEET_CALLERS));
     else
@@ -508,6 +526,19 @@ static void charges_refunds_and_resets(void **state)
                          .drains = true});
 }
 
+static void lists(void **state)
+{
+    (void)state;
+    run(&(struct recipe){"lists", 20, 3, .drains = true, .drifts = true, .has_lists = true});
+}
+
+static void lists_lost_late_and_doubled(void **state)
+{
+    (void)state;
+    run(&(struct recipe){"lists, lost, late and doubled", 21, 3, .loses = true, .crashes = true,
+                         .stands_still = true, .reloads = true, .has_lists = true});
+}
+
 static void everything_at_once(void **state)
 {
     (void)state;
@@ -566,6 +597,8 @@ int main(void)
         cmocka_unit_test(cold_keys_denied),
         cmocka_unit_test(cold_keys_allowed),
         cmocka_unit_test(charges_refunds_and_resets),
+        cmocka_unit_test(lists),
+        cmocka_unit_test(lists_lost_late_and_doubled),
         cmocka_unit_test(everything_at_once),
         cmocka_unit_test(naive_chunks_exceed_the_burst),
     };
