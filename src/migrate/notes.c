@@ -50,11 +50,9 @@ static void note_delay(FILE *out, const struct limit_req *limit, const struct bu
          "nginx holds up to %" PRIu64
          " requests back until they are due. Here they pass at once; to hold them",
          held);
-    NOTE(out,
-         "back, write burst: %" PRIu64
-         " here, and wait: %s in the check (wait_max at least that); see the",
+    NOTE(out, "back, write burst: %" PRIu64 " here, and wait: %s in the check, if wait_max and",
          limit->delay + 1, wait);
-    NOTE(out, "lines for edge-wait in the example nginx.conf.");
+    NOTE(out, "waiting_per_key let it; see the lines for edge-wait in the example nginx.conf.");
 }
 
 void notes_of_limit(FILE *out, const struct plan *plan)
