@@ -24,9 +24,10 @@ static uint64_t after_ms(uint64_t since_ns, unsigned ms)
 
 /* ---- waiting ---- */
 
-/* Stands for descriptors that only have to end the wait: those of the inboxes, and
- * libmicrohttpd's. */
+/* Stands for descriptors that only have to end the wait: those of the inboxes. */
 enum { WAKES = -1 };
+
+enum { UNLOOKED_MAX = 4 };
 
 static void heed(struct front *front, int descriptor)
 {
@@ -36,9 +37,11 @@ static void heed(struct front *front, int descriptor)
         acceptor_listen_again(&front->acceptor);
     } else if (front->resp != NULL && descriptor == resp_descriptor(front->resp)) {
         resp_heed(front->resp);
+        return;
     } else if (!acceptor_heed(&front->acceptor, descriptor)) {
         http_heed(front->http, descriptor);
     }
+    front->has_heeded = true;
 }
 
 static void wait_in_epoll(struct front *front, int timeout_ms)
@@ -63,23 +66,49 @@ static unsigned connections(const struct front *front)
            (front->resp != NULL ? resp_connections(front->resp) : 0);
 }
 
-/* Waits, and watches the inboxes too that a letter may come to: its own while letters are away, and
- * that of a decider that it hosts. */
-static void wait_and_accept(struct front *front, int timeout_ms)
+/* Watches the inboxes that a letter may come to: its own while letters are away, and that of a decider
+ * that it hosts. false: there are letters already. */
+static bool watch_inboxes(struct front *front)
 {
     bool looks_home = letters_away(front) > 0, hosts = front->decider->is_hosted;
-    if (!looks_home && !hosts) {
+    front->watches_home = looks_home && inbox_watch(&front->home);
+    front->watches_decider = hosts && inbox_watch(&front->decider->inbox);
+    return front->watches_home == looks_home && front->watches_decider == hosts;
+}
+
+/* It waits no more. */
+static void unwatch_inboxes(void *context)
+{
+    struct front *front = context;
+    if (front->watches_home)
+        inbox_unwatch(&front->home);
+    if (front->watches_decider)
+        inbox_unwatch(&front->decider->inbox);
+    front->watches_home = front->watches_decider = false;
+}
+
+/* Whether to look at what it waits for beside clients of HTTP. If one was served, most likely there is
+ * nothing, so that is looked at in every few turns only; but clients of RESP wait no longer than those. */
+static bool is_look_due(struct front *front, bool has_served)
+{
+    unsigned turns = front->resp != NULL && resp_connections(front->resp) > 0 ? 1 : UNLOOKED_MAX;
+    return !has_served || ++front->unlooked >= turns;
+}
+
+static void wait_and_accept(struct front *front, int timeout_ms)
+{
+    if (!watch_inboxes(front))
+        timeout_ms = 0;
+    if (front->phase == FRONT_CLOSED) {
         wait_in_epoll(front, timeout_ms);
+        unwatch_inboxes(front);
         return;
     }
-    bool watches_home = looks_home && inbox_watch(&front->home);
-    bool watches_decider = hosts && inbox_watch(&front->decider->inbox);
-    bool has_letters = watches_home != looks_home || watches_decider != hosts;
-    wait_in_epoll(front, has_letters ? 0 : timeout_ms);
-    if (watches_home)
-        inbox_unwatch(&front->home);
-    if (watches_decider)
-        inbox_unwatch(&front->decider->inbox);
+    front->has_heeded = false;
+    if (!is_look_due(front, http_wait(front->http, timeout_ms)))
+        return;
+    wait_in_epoll(front, 0);
+    front->unlooked = 0;
 }
 
 /* ---- letters ---- */
@@ -164,9 +193,13 @@ static void look_after_decider(struct front *front)
         decider_turn(decider);
 }
 
-static void collect(struct front *front)
+/* letters_came: clients may have been resumed since the wait ended, which has run HTTP once. */
+static void collect(struct front *front, bool letters_came)
 {
-    http_collect(front->http);
+    if (letters_came || front->has_heeded)
+        http_collect(front->http);
+    else
+        http_collect_more(front->http);
     if (front->resp != NULL)
         resp_collect(front->resp);
 }
@@ -186,9 +219,8 @@ static bool has_questions(const struct front *front)
 /* Collects requests, asks the decider, replies. */
 static void serve(struct front *front)
 {
-    if (letters_away(front) > 0)
-        take_home(front, 0);
-    collect(front);
+    bool letters_came = letters_away(front) > 0 && take_home(front, 0);
+    collect(front, letters_came);
     if (front->is_stalled || (!has_questions(front) && !is_due_to_tell(front))) {
         look_after_decider(front);
     } else {
@@ -325,6 +357,13 @@ void front_turn(struct front *front, int timeout_ms)
     move_on(front);
 }
 
+int front_descriptor(const struct front *front)
+{
+    int descriptors[HTTP_DESCRIPTORS];
+    http_descriptors(front->http, descriptors);
+    return descriptors[HTTP_WAKES];
+}
+
 /* When its phase has something to do. */
 static uint64_t phase_due_ns(const struct front *front)
 {
@@ -399,14 +438,15 @@ static int watch_all(const struct front *front)
     http_descriptors(front->http, descriptors);
     int error = watch(front, front->wake, front->wake);
     for (int i = 0; error == 0 && i < HTTP_DESCRIPTORS; i++)
-        error = watch(front, descriptors[i], i == HTTP_WAKES ? WAKES : descriptors[i]);
+        if (i != HTTP_WAKES)
+            error = watch(front, descriptors[i], descriptors[i]);
     if (error == 0)
         error = watch(front, front->home.event, WAKES);
     if (error == 0 && front->decider->is_hosted)
         error = watch(front, front->decider->inbox.event, WAKES);
     if (error == 0 && front->resp != NULL)
         error = watch(front, resp_descriptor(front->resp), resp_descriptor(front->resp));
-    return error;
+    return error == 0 ? http_watch(front->http, front->epoll) : error;
 }
 
 static bool has_admin(const struct listener *listeners, unsigned count)
@@ -458,6 +498,8 @@ static int open_parts(struct front *front, const struct front_terms *terms)
         .reloads = terms->reloads,
         .fleet = terms->fleet,
         .host_of = terms->decider->is_hosted ? terms->decider : NULL,
+        .woke = unwatch_inboxes,
+        .woke_context = front,
     });
     if (front->http == NULL)
         return errno != 0 ? errno : ENOMEM;

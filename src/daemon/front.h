@@ -58,7 +58,10 @@ struct front {
     const struct clock *clock;
     struct inbox home; /* its letters come home here */
     struct acceptor acceptor;
-    int epoll;
+    int epoll;                          /* all that it waits for beside clients of HTTP */
+    bool watches_home, watches_decider; /* it waits, and so for letters in these inboxes */
+    bool has_heeded;   /* this turn found more for HTTP to see to than the wait for it did */
+    unsigned unlooked; /* turns in a row that nothing else was looked at */
     int wake; /* an eventfd, written when there is another wish, or a listener was made anew */
     int done; /* the caller's eventfd, written at the end */
     enum front_phase phase;
@@ -126,6 +129,9 @@ int front_open(struct front *front, const struct front_terms *terms);
 
 /* Takes one turn, which waits up to timeout_ms for something to happen. Not after FRONT_ENDED. */
 void front_turn(struct front *front, int timeout_ms);
+
+/* Readable if something has come for a turn to see to. Before FRONT_CLOSED. */
+int front_descriptor(const struct front *front);
 
 /* How long the next turn may wait; -1: until something happens. */
 int front_timeout_ms(const struct front *front);

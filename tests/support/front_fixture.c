@@ -53,9 +53,11 @@ static bool is_asked(const struct stage *stage)
 
 static bool is_busy(const struct stage *stage)
 {
-    struct pollfd epoll = {.fd = stage->front.epoll, .events = POLLIN};
     if (stage->front.phase == FRONT_ENDED)
         return false;
+    bool is_closed = stage->front.phase == FRONT_CLOSED;
+    struct pollfd epoll = {.fd = is_closed ? stage->front.epoll : front_descriptor(&stage->front),
+                           .events = POLLIN};
     return poll(&epoll, 1, 0) > 0 || is_asked(stage) || inbox_is_filled(&stage->front.home) ||
            (stage->decider.is_hosted && inbox_is_filled(&stage->decider.inbox)) ||
            front_timeout_ms(&stage->front) == 0;

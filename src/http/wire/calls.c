@@ -23,7 +23,7 @@ void *on_target(void *context, const char *target, struct MHD_Connection *connec
     struct http *http = context;
     struct client *client =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
-    http->vain.has_called = true;
+    hook_called(http);
     client_move(client, CLIENT_BEGUN);
     exchange_take(http, client);
     request_begin(&client->exchange->request, http->serving.routes, target);
@@ -335,7 +335,7 @@ enum MHD_Result on_request(void *context, struct MHD_Connection *connection, con
     struct http *http = context;
     struct client *client = *client_context;
     struct request *request = &client->exchange->request;
-    http->vain.has_called = true;
+    hook_called(http);
     switch (client->state) {
     case CLIENT_BEGUN:
         return on_header(http, connection, client, url, method, version);

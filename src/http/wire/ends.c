@@ -31,7 +31,7 @@ void on_completed(void *context, struct MHD_Connection *connection, void **clien
     struct http *http = context;
     (void)connection;
     (void)code;
-    http->vain.has_called = true;
+    hook_called(http);
     if (*client_context != NULL)
         end_request(http, *client_context);
 }
@@ -63,7 +63,7 @@ void on_connection(void *context, struct MHD_Connection *connection, void **clie
                    enum MHD_ConnectionNotificationCode code)
 {
     struct http *http = context;
-    http->vain.has_called = true;
+    hook_called(http);
     if (code == MHD_CONNECTION_NOTIFY_STARTED)
         *client_context = begin_client(http, connection);
     else

@@ -88,7 +88,7 @@ static ssize_t write_more(void *context, uint64_t position, char *bytes, size_t 
     struct request *request = &client->exchange->request;
     const struct route_flow *flow = request->route->flow;
     (void)position;
-    http->vain.has_called = true;
+    hook_called(http);
     if (request->method == METHOD_HEAD)
         return end(http, client, MHD_CONTENT_READER_END_OF_STREAM);
     if (client->has_left)

@@ -111,6 +111,8 @@ struct http *http_new(const struct http_terms *terms)
     http->decider = terms->decider;
     http->reloads = terms->reloads;
     http->host_of = terms->host_of;
+    http->woke = terms->woke;
+    http->woke_context = terms->woke_context;
     http->report.kind = MESSAGE_TALLY;
     for (int i = 0; i < 2; i++)
         http->tallies[i].front.place = terms->place;
@@ -173,9 +175,15 @@ void http_drain(struct http *http)
     http->serving.draining = true;
 }
 
+/* The set in which libmicrohttpd waits. */
+static int own_set(const struct http *http)
+{
+    return MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+}
+
 void http_descriptors(const struct http *http, int descriptors[HTTP_DESCRIPTORS])
 {
-    descriptors[0] = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+    descriptors[HTTP_WAKES] = own_set(http);
     descriptors[1] = http->hangups;
     descriptors[2] = http->leaving.epoll;
 }
@@ -215,11 +223,10 @@ static void look_at_crowd(struct http *http)
     http->asked_now = 0;
 }
 
-/* Whether a socket has become readable or writable. */
-static bool has_events(const struct http *http)
+/* Whether a socket has become readable or writable, within so long. */
+static bool has_events(const struct http *http, int timeout_ms)
 {
-    int epoll = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
-    return poll(&(struct pollfd){.fd = epoll, .events = POLLIN}, 1, 0) > 0;
+    return poll(&(struct pollfd){.fd = own_set(http), .events = POLLIN}, 1, timeout_ms) > 0;
 }
 
 /* Whoever has left just now must not be given a lease. */
@@ -229,31 +236,90 @@ static void look_for_leavers(struct http *http)
     http_heed(http, http->hangups);
 }
 
-static void pass(struct http *http)
+static void tell_time(struct http *http)
 {
-    if (http->host_of != NULL)
-        look_at_crowd(http);
     http->now_ns = clock_now_ns(http->clock);
     if (http->serving.dialect->tells_date)
         http->serving.wall_ns = clock_wall_ns(http->clock);
+}
+
+static void begin_pass(struct http *http)
+{
+    if (http->host_of != NULL)
+        look_at_crowd(http);
     if (http->now_ns >= http->deadlines.look_ns)
         deadlines_look(&http->deadlines, http->now_ns, end_overdue, http);
     http->some_end = false;
     if (http->some_have_waited)
         look_for_leavers(http);
-    vain_begin_pass(&http->vain, vain_waits(&http->vain) && has_events(http));
-    MHD_run(http->daemon);
+    vain_begin_pass(&http->vain, vain_waits(&http->vain) && has_events(http, 0));
+}
+
+static void end_pass(struct http *http)
+{
     vain_end_pass(&http->vain);
     post_goodbyes(http);
     if (http->leaving.count > 0)
         leaving_run(&http->leaving, http->now_ns);
 }
 
-void http_run(struct http *http)
+static void pass(struct http *http)
+{
+    tell_time(http);
+    begin_pass(http);
+    MHD_run(http->daemon);
+    end_pass(http);
+}
+
+static void begin_turn(struct http *http)
 {
     if (http->asked_ns == 0 && (http->some_have_turn || http->turns.first != NULL))
         give_turns(http);
+    http->questions_before = http->questions_count;
+}
+
+void http_run(struct http *http)
+{
+    begin_turn(http);
     pass(http);
+}
+
+/* ---- waiting ---- */
+
+/*
+ * libmicrohttpd takes an event without data for a signal to end its wait, and does nothing else about it, 0.9.75 and
+ * 1.0.1 alike. If another version did otherwise, nothing would be accepted, as test_front.c and all others would notice.
+ */
+int http_watch(struct http *http, int descriptor)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
+    return epoll_ctl(own_set(http), EPOLL_CTL_ADD, descriptor, &event) == 0 ? 0 : errno;
+}
+
+void hook_wake(struct http *http)
+{
+    http->is_waiting = false;
+    tell_time(http);
+    http->woke(http->woke_context);
+}
+
+/* What is due is seen by the time of the last pass, as in http_timeout_ms; so it is seen in the turn behind
+ * the wait for it. */
+bool http_wait(struct http *http, int timeout_ms)
+{
+    begin_turn(http);
+    if (timeout_ms != 0 && vain_waits(&http->vain)) { /* where libmicrohttpd would not wait */
+        has_events(http, timeout_ms);
+        timeout_ms = 0;
+    }
+    begin_pass(http);
+    http->is_waiting = true;
+    MHD_run_wait(http->daemon, timeout_ms);
+    bool has_served = !http->is_waiting;
+    if (!has_served)
+        hook_wake(http);
+    end_pass(http);
+    return has_served;
 }
 
 /* A chain costs the same for many letters as for one, so requests that came in while others were
@@ -261,8 +327,13 @@ void http_run(struct http *http)
  * away have none to send. */
 void http_collect(struct http *http)
 {
-    unsigned before = http->questions_count;
     http_run(http);
+    http_collect_more(http);
+}
+
+void http_collect_more(struct http *http)
+{
+    unsigned before = http->questions_before;
     for (int passes = 1; passes < COLLECT_PASSES && http->questions_count > before &&
                          http->questions_count + http->away < http->connections;
          passes++) {

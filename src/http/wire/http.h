@@ -2,11 +2,11 @@
  * HTTP: reads requests and makes letters of them; takes letters home and writes replies.
  *
  * Its room is the only one that uses libmicrohttpd, in external mode: libmicrohttpd runs when
- * http_run is called, and never waits. When a request has fully arrived, its message goes with the
+ * http_run or http_wait is called, and waits only in the latter. When a request has fully arrived, its message goes with the
  * next chain of letters; once that letter is home, the next run replies.
  *
  * Owns its connections and requests, and its letters, also while they are away. One thread, except
- * for http_set_contract and http_set_share. Never blocks. Errors: http_new only; if a request cannot be served, the
+ * for http_set_contract and http_set_share. Blocks in http_wait only. Errors: http_new only; if a request cannot be served, the
  * reply says why.
  */
 #pragma once
@@ -58,6 +58,8 @@ struct http_terms {
     /* The decider, if the caller's thread hosts it. As long as few requests come in at once, it
      * answers each in place if that costs next to nothing. NULL: all goes by http_hand_over. */
     struct decider *host_of;
+    void (*woke)(void *context); /* called where http_wait ends, before anything is served */
+    void *woke_context;
 };
 
 /* NULL and errno: no memory or no descriptors. */
@@ -71,9 +73,17 @@ void http_free(struct http *http);
 
 /* The descriptors to wait for. If one is readable, call http_heed with it, then http_run. */
 #define HTTP_DESCRIPTORS 3
-#define HTTP_WAKES 0 /* the index of one that http_run sees to; http_heed does nothing for it */
+#define HTTP_WAKES 0 /* the index of one that http_run sees to, and http_wait waits for itself */
 void http_descriptors(const struct http *http, int descriptors[HTTP_DESCRIPTORS]);
 void http_heed(struct http *http, int descriptor);
+
+/* Has http_wait end, too, when this descriptor is readable, an epoll set for instance. 0 or an errno. */
+int http_watch(struct http *http, int descriptor);
+
+/* Waits for at most timeout_ms, -1 being for ever, until there is something to do, and runs once as
+ * http_run does. It waits in libmicrohttpd's own set, which spares a look at another one for each
+ * request. Returns whether it served anybody; if not, what http_watch was told of may be readable. */
+bool http_wait(struct http *http, int timeout_ms);
 
 /* The time of the last run, by its clock. */
 uint64_t http_now_ns(const struct http *http);
@@ -97,6 +107,9 @@ void http_run(struct http *http);
 /* The same, to be called before a chain goes: if requests have come in, it runs again for more, a
  * few times at most. */
 void http_collect(struct http *http);
+
+/* The same behind http_wait, which counts as the first run. */
+void http_collect_more(struct http *http);
 
 /* Questions that are collected and not yet handed over. */
 unsigned http_questions(const struct http *http);

@@ -52,6 +52,10 @@ struct http {
     struct turns turns;
     bool some_have_turn;
     struct vain vain;
+    bool is_waiting;      /* in http_wait, and nothing has come yet */
+    void (*woke)(void *); /* see http_terms */
+    void *woke_context;
+    unsigned questions_before; /* the first pass of a turn */
 
     struct inbox *home;    /* all letters come home to it */
     struct inbox *decider; /* goodbyes go there */
@@ -75,6 +79,20 @@ struct http {
     struct tally *tally;
     struct tally tallies[2]; /* one counts while the other may be away: see tally.h */
 };
+
+/* ---- http.c ---- */
+
+/* Ends a wait: see http_wait. */
+void hook_wake(struct http *http);
+
+/* Each hook begins so: libmicrohttpd has called it, in the pass that the wait for it ended with, or in
+ * a later one. */
+static inline void hook_called(struct http *http)
+{
+    http->vain.has_called = true;
+    if (http->is_waiting)
+        hook_wake(http);
+}
 
 /* ---- connections.c ---- */
 
