@@ -837,6 +837,28 @@ static void a_drain_ends_at_its_deadline(enum stage_decider who)
     caller_close(&header), caller_close(&body), caller_close(&unread);
 }
 
+/* In most of the turns that serve somebody nothing else is looked at. */
+static void who_comes_while_another_is_served_in_each_turn_is_accepted_soon(enum stage_decider who)
+{
+    struct stage stage;
+    struct caller busy, late;
+    stage_open(&stage, who, ROOM);
+    caller_connect(&busy, &stage, false);
+    connect_to(&late, &stage);
+    caller_get(&late, "/nosuch");
+    unsigned rounds = 0;
+    for (; http_connections(stage.front.http) < 2; rounds++) {
+        assert_in_range(rounds, 0, 4);
+        caller_get(&busy, "/nosuch");
+        front_turn(&stage.front, 0);
+    }
+    stage_settle(&stage);
+    assert_int_equal(caller_reply(&late), 404);
+    caller_close(&late);
+    caller_close(&busy);
+    stage_close(&stage);
+}
+
 static void what_the_kernel_has_accepted_before_a_drain_is_served(enum stage_decider who)
 {
     struct stage stage;
@@ -942,6 +964,7 @@ static void what_waits_at_an_inherited_socket_is_for_the_next_process(enum stage
     TEST(idle_connections_hear_of_the_end_after_a_grace)                                           \
     TEST(a_request_under_way_is_waited_for)                                                        \
     TEST(a_drain_ends_at_its_deadline)                                                             \
+    TEST(who_comes_while_another_is_served_in_each_turn_is_accepted_soon)                          \
     TEST(what_the_kernel_has_accepted_before_a_drain_is_served)                                    \
     TEST(in_a_drain_nobody_is_left_to_others)                                                      \
     TEST(what_waits_at_an_inherited_socket_is_for_the_next_process)
