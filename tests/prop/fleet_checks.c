@@ -248,7 +248,7 @@ void fleet_ledger_admit_apart(struct fleet_ledger *ledger, uint64_t tokens, uint
 }
 
 /* One bucket for all would hold its burst less what is used. What is in hand elsewhere was taken out of the record,
- * and may have kept it from refilling meanwhile: twice of it may be missing. */
+ * and may have kept it from refilling meanwhile: twice of it may be missing; and what the dead had. */
 void fleet_ledger_deny(struct fleet_ledger *ledger, uint64_t tokens, uint64_t now_ns)
 {
     const struct fleet_window *window = &ledger->whole;
@@ -258,7 +258,7 @@ void fleet_ledger_deny(struct fleet_ledger *ledger, uint64_t tokens, uint64_t no
     window_leak(&ledger->whole, now_ns);
     for (unsigned i = 0; i < window->buckets; i++) {
         double would_hold = window->burst[i] - window->used[i];
-        double lacks = (double)tokens + 2 * ledger->out_most[i] +
+        double lacks = (double)tokens + 2 * ledger->out_most[i] + ledger->lost[i] +
                        window->rate_per_ns[i] * NS_A_TICK - would_hold;
         if (lacks > -ROUNDING)
             return;
@@ -372,6 +372,27 @@ static void check_conserved(const struct fleet_ledger *ledger, const struct stor
             (double)came / (double)token, (double)refilled / (double)token);
 }
 
+static bool is_holder(const struct store_record *record, uint64_t session)
+{
+    for (unsigned i = 0; record != NULL && i < record->holders; i++)
+        if (record->holder[i].session == session)
+            return true;
+    return false;
+}
+
+/* What holders had who are forgotten by this call, or by the end of the record before it. */
+static void count_dead(struct fleet_ledger *ledger, const struct store_record *before,
+                       const struct store_record *after, const struct order *order)
+{
+    for (unsigned i = 0; before != NULL && i < before->holders; i++) {
+        const struct store_holder *holder = &before->holder[i];
+        if (holder->session == order->session || is_holder(after, holder->session))
+            continue;
+        for (unsigned j = 0; j < before->buckets; j++)
+            ledger->lost[j] += (double)(holder->bucket[j].granted - holder->bucket[j].disposed);
+    }
+}
+
 static void count_call(struct fleet_ledger *ledger, const struct store_record *before,
                        const struct store_record *after, const struct order *order)
 {
@@ -471,6 +492,7 @@ void fleet_ledger_call(struct fleet_ledger *ledger, const struct store_record *b
             check_conserved(ledger, before, after, order, letter, i);
     check_once(ledger, before, order, now_ns);
     count_call(ledger, before, after, order);
+    count_dead(ledger, before, after, order);
 }
 
 void fleet_ledger_quiet(const struct fleet_ledger *ledger, const struct store_record *record)

@@ -72,6 +72,7 @@ struct fleet_ledger {
     uint64_t granted[BUCKETS_MAX], disposed[BUCKETS_MAX], resets_done;
     int64_t net[BUCKETS_MAX];
     double out_most[BUCKETS_MAX]; /* of tokens with holders, since it was last full */
+    double lost[BUCKETS_MAX];     /* that holders had whom the store has forgotten */
     /* of the burst, that was admitted beyond the rate in the worst window */
     double worst_percent, worst_apart_percent;
 };

@@ -758,7 +758,8 @@ void fleet_sim_crash(struct fleet_sim *world, unsigned at)
 {
     fleet_note(world, "%u ends", at);
     if (!world->sidecar[at].is_ending || world->sidecar[at].end_is_away)
-        may_lose(world);
+        for (unsigned i = 0; i < FLEET_RECORDS; i++)
+            world->ledger[i].is_lossy = true;
     end_process(world, at);
 }
 
