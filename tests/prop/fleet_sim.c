@@ -466,40 +466,52 @@ static void post(struct fleet_sim *world, unsigned at, struct letter *letter)
     sidecar->inbox[sidecar->inbox_count++] = letter;
 }
 
-/* The sum of what a brain has in hand of a record by leases that are over by now. */
-static uint64_t over_tokens(const struct fleet_sim *world, const struct fleet_sidecar *sidecar,
-                            unsigned record)
+/* Of each bucket of a record: what a brain has in hand by a lease that is over by now. */
+static void add_hand(const struct fleet_sim *world, const struct fleet_sidecar *sidecar,
+                     unsigned record, uint64_t tokens[BUCKETS_MAX])
 {
     const struct shares *shares = &sidecar->brain->shares;
-    uint64_t tokens = 0;
     for (uint32_t i = 0; i < shares->count; i++) {
         const struct share *share = shares->heap[i];
         if (strcmp(share->name, fleet_limit_names[record / FLEET_KEYS]) == 0 &&
             strcmp(share->key, fleet_keys[record % FLEET_KEYS]) == 0 &&
             share->lease_ns <= here_ns(world, sidecar))
-            tokens += share_hand(share);
+            for (uint32_t j = 0; j < share->buckets; j++)
+                tokens[j] += share_bucket_hand(&share->bucket[j]);
     }
-    return tokens;
 }
 
-/* What was granted by orders whose answers it finds when it goes on, and which are over too. */
-static uint64_t late_grants(const struct fleet_sim *world, const struct fleet_sidecar *sidecar,
-                            unsigned record)
+/* And what was granted by orders whose answers it finds when it goes on, and which are over too. */
+static void add_late_grants(const struct fleet_sim *world, const struct fleet_sidecar *sidecar,
+                            unsigned record, uint64_t tokens[BUCKETS_MAX])
 {
-    uint64_t tokens = 0;
     for (unsigned i = 0; i < sidecar->inbox_count; i++) {
-        const struct message *message = message_of(sidecar->inbox[i]);
+        struct message *message = message_of(sidecar->inbox[i]);
         if (message->kind != MESSAGE_ORDERS)
             continue;
-        const struct orders *letter = orders_of((struct message *)message);
+        const struct orders *letter = orders_of(message);
         for (unsigned j = 0; j < letter->count; j++) {
             const struct order *order = &letter->order[j];
-            if (record_of(order) == record && order->granted[0] > order->totals[0].granted &&
+            if (record_of(order) == record &&
                 letter->sent_ns + letter->ttl_ms * NS_PER_MS <= here_ns(world, sidecar))
-                tokens += order->granted[0] - order->totals[0].granted;
+                for (unsigned k = 0; k < order->buckets; k++)
+                    tokens[k] +=
+                        order->granted[k] - least(order->granted[k], order->totals[k].granted);
         }
     }
-    return tokens;
+}
+
+/* What it may spend of a record though the lease is over: what every bucket has. */
+static uint64_t stale_tokens(const struct fleet_sim *world, const struct fleet_sidecar *sidecar,
+                             unsigned record)
+{
+    const struct fleet_rules *rules = &world->rules[sidecar->terms];
+    uint64_t tokens[BUCKETS_MAX] = {0}, fewest = UINT64_MAX;
+    add_hand(world, sidecar, record, tokens);
+    add_late_grants(world, sidecar, record, tokens);
+    for (unsigned i = 0; i < rules->buckets[record / FLEET_KEYS]; i++)
+        fewest = least(fewest, tokens[i]);
+    return fewest;
 }
 
 static void go_on(struct fleet_sim *world, unsigned at)
@@ -507,7 +519,7 @@ static void go_on(struct fleet_sim *world, unsigned at)
     struct fleet_sidecar *sidecar = &world->sidecar[at];
     struct letter *letters = NULL;
     for (unsigned i = 0; i < FLEET_RECORDS; i++)
-        sidecar->stale_tokens[i] = over_tokens(world, sidecar, i) + late_grants(world, sidecar, i);
+        sidecar->stale_tokens[i] = stale_tokens(world, sidecar, i);
     for (unsigned i = sidecar->inbox_count; i-- > 0;) {
         sidecar->inbox[i]->next = letters;
         letters = sidecar->inbox[i];
