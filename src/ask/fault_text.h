@@ -37,9 +37,9 @@ const char *fault_text_prefix(enum key_fault fault);
     "/acquire?key=KEY instead, and /release its lease at the end"
 
 /* Takes the name of the limit too. */
-#define FAULT_NO_LEASES                                                                            \
-    "limit \"%s\" has scope: fleet, and leases are not for such limits; POST /allow?key=KEY "      \
-    "instead, or name a limit of scope local"
+#define FAULT_NO_LEASES                                                                              \
+    "limit \"%s\" has scope: fleet and counts tokens, which leases hold only under limits of scope " \
+    "local; POST /allow?key=KEY instead, or name a limit that has concurrent"
 
 #define FAULT_CURSOR                                                                               \
     "this server did not issue this cursor; send the cursor of the last page unchanged, or leave " \

@@ -73,10 +73,10 @@ static inline __attribute__((always_inline)) bool decide_one(struct brain *brain
         message->answer.bucket.result = BUCKET_NO_SUCH_LIMIT;
         return true;
     }
-    if (shares_concern(brain, place))
-        return shares_answer(brain, place, message);
     if (lease_ends_are_due(brain))
         lease_settle(brain, place, &message->ask.bucket);
+    if (shares_concern(brain, place))
+        return shares_answer(brain, place, message);
     if (waits_concern(brain, place, &message->ask.bucket))
         return waits_answer(brain, place, message);
     decide(brain, message->kind, place, &message->ask.bucket, &message->answer.bucket);
@@ -89,6 +89,15 @@ static void before_change(struct brain *brain)
     shares_before_change(brain);
 }
 
+/* false: it waits. */
+static bool ask_anew(struct brain *brain, struct message *message)
+{
+    if (message->kind == MESSAGE_RENEW)
+        return lease_answer(brain, message);
+    const struct place place = buckets_place(&brain->buckets, brain->limits, &message->ask.bucket);
+    return decide_one(brain, &place, message);
+}
+
 /* Not inline, because hardly ever there is anybody: asks anew for those whose limit has become one of another scope; their wait begins anew. */
 __attribute__((noinline)) static void ask_moved(struct brain *brain)
 {
@@ -96,10 +105,8 @@ __attribute__((noinline)) static void ask_moved(struct brain *brain)
     brain->moved.newest = NULL;
     for (struct letter *next; letter != NULL; letter = next) {
         struct message *message = message_of(letter);
-        const struct place place =
-            buckets_place(&brain->buckets, brain->limits, &message->ask.bucket);
         next = letter->next;
-        if (!decide_one(brain, &place, message))
+        if (!ask_anew(brain, message))
             continue;
         if (message->once != NULL)
             once_end(&brain->once, message, brain->limits, brain->now_ns);
@@ -112,6 +119,7 @@ static void after_change(struct brain *brain)
 {
     waits_after_change(brain);
     shares_after_change(brain);
+    lease_claim_slots(brain);
     ask_moved(brain);
 }
 
@@ -157,6 +165,7 @@ bool brain_keep_events(struct brain *brain, uint32_t keep, uint32_t boot)
 void brain_begin_fleet(struct brain *brain, uint64_t nonce)
 {
     brain->shares.sessions.nonce = nonce;
+    lease_claim_slots(brain);
 }
 
 struct brain *brain_new(const struct limits_question *limits, uint32_t max_keys,
@@ -392,7 +401,7 @@ static void answer_release(struct brain *brain, struct message *message)
     message->kind = MESSAGE_RELEASE;
 }
 
-/* Answers a message that is not about one key. false: it cannot be answered now. An EVENTS or FLEET_END is with
+/* Answers a message that is not about one key. false: it cannot be answered now. An EVENTS, RENEW or FLEET_END is with
  * those that wait then, a LIMITS is nowhere yet. Nor is an ORDERS answered: it is one of the brain's own. */
 static bool answer_whole(struct brain *brain, struct message *message)
 {
@@ -460,8 +469,7 @@ static bool answer_whole(struct brain *brain, struct message *message)
         return true;
     case MESSAGE_RENEW:
     case MESSAGE_LEASE:
-        lease_answer(brain, message);
-        return true;
+        return lease_answer(brain, message);
     case MESSAGE_ORDERS:
         shares_take(brain, orders_of(message));
         list_advance(brain);

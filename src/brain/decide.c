@@ -168,6 +168,15 @@ static void hold_taken(struct brain *brain, const struct place *place,
     hold_lease(brain, place, acquire, has_tokens ? acquire->bucket.tokens : 0, acquire->slots);
 }
 
+bool decide_hold_lease(struct brain *brain, const struct place *place,
+                       const struct acquire_question *acquire)
+{
+    if (!can_hold_lease(brain))
+        return false;
+    hold_taken(brain, place, acquire);
+    return true;
+}
+
 enum bucket_result decide_lease(struct brain *brain, const struct place *place,
                                 const struct acquire_question *acquire, enum bucket_result result)
 {
@@ -326,6 +335,13 @@ static bool is_for_lack(enum bucket_result result)
            result == BUCKET_TOO_MANY_WAITING;
 }
 
+uint64_t decide_ms_until_room(const struct brain *brain)
+{
+    return brain_leases_are_full(brain)
+               ? decide_ms_until_end(brain, leases_next_end_ns(&brain->leases))
+               : GUESSED_RETRY_MS; /* there was no memory */
+}
+
 ALWAYS_INLINE uint64_t retry_after_ms(const struct brain *brain, const struct place *place,
                                       const struct holding *holding, struct demand demand,
                                       enum bucket_result result, const uint64_t marks[BUCKETS_MAX])
@@ -357,9 +373,7 @@ ALWAYS_INLINE uint64_t retry_after_ms(const struct brain *brain, const struct pl
     case BUCKET_NO_SUCH_LIMIT:
         break;
     case BUCKET_TOO_MANY_LEASES:
-        return brain_leases_are_full(brain)
-                   ? decide_ms_until_end(brain, leases_next_end_ns(&brain->leases))
-                   : GUESSED_RETRY_MS; /* there was no memory */
+        return decide_ms_until_room(brain);
     }
     return 0;
 }

@@ -50,6 +50,10 @@ enum bucket_result decide_try(struct brain *brain, const struct place *place,
                               const struct bucket_question *ask, uint32_t slot,
                               uint64_t marks[BUCKETS_MAX]);
 
+/* Holds the lease of what ACQUIRE takes. false: there is no room for one more. */
+bool decide_hold_lease(struct brain *brain, const struct place *place,
+                       const struct acquire_question *acquire);
+
 /* Of an ACQUIRE of which it is known what becomes of it: if it is told yes though nothing was taken, it
  * gets a lease that holds nothing, so that a release works. Returns the result, which is
  * BUCKET_TOO_MANY_LEASES if there is no room for that. Then tells how long the lease lasts. */
@@ -80,6 +84,9 @@ void decide_foresee(struct brain *brain, enum message_kind kind, const struct pl
 
 /* Milliseconds, in ticks, until a time of leases has come, which has not yet. */
 uint64_t decide_ms_until_end(const struct brain *brain, uint64_t end_ns);
+
+/* Milliseconds until there is room for one more lease, as far as can be foretold. */
+uint64_t decide_ms_until_room(const struct brain *brain);
 
 /* Counts the answer to an ALLOW or ACQUIRE. If it denies, an event tells it, and it is sampled for the
  * log. allowed: what the caller is told, which under a limit on trial is always yes. */

@@ -22,7 +22,7 @@ static void decide_next(struct brain *brain, const struct place *place,
     answer->kind = has_slots ? MESSAGE_ACQUIRE : MESSAGE_ALLOW;
     if (shares_concern(brain, place)) {
         share_foresee(brain, MESSAGE_STATUS, place, &next.bucket, &answer->now);
-        share_foresee(brain, MESSAGE_ALLOW, place, &next.bucket, &answer->next);
+        share_foresee(brain, answer->kind, place, &next.bucket, &answer->next);
         return;
     }
     decide_foresee(brain, MESSAGE_STATUS, place, &next.bucket, &answer->now);

@@ -1,9 +1,9 @@
 #include "brain/lease.h"
 
 #include "brain/decide.h"
+#include "brain/lease_tell.h"
+#include "brain/shares.h"
 #include "brain/waits.h"
-
-#include <string.h>
 
 enum { BOOKS_SLICE = 256 }; /* ends, which take less than a millisecond together */
 
@@ -104,30 +104,6 @@ uint64_t lease_next_tick_ns(const struct brain *brain)
     return brain->last_tick_ns + ticks * brain->tick_ns;
 }
 
-/* ---- answers ---- */
-
-static void describe(const struct brain *brain, uint32_t number, enum lease_state state,
-                     const struct limit *limit, struct lease_answer *answer)
-{
-    const struct lease *lease = &brain->leases.lease[number];
-    answer->state = state;
-    answer->limit = limit;
-    answer->key_len = lease->key->key_len;
-    if (answer->key != NULL)
-        memcpy(answer->key, lease->key->key, answer->key_len + 1);
-    answer->tokens = brain->leases.node[number].tokens;
-    answer->slots = brain->leases.node[number].slots;
-    uint64_t now_ns = lived_ns(brain); /* its end may be over, and the tick still to come */
-    answer->expires_after_ms =
-        state == LEASE_HELD && lease->due_ns > now_ns ? (lease->due_ns - now_ns) / NS_PER_MS : 0;
-    if (state != LEASE_RELEASED)
-        return;
-    answer->returned_tokens = lease->outcome.returned_tokens;
-    answer->charged_tokens = lease->outcome.charged_tokens;
-    answer->forgiven_tokens = lease->outcome.forgiven_tokens;
-    answer->owed_tokens = lease->outcome.owed_tokens;
-}
-
 /* ---- releasing ---- */
 
 /* Charges what was used beyond what the lease took. It is done before the release is kept: if the process
@@ -197,39 +173,42 @@ static enum lease_state release(struct brain *brain, uint32_t number,
     counters_add(&brain->counters.returned_tokens, outcome.returned_tokens);
     lease_give_back(brain, target, outcome.returned_tokens);
     waits_settle(brain, &target->place, &target->ask);
+    if (target->limit->is_fleet)
+        shares_slots_back(brain, &target->place, &target->ask);
     return LEASE_RELEASED;
 }
 
 /* ---- the kinds ---- */
 
-static void renew(struct brain *brain, uint32_t number, const struct lease_question *ask)
+/* false: it waits. */
+static bool renew(struct brain *brain, uint32_t number, const struct lease_target *target,
+                  struct message *message, enum lease_state *state)
 {
-    uint64_t ttl_ms = ask->ttl_ms == 0 ? brain->leases.lease[number].ttl_ms : ask->ttl_ms;
-    leases_renew(&brain->leases, number, lived_ns(brain) + ttl_ms * NS_PER_MS);
-    brain->counters.leases_renewed++;
+    *state = LEASE_HELD;
+    if (target->limit->is_fleet && brain->leases.node[number].slots > 0)
+        return shares_renew(brain, &target->place, &target->ask, message, state);
+    lease_renew(brain, number, &message->ask.lease);
+    return true;
 }
 
-static enum lease_state answer_held(struct brain *brain, uint32_t number, enum message_kind kind,
-                                    const struct lease_target *target,
-                                    const struct lease_question *ask)
+/* false: it waits. */
+static bool answer_held(struct brain *brain, uint32_t number, const struct lease_target *target,
+                        struct message *message, enum lease_state *state)
 {
     bool has_ended = leases_has_ended(&brain->leases, number);
     const struct holding *unsettled =
         has_ended ? expire(brain, number) : apply_ends(brain, brain->leases.lease[number].key);
     if (unsettled != NULL)
         settle_queue(brain, unsettled);
-    if (has_ended)
-        return LEASE_EXPIRED;
-    if (kind == MESSAGE_RELEASE)
-        return release(brain, number, target, ask);
-    if (target->limit == NULL)
-        return LEASE_LOST_LIMIT;
-    if (kind == MESSAGE_RENEW)
-        renew(brain, number, ask);
-    return LEASE_HELD;
+    *state = has_ended ? LEASE_EXPIRED : target->limit == NULL ? LEASE_LOST_LIMIT : LEASE_HELD;
+    if (!has_ended && message->kind == MESSAGE_RELEASE)
+        *state = release(brain, number, target, &message->ask.lease);
+    else if (*state == LEASE_HELD && message->kind == MESSAGE_RENEW)
+        return renew(brain, number, target, message, state);
+    return true;
 }
 
-void lease_answer(struct brain *brain, struct message *message)
+bool lease_answer(struct brain *brain, struct message *message)
 {
     const struct lease_question ask = message->ask.lease;
     struct lease_answer *answer = &message->answer.lease;
@@ -237,13 +216,14 @@ void lease_answer(struct brain *brain, struct message *message)
     make_room(brain);
     uint32_t number = leases_find(&brain->leases, &ask.id);
     if (number == LEASE_NONE_NUMBER)
-        return;
+        return true;
     const struct lease *lease = &brain->leases.lease[number];
     const struct lease_target target = lease_target_of(brain, lease->key);
     enum lease_state state = lease->state;
-    if (state == LEASE_HELD)
-        state = answer_held(brain, number, message->kind, &target, &ask);
-    describe(brain, number, state, target.limit, answer);
+    if (state == LEASE_HELD && !answer_held(brain, number, &target, message, &state))
+        return false;
+    lease_describe(brain, number, state, target.limit, answer);
+    return true;
 }
 
 /* ---- after a restart ---- */
@@ -251,7 +231,8 @@ void lease_answer(struct brain *brain, struct message *message)
 static void restore_entry(struct brain *brain, const struct lease_key *key)
 {
     const struct lease_target target = lease_target_of(brain, key);
-    if (target.limit == NULL || decide_allowance(brain, &target.place)->slots == 0 ||
+    if (target.limit == NULL || target.limit->is_fleet ||
+        decide_allowance(brain, &target.place)->slots == 0 ||
         leases_key_slots(&brain->leases, key) == 0 ||
         buckets_find(&brain->buckets, &target.place, &target.ask) != TABLE_NONE ||
         !buckets_make_room(&brain->buckets, target.place.hash, 0, true))
@@ -266,4 +247,25 @@ void lease_restore_entries(struct brain *brain)
     for (size_t i = 0; i <= brain->leases.mask; i++)
         for (struct lease_key *key = brain->leases.by_key[i]; key != NULL; key = key->next)
             restore_entry(brain, key);
+}
+
+/* ---- of a fleet ---- */
+
+static void claim(struct brain *brain, const struct lease_key *key)
+{
+    const struct lease_target target = lease_target_of(brain, key);
+    if (target.limit != NULL && target.limit->is_fleet &&
+        decide_allowance(brain, &target.place)->slots > 0 &&
+        leases_key_slots(&brain->leases, key) > 0)
+        shares_claim(brain, &target.place, &target.ask);
+}
+
+void lease_claim_slots(struct brain *brain)
+{
+    if (!brain->limits->has_fleet || brain->leases.held.count == 0 ||
+        brain->shares.sessions.nonce == 0)
+        return;
+    for (size_t i = 0; i <= brain->leases.mask; i++)
+        for (const struct lease_key *key = brain->leases.by_key[i]; key != NULL; key = key->next)
+            claim(brain, key);
 }

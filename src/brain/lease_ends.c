@@ -1,6 +1,7 @@
 #include "brain/lease_ends.h"
 
 #include "brain/decide.h"
+#include "brain/shares.h"
 
 #include <string.h>
 
@@ -61,6 +62,8 @@ static void apply(struct brain *brain, struct lease_key *key)
     uint64_t returned = target.limit->returns_on_expiry ? tokens : 0;
     counters_add(&brain->counters.returned_tokens, returned);
     lease_give_back(brain, &target, returned);
+    if (target.limit->is_fleet)
+        shares_slots_ended(brain, &target.place, &target.ask);
 }
 
 bool lease_ends_apply(struct brain *brain, uint64_t hash, const char *key, size_t key_len)

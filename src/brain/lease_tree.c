@@ -204,3 +204,17 @@ uint64_t lease_tree_next_slots_ns(const struct lease_node *nodes, uint32_t root,
     return nodes[found].slots > 0 ? nodes[found].end_ns
                                   : first_with_slots_ns(nodes, nodes[found].right);
 }
+
+uint64_t lease_tree_last_slots_ns(const struct lease_node *nodes, uint32_t root)
+{
+    while (lease_tree_all(nodes, root).slots > 0) {
+        const struct lease_node *node = &nodes[root];
+        if (lease_tree_all(nodes, node->right).slots > 0)
+            root = node->right;
+        else if (node->slots > 0)
+            return node->end_ns;
+        else
+            root = node->left;
+    }
+    return 0;
+}

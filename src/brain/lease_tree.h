@@ -46,3 +46,6 @@ struct lease_sum lease_tree_between(const struct lease_node *nodes, uint32_t roo
 /* The earliest end after at_ns; UINT64_MAX: there is none. And of a lease that has slots. */
 uint64_t lease_tree_next_end_ns(const struct lease_node *nodes, uint32_t root, uint64_t at_ns);
 uint64_t lease_tree_next_slots_ns(const struct lease_node *nodes, uint32_t root, uint64_t at_ns);
+
+/* The latest end of a lease that has slots; 0: there is none. */
+uint64_t lease_tree_last_slots_ns(const struct lease_node *nodes, uint32_t root);

@@ -450,6 +450,11 @@ uint64_t leases_key_next_slots_ns(const struct leases *leases, const struct leas
     return lease_tree_next_slots_ns(leases->node, key->root, leases->now_ns);
 }
 
+uint64_t leases_key_last_slots_ns(const struct leases *leases, const struct lease_key *key)
+{
+    return lease_tree_last_slots_ns(leases->node, key->root);
+}
+
 uint64_t leases_key_settle(const struct leases *leases, struct lease_key *key)
 {
     struct lease_sum ended =

@@ -164,6 +164,9 @@ uint32_t leases_key_held(const struct leases *leases, const struct lease_key *ke
 /* The earliest end, after now, of a lease of it that has slots; UINT64_MAX: there is none. */
 uint64_t leases_key_next_slots_ns(const struct leases *leases, const struct lease_key *key);
 
+/* The latest end of a lease of it that has slots, ended or not; 0: there is none. */
+uint64_t leases_key_last_slots_ns(const struct leases *leases, const struct lease_key *key);
+
 /* Tokens of its leases that have ended since it was settled last; settles it: next_end_ns is in the
  * future then. */
 uint64_t leases_key_settle(const struct leases *leases, struct lease_key *key);

@@ -28,7 +28,7 @@ enum message_kind {
     MESSAGE_CHARGE,  /* take tokens of this key, though it may owe them then */
     MESSAGE_STATUS,  /* how full are this key's buckets? */
     MESSAGE_LEAVE,   /* who asked something that may still wait does not wait any more */
-    MESSAGE_RENEW,   /* let this lease end later */
+    MESSAGE_RENEW, /* let this lease end later; of a limit of scope fleet it may wait for the store */
     MESSAGE_RELEASE, /* end this lease now */
     MESSAGE_LEASE,   /* how is this lease? */
     MESSAGE_EACH,    /* a list: ALLOW for each key on its own */
@@ -143,7 +143,7 @@ enum bucket_result {
     /* In these nothing was done, and the rest of the answer is not set, but for `limit`: */
     BUCKET_NEEDS_LEASE, /* of ALLOW: the key's buckets hold slots, which only ACQUIRE takes */
     BUCKET_SLOTS_ONLY,  /* of RESET, REFUND, CHARGE: the key's buckets hold nothing but slots */
-    BUCKET_NO_LEASES,   /* of ACQUIRE: the limit is of scope fleet, whose tokens no lease holds */
+    BUCKET_NO_LEASES,   /* of ACQUIRE: the limit is of scope fleet and has no slots */
     /* In these `limit` is not set either: */
     BUCKET_ONCE_DIFFERS, /* its token was used for another question of this kind about this key */
     BUCKET_ONCE_WAITS,   /* the question that first used its token still waits for its answer */
@@ -207,6 +207,8 @@ enum lease_state {
     LEASE_RELEASED,
     LEASE_EXPIRED,    /* nobody renewed it in time */
     LEASE_LOST_LIMIT, /* held, but its limit is not configured any more: nothing can come back */
+    LEASE_UNRENEWED, /* of RENEW only: held, and it ends as before, because the store of the fleet has not
+                        said in time that it knows of a later end */
 };
 
 /* The answer to RENEW, RELEASE and LEASE. A RELEASE that is repeated is answered as the first one. */

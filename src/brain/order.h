@@ -53,6 +53,9 @@ enum order_flag {
     ORDER_PROBE = 16,       /* write the record whatever it is, to see that this works */
     ORDER_JOIN =
         32, /* remember the session though it has had nothing yet: it has something to tell */
+    ORDER_CLAIM =
+        64, /* the session is new, and what it has been granted is in use: it counts as out, though no
+                         other session knew of it, and the level may go below zero */
 };
 
 enum order_result {
@@ -85,6 +88,7 @@ struct order {
     uint64_t
         seq; /* more with each order of this session; from when it knows that the record knows it,
                      more than the record's time was then: see share.h */
+    uint32_t keep_ms;     /* what it has out must not go before, by our clock; 0: as for all, ttl */
     uint64_t epoch_ms;    /* that the session knows; 0: none */
     uint64_t store_ms;    /* the store's time when it answered for this record, 0: it never has; of
                           those answers the one of which its clock was least ahead of ours */

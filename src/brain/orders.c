@@ -1,5 +1,7 @@
 #include "brain/orders.h"
 
+#include "brain/share_slots.h"
+
 /* For so long a share is kept that nobody asks for, but whose record is known to have too little. */
 #define EXHAUSTED_KEPT_NS (60 * NS_PER_S)
 
@@ -81,6 +83,15 @@ static uint64_t needed_ns(const struct brain *brain, struct share *share)
     return SHARE_NEVER;
 }
 
+/* Whether the store would keep slots that leases hold for longer than they last, though nobody here will lend them again. */
+static bool is_kept_too_long(const struct brain *brain, const struct share *share)
+{
+    uint64_t ttl_ns = terms_of(brain)->ttl_ms * NS_PER_MS;
+    uint64_t used_ns = share->used_until_ns - least(share->used_until_ns, brain->now_ns);
+    return share->bucket[0].used > 0 && !share->is_cut &&
+           share->kept_ns > brain->now_ns + most(used_ns + used_ns / 500, ttl_ns) + 2 * NS_PER_MS;
+}
+
 /* When an order has a reason to go. Beside it, how little in hand is a reason. */
 static uint64_t reason_ns(struct brain *brain, struct share *share)
 {
@@ -89,7 +100,12 @@ static uint64_t reason_ns(struct brain *brain, struct share *share)
     if (brain->shares.has_ended)
         return SHARE_NEVER;
     if (is_ending(brain, share))
-        return has_hand || share_has_spent(share) || share_has_news(share) ? now_ns : SHARE_NEVER;
+        return has_hand || share_has_spent(share) || share_has_news(share) ||
+                       is_kept_too_long(brain, share)
+                   ? now_ns
+                   : SHARE_NEVER;
+    if (share->is_claim)
+        return most(now_ns, share->next_ns);
     if (share->is_again || share_has_news(share) || share->is_looked_for)
         return now_ns;
     uint64_t give_back_ns = share->waiting == 0 ? quiet_ns(brain, share) : SHARE_NEVER;
@@ -105,11 +121,9 @@ static uint64_t reason_ns(struct brain *brain, struct share *share)
         tell_ns = most(tell_ns, share_full_ns(share, now_ns));
         due_ns = least(due_ns, least(tell_ns, give_back_ns));
     }
-    if (has_hand) {
+    if (share_has_out(share))
         due_ns = least(due_ns, share->sent_ns + terms_of(brain)->renew_ms * NS_PER_MS);
-        due_ns = least(due_ns, give_back_ns);
-    }
-    return due_ns;
+    return has_hand ? least(due_ns, give_back_ns) : due_ns;
 }
 
 static void make_ready(struct shares *shares, struct share *share)
@@ -127,6 +141,8 @@ bool orders_need_no_share(struct brain *brain, struct share *share)
 {
     return !share->is_away && !share->is_ready && share->waiting == 0 && !share->is_left &&
            !share_has_hand(share) && (!share_has_spent(share) || share->is_cut) &&
+           (share->bucket[0].used == 0 ||
+            (is_ending(brain, share) && !is_kept_too_long(brain, share))) &&
            (!share_has_news(share) || brain->shares.has_ended) &&
            (!share->is_looked_for || is_ending(brain, share)) &&
            share_is_full_apart(share, brain->now_ns);
@@ -164,7 +180,7 @@ void orders_see(struct brain *brain, struct share *share)
             due_ns = least(due_ns, looked_at_ns(brain, share));
         }
     }
-    if (share_has_hand(share))
+    if (share_has_out(share))
         due_ns = least(due_ns, share->lease_ns);
     share_book_set_due(&brain->shares, share, due_ns);
 }
@@ -177,7 +193,7 @@ static uint64_t chunk_of(const struct share *share, uint32_t index)
     const struct share_bucket *bucket = &share->bucket[index];
     uint64_t holders = share->holders == 0 ? 1 : share->holders;
     uint64_t chunk = most(1, bucket->terms.burst_tokens / (2 * holders));
-    uint64_t out = bucket->others_tokens + share_bucket_hand(bucket);
+    uint64_t out = bucket->others_tokens + share_bucket_out(bucket);
     uint64_t outstanding = bucket->terms.outstanding_tokens;
     return share->is_known ? least(chunk, outstanding - least(outstanding, out)) : chunk;
 }
@@ -243,17 +259,24 @@ static uint8_t plan(struct brain *brain, struct share *share, uint64_t wants[BUC
     uint8_t flags = terms->on_loss == FLEET_LOSS_FULL ? ORDER_ON_LOSS_FULL : 0;
     uint64_t demand = share_wanted(share, brain->now_ns, terms);
     uint64_t head = share->waiting > 0 ? head_tokens(share) : share->missed_tokens;
-    if (is_ending(brain, share) || is_quiet(brain, share))
-        return flags | ORDER_RELEASE;
+    if (is_ending(brain, share) || is_quiet(brain, share)) {
+        if (share->bucket[0].used == 0)
+            return flags | ORDER_RELEASE;
+        share_give_back(share, 0, &brain->shares.counters);
+        return flags;
+    }
     if (is_exact(brain, share, head)) {
         want(share, share->waiting > 0 ? exact_tokens(brain, share) : head, wants);
         return flags | ORDER_EXACT;
     }
     uint64_t keep = for_lease(terms, demand);
-    if (share->waiting == 0 && keep > 0 && share_hand(share) / 2 > keep)
+    if (share->has_slots && share->waiting == 0)
+        share_give_back(share, most(share_slots_to_keep(share), most(demand, share->missed_tokens)),
+                        &brain->shares.counters);
+    else if (share->waiting == 0 && keep > 0 && share_hand(share) / 2 > keep)
         share_give_back(share, keep, &brain->shares.counters);
     want(share, most(share->waiting_tokens + demand, share->missed_tokens), wants);
-    if (share->waiting == 0 && is_nothing(share, wants) && !share_has_hand(share) &&
+    if (share->waiting == 0 && is_nothing(share, wants) && !share_has_out(share) &&
         !share->is_looked_for)
         flags |= ORDER_RELEASE;
     return flags;
@@ -287,9 +310,13 @@ static void write_one(struct brain *brain, struct share *share, struct orders *o
     struct shares *shares = &brain->shares;
     uint64_t wants[BUCKETS_MAX] = {0};
     share->is_ready = false;
+    share_slots_count(brain, share);
     uint8_t flags = plan(brain, share, wants);
-    share_write_order(share, &orders->order[orders->count++], flags, wants, brain->now_ns,
-                      terms_of(brain)->ttl_ms * NS_PER_MS, &shares->sessions, &shares->counters);
+    uint32_t ttl_ms = terms_of(brain)->ttl_ms;
+    uint32_t keep_ms =
+        share_slots_keep_ms(share, brain->now_ns, is_ending(brain, share) ? 0 : ttl_ms);
+    share_write_order(share, &orders->order[orders->count++], flags, wants, keep_ms, brain->now_ns,
+                      ttl_ms * NS_PER_MS, &shares->sessions, &shares->counters);
     share->missed_tokens = 0;
     share->is_looked_for = false;
     share->spaced_ns = most(share->spaced_ns, brain->now_ns) + space_ns(brain, share, wants);

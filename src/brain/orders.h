@@ -6,7 +6,7 @@
  *     at once           if it has something to tell: a refund, a charge, a reset, all that a share which ends gives back
  *     when it may help  if somebody waits, was refused, or the hand is less than half of what the next horizon will
  *                       want; but not before the record will have refilled enough
- *     renew_ms          after the one before, while something is in hand
+ *     renew_ms          after the one before, while something is in hand, or leases hold slots
  *     return_after_ms   after the last question, to give all back
  *     horizon_ms        after the one before, if tokens are spent that the store takes to be out, and that keeps the
  *                       record from refilling; after return_after_ms even if it does not
@@ -52,8 +52,10 @@ bool orders_are_home(const struct brain *brain, uint64_t turn);
 /* Takes one back. */
 void orders_free_letter(struct brain *brain, struct orders *orders);
 
-/* The tokens that a message wants which waits in a share's queue. */
+/* The tokens, or slots, that a message wants which waits in a share's queue. */
 static inline uint64_t orders_tokens(const struct message *message)
 {
+    if (message->kind == MESSAGE_ACQUIRE)
+        return message->ask.acquire.slots;
     return message->kind == MESSAGE_ALLOW ? message->ask.bucket.tokens : 0;
 }

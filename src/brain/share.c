@@ -36,17 +36,20 @@ static void begin_anew(struct share *share, struct share_sessions *sessions)
         int64_t untold = bucket->net - bucket->sent_net;
         bucket->seen_net += untold - bucket->net;
         bucket->net = untold;
-        bucket->granted = bucket->disposed = 0;
+        bucket->granted = bucket->used; /* which it claims */
+        bucket->disposed = 0;
         bucket->sent_disposed = bucket->told_disposed = 0;
         bucket->sent_net = bucket->told_net = 0;
     }
     share->has_reset &= !share->is_reset_told;
     share->is_reset_told = false;
     share->session = next_session(sessions);
+    share->is_claim = share->bucket[0].used > 0;
     share->session_buckets = 0;
     share->is_joined = false;
     share->seq = 0;
     share->lease_ns = SHARE_NEVER;
+    share->kept_ns = 0;
 }
 
 /* What is in hand counts as out until the store says otherwise. */
@@ -55,7 +58,7 @@ static void lose_hand(struct share *share, struct share_sessions *sessions,
 {
     counters->lost_tokens += share_bucket_hand(&share->bucket[0]);
     for (uint32_t i = 0; i < share->buckets; i++)
-        share->bucket[i].others_tokens += share_bucket_hand(&share->bucket[i]);
+        share->bucket[i].others_tokens += share_bucket_out(&share->bucket[i]);
     begin_anew(share, sessions);
 }
 
@@ -71,6 +74,13 @@ void share_expire(struct share *share, uint64_t now_ns, struct share_sessions *s
 struct order_terms share_terms(const struct bucket_terms *terms, uint32_t outstanding_percent)
 {
     uint64_t outstanding = (uint64_t)((i128)terms->burst * outstanding_percent / 100);
+    if (terms->holds_slots)
+        return (struct order_terms){
+            .burst_tokens = terms->burst,
+            .token_units = 1,
+            .step_units = terms->burst,
+            .outstanding_tokens = terms->burst,
+        };
     return (struct order_terms){
         .burst_tokens = terms->burst,
         .token_units = fleet_token_units(terms->rate),
@@ -111,6 +121,13 @@ static void drop_bucket(struct share_bucket *bucket)
     *bucket = (struct share_bucket){.terms = bucket->terms, .apart_units = bucket->apart_units};
 }
 
+/* Leases hold nothing of it any more that counts. */
+static void spend_used(struct share_bucket *bucket)
+{
+    bucket->disposed += bucket->used;
+    bucket->used = 0;
+}
+
 /* Puts terms into force for what was spent apart: as many tokens as before, but no more than all. */
 static void set_bucket_terms(struct share_bucket *bucket, struct order_terms terms)
 {
@@ -133,6 +150,9 @@ void share_set_terms(struct share *share, const struct allowance *allowance,
     for (uint32_t i = 0; i < share->buckets; i++)
         set_bucket_terms(&share->bucket[i],
                          share_terms(&allowance->bucket[i], outstanding_percent));
+    share->has_slots = allowance->burst == 0;
+    for (uint32_t i = 0; !share->has_slots && i < share->buckets; i++)
+        spend_used(&share->bucket[i]);
     share->terms_tag = tag_of(share);
     if (share->terms_tag == before)
         return;
@@ -160,6 +180,38 @@ bool share_has_hand(const struct share *share)
     return false;
 }
 
+bool share_has_out(const struct share *share)
+{
+    for (uint32_t i = 0; i < share->buckets; i++)
+        if (share_bucket_out(&share->bucket[i]) > 0)
+            return true;
+    return false;
+}
+
+/* What leases give back to the hand counts as granted once more, so that counters only grow. */
+static void count_used(uint64_t before, uint64_t slots, struct fleet_counters *counters)
+{
+    if (slots > before)
+        counters->spent_tokens += slots - before;
+    else
+        counters->granted_tokens += before - slots;
+}
+
+void share_set_used(struct share *share, uint64_t slots, struct fleet_counters *counters)
+{
+    count_used(share->bucket[0].used, slots, counters);
+    for (uint32_t i = 0; i < share->buckets; i++) {
+        struct share_bucket *bucket = &share->bucket[i];
+        uint64_t out = share_bucket_out(bucket);
+        if (slots > out) {
+            bucket->granted += slots - out;
+            counters->granted_tokens += i == 0 ? slots - out : 0;
+            share->is_claim = true;
+        }
+        bucket->used = slots;
+    }
+}
+
 void share_give_back(struct share *share, uint64_t keep_tokens, struct fleet_counters *counters)
 {
     for (uint32_t i = 0; i < share->buckets; i++) {
@@ -174,6 +226,11 @@ void share_give_back(struct share *share, uint64_t keep_tokens, struct fleet_cou
 static uint64_t least(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
+}
+
+static uint64_t most(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
 }
 
 void share_refund(struct share *share, uint64_t tokens, struct fleet_counters *counters)
@@ -239,7 +296,7 @@ bool share_has_spent(const struct share *share)
 /* What the record can hold beside what is out. */
 static int64_t cap_of(const struct share_bucket *bucket)
 {
-    uint64_t out = bucket->others_tokens + share_bucket_hand(bucket);
+    uint64_t out = bucket->others_tokens + share_bucket_out(bucket);
     uint64_t burst = bucket->terms.burst_tokens;
     return (int64_t)((burst - least(burst, out)) * bucket->terms.token_units);
 }
@@ -274,6 +331,8 @@ static uint64_t ms_until(const struct share *share, uint32_t index, uint64_t tok
     lack -= share_level(share, index, now_ns);
     if (lack <= 0)
         return 0;
+    if (share->has_slots)
+        return SHARE_NEVER;
     uint64_t later_ms = share->seen_ns > now_ns ? (share->seen_ns - now_ns) / NS_PER_MS + 1 : 0;
     return later_ms + ms_of(lack, step);
 }
@@ -399,6 +458,12 @@ bool share_is_full_apart(struct share *share, uint64_t now_ns)
 
 /* ---- orders ---- */
 
+/* For how long the store keeps a session for sure: its clock may run faster than ours by a thousandth. */
+static uint64_t sure_ms(uint64_t keep_ms)
+{
+    return keep_ms - keep_ms / 1000;
+}
+
 /* Whether totals come near what records have room for. */
 static bool has_lasted(const struct share *share)
 {
@@ -412,11 +477,12 @@ static bool has_lasted(const struct share *share)
 }
 
 void share_write_order(struct share *share, struct order *order, uint8_t flags,
-                       const uint64_t want[BUCKETS_MAX], uint64_t now_ns, uint64_t ttl_ns,
-                       struct share_sessions *sessions, struct fleet_counters *counters)
+                       const uint64_t want[BUCKETS_MAX], uint32_t keep_ms, uint64_t now_ns,
+                       uint64_t ttl_ns, struct share_sessions *sessions,
+                       struct fleet_counters *counters)
 {
     share_expire(share, now_ns, sessions, counters);
-    if (has_lasted(share))
+    if (has_lasted(share) && share->bucket[0].used == 0)
         flags |= ORDER_RELEASE;
     bool is_release = (flags & ORDER_RELEASE) != 0;
     if (share_has_news(
@@ -430,11 +496,13 @@ void share_write_order(struct share *share, struct order *order, uint8_t flags,
         .key = share->key,
         .limit_len = share->name_len,
         .key_len = share->key_len,
-        .flags = (uint8_t)(flags | (is_reset ? ORDER_RESET : 0)),
+        .flags = (uint8_t)(flags | (is_reset ? ORDER_RESET : 0) |
+                           (share->is_claim && !share->is_joined ? ORDER_CLAIM : 0)),
         .buckets = (uint8_t)share->buckets,
         .terms_tag = share->terms_tag,
         .session = share->session,
         .seq = share->is_reset_told ? share->seq : ++share->seq,
+        .keep_ms = keep_ms,
         .epoch_ms = share->epoch_ms,
         .store_ms = share->store_ms,
         .store_at_ns = share->store_at_ns,
@@ -455,8 +523,12 @@ void share_write_order(struct share *share, struct order *order, uint8_t flags,
     if (share->session_buckets < share->buckets)
         share->session_buckets = share->buckets;
     share->has_reset &= !is_reset; /* it is set again if the order fails */
-    if (share->lease_ns == SHARE_NEVER)
-        share->lease_ns = now_ns + ttl_ns;
+    /* the store may keep it for no longer than this order says, whatever the one before has said */
+    uint64_t kept_ns = now_ns + most(ttl_ns, sure_ms(keep_ms) * NS_PER_MS);
+    share->lease_ns = least(share->lease_ns, kept_ns);
+    share->kept_ns = least(share->kept_ns, kept_ns);
+    if (share->waiting == 0)
+        share->asked_ttl_ms = 0;
     share->is_away = true;
     share->is_again = false;
     share->sent_ns = now_ns;
@@ -578,8 +650,12 @@ static void take_done(struct share *share, const struct order *order, const stru
         if (share->seq < order->answered_ms)
             share->seq = order->answered_ms; /* a newcomer's begins no later */
     }
-    if (order->result != ORDER_OLD) /* else one before it was done, and nobody knows when */
-        share->lease_ns = orders->sent_ns + orders->ttl_ms * NS_PER_MS;
+    share->is_claim &= !share->is_joined;
+    if (order->result != ORDER_OLD) { /* else one before it was done, and nobody knows when */
+        share->kept_ns =
+            orders->sent_ns + most(orders->ttl_ms, sure_ms(order->keep_ms)) * NS_PER_MS;
+        share->lease_ns = share->kept_ns;
+    }
     if (has_ended(order))
         lose_hand(share, sessions, counters);
 }
@@ -650,7 +726,7 @@ void share_take_order(struct share *share, const struct order *order, const stru
     share->epoch_ms = order->answered_epoch_ms;
     keep_clock(share, order, orders);
     counters->converted += order->is_converted;
-    counters->rollbacks += order->was_rolled_back;
+    counters->rollbacks += order->was_rolled_back && (order->flags & ORDER_CLAIM) == 0;
     counters->epochs += has_forgotten;
     switch (order->result) {
     case ORDER_DONE:

@@ -7,6 +7,14 @@
  *     hand = granted - disposed          what may be spent without asking anybody
  *     net                                what the record is to be given, or charged, beside that
  *
+ * Slots are tokens that are not spent: one that a lease holds is out of the record, but not in the hand, and comes back to
+ * the hand when the lease ends:
+ *
+ *     hand = granted - disposed - used   of slots
+ *
+ * The session is kept by the store until the last of those leases has ended: see keep_ms of order.h. A new session whose
+ * leases hold slots claims them.
+ *
  * Tokens that are given back are disposed of, and added to net. A refund is spent less, as long as no order has told
  * that it was spent; else it is added to net. A charge takes from the hand, then from net. So the numbers grow as
  * the store's rules want them, whatever becomes of an order.
@@ -32,6 +40,7 @@
 struct share_bucket {
     struct order_terms terms;
     uint64_t granted, disposed;
+    uint64_t used; /* slots that leases hold, at most granted - disposed; of tokens 0 */
     int64_t net;
     /* as the last order that went has told: below it disposed cannot go any more */
     uint64_t sent_disposed;
@@ -64,15 +73,26 @@ struct share {
 
     /* the session */
     uint64_t session;
+    bool is_claim;            /* leases hold slots that the store may not know to be granted */
     uint32_t session_buckets; /* the most that an order of it had */
     bool is_joined;           /* the record knows it */
     uint64_t seq;
     uint64_t epoch_ms;
     uint64_t store_ms,
         store_at_ns; /* of the answer of which the store's clock was least ahead of ours */
-    /* When it ends, and what is in hand becomes void: ttl after its last order that was done has gone, or its first
-     * one. By then the store may forget what it was told. SHARE_NEVER: no order has gone yet. */
+    /* When it ends, and what is in hand becomes void: ttl, or keep_ms if that is more, after its last order that was done
+     * has gone, or its first one. By then the store may forget what it was told. SHARE_NEVER: no order has gone yet. */
     uint64_t lease_ns;
+    uint64_t kept_ns; /* the same, once an order of it was done; else 0 */
+
+    /* if its buckets hold slots: see share_slots.h */
+    bool has_slots;
+    uint64_t used_until_ns; /* the latest end of a lease that holds some, by the brain's clock */
+    uint64_t
+        asked_ttl_ms; /* of the longest lease that was asked for since the last order, or is waited for */
+    uint64_t peak_ns; /* when the present window of peaks began */
+    uint64_t peak,
+        peak_before; /* the most slots that were used at once, in it and in the one before */
 
     /* the record */
     bool is_known;
@@ -138,6 +158,12 @@ void share_set_terms(struct share *share, const struct allowance *allowance,
 
 static inline uint64_t share_bucket_hand(const struct share_bucket *bucket)
 {
+    return bucket->granted - bucket->disposed - bucket->used;
+}
+
+/* What the store takes to be out, once it is told. */
+static inline uint64_t share_bucket_out(const struct share_bucket *bucket)
+{
     return bucket->granted - bucket->disposed;
 }
 
@@ -151,8 +177,12 @@ static inline uint64_t share_hand(const struct share *share)
     return hand;
 }
 
-/* Whether anything is in hand. */
+/* Whether anything is in hand; or that, or slots that leases hold. */
 bool share_has_hand(const struct share *share);
+bool share_has_out(const struct share *share);
+
+/* Leases hold so many slots now. Those beyond what the session knows to be granted are claimed. */
+void share_set_used(struct share *share, uint64_t slots, struct fleet_counters *counters);
 
 /* Takes tokens that every bucket's hand holds. */
 static inline void share_spend(struct share *share, uint64_t tokens,
@@ -203,8 +233,8 @@ uint64_t share_full_ns(const struct share *share, uint64_t now_ns);
 /* Units of a bucket's record by now, as far as is known: what it is full with, if nothing is. */
 int64_t share_level(const struct share *share, uint32_t bucket, uint64_t now_ns);
 
-/* When the record has so many tokens of each bucket beyond the hand, at the earliest; SHARE_NEVER: it never can. Of
- * a record of which nothing is known: now. */
+/* When the record has so many tokens of each bucket beyond the hand, at the earliest; SHARE_NEVER - 1 or later: it never
+ * can, or nobody knows when, as of slots that others have out. Of a record of which nothing is known: now. */
 uint64_t share_ready_ns(const struct share *share, uint64_t tokens, uint64_t now_ns);
 
 /* ---- demand ---- */
@@ -221,6 +251,12 @@ static inline void share_ask(struct share *share, uint64_t tokens, uint64_t now_
     share->demand.questions++;
 }
 
+/* Slots come back: what is asked for is how many more than come back. */
+static inline void share_ask_less(struct share *share, uint64_t slots)
+{
+    share->demand.recent -= slots < share->demand.recent ? slots : share->demand.recent;
+}
+
 /* How many tokens the next horizon will want. */
 uint64_t share_wanted(struct share *share, uint64_t now_ns, const struct fleet_terms *terms);
 
@@ -233,10 +269,11 @@ bool share_is_full_apart(struct share *share, uint64_t now_ns);
 /* ---- orders ---- */
 
 /* Writes the next order of a share, which goes now. want: tokens beyond the hand, of each bucket; flags:
- * ORDER_EXACT, ORDER_RELEASE, ORDER_ON_LOSS_FULL. It may be another session's, if this one has lasted too long. */
+ * ORDER_EXACT, ORDER_RELEASE, ORDER_ON_LOSS_FULL. keep_ms: see order.h. It may be another session's, if this one has lasted too long. */
 void share_write_order(struct share *share, struct order *order, uint8_t flags,
-                       const uint64_t want[BUCKETS_MAX], uint64_t now_ns, uint64_t ttl_ns,
-                       struct share_sessions *sessions, struct fleet_counters *counters);
+                       const uint64_t want[BUCKETS_MAX], uint32_t keep_ms, uint64_t now_ns,
+                       uint64_t ttl_ns, struct share_sessions *sessions,
+                       struct fleet_counters *counters);
 
 /* Takes the store's answer to it, which came in this letter. */
 void share_take_order(struct share *share, const struct order *order, const struct orders *orders,

@@ -16,10 +16,18 @@ static uint64_t ms_between(uint64_t now_ns, uint64_t then_ns)
 static uint64_t lack_ms(const struct brain *brain, const struct share *share, uint64_t tokens)
 {
     uint64_t order_ns = orders_may_go_ns(brain, share);
-    uint64_t ready_ns =
-        share->is_known ? share_ready_ns(share, tokens, brain->now_ns) : share->next_ns;
+    uint64_t ready_ns = share_come_ns(brain, share, tokens);
     uint64_t ms = ms_between(brain->now_ns, ready_ns > order_ns ? ready_ns : order_ns);
     return ms == 0 ? 1 : ms;
+}
+
+/* Of slots nobody knows when others give some back, and a lease of ours may end before the store is asked again. */
+static uint64_t slots_ms(const struct brain *brain, const struct place *place, uint64_t lack_ms)
+{
+    const struct lease_key *key = leases_by_hash(&brain->leases, place->hash);
+    uint64_t end_ns = key == NULL ? UINT64_MAX : leases_key_next_slots_ns(&brain->leases, key);
+    uint64_t end_ms = end_ns == UINT64_MAX ? RETRY_NEVER : decide_ms_until_end(brain, end_ns);
+    return lack_ms < end_ms ? lack_ms : end_ms;
 }
 
 static uint64_t retry_after_ms(const struct brain *brain, const struct place *place,
@@ -30,12 +38,15 @@ static uint64_t retry_after_ms(const struct brain *brain, const struct place *pl
     case BUCKET_DENIED:
     case BUCKET_WAIT_OVER:
     case BUCKET_TOO_MANY_WAITING:
-        return lack_ms(brain, share, told.behind + told.tokens);
+        wait_ms = lack_ms(brain, share, told.behind + told.tokens);
+        return share->has_slots ? slots_ms(brain, place, wait_ms) : wait_ms;
     case BUCKET_NEVER:
         ends_ms = decide_denial_ends_after_ms(brain, place);
         wait_ms = share == NULL || told.tokens <= share_hand(share)
                       ? 0
                       : lack_ms(brain, share, told.behind + told.tokens);
+        if (share != NULL && share->has_slots)
+            wait_ms = slots_ms(brain, place, wait_ms);
         return ends_ms > wait_ms ? ends_ms : wait_ms;
     case BUCKET_EXCEEDS_BURST:
         return RETRY_NEVER;
@@ -45,7 +56,6 @@ static uint64_t retry_after_ms(const struct brain *brain, const struct place *pl
     case BUCKET_UNCOUNTED:
     case BUCKET_ALWAYS:
     case BUCKET_HELD_BACK:
-    case BUCKET_TOO_MANY_LEASES:
     case BUCKET_LEFT:
     case BUCKET_NEEDS_LEASE:
     case BUCKET_SLOTS_ONLY:
@@ -54,6 +64,8 @@ static uint64_t retry_after_ms(const struct brain *brain, const struct place *pl
     case BUCKET_ONCE_WAITS:
     case BUCKET_NO_SUCH_LIMIT:
         break;
+    case BUCKET_TOO_MANY_LEASES:
+        return decide_ms_until_room(brain);
     }
     return 0;
 }
@@ -74,12 +86,23 @@ static void show(const struct share *share, uint32_t index, uint64_t now_ns,
     state->full_after_ms = full_units <= 0 ? 0 : ((uint64_t)full_units - 1) / terms->step_units + 1;
 }
 
+/* Slots come back whenever those who hold them are done, so no time is told. */
+static void show_slots(const struct share *share, uint32_t index, uint64_t now_ns,
+                       struct bucket_state *state)
+{
+    int64_t level = share_level(share, index, now_ns);
+    state->remaining_tokens =
+        share_bucket_hand(&share->bucket[index]) + (level < 0 ? 0 : (uint64_t)level);
+    state->owed_tokens = 0;
+    state->next_token_ms = state->full_after_ms = RETRY_NEVER;
+}
+
 /* One of which nothing is known: no order has ever asked for it. */
 static void show_full(const struct bucket_terms *terms, struct bucket_state *state)
 {
     state->remaining_tokens = terms->burst;
     state->owed_tokens = 0;
-    state->next_token_ms = state->full_after_ms = 0;
+    state->next_token_ms = state->full_after_ms = terms->holds_slots ? RETRY_NEVER : 0;
 }
 
 static bool is_violated(const struct share_told *told, const struct bucket_terms *terms,
@@ -124,6 +147,8 @@ void share_describe(const struct brain *brain, const struct place *place, const 
         const struct bucket_terms *terms = &answer->allowance->bucket[i];
         if (share == NULL)
             show_full(terms, state);
+        else if (terms->holds_slots)
+            show_slots(share, i, brain->now_ns, state);
         else
             show(share, i, brain->now_ns, state);
         if (answer->override != NULL)
@@ -135,7 +160,8 @@ void share_describe(const struct brain *brain, const struct place *place, const 
             answer->remaining_tokens = state->remaining_tokens;
         if (state->owed_tokens > answer->owed_tokens)
             answer->owed_tokens = state->owed_tokens;
-        answer->active |= state->full_after_ms != 0;
+        answer->active |=
+            terms->holds_slots ? state->remaining_tokens < terms->burst : state->full_after_ms != 0;
     }
     if (told.fate.result == BUCKET_DENIED)
         blame_one(answer);

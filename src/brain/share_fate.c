@@ -30,7 +30,8 @@ enum bucket_result share_result_without_hand(const struct brain *brain, const st
         return BUCKET_ALLOWED;
     if (action == OVERRIDE_DENY)
         return BUCKET_NEVER;
-    return tokens > decide_allowance(brain, place)->burst ? BUCKET_EXCEEDS_BURST : BUCKET_DENIED;
+    return tokens > allowance_shown_burst(decide_allowance(brain, place)) ? BUCKET_EXCEEDS_BURST
+                                                                          : BUCKET_DENIED;
 }
 
 struct share_fate share_fate_apart(struct brain *brain, struct share *share, uint64_t tokens)
@@ -38,6 +39,8 @@ struct share_fate share_fate_apart(struct brain *brain, struct share *share, uin
     const struct fleet_terms *terms = terms_of(brain);
     struct share_fate fate = {BUCKET_DENIED, true};
     counters_of(brain)->partitioned++;
+    if (share->has_slots)
+        return fate;
     switch (terms->on_partition) {
     case FLEET_PARTITION_DENY:
         break;
@@ -60,7 +63,11 @@ bool share_is_overdue(const struct brain *brain, const struct share *share)
 
 uint64_t share_come_ns(const struct brain *brain, const struct share *share, uint64_t tokens)
 {
-    return share->is_known ? share_ready_ns(share, tokens, brain->now_ns) : share->next_ns;
+    if (!share->is_known)
+        return share->next_ns;
+    uint64_t ready_ns = share_ready_ns(share, tokens, brain->now_ns);
+    uint64_t looked_at_ns = share->seen_ns + ORDERS_RETRY_MS * NS_PER_MS;
+    return share->has_slots && ready_ns > looked_at_ns ? looked_at_ns : ready_ns;
 }
 
 bool share_waits(struct brain *brain, const struct place *place, struct share *share,
@@ -69,24 +76,25 @@ bool share_waits(struct brain *brain, const struct place *place, struct share *s
     const struct fleet_terms *terms = terms_of(brain);
     const struct bucket_question *ask = &message->ask.bucket;
     uint64_t deadline_ns = message->waiter.deadline_ns, now_ns = brain->now_ns;
-    uint64_t come_ns = share_come_ns(brain, share, behind + ask->tokens);
+    uint64_t tokens = orders_tokens(message);
+    uint64_t come_ns = share_come_ns(brain, share, behind + tokens);
     uint64_t may_ns = orders_may_go_ns(brain, share);
     bool is_on_trial = limit_at(brain, place)->shadow;
     bool is_cut =
         orders_are_cut(brain, share) || brain->shares.ending != NULL || brain->shares.has_ended;
     *fate = (struct share_fate){BUCKET_DENIED, false};
-    if (ask->wait_ms > 0 && !is_on_trial && !brain->shares.has_ended &&
-        (come_ns > may_ns ? come_ns : may_ns) <= deadline_ns)
+    uint64_t done_ns = share->has_slots ? now_ns + 1 : come_ns > may_ns ? come_ns : may_ns;
+    if (ask->wait_ms > 0 && !is_on_trial && !brain->shares.has_ended && done_ns <= deadline_ns)
         return true;
     if (is_cut || share_is_overdue(brain, share)) {
-        *fate = share_fate_apart(brain, share, ask->tokens);
+        *fate = share_fate_apart(brain, share, tokens);
         return false;
     }
     if (come_ns > now_ns)
         return false;
-    if (is_on_trial || terms->cold == FLEET_COLD_ALLOW) {
+    if (is_on_trial || (terms->cold == FLEET_COLD_ALLOW && !share->has_slots)) {
         *fate = (struct share_fate){BUCKET_UNCOUNTED, true};
         return false;
     }
-    return terms->cold == FLEET_COLD_WAIT && may_ns <= deadline_ns;
+    return terms->cold != FLEET_COLD_DENY && may_ns <= deadline_ns;
 }

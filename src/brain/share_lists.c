@@ -253,17 +253,27 @@ void share_tell(const struct brain *brain, const struct place *place,
 
 /* ---- foreseeing ---- */
 
+static void spend_or_lend(struct share *copy, uint64_t tokens, struct fleet_counters *counted)
+{
+    if (copy->has_slots)
+        share_set_used(copy, copy->bucket[0].used + tokens, counted);
+    else
+        share_spend(copy, tokens, counted);
+}
+
 /* What would become of tokens, if an order brought what the record has. The copy becomes as it would be then. */
 static struct share_fate foresee(const struct brain *brain, struct share *copy, uint64_t tokens)
 {
     struct share_fate fate = {BUCKET_ALLOWED, false};
     struct fleet_counters counted = {0};
     if (holds(copy, tokens)) {
-        share_spend(copy, tokens, &counted);
+        spend_or_lend(copy, tokens, &counted);
         return fate;
     }
     if (orders_are_cut(brain, copy)) {
         fate = (struct share_fate){BUCKET_DENIED, true};
+        if (copy->has_slots)
+            return fate;
         if (terms_of(brain)->on_partition == FLEET_PARTITION_ALLOW)
             fate.result = BUCKET_UNCOUNTED;
         if (terms_of(brain)->on_partition == FLEET_PARTITION_SHARE &&
@@ -273,30 +283,43 @@ static struct share_fate foresee(const struct brain *brain, struct share *copy, 
     }
     if (share_come_ns(brain, copy, copy->waiting_tokens + tokens) > brain->now_ns)
         fate.result = BUCKET_DENIED;
+    else if (copy->has_slots)
+        share_set_used(copy, copy->bucket[0].used + tokens, &counted);
     else
         for (uint32_t i = 0; i < copy->buckets; i++)
             copy->bucket[i].net -= (int64_t)tokens;
     return fate;
 }
 
+static void tell_lease(const struct acquire_question *acquire, struct bucket_answer *answer)
+{
+    if (acquire != NULL)
+        answer->expires_after_ms = bucket_answer_allows(answer) ? acquire->ttl_ms : 0;
+}
+
 void share_foresee(const struct brain *brain, enum message_kind kind, const struct place *place,
                    const struct bucket_question *ask, struct bucket_answer *answer)
 {
     const struct share *share = share_at(brain, place, ask);
-    struct share_told told = {ask->tokens, 0, {BUCKET_ALLOWED, false}};
+    const struct acquire_question *acquire = acquire_of(kind, ask);
+    const struct demand demand = demand_by(kind, ask);
+    struct share_told told = {
+        acquire != NULL ? demand.slots : demand.tokens, 0, {BUCKET_ALLOWED, false}};
     if (kind != MESSAGE_STATUS)
-        told.fate.result = share_result_without_hand(brain, place, ask->tokens);
+        told.fate.result = share_result_without_hand(brain, place, told.tokens);
     if (share == NULL) { /* nothing is known, so it would be asked of the store, and may be there */
         if (told.fate.result == BUCKET_DENIED)
             told.fate.result = BUCKET_ALLOWED;
         share_describe(brain, place, NULL, told, answer);
+        tell_lease(acquire, answer);
         return;
     }
     struct share copy;
     memcpy(&copy, share, sizeof copy); /* but for the key */
     if (told.fate.result == BUCKET_DENIED) {
         told.behind = share->waiting_tokens;
-        told.fate = foresee(brain, &copy, ask->tokens);
+        told.fate = foresee(brain, &copy, told.tokens);
     }
     share_describe(brain, place, &copy, told, answer);
+    tell_lease(acquire, answer);
 }

@@ -2,6 +2,7 @@
 
 #include "brain/decide.h"
 #include "brain/orders.h"
+#include "brain/share_slots.h"
 
 #include <assert.h>
 
@@ -32,6 +33,7 @@ void share_set_terms_at(struct brain *brain, const struct place *place, struct s
 {
     share_set_terms(share, decide_allowance(brain, place), terms_of(brain)->outstanding_percent,
                     &brain->shares.sessions, counters_of(brain));
+    share_slots_count(brain, share);
 }
 
 void share_forget(struct brain *brain, struct share *share)
@@ -45,7 +47,7 @@ static bool can_go(struct brain *brain, struct share *share, bool may_evict)
 {
     return orders_need_no_share(brain, share) ||
            (may_evict && !share->is_away && !share->is_ready && !share->is_left &&
-            share->waiting == 0 && !share_has_news(share));
+            share->waiting == 0 && share->bucket[0].used == 0 && !share_has_news(share));
 }
 
 /* Looks at a few shares, from the newcomer's own place on, which the keyed hash makes a random one. */

@@ -2,10 +2,12 @@
 
 #include "brain/decide.h"
 #include "brain/events.h"
+#include "brain/lease_tell.h"
 #include "brain/orders.h"
 #include "brain/share_answer.h"
 #include "brain/share_fate.h"
 #include "brain/share_places.h"
+#include "brain/share_slots.h"
 
 static const struct limit *limit_at(const struct brain *brain, const struct place *place)
 {
@@ -60,8 +62,9 @@ static void describe(const struct brain *brain, const struct place *place,
                      const struct share *share, const struct message *message, uint64_t behind,
                      struct share_fate fate, struct bucket_answer *answer)
 {
-    share_describe(brain, place, share,
-                   (struct share_told){message->ask.bucket.tokens, behind, fate}, answer);
+    bool has_slots = message->kind == MESSAGE_ACQUIRE;
+    uint64_t tokens = has_slots ? message->ask.acquire.slots : message->ask.bucket.tokens;
+    share_describe(brain, place, share, (struct share_told){tokens, behind, fate}, answer);
 }
 
 /* The same of what was done, or could not be, whatever the hand holds. */
@@ -73,17 +76,22 @@ static void describe_done(const struct brain *brain, const struct place *place,
     describe(brain, place, share, message, 0, (struct share_fate){result, false}, answer);
 }
 
-/* Describes and counts an ALLOW of which it is known what becomes of it. */
+/* Describes and counts an ALLOW or ACQUIRE of which it is known what becomes of it. */
 static void finish(struct brain *brain, const struct place *place, const struct share *share,
                    struct message *message, uint64_t behind, struct share_fate fate)
 {
     const struct bucket_question *ask = &message->ask.bucket;
+    const struct acquire_question *acquire = acquire_of(message->kind, ask);
     struct bucket_answer *answer = &message->answer.bucket;
+    if (acquire != NULL)
+        fate.result = decide_lease(brain, place, acquire, fate.result);
     describe(brain, place, share, message, behind, fate, answer);
     if (fate.result == BUCKET_LEFT)
         return;
+    if (acquire != NULL)
+        decide_describe_lease(brain, acquire, answer);
     decide_count(brain, place, ask, answer, bucket_answer_allows(answer));
-    events_allowed(brain, place, ask, (struct demand){ask->tokens, 0}, answer);
+    events_allowed(brain, place, ask, demand_by(message->kind, ask), answer);
     brain->counters.too_many_waiting += fate.result == BUCKET_TOO_MANY_WAITING;
 }
 
@@ -103,10 +111,78 @@ static void count_wait(struct brain *brain, struct message *message, enum bucket
     brain->counters.waits_denied += bucket_answer_denies(answer);
 }
 
+static bool may_wait(const struct message *message)
+{
+    return message->kind == MESSAGE_ALLOW || message->kind == MESSAGE_ACQUIRE;
+}
+
+static void send_home(struct brain *brain, struct message *message)
+{
+    if (message->once != NULL)
+        once_end(&brain->once, message, brain->limits, brain->now_ns);
+    message_hold(message, brain->limits);
+    chain_add(&brain->released, &message->letter);
+}
+
+/* ---- renewals ---- */
+
+/* Whether the store keeps the session for as long as a RENEW asks. */
+static bool is_covered(const struct brain *brain, const struct share *share, uint32_t number,
+                       const struct lease_question *ask)
+{
+    uint64_t ttl_ms = lease_asked_ttl_ms(brain, number, ask);
+    return share_slots_do(share, 0, brain->now_ns + ttl_ms * NS_PER_MS);
+}
+
+/* The number of a lease that is held, or LEASE_NONE_NUMBER. */
+static uint32_t find_held(const struct brain *brain, const struct lease_question *ask)
+{
+    uint32_t number = leases_find(&brain->leases, &ask->id);
+    bool is_held = number != LEASE_NONE_NUMBER && brain->leases.lease[number].state == LEASE_HELD &&
+                   !leases_has_ended(&brain->leases, number);
+    return is_held ? number : LEASE_NONE_NUMBER;
+}
+
+static bool renewal_waits_on(const struct brain *brain, const struct share *share,
+                             const struct message *message)
+{
+    uint32_t number = find_held(brain, &message->ask.lease);
+    return number != LEASE_NONE_NUMBER && !is_covered(brain, share, number, &message->ask.lease) &&
+           !orders_are_cut(brain, share) && brain->shares.ending == NULL;
+}
+
+/* Renews a lease that is held, if the store knows of it. */
+static enum lease_state renew_if_covered(struct brain *brain, struct share *share, uint32_t number,
+                                         const struct lease_question *ask)
+{
+    if (!is_covered(brain, share, number, ask))
+        return LEASE_UNRENEWED;
+    lease_renew(brain, number, ask);
+    share_slots_count(brain, share);
+    return LEASE_HELD;
+}
+
+/* Answers a RENEW that has waited. What became meanwhile of a lease that is not held any more is told by the next one. */
+static void end_renewal(struct brain *brain, struct share *share, struct message *message)
+{
+    struct lease_answer *answer = &message->answer.lease;
+    uint32_t number = find_held(brain, &message->ask.lease);
+    struct place place;
+    *answer = (struct lease_answer){.state = LEASE_NONE, .key = answer->key};
+    if (number != LEASE_NONE_NUMBER && share_place(brain, share, &place))
+        lease_describe(brain, number, renew_if_covered(brain, share, number, &message->ask.lease),
+                       limit_at(brain, &place), answer);
+    send_home(brain, message);
+}
+
 /* Answers one that has waited and is in no queue any more. */
-static void release(struct brain *brain, const struct share *share, struct message *message,
+static void release(struct brain *brain, struct share *share, struct message *message,
                     uint64_t behind, struct share_fate fate)
 {
+    if (message->kind == MESSAGE_RENEW) {
+        end_renewal(brain, share, message);
+        return;
+    }
     const struct place place = buckets_place(&brain->buckets, brain->limits, &message->ask.bucket);
     if (place.limit < 0)
         message->answer.bucket.result = BUCKET_NO_SUCH_LIMIT;
@@ -114,27 +190,48 @@ static void release(struct brain *brain, const struct share *share, struct messa
         describe_done(brain, &place, share, message, BUCKET_ALLOWED);
     else
         finish(brain, &place, share, message, behind, fate);
-    if (place.limit >= 0 && message->ask.bucket.wait_ms > 0 && message->kind == MESSAGE_ALLOW)
+    if (place.limit >= 0 && message->ask.bucket.wait_ms > 0 && may_wait(message))
         count_wait(brain, message, fate.result);
-    if (message->once != NULL)
-        once_end(&brain->once, message, brain->limits, brain->now_ns);
-    message_hold(message, brain->limits);
-    chain_add(&brain->released, &message->letter);
+    send_home(brain, message);
+}
+
+/* Lends slots for an ACQUIRE, if they are in hand and the store keeps them for long enough. */
+static bool lend(struct brain *brain, const struct place *place, struct share *share,
+                 const struct acquire_question *acquire, struct share_fate *fate)
+{
+    if (!share_slots_do(share, acquire->slots, brain->now_ns + acquire->ttl_ms * NS_PER_MS))
+        return false;
+    bool is_held = decide_hold_lease(brain, place, acquire);
+    *fate = (struct share_fate){is_held ? BUCKET_ALLOWED : BUCKET_TOO_MANY_LEASES, false};
+    share_slots_count(brain, share);
+    return true;
+}
+
+/* Takes what a message wants out of the hand. */
+static bool take(struct brain *brain, const struct place *place, struct share *share,
+                 const struct message *message, struct share_fate *fate)
+{
+    if (message->kind == MESSAGE_ACQUIRE)
+        return lend(brain, place, share, &message->ask.acquire, fate);
+    if (orders_tokens(message) > share_hand(share))
+        return false;
+    share_spend(share, orders_tokens(message), counters_of(brain));
+    return true;
 }
 
 /* What one who waits is told now. true: it waits on. */
-static bool waits_on(struct brain *brain, const struct place *place, struct share *share,
-                     const struct message *message, uint64_t behind, struct share_fate *fate)
+static bool waits_on(struct brain *brain, struct share *share, const struct message *message,
+                     uint64_t behind, struct share_fate *fate)
 {
-    uint64_t tokens = orders_tokens(message);
     *fate = (struct share_fate){BUCKET_ALLOWED, false};
     if (message->kind == MESSAGE_STATUS)
         return !share->is_known && !orders_are_cut(brain, share) && !brain->shares.has_ended;
-    if (behind == 0 && tokens <= share_hand(share)) {
-        share_spend(share, tokens, counters_of(brain));
+    if (message->kind == MESSAGE_RENEW)
+        return renewal_waits_on(brain, share, message);
+    const struct place place = buckets_place(&brain->buckets, brain->limits, &message->ask.bucket);
+    if (behind == 0 && take(brain, &place, share, message, fate))
         return false;
-    }
-    return share_waits(brain, place, share, message, behind, fate);
+    return share_waits(brain, &place, share, message, behind, fate);
 }
 
 /* Goes through the queue of a share, whose hand or record has changed: in order, each is let go, waits on, or is
@@ -144,11 +241,9 @@ static void serve(struct brain *brain, struct share *share)
     uint64_t behind = 0;
     for (struct waiter *waiter = share->first, *after; waiter != NULL; waiter = after) {
         struct message *message = message_of_waiter(waiter);
-        const struct place place =
-            buckets_place(&brain->buckets, brain->limits, &message->ask.bucket);
         struct share_fate fate;
         after = waiter->after;
-        if (waits_on(brain, &place, share, message, behind, &fate)) {
+        if (waits_on(brain, share, message, behind, &fate)) {
             behind += orders_tokens(message);
             continue;
         }
@@ -180,7 +275,7 @@ static bool park(struct brain *brain, struct share *share, struct message *messa
 
 static void begin_wait(const struct brain *brain, struct message *message)
 {
-    uint64_t wait_ms = message->kind == MESSAGE_ALLOW ? message->ask.bucket.wait_ms : 0;
+    uint64_t wait_ms = may_wait(message) ? message->ask.bucket.wait_ms : 0;
     uint64_t cold_ms = terms_of(brain)->cold_wait_ms;
     message->waiter.asked_ns = brain->now_ns;
     message->waiter.deadline_ns =
@@ -197,7 +292,7 @@ static bool miss(struct share *share, uint64_t tokens)
     return is_more;
 }
 
-/* ALLOW that the hand is not enough for, or that is behind others. */
+/* ALLOW or ACQUIRE that the hand is not enough for, or that is behind others. */
 static bool allow_cold(struct brain *brain, const struct place *place, struct share *share,
                        struct message *message)
 {
@@ -208,7 +303,7 @@ static bool allow_cold(struct brain *brain, const struct place *place, struct sh
             return false;
         fate.result = BUCKET_TOO_MANY_WAITING;
     }
-    if (miss(share, message->ask.bucket.tokens))
+    if (miss(share, orders_tokens(message)))
         orders_see(brain, share);
     finish(brain, place, share, message, share->waiting_tokens, fate);
     return true;
@@ -243,6 +338,78 @@ static bool allow(struct brain *brain, const struct place *place, struct message
         orders_see(brain, share);
     finish(brain, place, share, message, 0, (struct share_fate){BUCKET_ALLOWED, false});
     return true;
+}
+
+/* ---- slots ---- */
+
+static bool acquire(struct brain *brain, const struct place *place, struct message *message)
+{
+    const struct acquire_question *ask = &message->ask.acquire;
+    struct share_fate fate = {share_result_without_hand(brain, place, ask->slots), false};
+    if (fate.result != BUCKET_DENIED) {
+        finish(brain, place, share_at(brain, place, &ask->bucket), message, 0, fate);
+        return true;
+    }
+    struct share *share = share_find_or_make(brain, place, &ask->bucket);
+    if (share == NULL) {
+        refuse_for_room(brain, place, message);
+        return true;
+    }
+    share_ask(share, ask->slots, brain->now_ns);
+    share_slots_ask(share, ask->ttl_ms);
+    if (share->first != NULL || !lend(brain, place, share, ask, &fate))
+        return allow_cold(brain, place, share, message);
+    finish(brain, place, share, message, 0, fate);
+    return true;
+}
+
+bool shares_renew(struct brain *brain, const struct place *place, const struct bucket_question *ask,
+                  struct message *message, enum lease_state *state)
+{
+    const struct lease_question *renewal = &message->ask.lease;
+    uint32_t number = find_held(brain, renewal);
+    struct share *share = share_make_at(brain, place, ask, true);
+    *state = LEASE_UNRENEWED;
+    if (share == NULL)
+        return true;
+    share_slots_ask(share, lease_asked_ttl_ms(brain, number, renewal));
+    message->waiter.asked_ns = brain->now_ns;
+    message->waiter.deadline_ns = brain->now_ns + ORDERS_RETRY_MS * NS_PER_MS;
+    if (renewal_waits_on(brain, share, message) && park(brain, share, message))
+        return false;
+    *state = renew_if_covered(brain, share, number, renewal);
+    orders_see(brain, share);
+    return true;
+}
+
+void shares_slots_back(struct brain *brain, const struct place *place,
+                       const struct bucket_question *ask)
+{
+    struct share *share = share_at(brain, place, ask);
+    if (share == NULL)
+        return;
+    share_slots_count(brain, share);
+    share_slots_yield(brain, share);
+    serve(brain, share);
+    orders_see(brain, share);
+}
+
+void shares_slots_ended(struct brain *brain, const struct place *place,
+                        const struct bucket_question *ask)
+{
+    struct share *share = share_at(brain, place, ask);
+    if (share == NULL)
+        return;
+    share_slots_count(brain, share);
+    share_slots_yield(brain, share);
+    share_book_set_due(&brain->shares, share, 0);
+}
+
+void shares_claim(struct brain *brain, const struct place *place, const struct bucket_question *ask)
+{
+    struct share *share = share_make_at(brain, place, ask, true);
+    if (share != NULL)
+        orders_see(brain, share);
 }
 
 /* ---- the other kinds ---- */
@@ -325,19 +492,32 @@ static void change(struct brain *brain, const struct place *place, struct messag
     }
 }
 
+/* Whether a question of this kind can be asked at a place. false: the answer says why not. */
+static bool suits(const struct brain *brain, const struct place *place, struct message *message)
+{
+    struct bucket_answer *answer = &message->answer.bucket;
+    if (message->kind != MESSAGE_ACQUIRE)
+        return decide_suits(brain, message->kind, place, message->ask.bucket.tokens, answer);
+    bool has_slots = decide_allowance(brain, place)->slots > 0;
+    if (!has_slots)
+        *answer = (struct bucket_answer){
+            .result = BUCKET_NO_LEASES,
+            .limit = limit_at(brain, place),
+        };
+    return has_slots;
+}
+
 bool shares_answer(struct brain *brain, const struct place *place, struct message *message)
 {
+    if (!suits(brain, place, message))
+        return true;
     switch (message->kind) {
     case MESSAGE_ALLOW:
         return allow(brain, place, message);
     case MESSAGE_STATUS:
         return status(brain, place, message);
     case MESSAGE_ACQUIRE:
-        message->answer.bucket = (struct bucket_answer){
-            .result = BUCKET_NO_LEASES,
-            .limit = limit_at(brain, place),
-        };
-        return true;
+        return acquire(brain, place, message);
     default:
         change(brain, place, message);
         return true;
@@ -434,6 +614,7 @@ static void take_one(struct brain *brain, const struct orders *orders, const str
     if (!share->is_cut)
         shares->counters.behind_ms = order->behind_ms;
     set_next(brain, share, order->result);
+    share_slots_yield(brain, share);
     serve(brain, share);
     orders_see(brain, share);
 }
@@ -466,8 +647,8 @@ static void end_wait(struct brain *brain, struct waiter *waiter)
     const struct bucket_question *ask = &message->ask.bucket;
     struct share_fate fate = {BUCKET_WAIT_OVER, false};
     part(brain, waiter);
-    if (message->kind == MESSAGE_ALLOW && ask->wait_ms <= terms_of(brain)->cold_wait_ms)
-        fate = share->is_away ? share_fate_apart(brain, share, ask->tokens)
+    if (may_wait(message) && ask->wait_ms <= terms_of(brain)->cold_wait_ms)
+        fate = share->is_away ? share_fate_apart(brain, share, orders_tokens(message))
                               : (struct share_fate){BUCKET_DENIED, false};
     miss(share, orders_tokens(message));
     release(brain, share, message, 0, fate);
@@ -479,7 +660,7 @@ static void end_wait(struct brain *brain, struct waiter *waiter)
 static void turn(struct brain *brain, struct share *share)
 {
     struct shares *shares = &brain->shares;
-    if (share_has_hand(share))
+    if (share_has_out(share))
         share_expire(share, brain->now_ns, &shares->sessions, &shares->counters);
     serve(brain, share);
     if (brain->now_ns >= orders_forget_ns(brain, share) && orders_need_no_share(brain, share))
@@ -570,6 +751,10 @@ static void change_limit(struct brain *brain, struct share *share)
 static void ask_again(struct brain *brain, struct message *message)
 {
     const struct bucket_question *ask = &message->ask.bucket;
+    if (message->kind == MESSAGE_RENEW) {
+        chain_add(&brain->moved, &message->letter);
+        return;
+    }
     const struct place place = buckets_place(&brain->buckets, brain->limits, ask);
     if (place.limit < 0) {
         release(brain, NULL, message, 0, (struct share_fate){BUCKET_NO_SUCH_LIMIT, false});
@@ -579,9 +764,13 @@ static void ask_again(struct brain *brain, struct message *message)
         chain_add(&brain->moved, &message->letter);
         return;
     }
-    enum bucket_result result = share_result_without_hand(brain, &place, ask->tokens);
+    if (!suits(brain, &place, message)) {
+        send_home(brain, message);
+        return;
+    }
+    enum bucket_result result = share_result_without_hand(brain, &place, orders_tokens(message));
     struct share *share = share_find_or_make(brain, &place, ask);
-    if (message->kind == MESSAGE_ALLOW && result != BUCKET_DENIED) {
+    if (may_wait(message) && result != BUCKET_DENIED) {
         release(brain, share, message, 0, (struct share_fate){result, false});
         return;
     }

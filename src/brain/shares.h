@@ -11,6 +11,8 @@
  *     the store has too little     denied, with the time by which the record will have refilled; no order
  *                                  goes before that time
  *     the store is unreachable     as on_partition says, once the hand is used up
+ *     slots                        the same, but a lease begins only if the store keeps the session until
+ *                                  its end: see share_slots.h
  *
  * A share orders when its demand of the next horizon is more than its hand, when its lease is to be renewed,
  * or when it has something to give back; but not twice within min_interval, nor while an order of it is on
@@ -36,6 +38,22 @@ static inline bool shares_concern(const struct brain *brain, const struct place 
 /* Answers a question about one key under such a limit, or has it wait. false: it waits, and is the brain's
  * until brain_released gives it back. */
 bool shares_answer(struct brain *brain, const struct place *place, struct message *message);
+
+/* Renews a lease, whose key is under such a limit and which holds slots, or has it wait until the store has said that it
+ * knows of the later end. false: it waits likewise. Else *state is HELD or UNRENEWED. */
+bool shares_renew(struct brain *brain, const struct place *place, const struct bucket_question *ask,
+                  struct message *message, enum lease_state *state);
+
+/* Leases of a key under such a limit hold fewer slots: one was released; or some have ended, and then those who wait are
+ * served by shares_advance. */
+void shares_slots_back(struct brain *brain, const struct place *place,
+                       const struct bucket_question *ask);
+void shares_slots_ended(struct brain *brain, const struct place *place,
+                        const struct bucket_question *ask);
+
+/* Leases hold slots of such a key: they are claimed, unless they are known. */
+void shares_claim(struct brain *brain, const struct place *place,
+                  const struct bucket_question *ask);
 
 /* If the message waits here, it does no more: it is answered LEFT. Whether it did. */
 bool shares_leave(struct brain *brain, struct message *message);

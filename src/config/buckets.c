@@ -3,7 +3,6 @@
 #include "config/scalar.h"
 #include "config/text.h"
 #include "limits/credit.h"
-#include "limits/fleet_fit.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -155,12 +154,11 @@ static void refuse_missing(const struct written *written, struct faults *faults)
 static bool check_fleet(const struct written *written, const struct bucket_setting *setting,
                         const struct bucket_terms *bucket, struct faults *faults)
 {
-    enum fleet_fit fit = setting->is_fleet ? fleet_fit_of(bucket) : FLEET_FITS;
+    enum fleet_fit fit = setting->is_fleet ? fleet_fit_of(bucket, setting->beside) : FLEET_FITS;
     if (fit == FLEET_FITS)
         return true;
     char text[FLEET_EXPLAIN_MAX];
-    struct placed place =
-        scalar_placed(fit == FLEET_HAS_SLOTS ? written->concurrent : written->burst);
+    struct placed place = scalar_placed(bucket->holds_slots ? written->concurrent : written->burst);
     fleet_fit_explain(fit, bucket, text);
     faults_add(faults, place.line, place.column, "%s", text);
     return false;
@@ -186,6 +184,7 @@ static uint32_t check_list(const struct raw_terms *raw, const struct bucket_sett
                            struct faults *faults, struct bucket_terms buckets[BUCKETS_MAX])
 {
     bool is_good = !mapping_lacks(raw->place, "buckets");
+    struct bucket_setting beside = *setting;
     for (uint32_t i = 0; i < raw->buckets_count; i++) {
         const struct raw_bucket *bucket = &raw->buckets[i];
         const struct written written = {
@@ -200,7 +199,9 @@ static uint32_t check_list(const struct raw_terms *raw, const struct bucket_sett
         if (has_name)
             strcpy(buckets[i].name, scalar_placed(bucket->name).text);
         is_good &= has_name;
-        is_good &= check_one(&written, setting, faults, &buckets[i]);
+        is_good &= check_one(&written, &beside, faults, &buckets[i]);
+        if (beside.beside == FLEET_BESIDE_NOTHING)
+            beside.beside = fleet_beside(&buckets[0]);
     }
     return is_good ? raw->buckets_count : 0;
 }

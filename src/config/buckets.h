@@ -7,12 +7,13 @@
 #pragma once
 
 #include "config/schema.h"
-#include "limits/limits.h"
+#include "limits/fleet_fit.h"
 
 /* What the buckets must go with. */
 struct bucket_setting {
-    uint64_t tick_ms; /* 0: the tick is faulty, and nothing is checked against it */
-    bool is_fleet;    /* their limit is shared by a fleet */
+    uint64_t tick_ms;         /* 0: the tick is faulty, and nothing is checked against it */
+    bool is_fleet;            /* their limit is shared by a fleet */
+    enum fleet_beside beside; /* if so: of overrides, what the limit has */
 };
 
 /* Reads the buckets of a limit or an override. `takes` is what faults say that it may have, such as

@@ -154,7 +154,7 @@ static void warn_of_expiry(const struct reading *reading, const struct raw_limit
         return;
     struct placed place = scalar_placed(limit->on_expiry);
     faults_warn(reading->faults, place.line, place.column,
-                added->is_fleet
+                added->is_fleet && limit_has_tokens(added)
                     ? "on_expiry means nothing for a limit of scope fleet, because leases take "
                       "nothing of it; leave it out"
                     : "on_expiry means nothing for a limit that has slots only, because slots "
@@ -201,7 +201,7 @@ static void check_limit(struct reading *reading, uint32_t index)
         .warn_percent = scalar_percent(reading->faults, "warn", limit->warn,
                                        "how much of it is used when an event tells so", 80, 0),
     };
-    const struct bucket_setting setting = {
+    struct bucket_setting setting = {
         .tick_ms = reading->tick_ms,
         .is_fleet = read_scope(reading, limit),
     };
@@ -213,6 +213,8 @@ static void check_limit(struct reading *reading, uint32_t index)
     terms.buckets_count = config_buckets_check(
         &limit->terms, "a limit takes burst and rate, or concurrent, or buckets for both", &setting,
         reading->faults, terms.buckets);
+    if (terms.buckets_count > 0)
+        setting.beside = fleet_beside(&terms.buckets[0]);
     terms.overrides_count = admit_overrides(reading, limit);
     is_good &=
         config_overrides_check(limit, terms.overrides_count, &setting, reading->faults, &overrides);

@@ -204,6 +204,7 @@ static void read_and_set(const struct overrides *overrides, struct message *mess
         const struct bucket_setting setting = {
             .tick_ms = overrides->configured->tick_ms,
             .is_fleet = (*next)->limit[limit].is_fleet,
+            .beside = fleet_beside(&(*next)->limit[limit].allowance.bucket[0]),
         };
         struct raw_override *raw = config_override_read(call->object, call->object_len, call->key,
                                                         &setting, faults, &terms);

@@ -19,6 +19,7 @@
 --              B flags     c8 session    I6 seq        I6 epoch known, 0: none
 --              I7 the latest time that the sidecar's clock allows, 0: any
 --              each bucket: I6 granted  I6 disposed  I7 net  I6 want
+--              and if the session is to be kept for longer than others: I4 for so many milliseconds at least
 --     answer   B version   B result      B flags       B holders    I6 epoch     I6 time
 --              I4 by so much the server's clock is behind that time, or ahead of it
 --              flags: 1: of other terms before; 2: the server was rolled back, and knew of fewer grants
@@ -39,7 +40,8 @@
 -- is remembered has totals or resets anything, so no copy of an order, however late, does that twice: once the session is
 -- forgotten, copies with news find none; and if a copy of its first order begins it anew, its seq begins at the time, later than
 -- all that it had before. One that ends sooner is remembered until it dies. A seq below 2^32 says that the session does not know
--- yet that it is remembered.
+-- yet that it is remembered. A copy of an order that claims counts as out until the
+-- session dies once more.
 
 -- Results, as in order.h.
 local DONE, AGAIN, EPOCH, SESSION, OLD, REPEATED, FULL, UNSOUND, VERSION = 0, 1, 2, 3, 4, 5, 6, 7, 8
@@ -98,7 +100,8 @@ local usual_bytes, usual_head, B, T, S, R, lease
 -- What any() does, twice as fast, for what nearly all orders are: of one bucket and no flags, while terms and epoch are
 -- as before, of a session that the record knows, and nobody is dead. nil: this one is not, and nothing is done.
 local function do_usual(name, value, epoch, order)
-    if not epoch or not value or #order ~= 93 or #value < 71 then
+    local size = #order
+    if not epoch or not value or size ~= 93 and size ~= 97 or #value < 71 then
         return nil
     end
     local bytes, flags, session, seq, known, not_after, g, d, x, w = read('<c40Bc8I6I6I7I6I6I7I6', order)
@@ -176,6 +179,9 @@ local function do_usual(name, value, epoch, order)
     end
 
     local dead = now + lease
+    if size == 97 then
+        dead = math.max(dead, now + read('<I4', order, 94))
+    end
     if dead > dies then
         dies = dead
     end
@@ -234,11 +240,12 @@ local function any()
             string.rep(write('<I6I7I7', 0, 2^52, 0), n)
     end
 
-    -- Reads an order: its terms, flags, session, seq, epoch known, bound of the time, and whether it has news, which only a
-    -- record does that knows the session. nil: it is none.
+    -- Reads an order: its terms, flags, session, seq, epoch known, bound of the time, how long it is to be kept, and whether
+    -- it has news, which only a record does that knows the session. nil: it is none.
     local function read_order(order)
         local n = byte(order, 2)
-        if not n or #order ~= 42 + 51 * n then
+        local size = n and 42 + 51 * n
+        if not n or #order ~= size and #order ~= size + 4 then
             return nil
         end
         local bytes = sub(order, 1, 14 + 26 * n)
@@ -258,7 +265,7 @@ local function any()
             granted[b], disposed[b], net[b], want[b] = g, d, x, w
             has_news = has_news or g > 0 or x ~= 2^52
         end
-        return terms, flags, session, seq, known, not_after, has_news
+        return terms, flags, session, seq, known, not_after, #order > size and read('<I4', order, at) or 0, has_news
     end
 
     -- Reads a record, and leaves the dead out: its time, its buckets, when it ends; others than the session: how many, their
@@ -462,13 +469,14 @@ local function any()
     end
 
     return function(name, epoch_name, value, epoch_text, order)
-        local terms, flags, session, seq, known, not_after, has_news = read_order(order)
+        local terms, flags, session, seq, known, not_after, keep, has_news = read_order(order)
         if not terms then
             return tell(VERSION, 0, 0, clock)
         end
         local n, lease = terms.n, terms.lease
         local exact, releases, resets = flags % 2 >= 1, flags % 4 >= 2, flags % 8 >= 4
         local on_loss_full, probes, joins = flags % 16 >= 8, flags % 32 >= 16, flags % 64 >= 32
+        local claims = flags % 128 >= 64
         local now = not_after > 0 and math.min(not_after, clock) or clock
 
         -- Without an epoch, that is all that is written; with another one, the session's tokens are void.
@@ -523,7 +531,7 @@ local function any()
             result = UNSOUND -- and nobody is known
         elseif own_seq and seq <= own_seq then
             result = OLD
-        elseif not own_seq and has_news then
+        elseif not own_seq and has_news and not claims then
             result = SESSION
         elseif not own_seq and others == HOLDERS_MAX then
             result = FULL
@@ -554,8 +562,9 @@ local function any()
             writes = is_fresh or own_seq or stays or probes
             count, own_seq = others + (stays and 1 or 0), own_seq and seq or math.max(seq, now)
             if stays then
-                dies = math.max(dies, now + lease)
-                holders = holders .. write('<c8I6I6', session, now + lease, own_seq)
+                local dead = now + math.max(lease, keep)
+                dies = math.max(dies, dead)
+                holders = holders .. write('<c8I6I6', session, dead, own_seq)
             end
             for b = 1, n do
                 if stays then

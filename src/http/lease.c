@@ -7,6 +7,7 @@
 #include "http/question.h"
 
 #include <assert.h>
+#include <inttypes.h>
 
 enum { ID_DIGITS = 2 * LEASE_ID_BYTES };
 
@@ -110,6 +111,7 @@ static const char *state_name(enum lease_state state)
     case LEASE_NONE:
         break;
     case LEASE_HELD:
+    case LEASE_UNRENEWED:
         return "held";
     case LEASE_RELEASED:
         return "released";
@@ -143,6 +145,7 @@ static const char *what_became_of_it(enum lease_state state)
     switch (state) {
     case LEASE_NONE:
     case LEASE_HELD:
+    case LEASE_UNRENEWED:
         break;
     case LEASE_RELEASED:
         return "this lease has been released already; acquire another one";
@@ -160,5 +163,16 @@ static const char *what_became_of_it(enum lease_state state)
 void lease_reply_gone(struct request *request)
 {
     request_refuse(request, 404, "%s", what_became_of_it(request->message.answer.lease.state));
+    request_reply_fault(request);
+}
+
+void lease_reply_unrenewed(struct request *request)
+{
+    request_refuse(
+        request, 503,
+        "the fleet's store has not said in time that it knows of a later end, so this lease "
+        "is not renewed: it is held as before, and ends after %" PRIu64
+        " ms; renew it again before that",
+        request->message.answer.lease.expires_after_ms);
     request_reply_fault(request);
 }

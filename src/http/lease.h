@@ -37,3 +37,6 @@ void lease_reply_state(struct reply *reply, const struct lease_answer *answer);
 /* Writes the reply to a request about a lease that is not there any more: 404, with what became of
  * it. */
 void lease_reply_gone(struct request *request);
+
+/* The same to a RENEW of one that is held, but was not renewed: 503. */
+void lease_reply_unrenewed(struct request *request);

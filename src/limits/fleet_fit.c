@@ -19,10 +19,12 @@ uint64_t fleet_burst_most(struct rate rate)
     return most < FLEET_BURST_MAX ? most : FLEET_BURST_MAX;
 }
 
-enum fleet_fit fleet_fit_of(const struct bucket_terms *bucket)
+enum fleet_fit fleet_fit_of(const struct bucket_terms *bucket, enum fleet_beside beside)
 {
+    if (beside != FLEET_BESIDE_NOTHING && beside != fleet_beside(bucket))
+        return FLEET_IS_MIXED;
     if (bucket->holds_slots)
-        return FLEET_HAS_SLOTS;
+        return FLEET_FITS;
     return bucket->burst > fleet_burst_most(bucket->rate) ? FLEET_BURST_TOO_LARGE : FLEET_FITS;
 }
 
@@ -35,10 +37,13 @@ void fleet_fit_explain(enum fleet_fit fit, const struct bucket_terms *bucket,
     switch (fit) {
     case FLEET_FITS:
         return;
-    case FLEET_HAS_SLOTS:
-        snprintf(text, FLEET_EXPLAIN_MAX,
-                 "concurrent makes slots, which a fleet cannot share yet; put them into a limit of "
-                 "scope local, which each sidecar counts by itself, or give burst and rate");
+    case FLEET_IS_MIXED:
+        snprintf(
+            text, FLEET_EXPLAIN_MAX,
+            "%s; of scope fleet, a limit with its overrides has either the one or the other: make "
+            "two limits of them",
+            bucket->holds_slots ? "concurrent stands beside burst and rate here"
+                                : "burst and rate stand beside concurrent here");
         return;
     case FLEET_BURST_TOO_LARGE:
         snprintf(text, FLEET_EXPLAIN_MAX,

@@ -51,7 +51,8 @@ static bool fits(const struct override_terms *override, const struct limit *limi
     struct credit_line credit;
     for (uint32_t i = 0; i < override->buckets_count; i++)
         if (!lines_credit(&override->buckets[i], tick_ms, &credit) ||
-            (limit->is_fleet && fleet_fit_of(&override->buckets[i]) != FLEET_FITS))
+            (limit->is_fleet && fleet_fit_of(&override->buckets[i],
+                                             fleet_beside(limit->allowance.bucket)) != FLEET_FITS))
             return false;
     return true;
 }

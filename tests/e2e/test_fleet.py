@@ -153,6 +153,190 @@ class Quiet(Fleet):
         self.assertIn("scope: fleet", answer.json()["detail"])
 
 
+SLOTS = 6
+
+
+class Lease:
+    """A lease of a key, asked of a sidecar."""
+
+    def __init__(self, daemon, key, parameters="&ttl=1m"):
+        self.daemon = daemon
+        self.response = get(daemon, f"/acquire?key={key}{parameters}", "POST")
+        self.answer = self.response.json()
+        self.is_allowed = self.response.status == 200
+
+    def ask(self, call, parameters="", daemon=None):
+        return get(daemon or self.daemon, f"/{call}?lease={self.answer['lease']}{parameters}",
+                   "GET" if call == "status" else "POST")
+
+
+class Borrower(threading.Thread):
+    """Holds leases of one key, one after the other, and remembers from when to when."""
+
+    def __init__(self, crowd, dice):
+        super().__init__()
+        self.crowd, self.dice = crowd, dice
+        self.held, self.denied = [], 0
+
+    def run(self):
+        while not self.crowd.is_over:
+            sidecar = self.dice.randrange(len(self.crowd.daemons))
+            lease = Lease(self.crowd.daemons[sidecar], self.crowd.key, "&ttl=10s")
+            if not lease.is_allowed:
+                self.denied += 1
+                time.sleep(0.01)
+                continue
+            since_s = time.monotonic()
+            time.sleep(0.2 * self.dice.random())
+            until_s = time.monotonic()
+            if lease.ask("release").status == 200:
+                self.held.append((since_s, until_s, sidecar))
+
+
+class Borrowers:
+    """So many of them until the end of the block."""
+
+    def __init__(self, daemons, key, count=16):
+        self.daemons, self.key, self.is_over = daemons, key, False
+        self.all = [Borrower(self, random.Random(number)) for number in range(count)]
+
+    def __enter__(self):
+        for one in self.all:
+            one.start()
+        return self
+
+    def __exit__(self, *_):
+        self.is_over = True
+        for one in self.all:
+            one.join(PATIENCE_S)
+            assert not one.is_alive(), "a caller was not answered"
+
+    def most_at_once(self):
+        edges = sorted([(since_s, 1) for one in self.all for since_s, _, _ in one.held] +
+                       [(until_s, -1) for one in self.all for _, until_s, _ in one.held])
+        now = most = 0
+        for _, change in edges:
+            now += change
+            most = max(most, now)
+        return most
+
+
+class Slots(Fleet):
+    """What all sidecars lend together."""
+    limits = (f"name: default, concurrent: {SLOTS}, scope: fleet, overrides: [{{key: few, concurrent: 1}}]",
+              f"name: tokens, burst: {BURST}, rate: {RATE_PER_S}/s, scope: fleet")
+    settings = {**PATIENT, "on_partition": "allow"}
+
+    def assert_denied(self, daemon, key):
+        lease = Lease(daemon, key)
+        self.assertEqual(lease.response.status, 429, lease.answer)
+        return lease.answer
+
+    def all_slots(self, daemon, key, ttl="1m"):
+        leases = [Lease(daemon, key, f"&ttl={ttl}") for _ in range(SLOTS)]
+        self.assertEqual([lease.is_allowed for lease in leases], SLOTS * [True])
+        return leases
+
+    def test_all_together_lend_no_more_than_there_are(self):
+        with Borrowers(self.daemons, "crowded") as crowd:
+            time.sleep(5)
+        self.assertEqual(crowd.most_at_once(), SLOTS)
+        self.assertGreater(sum(one.denied for one in crowd.all), 0)
+
+    def test_what_is_asked_and_told(self):
+        one, other = self.daemons[:2]
+        lease = Lease(one, "told", "&slots=4&ttl=30s")
+        self.assertTrue(lease.is_allowed)
+        self.assertEqual((lease.answer["slots"], lease.answer["remaining"], lease.answer["estimate"],
+                          lease.answer["expires_after_ms"]), (4, SLOTS - 4, True, 30000))
+        denied = Lease(other, "told", "&slots=3")
+        self.assertEqual((denied.response.status, denied.answer["remaining"]), (429, 2))
+        self.assertLessEqual(denied.answer["retry_after_ms"], 1100)
+        self.assertNotIn("reason", denied.answer)
+        self.assertTrue(Lease(other, "told", "&slots=2").is_allowed)
+        self.assertEqual(get(one, f"/acquire?key=told&slots={SLOTS + 1}", "POST").status, 429)
+        self.assertEqual(lease.ask("status").json()["state"], "held")
+        self.assertGreater(lease.ask("renew", "&ttl=1h").json()["expires_after_ms"], 3500000)
+        self.assertEqual(lease.ask("renew", daemon=other).status, 404)
+        self.assertIn("another allowd gave it", lease.ask("renew", daemon=other).json()["detail"])
+        self.assertEqual(lease.ask("release").status, 200)
+        wait_until(lambda: Lease(other, "told", "&slots=4").is_allowed, "what is released comes to the other")
+        self.assertTrue(Lease(one, "few").is_allowed)
+        self.assert_denied(other, "few")
+        for call in ("allow", "reset", "refund", "charge"):
+            self.assertEqual(get(one, f"/{call}?key=told&tokens=1" if call != "reset" else "/reset?key=told",
+                                 "POST").status, 400, call)
+        self.assertIn("scope: fleet and counts tokens",
+                      get(one, "/acquire?key=a&limit=tokens", "POST").json()["detail"])
+        self.assertEqual(get(one, "/status?key=told").json()["remaining"], 0)
+
+    def test_who_waits_gets_what_another_gives_back(self):
+        one, other = self.daemons[:2]
+        leases = self.all_slots(one, "waited")
+        answers = []
+        waits = threading.Thread(target=lambda: answers.append(Lease(other, "waited", "&wait=30s")))
+        waits.start()
+        wait_until(lambda: get(other, "/status").json()["counters"]["waiting"] == 1, "somebody waits")
+        self.assertEqual(leases[0].ask("release").status, 200)
+        waits.join(PATIENCE_S)
+        self.assertTrue(answers[0].is_allowed)
+        self.assertGreater(answers[0].answer["waited_ms"], 0)
+
+    def test_the_slots_of_a_sidecar_that_is_killed_come_back_after_their_end(self):
+        victim, other = self.daemons[:2]
+        began_s = time.monotonic()
+        self.all_slots(victim, "killed", "3s")
+        victim.kill()
+        self.daemons[0] = None
+        while time.monotonic() < began_s + 2.9:
+            lease = Lease(other, "killed")
+            if time.monotonic() < began_s + 3:
+                self.assertFalse(lease.is_allowed)
+        wait_until(lambda: Lease(other, "killed", f"&slots={SLOTS}").is_allowed, "their leases are over")
+
+    def test_the_slots_of_a_sidecar_that_is_stopped_come_back_after_their_end(self):
+        leaves, other = self.daemons[:2]
+        began_s = time.monotonic()
+        kept = Lease(leaves, "drained", "&slots=2&ttl=3s")
+        self.assertEqual(Lease(leaves, "drained", "&slots=4").ask("release").status, 200)
+        self.assertTrue(kept.is_allowed)
+        leaves.stop()
+        self.daemons[0] = None
+        self.assertTrue(Lease(other, "drained", "&slots=4").is_allowed, "what nobody had was given back at once")
+        lease = Lease(other, "drained")
+        if time.monotonic() < began_s + 3:
+            self.assertFalse(lease.is_allowed)
+        wait_until(lambda: Lease(other, "drained", "&slots=2").is_allowed, "the rest comes back at its end")
+
+    def test_without_the_store_nothing_is_lent_or_renewed(self):
+        one = self.daemons[0]
+        lease = Lease(one, "parted", "&ttl=1h")
+        self.assertTrue(lease.is_allowed)
+        self.store.pause()
+        answer = self.assert_denied(one, "parted")
+        self.assertEqual(answer["reason"], "without_store")
+        renewal = lease.ask("renew", "&ttl=2h")
+        self.assertEqual(renewal.status, 503)
+        self.assertIn("the fleet's store has not said in time", renewal.json()["detail"])
+        self.assertEqual(lease.ask("status").json()["state"], "held")
+        self.store.go_on()
+        wait_until(lambda: lease.ask("renew", "&ttl=2h").status == 200, "the store is back")
+        self.assertEqual(lease.ask("release").status, 200)
+
+    def test_a_store_that_forgets_is_told_what_is_lent(self):
+        one, other = self.daemons[:2]
+        leases = self.all_slots(one, "forgotten")
+        self.store.call("FLUSHALL")
+        wait_until(lambda: self.store.call("KEYS", "allowd:*:forgotten"), "it is told")
+        until_s = time.monotonic() + 4
+        while time.monotonic() < until_s:
+            self.assert_denied(other, "forgotten")
+            time.sleep(0.1)
+        self.assertEqual(leases[0].ask("release").status, 200)
+        wait_until(lambda: Lease(other, "forgotten").is_allowed, "what is released can be lent")
+        self.assert_denied(other, "forgotten")
+
+
 class Steady(Fleet):
     sidecars = 2
 

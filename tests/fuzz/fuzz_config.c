@@ -88,7 +88,8 @@ static void read_override(const uint8_t *data, size_t size, bool is_fleet)
     for (uint32_t i = 0; raw != NULL && i < terms.buckets_count; i++) {
         struct credit_line credit;
         FUZZ_REQUIRE(lines_credit(&terms.buckets[i], TICK_MS, &credit));
-        FUZZ_REQUIRE(!is_fleet || fleet_fit_of(&terms.buckets[i]) == FLEET_FITS);
+        FUZZ_REQUIRE(!is_fleet || fleet_fit_of(&terms.buckets[i],
+                                               fleet_beside(&terms.buckets[0])) == FLEET_FITS);
     }
     faults_tell(&faults, "FILE", check_line, NULL);
     config_override_free(raw);

@@ -24,6 +24,8 @@ const char *const fleet_invariants[FLEET_INVARIANTS] = {
     [FLEET_CALLS_FEW] =
         "a sidecar calls for a key once in min_interval, and not before it can get any, or a second later",
     [FLEET_CLOCK_AHEAD] = "a store's clock that steps ahead refills for the step, at most",
+    [FLEET_SLOTS] =
+        "leases in force hold no more slots than there are, while the store keeps what it was told",
 };
 
 char fleet_where[300];
@@ -99,6 +101,8 @@ static void fault_until(struct fleet_ledger *ledger, uint64_t until_ns)
 
 static double rate_of(const struct fleet_ledger *ledger, const struct bucket_terms *terms)
 {
+    if (terms->holds_slots)
+        return 0;
     return ledger->rate_factor * (double)terms->rate.tokens /
            ((double)terms->rate.period_ms * NS_A_TICK);
 }
@@ -245,6 +249,13 @@ void fleet_ledger_admit_apart(struct fleet_ledger *ledger, uint64_t tokens, uint
     for (unsigned i = 0; i < ledger->apart.buckets; i++)
         ledger->worst_apart_percent =
             most(ledger->worst_apart_percent, 100 * ledger->apart.used[i] / ledger->apart.burst[i]);
+}
+
+void fleet_ledger_lend(const struct fleet_ledger *ledger, uint64_t slots)
+{
+    if (!ledger->may_lend_more && (double)slots > ledger->terms.burst[0])
+        fleet_violated(FLEET_SLOTS, ledger, "%" PRIu64 " slots are lent, of %.0f", slots,
+                       ledger->terms.burst[0]);
 }
 
 /* One bucket for all would hold its burst less what is used. What is in hand elsewhere was taken out of the record,

@@ -30,6 +30,7 @@ enum fleet_invariant {
     FLEET_DENIES_LITTLE, /* 7 */
     FLEET_CALLS_FEW,     /* 8 */
     FLEET_CLOCK_AHEAD,   /* 9 */
+    FLEET_SLOTS,
     FLEET_INVARIANTS,
 };
 extern const char *const fleet_invariants[FLEET_INVARIANTS];
@@ -64,6 +65,7 @@ struct fleet_ledger {
     bool is_faulty;                   /* more may be denied than by what is in hand */
     bool is_lossy;                    /* the store may not have been told all that was spent */
     bool is_forgetful;                /* the store has lost what it was told */
+    bool may_lend_more; /* likewise, and not all who hold slots could tell it again in time */
     struct fleet_session session[FLEET_SESSIONS];
     unsigned sessions;
     /* as callers were told */
@@ -115,6 +117,9 @@ void fleet_ledger_part(struct fleet_ledger *ledger, unsigned sidecars, uint64_t 
 
 /* A caller was told that it may take tokens out of such a bucket. */
 void fleet_ledger_admit_apart(struct fleet_ledger *ledger, uint64_t tokens, uint64_t now_ns);
+
+/* Callers hold leases in force with so many slots, by true time. */
+void fleet_ledger_lend(const struct fleet_ledger *ledger, uint64_t slots);
 
 /* A caller was denied: unless something is amiss, some bucket must be short. */
 void fleet_ledger_deny(struct fleet_ledger *ledger, uint64_t tokens, uint64_t now_ns);

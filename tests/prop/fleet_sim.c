@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MILLION = 1000000, MAX_KEYS = 50, MAX_LEASES = 10, FLEET_SHARDS = 256 };
+enum { MILLION = 1000000, MAX_KEYS = 50, MAX_LEASES = FLEET_LEASES, FLEET_SHARDS = 256 };
 #define FLEET "fleet"
 
 const char *const fleet_keys[FLEET_KEYS] = {"a", "key-of-somebody", "c"};
@@ -314,7 +314,7 @@ static bool may_be_told(const struct fleet_terms *terms, const struct bucket_ans
            terms->on_partition == FLEET_PARTITION_SHARE;
 }
 
-static void told(struct fleet_sim *world, unsigned at, struct fleet_asker *caller)
+static void told_of_tokens(struct fleet_sim *world, unsigned at, struct fleet_asker *caller)
 {
     const struct bucket_answer *answer = &caller->message.answer.bucket;
     struct fleet_sidecar *sidecar = &world->sidecar[at];
@@ -400,6 +400,79 @@ static void told_of_list(struct fleet_sim *world, unsigned at, struct fleet_aske
             fleet_ledger_admit(&world->ledger[record], ask->tokens, world->now_ns);
         }
     }
+    message_hold(&caller->message, NULL);
+}
+
+/* Slots of a record that callers hold now. */
+static uint64_t slots_in_force(const struct fleet_sim *world, unsigned record)
+{
+    uint64_t slots = 0;
+    for (unsigned i = 0; i < FLEET_LEASES; i++)
+        if (world->lease[i].end_ns > world->now_ns && world->lease[i].record == record)
+            slots += world->lease[i].slots;
+    return slots;
+}
+
+static uint64_t true_end_ns(const struct fleet_sim *world, unsigned at, uint64_t after_ms)
+{
+    const struct fleet_sidecar *sidecar = &world->sidecar[at];
+    return fleet_clock_when(&sidecar->clock, here_ns(world, sidecar) + after_ms * NS_PER_MS);
+}
+
+static void told_of_acquire(struct fleet_sim *world, unsigned at, const struct fleet_asker *caller)
+{
+    const struct acquire_question *ask = &caller->message.ask.acquire;
+    const struct bucket_answer *answer = &caller->message.answer.bucket;
+    fleet_note(world, "%u tells ACQUIRE of %s for %u slots: result %d, remaining %" PRIu64, at,
+               ask->bucket.key, ask->slots, answer->result, answer->remaining_tokens);
+    world->denied += answer->result == BUCKET_DENIED || answer->result == BUCKET_WAIT_OVER;
+    if (answer->result != BUCKET_ALLOWED)
+        return;
+    for (unsigned i = 0; i < FLEET_LEASES; i++)
+        if (world->lease[i].end_ns <= world->now_ns) {
+            world->lease[i] =
+                (struct fleet_lease){.id = ask->id,
+                                     .sidecar = at,
+                                     .life = world->sidecar[at].life,
+                                     .record = caller->record,
+                                     .slots = ask->slots,
+                                     .end_ns = true_end_ns(world, at, answer->expires_after_ms)};
+            world->lent++;
+            fleet_ledger_lend(&world->ledger[caller->record],
+                              slots_in_force(world, caller->record));
+            return;
+        }
+}
+
+static void told_of_lease(struct fleet_sim *world, unsigned at, const struct fleet_asker *caller)
+{
+    const struct lease_answer *answer = &caller->message.answer.lease;
+    struct fleet_lease *lease = &world->lease[caller->lease];
+    fleet_note(world, "%u tells kind %d of a lease: state %d, expires after %" PRIu64, at,
+               caller->message.kind, answer->state, answer->expires_after_ms);
+    if (caller->message.kind != MESSAGE_RENEW || answer->state != LEASE_HELD ||
+        memcmp(&lease->id, &caller->message.ask.lease.id, sizeof lease->id) != 0 ||
+        lease->end_ns == 0) /* its caller has released it meanwhile */
+        return;
+    lease->end_ns = true_end_ns(world, at, answer->expires_after_ms);
+    world->renewed++;
+    fleet_ledger_lend(&world->ledger[lease->record], slots_in_force(world, lease->record));
+}
+
+static void told(struct fleet_sim *world, unsigned at, struct fleet_asker *caller)
+{
+    enum message_kind kind = caller->message.kind;
+    if (kind != MESSAGE_ACQUIRE && kind != MESSAGE_RENEW && kind != MESSAGE_RELEASE) {
+        told_of_tokens(world, at, caller);
+        return;
+    }
+    assert_true(caller->is_away);
+    caller->is_away = false;
+    if (kind == MESSAGE_ACQUIRE)
+        told_of_acquire(world, at, caller);
+    else
+        told_of_lease(world, at, caller);
+    world->sidecar[at].pace[caller->record].is_changed = true;
     message_hold(&caller->message, NULL);
 }
 
@@ -647,14 +720,18 @@ void fleet_sim_pass(struct fleet_sim *world, uint64_t ns)
 
 /* ---- what happens to sidecars ---- */
 
-/* One who asks nothing now; NULL: there is none, or nobody is to ask. */
-static struct fleet_asker *free_caller(struct fleet_sidecar *sidecar)
+/* A caller of a sidecar who asks nothing at present; NULL: it is not there, or there is none. */
+static struct fleet_asker *free_caller(struct fleet_sim *world, unsigned at, enum message_kind kind,
+                                       unsigned record)
 {
+    struct fleet_sidecar *sidecar = &world->sidecar[at];
     struct fleet_asker *caller = sidecar->caller;
     while (caller < sidecar->caller + FLEET_CALLERS && caller->is_away)
         caller++;
     if (sidecar->brain == NULL || caller == sidecar->caller + FLEET_CALLERS || sidecar->is_ending)
         return NULL;
+    *caller = (struct fleet_asker){.is_away = true, .record = record, .message = {.kind = kind}};
+    world->questions++;
     return caller;
 }
 
@@ -673,12 +750,10 @@ static struct bucket_question question_of(unsigned record, uint64_t tokens, uint
 bool fleet_sim_ask(struct fleet_sim *world, unsigned at, enum message_kind kind, unsigned record,
                    uint64_t tokens, uint64_t wait_ms)
 {
-    struct fleet_asker *caller = free_caller(&world->sidecar[at]);
+    struct fleet_asker *caller = free_caller(world, at, kind, record);
     if (caller == NULL)
         return false;
-    *caller = (struct fleet_asker){.is_away = true, .record = record, .message = {.kind = kind}};
     caller->message.ask.bucket = question_of(record, tokens, wait_ms);
-    world->questions++;
     post(world, at, &caller->message.letter);
     return true;
 }
@@ -687,15 +762,45 @@ bool fleet_sim_ask_list(struct fleet_sim *world, unsigned at, enum message_kind 
                         const unsigned record[FLEET_LIST], const uint64_t tokens[FLEET_LIST],
                         uint32_t count)
 {
-    struct fleet_asker *caller = free_caller(&world->sidecar[at]);
+    struct fleet_asker *caller = free_caller(world, at, kind, 0);
     if (caller == NULL)
         return false;
-    *caller = (struct fleet_asker){.is_away = true, .message = {.kind = kind}};
     for (uint32_t i = 0; i < count; i++)
         caller->call[i].ask = question_of(record[i], tokens[i], 0);
     caller->message.ask.list = (struct list_question){.calls = caller->call, .count = count};
-    world->questions++;
     post(world, at, &caller->message.letter);
+    return true;
+}
+
+bool fleet_sim_acquire(struct fleet_sim *world, unsigned at, unsigned record, uint32_t slots,
+                       uint32_t ttl_ms, uint64_t wait_ms)
+{
+    struct fleet_asker *caller = free_caller(world, at, MESSAGE_ACQUIRE, record);
+    if (caller == NULL)
+        return false;
+    struct acquire_question *ask = &caller->message.ask.acquire;
+    *ask = (struct acquire_question){
+        .bucket = question_of(record, 1, wait_ms), .slots = slots, .ttl_ms = ttl_ms};
+    world->leases_begun++;
+    memcpy(ask->id.bytes, &world->leases_begun, sizeof world->leases_begun);
+    post(world, at, &caller->message.letter);
+    return true;
+}
+
+bool fleet_sim_ask_lease(struct fleet_sim *world, enum message_kind kind, unsigned which,
+                         uint32_t ttl_ms)
+{
+    struct fleet_lease *lease = &world->lease[which];
+    if (lease->end_ns <= world->now_ns || world->sidecar[lease->sidecar].life != lease->life)
+        return false;
+    struct fleet_asker *caller = free_caller(world, lease->sidecar, kind, lease->record);
+    if (caller == NULL)
+        return false;
+    caller->lease = which;
+    caller->message.ask.lease = (struct lease_question){.id = lease->id, .ttl_ms = ttl_ms};
+    if (kind == MESSAGE_RELEASE) /* its caller uses it no more */
+        lease->end_ns = 0;
+    post(world, lease->sidecar, &caller->message.letter);
     return true;
 }
 
@@ -880,8 +985,15 @@ void fleet_sim_forget(struct fleet_sim *world)
 {
     fleet_note(world, "the store forgets everything");
     store_model_forget(world->store.model);
+    bool are_there = world->network.lost == 0 && world->network.refused == 0;
+    for (unsigned i = 0; i < world->sidecars; i++) {
+        const struct fleet_sidecar *sidecar = &world->sidecar[i];
+        are_there &= sidecar->brain != NULL && sidecar->life == 1 && !sidecar->is_ending &&
+                     !sidecar->is_apart && sidecar->stands_until_ns == 0;
+    }
     for (unsigned i = 0; i < FLEET_RECORDS; i++) {
         loses(world, i);
+        world->ledger[i].may_lend_more |= !are_there || world->terms.on_loss == FLEET_LOSS_FULL;
         if (world->terms.on_loss == FLEET_LOSS_FULL)
             refill(world, i);
     }
@@ -894,6 +1006,7 @@ void fleet_sim_evict(struct fleet_sim *world, unsigned record)
     if (!store_model_evict(world->store.model, name, record_name(record, name)))
         return;
     loses(world, record);
+    world->ledger[record].may_lend_more = true;
     refill(world, record);
 }
 
@@ -918,6 +1031,7 @@ void fleet_sim_roll_back(struct fleet_sim *world)
                                world->now_ns + fleet_sim_memory_ns(world));
         world->ledger[i].resets_done = world->copied_resets[i];
         loses(world, i);
+        world->ledger[i].may_lend_more = true;
     }
 }
 
@@ -930,7 +1044,7 @@ void fleet_sim_step_clock(struct fleet_sim *world, int64_t ms)
                                              (uint64_t)(ms * (int64_t)NS_PER_MS),
                                   .fast_ppm = clock->fast_ppm};
     for (unsigned i = 0; i < FLEET_RECORDS; i++) {
-        world->ledger[i].is_faulty = true;
+        world->ledger[i].is_faulty = world->ledger[i].may_lend_more = true;
         if (ms > 0)
             fleet_ledger_step(&world->ledger[i], (uint64_t)ms, world->terms.clock_guard_ms,
                               world->now_ns);

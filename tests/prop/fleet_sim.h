@@ -25,6 +25,7 @@ enum {
     FLEET_CALLERS = 24, /* of a sidecar, at a time */
     FLEET_INBOX = 128,
     FLEET_LIST = 6,
+    FLEET_LEASES = 64,   /* in force at a time */
     FLEET_TICK_MS = 100, /* of limits */
 };
 
@@ -45,6 +46,15 @@ struct fleet_asker {
     bool is_away;
     unsigned record;
     struct bucket_call call[FLEET_LIST]; /* of a list */
+    unsigned lease;                      /* of RENEW and RELEASE */
+};
+
+/* A lease that a caller holds, until a true time. */
+struct fleet_lease {
+    struct lease_id id;
+    unsigned sidecar, life, record;
+    uint32_t slots;
+    uint64_t end_ns;
 };
 
 /* A letter in the hands of the fleet thread. */
@@ -122,10 +132,14 @@ struct fleet_sim {
     struct fleet_store store;
     uint64_t copied_granted[FLEET_RECORDS][BUCKETS_MAX], copied_resets[FLEET_RECORDS];
     struct fleet_ledger ledger[FLEET_RECORDS];
+    struct fleet_lease lease[FLEET_LEASES];
+    uint64_t leases_begun;
+    bool has_slots; /* the last limit is of slots, of one bucket */
     struct fleet_event *heap;
     unsigned events, heap_size;
     uint64_t next_number, nonce;
-    uint64_t tries, questions, letters, orders, calls, allowed, denied, waited, uncounted, lists;
+    uint64_t tries, questions, letters, orders, calls, allowed, denied, waited, lent, renewed,
+        uncounted, lists;
 };
 
 extern const char *const fleet_keys[FLEET_KEYS];
@@ -151,6 +165,13 @@ bool fleet_sim_ask(struct fleet_sim *world, unsigned sidecar, enum message_kind 
 bool fleet_sim_ask_list(struct fleet_sim *world, unsigned sidecar, enum message_kind kind,
                         const unsigned record[FLEET_LIST], const uint64_t tokens[FLEET_LIST],
                         uint32_t count);
+
+/* A sidecar is asked for a lease; and to renew or release one that is in force. false: it is not there, or there is no
+ * room, or no such lease. */
+bool fleet_sim_acquire(struct fleet_sim *world, unsigned sidecar, unsigned record, uint32_t slots,
+                       uint32_t ttl_ms, uint64_t wait_ms);
+bool fleet_sim_ask_lease(struct fleet_sim *world, enum message_kind kind, unsigned lease,
+                         uint32_t ttl_ms);
 
 /* One who waits leaves. */
 void fleet_sim_leave(struct fleet_sim *world, unsigned sidecar, unsigned caller);

@@ -15,7 +15,7 @@ model=tests/support/store_model.c
 planted 1 $model 's/- \(i128\)out\)/- 0 * (i128)out)/'
 # 2: a lease ends later than the store takes it to; each sidecar has all of the burst while the store is out of reach; a list
 # takes nothing
-planted 2 brain/share.c 's/share->lease_ns = orders->sent_ns \+/share->lease_ns = 10 * NS_PER_S + orders->sent_ns +/'
+planted 2 $model 's/return call->ttl_ms \+ call->grace_ms;/return call->ttl_ms \/ 10;/'
 planted 2 brain/share.c 's/\(i128\)bucket->terms\.token_units \* \(sidecars == 0 \? 1 : sidecars\)/(i128)bucket->terms.token_units * (sidecars == 0 ? 1 : 1)/'
 planted 2 brain/share_lists.c 's/share_spend\(share, tokens, &brain->shares\.counters\);/(void)tokens;/'
 # 3: the dead give back what they had; what is told is done again: always, or by copies that come late, or by another order
@@ -25,7 +25,7 @@ planted 3 $model 's/work->own->seq = was_known \|\| .*/work->own->seq = call->se
 planted 3 brain/share.c 's/\.net = share->is_joined \? bucket->net : 0/.net = bucket->net/'
 planted 3 brain/share.c 's/\.seq = share->is_reset_told \? share->seq : \+\+share->seq/.seq = ++share->seq/'
 # 4: who stood still goes on as if its lease were not over
-planted 4 brain/share.c 's/orders->sent_ns \+ orders->ttl_ms \* NS_PER_MS/orders->sent_ns + 5 * orders->ttl_ms * NS_PER_MS/'
+planted 4 brain/share.c 's/most\(orders->ttl_ms, sure_ms/most(5 * orders->ttl_ms, sure_ms/; s/uint64_t kept_ns = now_ns \+ most\(ttl_ns,/uint64_t kept_ns = now_ns + most(5 * ttl_ns,/'
 # 5: what a session knows of, and a store that was rolled back does not, is not taken back
 planted 5 $model 's/\*level - \(i128\)\(told->granted/*level - 0 * (i128)(told->granted/'
 # 6: after a loss that counts as full, a record is full for each who comes
@@ -40,4 +40,7 @@ planted 8 brain/orders.c 's/uint64_t may_ns = share->spaced_ns > ahead_ns .*/uin
 planted 8 brain/shares.c 's/share->next_ns = share_ready_ns\(share, share_hand\(share\) \+ 1, now_ns\);/share->next_ns = now_ns;/'
 # 9: a record that ends by a clock that steps is held back, and refilled once more
 planted 9 $model 's/work->now_ms = work->time_ms; \/\* by which it has ended \*\///'
+# 10: a lease begins before the store keeps its slots, or the store does not
+planted 10 brain/share_slots.c 's/slots <= share_hand\(share\) && end_ns <= share->kept_ns;/slots <= share_hand(share) \&\& end_ns > 0;/'
+planted 10 $model 's/call->keep_ms > lease_ms\(call\) \? call->keep_ms : lease_ms\(call\)/lease_ms(call)/'
 exit $failed

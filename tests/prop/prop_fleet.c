@@ -34,6 +34,7 @@ struct recipe {
     bool loses, crashes, stands_still, drains, drifts;
     bool forgets, is_full_on_loss, rolls_back, evicts, steps_clock;
     bool reloads, has_two_fleets, parts, changes_levels;
+    bool has_slots; /* of the last limit */
     enum fleet_partition on_partition;
     enum fleet_cold cold;
     bool may_be_uncounted; /* and some must be */
@@ -41,7 +42,7 @@ struct recipe {
 };
 
 static uint64_t total_questions, total_orders, total_calls, total_allowed, total_denied,
-    total_waited;
+    total_waited, total_lent, total_renewed;
 static uint64_t total_uncounted;
 static double worst_percent, worst_apart_percent; /* of the recipe */
 
@@ -51,7 +52,7 @@ static bool is_valid(const struct bucket_terms *bucket)
 {
     struct credit_line line;
     return credit_line_init(&line, bucket->burst, bucket->rate, FLEET_TICK_MS) == CREDIT_OK &&
-           fleet_fit_of(bucket) == FLEET_FITS;
+           fleet_fit_of(bucket, FLEET_BESIDE_NOTHING) == FLEET_FITS;
 }
 
 static void random_bucket(struct dice *dice, struct bucket_terms *bucket)
@@ -76,6 +77,16 @@ static void random_rules(struct dice *dice, struct fleet_rules *rules)
         for (unsigned j = 0; rules->buckets[i] > 1 && j < rules->buckets[i]; j++)
             snprintf(rules->bucket[i][j].name, sizeof rules->bucket[i][j].name, "b%u", j);
     }
+}
+
+/* The last limit is of slots. */
+static void random_slots(struct dice *dice, struct fleet_rules *rules)
+{
+    rules->buckets[FLEET_LIMITS - 1] = 1;
+    rules->bucket[FLEET_LIMITS - 1][0] = (struct bucket_terms){
+        .burst = dice_between(dice, 1, 12),
+        .holds_slots = true,
+    };
 }
 
 static void random_fleet_terms(const struct recipe *recipe, struct fleet_sim *world)
@@ -120,6 +131,11 @@ static int32_t random_drift(const struct recipe *recipe, struct dice *dice)
     return recipe->drifts ? (int32_t)dice_roll(dice, 2 * DRIFT_PPM + 1) - DRIFT_PPM : 0;
 }
 
+static bool is_of_slots(const struct fleet_sim *world, unsigned record)
+{
+    return world->has_slots && record / FLEET_KEYS == FLEET_LIMITS - 1;
+}
+
 static void open_ledgers(const struct recipe *recipe, struct fleet_sim *world)
 {
     double rate_factor = 1 + 2 * DRIFT_PPM / 1e6;
@@ -139,7 +155,7 @@ static void open_ledgers(const struct recipe *recipe, struct fleet_sim *world)
         ledger->is_faulty = recipe->loses || recipe->has_two_fleets || recipe->reloads ||
                             recipe->changes_levels || recipe->cold != FLEET_COLD_WAIT ||
                             world->terms.cold_wait_ms < PATIENT_MS;
-        ledger->is_lossy = recipe->loses || recipe->has_two_fleets;
+        ledger->is_lossy = recipe->loses || recipe->has_two_fleets || is_of_slots(world, i);
         fleet_ledger_part(ledger, world->sidecars, world->now_ns);
     }
 }
@@ -155,6 +171,9 @@ static struct fleet_sim *new_world(const struct recipe *recipe, uint64_t number)
     world->sidecars = (unsigned)dice_between(dice, 1, FLEET_SIDECARS);
     random_rules(dice, &world->rules[0]);
     random_rules(dice, &world->rules[1]);
+    world->has_slots = recipe->has_slots;
+    if (recipe->has_slots)
+        random_slots(dice, &world->rules[0]);
     random_fleet_terms(recipe, world);
     random_network(recipe, world);
     world->store.clock = (struct fleet_clock){START_NS, STORE_START_NS + dice_roll(dice, NS_PER_S),
@@ -218,11 +237,42 @@ static void ask_list(struct fleet_sim *world, unsigned sidecar, unsigned record)
                        tokens, count);
 }
 
+/* One that is in force, if there is any. */
+static unsigned some_lease(struct fleet_sim *world, unsigned record)
+{
+    unsigned first = (unsigned)dice_roll(&world->dice, FLEET_LEASES), at = first;
+    for (unsigned i = 0; i < FLEET_LEASES; i++) {
+        at = (first + i) % FLEET_LEASES;
+        if (world->lease[at].record == record && world->lease[at].end_ns > world->now_ns)
+            break;
+    }
+    return at;
+}
+
+static void ask_for_slots(struct fleet_sim *world, unsigned sidecar, unsigned record)
+{
+    struct dice *dice = &world->dice;
+    uint64_t most = world->rules[0].bucket[record / FLEET_KEYS][0].burst;
+    uint32_t slots = dice_once_in(dice, 3) ? (uint32_t)dice_between(dice, 1, most + 1) : 1;
+    uint32_t ttl_ms =
+        (uint32_t)dice_between(dice, LEASE_TTL_MIN_MS, dice_once_in(dice, 3) ? 20000 : 1000);
+    unsigned lease = some_lease(world, record);
+    if (dice_once_in(dice, 2) && fleet_sim_ask_lease(world, MESSAGE_RELEASE, lease, 0))
+        return;
+    if (dice_once_in(dice, 3) && fleet_sim_ask_lease(world, MESSAGE_RENEW, lease, ttl_ms))
+        return;
+    fleet_sim_acquire(world, sidecar, record, slots, ttl_ms, random_wait_ms(dice));
+}
+
 static void ask_one(struct fleet_sim *world, const struct recipe *recipe, unsigned record)
 {
     struct dice *dice = &world->dice;
     unsigned sidecar = (unsigned)dice_roll(dice, world->sidecars);
-    if (recipe->changes_levels && dice_once_in(dice, 20))
+    if (is_of_slots(world, record) && !dice_once_in(dice, 20))
+        ask_for_slots(world, sidecar, record);
+    else if (is_of_slots(world, record))
+        fleet_sim_ask(world, sidecar, MESSAGE_STATUS, record, 0, 0);
+    else if (recipe->changes_levels && dice_once_in(dice, 20))
         ask_more(world, recipe, sidecar, record);
     else if (recipe->has_lists && dice_once_in(dice, 3))
         ask_list(world, sidecar, record);
@@ -252,7 +302,8 @@ static void something_happens_to(struct fleet_sim *world, const struct recipe *r
     else if (sidecar->stands_until_ns != 0)
         return;
     else if (recipe->stands_still && dice_once_in(dice, 2))
-        fleet_sim_stop(world, at, dice_roll(dice, 5000) * NS_PER_MS, dice_once_in(dice, 2));
+        fleet_sim_stop(world, at, dice_roll(dice, 5000) * NS_PER_MS,
+                       dice_once_in(dice, 2) && !world->has_slots);
     else if (recipe->drains && dice_once_in(dice, 2))
         fleet_sim_drain(world, at);
     else if (recipe->reloads)
@@ -319,7 +370,8 @@ static uint64_t longest_fill_ns(const struct fleet_sim *world)
         for (unsigned limit = 0; limit < FLEET_LIMITS; limit++)
             for (unsigned i = 0; i < world->rules[set].buckets[limit]; i++) {
                 const struct bucket_terms *bucket = &world->rules[set].bucket[limit][i];
-                uint64_t ms = bucket->rate.period_ms / bucket->rate.tokens + 1;
+                uint64_t ms =
+                    bucket->holds_slots ? 1 : bucket->rate.period_ms / bucket->rate.tokens + 1;
                 longest_ms = ms > longest_ms ? ms : longest_ms;
                 most_tokens = bucket->burst > most_tokens ? bucket->burst : most_tokens;
             }
@@ -341,7 +393,8 @@ static void come_to_rest(struct fleet_sim *world)
 static void touch_all(struct fleet_sim *world)
 {
     for (unsigned i = 0; i < FLEET_RECORDS; i++)
-        assert_true(fleet_sim_ask(world, 0, MESSAGE_ALLOW, i, 1, 0));
+        assert_true(is_of_slots(world, i) ? fleet_sim_acquire(world, 0, i, 1, LEASE_TTL_MIN_MS, 0)
+                                          : fleet_sim_ask(world, 0, MESSAGE_ALLOW, i, 1, 0));
 }
 
 /* Whatever has happened, a bucket that is full can be emptied by one request. */
@@ -350,13 +403,16 @@ static void ask_for_all(struct fleet_sim *world)
     for (unsigned i = 0; i < FLEET_RECORDS; i++) {
         unsigned sidecar = (unsigned)dice_roll(&world->dice, world->sidecars);
         const struct fleet_rules *rules = &world->rules[world->sidecar[sidecar].terms];
-        uint64_t tokens = UINT64_MAX, allowed = world->allowed;
+        uint64_t tokens = UINT64_MAX, allowed = world->allowed + world->lent;
         for (unsigned j = 0; j < rules->buckets[i / FLEET_KEYS]; j++)
             if (rules->bucket[i / FLEET_KEYS][j].burst < tokens)
                 tokens = rules->bucket[i / FLEET_KEYS][j].burst;
-        assert_true(fleet_sim_ask(world, sidecar, MESSAGE_ALLOW, i, tokens, MS_PER_S));
+        assert_true(
+            is_of_slots(world, i)
+                ? fleet_sim_acquire(world, sidecar, i, (uint32_t)tokens, LEASE_TTL_MIN_MS, MS_PER_S)
+                : fleet_sim_ask(world, sidecar, MESSAGE_ALLOW, i, tokens, MS_PER_S));
         fleet_sim_pass(world, 2 * NS_PER_S);
-        if (world->allowed == allowed)
+        if (world->allowed + world->lent == allowed)
             fleet_violated(FLEET_DENIES_LITTLE, &world->ledger[i],
                            "all is full, and %u is denied the %" PRIu64 " tokens of the burst",
                            sidecar, tokens);
@@ -386,6 +442,8 @@ static void live_in_world(const struct recipe *recipe, uint64_t number)
     total_denied += world->denied;
     total_waited += world->waited;
     total_uncounted += world->uncounted;
+    total_lent += world->lent;
+    total_renewed += world->renewed;
     fleet_sim_end(world);
     free(world);
 }
@@ -548,6 +606,22 @@ static void everything_at_once(void **state)
                          .parts = true, .changes_levels = true});
 }
 
+/* Whatever happens, but that the store forgets, or that somebody lends by a clock that he has read long ago. */
+static void slots(void **state)
+{
+    (void)state;
+    run(&(struct recipe){"slots", 16, 10, .has_slots = true, .loses = true, .crashes = true,
+                         .stands_still = true, .drains = true, .drifts = true, .parts = true});
+}
+
+/* All who hold any are there to tell it again before the store lends anew. */
+static void slots_of_a_store_that_forgets(void **state)
+{
+    (void)state;
+    run(&(struct recipe){"slots of a store that forgets", 17, 5, .has_slots = true, .forgets = true,
+                         .drifts = true});
+}
+
 /* The same floods, but chunks that do not count against the burst. */
 static void naive_chunks_exceed_the_burst(void **state)
 {
@@ -571,8 +645,10 @@ static int teardown(void **state)
 {
     (void)state;
     printf("%" PRIu64 " questions, %" PRIu64 " allowed, %" PRIu64 " denied, %" PRIu64
-           " after waiting; %" PRIu64 " orders, %" PRIu64 " reached the store\n",
-           total_questions, total_allowed, total_denied, total_waited, total_orders, total_calls);
+           " after waiting; %" PRIu64 " leases, renewed %" PRIu64 " times; %" PRIu64
+           " orders, %" PRIu64 " reached the store\n",
+           total_questions, total_allowed, total_denied, total_waited, total_lent, total_renewed,
+           total_orders, total_calls);
     return 0;
 }
 
@@ -600,6 +676,8 @@ int main(void)
         cmocka_unit_test(lists),
         cmocka_unit_test(lists_lost_late_and_doubled),
         cmocka_unit_test(everything_at_once),
+        cmocka_unit_test(slots),
+        cmocka_unit_test(slots_of_a_store_that_forgets),
         cmocka_unit_test(naive_chunks_exceed_the_burst),
     };
     const char *kind = getenv("ALLOWD_KIND");

@@ -54,6 +54,8 @@ enum met {
     MET_GRANT,
     MET_OWED,
     MET_MANY_HOLDERS,
+    MET_CLAIMED,
+    MET_KEPT,
     MET_COUNT,
 };
 static const char *const MET[MET_COUNT] = {
@@ -81,6 +83,8 @@ static const char *const MET[MET_COUNT] = {
     [MET_GRANT] = "granted",
     [MET_OWED] = "level below zero",
     [MET_MANY_HOLDERS] = "more than 50 holders",
+    [MET_CLAIMED] = "claimed",
+    [MET_KEPT] = "kept for longer",
 };
 
 /* ---- a world ---- */
@@ -447,8 +451,8 @@ static uint64_t random_want(struct world *world, uint64_t burst)
 
 static uint8_t random_flags(struct world *world)
 {
-    static const uint8_t flags[] = {ORDER_EXACT,        ORDER_RELEASE, ORDER_RESET,
-                                    ORDER_ON_LOSS_FULL, ORDER_PROBE,   ORDER_JOIN};
+    static const uint8_t flags[] = {ORDER_EXACT, ORDER_RELEASE, ORDER_RESET, ORDER_ON_LOSS_FULL,
+                                    ORDER_PROBE, ORDER_JOIN,    ORDER_CLAIM};
     uint8_t chosen = 0;
     for (unsigned i = 0; i < sizeof flags; i++)
         if (once_in(world, i == 0 ? 5 : 20))
@@ -473,6 +477,7 @@ static void make_order(struct world *world, const struct record *record, struct 
     if (order->flags & ORDER_RESET && order->seq < START_MS / 2 && !once_in(world, 10))
         order->flags ^= ORDER_RESET | ORDER_JOIN; /* nobody knows it yet */
     order->seq += once_in(world, 30) ? 0 : 1 + any_size(world, 3);
+    order->keep_ms = once_in(world, 4) ? (uint32_t)any_size(world, 100000) : 0;
     order->store_ms =
         once_in(world, 3) ? world->now_ms + any_size(world, 100) - any_size(world, 3000) : 0;
     if (once_in(world, 100))
@@ -669,6 +674,9 @@ static void count_answer(struct world *world, const struct sent *sent, const str
     world->met[MET_OWED] += read.level_units[0] < 0;
     if (sent->caller != NULL) {
         world->met[MET_GRANT] += read.granted[0] > read.totals[0].granted;
+        world->met[MET_CLAIMED] += (read.flags & ORDER_CLAIM) && read.was_rolled_back;
+        world->met[MET_KEPT] +=
+            read.result == ORDER_DONE && read.keep_ms > world->lease.ttl_ms + world->lease.grace_ms;
         expect_within(world, &read);
     }
 }

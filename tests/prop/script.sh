@@ -66,6 +66,8 @@ planted 's/has_news or g > 0 or x ~= 2\^52/has_news or g > 0/'
 planted 's/ or flags % 8 >= 4$//'
 planted 's/local has_news = seq >= 2\^32 or/local has_news =/'
 planted 's/own_seq and seq or math.max\(seq, now\)/seq/'
+planted 's/elseif not own_seq and has_news and not claims then/elseif not own_seq and has_news then/'
+planted 's/math.max\(lease, keep\)/lease/'
 # grants
 planted 's/floor\(burst\[b\] \/ \(2 \* holders\)\), 1\)/floor(burst[b] \/ (2 * holders)), 0)/'
 planted 's/floor\(level\[b\] \/ token\[b\]\), room\[b\] - out\[b\]/floor(level[b] \/ token[b])/'
@@ -90,6 +92,8 @@ planted 's/^    if w > R - out then$/    if false then/'
 planted 's/^    if w \* T > L then$/    if false then/'
 planted 's/ends <= need \+ 2 \* lease$/true/'
 planted 's/^    if full > most then$/    if false then/'
+planted 's/^    if size == 97 then$/    if false then/'
+planted 's/dead = math.max\(dead, now \+ read/dead = math.max(0, now + read/'
 planted 's/sub\(value, own_at \+ 39\)/sub(value, own_at + 40)/'
 
 echo "$number faults planted"

@@ -74,6 +74,23 @@ void fleet_world_begin_one(struct fleet_world *world, uint64_t burst, struct rat
     fleet_world_begin(world, fleet_world_limits(&terms, 1, &fleet));
 }
 
+struct limit_terms fleet_world_slots(const char *name, uint64_t slots)
+{
+    return (struct limit_terms){
+        .name = name,
+        .is_fleet = true,
+        .buckets_count = 1,
+        .buckets = {{.burst = slots, .holds_slots = true}},
+    };
+}
+
+void fleet_world_begin_slots(struct fleet_world *world, uint64_t slots)
+{
+    const struct limit_terms terms = fleet_world_slots(LIMIT_DEFAULT_NAME, slots);
+    const struct fleet_terms fleet = fleet_world_terms();
+    fleet_world_begin(world, fleet_world_limits(&terms, 1, &fleet));
+}
+
 void fleet_world_end(struct fleet_world *world)
 {
     assert_int_equal(fixture_daemon(&world->fixture).counters.waiting, 0);
@@ -197,21 +214,8 @@ void fleet_world_pass(struct fleet_world *world, uint64_t ms)
 
 /* ---- asking ---- */
 
-bool fleet_world_ask(struct fleet_world *world, struct fleet_caller *caller, enum message_kind kind,
-                     const char *key, const char *limit, uint64_t tokens, uint64_t wait_ms)
+static bool post(struct fleet_world *world, struct fleet_caller *caller)
 {
-    memset(caller, 0, sizeof *caller);
-    strcpy(caller->key, key);
-    caller->message.kind = kind;
-    caller->message.ask.bucket = (struct bucket_question){
-        .key = caller->key,
-        .key_len = strlen(key),
-        .limit_name = limit,
-        .limit_name_len = limit == NULL ? 0 : strlen(limit),
-        .tokens = tokens,
-        .wait_ms = wait_ms,
-    };
-    memset(&caller->message.answer, 0xa5, sizeof caller->message.answer);
     caller->asked_ns = fleet_world_ns(world);
     struct message *message = &caller->message;
     if (ask_brain(world->fixture.brain, &message, 1) == 1) {
@@ -222,6 +226,56 @@ bool fleet_world_ask(struct fleet_world *world, struct fleet_caller *caller, enu
     bool is_at_once = caller->is_home;
     collect(world);
     return is_at_once;
+}
+
+/* A caller who has asked nothing yet, and whose answer is nonsense. */
+static void begin_caller(struct fleet_caller *caller, enum message_kind kind)
+{
+    memset(caller, 0, sizeof *caller);
+    caller->message.kind = kind;
+    memset(&caller->message.answer, 0xa5, sizeof caller->message.answer);
+}
+
+bool fleet_world_ask(struct fleet_world *world, struct fleet_caller *caller, enum message_kind kind,
+                     const char *key, const char *limit, uint64_t tokens, uint64_t wait_ms)
+{
+    begin_caller(caller, kind);
+    strcpy(caller->key, key);
+    caller->message.ask.bucket = (struct bucket_question){
+        .key = caller->key,
+        .key_len = strlen(key),
+        .limit_name = limit,
+        .limit_name_len = limit == NULL ? 0 : strlen(limit),
+        .tokens = tokens,
+        .wait_ms = wait_ms,
+    };
+    return post(world, caller);
+}
+
+bool fleet_world_acquire(struct fleet_world *world, struct fleet_caller *caller, const char *key,
+                         uint32_t slots, uint32_t ttl_ms, uint64_t wait_ms)
+{
+    static uint64_t ids;
+    begin_caller(caller, MESSAGE_ACQUIRE);
+    strcpy(caller->key, key);
+    struct acquire_question *ask = &caller->message.ask.acquire;
+    *ask = (struct acquire_question){
+        .bucket = {.key = caller->key, .key_len = strlen(key), .tokens = 1, .wait_ms = wait_ms},
+        .slots = slots,
+        .ttl_ms = ttl_ms,
+    };
+    ids++;
+    memcpy(ask->id.bytes, &ids, sizeof ids);
+    return post(world, caller);
+}
+
+bool fleet_world_ask_lease(struct fleet_world *world, struct fleet_caller *caller,
+                           enum message_kind kind, const struct lease_id *id, uint32_t ttl_ms)
+{
+    begin_caller(caller, kind);
+    caller->message.ask.lease = (struct lease_question){.id = *id, .ttl_ms = ttl_ms};
+    caller->message.answer.lease.key = NULL;
+    return post(world, caller);
 }
 
 void fleet_caller_release(struct fleet_caller *caller)

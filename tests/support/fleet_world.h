@@ -62,6 +62,9 @@ struct limits *fleet_world_limits(const struct limit_terms *terms, uint32_t coun
 void fleet_world_begin(struct fleet_world *world, struct limits *limits);
 /* One limit, the default. */
 void fleet_world_begin_one(struct fleet_world *world, uint64_t burst, struct rate rate);
+/* The same of slots. */
+void fleet_world_begin_slots(struct fleet_world *world, uint64_t slots);
+struct limit_terms fleet_world_slots(const char *name, uint64_t slots);
 void fleet_world_end(struct fleet_world *world);
 
 /* Lets time pass. */
@@ -76,6 +79,14 @@ static inline uint64_t fleet_world_ns(const struct fleet_world *world)
 /* Asks. limit: NULL for the first that matches. Whether the answer is there at once. */
 bool fleet_world_ask(struct fleet_world *world, struct fleet_caller *caller, enum message_kind kind,
                      const char *key, const char *limit, uint64_t tokens, uint64_t wait_ms);
+
+/* The same of a lease, under the limit that matches. */
+bool fleet_world_acquire(struct fleet_world *world, struct fleet_caller *caller, const char *key,
+                         uint32_t slots, uint32_t ttl_ms, uint64_t wait_ms);
+
+/* And of what becomes of a lease: RENEW, RELEASE or LEASE. ttl_ms 0: as before. */
+bool fleet_world_ask_lease(struct fleet_world *world, struct fleet_caller *caller,
+                           enum message_kind kind, const struct lease_id *id, uint32_t ttl_ms);
 
 /* The same, and lets time pass until the answer is there. It lets go of what the answer points into, so only the numbers
  * and the result are to be looked at. */

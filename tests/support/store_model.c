@@ -8,7 +8,7 @@
 typedef __int128 i128;
 
 enum { LAYOUT_VERSION = 1, CONVERTED = 1, ROLLED_BACK = 2 };
-enum { CALL_HEAD = 42, CALL_BUCKET = 51 };
+enum { CALL_HEAD = 42, CALL_BUCKET = 51, CALL_KEEP = 4 };
 enum { RECORD_HEAD = 20, RECORD_BUCKET = 12, HOLDER_HEAD = 20, HOLDER_BUCKET = 19 };
 enum {
     RECORD_BYTES_MAX = RECORD_HEAD + BUCKETS_MAX * RECORD_BUCKET +
@@ -51,7 +51,7 @@ static bool get_signed(const unsigned char **at, int64_t *number)
 struct call {
     unsigned flags, buckets;
     uint32_t tag;
-    uint64_t seq, ttl_ms, grace_ms, session, epoch_ms, not_after_ms;
+    uint64_t seq, ttl_ms, grace_ms, session, epoch_ms, not_after_ms, keep_ms;
     struct order_terms terms[BUCKETS_MAX];
     struct order_totals totals[BUCKETS_MAX];
 };
@@ -80,8 +80,9 @@ static bool read_call(struct call *call, const unsigned char *at, size_t len)
     if (len < CALL_HEAD || get(&at, 1) != LAYOUT_VERSION)
         return false;
     call->buckets = (unsigned)get(&at, 1);
+    size_t usual = CALL_HEAD + call->buckets * (size_t)CALL_BUCKET;
     if (call->buckets < 1 || call->buckets > BUCKETS_MAX ||
-        len != CALL_HEAD + call->buckets * (size_t)CALL_BUCKET)
+        (len != usual && len != usual + CALL_KEEP))
         return false;
     bool is_sound = true;
     call->tag = (uint32_t)get(&at, 4);
@@ -96,6 +97,7 @@ static bool read_call(struct call *call, const unsigned char *at, size_t len)
     call->not_after_ms = get(&at, 7);
     for (unsigned i = 0; i < call->buckets; i++)
         is_sound &= read_totals(&at, &call->totals[i]);
+    call->keep_ms = len > usual ? get(&at, CALL_KEEP) : 0;
     return is_sound;
 }
 
@@ -408,7 +410,7 @@ static bool settle_session(struct work *work)
     find_own(work);
     if (work->own != NULL && work->call->seq <= work->own->seq)
         work->result = ORDER_OLD;
-    else if (work->own == NULL && has_news(work->call))
+    else if (work->own == NULL && has_news(work->call) && !(work->call->flags & ORDER_CLAIM))
         work->result = ORDER_SESSION;
     else if (work->own == NULL && work->record.holders == HOLDERS_MAX)
         work->result = ORDER_FULL;
@@ -519,7 +521,8 @@ static void do_order(struct work *work)
     bool stays = own_stays(work, was_known);
     /* A newcomer's begins at the time, later than any of a session of this name that was forgotten. */
     work->own->seq = was_known || call->seq > work->now_ms ? call->seq : work->now_ms;
-    work->own->dead_at_ms = work->now_ms + lease_ms(call);
+    work->own->dead_at_ms =
+        work->now_ms + (call->keep_ms > lease_ms(call) ? call->keep_ms : lease_ms(call));
     if (!stays)
         work->record.holders--;
     work->must_write = was_known || stays || call->flags & ORDER_PROBE;

@@ -27,6 +27,7 @@ static void every_byte_has_its_place(void **state)
     (void)state;
     unsigned char call[CALL_BYTES_MAX];
     struct order order = plain_order();
+    order.keep_ms = 1000;
     static const unsigned char expected[] = {
         1,                                           /* version */
         1,                                           /* buckets */
@@ -46,9 +47,13 @@ static void every_byte_has_its_place(void **state)
         20,   0,    0,    0,    0,    0,             /* disposed */
         0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f,    /* net */
         7,    0,    0,    0,    0,    0,             /* want */
+        0xdc, 5,    0,    0,                         /* keep, with grace */
     };
     assert_int_equal(call_write(&order, &terms, 0, call), sizeof expected);
     assert_memory_equal(call, expected, sizeof expected);
+    order.keep_ms = 0;
+    assert_int_equal(call_write(&order, &terms, 0, call), sizeof expected - 4);
+    assert_memory_equal(call, expected, sizeof expected - 4);
 }
 
 static uint64_t written_not_after(struct order *order, uint64_t now_ns)
@@ -91,6 +96,7 @@ static void the_largest_has_room(void **state)
     unsigned char call[CALL_BYTES_MAX];
     struct order order = plain_order();
     order.buckets = BUCKETS_MAX;
+    order.keep_ms = UINT32_MAX / 2;
     for (unsigned i = 0; i < BUCKETS_MAX; i++) {
         order.terms[i] = (struct order_terms){ORDER_UNITS_MAX, 1, ORDER_UNITS_MAX, ORDER_UNITS_MAX};
         order.totals[i] = (struct order_totals){ORDER_TOKENS_MAX, ORDER_TOKENS_MAX,

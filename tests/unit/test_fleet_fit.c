@@ -33,9 +33,9 @@ static void a_bucket_fits_up_to_2_to_the_52(void **state)
     uint64_t most = fleet_burst_most(rate);
     assert_true(most == (UINT64_C(1) << 52) / 60000);
     struct bucket_terms bucket = bucket_of(most, 7, 60000);
-    assert_int_equal(fleet_fit_of(&bucket), FLEET_FITS);
+    assert_int_equal(fleet_fit_of(&bucket, FLEET_BESIDE_NOTHING), FLEET_FITS);
     bucket.burst++;
-    assert_int_equal(fleet_fit_of(&bucket), FLEET_BURST_TOO_LARGE);
+    assert_int_equal(fleet_fit_of(&bucket, FLEET_BESIDE_NOTHING), FLEET_BURST_TOO_LARGE);
     char text[FLEET_EXPLAIN_MAX];
     fleet_fit_explain(FLEET_BURST_TOO_LARGE, &bucket, text);
     assert_string_equal(text,
@@ -49,16 +49,21 @@ static void records_have_room_for_what_fits(void **state)
 {
     (void)state;
     struct bucket_terms bucket = bucket_of(FLEET_BURST_MAX, FLEET_BURST_MAX, 1);
-    assert_int_equal(fleet_fit_of(&bucket), FLEET_FITS);
+    assert_int_equal(fleet_fit_of(&bucket, FLEET_BESIDE_NOTHING), FLEET_FITS);
     bucket.burst++;
-    assert_int_equal(fleet_fit_of(&bucket), FLEET_BURST_TOO_LARGE);
+    assert_int_equal(fleet_fit_of(&bucket, FLEET_BESIDE_NOTHING), FLEET_BURST_TOO_LARGE);
 }
 
-static void slots_do_not_fit(void **state)
+static void slots_and_tokens_do_not_fit_one_limit(void **state)
 {
     (void)state;
     const struct bucket_terms slots = {.burst = 8, .holds_slots = true};
-    assert_int_equal(fleet_fit_of(&slots), FLEET_HAS_SLOTS);
+    const struct bucket_terms tokens = bucket_of(8, 1, 1000);
+    assert_int_equal(fleet_fit_of(&slots, FLEET_BESIDE_NOTHING), FLEET_FITS);
+    assert_int_equal(fleet_fit_of(&slots, fleet_beside(&slots)), FLEET_FITS);
+    assert_int_equal(fleet_fit_of(&tokens, fleet_beside(&tokens)), FLEET_FITS);
+    assert_int_equal(fleet_fit_of(&slots, fleet_beside(&tokens)), FLEET_IS_MIXED);
+    assert_int_equal(fleet_fit_of(&tokens, fleet_beside(&slots)), FLEET_IS_MIXED);
 }
 
 static void the_longest_text_has_room(void **state)
@@ -66,7 +71,7 @@ static void the_longest_text_has_room(void **state)
     (void)state;
     char text[FLEET_EXPLAIN_MAX];
     const struct bucket_terms bucket = bucket_of(TOKENS_MAX, TOKENS_MAX, PERIOD_MAX_MS - 1);
-    for (enum fleet_fit fit = FLEET_HAS_SLOTS; fit <= FLEET_BURST_TOO_LARGE; fit++) {
+    for (enum fleet_fit fit = FLEET_BURST_TOO_LARGE; fit <= FLEET_IS_MIXED; fit++) {
         fleet_fit_explain(fit, &bucket, text);
         assert_true(strlen(text) > 0 && strlen(text) < FLEET_EXPLAIN_MAX - 1);
     }
@@ -78,7 +83,7 @@ int main(void)
         cmocka_unit_test(units_are_those_of_a_line_with_a_tick_of_1_ms),
         cmocka_unit_test(a_bucket_fits_up_to_2_to_the_52),
         cmocka_unit_test(records_have_room_for_what_fits),
-        cmocka_unit_test(slots_do_not_fit),
+        cmocka_unit_test(slots_and_tokens_do_not_fit_one_limit),
         cmocka_unit_test(the_longest_text_has_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -604,6 +604,9 @@ static void what_cannot_be_done_with_a_lease_says_why(void **state)
         {MESSAGE_RELEASE, LEASE_LOST_LIMIT, "has been removed from the configuration"},
         {MESSAGE_RENEW, LEASE_LOST_LIMIT, "it holds nothing"},
     };
+    say_lease(MESSAGE_RENEW, LEASE_UNRENEWED);
+    assert_int_equal(request.reply.status, 503);
+    assert_non_null(strstr(request.reply.body, "it is held as before, and ends after 4001 ms"));
     for (size_t i = 0; i < LENGTH(gone); i++) {
         say_lease(gone[i].kind, gone[i].state);
         assert_int_equal(request.reply.status, 404);

@@ -591,7 +591,7 @@ static void what_does_not_suit_its_limit_is_told_what_does(void **state)
         {"/refund?key=a", BUCKET_SLOTS_ONLY, 400, "/refund is for limits with a rate"},
         {"/charge?key=a&tokens=1", BUCKET_SLOTS_ONLY, 400, "/charge is for limits with a rate"},
         {"/reset?key=a", BUCKET_SLOTS_ONLY, 400, "has no tokens, only slots"},
-        {"/acquire?key=a", BUCKET_NO_LEASES, 400, "leases are not for such limits"},
+        {"/acquire?key=a", BUCKET_NO_LEASES, 400, "scope: fleet and counts tokens"},
         {"/allow?key=a&once=x", BUCKET_ONCE_DIFFERS, 400, "once=x came with other parameters"},
         {"/refund?key=a&once=x", BUCKET_ONCE_WAITS, 409, "with once=x still waits"},
     };

@@ -16,6 +16,10 @@ static void reply(struct request *request, const struct serving *serving)
 {
     const struct lease_answer *answer = &request->message.answer.lease;
     (void)serving;
+    if (answer->state == LEASE_UNRENEWED) {
+        lease_reply_unrenewed(request);
+        return;
+    }
     if (answer->state != LEASE_HELD) {
         lease_reply_gone(request);
         return;
