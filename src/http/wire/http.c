@@ -236,13 +236,6 @@ static void look_for_leavers(struct http *http)
     http_heed(http, http->hangups);
 }
 
-static void tell_time(struct http *http)
-{
-    http->now_ns = clock_now_ns(http->clock);
-    if (http->serving.dialect->tells_date)
-        http->serving.wall_ns = clock_wall_ns(http->clock);
-}
-
 static void begin_pass(struct http *http)
 {
     if (http->host_of != NULL)
@@ -296,13 +289,6 @@ int http_watch(struct http *http, int descriptor)
     return epoll_ctl(own_set(http), EPOLL_CTL_ADD, descriptor, &event) == 0 ? 0 : errno;
 }
 
-void hook_wake(struct http *http)
-{
-    http->is_waiting = false;
-    tell_time(http);
-    http->woke(http->woke_context);
-}
-
 /* What is due is seen by the time of the last pass, as in http_timeout_ms; so it is seen in the turn behind
  * the wait for it. */
 bool http_wait(struct http *http, int timeout_ms)
@@ -317,7 +303,7 @@ bool http_wait(struct http *http, int timeout_ms)
     MHD_run_wait(http->daemon, timeout_ms);
     bool has_served = !http->is_waiting;
     if (!has_served)
-        hook_wake(http);
+        come_back(http);
     end_pass(http);
     return has_served;
 }

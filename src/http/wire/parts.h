@@ -80,10 +80,13 @@ struct http {
     struct tally tallies[2]; /* one counts while the other may be away: see tally.h */
 };
 
-/* ---- http.c ---- */
+/* ---- waking.c ---- */
 
-/* Ends a wait: see http_wait. */
-void hook_wake(struct http *http);
+/* Has the requests of a pass know the time. */
+void tell_time(struct http *http);
+
+/* The wait of http_wait is over: tells the time, and woke() of http_terms. */
+void come_back(struct http *http);
 
 /* Each hook begins so: libmicrohttpd has called it, in the pass that the wait for it ended with, or in
  * a later one. */
@@ -91,7 +94,7 @@ static inline void hook_called(struct http *http)
 {
     http->vain.has_called = true;
     if (http->is_waiting)
-        hook_wake(http);
+        come_back(http);
 }
 
 /* ---- connections.c ---- */
