@@ -71,7 +71,7 @@ static inline bool text_is(const char *bytes, size_t len, const char *string)
     return i == len && string[i] == '\0';
 }
 
-/* Ends the text with a NUL; returns its length. */
+/* Ends the text with a NUL, one that was cut as well; returns its length. */
 size_t text_end(struct text *text);
 
 /* Ends one that has grown; NULL: there was not enough memory. It is the caller's to free. */

@@ -72,7 +72,7 @@ static void say_no_command(const struct options *options)
         text_string(&text, text.at == text.start ? "" : ", ");
         text_string(&text, second);
     }
-    *text.at = '\0';
+    text_end(&text);
     if (first == NULL)
         say("a command is missing; \"allowctl -h\" shows which there are");
     else if (which[0] != '\0')

@@ -16,7 +16,7 @@ void say(const char *format, ...)
     vsnprintf(line, sizeof line, format, values);
     va_end(values);
     shown_append(&text, shown_charset(), line, strlen(line));
-    *text.at = '\0';
+    text_end(&text);
     (void)fflush(stdout);
     fprintf(stderr, "allowctl: %s\n", shown);
 }
