@@ -1,7 +1,5 @@
 #include "config/file.h"
 
-#include "config/config.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -66,24 +64,24 @@ ssize_t config_file_fill(int fd, char *bytes, size_t room)
     return (ssize_t)len;
 }
 
-char *config_file_read(const char *path, size_t *len, struct faults *faults)
+char *config_file_read(const char *path, size_t most, size_t *len, struct faults *faults)
 {
     int fd = open_regular(path, faults);
     if (fd < 0)
         return NULL;
 
     /* One byte more than allowed: if it is filled, the file is too long, whatever fstat said. */
-    char *bytes = malloc(CONFIG_FILE_MAX + 1);
-    ssize_t got = bytes == NULL ? 0 : config_file_fill(fd, bytes, CONFIG_FILE_MAX + 1);
+    char *bytes = malloc(most + 1);
+    ssize_t got = bytes == NULL ? 0 : config_file_fill(fd, bytes, most + 1);
     if (bytes == NULL)
         faults_add(faults, 0, 0, "out of memory");
     else if (got < 0)
         faults_add(faults, 0, 0, "cannot be read: %s", strerror(errno));
-    else if (got > (ssize_t)CONFIG_FILE_MAX)
-        faults_add(faults, 0, 0, "is larger than %u bytes, the most that is read", CONFIG_FILE_MAX);
+    else if (got > (ssize_t)most)
+        faults_add(faults, 0, 0, "is larger than %zu bytes, the most that is read", most);
     close(fd);
 
-    if (bytes != NULL && got >= 0 && got <= (ssize_t)CONFIG_FILE_MAX) {
+    if (bytes != NULL && got >= 0 && got <= (ssize_t)most) {
         *len = (size_t)got;
         return bytes;
     }

@@ -19,5 +19,5 @@ int config_file_open(const char *path, struct stat *status);
 /* Reads to the end, or until `room` bytes are full. -1 and errno: it failed. */
 ssize_t config_file_fill(int fd, char *bytes, size_t room);
 
-/* Reads at most CONFIG_FILE_MAX bytes; the caller frees them. NULL: *faults says why. */
-char *config_file_read(const char *path, size_t *len, struct faults *faults);
+/* Reads a file of at most `most` bytes; the caller frees them. NULL: *faults says why. */
+char *config_file_read(const char *path, size_t most, size_t *len, struct faults *faults);

@@ -12,7 +12,7 @@ static bool load_file(const char *path, struct config *config, struct faults *fa
     size_t len;
     /* Taken before it is read: if it changes meanwhile, it counts as changed since. */
     const struct file_mark mark = file_mark_at(path);
-    char *bytes = config_file_read(path, &len, faults);
+    char *bytes = config_file_read(path, CONFIG_FILE_MAX, &len, faults);
     if (bytes == NULL)
         return false;
     struct config_copy copy = config_shape_check(SHAPE_CONFIGURATION, bytes, len, faults);

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 enum outcome { NOT_LIMITED, LIMITED, UNKNOWN };
 
@@ -58,12 +59,15 @@ static bool read_network(const char *text, struct key_exception *exception)
     return ip_network_parse(exception->text, &exception->network);
 }
 
-/* The last line of a geo for a network counts. */
+/* The last line of a geo for a network counts. A map compares texts: 10.0.0.0/8 is no address's, and nginx never finds it. */
 static bool add(struct search *search, const char *network, enum outcome outcome)
 {
     struct key_exception seen;
     size_t at = 0;
     if (outcome == UNKNOWN || !read_network(network, &seen))
+        return false;
+    if (search->geo == NULL &&
+        (strcasecmp(seen.text, network) != 0 || strchr(network, '/') != NULL))
         return false;
     seen.is_limited = outcome == LIMITED;
     while (at < search->count && strcmp(search->found[at].text, seen.text) != 0)

@@ -3,6 +3,7 @@
 #include "base/quantity.h"
 
 #include <string.h>
+#include <strings.h>
 
 enum { NUMBER_MAX = 1000000000, STATUS_DEFAULT = 503 };
 
@@ -215,10 +216,20 @@ static bool read_limits(const struct walk *walk, const struct directive *list, s
     return true;
 }
 
+/* nginx takes "On" for "on", too. */
+static bool read_switch(const char *text, bool *is_on)
+{
+    *is_on = strcasecmp(text, "on") == 0;
+    return *is_on || strcasecmp(text, "off") == 0;
+}
+
 static bool read_rest(const struct walk *walk, const struct directive *line, struct holds *holds)
 {
-    if (directive_is(line, "limit_req_dry_run", 2))
-        holds->is_dry_run = strcmp(line->word[1], "on") == 0;
+    bool is_dry_run = directive_is(line, "limit_req_dry_run", 2);
+    if (is_dry_run && !read_switch(line->word[1], &holds->is_dry_run))
+        return complain(walk->complaint, line->file, line->line,
+                        "limit_req_dry_run \"%s\" is neither on nor off; write one of these",
+                        line->word[1]);
     if (directive_is(line, "limit_req_status", 2) &&
         !read_number(line->word[1], 400, &holds->status))
         return complain(walk->complaint, line->file, line->line,

@@ -10,6 +10,9 @@
 
 enum { NAME_ROOM = 40, TICK_MS = 10, SHORT_TICK_MS = 1, NGINX_TICKS_PER_S = 1000 };
 
+/* Beyond so many, milliseconds show in the rate. */
+enum { FAST_THOUSANDTHS = 100 * 1000 };
+
 struct maker {
     struct tree *tree;
     struct plans *plans;
@@ -27,10 +30,21 @@ static uint64_t thousandths(const struct zone *zone)
     return zone->is_per_minute ? zone->number * 1000 / 60 : zone->number * 1000;
 }
 
+/* Without a burst nginx forgets what is left of the millisecond in which it lets one pass. */
+static struct rate rate_of_single(const struct zone *zone)
+{
+    const uint64_t request = NGINX_TICKS_PER_S * UINT64_C(1000), rate = thousandths(zone);
+    uint64_t wait_ms = (request + rate - 1) / rate;
+    return NGINX_TICKS_PER_S % wait_ms == 0 ? (struct rate){NGINX_TICKS_PER_S / wait_ms, MS_PER_S}
+                                            : (struct rate){1, wait_ms};
+}
+
 /* The rate that nginx keeps to. It counts in milliseconds, so a burst that is full within one takes no more than that. */
 static struct rate rate_of(const struct limit_req *limit, uint64_t burst)
 {
     const struct zone *zone = limit->zone;
+    if (burst == 1 && thousandths(zone) > FAST_THOUSANDTHS)
+        return rate_of_single(zone);
     if (thousandths(zone) > burst * NGINX_TICKS_PER_S * 1000)
         return (struct rate){burst * NGINX_TICKS_PER_S, MS_PER_S};
     if (!zone->is_per_minute)

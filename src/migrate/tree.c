@@ -200,7 +200,7 @@ static bool read_file(struct reader *reader, const char *path, const struct dire
     if (reader->files++ == TREE_FILES_MAX)
         return complain(reader->complaint, path, 0, "is one file more than the %d that are read",
                         TREE_FILES_MAX);
-    char *bytes = config_file_read(path, &len, &faults);
+    char *bytes = config_file_read(path, TREE_FILE_BYTES_MAX, &len, &faults);
     const char *why = faults.kept > 0 ? faults.fault[0].text : "cannot be read";
     bool is_read = bytes != NULL ? read_bytes(reader, path, bytes, len, list)
                    : by == NULL  ? complain(reader->complaint, path, 0, "%s", why)

@@ -14,9 +14,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define TREE_WORDS_MAX 256  /* of one directive */
-#define TREE_DEPTH_MAX 64   /* blocks and files within each other */
-#define TREE_FILES_MAX 2000 /* files that are read */
+#define TREE_WORDS_MAX 4096             /* of one directive, such as the names of a server */
+#define TREE_DEPTH_MAX 64               /* blocks and files within each other */
+#define TREE_FILES_MAX 2000             /* files that are read */
+#define TREE_FILE_BYTES_MAX (32u << 20) /* of one file, such as the networks of a geo */
 
 struct directive {
     const char *file;

@@ -77,6 +77,14 @@ class Numbers(Case):
         self.assertEqual(self.terms("5000r/s", "burst=2 nodelay"), ("3", "3000/s"))
         self.assertEqual(self.terms("5000r/s", "burst=9 nodelay"), ("10", "5000/s"))
 
+    def test_without_a_burst_one_in_a_whole_number_of_milliseconds(self):
+        for rate, expected in (("100r/s", "100/s"), ("125r/s", "125/s"), ("306r/s", "250/s"), ("350r/s", "1/3ms"),
+                               ("999r/s", "500/s"), ("1000r/s", "1000/s"), ("7919r/m", "125/s"), ("60000r/m", "1000/s")):
+            with self.subTest(rate):
+                self.assertEqual(self.terms(rate), ("1", expected))
+        self.assertIn("lets no more than 250/s through",
+                      self.translate("limit_req_zone $host zone=a:1m rate=306r/s; server { limit_req zone=a; }"))
+
     def test_the_tick_brings_a_tenth_of_a_burst_at_most(self):
         for rate, words, tick in (("10r/s", "", "10ms"), ("11r/s", "", "1ms"), ("100r/s", "burst=9", "10ms")):
             out = self.translate(f"limit_req_zone $host zone=a:1m rate={rate}; server {{ limit_req zone=a {words}; }}")
@@ -111,6 +119,12 @@ server { limit_req zone=one burst=1; }
     def test_a_dry_run_reaches_a_limit_from_around(self):
         out = self.limits(ZONE + "server { limit_req zone=one; location /a { limit_req_dry_run on; } }")
         self.assertEqual(re.findall(r"name: .*|shadow: .*", out), ['name: "one"', 'name: "one-2"', "shadow: true"])
+
+    def test_on_is_on_however_it_is_written(self):
+        for value, shadow in (("ON", True), ("On", True), ("Off", False)):
+            with self.subTest(value):
+                out = self.limits(ZONE + f"server {{ limit_req zone=one; limit_req_dry_run {value}; }}")
+                self.assertEqual("shadow: true" in out, shadow)
 
     def test_a_status_is_told(self):
         out = self.translate(ZONE + "server { limit_req zone=one; limit_req_status 444; }")
@@ -219,6 +233,10 @@ class Keys(Case):
                      "geo $g { ranges; default 1; 10.0.0.0-10.0.0.9 0; }" + self.MAP,
                      "geo $g { proxy 10.0.0.1; default 1; }" + self.MAP,
                      "geo $http_a $g { default 1; 10.0.0.0/8 0; }" + self.MAP,
+                     # A map compares texts, so none of these is what an address is written as.
+                     "map $remote_addr $key { 10.0.0.0/8 ''; default $remote_addr; }",
+                     "map $remote_addr $key { 10.0.0.1/32 ''; default $remote_addr; }",
+                     "map $remote_addr $key { 2001:db8:0::1 ''; default $remote_addr; }",
                      "geo $g { " + "".join(f"10.{i}.0.0/16 0;" for i in range(65)) + "}" + self.MAP):
             with self.subTest(maps):
                 template, sent = self.key("$key", maps)
@@ -254,6 +272,14 @@ http { init_by_lua_block { -- }
         out = self.translate("http { include none/*.conf; " + ZONE + f"include {self.folder}/conf.d/*.conf; }}")
         self.assertEqual(re.findall(r"# (\S+): limit_req zone", out), ["conf.d/a.conf:1", "conf.d/inner:1"])
 
+    def test_many_names_and_many_networks(self):
+        names = " ".join(f"{i}.example" for i in range(1000))
+        self.write("".join(f"10.{i // 256}.{i % 256}.0/24 0; # of a country\n" for i in range(60000)), "networks")
+        self.assertEqual(self.checks("geo $g { default 1; include networks; }\nmap $g $k { 1 $binary_remote_addr; }\n"
+                                     "limit_req_zone $k zone=one:1m rate=1r/s;\n"
+                                     f"server {{ server_name {names}; limit_req zone=one; }}"),
+                         [("one", "one", "{header:X-Allowd-Key}")])
+
     def test_no_text_of_nginx_ends_a_comment(self):
         out = self.translate(ZONE + "server { location '/ä\u2028\n- evil: x' { limit_req zone=one; } }")
         self.assertNotRegex(out, r"(?m)^- evil|[^\n -~]")
@@ -269,7 +295,8 @@ http { init_by_lua_block { -- }
                 ("x_by_lua_block { \"}\"", "nginx.conf:1: the block of Lua that begins here has no end"),
                 ("a\0;", "has a byte of 0"),
                 ("a " + "b" * 4096 + ";", "longer than 4095 bytes; "),
-                ("a " * 300 + ";", "more than 255 words; "),
+                ("a " * 5000 + ";", "more than 4095 words; "),
+                (ZONE + "server { limit_req_dry_run yes; }", 'limit_req_dry_run "yes" is neither on nor off; '),
                 ("a {" * 100, "more than 64 blocks and files within each other; "),
                 ("include nginx.conf;", "more than 64 blocks and files within each other; "),
                 ("\ninclude none.conf;", "nginx.conf:2: include: none.conf cannot be opened: No such file"),
