@@ -262,7 +262,7 @@ static void claim(struct brain *brain, const struct lease_key *key)
 
 void lease_claim_slots(struct brain *brain)
 {
-    if (!brain->limits->has_fleet || brain->leases.held.count == 0 ||
+    if (brain->leases.held.count == 0 || !brain->limits->has_fleet ||
         brain->shares.sessions.nonce == 0)
         return;
     for (size_t i = 0; i <= brain->leases.mask; i++)

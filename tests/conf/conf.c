@@ -434,6 +434,7 @@ static void test_shipped_example_uncommented(void **state)
                                    "  - \"127.0.0.1:10429\"\n"
                                    "  - \"[::1]:10429\"\n"
                                    "  - \"unix:/run/allowd/allowd.sock\"\n"
+                                   "header_room: 16384\n"
                                    "limits:\n"
                                    "  - name: \"api\"\n"
                                    "    match: \"api:*\"\n"

@@ -136,7 +136,7 @@ class NoStore(unittest.TestCase):
                     json.dumps(terms).encode()))[0]
 
             slots, large = {"concurrent": 3}, {"burst": 52124996, "rate": "7777777/d"}
-            for terms, told in ((slots, "which a fleet cannot share yet"),
+            for terms, told in ((slots, "has either the one or the other"),
                                 (large, "use at most 52124995")):
                 refused = put("shared", terms)
                 self.assertEqual(refused.status, 422)
