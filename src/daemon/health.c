@@ -11,7 +11,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-enum { ANSWER_MAX = 4096 }; /* bytes that are read of it */
+enum { ANSWER_MAX = 8192 }; /* bytes that are read of it, more than allowd sends */
 
 bool health_path_is_valid(const char *path)
 {
@@ -83,6 +83,14 @@ static const char *body_line(char *answer)
     return body;
 }
 
+/* Another program may answer 200 to all that it is asked, and an allowd that is killed half an answer. */
+static bool is_of_allowd(const char *line)
+{
+    static const char begin[] = "{\"status\":\"";
+    const char *end = strrchr(line, '}');
+    return strncmp(line, begin, strlen(begin)) == 0 && end != NULL && end[1] == '\0';
+}
+
 enum exit_status health_check(const struct address *address, const char *path, FILE *out)
 {
     char name[ADDRESS_TEXT_MAX], answer[ANSWER_MAX];
@@ -95,6 +103,12 @@ enum exit_status health_check(const struct address *address, const char *path, F
     const char *line = body_line(answer);
     if (strncmp(answer, "HTTP/1.1 200 ", strlen("HTTP/1.1 200 ")) != 0) {
         log_error("%s: GET %s: %.12s: %s", name, path, answer, line);
+        return EXIT_STATUS_FAILURE;
+    }
+    if (!is_of_allowd(line)) {
+        log_error("%s: GET %s: the answer is none of allowd's, or only a part of one: \"%.40s\"; "
+                  "-l ADDRESS says where to ask",
+                  name, path, line);
         return EXIT_STATUS_FAILURE;
     }
     return fprintf(out, "%s\n", line) >= 0 && fflush(out) == 0 ? EXIT_STATUS_OK

@@ -18,5 +18,5 @@
 /* Whether it is the path of a health check. If not, that is logged. */
 bool health_path_is_valid(const char *path);
 
-/* Asks the allowd that listens on `address` for a valid path. If the status is 200, writes the body to `out`. */
+/* Asks the allowd that listens on `address` for a valid path. If it is well, writes the body of the answer to `out`. */
 enum exit_status health_check(const struct address *address, const char *path, FILE *out);
