@@ -13,5 +13,8 @@ void config_header_room_check(const struct raw_config *raw, struct faults *fault
                               struct config *config);
 void config_header_room_print(const struct config *config, FILE *out);
 
+/* What the warning calls it: its default changes with the first check, which looks like no change of it. */
+#define CONFIG_HEADER_ROOM_AT_START "header_room, which by default is larger if there are checks,"
+
 /* Whether what was started with is not what the next configuration wants. */
 bool config_header_room_differs(const struct config *now, const struct config *next);

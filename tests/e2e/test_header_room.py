@@ -3,6 +3,7 @@
 How much header there is room for: that of ordinary browsers, and exactly what the manual says.
 """
 import contextlib
+import signal
 import unittest
 
 from harness import Case, Connection, Daemon, request_bytes, run_allowd
@@ -90,6 +91,14 @@ class Services(unittest.TestCase):
                 connection.send(request_bytes("GET", target, headers))
                 self.assertEqual(connection.receive().status, status)
 
+    def test_a_first_check_that_a_reload_brings_waits_for_its_room(self):
+        with Daemon(self.CONFIG) as daemon:
+            daemon.write_config(CONFIG)
+            daemon.signal(signal.SIGHUP)
+            daemon.wait_for_line("reloaded")
+            self.assertIn("allowd: warning: header_room, which by default is larger if there are checks, has changed; "
+                          "it takes effect at the next start", daemon.log())
+
     def test_the_default_goes_by_whether_there_are_checks(self):
         for config, room in ((self.CONFIG, 10240), (CONFIG, 16384)):
             with self.subTest(room=room), Daemon(config) as daemon:
@@ -119,7 +128,7 @@ class Rooms(unittest.TestCase):
                 response = connection.receive()
                 self.assertEqual(response.status, expected, (len(make(size)), response))
                 if expected == 431:
-                    self.assertRegex(response.json()["detail"], "the header is too large")
+                    self.assertRegex(response.json()["detail"], "the header is too large; send fewer .* or raise header_room ")
                 else:
                     # And again, so that nothing is left of the first.
                     connection.send(make(size))

@@ -162,7 +162,8 @@ static enum MHD_Result on_header(struct http *http, struct MHD_Connection *conne
         return refuse(http, connection, client, 400, gate.fault);
     if (client->header_memory > http->header_room)
         return refuse(http, connection, client, 431,
-                      "the header is too large; send fewer or shorter header fields");
+                      "the header is too large; send fewer or shorter header fields, or raise "
+                      "header_room in the configuration");
     if (gate.too_large)
         return refuse(http, connection, client, 413, body_too_large(body_max));
     if (gate.is_chunked) {
