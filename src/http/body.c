@@ -205,5 +205,8 @@ void body_parse_form(struct request *request, const char *content_type)
     else
         request_refuse(request, 415,
                        "the body must be a form: send Content-Type: " BODY_FORM_TYPE
-                       ", or put the parameters into the query");
+                       ", or put the parameters into the query%s",
+                       request->route->takes_list && request->method == METHOD_POST
+                           ? "; or a batch: " BODY_JSON_TYPE " or " BATCH_LINES_TYPE
+                           : "");
 }

@@ -175,9 +175,9 @@ static void make_message(struct request *request, const char *content_type)
                        access_detail(request->verdict));
         return;
     }
-    bool is_list = body_may_be_list(request, content_type) && request->body_len > 0;
-    if (is_list) {
-        list_parse(request, body_is_lines(content_type));
+    bool is_lines = body_is_lines(content_type);
+    if (body_may_be_list(request, content_type) && (request->body_len > 0 || is_lines)) {
+        list_parse(request, is_lines);
     } else if ((request->method & route->methods) == 0) {
         request->fault_status = 0;
         request_refuse(request, 405, "%s%s is called with %s", route->path,

@@ -214,6 +214,8 @@ class Lines(BatchCase):
         key = self.key()
         before = self.counters()
         for body, query, status, detail in (
+                ("", "", 400, "the batch has no lines; give 1 to 1000"),
+                ("", f"?key={key}", 400, "the batch has no lines"),
                 (f"{key}\n\n", "", 400, "line 2: key is empty"),
                 (f"{key}\r\n", "", 400, "line 1: ends in a carriage return"),
                 (f"{key}\n{key}\tmany\n", "", 400, 'line 2: tokens is "many"; give a whole number'),
@@ -229,7 +231,9 @@ class Lines(BatchCase):
                 self.assert_problem(self.lines(body, query), status, detail)
         self.assert_problem(self.call("POST", "/allow", [(LINES[0], LINES[1] + "x")], key.encode()), 415)
         self.assert_problem(self.call("POST", "/allow", [(LINES[0], "application/vnd.allowd.lines.v2")],
-                                      key.encode()), 415)
+                                      key.encode()), 415, "or a batch: application/json or application/vnd.allowd.lines.v1")
+        for method in ("POST", "QUERY"):
+            self.assert_problem(self.lines("", path="/status", method=method), 400, "the batch has no lines")
         self.assert_problem(self.call("POST", "/charge", [LINES], key.encode()), 415)
         self.assertEqual(self.counted(before), {})
         self.assertEqual(self.remaining(key), 10)

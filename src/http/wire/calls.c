@@ -289,7 +289,9 @@ static enum MHD_Result on_whole(struct http *http, struct MHD_Connection *connec
         return refuse(http, connection, client, 431,
                       "the fields behind the last chunk are too large; send fewer or none");
     const char *content_type = NULL;
-    if (request->body_len > 0)
+    bool may_be_list = request->route != NULL && request->route->takes_list &&
+                       (request->method & (METHOD_POST | METHOD_QUERY)) != 0;
+    if (request->body_len > 0 || may_be_list) /* a list may be empty, by mistake */
         content_type = http_fields_content_type(connection);
     bool asks = request_finish(request, content_type);
     count_if_held(http, request);
