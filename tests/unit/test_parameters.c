@@ -3,6 +3,7 @@
  * the next start, what is said of one that is faulty, and that manual and example know of it.
  */
 #include "config/config.h"
+#include "config/header_room.h"
 #include "config/scalar.h"
 #include "support/source.h"
 #include "support/unit.h"
@@ -104,7 +105,7 @@ static const struct row {
         .name = "header_room",
         .by_default = "header_room: 10240\n",
         .other = "header_room: 65536\n",
-        .warning = "header_room",
+        .warning = CONFIG_HEADER_ROOM_AT_START,
         .faulty = "header_room: 4095\n",
         .fault = "1:14: header_room \"4095\" is out of range; write 4096 to 65536, in digits only",
     },
