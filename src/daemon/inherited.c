@@ -34,37 +34,39 @@ static bool read_count(unsigned *count)
     return true;
 }
 
+static int name_len(const char *name)
+{
+    return (int)strcspn(name, ":");
+}
+
 /* The next name of a list that has colons between its names. *rest is moved behind it; after the
  * last name it is NULL. */
-static const char *next_name(char **rest)
+static const char *next_name(const char **rest)
 {
-    char *name = *rest, *colon = strchr(name, ':');
-    *rest = colon == NULL ? NULL : colon + 1;
-    if (colon != NULL)
-        *colon = '\0';
-    return name[0] == '\0' ? no_name : name;
+    const char *name = *rest, *end = name + name_len(name);
+    *rest = *end == '\0' ? NULL : end + 1;
+    return end == name ? no_name : name;
 }
 
 static bool take(struct listener *listener, int descriptor, const char *name)
 {
-    char text[ADDRESS_TEXT_MAX];
     const char *fault = listener_adopt(listener, descriptor);
     if (fault != NULL) {
-        log_error("descriptor %d (%s) of LISTEN_FDS %s; pass sockets that listen, as ListenStream= "
-                  "with Accept=no does",
-                  descriptor, name, fault);
+        log_error(
+            "descriptor %d (%.*s) of LISTEN_FDS %s; pass sockets that listen, as ListenStream= "
+            "with Accept=no does",
+            descriptor, name_len(name), name, fault);
         return false;
     }
-    listener->is_resp = strcmp(name, resp_name) == 0;
-    address_print(&listener->address, text);
-    log_info("listening %son %s, inherited as %s", listener->is_resp ? "for RESP " : "", text,
-             name);
+    listener->name = name;
+    listener->is_resp = strlen(resp_name) == (size_t)name_len(name) &&
+                        strncmp(name, resp_name, strlen(resp_name)) == 0;
     return true;
 }
 
-static bool take_all(struct listener *listeners, unsigned *taken, unsigned count, char *names)
+static bool take_all(struct listener *listeners, unsigned *taken, unsigned count, const char *names)
 {
-    char *rest = names;
+    const char *rest = names;
     for (unsigned i = 0; i < count; i++) {
         if (names != NULL && rest == NULL) {
             log_error("LISTEN_FDNAMES has fewer names than LISTEN_FDS has sockets");
@@ -83,14 +85,17 @@ static bool take_all(struct listener *listeners, unsigned *taken, unsigned count
 bool inherited_take(struct listener listeners[INHERITED_MAX], unsigned *count)
 {
     unsigned expected;
-    const char *text = getenv("LISTEN_FDNAMES");
     *count = 0;
-    if (!read_count(&expected))
-        return false;
-    if (expected == 0)
-        return true;
-    char *names = text == NULL ? NULL : strdup(text);
-    bool is_good = take_all(listeners, count, expected, names);
-    free(names);
-    return is_good;
+    return read_count(&expected) &&
+           (expected == 0 || take_all(listeners, count, expected, getenv("LISTEN_FDNAMES")));
+}
+
+void inherited_tell(const struct listener *listeners, unsigned count)
+{
+    char text[ADDRESS_TEXT_MAX];
+    for (unsigned i = 0; i < count; i++) {
+        address_print(&listeners[i].address, text);
+        log_info("listening %son %s, inherited as %.*s", listener_purpose(&listeners[i]), text,
+                 name_len(listeners[i].name), listeners[i].name);
+    }
 }

@@ -22,3 +22,6 @@
 /* Takes over all sockets that are meant for this process. false: one of them is unusable, and the
  * start must fail. */
 bool inherited_take(struct listener listeners[INHERITED_MAX], unsigned *count);
+
+/* Logs them, once it is known what each is for. */
+void inherited_tell(const struct listener *listeners, unsigned count);

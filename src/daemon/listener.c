@@ -250,6 +250,11 @@ const char *listener_adopt(struct listener *listener, int descriptor)
     return NULL;
 }
 
+const char *listener_purpose(const struct listener *listener)
+{
+    return listener->is_admin ? "for admins " : listener->is_resp ? "for RESP " : "";
+}
+
 void listener_remove_file(const struct listener *listener)
 {
     const char *path = address_unix_path(&listener->address);

@@ -21,6 +21,8 @@ struct listener {
     dev_t device;           /* of a Unix socket's file */
     ino_t inode;            /* 0: it has none that can be seen */
     bool is_inherited;
+    const char *
+        name; /* of an inherited one: what its manager calls it, in the environment, up to a ':' or its end */
     bool is_gone; /* its file is no longer at its path; the main thread's alone */
 };
 
@@ -45,6 +47,9 @@ int listener_reopen(struct listener *listener, const struct socket_access *socke
 
 /* Takes over an inherited descriptor. Returns NULL, or what is wrong with it. */
 const char *listener_adopt(struct listener *listener, int descriptor);
+
+/* What it is for, as the log has it: "for RESP " or "for admins ", or "" for all of HTTP. */
+const char *listener_purpose(const struct listener *listener);
 
 /* Closes it, and removes its file. */
 void listener_close(struct listener *listener);

@@ -9,11 +9,10 @@
 /* What a list of addresses is for. */
 struct purpose {
     bool is_admin, is_resp;
-    const char *told;
 };
-static const struct purpose for_all = {.told = ""};
-static const struct purpose for_admins = {.is_admin = true, .told = "for admins "};
-static const struct purpose for_resp = {.is_resp = true, .told = "for RESP "};
+static const struct purpose for_all = {0};
+static const struct purpose for_admins = {.is_admin = true};
+static const struct purpose for_resp = {.is_resp = true};
 
 static void dedicate(struct listener *listener, const struct purpose *purpose)
 {
@@ -37,7 +36,7 @@ static bool open_listener(struct server *server, const struct address *address,
     }
     dedicate(listener, purpose);
     server->listeners_count++;
-    log_info("listening %son %s", purpose->told, text);
+    log_info("listening %son %s", listener_purpose(listener), text);
     return true;
 }
 
@@ -51,16 +50,24 @@ static struct listener *find_inherited(struct server *server, const struct addre
     return NULL;
 }
 
-static bool serve_addresses(struct server *server, const struct address *addresses, uint32_t count,
-                            const struct purpose *purpose)
+static void dedicate_inherited(struct server *server, const struct address *addresses,
+                               uint32_t count, const struct purpose *purpose)
 {
     for (uint32_t i = 0; i < count; i++) {
         struct listener *inherited = find_inherited(server, &addresses[i]);
         if (inherited != NULL)
             dedicate(inherited, purpose);
-        else if (!open_listener(server, &addresses[i], purpose))
-            return false;
     }
+}
+
+/* Those that are not inherited. */
+static bool open_addresses(struct server *server, const struct address *addresses, uint32_t count,
+                           const struct purpose *purpose)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (find_inherited(server, &addresses[i]) == NULL &&
+            !open_listener(server, &addresses[i], purpose))
+            return false;
     return true;
 }
 
@@ -78,11 +85,15 @@ bool listening_open(struct server *server)
     const struct config *config = server->config;
     if (!inherited_take(server->listeners, &server->listeners_count))
         return false;
+    dedicate_inherited(server, config->admin_listen, config->admin_listen_count, &for_admins);
+    dedicate_inherited(server, config->listen_resp, config->listen_resp_count, &for_resp);
     bool is_default = !config->listen_is_fixed && !config->listen_is_given;
     uint32_t listen_count = has_inherited_http(server) && is_default ? 0 : config->listen_count;
-    return serve_addresses(server, config->listen, listen_count, &for_all) &&
-           serve_addresses(server, config->admin_listen, config->admin_listen_count, &for_admins) &&
-           serve_addresses(server, config->listen_resp, config->listen_resp_count, &for_resp);
+    dedicate_inherited(server, config->listen, listen_count, &for_all);
+    inherited_tell(server->listeners, server->listeners_count);
+    return open_addresses(server, config->listen, listen_count, &for_all) &&
+           open_addresses(server, config->admin_listen, config->admin_listen_count, &for_admins) &&
+           open_addresses(server, config->listen_resp, config->listen_resp_count, &for_resp);
 }
 
 void listening_remove_files(const struct server *server)

@@ -87,11 +87,7 @@ static bool mend(struct listener *listener, const struct socket_access *sockets)
         return false;
     }
     listener->is_gone = false;
-    log_info("listening %son %s again",
-             listener->is_admin  ? "for admins "
-             : listener->is_resp ? "for RESP "
-                                 : "",
-             text);
+    log_info("listening %son %s again", listener_purpose(listener), text);
     return true;
 }
 

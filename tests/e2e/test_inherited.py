@@ -97,9 +97,17 @@ class Inherited(unittest.TestCase):
         address = "127.0.0.1:%d" % listener.getsockname()[1]
         for config, names in ((f"listen: ['127.0.0.1:0']\nlisten_resp: ['{address}']\n", "web"),
                               (f"listen: ['{address}']\n", "resp")):
-            with self.subTest(names), self.start([listener], config + LIMITS, names=names):
+            with self.subTest(names), self.start([listener], config + LIMITS, names=names) as daemon:
                 check = answers_resp if names == "web" else answers
                 self.assertTrue(check(listener.getsockname()[:2]))
+                purpose = "for RESP " if names == "web" else ""
+                self.assertEqual(daemon.log()[0], f"allowd: listening {purpose}on {address}, inherited as {names}")
+
+    def test_one_for_admins_is_told_as_such(self):
+        listener = self.tcp()
+        address = "127.0.0.1:%d" % listener.getsockname()[1]
+        with self.start([self.tcp(), listener], f"admin_listen: ['{address}']\n{LIMITS}", names="web:door") as daemon:
+            self.assertEqual(daemon.log()[1], f"allowd: listening for admins on {address}, inherited as door")
 
     def test_without_names(self):
         with self.start([self.tcp()]) as daemon:
