@@ -54,15 +54,16 @@ static bool makes(const struct directive *line, const struct piece *variable)
 
 static const struct directive *maker_in(const struct directive *list, const struct piece *variable)
 {
+    const struct directive *last = NULL;
     for (const struct directive *line = list; line != NULL; line = line->next) {
         bool is_http = directive_is(line, "http", 1) && line->has_block;
-        const struct directive *found = is_http ? maker_in(line->block, variable) : NULL;
-        if (found == NULL && makes(line, variable))
-            found = line;
+        const struct directive *found = is_http                 ? maker_in(line->block, variable)
+                                        : makes(line, variable) ? line
+                                                                : NULL;
         if (found != NULL)
-            return found;
+            last = found;
     }
-    return NULL;
+    return last;
 }
 
 const struct directive *variables_maker(const struct tree *tree, const struct piece *variable)

@@ -21,7 +21,7 @@ size_t variables_split(const char *text, struct piece piece[PIECES_MAX]);
 
 bool piece_is(const struct piece *piece, const char *variable);
 
-/* The map or geo that makes this variable; NULL: there is none. */
+/* The map or geo that makes this variable, of several the last, as in nginx; NULL: there is none. */
 const struct directive *variables_maker(const struct tree *tree, const struct piece *variable);
 
 /* What a map of plain texts makes of one. NULL: it has patterns, hosts or files, which this cannot tell. */

@@ -226,6 +226,11 @@ class Keys(Case):
         self.assertEqual(self.overrides("map $remote_addr $key { default $remote_addr; 10.0.0.1 ''; ::1 ''; }"),
                          [("10.0.0.1", "action: allow"), ("::1", "action: allow")])
 
+    def test_of_two_maps_of_a_variable_the_last_holds(self):
+        maps = "map $remote_addr $key { default $remote_addr; 10.0.0.1 ''; }\n"
+        self.assertEqual(self.overrides(maps + maps.replace("10.0.0.1", "10.0.0.2")), [("10.0.0.2", "action: allow")])
+        self.assertEqual(self.key("$key", maps + "http { map $host $key { default $host; } }")[0], "{header:X-Allowd-Key}")
+
     def test_maps_that_stay_in_nginx(self):
         for maps in (self.GEO + "map $g $key { 0 $host; 1 $binary_remote_addr; }",
                      "map $remote_addr $key { ~^10 ''; default $remote_addr; }",
