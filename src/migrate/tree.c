@@ -7,6 +7,7 @@
 #include <glob.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { FIRST_CHUNK = 64 << 10, TREE_BYTES_MAX = 256 << 20 };
 
@@ -191,6 +192,16 @@ static bool read_bytes(struct reader *reader, const char *name, const char *byte
     return read_directives(reader, &words, true, list);
 }
 
+static bool cannot_read(struct reader *reader, const char *path, const struct directive *by,
+                        const char *why)
+{
+    static const char where[] = "; paths begin in the folder of the file that is given";
+    if (by == NULL)
+        return complain(reader->complaint, path, 0, "%s", why);
+    return complain(reader->complaint, by->file, by->line, "include: %s %s%s", path, why,
+                    access(path, F_OK) == 0 ? "" : where);
+}
+
 /* by: what includes it; NULL: it is the first file. */
 static bool read_file(struct reader *reader, const char *path, const struct directive *by,
                       struct list *list)
@@ -203,10 +214,7 @@ static bool read_file(struct reader *reader, const char *path, const struct dire
     char *bytes = config_file_read(path, TREE_FILE_BYTES_MAX, &len, &faults);
     const char *why = faults.kept > 0 ? faults.fault[0].text : "cannot be read";
     bool is_read = bytes != NULL ? read_bytes(reader, path, bytes, len, list)
-                   : by == NULL  ? complain(reader->complaint, path, 0, "%s", why)
-                                 : complain(reader->complaint, by->file, by->line,
-                                            "include: %s %s; paths begin in the folder of %s", path,
-                                            why, "the file that is given");
+                                 : cannot_read(reader, path, by, why);
     free(bytes);
     faults_release(&faults);
     return is_read;

@@ -304,7 +304,7 @@ http { init_by_lua_block { -- }
                 (ZONE + "server { limit_req_dry_run yes; }", 'limit_req_dry_run "yes" is neither on nor off; '),
                 ("a {" * 100, "more than 64 blocks and files within each other; "),
                 ("include nginx.conf;", "more than 64 blocks and files within each other; "),
-                ("\ninclude none.conf;", "nginx.conf:2: include: none.conf cannot be opened: No such file"),
+                ("\ninclude none.conf;", "none.conf cannot be opened: No such file or directory; paths begin in the folder of "),
                 ("events { }", "nginx.conf: has no limit_req line"),
                 (ZONE, "nginx.conf: has no limit_req line"),
                 ("server { limit_req zone=one; }", 'no limit_req_zone has the name "one"; '),
@@ -323,6 +323,10 @@ http { init_by_lua_block { -- }
                  "allowd cannot count such a burst at such a rate; ")):
             with self.subTest(text[:60]):
                 self.assertIn(fault, self.fault(text))
+
+    def test_a_file_that_is_there_is_not_looked_for_elsewhere(self):
+        self.assertTrue(self.fault(f"include {self.folder};").endswith(
+            " is a directory; the configuration must be a regular file"))
 
     def test_many_checks(self):
         zones = ZONE + "server {" + "".join(f"location /{i} {{ limit_req zone=one burst={i + 1}; }}\n" for i in range(101))
