@@ -284,7 +284,7 @@ static void a_renewal_waits_until_the_store_knows(void **state)
     assert_false(fleet_world_ask_lease(&world, &renewal, MESSAGE_RENEW,
                                        &lease.message.ask.acquire.id, 30000));
     fleet_world_pass(&world, 1);
-    assert_true(renewal.is_home);
+    fleet_caller_release(&renewal);
     assert_int_equal(renewal.message.answer.lease.state, LEASE_HELD);
     assert_in_range(renewal.message.answer.lease.expires_after_ms, 29999, 30000);
     assert_true(fleet_world_record(&world, "foo", NULL, &record));
@@ -319,7 +319,7 @@ static void without_the_store_no_lease_begins_or_is_renewed(void **state)
     assert_int_equal(acquire_alone(&world, &caller, 1, TTL_MS), BUCKET_DENIED);
     assert_true(caller.message.answer.bucket.is_apart);
     fleet_world_pass(&world, 1000);
-    assert_true(renewal.is_home);
+    fleet_caller_release(&renewal);
     assert_int_equal(renewal.message.answer.lease.state, LEASE_UNRENEWED);
     assert_in_range(renewal.message.answer.lease.expires_after_ms, 3900, 4000);
     assert_int_equal(ask_lease(&world, MESSAGE_LEASE, &lease, 0).state, LEASE_HELD);
