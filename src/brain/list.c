@@ -284,7 +284,7 @@ static void answer_all(struct brain *brain, const struct list_question *list,
     }
 }
 
-/* Answers a list. has_waited: it waits no more. false: it waits. */
+/* Answers a list. has_waited: it has waited before. false: it waits. */
 static bool answer_list(struct brain *brain, struct message *message, bool has_waited)
 {
     const struct list_question list = message->ask.list;
@@ -302,7 +302,7 @@ static bool answer_list(struct brain *brain, struct message *message, bool has_w
         list.calls[answer->needs_lease].answer.limit = &brain->limits->limit[limit];
         return true;
     }
-    if (!has_waited && share_lists_park(brain, message, brain->list.place))
+    if ((has_waited ? share_lists_park_again : share_lists_park)(brain, message, brain->list.place))
         return false;
     if (message->kind == MESSAGE_ALL)
         answer_all(brain, &list, answer);
@@ -320,7 +320,8 @@ void list_advance(struct brain *brain)
 {
     struct message *message;
     while ((message = share_lists_next(brain)) != NULL) {
-        answer_list(brain, message, true);
+        if (!answer_list(brain, message, true))
+            continue;
         message_hold(message, brain->limits);
         chain_add(&brain->released, &message->letter);
     }

@@ -75,7 +75,9 @@ static uint64_t needed_ns(const struct brain *brain, struct share *share)
     if (share->waiting > 0)
         return share->is_known ? refilled_ns(share, head_tokens(share), now_ns) : share->next_ns;
     if (now_ns >= quiet_ns(brain, share))
-        share->missed_tokens = 0;
+        share->missed_tokens = share->listed_tokens = 0;
+    if (share->listed_tokens > share_hand(share))
+        return share->is_known ? refilled_ns(share, share->listed_tokens, now_ns) : share->next_ns;
     if (share->missed_tokens > share_hand(share))
         return share->is_known
                    ? most(share->next_ns, refilled_ns(share, share->missed_tokens, now_ns))
@@ -214,18 +216,26 @@ static bool is_exact(const struct brain *brain, const struct share *share, uint6
     return false;
 }
 
-/* The tokens of all at the head of the queue for whom the record has enough; of the first one at least. */
+/* Whether the record is known to have so many. */
+static bool has_enough(const struct brain *brain, const struct share *share, uint64_t tokens)
+{
+    return share->is_known && share_ready_ns(share, tokens, brain->now_ns) <= brain->now_ns;
+}
+
+/* The tokens of all at the head of the queue, and of lists behind it, for whom the record has enough; of the first one at
+ * least. */
 static uint64_t exact_tokens(const struct brain *brain, const struct share *share)
 {
     uint64_t sum = 0;
     for (struct waiter *waiter = share->first; waiter != NULL; waiter = waiter->after) {
         uint64_t tokens = orders_tokens(message_of_waiter(waiter));
-        if (sum > 0 && (!share->is_known ||
-                        share_ready_ns(share, sum + tokens, brain->now_ns) > brain->now_ns))
-            break;
+        if (sum > 0 && !has_enough(brain, share, sum + tokens))
+            return sum;
         sum += tokens;
     }
-    return sum;
+    if (sum == 0 || has_enough(brain, share, sum + share->listed_tokens))
+        sum += share->listed_tokens;
+    return sum == 0 ? share->missed_tokens : sum;
 }
 
 static void want(const struct share *share, uint64_t tokens, uint64_t wants[BUCKETS_MAX])
@@ -265,17 +275,19 @@ static uint8_t plan(struct brain *brain, struct share *share, uint64_t wants[BUC
         share_give_back(share, 0, &brain->shares.counters);
         return flags;
     }
-    if (is_exact(brain, share, head)) {
-        want(share, share->waiting > 0 ? exact_tokens(brain, share) : head, wants);
+    if (is_exact(brain, share, head) || is_exact(brain, share, share->listed_tokens)) {
+        want(share, exact_tokens(brain, share), wants);
         return flags | ORDER_EXACT;
     }
     uint64_t keep = for_lease(terms, demand);
     if (share->has_slots && share->waiting == 0)
         share_give_back(share, most(share_slots_to_keep(share), most(demand, share->missed_tokens)),
                         &brain->shares.counters);
-    else if (share->waiting == 0 && keep > 0 && share_hand(share) / 2 > keep)
+    else if (share->waiting == 0 && share->listed_tokens == 0 && keep > 0 &&
+             share_hand(share) / 2 > keep)
         share_give_back(share, keep, &brain->shares.counters);
-    want(share, most(share->waiting_tokens + demand, share->missed_tokens), wants);
+    want(share, most(share->waiting_tokens + share->listed_tokens + demand, share->missed_tokens),
+         wants);
     if (share->waiting == 0 && is_nothing(share, wants) && !share_has_out(share) &&
         !share->is_looked_for)
         flags |= ORDER_RELEASE;
@@ -317,7 +329,8 @@ static void write_one(struct brain *brain, struct share *share, struct orders *o
         share_slots_keep_ms(share, brain->now_ns, is_ending(brain, share) ? 0 : ttl_ms);
     share_write_order(share, &orders->order[orders->count++], flags, wants, keep_ms, brain->now_ns,
                       ttl_ms * NS_PER_MS, &shares->sessions, &shares->counters);
-    share->missed_tokens = 0;
+    share->missed_tokens = share->listed_tokens = 0;
+    share->wrote_turn = orders->turn;
     share->is_looked_for = false;
     share->spaced_ns = most(share->spaced_ns, brain->now_ns) + space_ns(brain, share, wants);
     orders_see(brain, share);

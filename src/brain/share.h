@@ -117,9 +117,12 @@ struct share {
     uint64_t apart_ns; /* the time of apart_units */
     uint32_t waiting;  /* who waits */
     uint64_t waiting_tokens;
-    /* while a list is looked at: what it wants in all, and least; and whether it took that apart from the store */
-    uint64_t list_tokens, list_least;
+    /* while a list is looked at: what it wants in all, the least of what is left out of that for want of more in the
+     * record, and whether it took that apart from the store */
+    uint64_t list_tokens, list_left_out;
     bool is_list_apart;
+    uint64_t listed_tokens; /* what lists wait for that have come since the last order */
+    uint64_t wrote_turn;    /* in which that was written */
     uint64_t missed_tokens; /* the most that somebody was refused since the last order */
     bool is_looked_for;     /* somebody wants to know of the record */
     bool is_left;           /* somebody has left its queue: see `left` of struct shares */

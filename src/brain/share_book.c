@@ -11,6 +11,7 @@ void share_book_release(struct shares *shares)
     free(shares->heap);
     free(shares->index);
     wait_heap_release(&shares->waiters);
+    wait_heap_release(&shares->lists);
 }
 
 /* ---- the heap ---- */

@@ -27,9 +27,9 @@ struct shares {
     struct share *left;               /* somebody has left their queue */
     struct wait_heap waiters;         /* of all shares, by deadline */
     uint64_t waiters_begun;
-    struct chain lists; /* that wait for orders: see share_lists.h */
-    uint32_t lists_count;
-    uint64_t turns;           /* in which letters went */
+    struct wait_heap lists; /* that wait for orders, by deadline: see share_lists.h */
+    struct waiter *first_list, *last_list; /* the same, by the turn that they wait for */
+    uint64_t turns;                        /* in which letters went */
     struct waiter *disbanded; /* who waited before a change, the first that came first */
     bool is_cut;              /* the last answer was not from a store that works */
     bool is_of_parts;         /* so that tells nothing of other records: see struct orders */
@@ -50,9 +50,8 @@ static inline uint64_t share_book_due_ns(const struct shares *shares)
     uint64_t due_ns = shares->count == 0 ? SHARE_NEVER : shares->heap[0]->due_ns;
     uint64_t waiter_ns =
         shares->waiters.count == 0 ? SHARE_NEVER : wait_heap_top(&shares->waiters)->due_ns;
-    uint64_t list_ns = shares->lists_count == 0
-                           ? SHARE_NEVER
-                           : message_of(shares->lists.oldest)->waiter.deadline_ns;
+    uint64_t list_ns =
+        shares->lists.count == 0 ? SHARE_NEVER : wait_heap_top(&shares->lists)->due_ns;
     due_ns = list_ns < due_ns ? list_ns : due_ns;
     return due_ns < waiter_ns ? due_ns : waiter_ns;
 }

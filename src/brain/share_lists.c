@@ -15,6 +15,9 @@ static const struct fleet_terms *terms_of(const struct brain *brain)
 
 /* ---- waiting ---- */
 
+#define NO_TURN UINT64_MAX /* nothing is worth waiting for */
+#define NEW 0              /* the turn of a list that has not waited yet */
+
 /* The share that a call takes from, if it depends on the hand; or NULL. */
 static struct share *share_of(struct brain *brain, const struct place *place,
                               const struct bucket_question *ask)
@@ -25,19 +28,41 @@ static struct share *share_of(struct brain *brain, const struct place *place,
     return share_find_or_make(brain, place, ask);
 }
 
-/* Adds up what the calls want of each share. */
-static void add_up(struct brain *brain, const struct list_question *list,
-                   const struct place *places)
+/* When the record may have so many tokens beyond the hand, behind those who wait in the share's queue. */
+static uint64_t behind_ns(const struct brain *brain, const struct share *share, uint64_t tokens)
 {
+    return share_come_ns(brain, share, share->waiting_tokens + tokens);
+}
+
+static bool holds(const struct share *share, uint64_t tokens)
+{
+    return share->first == NULL && tokens <= share_hand(share);
+}
+
+/* Adds what a call wants of its share to what those before it want. One that is decided by itself is left out if hand and
+ * record have too little for it. */
+static void add_call(const struct brain *brain, struct share *share, uint64_t tokens, bool is_all)
+{
+    uint64_t sum = share->list_tokens + tokens;
+    if (is_all || holds(share, sum) || behind_ns(brain, share, sum) <= brain->now_ns)
+        share->list_tokens = sum;
+    else if (share->list_left_out == 0 || tokens < share->list_left_out)
+        share->list_left_out = tokens;
+}
+
+/* Adds up what the calls want of each share. */
+static void add_up(struct brain *brain, const struct message *message, const struct place *places)
+{
+    const struct list_question *list = &message->ask.list;
+    bool is_new = message->waiter.number == NEW;
     for (uint32_t i = 0; i < list->count; i++) {
         const struct bucket_question *ask = &list->calls[i].ask;
         struct share *share = share_of(brain, &places[i], ask);
         if (share == NULL)
             continue;
-        if (share->list_tokens == 0 || ask->tokens < share->list_least)
-            share->list_least = ask->tokens;
-        share->list_tokens += ask->tokens;
-        share_ask(share, ask->tokens, brain->now_ns);
+        add_call(brain, share, ask->tokens, message->kind == MESSAGE_ALL);
+        if (is_new)
+            share_ask(share, ask->tokens, brain->now_ns);
     }
 }
 
@@ -47,41 +72,72 @@ static bool is_worth_waiting(const struct brain *brain, const struct place *plac
 {
     return terms_of(brain)->cold == FLEET_COLD_WAIT && !brain->limits->limit[place->limit].shadow &&
            !orders_are_cut(brain, share) && !brain->shares.has_ended &&
-           !share_is_overdue(brain, share) &&
-           share_come_ns(brain, share, tokens) <= brain->now_ns &&
+           !share_is_overdue(brain, share) && behind_ns(brain, share, tokens) <= brain->now_ns &&
            orders_may_go_ns(brain, share) <= deadline_ns;
 }
 
-/* Orders what the calls lack. Whether it is worth waiting for some of that. */
-static bool order_all(struct brain *brain, const struct message *message,
-                      const struct place *places)
+/* Has the next order bring what a list lacks; beside what it is to bring for other lists, if the record has that much. */
+static void add_to_order(const struct brain *brain, struct share *share,
+                         const struct message *message, uint64_t tokens)
 {
-    const struct list_question *list = &message->ask.list;
-    uint64_t deadline_ns = message->waiter.deadline_ns;
-    bool waits = false;
-    for (uint32_t i = 0; i < list->count; i++) {
-        struct share *share = share_of(brain, &places[i], &list->calls[i].ask);
-        if (share == NULL || share->list_tokens == 0)
-            continue; /* or an earlier call has seen to it */
-        uint64_t tokens = message->kind == MESSAGE_ALL ? share->list_tokens : share->list_least;
-        if (share->list_tokens > share_hand(share)) {
-            if (tokens <= share_hand(share))
-                tokens = share->list_tokens;
-            if (share->missed_tokens < tokens)
-                share->missed_tokens = tokens;
-            waits |= is_worth_waiting(brain, &places[i], share, tokens, deadline_ns);
-            orders_see(brain, share);
-        }
-        share->list_tokens = 0;
-    }
-    return waits;
+    bool may_be_added = share->wrote_turn < message->waiter.number; /* no order has gone since */
+    uint64_t sum = share->listed_tokens + tokens;
+    if (!may_be_added && behind_ns(brain, share, sum) <= brain->now_ns)
+        share->listed_tokens = sum;
+    else if (share->listed_tokens < tokens)
+        share->listed_tokens = tokens;
 }
 
-/* Has the store asked for what is not known. Whether that is worth waiting for. */
-static bool look_all(struct brain *brain, const struct message *message, const struct place *places)
+/* The turn of orders that may bring what lacks of a share. */
+static uint64_t turn_of(const struct brain *brain, const struct share *share)
+{
+    return share->is_away ? brain->shares.turns : brain->shares.turns + 1;
+}
+
+/* Orders what a list lacks of a share. Returns the turn that is worth waiting for, or NO_TURN. */
+static uint64_t order_one(struct brain *brain, const struct place *place, struct share *share,
+                          const struct message *message)
+{
+    uint64_t tokens = share->list_tokens;
+    bool has_all = holds(share, tokens);
+    bool waits =
+        !has_all && is_worth_waiting(brain, place, share, tokens, message->waiter.deadline_ns);
+    uint64_t refused = has_all ? share->list_left_out : tokens;
+    if (waits && !share->is_away) /* else that may bring it */
+        add_to_order(brain, share, message, tokens);
+    else if (!waits && share->missed_tokens < refused)
+        share->missed_tokens = refused;
+    if (waits || refused > 0)
+        orders_see(brain, share);
+    share->list_tokens = share->list_left_out = 0;
+    return waits ? turn_of(brain, share) : NO_TURN;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Orders what the calls lack. Returns the first turn that is worth waiting for, or NO_TURN. */
+static uint64_t order_all(struct brain *brain, const struct message *message,
+                          const struct place *places)
 {
     const struct list_question *list = &message->ask.list;
-    bool waits = false;
+    uint64_t turn = NO_TURN;
+    for (uint32_t i = 0; i < list->count; i++) {
+        struct share *share = share_of(brain, &places[i], &list->calls[i].ask);
+        if (share != NULL && (share->list_tokens > 0 || share->list_left_out > 0))
+            turn = least(turn, order_one(brain, &places[i], share, message));
+    }
+    return turn;
+}
+
+/* Has the store asked for what is not known. Returns the same. */
+static uint64_t look_all(struct brain *brain, const struct message *message,
+                         const struct place *places)
+{
+    const struct list_question *list = &message->ask.list;
+    uint64_t turn = NO_TURN;
     for (uint32_t i = 0; i < list->count; i++) {
         const struct bucket_question *ask = &list->calls[i].ask;
         struct share *share =
@@ -89,49 +145,85 @@ static bool look_all(struct brain *brain, const struct message *message, const s
         if (share == NULL || share->is_known)
             continue;
         share->is_looked_for = true;
-        waits |= is_worth_waiting(brain, &places[i], share, 0, message->waiter.deadline_ns);
+        if (is_worth_waiting(brain, &places[i], share, 0, message->waiter.deadline_ns))
+            turn = least(turn, turn_of(brain, share));
         orders_see(brain, share);
     }
-    return waits;
+    return turn;
+}
+
+/* Which turn of orders a list waits for, whose places these are, or NO_TURN: it is to be decided. */
+static uint64_t turn_for(struct brain *brain, const struct message *message,
+                         const struct place *places)
+{
+    if (message->kind == MESSAGE_LIST)
+        return look_all(brain, message, places);
+    add_up(brain, message, places);
+    return order_all(brain, message, places);
+}
+
+/* Puts a list behind those that wait for the same turn. false: no memory. */
+static bool join(struct shares *shares, struct waiter *waiter, uint64_t turn)
+{
+    struct waiter *before = shares->last_list;
+    if (!wait_heap_reserve(&shares->lists))
+        return false;
+    while (before != NULL && before->number > turn)
+        before = before->before;
+    waiter->number = turn;
+    waiter->before = before;
+    waiter->after = before == NULL ? shares->first_list : before->after;
+    *(before == NULL ? &shares->first_list : &before->after) = waiter;
+    *(waiter->after == NULL ? &shares->last_list : &waiter->after->before) = waiter;
+    wait_heap_add(&shares->lists, waiter);
+    return true;
+}
+
+static void part(struct shares *shares, struct waiter *waiter)
+{
+    *(waiter->before == NULL ? &shares->first_list : &waiter->before->after) = waiter->after;
+    *(waiter->after == NULL ? &shares->last_list : &waiter->after->before) = waiter->before;
+    wait_heap_remove(&shares->lists, waiter);
 }
 
 bool share_lists_park(struct brain *brain, struct message *message, const struct place *places)
 {
-    bool waits;
+    struct shares *shares = &brain->shares;
+    struct waiter *waiter = &message->waiter;
     if (!brain->limits->has_fleet)
         return false;
-    message->waiter.asked_ns = brain->now_ns;
-    message->waiter.deadline_ns = brain->now_ns + terms_of(brain)->cold_wait_ms * NS_PER_MS;
-    message->waiter.number = brain->shares.turns + 1;
-    if (message->kind == MESSAGE_LIST) {
-        waits = look_all(brain, message, places);
-    } else {
-        add_up(brain, &message->ask.list, places);
-        waits = order_all(brain, message, places);
-    }
-    if (!waits || brain->shares.lists_count >= brain->limits->waiting.max_waiting)
+    waiter->due_ns = waiter->deadline_ns =
+        brain->now_ns + terms_of(brain)->cold_wait_ms * NS_PER_MS;
+    waiter->number = NEW;
+    uint64_t turn = turn_for(brain, message, places);
+    if (turn == NO_TURN || shares->lists.count >= brain->limits->waiting.max_waiting ||
+        !join(shares, waiter, turn))
         return false;
-    chain_add(&brain->shares.lists, &message->letter);
-    brain->shares.lists_count++;
-    brain->shares.counters.cold_waits++;
+    shares->counters.cold_waits++;
     return true;
 }
 
-/* The one that has waited longest. */
-static struct message *first_list(const struct brain *brain)
+bool share_lists_park_again(struct brain *brain, struct message *message,
+                            const struct place *places)
 {
-    return brain->shares.lists.newest == NULL ? NULL : message_of(brain->shares.lists.oldest);
+    if (!brain->limits->has_fleet || brain->now_ns >= message->waiter.deadline_ns)
+        return false;
+    uint64_t turn = turn_for(brain, message, places);
+    return turn != NO_TURN && join(&brain->shares, &message->waiter, turn);
 }
 
 struct message *share_lists_next(struct brain *brain)
 {
-    struct message *message = first_list(brain);
-    if (message == NULL || (brain->now_ns < message->waiter.deadline_ns &&
-                            !orders_are_home(brain, message->waiter.number)))
+    struct shares *shares = &brain->shares;
+    struct waiter *waiter = shares->first_list, *top = wait_heap_top(&shares->lists);
+    if (waiter == NULL)
         return NULL;
-    chain_remove(&brain->shares.lists, &message->letter);
-    brain->shares.lists_count--;
-    return message;
+    if (!orders_are_home(brain, waiter->number))
+        waiter = top->due_ns <= brain->now_ns ? top : NULL;
+    if (waiter == NULL)
+        return NULL;
+    part(shares, waiter);
+    return message_of_waiter(waiter);
 }
 
 /* ---- deciding ---- */
@@ -149,11 +241,6 @@ static struct share_fate fate_of_lack(struct brain *brain, const struct place *p
         (brain->limits->limit[place->limit].shadow || terms_of(brain)->cold == FLEET_COLD_ALLOW))
         return (struct share_fate){BUCKET_UNCOUNTED, true};
     return (struct share_fate){BUCKET_DENIED, false};
-}
-
-static bool holds(const struct share *share, uint64_t tokens)
-{
-    return share->first == NULL && tokens <= share_hand(share);
 }
 
 static struct share_fate no_room(const struct brain *brain)

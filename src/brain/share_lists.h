@@ -2,7 +2,8 @@
  * Lists under limits of scope fleet, and what only looks: all that is decided at once.
  *
  * A list is decided from what is in hand. If that is not enough, and an order may bring more, the whole list waits
- * for what is ordered for all its keys, cold_wait_ms at most, and is decided then whatever came.
+ * for what is ordered for all its keys. If others have taken some of that, and the store has said that there is more, it
+ * waits again; cold_wait_ms at most in all, and then it is decided whatever came.
  *
  * Owns nothing. One thread, the brain's. Never blocks. Never fails.
  */
@@ -14,7 +15,11 @@
  * true: the list waits, until share_lists_next gives it back. Call it once for each list. */
 bool share_lists_park(struct brain *brain, struct message *message, const struct place *places);
 
-/* The next list that waits no more, or NULL. */
+/* The same of a list that share_lists_next has given back. */
+bool share_lists_park_again(struct brain *brain, struct message *message,
+                            const struct place *places);
+
+/* The next list whose orders are answered, or whose time is over; NULL: there is none. */
 struct message *share_lists_next(struct brain *brain);
 
 /* Answers a question of kind ALLOW or STATUS. */

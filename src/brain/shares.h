@@ -67,7 +67,7 @@ void shares_take(struct brain *brain, struct orders *orders);
 /* When shares_advance is due: an order, the end of a lease or of somebody's wait; BRAIN_NEVER: nothing is. */
 static inline uint64_t shares_due_ns(const struct brain *brain)
 {
-    return brain->shares.count == 0 && brain->shares.lists_count == 0
+    return brain->shares.count == 0 && brain->shares.lists.count == 0
                ? BRAIN_NEVER
                : share_book_due_ns(&brain->shares);
 }

@@ -376,8 +376,17 @@ static unsigned record_of_call(const struct bucket_question *ask)
     return record_of(&order);
 }
 
-/* What a list is denied is not held against the ledger: it waits for one round of orders only, whoever takes what they
- * bring. */
+/* What is denied of a record with a call: what that wants, or all that a list wants of it which is all or none. */
+static uint64_t denied_of_list(const struct list_question *list, unsigned record, uint32_t call,
+                               bool is_all)
+{
+    uint64_t tokens = 0;
+    for (uint32_t i = 0; i < list->count; i++)
+        if (record_of_call(&list->calls[i].ask) == record && (is_all || i == call))
+            tokens += list->calls[i].ask.tokens;
+    return tokens;
+}
+
 static void told_of_list(struct fleet_sim *world, unsigned at, struct fleet_asker *caller)
 {
     const struct list_question *list = &caller->message.ask.list;
@@ -399,6 +408,10 @@ static void told_of_list(struct fleet_sim *world, unsigned at, struct fleet_aske
                 fleet_sim_count_stale(world, at, record, ask->tokens);
             fleet_ledger_admit(&world->ledger[record], ask->tokens, world->now_ns);
         }
+        if (answer->result == BUCKET_DENIED && ask->tokens > 0 && !sidecar->is_ending)
+            fleet_ledger_deny(&world->ledger[record],
+                              denied_of_list(list, record, i, is_all) + waited_for(sidecar, record),
+                              world->now_ns);
     }
     message_hold(&caller->message, NULL);
 }

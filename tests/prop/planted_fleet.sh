@@ -30,10 +30,11 @@ planted 4 brain/share.c 's/most\(orders->ttl_ms, sure_ms/most(5 * orders->ttl_ms
 planted 5 $model 's/\*level - \(i128\)\(told->granted/*level - 0 * (i128)(told->granted/'
 # 6: after a loss that counts as full, a record is full for each who comes
 planted 6 $model 's/work->must_write = was_known/work->must_write = work->epoch_ms == 0 ? false : was_known/'
-# 7: a record is taken to refill more slowly than it does; what is asked for exactly is granted only if more is there; a quiet
-# sidecar keeps what it has
+# 7: a record is taken to refill more slowly than it does; what is asked for exactly is granted only if more is there; a list
+# waits for one order only; a quiet sidecar keeps what it has
 planted 7 brain/share.c 's/i128 refilled = \(i128\)\(\(now_ns - seen_ns\) \/ NS_PER_MS\)/i128 refilled = (i128)((now_ns - seen_ns) \/ NS_PER_S)/'
 planted 7 $model 's/work->record.level_units\[i\] </work->record.level_units[i] <=/'
+planted 7 brain/share_lists.c 's/return turn != NO_TURN && join\(/return false \&\& join(/'
 planted 7 brain/orders.c 's/return share->used_ns \+ terms_of\(brain\)->return_after_ms \* NS_PER_MS;/return share->used_ns + 1000 * NS_PER_S;/'
 # 8: orders go without regard to min_interval, or to what the record has
 planted 8 brain/orders.c 's/uint64_t may_ns = share->spaced_ns > ahead_ns .*/uint64_t may_ns = 0 * ahead_ns;/'

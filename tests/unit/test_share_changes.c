@@ -598,6 +598,66 @@ static void all_or_none_holds_for_tokens_in_hand(void **state)
     fleet_world_end(&world);
 }
 
+static void a_list_waits_again_for_what_the_record_still_has(void **state)
+{
+    (void)state;
+    struct fleet_world world;
+    struct fleet_caller caller, single;
+    struct bucket_call calls[2] = {call_of("a", 60), call_of("b", 60)};
+    fleet_world_begin_one(&world, 100, one_per_hour);
+    assert_false(ask_list(&world, &caller, MESSAGE_ALL, calls, 2));
+    assert_false(
+        fleet_world_ask(&world, &single, MESSAGE_ALLOW, "a", NULL, 40, 0)); /* is served first */
+    fleet_world_pass(&world, FLEET_WORLD_COLD_MS);
+    assert_true(single.is_home && caller.is_home);
+    assert_int_equal(fleet_caller_result(&single), BUCKET_ALLOWED);
+    assert_true(caller.message.answer.list.allowed);
+    assert_int_equal(calls[0].answer.remaining_tokens, 0);
+    assert_int_equal(fleet_world_counters(&world).spent_tokens, 160);
+    fleet_caller_release(&caller);
+    fleet_caller_release(&single);
+    fleet_world_end(&world);
+}
+
+static void calls_of_a_list_get_what_the_record_has_in_their_order(void **state)
+{
+    (void)state;
+    struct fleet_world world;
+    struct fleet_caller caller;
+    struct bucket_call calls[4] = {call_of("a", 30), call_of("a", 40), call_of("a", 15),
+                                   call_of("a", 10)};
+    fleet_world_begin_one(&world, 100, one_per_hour);
+    fleet_world_take(&world, "a", NULL, 50); /* which is not known here */
+    assert_false(ask_list(&world, &caller, MESSAGE_EACH, calls, 4));
+    fleet_world_pass(&world, FLEET_WORLD_COLD_MS);
+    assert_true(caller.is_home);
+    assert_int_equal(calls[0].answer.result, BUCKET_ALLOWED);
+    assert_int_equal(calls[1].answer.result, BUCKET_DENIED);
+    assert_int_equal(calls[2].answer.result, BUCKET_ALLOWED);
+    assert_int_equal(calls[3].answer.result, BUCKET_DENIED);
+    fleet_caller_release(&caller);
+    fleet_world_end(&world);
+}
+
+static void lists_that_wait_together_are_served_in_their_order(void **state)
+{
+    (void)state;
+    enum { LISTS = 3 };
+    struct fleet_world world;
+    struct fleet_caller caller[LISTS];
+    struct bucket_call calls[LISTS] = {call_of("a", 60), call_of("a", 60), call_of("a", 40)};
+    fleet_world_begin_one(&world, 100, one_per_hour);
+    for (unsigned i = 0; i < LISTS; i++)
+        assert_false(ask_list(&world, &caller[i], MESSAGE_EACH, &calls[i], 1));
+    fleet_world_pass(&world, FLEET_WORLD_COLD_MS);
+    for (unsigned i = 0; i < LISTS; i++) {
+        assert_true(caller[i].is_home);
+        assert_int_equal(calls[i].answer.result, i == 1 ? BUCKET_DENIED : BUCKET_ALLOWED);
+        fleet_caller_release(&caller[i]);
+    }
+    fleet_world_end(&world);
+}
+
 static void a_list_of_status_asks_the_store(void **state)
 {
     (void)state;
@@ -740,6 +800,9 @@ int main(void)
         cmocka_unit_test(a_list_waits_as_a_whole_for_its_orders),
         cmocka_unit_test(a_list_waits_for_cold_wait_at_most),
         cmocka_unit_test(all_or_none_holds_for_tokens_in_hand),
+        cmocka_unit_test(a_list_waits_again_for_what_the_record_still_has),
+        cmocka_unit_test(calls_of_a_list_get_what_the_record_has_in_their_order),
+        cmocka_unit_test(lists_that_wait_together_are_served_in_their_order),
         cmocka_unit_test(a_list_of_status_asks_the_store),
         cmocka_unit_test(an_explanation_tells_what_hand_and_record_would_say),
         cmocka_unit_test(all_keys_are_listed_page_by_page_whatever_their_scope),
