@@ -215,11 +215,11 @@ bool share_lists_park_again(struct brain *brain, struct message *message,
 struct message *share_lists_next(struct brain *brain)
 {
     struct shares *shares = &brain->shares;
-    struct waiter *waiter = shares->first_list, *top = wait_heap_top(&shares->lists);
-    if (waiter == NULL)
-        return NULL;
-    if (!orders_are_home(brain, waiter->number))
-        waiter = top->due_ns <= brain->now_ns ? top : NULL;
+    struct waiter *first = shares->first_list, *top = wait_heap_top(&shares->lists), *waiter = NULL;
+    if (first != NULL && orders_are_home(brain, first->number))
+        waiter = first;
+    else if (top != NULL && top->due_ns <= brain->now_ns)
+        waiter = top;
     if (waiter == NULL)
         return NULL;
     part(shares, waiter);
