@@ -72,6 +72,10 @@ static uint64_t refilled_ns(const struct share *share, uint64_t tokens, uint64_t
 static uint64_t needed_ns(const struct brain *brain, struct share *share)
 {
     uint64_t now_ns = brain->now_ns;
+    bool wants =
+        share->waiting > 0 ? head_tokens(share) > 0 : share->missed_tokens > share_hand(share);
+    if (wants && now_ns < share->hold_ns)
+        return share->hold_ns;
     if (share->waiting > 0)
         return share->is_known ? refilled_ns(share, head_tokens(share), now_ns) : share->next_ns;
     if (now_ns >= quiet_ns(brain, share))
@@ -115,7 +119,7 @@ static uint64_t reason_ns(struct brain *brain, struct share *share)
         is_quiet(brain, share) ? 0 : (share_wanted(share, now_ns, terms_of(brain)) + 1) / 2;
     due_ns = needed_ns(brain, share);
     if (share_hand(share) < low)
-        due_ns = least(due_ns, share->next_ns);
+        due_ns = least(due_ns, most(share->next_ns, share->hold_ns));
     if (due_ns == SHARE_NEVER)
         share->low_tokens = low;
     if (share_has_spent(share)) {
@@ -125,7 +129,7 @@ static uint64_t reason_ns(struct brain *brain, struct share *share)
     }
     if (share_has_out(share))
         due_ns = least(due_ns, share->sent_ns + terms_of(brain)->renew_ms * NS_PER_MS);
-    return has_hand ? least(due_ns, give_back_ns) : due_ns;
+    return has_hand || share_slots_stand_by(share) ? least(due_ns, give_back_ns) : due_ns;
 }
 
 static void make_ready(struct shares *shares, struct share *share)
@@ -147,6 +151,7 @@ bool orders_need_no_share(struct brain *brain, struct share *share)
             (is_ending(brain, share) && !is_kept_too_long(brain, share))) &&
            (!share_has_news(share) || brain->shares.has_ended) &&
            (!share->is_looked_for || is_ending(brain, share)) &&
+           (!share_slots_stand_by(share) || share->is_cut || is_ending(brain, share)) &&
            share_is_full_apart(share, brain->now_ns);
 }
 
@@ -275,8 +280,11 @@ static uint8_t plan(struct brain *brain, struct share *share, uint64_t wants[BUC
         share_give_back(share, 0, &brain->shares.counters);
         return flags;
     }
-    if (is_exact(brain, share, head) || is_exact(brain, share, share->listed_tokens)) {
-        want(share, exact_tokens(brain, share), wants);
+    bool holds_off = share_slots_hold_off(share, brain->now_ns);
+    if (!holds_off &&
+        (is_exact(brain, share, head) || is_exact(brain, share, share->listed_tokens))) {
+        bool leaves_others = share->has_slots && share->holders > 1;
+        want(share, leaves_others ? most(head, 1) : exact_tokens(brain, share), wants);
         return flags | ORDER_EXACT;
     }
     uint64_t keep = for_lease(terms, demand);
@@ -286,6 +294,8 @@ static uint8_t plan(struct brain *brain, struct share *share, uint64_t wants[BUC
     else if (share->waiting == 0 && share->listed_tokens == 0 && keep > 0 &&
              share_hand(share) / 2 > keep)
         share_give_back(share, keep, &brain->shares.counters);
+    if (holds_off)
+        return flags;
     want(share, most(share->waiting_tokens + share->listed_tokens + demand, share->missed_tokens),
          wants);
     if (share->waiting == 0 && is_nothing(share, wants) && !share_has_out(share) &&
@@ -324,6 +334,8 @@ static void write_one(struct brain *brain, struct share *share, struct orders *o
     share->is_ready = false;
     share_slots_count(brain, share);
     uint8_t flags = plan(brain, share, wants);
+    if (share->has_slots && !share->is_joined && !share_has_out(share) && !is_nothing(share, wants))
+        flags |= ORDER_JOIN;
     uint32_t ttl_ms = terms_of(brain)->ttl_ms;
     uint32_t keep_ms =
         share_slots_keep_ms(share, brain->now_ns, is_ending(brain, share) ? 0 : ttl_ms);

@@ -151,6 +151,8 @@ void share_set_terms(struct share *share, const struct allowance *allowance,
         set_bucket_terms(&share->bucket[i],
                          share_terms(&allowance->bucket[i], outstanding_percent));
     share->has_slots = allowance->burst == 0;
+    if (!share->has_slots)
+        share->hold_ns = share->back_ns = 0;
     for (uint32_t i = 0; !share->has_slots && i < share->buckets; i++)
         spend_used(&share->bucket[i]);
     share->terms_tag = tag_of(share);

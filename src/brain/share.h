@@ -92,7 +92,11 @@ struct share {
         asked_ttl_ms; /* of the longest lease that was asked for since the last order, or is waited for */
     uint64_t peak_ns; /* when the present window of peaks began */
     uint64_t peak,
-        peak_before; /* the most slots that were used at once, in it and in the one before */
+        peak_before;  /* the most slots that were used at once, in it and in the one before */
+    uint64_t owed;    /* so many that are released are given back, for sidecars that have come */
+    uint64_t give_ns; /* until then others are lent on, however many are out */
+    uint64_t hold_ns; /* until then none is ordered: those that are free are for others first */
+    uint64_t back_ns; /* until then it is others' turn */
 
     /* the record */
     bool is_known;

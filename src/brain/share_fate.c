@@ -67,7 +67,9 @@ uint64_t share_come_ns(const struct brain *brain, const struct share *share, uin
         return share->next_ns;
     uint64_t ready_ns = share_ready_ns(share, tokens, brain->now_ns);
     uint64_t looked_at_ns = share->seen_ns + ORDERS_RETRY_MS * NS_PER_MS;
-    return share->has_slots && ready_ns > looked_at_ns ? looked_at_ns : ready_ns;
+    if (share->has_slots && ready_ns > looked_at_ns)
+        ready_ns = looked_at_ns;
+    return ready_ns > share->hold_ns ? ready_ns : share->hold_ns;
 }
 
 bool share_waits(struct brain *brain, const struct place *place, struct share *share,

@@ -1,8 +1,22 @@
 #include "brain/share_slots.h"
 
+#include "brain/orders.h"
+
+/* Those who have none look each ORDERS_RETRY_MS for what others have given back. Those who have some leave it to them for so
+ * long, and those who have their part for longer. */
+enum { LEAVE_MS = ORDERS_RETRY_MS, LEAVE_LONGER_MS = ORDERS_RETRY_MS * 3 / 2 };
+
+/* For so many turns it goes on if nobody has more than one beyond his part. */
+enum { TURNS_IF_EVEN = 4 };
+
 static uint64_t most(uint64_t a, uint64_t b)
 {
     return a > b ? a : b;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
 }
 
 bool share_slots_do(const struct share *share, uint64_t slots, uint64_t end_ns)
@@ -44,6 +58,100 @@ void share_slots_yield(struct brain *brain, struct share *share)
         is_too_much |= share->is_known && share->bucket[i].level_units < 0;
     if (share->has_slots && is_too_much)
         share_give_back(share, 0, &brain->shares.counters);
+}
+
+/* The fewest slots of a bucket. */
+static uint64_t slots_of(const struct share *share)
+{
+    uint64_t slots = share->bucket[0].terms.burst_tokens;
+    for (uint32_t i = 1; i < share->buckets; i++)
+        slots = least(slots, share->bucket[i].terms.burst_tokens);
+    return slots;
+}
+
+/* What each of so many sidecars should have: of two or more. */
+static uint64_t part_of(const struct share *share)
+{
+    return slots_of(share) / share->holders;
+}
+
+static bool has_others(const struct share *share)
+{
+    return share->has_slots && share->is_known && share->holders > 1;
+}
+
+/* Whether it has some, or has had its turn. */
+static bool has_some(const struct share *share, uint64_t now_ns)
+{
+    return share_has_out(share) || now_ns < share->back_ns;
+}
+
+/* Whether the record has one more, as far as is known. */
+static bool is_free(const struct share *share, uint64_t now_ns)
+{
+    return share_ready_ns(share, share_hand(share) + 1, now_ns) <= now_ns;
+}
+
+/* Gives one back, and leaves it to others. */
+static void give_one(struct share *share, uint64_t now_ns, struct fleet_counters *counters)
+{
+    const uint64_t turn_ns = SHARE_SLOTS_TURN_MS * NS_PER_MS, part = part_of(share);
+    uint64_t others = share->holders - 1, slots = slots_of(share);
+    share_give_back(share, share_hand(share) - 1, counters);
+    share->owed -= share->owed > 0;
+    share->hold_ns = now_ns + LEAVE_LONGER_MS * NS_PER_MS;
+    share->give_ns =
+        now_ns +
+        turn_ns * (part > 0 && share_bucket_out(&share->bucket[0]) <= part + 1 ? TURNS_IF_EVEN : 1);
+    if (share_has_out(share))
+        return;
+    share->owed = 0;
+    share->back_ns = now_ns + (others + slots - 1) / slots * turn_ns;
+}
+
+void share_slots_part(struct brain *brain, struct share *share)
+{
+    uint64_t now_ns = brain->now_ns;
+    bool is_due = share->owed > 0 || now_ns >= share->give_ns;
+    if (is_due && has_others(share) && !orders_are_cut(brain, share) && share_hand(share) > 0 &&
+        !is_free(share, now_ns) && share_bucket_out(&share->bucket[0]) > part_of(share))
+        give_one(share, now_ns, &brain->shares.counters);
+}
+
+struct share_slots_seen share_slots_seen(const struct share *share, uint64_t now_ns)
+{
+    if (!share->has_slots)
+        return (struct share_slots_seen){0};
+    return (struct share_slots_seen){
+        .out = share_bucket_out(&share->bucket[0]),
+        .holders = share->holders,
+        .is_free = !share->is_known || is_free(share, now_ns),
+    };
+}
+
+void share_slots_see(struct share *share, struct share_slots_seen before, uint64_t now_ns)
+{
+    uint64_t out = share_bucket_out(&share->bucket[0]);
+    if (!share->has_slots)
+        return;
+    if (out > before.out)
+        share->give_ns = now_ns + SHARE_SLOTS_TURN_MS * NS_PER_MS;
+    if (!has_others(share) || out == 0 || before.out == 0)
+        share->owed = 0;
+    else if (share->holders > before.holders)
+        share->owed += share->holders - before.holders;
+    share->owed = least(share->owed, share->holders);
+    if (has_others(share) && has_some(share, now_ns) && is_free(share, now_ns) && !before.is_free) {
+        uint64_t leave_ms = out < part_of(share) ? LEAVE_MS : LEAVE_LONGER_MS;
+        share->hold_ns = most(share->hold_ns, now_ns + leave_ms * NS_PER_MS);
+    }
+}
+
+bool share_slots_hold_off(const struct share *share, uint64_t now_ns)
+{
+    return share->has_slots &&
+           (now_ns < share->hold_ns ||
+            (has_others(share) && has_some(share, now_ns) && !is_free(share, now_ns)));
 }
 
 uint64_t share_slots_to_keep(const struct share *share)

@@ -390,6 +390,7 @@ void shares_slots_back(struct brain *brain, const struct place *place,
         return;
     share_slots_count(brain, share);
     share_slots_yield(brain, share);
+    share_slots_part(brain, share);
     serve(brain, share);
     orders_see(brain, share);
 }
@@ -402,6 +403,7 @@ void shares_slots_ended(struct brain *brain, const struct place *place,
         return;
     share_slots_count(brain, share);
     share_slots_yield(brain, share);
+    share_slots_part(brain, share);
     share_book_set_due(&brain->shares, share, 0);
 }
 
@@ -604,6 +606,7 @@ static void take_one(struct brain *brain, const struct orders *orders, const str
 {
     struct shares *shares = &brain->shares;
     struct share *share = order->share;
+    const struct share_slots_seen before = share_slots_seen(share, brain->now_ns);
     shares->cut_count -= share->is_cut;
     share_take_order(share, order, orders, brain->now_ns, &shares->sessions, &shares->counters);
     share_expire(share, brain->now_ns, &shares->sessions, &shares->counters);
@@ -614,6 +617,7 @@ static void take_one(struct brain *brain, const struct orders *orders, const str
     if (!share->is_cut)
         shares->counters.behind_ms = order->behind_ms;
     set_next(brain, share, order->result);
+    share_slots_see(share, before, brain->now_ns);
     share_slots_yield(brain, share);
     serve(brain, share);
     orders_see(brain, share);

@@ -211,6 +211,10 @@ class Borrowers:
             one.join(PATIENCE_S)
             assert not one.is_alive(), "a caller was not answered"
 
+    def served(self):
+        """The sidecars that have lent any."""
+        return {sidecar for one in self.all for _, _, sidecar in one.held}
+
     def most_at_once(self):
         edges = sorted([(since_s, 1) for one in self.all for since_s, _, _ in one.held] +
                        [(until_s, -1) for one in self.all for _, until_s, _ in one.held])
@@ -238,8 +242,10 @@ class Slots(Fleet):
         return leases
 
     def test_all_together_lend_no_more_than_there_are(self):
+        all_sidecars = set(range(len(self.daemons)))
         with Borrowers(self.daemons, "crowded") as crowd:
             time.sleep(5)
+            wait_until(lambda: crowd.served() == all_sidecars, "each sidecar lends some")
         self.assertEqual(crowd.most_at_once(), SLOTS)
         self.assertGreater(sum(one.denied for one in crowd.all), 0)
 

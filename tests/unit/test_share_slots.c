@@ -1,5 +1,6 @@
 /* Slots that a fleet shares: leases over one store and several sidecars, with the model of the store, in virtual time. */
 #include "brain/explain.h"
+#include "brain/share_slots.h"
 #include "support/fleet_world.h"
 
 #include <stdio.h>
@@ -195,15 +196,15 @@ static void who_waits_gets_what_is_released_anywhere(void **state)
     assert_false(fleet_world_acquire(&fleet->sidecar[1], &there, "foo", 1, TTL_MS, 60000));
     fleet_pass(fleet, 3000);
     assert_true(!here.is_home && !there.is_home);
-    release(&fleet->sidecar[0], &a);
-    fleet_pass(fleet, 2);
-    assert_true(here.is_home && !there.is_home);
-    assert_int_equal(fleet_caller_result(&here), BUCKET_ALLOWED);
-    assert_true(here.message.answer.bucket.has_waited);
-    release(&fleet->sidecar[0], &b);
-    fleet_pass(fleet, 3000);
-    assert_true(there.is_home);
+    release(&fleet->sidecar[0], &a); /* who has more than its part gives one to who has none */
+    fleet_pass(fleet, 1001);
+    assert_true(!here.is_home && there.is_home);
     assert_int_equal(fleet_caller_result(&there), BUCKET_ALLOWED);
+    assert_true(there.message.answer.bucket.has_waited);
+    release(&fleet->sidecar[0], &b);
+    fleet_pass(fleet, 2);
+    assert_true(here.is_home);
+    assert_int_equal(fleet_caller_result(&here), BUCKET_ALLOWED);
     fleet_caller_release(&here);
     fleet_caller_release(&there);
     fleet_free(fleet);
@@ -224,6 +225,187 @@ static void a_wait_for_slots_is_over_in_its_time(void **state)
     assert_int_equal(fleet_caller_result(&waits), BUCKET_WAIT_OVER);
     fleet_caller_release(&waits);
     fleet_world_end(&world);
+}
+
+/* ---- more is asked for than there is ---- */
+
+enum { CALLERS = 10 };
+/* Callers of a sidecar, who hold leases of foo one after the other. */
+struct crowd {
+    struct fleet_caller caller[CALLERS];
+    bool is_asking[CALLERS], is_held[CALLERS];
+    unsigned until_ms[CALLERS];           /* it is released, or asks again */
+    unsigned leases, last_ms, longest_ms; /* without one */
+};
+
+static void crowd_begins(struct crowd *crowd, unsigned at, unsigned now_ms)
+{
+    unsigned gap_ms = now_ms - crowd->last_ms;
+    crowd->leases++;
+    crowd->longest_ms = gap_ms > crowd->longest_ms ? gap_ms : crowd->longest_ms;
+    crowd->last_ms = now_ms;
+    crowd->is_held[at] = true;
+    crowd->until_ms[at] = now_ms + 20 + at;
+}
+
+/* One of them does what is due. */
+static void crowd_acts(struct fleet_world *world, struct crowd *crowd, unsigned at, unsigned now_ms,
+                       uint64_t wait_ms)
+{
+    struct fleet_caller *caller = &crowd->caller[at];
+    if (crowd->is_asking[at] && caller->is_home) {
+        crowd->is_asking[at] = false;
+        fleet_caller_release(caller);
+        crowd->until_ms[at] = now_ms + 10;
+        if (fleet_caller_result(caller) == BUCKET_ALLOWED)
+            crowd_begins(crowd, at, now_ms);
+        return;
+    }
+    if (crowd->is_asking[at] || now_ms < crowd->until_ms[at])
+        return;
+    if (crowd->is_held[at])
+        release(world, caller);
+    crowd->is_held[at] = false;
+    crowd->is_asking[at] = true;
+    fleet_world_acquire(world, caller, "foo", 1, TTL_MS, wait_ms);
+}
+
+static unsigned held_by(const struct crowd *crowd)
+{
+    unsigned held = 0;
+    for (unsigned i = 0; i < CALLERS; i++)
+        held += crowd->is_held[i];
+    return held;
+}
+
+/* Crowds at all sidecars want more than there is. */
+static void share_out(uint64_t slots, uint64_t wait_ms, unsigned longest_ms, unsigned used_percent)
+{
+    enum { TIME_MS = 60000, ORDERS_A_SECOND = 3 };
+    struct fleet *fleet = fleet_of(slots);
+    struct crowd *crowds = calloc(SIDECARS, sizeof *crowds);
+    uint64_t used_ms = 0;
+    assert_non_null(crowds);
+    for (unsigned now_ms = 0; now_ms < TIME_MS; now_ms++) {
+        unsigned held = 0;
+        for (unsigned i = 0; i < SIDECARS; i++) {
+            for (unsigned at = 0; at < CALLERS; at++)
+                crowd_acts(&fleet->sidecar[i], &crowds[i], at, now_ms, wait_ms);
+            held += held_by(&crowds[i]);
+        }
+        assert_true(held <= slots);
+        used_ms += held;
+        fleet_pass(fleet, 1);
+    }
+    for (unsigned i = 0; i < SIDECARS; i++) {
+        assert_in_range(crowds[i].leases, 1, UINT32_MAX);
+        assert_true(TIME_MS - crowds[i].last_ms <= longest_ms);
+        assert_true(crowds[i].longest_ms <= longest_ms);
+        assert_in_range(fleet->sidecar[i].orders, 1, TIME_MS / 1000 * ORDERS_A_SECOND);
+    }
+    assert_true(used_ms >= slots * TIME_MS * used_percent / 100);
+    fleet_pass(fleet, 60000);
+    for (unsigned i = 0; i < SIDECARS; i++)
+        for (unsigned at = 0; at < CALLERS; at++)
+            if (crowds[i].is_asking[at])
+                fleet_caller_release(&crowds[i].caller[at]);
+    fleet_free(fleet);
+    free(crowds);
+}
+
+static void each_sidecar_gets_some_however_many_are_wanted(void **state)
+{
+    (void)state;
+    for (uint64_t wait_ms = 0; wait_ms <= 30000; wait_ms += 30000) {
+        share_out(8, wait_ms, 3000, 90);
+        share_out(3, wait_ms, 3000, 90);
+    }
+}
+
+static void sidecars_take_turns_if_slots_are_fewer(void **state)
+{
+    (void)state;
+    const unsigned turns_ms = SIDECARS * (SHARE_SLOTS_TURN_MS + 1000);
+    for (uint64_t wait_ms = 0; wait_ms <= 30000; wait_ms += 30000) {
+        share_out(2, wait_ms, turns_ms, 75);
+        share_out(1, wait_ms, turns_ms, 75);
+    }
+}
+
+/* Nobody else wants what a sidecar gives back. */
+static void what_nobody_else_wants_is_taken_again(void **state)
+{
+    (void)state;
+    enum { TIME_MS = 60000, SLOTS = 8 };
+    struct fleet *fleet = fleet_of(SLOTS);
+    struct crowd *crowd = calloc(1, sizeof *crowd);
+    struct fleet_caller lease;
+    uint64_t used_ms = 0;
+    assert_non_null(crowd);
+    fleet_world_acquire(&fleet->sidecar[1], &lease, "foo", 1, 2 * TIME_MS, 0);
+    fleet_pass(fleet, 5);
+    assert_int_equal(fleet_caller_result(&lease), BUCKET_ALLOWED);
+    for (unsigned now_ms = 0; now_ms < TIME_MS; now_ms++) {
+        for (unsigned at = 0; at < CALLERS; at++)
+            crowd_acts(&fleet->sidecar[0], crowd, at, now_ms, 30000);
+        used_ms += held_by(crowd);
+        fleet_pass(fleet, 1);
+    }
+    assert_in_range(used_ms, (SLOTS - 1) * TIME_MS * 90 / 100, (SLOTS - 1) * TIME_MS);
+    fleet_pass(fleet, TIME_MS);
+    for (unsigned at = 0; at < CALLERS; at++)
+        if (crowd->is_asking[at])
+            fleet_caller_release(&crowd->caller[at]);
+    fleet_caller_release(&lease);
+    fleet_free(fleet);
+    free(crowd);
+}
+
+static void a_renewal_does_not_wait_for_what_is_left_to_others(void **state)
+{
+    (void)state;
+    struct fleet *fleet = fleet_of(4);
+    struct fleet_caller lease[4], caller, renews;
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(acquire(fleet, 0, &lease[i], 1), BUCKET_ALLOWED);
+    assert_int_equal(acquire(fleet, 1, &caller, 1), BUCKET_DENIED);
+    fleet_pass(fleet, 600);
+    release(&fleet->sidecar[0], &lease[0]);
+    assert_int_equal(acquire(fleet, 0, &caller, 1), BUCKET_DENIED);
+    assert_true(caller.message.answer.bucket.retry_after_ms > 1000);
+    fleet_world_ask_lease(&fleet->sidecar[0], &renews, MESSAGE_RENEW,
+                          &lease[1].message.ask.acquire.id, 60000);
+    fleet_pass(fleet, 2);
+    assert_true(renews.is_home);
+    assert_int_equal(renews.message.answer.lease.state, LEASE_HELD);
+    fleet_caller_release(&renews);
+    assert_int_equal(fleet_world_out(&fleet->sidecar[0], "foo"), 3);
+    fleet_free(fleet);
+}
+
+static uint32_t holders(struct fleet *fleet)
+{
+    struct store_record record;
+    return fleet_world_record(&fleet->sidecar[0], "foo", NULL, &record) ? record.holders : 0;
+}
+
+static void who_wants_slots_and_has_none_is_known_until_it_is_quiet(void **state)
+{
+    (void)state;
+    struct fleet *fleet = fleet_of(1);
+    struct fleet_caller lease, caller;
+    assert_int_equal(acquire(fleet, 0, &lease, 1), BUCKET_ALLOWED);
+    assert_int_equal(acquire(fleet, 1, &caller, 1), BUCKET_DENIED);
+    assert_int_equal(acquire(fleet, 2, &caller, 1), BUCKET_DENIED);
+    assert_int_equal(holders(fleet), 3);
+    fleet->is_dead[2] = true;
+    fleet_pass(fleet, FLEET_WORLD_RETURN_MS + 10);
+    assert_int_equal(holders(fleet), 2);
+    assert_int_equal(fleet->sidecar[1].fixture.brain->shares.heap[0]->is_joined, false);
+    assert_int_equal(ask_lease(&fleet->sidecar[0], MESSAGE_RENEW, &lease, 60000).state, LEASE_HELD);
+    fleet_pass(fleet, TTL_MS + 2 * SPARE_MS + FLEET_WORLD_GRACE_MS);
+    assert_int_equal(holders(fleet), 1);
+    fleet_free(fleet);
 }
 
 /* ---- who dies, and who drains ---- */
@@ -696,6 +878,11 @@ int main(void)
         cmocka_unit_test(all_sidecars_together_lend_no_more_than_there_are),
         cmocka_unit_test(who_waits_gets_what_is_released_anywhere),
         cmocka_unit_test(a_wait_for_slots_is_over_in_its_time),
+        cmocka_unit_test(each_sidecar_gets_some_however_many_are_wanted),
+        cmocka_unit_test(sidecars_take_turns_if_slots_are_fewer),
+        cmocka_unit_test(what_nobody_else_wants_is_taken_again),
+        cmocka_unit_test(a_renewal_does_not_wait_for_what_is_left_to_others),
+        cmocka_unit_test(who_wants_slots_and_has_none_is_known_until_it_is_quiet),
         cmocka_unit_test(the_slots_of_the_dead_come_back_after_the_last_end),
         cmocka_unit_test(a_drain_gives_back_what_no_lease_holds_and_the_rest_goes_at_its_end),
         cmocka_unit_test(a_renewal_waits_until_the_store_knows),
