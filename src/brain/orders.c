@@ -1,5 +1,6 @@
 #include "brain/orders.h"
 
+#include "base/least.h"
 #include "brain/share_slots.h"
 
 /* For so long a share is kept that nobody asks for, but whose record is known to have too little. */
@@ -8,16 +9,6 @@
 static const struct fleet_terms *terms_of(const struct brain *brain)
 {
     return &brain->limits->fleet;
-}
-
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-static uint64_t most(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
 }
 
 /* ---- when ---- */

@@ -1,5 +1,6 @@
 #include "brain/share.h"
 
+#include "base/least.h"
 #include "limits/fleet_fit.h"
 
 #include <string.h>
@@ -225,16 +226,6 @@ void share_give_back(struct share *share, uint64_t keep_tokens, struct fleet_cou
     }
 }
 
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-static uint64_t most(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
 void share_refund(struct share *share, uint64_t tokens, struct fleet_counters *counters)
 {
     for (uint32_t i = 0; i < share->buckets; i++) {
@@ -255,11 +246,11 @@ uint64_t share_charge(struct share *share, uint32_t index, uint64_t tokens, uint
     bucket->disposed += of_hand;
     counters->spent_tokens += index == 0 ? of_hand : 0;
     i128 debt = (i128)debt_max * (i128)bucket->terms.token_units;
-    i128 most = share_level(share, index, now_ns) + (debt > DEBT_UNITS_MAX ? DEBT_UNITS_MAX : debt);
-    most = most < 0 ? 0 : most / (i128)bucket->terms.token_units;
+    i128 room = share_level(share, index, now_ns) + (debt > DEBT_UNITS_MAX ? DEBT_UNITS_MAX : debt);
+    room = room < 0 ? 0 : room / (i128)bucket->terms.token_units;
     uint64_t rest = tokens - of_hand;
-    if ((i128)rest > most)
-        rest = (uint64_t)most;
+    if ((i128)rest > room)
+        rest = (uint64_t)room;
     bucket->net -= (int64_t)rest;
     return of_hand + rest;
 }
@@ -469,11 +460,12 @@ static uint64_t sure_ms(uint64_t keep_ms)
 /* Whether totals come near what records have room for. */
 static bool has_lasted(const struct share *share)
 {
-    const int64_t most = ORDER_TOKENS_MAX / 2;
+    const int64_t bound = ORDER_TOKENS_MAX / 2;
     bool has_lasted = false;
     for (uint32_t i = 0; i < share->buckets; i++) {
         const struct share_bucket *bucket = &share->bucket[i];
-        has_lasted |= (int64_t)bucket->granted > most || bucket->net > most || bucket->net < -most;
+        has_lasted |=
+            (int64_t)bucket->granted > bound || bucket->net > bound || bucket->net < -bound;
     }
     return has_lasted;
 }

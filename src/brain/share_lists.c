@@ -1,5 +1,6 @@
 #include "brain/share_lists.h"
 
+#include "base/least.h"
 #include "brain/decide.h"
 #include "brain/orders.h"
 #include "brain/share_answer.h"
@@ -111,11 +112,6 @@ static uint64_t order_one(struct brain *brain, const struct place *place, struct
         orders_see(brain, share);
     share->list_tokens = share->list_left_out = 0;
     return waits ? turn_of(brain, share) : NO_TURN;
-}
-
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
 }
 
 /* Orders what the calls lack. Returns the first turn that is worth waiting for, or NO_TURN. */

@@ -1,5 +1,6 @@
 #include "brain/share_slots.h"
 
+#include "base/least.h"
 #include "brain/orders.h"
 
 /* Those who have none look each ORDERS_RETRY_MS for what others have given back. Those who have some leave it to them for so
@@ -8,16 +9,6 @@ enum { LEAVE_MS = ORDERS_RETRY_MS, LEAVE_LONGER_MS = ORDERS_RETRY_MS * 3 / 2 };
 
 /* For so many turns it goes on if nobody has more than one beyond his part. */
 enum { TURNS_IF_EVEN = 4 };
-
-static uint64_t most(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
 
 bool share_slots_do(const struct share *share, uint64_t slots, uint64_t end_ns)
 {

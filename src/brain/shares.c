@@ -342,7 +342,7 @@ static bool allow(struct brain *brain, const struct place *place, struct message
 
 /* ---- slots ---- */
 
-static bool acquire(struct brain *brain, const struct place *place, struct message *message)
+static bool acquire_slots(struct brain *brain, const struct place *place, struct message *message)
 {
     const struct acquire_question *ask = &message->ask.acquire;
     struct share_fate fate = {share_result_without_hand(brain, place, ask->slots), false};
@@ -519,7 +519,7 @@ bool shares_answer(struct brain *brain, const struct place *place, struct messag
     case MESSAGE_STATUS:
         return status(brain, place, message);
     case MESSAGE_ACQUIRE:
-        return acquire(brain, place, message);
+        return acquire_slots(brain, place, message);
     default:
         change(brain, place, message);
         return true;

@@ -61,7 +61,7 @@
     TEXT(socket_group, OWN(config_socket_group), AS_ABOVE)                                         \
     VALUE(idle_timeout, uint32_t, idle_timeout_ms, DURATION(1000, 3600000, 75000), AT_START)       \
     TEXT(header_room, OWN(config_header_room),                                                     \
-         AT_START_IF(config_header_room_differs, CONFIG_HEADER_ROOM_AT_START))                                   \
+         AT_START_IF(config_header_room_differs, CONFIG_HEADER_ROOM_AT_START))                     \
     VALUE(max_connections, uint32_t, max_connections, NUMBER(16, 1000000, 4096), AT_START)         \
     VALUE(wait_max, uint32_t, wait_max_ms, DURATION(0, 3600000, 30000), AT_RELOAD)                 \
     TEXT(max_waiting, OWN(config_max_waiting), AT_RELOAD)                                          \

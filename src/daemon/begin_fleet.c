@@ -75,7 +75,7 @@ static void post(struct beginning *beginning, unsigned number)
 static bool count_answers(struct beginning *beginning, unsigned number)
 {
     const struct order *orders = beginning->letters[number].order;
-    bool *is_answered = beginning->is_answered + number * ORDERS_MAX, are_all = true;
+    bool *is_answered = beginning->is_answered + (size_t)number * ORDERS_MAX, are_all = true;
     for (unsigned i = 0; i < ORDERS_MAX; i++) {
         if (!is_answered[i] && orders[i].result < ORDER_REFUSED) {
             is_answered[i] = true;
