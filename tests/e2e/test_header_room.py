@@ -169,6 +169,18 @@ class Rooms(unittest.TestCase):
                     with self.subTest(room=room, shape=name):
                         self.probe(daemon, make, cost, room)
 
+    def test_whoever_sends_more_is_told_so_however_much_it_is(self):
+        """Also where libmicrohttpd has no memory left for a reply, between 2 and 4 KB beyond."""
+        for room in ROOMS:
+            with Daemon(f"header_room: {room}\n" + CONFIG) as daemon:
+                for more in range(200, 6000, 61):
+                    with Connection(daemon.address) as connection:
+                        connection.send(request_bytes("GET", "/check/keyed", [("X-Key", "k"),
+                                                                              ("X", "a" * (room + more))]))
+                        response = connection.receive()
+                        self.assertIsNotNone(response, f"{more} more than {room}")
+                        self.assertEqual(response.status, 431)
+
     def test_what_is_pipelined_behind_takes_nothing_from_it(self):
         behind = request_bytes("GET", "/nosuch") * 60
         for room in ROOMS:

@@ -472,9 +472,9 @@ class RequestLines(HostileCase):
         self.assert_refused(get(target=b"/allow?key=k&x=" + b"a" * 8_000), 414)
 
     def test_the_edge_of_too_large(self):
-        """Up to a size all is served, and from there on nothing is, in any shape. The first sizes
-        refused hear why; further on libmicrohttpd may be left with no memory to say so in, and
-        closes. Whatever is not served takes no token."""
+        """Up to a size all is served, and from there on nothing is, in any shape, and each hears why; but
+        libmicrohttpd may be left with no memory for cookies, and closes. Whatever is not served
+        takes no token."""
         body = b"x" * 4000
         shapes = {
             "cookie": lambda n: get(b"Cookie: " + b"a" * n + b"\r\n"),
@@ -510,7 +510,8 @@ class RequestLines(HostileCase):
                 self.assertGreater(served, 5)
                 self.assertEqual(statuses[:served], [200] * served)
                 self.assertEqual(statuses[served], 431)
-                self.assertLessEqual(set(statuses[served:]), {431, None})
+                self.assertLessEqual(set(statuses[served:]),
+                                     {431, None} if name.startswith("cookie") else {431})
                 self.assertEqual(statuses[-1], 431)
 
 class Keys(HostileCase):

@@ -129,6 +129,10 @@ static enum MHD_Result on_header(struct http *http, struct MHD_Connection *conne
 {
     struct request *request = &client->exchange->request;
     struct gate gate;
+    const union MHD_ConnectionInfo *header =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    if (!leaves_room_for_refusal(http, header->header_size))
+        return refuse_without_room(http, client);
     gate_begin(&gate, version, http->check_places);
     if (gate.fault != NULL)
         return refuse(http, connection, client, 505, gate.fault);
@@ -143,8 +147,6 @@ static enum MHD_Result on_header(struct http *http, struct MHD_Connection *conne
         return refuse(http, connection, client, 414,
                       "the target is too long; use at most 8000 bytes");
 
-    const union MHD_ConnectionInfo *header =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     struct access access = {.is_tcp = client->is_tcp};
     http_fields_pass(connection, &gate, &access);
     struct access_value host = authority_of(request, url);
@@ -158,12 +160,12 @@ static enum MHD_Result on_header(struct http *http, struct MHD_Connection *conne
     gate_end(&gate, method + header->header_size, body_max);
     client->header_memory = header->header_size + gate.cookie_bytes +
                             HTTP_HEADER_ENTRY * (gate.entries + request->target_parameters);
+    if (!leaves_room_for_refusal(http, client->header_memory))
+        return refuse_without_room(http, client);
     if (gate.fault != NULL)
         return refuse(http, connection, client, 400, gate.fault);
     if (client->header_memory > http->header_room)
-        return refuse(http, connection, client, 431,
-                      "the header is too large; send fewer or shorter header fields, or raise "
-                      "header_room in the configuration");
+        return refuse(http, connection, client, 431, HEADER_TOO_LARGE);
     if (gate.too_large)
         return refuse(http, connection, client, 413, body_too_large(body_max));
     if (gate.is_chunked) {

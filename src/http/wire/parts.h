@@ -97,6 +97,18 @@ static inline void hook_called(struct http *http)
         come_back(http);
 }
 
+/* ---- too_large.c ---- */
+
+#define HEADER_TOO_LARGE                                                                           \
+    "the header is too large; send fewer or shorter header fields, or raise header_room in the "   \
+    "configuration"
+
+/* Whether a header of so many bytes leaves libmicrohttpd memory for a reply that refuses it, which shares the connection's. */
+bool leaves_room_for_refusal(const struct http *http, size_t header_bytes);
+
+/* Tells the client that its header is too large, past libmicrohttpd, and has the connection closed. */
+enum MHD_Result refuse_without_room(struct http *http, struct client *client);
+
 /* ---- connections.c ---- */
 
 /* The client must do its next step within so many seconds; 0: there is no limit. */
