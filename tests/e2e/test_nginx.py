@@ -339,7 +339,8 @@ class InTheirTurn(Waits, unittest.TestCase):
         self.assertEqual({status for status, _ in answers}, {200})
         for number, after_s in enumerate(sorted(after_s for _, after_s in answers), 1):
             self.assertLessEqual(number, BURST + (after_s + self.tick_s) * self.rate_s)
-        self.assertEqual(self.metrics().value("allowd_wait_duration_seconds_count"), self.over)
+        # On a busy machine some ask so late that they find what the bucket has regained by then.
+        self.assertIn(self.metrics().value("allowd_wait_duration_seconds_count"), range(1, self.over + 1))
 
 
 class WhoLeaves(Waits):
