@@ -27,7 +27,7 @@ enum {
     SESSIONS_MAX = 140,
     LATE = 64,
     CALLS_A_WORLD = 100,
-    CALLS_OF_A_CROWD = 500,
+    CALLS_OF_A_CROWD = 650,
     SCRIPT_BYTES_MAX = 1 << 16,
     NAME_MAX_BYTES = 32
 };
