@@ -382,15 +382,25 @@ bool shares_renew(struct brain *brain, const struct place *place, const struct b
     return true;
 }
 
-void shares_slots_back(struct brain *brain, const struct place *place,
-                       const struct bucket_question *ask)
+/* Counts what leases of a key hold now, and yields what others are to have. Returns its share; NULL: it has none. */
+static struct share *count_slots(struct brain *brain, const struct place *place,
+                                 const struct bucket_question *ask)
 {
     struct share *share = share_at(brain, place, ask);
     if (share == NULL)
-        return;
+        return NULL;
     share_slots_count(brain, share);
     share_slots_yield(brain, share);
     share_slots_part(brain, share);
+    return share;
+}
+
+void shares_slots_back(struct brain *brain, const struct place *place,
+                       const struct bucket_question *ask)
+{
+    struct share *share = count_slots(brain, place, ask);
+    if (share == NULL)
+        return;
     serve(brain, share);
     orders_see(brain, share);
 }
@@ -398,13 +408,9 @@ void shares_slots_back(struct brain *brain, const struct place *place,
 void shares_slots_ended(struct brain *brain, const struct place *place,
                         const struct bucket_question *ask)
 {
-    struct share *share = share_at(brain, place, ask);
-    if (share == NULL)
-        return;
-    share_slots_count(brain, share);
-    share_slots_yield(brain, share);
-    share_slots_part(brain, share);
-    share_book_set_due(&brain->shares, share, 0);
+    struct share *share = count_slots(brain, place, ask);
+    if (share != NULL)
+        share_book_set_due(&brain->shares, share, 0);
 }
 
 void shares_claim(struct brain *brain, const struct place *place, const struct bucket_question *ask)
