@@ -98,7 +98,8 @@ static bool ask_anew(struct brain *brain, struct message *message)
     return decide_one(brain, &place, message);
 }
 
-/* Not inline, because hardly ever there is anybody: asks anew for those whose limit has become one of another scope; their wait begins anew. */
+/* Asks anew for those whose limit has become one of another scope; their wait begins anew. Not inline, because there is
+ * hardly ever anybody. */
 __attribute__((noinline)) static void ask_moved(struct brain *brain)
 {
     struct letter *letter = letters_oldest_first(brain->moved.newest);

@@ -276,7 +276,8 @@ bool share_is_full_apart(struct share *share, uint64_t now_ns);
 /* ---- orders ---- */
 
 /* Writes the next order of a share, which goes now. want: tokens beyond the hand, of each bucket; flags:
- * ORDER_EXACT, ORDER_RELEASE, ORDER_ON_LOSS_FULL. keep_ms: see order.h. It may be another session's, if this one has lasted too long. */
+ * ORDER_EXACT, ORDER_RELEASE, ORDER_ON_LOSS_FULL. keep_ms: see order.h. It may be another session's, if this one has
+ * lasted too long. */
 void share_write_order(struct share *share, struct order *order, uint8_t flags,
                        const uint64_t want[BUCKETS_MAX], uint32_t keep_ms, uint64_t now_ns,
                        uint64_t ttl_ns, struct share_sessions *sessions,

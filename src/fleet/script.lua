@@ -40,8 +40,7 @@
 -- is remembered has totals or resets anything, so no copy of an order, however late, does that twice: once the session is
 -- forgotten, copies with news find none; and if a copy of its first order begins it anew, its seq begins at the time, later than
 -- all that it had before. One that ends sooner is remembered until it dies. A seq below 2^32 says that the session does not know
--- yet that it is remembered. A copy of an order that claims counts as out until the
--- session dies once more.
+-- yet that it is remembered. A late copy of an order that claims makes a session anew, and what that claims is out until it dies.
 
 -- Results, as in order.h.
 local DONE, AGAIN, EPOCH, SESSION, OLD, REPEATED, FULL, UNSOUND, VERSION = 0, 1, 2, 3, 4, 5, 6, 7, 8

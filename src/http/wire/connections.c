@@ -263,8 +263,8 @@ static bool goes_on(struct http *http, struct client *client)
     return true;
 }
 
-/* The client has taken too long, unless it is allowd that has nothing to tell it. Nothing more is read from it, and what it has not read is dropped:
- * libmicrohttpd notices the end and closes the connection. */
+/* The client has taken too long, unless it is allowd that has nothing to tell it. Nothing more is read from it, and what
+ * it has not read is dropped: libmicrohttpd notices the end and closes the connection. */
 void end_overdue(void *context, unsigned index)
 {
     struct http *http = context;
