@@ -24,7 +24,7 @@
 /* The most that burst * units of a token may be: the numbers of the store's scripts are doubles. And the
  * most that totals of a session may be, in tokens: six bytes of the record. */
 #define ORDER_UNITS_MAX FLEET_UNITS_MAX
-#define ORDER_TOKENS_MAX (UINT64_C(1) << 47)
+#define ORDER_TOKENS_MAX FLEET_TOTAL_MAX
 
 /* A bucket as the store reckons it, by milliseconds: like a credit line with a tick of 1 ms: see
  * fleet_fit.h. */

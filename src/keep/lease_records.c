@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "keep/publish.h"
+#include "keep/words.h"
 
 #include <assert.h>
 #include <stdbool.h>
@@ -30,11 +31,6 @@ static const uint64_t state_words[] = {
     [LEASE_RECORD_LOST] = UINT64_C(0x2ac97f31e6540d8b),
     [LEASE_RECORD_EXPIRED] = UINT64_C(0xe86b0d5f74a3921c),
 };
-
-static void put_word(uint64_t *place, uint64_t value)
-{
-    __atomic_store_n(place, value, __ATOMIC_RELEASE);
-}
 
 /* ---- an end: 63 bits, and one that makes the number of ones odd ---- */
 
@@ -105,15 +101,6 @@ static uint64_t word_for(const struct lease_record *record, enum lease_record_st
     return word == 0 ? 1 : word;
 }
 
-/* Word by word, so that a test can end the process between any two. */
-static void put_words(void *to, const void *from, size_t len)
-{
-    uint64_t word;
-    for (size_t at = 0; at < len; at += sizeof word) {
-        memcpy(&word, (const unsigned char *)from + at, sizeof word);
-        put_word((uint64_t *)((unsigned char *)to + at), word);
-    }
-}
 static_assert(sizeof(struct lease_terms) % sizeof(uint64_t) == 0, "terms are words");
 static_assert(sizeof(struct lease_terms) ==
                   LEASE_RECORD_ID_BYTES + 2 * sizeof(uint64_t) + 2 * sizeof(uint32_t) + 1 + KEY_MAX,

@@ -18,6 +18,8 @@
 
 #define FLEET_UNITS_MAX (UINT64_C(1) << 52) /* of a full bucket */
 #define FLEET_BURST_MAX (UINT64_C(1) << 44) /* tokens */
+/* The most that totals of a session may be, in tokens: six bytes of the store's record. */
+#define FLEET_TOTAL_MAX (UINT64_C(1) << 47)
 
 enum fleet_fit {
     FLEET_FITS,

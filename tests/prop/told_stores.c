@@ -13,6 +13,7 @@ static void stored(void)
 #define __atomic_store_n(place, value, order) (*(place) = (value), stored())
 #include "keep/directory.c"
 #include "keep/lease_records.c"
+#include "keep/share_records.c"
 #include "keep/store.c"
 #include "table/cells.c"
 #include "table/doubt.c"
