@@ -1,27 +1,24 @@
 #include "daemon/keeper.h"
 
 #include "base/clock.h"
+#include "daemon/beside.h"
 #include "daemon/signals.h"
 #include "keep/lease_records.h"
 #include "log/log.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <sodium/core.h>
 #include <sodium/randombytes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
     WAIT_MS = 10000, /* for the other process, whose drain takes 5 s at most, behind its delay */
     LOOK_MS = 20,
     WATCH_MS = 5000, /* between two looks whether the file was removed */
-    /* so that neither the copy nor the disk keeps the watchdog waiting */
-    ANEW_BYTES_MAX = 512 << 20,
 };
 
 static_assert((int)STORE_CLOCK_ID_BYTES == (int)CLOCK_BOOT_ID_BYTES, "both are of one length");
@@ -108,19 +105,6 @@ static struct brain *do_without(struct opening *opening, const char *doing, int 
 
 /* ---- with one ---- */
 
-static void make_private(const char *path, const struct state_file *file)
-{
-    bool was_shared = false;
-    int error = state_file_make_private(file, &was_shared);
-    if (error != 0)
-        log_warning("cannot take %s away from others: %s; chown it, and chmod 0600", path,
-                    strerror(error));
-    else if (was_shared)
-        log_warning("%s could be read or written by others, who may have given tokens away; it is "
-                    "0600 now",
-                    path);
-}
-
 static struct brain *no_memory(void)
 {
     log_error("out of memory");
@@ -133,7 +117,7 @@ static struct brain *begin(struct opening *opening)
     const struct config *config = opening->config;
     uint8_t seed[TABLE_SEED_BYTES];
     size_t bytes = store_bytes(config->max_keys, config->max_leases);
-    make_private(keeper->path, &keeper->file);
+    beside_make_private(keeper->path, &keeper->file);
     int error = state_file_clear(&keeper->file, bytes);
     if (error == 0)
         error = state_file_map(&keeper->file, bytes);
@@ -150,19 +134,12 @@ static struct brain *begin(struct opening *opening)
     return brain;
 }
 
-/* The path of one more file beside the state: the path, a dot and `more`. */
-static bool beside(const struct keeper *keeper, const char *more, char path[CONFIG_PATH_MAX + 16])
-{
-    int len = snprintf(path, CONFIG_PATH_MAX + 16, "%s.%s", keeper->path, more);
-    return len > 0 && len < CONFIG_PATH_MAX + 16;
-}
-
 static struct brain *refuse(struct opening *opening, const char *why)
 {
     struct keeper *keeper = opening->keeper;
-    char aside[CONFIG_PATH_MAX + 16];
+    char aside[BESIDE_PATH_MAX];
     opening->refused++;
-    if (!beside(keeper, "refused", aside) || rename(keeper->path, aside) != 0)
+    if (!beside_path(keeper->path, "refused", aside) || rename(keeper->path, aside) != 0)
         return do_without(opening, "put aside the refused state", errno);
     log_error("state %s is refused: %s; it is kept as %s, and a new one is begun", keeper->path,
               why, aside);
@@ -175,65 +152,6 @@ static struct brain *refuse(struct opening *opening, const char *why)
 }
 
 /* ---- another number of keys or leases ---- */
-
-/* 0: there is nothing, or what a move that was cut short has left. EEXIST: there is something
- * else. */
-static int check_is_ours(struct state_file *file)
-{
-    size_t bytes;
-    int error = state_file_length(file, &bytes);
-    if (error != 0 || state_file_is_blank(file))
-        return error;
-    error = state_file_map(file, bytes);
-    if (error != 0)
-        return error;
-    bool is_ours = store_has_begun(file->memory, bytes);
-    state_file_unmap(file);
-    return is_ours ? 0 : EEXIST;
-}
-
-static int open_ours(struct state_file *file, const char *path)
-{
-    int error = state_file_open(file, path);
-    if (error != 0)
-        return error;
-    error = check_is_ours(file);
-    if (error != 0)
-        state_file_close(file);
-    return error;
-}
-
-/* Why a file beside the state cannot be made, and what to do. */
-static const char *obstacle_of(int error)
-{
-    switch (error) {
-    case EEXIST:
-    case EINVAL:
-    case EISDIR:
-    case ELOOP:
-    case ENXIO:
-        return "something else is there; move it away, then restart";
-    default:
-        return strerror(error);
-    }
-}
-
-/* Makes, opens and maps a file of zeros. If something of somebody else is there, it stays. */
-static int make_next(struct state_file *file, const char *path, size_t bytes)
-{
-    int error = open_ours(file, path);
-    if (error != 0)
-        return error;
-    make_private(path, file);
-    error = state_file_clear(file, bytes);
-    if (error == 0)
-        error = state_file_map(file, bytes);
-    if (error == 0)
-        return 0;
-    state_file_close(file);
-    unlink(path);
-    return error;
-}
 
 static void tell_moved(const char *path, const struct store *from, const struct store *to)
 {
@@ -259,12 +177,12 @@ static bool move(struct opening *opening, struct brain *brain)
     const struct store *from = &keeper->stores[0];
     uint32_t max_keys = opening->config->max_keys, max_leases = brain_leases_room(brain);
     struct state_file next = {.descriptor = -1};
-    char path[CONFIG_PATH_MAX + 16];
-    beside(keeper, "new", path);
-    int error = make_next(&next, path, store_bytes(max_keys, max_leases));
+    char path[BESIDE_PATH_MAX];
+    beside_path(keeper->path, "new", path);
+    int error = beside_make(&next, path, store_bytes(max_keys, max_leases));
     if (error != 0) {
         log_error("cannot make %s: %s; max_keys stays %u, and max_leases %u", path,
-                  obstacle_of(error), from->max_keys, from->max_leases);
+                  beside_obstacle(error), from->max_keys, from->max_leases);
         return true;
     }
     store_begin(&keeper->stores[1], next.memory, max_keys, max_leases, from->seed);
@@ -328,7 +246,7 @@ static struct brain *go_on(struct opening *opening)
     switch (brain_restore(&brain, opening->limits, opening->config->max_leases, store,
                           &opening->moment, &why)) {
     case BRAIN_RESTORED:
-        make_private(keeper->path, &keeper->file);
+        beside_make_private(keeper->path, &keeper->file);
         tell_restored(keeper->path, brain);
         if (store->layout != STORE_LAYOUT)
             log_info("state %s: brought from layout %u to layout %d, which versions of allowd "
@@ -538,136 +456,6 @@ void keeper_tell_failure(struct keeper *keeper)
         "goes on from memory, and what is taken from now on may be forgotten at the end; make "
         "room, then reload",
         keeper->path);
-}
-
-/* ---- made anew ---- */
-
-static const char *remedy_at_reload(int error)
-{
-    switch (error) {
-    case EFBIG:
-        return "it is too large to be copied while it serves; restart";
-    case ENOENT:
-        return "its directory does not exist; make one that belongs to allowd's user alone, then "
-               "reload";
-    case EDQUOT:
-    case ENOSPC:
-        return "there is no room on its disk; make room, then reload";
-    case EWOULDBLOCK:
-        return "another process has the file that is there; end that one, then reload";
-    case EEXIST:
-    case EINVAL:
-    case EISDIR:
-    case ELOOP:
-    case ENOTDIR:
-    case ENXIO:
-        return "something else is there; move it away, then reload";
-    default:
-        return NULL;
-    }
-}
-
-static void tell_not_anew(const struct keeper *keeper, const char *path, int error)
-{
-    const char *remedy = remedy_at_reload(error);
-    log_error("cannot make %s anew at %s: %s; serving goes on from memory", keeper->path, path,
-              remedy != NULL ? remedy : strerror(error));
-}
-
-/* Whether what is at the path may be replaced: nothing, or a file of nothing, which is locked then.
- * EEXIST: something is in it. */
-static int hold_place(struct keeper *keeper)
-{
-    struct stat status;
-    if (lstat(keeper->path, &status) != 0)
-        return errno == ENOENT ? 0 : errno;
-    int error = state_file_open(&keeper->there, keeper->path);
-    if (error != 0)
-        return error;
-    keeper->may_replace = true;
-    if (state_file_is_blank(&keeper->there))
-        return 0;
-    state_file_close(&keeper->there);
-    return EEXIST;
-}
-
-static int check_room(const struct keeper *keeper)
-{
-    size_t bytes;
-    int error = state_file_room(&keeper->file, &bytes);
-    return error == 0 && bytes > ANEW_BYTES_MAX ? EFBIG : error;
-}
-
-enum keeper_mend keeper_mend(struct keeper *keeper)
-{
-    char path[CONFIG_PATH_MAX + 16];
-    if (keeper->path[0] == '\0' || (keeper->file.descriptor >= 0 && !keeper->is_lost))
-        return KEEPER_LEFT;
-    if (keeper->file.descriptor < 0) {
-        log_warning("the state %s is taken up at a start only; restart", keeper->path);
-        return KEEPER_LEFT;
-    }
-    keeper->may_replace = state_file_is_at(&keeper->file, keeper->path);
-    if (keeper->may_replace && !keeper->has_failed && state_file_failures() == keeper->failures)
-        return KEEPER_BACK;
-    int error = check_room(keeper);
-    if (error == 0 && !keeper->may_replace)
-        error = hold_place(keeper);
-    if (error != 0) {
-        tell_not_anew(keeper, keeper->path, error);
-        return KEEPER_LEFT;
-    }
-    beside(keeper, "new", path);
-    error = make_next(&keeper->next, path, keeper->file.bytes);
-    if (error == 0)
-        return KEEPER_ANEW;
-    tell_not_anew(keeper, path, error);
-    state_file_close(&keeper->there);
-    return KEEPER_LEFT;
-}
-
-/* If nothing was at the path nothing is replaced, even if something has come there meanwhile. */
-static int put(const struct keeper *keeper, const char *path)
-{
-    unsigned how = keeper->may_replace ? 0 : RENAME_NOREPLACE;
-    if (fsync(keeper->next.descriptor) != 0)
-        return errno;
-    return renameat2(AT_FDCWD, path, AT_FDCWD, keeper->path, how) == 0 ? 0 : errno;
-}
-
-bool keeper_put_in_place(struct keeper *keeper, const struct anew_answer *answer)
-{
-    char path[CONFIG_PATH_MAX + 16];
-    bool is_taken = answer->error == 0;
-    beside(keeper, "new", path);
-    int error = is_taken ? put(keeper, path) : answer->error;
-    if (error != 0) {
-        tell_not_anew(keeper, path, error);
-        unlink(path);
-    }
-    state_file_close(&keeper->there);
-    state_file_close(is_taken ? &keeper->file : &keeper->next);
-    if (is_taken) {
-        keeper->file = keeper->next;
-        keeper->next = (struct state_file){.descriptor = -1};
-    }
-    keeper->failures = answer->failures;
-    return error == 0;
-}
-
-void keeper_end_mend(struct keeper *keeper, enum keeper_mend mend, bool is_kept)
-{
-    eventfd_t told;
-    eventfd_read(state_file_failure(), &told);
-    if (!is_kept || state_file_failures() != keeper->failures) {
-        keeper->has_failed = true;
-        log_error("state %s was damaged, or its disk is full or failing; serving goes on from "
-                  "memory; make room, then reload",
-                  keeper->path);
-        return;
-    }
-    keeper->is_lost = keeper->has_failed = false;
-    log_info("state %s%s", keeper->path, mend == KEEPER_BACK ? " is there again" : ": made anew");
 }
 
 void keeper_close(struct keeper *keeper)

@@ -7,15 +7,7 @@
  * begun. One that has no room for leases is made longer where it is; for another number of keys or leases
  * all is moved into another file. If it cannot be read, written or made larger now, allowd serves from
  * memory and says so. Every few seconds it looks whether the file is still at its path, because the
- * kernel does not tell. A file that is gone or has failed is made anew at a reload, if nothing else is
- * in its place:
- *
- *     main thread    PATH.new is made, locked and mapped              keeper_mend
- *     the decider    copies all into it, and goes on in it            MESSAGE_STATE_ANEW
- *     main thread    has it on the disk, and renames it to PATH       keeper_put_in_place
- *     the decider    says no longer that the state is lost            MESSAGE_STATE_KEPT
- *
- * A kill in between leaves a PATH.new that the next one who makes one begins over.
+ * kernel does not tell. A file that is gone or has failed is made anew at a reload: see keeper_mend.h.
  *
  * Owns the file, and the store that the brain uses, so close it after the brain is freed. Threads:
  * the main one. Blocks on the disk, and on another process. Errors: logged.
@@ -54,21 +46,5 @@ int keeper_timeout_ms(const struct keeper *keeper, uint64_t now_ns);
 /* Looks whether the file is still at its path. If it is not, logs that once and returns why the
  * state is lost; else NULL. */
 const char *keeper_look(struct keeper *keeper, uint64_t now_ns);
-
-enum keeper_mend {
-    KEEPER_LEFT, /* nothing is to be done, or nothing can be, which is logged */
-    KEEPER_BACK, /* the file is at its path again, and whole */
-    KEEPER_ANEW, /* `next` is ready to take the place of `file` */
-};
-
-/* For a reload: what can be done about a state that is lost. What is at the path is never taken
- * away, unless it is this keeper's own or a file of nothing that nobody has. */
-enum keeper_mend keeper_mend(struct keeper *keeper);
-
-/* After KEEPER_ANEW: what the decider has answered. false: the file is not in its place. */
-bool keeper_put_in_place(struct keeper *keeper, const struct anew_answer *answer);
-
-/* After KEEPER_BACK, or when it is in its place: whether the decider says that the state is kept. */
-void keeper_end_mend(struct keeper *keeper, enum keeper_mend mend, bool is_kept);
 
 void keeper_close(struct keeper *keeper);

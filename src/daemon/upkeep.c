@@ -1,6 +1,7 @@
 #include "daemon/upkeep.h"
 
 #include "daemon/core.h"
+#include "daemon/keeper_mend.h"
 
 void upkeep_look_at_state(struct server *server, uint64_t now_ns)
 {
