@@ -56,6 +56,9 @@ enum order_flag {
     ORDER_CLAIM =
         64, /* the session is new, and what it has been granted is in use: it counts as out, though no
                          other session knew of it, and the level may go below zero */
+    ORDER_TAKES_OVER =
+        128, /* unless the record knows the session, it is `former` under another name from
+                         now on, and that one is not known any more; what `former` had is its own */
 };
 
 enum order_result {
@@ -85,6 +88,7 @@ struct order {
     uint8_t buckets;
     uint32_t terms_tag; /* tells one set of terms from another */
     uint64_t session;   /* not 0 */
+    uint64_t former;    /* of ORDER_TAKES_OVER; not 0 then */
     uint64_t
         seq; /* more with each order of this session; from when it knows that the record knows it,
                      more than the record's time was then: see share.h */

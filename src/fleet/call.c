@@ -7,9 +7,11 @@
 
 /* The layouts of script.lua. */
 enum { CALL_VERSION = 1, ANSWER_CONVERTED = 1, ANSWER_ROLLED_BACK = 2 };
-enum { CALL_HEAD_BYTES = 42, CALL_BUCKET_BYTES = 51, CALL_KEEP_BYTES = 4 };
+enum { CALL_HEAD_BYTES = 42, CALL_BUCKET_BYTES = 51, CALL_KEEP_BYTES = 4, CALL_FORMER_BYTES = 8 };
 enum { ANSWER_HEAD_BYTES = 20, ANSWER_BUCKET_BYTES = 20 };
-static_assert(CALL_HEAD_BYTES + BUCKETS_MAX * CALL_BUCKET_BYTES + CALL_KEEP_BYTES <= CALL_BYTES_MAX,
+static_assert(CALL_HEAD_BYTES + BUCKETS_MAX * CALL_BUCKET_BYTES + CALL_KEEP_BYTES +
+                      CALL_FORMER_BYTES <=
+                  CALL_BYTES_MAX,
               "a call has room for all buckets");
 static_assert(ANSWER_HEAD_BYTES + BUCKETS_MAX * ANSWER_BUCKET_BYTES <= CALL_ANSWER_BYTES_MAX,
               "an answer has room for all buckets");
@@ -85,8 +87,11 @@ size_t call_write(const struct order *order, const struct call_terms *terms, uin
     at = put(at, 7, not_after_ms(order, terms, now_ns));
     for (unsigned i = 0; i < order->buckets; i++)
         at = put_totals(at, &order->totals[i]);
-    if (order->keep_ms > 0)
+    bool takes_over = (order->flags & ORDER_TAKES_OVER) != 0;
+    if (order->keep_ms > 0 || takes_over)
         at = put(at, CALL_KEEP_BYTES, order->keep_ms + (uint64_t)terms->grace_ms);
+    if (takes_over)
+        at = put(at, CALL_FORMER_BYTES, order->former);
     return (size_t)(at - call);
 }
 

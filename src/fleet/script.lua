@@ -20,6 +20,7 @@
 --              I7 the latest time that the sidecar's clock allows, 0: any
 --              each bucket: I6 granted  I6 disposed  I7 net  I6 want
 --              and if the session is to be kept for longer than others: I4 for so many milliseconds at least
+--              and if it takes another session over: that, and c8 the other one
 --     answer   B version   B result      B flags       B holders    I6 epoch     I6 time
 --              I4 by so much the server's clock is behind that time, or ahead of it
 --              flags: 1: of other terms before; 2: the server was rolled back, and knew of fewer grants
@@ -41,6 +42,9 @@
 -- forgotten, copies with news find none; and if a copy of its first order begins it anew, its seq begins at the time, later than
 -- all that it had before. One that ends sooner is remembered until it dies. A seq below 2^32 says that the session does not know
 -- yet that it is remembered. A late copy of an order that claims makes a session anew, and what that claims is out until it dies.
+--
+-- A session that takes another one over has its totals from then on, and the other one is not known any more: so of two that
+-- take over the same one, the first has it. Its own seq begins like a newcomer's.
 
 -- Results, as in order.h.
 local DONE, AGAIN, EPOCH, SESSION, OLD, REPEATED, FULL, UNSOUND, VERSION = 0, 1, 2, 3, 4, 5, 6, 7, 8
@@ -239,12 +243,13 @@ local function any()
             string.rep(write('<I6I7I7', 0, 2^52, 0), n)
     end
 
-    -- Reads an order: its terms, flags, session, seq, epoch known, bound of the time, how long it is to be kept, and whether
-    -- it has news, which only a record does that knows the session. nil: it is none.
+    -- Reads an order: its terms, flags, session, seq, epoch known, bound of the time, how long it is to be kept, whether it
+    -- has news, which only a record does that knows the session, and which one it takes over. nil: it is none.
     local function read_order(order)
         local n = byte(order, 2)
         local size = n and 42 + 51 * n
-        if not n or #order ~= size and #order ~= size + 4 then
+        local more = n and #order - size
+        if not n or more ~= 0 and more ~= 4 and more ~= 12 then
             return nil
         end
         local bytes = sub(order, 1, 14 + 26 * n)
@@ -254,7 +259,10 @@ local function any()
         end
         burst, token, step, room = terms.burst, terms.token, terms.step, terms.room
         local flags, session, seq, known, not_after, at = read('<Bc8I6I6I7', order, 15 + 26 * n)
-        local has_news = seq >= 2^32 or flags % 8 >= 4
+        local has_news, keep, former = seq >= 2^32 or flags % 8 >= 4, 0, nil
+        if (more == 12) ~= (flags >= 128) then
+            return nil
+        end
         for b = 1, n do
             local g, d, x, w
             g, d, x, w, at = read('<I6I6I7I6', order, at)
@@ -264,7 +272,13 @@ local function any()
             granted[b], disposed[b], net[b], want[b] = g, d, x, w
             has_news = has_news or g > 0 or x ~= 2^52
         end
-        return terms, flags, session, seq, known, not_after, #order > size and read('<I4', order, at) or 0, has_news
+        if more >= 4 then
+            keep, at = read('<I4', order, at)
+        end
+        if more == 12 then
+            former = read('<c8', order, at)
+        end
+        return terms, flags, session, seq, known, not_after, keep, has_news, former
     end
 
     -- Reads a record, and leaves the dead out: its time, its buckets, when it ends; others than the session: how many, their
@@ -468,14 +482,14 @@ local function any()
     end
 
     return function(name, epoch_name, value, epoch_text, order)
-        local terms, flags, session, seq, known, not_after, keep, has_news = read_order(order)
+        local terms, flags, session, seq, known, not_after, keep, has_news, former = read_order(order)
         if not terms then
             return tell(VERSION, 0, 0, clock)
         end
         local n, lease = terms.n, terms.lease
         local exact, releases, resets = flags % 2 >= 1, flags % 4 >= 2, flags % 8 >= 4
         local on_loss_full, probes, joins = flags % 16 >= 8, flags % 32 >= 16, flags % 64 >= 32
-        local claims = flags % 128 >= 64
+        local claims, has_taken = flags % 128 >= 64, false
         local now = not_after > 0 and math.min(not_after, clock) or clock
 
         -- Without an epoch, that is all that is written; with another one, the session's tokens are void.
@@ -499,6 +513,10 @@ local function any()
                 return tell(VERSION, n, epoch, now)
             end
             time, m, ends, others, holders, dies, died, own_seq = read_record(value, now, session)
+            if former and time and not own_seq then
+                time, m, ends, others, holders, dies, died, own_seq = read_record(value, now, former)
+                has_taken = own_seq
+            end
         end
         if time then
             is_converted = sub(value, 1, #terms.head) ~= terms.head
@@ -528,7 +546,7 @@ local function any()
         local count, writes = others + (own_seq and 1 or 0), is_fresh
         if result == UNSOUND then
             result = UNSOUND -- and nobody is known
-        elseif own_seq and seq <= own_seq then
+        elseif own_seq and seq <= own_seq and not has_taken then
             result = OLD
         elseif not own_seq and has_news and not claims then
             result = SESSION
@@ -559,7 +577,7 @@ local function any()
             end
             stays = stays and not (releases and result == DONE and seq <= now)
             writes = is_fresh or own_seq or stays or probes
-            count, own_seq = others + (stays and 1 or 0), own_seq and seq or math.max(seq, now)
+            count, own_seq = others + (stays and 1 or 0), own_seq and not has_taken and seq or math.max(seq, now)
             if stays then
                 local dead = now + math.max(lease, keep)
                 dies = math.max(dies, dead)

@@ -56,6 +56,8 @@ enum met {
     MET_MANY_HOLDERS,
     MET_CLAIMED,
     MET_KEPT,
+    MET_TAKEN,
+    MET_TAKEN_BEFORE,
     MET_COUNT,
 };
 static const char *const MET[MET_COUNT] = {
@@ -85,6 +87,8 @@ static const char *const MET[MET_COUNT] = {
     [MET_MANY_HOLDERS] = "more than 50 holders",
     [MET_CLAIMED] = "claimed",
     [MET_KEPT] = "kept for longer",
+    [MET_TAKEN] = "taken over",
+    [MET_TAKEN_BEFORE] = "taken over by another one",
 };
 
 /* ---- a world ---- */
@@ -474,6 +478,8 @@ static void make_order(struct world *world, const struct record *record, struct 
         order->totals[i].want = random_want(world, terms->bucket[i].burst_tokens);
     }
     order->flags = random_flags(world);
+    if (order->former != 0)
+        order->flags |= ORDER_TAKES_OVER;
     if (order->flags & ORDER_RESET && order->seq < START_MS / 2 && !once_in(world, 10))
         order->flags ^= ORDER_RESET | ORDER_JOIN; /* nobody knows it yet */
     order->seq += once_in(world, 30) ? 0 : 1 + any_size(world, 3);
@@ -484,11 +490,25 @@ static void make_order(struct world *world, const struct record *record, struct 
         order->epoch_ms = any_size(world, world->now_ms);
 }
 
+/* Another session goes on where a caller is: the caller's own next one, or that of another which has a copy of what it knew. */
+static void take_over(struct world *world, const struct record *record, struct order *order)
+{
+    const struct order *from =
+        once_in(world, 4) ? &record->caller[roll(world, world->sessions)].order : order;
+    struct order next = *from;
+    next.former = from->session;
+    next.session = 1 + dice_bits(&world->dice) / 2;
+    next.seq = 0;
+    *order = next;
+}
+
 static void damage_order(struct world *world, struct sent *sent)
 {
     sent->caller = NULL;
     if (once_in(world, 3))
         sent->len = roll(world, sizeof sent->bytes);
+    else if (once_in(world, 3))
+        sent->bytes[14 + 26 * sent->bytes[1]] ^= ORDER_TAKES_OVER; /* but for whom it takes over */
     else
         sent->bytes[roll(world, sent->len)] =
             once_in(world, 2) ? 255 : (unsigned char)dice_bits(&world->dice);
@@ -501,6 +521,8 @@ static void make_sent(struct world *world, unsigned number, struct sent *sent)
     memset(sent, 0, sizeof *sent);
     sent->record = number;
     sent->caller = &record->caller[roll(world, world->sessions)];
+    if (once_in(world, 25))
+        take_over(world, record, &sent->caller->order);
     make_order(world, record, &sent->caller->order);
     sent->len = call_write(&sent->caller->order, &world->lease, 0, sent->bytes);
     if (once_in(world, 200))
@@ -542,6 +564,8 @@ static void learn(struct world *world, struct caller *caller, const unsigned cha
         order->result != ORDER_DONE || order->granted[0] > 0 || (order->flags & ORDER_JOIN) != 0;
     if (is_known && order->seq < order->answered_ms && !once_in(world, 30))
         order->seq = order->answered_ms;
+    if (is_known)
+        order->former = 0;
     for (unsigned i = 0; i < order->buckets; i++)
         if (order->totals[i].disposed > order->totals[i].granted)
             order->totals[i].disposed = order->totals[i].granted;
@@ -674,6 +698,10 @@ static void count_answer(struct world *world, const struct sent *sent, const str
     world->met[MET_OWED] += read.level_units[0] < 0;
     if (sent->caller != NULL) {
         world->met[MET_GRANT] += read.granted[0] > read.totals[0].granted;
+        bool takes_over = (read.flags & ORDER_TAKES_OVER) != 0 && read.totals[0].granted > 0;
+        world->met[MET_TAKEN] += takes_over && !(read.flags & ORDER_CLAIM) &&
+                                 (read.result == ORDER_DONE || read.result == ORDER_REPEATED);
+        world->met[MET_TAKEN_BEFORE] += takes_over && read.result == ORDER_SESSION;
         world->met[MET_CLAIMED] += (read.flags & ORDER_CLAIM) && read.was_rolled_back;
         world->met[MET_KEPT] +=
             read.result == ORDER_DONE && read.keep_ms > world->lease.ttl_ms + world->lease.grace_ms;

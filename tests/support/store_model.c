@@ -8,7 +8,7 @@
 typedef __int128 i128;
 
 enum { LAYOUT_VERSION = 1, CONVERTED = 1, ROLLED_BACK = 2 };
-enum { CALL_HEAD = 42, CALL_BUCKET = 51, CALL_KEEP = 4 };
+enum { CALL_HEAD = 42, CALL_BUCKET = 51, CALL_KEEP = 4, CALL_FORMER = 8 };
 enum { RECORD_HEAD = 20, RECORD_BUCKET = 12, HOLDER_HEAD = 20, HOLDER_BUCKET = 19 };
 enum {
     RECORD_BYTES_MAX = RECORD_HEAD + BUCKETS_MAX * RECORD_BUCKET +
@@ -51,7 +51,7 @@ static bool get_signed(const unsigned char **at, int64_t *number)
 struct call {
     unsigned flags, buckets;
     uint32_t tag;
-    uint64_t seq, ttl_ms, grace_ms, session, epoch_ms, not_after_ms, keep_ms;
+    uint64_t seq, ttl_ms, grace_ms, session, epoch_ms, not_after_ms, keep_ms, former;
     struct order_terms terms[BUCKETS_MAX];
     struct order_totals totals[BUCKETS_MAX];
 };
@@ -75,6 +75,11 @@ static bool read_totals(const unsigned char **at, struct order_totals *totals)
     return is_sound && totals->granted + totals->want <= ORDER_TOKENS_MAX;
 }
 
+static bool takes_over(const struct call *call)
+{
+    return (call->flags & ORDER_TAKES_OVER) != 0;
+}
+
 static bool read_call(struct call *call, const unsigned char *at, size_t len)
 {
     if (len < CALL_HEAD || get(&at, 1) != LAYOUT_VERSION)
@@ -82,7 +87,7 @@ static bool read_call(struct call *call, const unsigned char *at, size_t len)
     call->buckets = (unsigned)get(&at, 1);
     size_t usual = CALL_HEAD + call->buckets * (size_t)CALL_BUCKET;
     if (call->buckets < 1 || call->buckets > BUCKETS_MAX ||
-        (len != usual && len != usual + CALL_KEEP))
+        (len != usual && len != usual + CALL_KEEP && len != usual + CALL_KEEP + CALL_FORMER))
         return false;
     bool is_sound = true;
     call->tag = (uint32_t)get(&at, 4);
@@ -98,7 +103,9 @@ static bool read_call(struct call *call, const unsigned char *at, size_t len)
     for (unsigned i = 0; i < call->buckets; i++)
         is_sound &= read_totals(&at, &call->totals[i]);
     call->keep_ms = len > usual ? get(&at, CALL_KEEP) : 0;
-    return is_sound;
+    bool has_former = len > usual + CALL_KEEP;
+    call->former = has_former ? get(&at, CALL_FORMER) : 0;
+    return is_sound && has_former == takes_over(call);
 }
 
 /* Whether it has news, which only a record does that knows the session. */
@@ -215,7 +222,7 @@ struct work {
     uint64_t now_ms;  /* of the record */
     uint64_t epoch_ms, behind_ms;
     enum order_result result;
-    bool is_converted, was_rolled_back, is_fresh, must_write;
+    bool is_converted, was_rolled_back, is_fresh, must_write, has_taken;
     struct store_holder *own;      /* in the record, or NULL */
     uint64_t granted[BUCKETS_MAX]; /* that are told */
     struct store_record record;
@@ -383,12 +390,12 @@ static void pass_time(struct work *work)
 
 /* ---- the session ---- */
 
-/* The own holder becomes the last. */
-static void find_own(struct work *work)
+/* The holder of a session becomes the last, and the own one. */
+static void find_own(struct work *work, uint64_t session)
 {
     struct store_record *record = &work->record;
     for (unsigned i = record->holders; i-- > 0;)
-        if (record->holder[i].session == work->call->session) {
+        if (record->holder[i].session == session) {
             struct store_holder own = record->holder[i];
             memmove(&record->holder[i], &record->holder[i + 1],
                     (record->holders - 1 - i) * sizeof own);
@@ -407,8 +414,12 @@ static void add_own(struct work *work)
 /* Whether the order may be done. */
 static bool settle_session(struct work *work)
 {
-    find_own(work);
-    if (work->own != NULL && work->call->seq <= work->own->seq)
+    find_own(work, work->call->session);
+    if (work->own == NULL && takes_over(work->call)) {
+        find_own(work, work->call->former);
+        work->has_taken = work->own != NULL;
+    }
+    if (work->own != NULL && work->call->seq <= work->own->seq && !work->has_taken)
         work->result = ORDER_OLD;
     else if (work->own == NULL && has_news(work->call) && !(work->call->flags & ORDER_CLAIM))
         work->result = ORDER_SESSION;
@@ -520,7 +531,9 @@ static void do_order(struct work *work)
         work->granted[i] = work->own->bucket[i].granted;
     bool stays = own_stays(work, was_known);
     /* A newcomer's begins at the time, later than any of a session of this name that was forgotten. */
-    work->own->seq = was_known || call->seq > work->now_ms ? call->seq : work->now_ms;
+    bool is_newcomer = !was_known || work->has_taken;
+    work->own->session = call->session;
+    work->own->seq = is_newcomer && call->seq < work->now_ms ? work->now_ms : call->seq;
     work->own->dead_at_ms =
         work->now_ms + (call->keep_ms > lease_ms(call) ? call->keep_ms : lease_ms(call));
     if (!stays)
@@ -611,6 +624,25 @@ static bool is_there_twice(const struct store_record *record, uint64_t session)
     return count > 1;
 }
 
+static bool lives(const struct work *work, uint64_t session)
+{
+    const struct store_record *record = &work->record;
+    uint64_t now_ms = work->now_ms > record->time_ms ? work->now_ms : record->time_ms;
+    bool lives = false;
+    for (unsigned i = 0; i < record->holders; i++)
+        lives |= record->holder[i].session == session && record->holder[i].dead_at_ms >= now_ms;
+    return lives;
+}
+
+/* Whether the session is there twice, or else the one that it takes over. */
+static bool has_doubles(const struct work *work)
+{
+    const struct call *call = work->call;
+    return is_there_twice(&work->record, call->session) ||
+           (takes_over(call) && !lives(work, call->session) &&
+            is_there_twice(&work->record, call->former));
+}
+
 /* Has the record in its place, whatever was there; false: another version's is, and nothing is to be done. */
 static bool take_record(struct work *work, const struct store_value *value)
 {
@@ -620,8 +652,7 @@ static bool take_record(struct work *work, const struct store_value *value)
     } else if (value->len > 0 && value->bytes[0] != LAYOUT_VERSION) {
         work->result = ORDER_VERSION;
         return false;
-    } else if (!store_record_read(&work->record, value->bytes, value->len) ||
-               is_there_twice(&work->record, work->call->session)) {
+    } else if (!store_record_read(&work->record, value->bytes, value->len) || has_doubles(work)) {
         begin_anew(work);
         work->result = ORDER_UNSOUND;
     }

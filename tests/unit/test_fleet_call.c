@@ -54,6 +54,14 @@ static void every_byte_has_its_place(void **state)
     order.keep_ms = 0;
     assert_int_equal(call_write(&order, &terms, 0, call), sizeof expected - 4);
     assert_memory_equal(call, expected, sizeof expected - 4);
+    static const unsigned char more[] = {
+        0xf4, 1, 0, 0,             /* keep, with grace */
+        8,    7, 6, 5, 4, 3, 2, 1, /* the session that is taken over */
+    };
+    order.flags |= ORDER_TAKES_OVER;
+    order.former = 0x0102030405060708;
+    assert_int_equal(call_write(&order, &terms, 0, call), sizeof expected - 4 + sizeof more);
+    assert_memory_equal(call + sizeof expected - 4, more, sizeof more);
 }
 
 static uint64_t written_not_after(struct order *order, uint64_t now_ns)
