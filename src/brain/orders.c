@@ -1,6 +1,7 @@
 #include "brain/orders.h"
 
 #include "base/least.h"
+#include "brain/share_keep.h"
 #include "brain/share_slots.h"
 
 /* For so long a share is kept that nobody asks for, but whose record is known to have too little. */
@@ -96,6 +97,8 @@ static uint64_t reason_ns(struct brain *brain, struct share *share)
     bool has_hand = share_has_hand(share);
     if (brain->shares.has_ended)
         return SHARE_NEVER;
+    if (share->former != NULL)
+        return now_ns;
     if (is_ending(brain, share))
         return has_hand || share_has_spent(share) || share_has_news(share) ||
                        is_kept_too_long(brain, share)
@@ -137,7 +140,8 @@ static void make_ready(struct shares *shares, struct share *share)
 bool orders_need_no_share(struct brain *brain, struct share *share)
 {
     return !share->is_away && !share->is_ready && share->waiting == 0 && !share->is_left &&
-           !share_has_hand(share) && (!share_has_spent(share) || share->is_cut) &&
+           share->former == NULL && !share_has_hand(share) &&
+           (!share_has_spent(share) || share->is_cut) &&
            (share->bucket[0].used == 0 ||
             (is_ending(brain, share) && !is_kept_too_long(brain, share))) &&
            (!share_has_news(share) || brain->shares.has_ended) &&
@@ -166,6 +170,7 @@ static uint64_t looked_at_ns(struct brain *brain, struct share *share)
 void orders_see(struct brain *brain, struct share *share)
 {
     uint64_t due_ns = SHARE_NEVER;
+    share_keep(&brain->shares.keeping, share);
     share->low_tokens = 0;
     if (!share->is_away && !share->is_ready) {
         due_ns = reason_ns(brain, share);
@@ -265,6 +270,8 @@ static uint8_t plan(struct brain *brain, struct share *share, uint64_t wants[BUC
     uint8_t flags = terms->on_loss == FLEET_LOSS_FULL ? ORDER_ON_LOSS_FULL : 0;
     uint64_t demand = share_wanted(share, brain->now_ns, terms);
     uint64_t head = share->waiting > 0 ? head_tokens(share) : share->missed_tokens;
+    if (share->former != NULL)
+        return flags;
     if (is_ending(brain, share) || is_quiet(brain, share)) {
         if (share->bucket[0].used == 0)
             return flags | ORDER_RELEASE;

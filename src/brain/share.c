@@ -3,6 +3,8 @@
 #include "base/least.h"
 #include "limits/fleet_fit.h"
 
+#include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef __int128 i128;
@@ -28,6 +30,34 @@ void share_begin(struct share *share, struct share_sessions *sessions)
     share->demand.is_new = true;
 }
 
+bool share_take_over(struct share *share, const struct share_former *former, uint64_t epoch_ms,
+                     uint64_t lease_ns)
+{
+    assert(share->buckets == former->buckets && share->former == NULL);
+    share->former = malloc(sizeof *former);
+    if (share->former == NULL)
+        return false;
+    *share->former = *former;
+    share->is_claim = false;
+    share->epoch_ms = epoch_ms;
+    share->lease_ns = lease_ns;
+    return true;
+}
+
+void share_end(struct share *share)
+{
+    free(share->former);
+    share->former = NULL;
+}
+
+/* What it had in hand of the first bucket; slots that leases hold are not lost with it. */
+static uint64_t former_hand(const struct share *share)
+{
+    const struct share_former_bucket *bucket = &share->former->bucket[0];
+    return bucket->granted - bucket->disposed -
+           least(bucket->granted - bucket->disposed, share->bucket[0].used);
+}
+
 /* Another session begins, in which nothing is in hand. What no order has told yet goes along; what one has told may be
  * done already. */
 static void begin_anew(struct share *share, struct share_sessions *sessions)
@@ -42,6 +72,7 @@ static void begin_anew(struct share *share, struct share_sessions *sessions)
         bucket->sent_disposed = bucket->told_disposed = 0;
         bucket->sent_net = bucket->told_net = 0;
     }
+    share_end(share);
     share->has_reset &= !share->is_reset_told;
     share->is_reset_told = false;
     share->session = next_session(sessions);
@@ -58,6 +89,10 @@ static void lose_hand(struct share *share, struct share_sessions *sessions,
                       struct fleet_counters *counters)
 {
     counters->lost_tokens += share_bucket_hand(&share->bucket[0]);
+    if (share->former != NULL) {
+        counters->granted_tokens += former_hand(share);
+        counters->lost_tokens += former_hand(share);
+    }
     for (uint32_t i = 0; i < share->buckets; i++)
         share->bucket[i].others_tokens += share_bucket_out(&share->bucket[i]);
     begin_anew(share, sessions);
@@ -145,7 +180,9 @@ void share_set_terms(struct share *share, const struct allowance *allowance,
                      struct fleet_counters *counters)
 {
     uint32_t before = share->terms_tag, buckets = share->buckets;
-    if (allowance->count > buckets && share->session_buckets > buckets)
+    bool is_other = share->former != NULL && (share->former->buckets != allowance->count ||
+                                              share->has_slots != (allowance->burst == 0));
+    if (is_other || (allowance->count > buckets && share->session_buckets > buckets))
         lose_hand(share, sessions, counters);
     share->buckets = allowance->count;
     for (uint32_t i = 0; i < share->buckets; i++)
@@ -185,6 +222,8 @@ bool share_has_hand(const struct share *share)
 
 bool share_has_out(const struct share *share)
 {
+    if (share->former != NULL)
+        return true;
     for (uint32_t i = 0; i < share->buckets; i++)
         if (share_bucket_out(&share->bucket[i]) > 0)
             return true;
@@ -200,8 +239,21 @@ static void count_used(uint64_t before, uint64_t slots, struct fleet_counters *c
         counters->granted_tokens += before - slots;
 }
 
+/* The session before had them, and until it is taken over nothing is free. */
+static void set_former_used(struct share *share, uint64_t slots, struct fleet_counters *counters)
+{
+    counters->granted_tokens += slots - share->bucket[0].used;
+    counters->spent_tokens += slots - share->bucket[0].used;
+    for (uint32_t i = 0; i < share->buckets; i++)
+        share->bucket[i].granted = share->bucket[i].used = slots;
+}
+
 void share_set_used(struct share *share, uint64_t slots, struct fleet_counters *counters)
 {
+    if (share->former != NULL) {
+        set_former_used(share, slots, counters);
+        return;
+    }
     count_used(share->bucket[0].used, slots, counters);
     for (uint32_t i = 0; i < share->buckets; i++) {
         struct share_bucket *bucket = &share->bucket[i];
@@ -470,6 +522,27 @@ static bool has_lasted(const struct share *share)
     return has_lasted;
 }
 
+/* Has an order say whom the session takes over, and that one's totals, instead of its own and what is wanted. */
+static void write_former(struct share *share, struct order *order)
+{
+    struct share_former *former = share->former;
+    order->flags = (order->flags & ORDER_ON_LOSS_FULL) | ORDER_TAKES_OVER;
+    order->former = former->session;
+    for (uint32_t i = 0; i < share->buckets; i++) {
+        struct share_former_bucket *bucket = &former->bucket[i];
+        uint64_t hand = bucket->granted - bucket->disposed;
+        uint64_t free = share->has_slots ? hand - least(hand, share->bucket[i].used) : 0;
+        bucket->disposed += free;
+        bucket->net += (int64_t)free;
+        order->totals[i] = (struct order_totals){
+            .granted = bucket->granted,
+            .disposed = bucket->disposed,
+            .net = bucket->net,
+        };
+        share->bucket[i].sent_net = 0; /* of its own */
+    }
+}
+
 void share_write_order(struct share *share, struct order *order, uint8_t flags,
                        const uint64_t want[BUCKETS_MAX], uint32_t keep_ms, uint64_t now_ns,
                        uint64_t ttl_ns, struct share_sessions *sessions,
@@ -514,6 +587,8 @@ void share_write_order(struct share *share, struct order *order, uint8_t flags,
         bucket->sent_disposed = bucket->disposed;
         bucket->sent_net = order->totals[i].net;
     }
+    if (share->former != NULL)
+        write_former(share, order);
     if (share->session_buckets < share->buckets)
         share->session_buckets = share->buckets;
     share->has_reset &= !is_reset; /* it is set again if the order fails */
@@ -589,6 +664,25 @@ static void see(struct share *share, const struct order *order, const struct ord
     share->seen_ns = now_ns + ahead_ms(order, orders) * NS_PER_MS;
 }
 
+/* The session has what the former one had. */
+static void take_former(struct share *share, struct fleet_counters *counters)
+{
+    for (uint32_t i = 0; i < share->buckets; i++) {
+        const struct share_former_bucket *former = &share->former->bucket[i];
+        struct share_bucket *bucket = &share->bucket[i];
+        bucket->granted = former->granted;
+        bucket->disposed = bucket->sent_disposed = bucket->told_disposed = former->disposed;
+        bucket->sent_net = bucket->told_net = former->net;
+        bucket->seen_net += former->net;
+        bucket->net += former->net;
+    }
+    share_end(share);
+    uint64_t used = share->bucket[0].used;
+    for (uint32_t i = 0; i < share->buckets; i++)
+        share->bucket[i].used = least(used, share_bucket_out(&share->bucket[i]));
+    counters->granted_tokens += share_bucket_hand(&share->bucket[0]);
+}
+
 /* What the store has granted to the session, by its totals. */
 static void take_grants(struct share *share, const struct order *order,
                         struct fleet_counters *counters)
@@ -620,7 +714,8 @@ static void lose_grants(const struct order *order, struct fleet_counters *counte
 /* Whether the record has a holder of this session after an order that it has done. */
 static bool has_joined(const struct order *order)
 {
-    bool has_joined = order->result != ORDER_DONE || (order->flags & ORDER_JOIN) != 0;
+    bool has_joined = order->result != ORDER_DONE || (order->flags & ORDER_JOIN) != 0 ||
+                      (order->flags & ORDER_TAKES_OVER) != 0; /* which knew of something */
     for (unsigned i = 0; i < order->buckets; i++)
         has_joined |= order->granted[i] > 0;
     return has_joined;
@@ -631,6 +726,8 @@ static void take_done(struct share *share, const struct order *order, const stru
                       struct fleet_counters *counters)
 {
     bool is_own = order->session == share->session;
+    if (is_own && share->former != NULL)
+        take_former(share, counters);
     if (is_own)
         take_grants(share, order, counters);
     else

@@ -27,13 +27,18 @@
  * tokens, or the session has joined it; and the order that ends a session is its last one, whether it is answered or not. An order
  * with a reset keeps its seq until it is answered, and so is done once.
  *
- * Owns nothing: the brain makes and drops shares (share_book.h). One thread, the brain's. Never blocks. Never
- * fails.
+ * A session may go on where one of a process that was killed has ended: it takes that one over (share_take_over). Until the
+ * store has answered, what the former one had is not in hand; if the record does not know it any more, that is lost. Its slots that
+ * leases hold stay with them; those that it had free go back.
+ *
+ * Owns what it is to take over, and nothing else: the brain makes and drops shares (share_book.h). One thread, the
+ * brain's. Never blocks. Never fails, but share_take_over.
  */
 #pragma once
 
 #include "brain/fleet_counters.h"
 #include "brain/order.h"
+#include "keep/share_records.h"
 
 #define SHARE_NEVER UINT64_MAX
 
@@ -61,6 +66,26 @@ struct share_demand {
     bool is_new;               /* nothing but one question has come yet, which tells no rate */
 };
 
+/* A session of a process before, which is to be taken over. */
+struct share_former {
+    uint64_t session;
+    uint32_t buckets;
+    struct share_former_bucket {
+        uint64_t granted,
+            disposed; /* as this process tells them: slots that no lease holds are given back */
+        int64_t net;
+    } bucket[BUCKETS_MAX];
+};
+
+/* Where the state file has a session: see share_keep.h. What is in it already. */
+struct share_kept {
+    struct share_record *record; /* NULL: nowhere */
+    uint32_t number;             /* of the record */
+    uint32_t buckets;
+    uint64_t session;
+    bool has_slots;
+};
+
 struct share {
     uint64_t hash;
     struct share *next; /* in the index */
@@ -73,9 +98,11 @@ struct share {
 
     /* the session */
     uint64_t session;
-    bool is_claim;            /* leases hold slots that the store may not know to be granted */
-    uint32_t session_buckets; /* the most that an order of it had */
-    bool is_joined;           /* the record knows it */
+    bool is_claim; /* leases hold slots that the store may not know to be granted */
+    struct share_kept kept;
+    struct share_former *former; /* NULL: none */
+    uint32_t session_buckets;    /* the most that an order of it had */
+    bool is_joined;              /* the record knows it */
     uint64_t seq;
     uint64_t epoch_ms;
     uint64_t store_ms,
@@ -149,6 +176,14 @@ struct share_sessions {
 /* Begins the session of a new share. */
 void share_begin(struct share *share, struct share_sessions *sessions);
 
+/* Has the session of a new share, whose terms are in force, take over one of a process that was killed: of as many buckets, which
+ * ends at lease_ns, in the future, and knew of this epoch. false: no memory, and nothing is done. */
+bool share_take_over(struct share *share, const struct share_former *former, uint64_t epoch_ms,
+                     uint64_t lease_ns);
+
+/* Gives up what the share owns. */
+void share_end(struct share *share);
+
 /* ---- terms ---- */
 
 /* The terms of a bucket in the store. */
@@ -184,12 +219,21 @@ static inline uint64_t share_hand(const struct share *share)
     return hand;
 }
 
-/* Whether anything is in hand; or that, or slots that leases hold. */
+/* Whether anything is in hand; or that, or slots that leases hold, or what is to be taken over. */
 bool share_has_hand(const struct share *share);
 bool share_has_out(const struct share *share);
 
-/* Leases hold so many slots now. Those beyond what the session knows to be granted are claimed. */
+/* Leases hold so many slots now. Those beyond what the session knows to be granted are claimed, but not while a session is to be
+ * taken over: that one had them. */
 void share_set_used(struct share *share, uint64_t slots, struct fleet_counters *counters);
+
+static inline void share_keep_disposed(const struct share *share)
+{
+    if (share->kept.record == NULL)
+        return;
+    for (uint32_t i = 0; i < share->buckets; i++)
+        share_record_put_disposed(share->kept.record, i, share->bucket[i].disposed);
+}
 
 /* Takes tokens that every bucket's hand holds. */
 static inline void share_spend(struct share *share, uint64_t tokens,
@@ -197,6 +241,7 @@ static inline void share_spend(struct share *share, uint64_t tokens,
 {
     for (uint32_t i = 0; i < share->buckets; i++)
         share->bucket[i].disposed += tokens;
+    share_keep_disposed(share);
     counters->spent_tokens += tokens;
 }
 
@@ -206,6 +251,7 @@ static inline void share_unspend(struct share *share, uint64_t tokens,
 {
     for (uint32_t i = 0; i < share->buckets; i++)
         share->bucket[i].disposed -= tokens;
+    share_keep_disposed(share);
     counters->spent_tokens -= tokens;
 }
 

@@ -6,8 +6,10 @@ enum { CAPACITY_MIN = 64, INDEX_BITS_MIN = 7 }; /* the index has two places for 
 
 void share_book_release(struct shares *shares)
 {
-    for (uint32_t i = 0; i < shares->count; i++)
+    for (uint32_t i = 0; i < shares->count; i++) {
+        share_end(shares->heap[i]);
         free(shares->heap[i]);
+    }
     free(shares->heap);
     free(shares->index);
     wait_heap_release(&shares->waiters);
@@ -128,5 +130,6 @@ void share_book_drop(struct shares *shares, struct share *share)
         settle(shares, share->heap_at, last);
     take_out(shares, share);
     shares->cut_count -= share->is_cut;
+    share_end(share);
     free(share);
 }

@@ -8,7 +8,7 @@
 
 #include "brain/letter.h"
 #include "brain/place.h"
-#include "brain/share.h"
+#include "brain/share_keep.h"
 #include "brain/wait_heap.h"
 
 #include <string.h>
@@ -37,6 +37,7 @@ struct shares {
     bool is_lost_told;        /* by an event, and not yet that it is back */
     struct message *ending;   /* a FLEET_END that waits, or NULL */
     bool has_ended;           /* no share orders anything any more */
+    struct share_keeping keeping;
     struct fleet_counters counters;
     uint32_t letters_begun; /* of `letter`, that were ever used */
     uint32_t letters_away;

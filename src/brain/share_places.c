@@ -2,6 +2,7 @@
 
 #include "brain/decide.h"
 #include "brain/orders.h"
+#include "brain/share_keep.h"
 #include "brain/share_slots.h"
 
 #include <assert.h>
@@ -39,6 +40,7 @@ void share_set_terms_at(struct brain *brain, const struct place *place, struct s
 void share_forget(struct brain *brain, struct share *share)
 {
     counters_of(brain)->lost_tokens += share_bucket_hand(&share->bucket[0]);
+    share_keep_forget(&brain->shares.keeping, share);
     share_book_drop(&brain->shares, share);
 }
 
@@ -47,7 +49,8 @@ static bool can_go(struct brain *brain, struct share *share, bool may_evict)
 {
     return orders_need_no_share(brain, share) ||
            (may_evict && !share->is_away && !share->is_ready && !share->is_left &&
-            share->waiting == 0 && share->bucket[0].used == 0 && !share_has_news(share));
+            share->waiting == 0 && share->bucket[0].used == 0 && share->former == NULL &&
+            !share_has_news(share));
 }
 
 /* Looks at a few shares, from the newcomer's own place on, which the keyed hash makes a random one. */

@@ -6,6 +6,7 @@
 #include "brain/orders.h"
 #include "brain/share_answer.h"
 #include "brain/share_fate.h"
+#include "brain/share_keep.h"
 #include "brain/share_places.h"
 #include "brain/share_slots.h"
 
@@ -616,6 +617,7 @@ static void take_one(struct brain *brain, const struct orders *orders, const str
     shares->cut_count -= share->is_cut;
     share_take_order(share, order, orders, brain->now_ns, &shares->sessions, &shares->counters);
     share_expire(share, brain->now_ns, &shares->sessions, &shares->counters);
+    share_keep(&shares->keeping, share);
     shares->cut_count += share->is_cut;
     shares->is_cut = share->is_cut;
     shares->is_of_parts = orders->is_of_parts;
@@ -719,6 +721,7 @@ bool shares_end(struct brain *brain, struct message *message)
 void shares_release(struct brain *brain)
 {
     share_book_release(&brain->shares);
+    share_keep_release(&brain->shares.keeping);
 }
 
 /* Takes all out of their queues. Returns them, the first that came first. */

@@ -97,10 +97,10 @@ void share_record_begin(const struct share_records *records, uint32_t number,
                         uint64_t lease_ns, const struct share_record_totals totals[]);
 
 /* So much of a bucket is disposed of. It is one store, for each decision. */
-static inline void share_record_put_disposed(const struct share_records *records, uint32_t number,
-                                             uint32_t bucket, uint64_t disposed)
+static inline void share_record_put_disposed(struct share_record *record, uint32_t bucket,
+                                             uint64_t disposed)
 {
-    put_word(&records->record[number].disposed[bucket], disposed);
+    put_word(&record->disposed[bucket], disposed);
 }
 
 /* Changes any of the totals of a bucket. A kill on the way leaves some as they were, but never more to spend, in hand and

@@ -257,7 +257,7 @@ static void dispose(void)
     struct share_record_totals *totals = &run.after.totals[run.bucket];
     totals->disposed = dice_between(&run.dice, totals->disposed, totals->granted);
     run.doing = DOING_DISPOSED;
-    share_record_put_disposed(&run.records, run.number, run.bucket, totals->disposed);
+    share_record_put_disposed(&run.records.record[run.number], run.bucket, totals->disposed);
 }
 
 static void put_totals(void)

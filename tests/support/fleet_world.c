@@ -1,5 +1,6 @@
 #include "support/fleet_world.h"
 
+#include "brain/share_resume.h"
 #include "support/ask_brain.h"
 
 #include <stdlib.h>
@@ -54,12 +55,17 @@ static void never_forgot(struct fleet_world *world)
         store_model_put(world->store, name, fleet_epoch_name(FLEET, (uint8_t)shard, name), &epoch);
 }
 
+static void name_process(struct fleet_world *world)
+{
+    static uint64_t nonce;
+    brain_begin_fleet(world->fixture.brain, ++nonce << 40);
+}
+
 void fleet_world_begin(struct fleet_world *world, struct limits *limits)
 {
     memset(world, 0, sizeof *world);
     fixture_init_limits(&world->fixture, limits, FIXTURE_MAX_KEYS, WHEN_FULL_EVICT);
-    static uint64_t nonce;
-    brain_begin_fleet(world->fixture.brain, ++nonce << 40);
+    name_process(world);
     world->store = store_model_new();
     world->store_began_ms = UINT64_C(1700000000000);
     world->half_trip_ns = 200000;
@@ -210,6 +216,36 @@ void fleet_world_pass_ns(struct fleet_world *world, uint64_t ns)
 void fleet_world_pass(struct fleet_world *world, uint64_t ms)
 {
     fleet_world_pass_ns(world, ms * NS_PER_MS);
+}
+
+/* ---- another process ---- */
+
+void fleet_world_keep(struct fleet_world *world, const struct share_records *records)
+{
+    static const uint8_t clock_id[16] = {1};
+    assert_true(share_resume(world->fixture.brain, records, 1, clock_id));
+}
+
+void fleet_world_restart(struct fleet_world *world, const struct share_records *records)
+{
+    struct limits *limits = brain_limits(world->fixture.brain);
+    atomic_fetch_add(&limits->references, 1);
+    fleet_world_restart_with(world, limits, records);
+}
+
+void fleet_world_restart_with(struct fleet_world *world, struct limits *limits,
+                              const struct share_records *records)
+{
+    struct fixture *fixture = &world->fixture;
+    uint64_t now_ns = fixture->now_ns;
+    brain_free(fixture->brain);
+    world->away_count = 0;
+    fixture_init_limits(fixture, limits, FIXTURE_MAX_KEYS, WHEN_FULL_EVICT);
+    fixture_at_ns(fixture, now_ns - FIXTURE_START_NS);
+    name_process(world);
+    if (records != NULL)
+        fleet_world_keep(world, records);
+    collect(world);
 }
 
 /* ---- asking ---- */

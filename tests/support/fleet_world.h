@@ -67,6 +67,16 @@ void fleet_world_begin_slots(struct fleet_world *world, uint64_t slots);
 struct limit_terms fleet_world_slots(const char *name, uint64_t slots);
 void fleet_world_end(struct fleet_world *world);
 
+/* The brain is no more, as if the process had been killed: what is on its way is at the store already, or lost. Another one begins,
+ * with the same limits, which has the sessions in these records taken over and keeps its own there; NULL: none. */
+void fleet_world_restart(struct fleet_world *world, const struct share_records *records);
+/* The same with other limits, which are given away. */
+void fleet_world_restart_with(struct fleet_world *world, struct limits *limits,
+                              const struct share_records *records);
+
+/* Has a brain that has begun keep its sessions in these records, which are all zeros. */
+void fleet_world_keep(struct fleet_world *world, const struct share_records *records);
+
 /* Lets time pass. */
 void fleet_world_pass_ns(struct fleet_world *world, uint64_t ns);
 void fleet_world_pass(struct fleet_world *world, uint64_t ms);

@@ -1,0 +1,110 @@
+#include "brain/share_keep.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void let_go(struct share_keeping *keeping, struct share *share)
+{
+    share_record_free(&keeping->records, share->kept.number);
+    keeping->free_number[keeping->free++] = share->kept.number;
+    share->kept = (struct share_kept){0};
+}
+
+static struct share_record_totals totals_of(const struct share *share, uint32_t index)
+{
+    const struct share_bucket *bucket = &share->bucket[index];
+    return (struct share_record_totals){bucket->granted, bucket->disposed, bucket->net};
+}
+
+/* Gives a share a record, if there is one left. */
+static void begin(struct share_keeping *keeping, struct share *share)
+{
+    struct share_record_terms terms = {
+        .session = share->session,
+        .buckets = (uint8_t)share->buckets,
+        .has_slots = share->has_slots,
+        .name_len = share->name_len,
+        .key_len = share->key_len,
+    };
+    struct share_record_totals totals[BUCKETS_MAX];
+    if (keeping->free == 0)
+        return;
+    uint32_t number = keeping->free_number[--keeping->free];
+    memcpy(terms.name, share->name, share->name_len);
+    memcpy(terms.key, share->key, share->key_len);
+    for (uint32_t i = 0; i < share->buckets; i++)
+        totals[i] = totals_of(share, i);
+    share_record_begin(&keeping->records, number, &terms, share->epoch_ms, share->lease_ns, totals);
+    share->kept = (struct share_kept){
+        .record = &keeping->records.record[number],
+        .number = number,
+        .session = share->session,
+        .buckets = share->buckets,
+        .has_slots = share->has_slots,
+    };
+}
+
+static void update(const struct share_keeping *keeping, const struct share *share)
+{
+    for (uint32_t i = 0; i < share->buckets; i++) {
+        const struct share_record_totals totals = totals_of(share, i);
+        share_record_put_totals(&keeping->records, share->kept.number, i, &totals);
+    }
+    share_record_put_lease(&keeping->records, share->kept.number, share->lease_ns);
+}
+
+static bool is_same(const struct share *share)
+{
+    const struct share_kept *kept = &share->kept;
+    return kept->session == share->session && kept->buckets == share->buckets &&
+           kept->has_slots == share->has_slots;
+}
+
+/* Whether there is anything that could be taken over. */
+static bool is_worth_it(const struct share *share)
+{
+    bool is_worth_it = false;
+    for (uint32_t i = 0; i < share->buckets; i++)
+        is_worth_it |= share->bucket[i].granted > 0;
+    return is_worth_it && share->is_joined;
+}
+
+void share_keep(struct share_keeping *keeping, struct share *share)
+{
+    if (share->kept.record != NULL && !is_same(share))
+        let_go(keeping, share);
+    if (share->kept.record != NULL)
+        update(keeping, share);
+    else if (keeping->free > 0 && is_worth_it(share))
+        begin(keeping, share);
+}
+
+void share_keep_forget(struct share_keeping *keeping, struct share *share)
+{
+    if (share->kept.record != NULL)
+        let_go(keeping, share);
+}
+
+bool share_keep_begin(struct share_keeping *keeping, const struct share_records *records,
+                      uint64_t home, const uint8_t clock_id[16])
+{
+    uint32_t *numbers = malloc(SHARE_RECORDS_MAX * sizeof *numbers);
+    if (numbers == NULL)
+        return false;
+    share_records_set_home(records, 0, clock_id);
+    share_records_clear(records);
+    share_records_set_home(records, home, clock_id);
+    for (uint32_t i = 0; i < SHARE_RECORDS_MAX; i++)
+        numbers[i] = SHARE_RECORDS_MAX - 1 - i;
+    *keeping = (struct share_keeping){
+        .records = *records,
+        .free_number = numbers,
+        .free = SHARE_RECORDS_MAX,
+    };
+    return true;
+}
+
+void share_keep_release(struct share_keeping *keeping)
+{
+    free(keeping->free_number);
+}
