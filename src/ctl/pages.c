@@ -1,10 +1,14 @@
 #include "ctl/pages.h"
 
+#include "ctl/numbers.h"
 #include "ctl/params.h"
 #include "ctl/query.h"
 #include "ctl/say.h"
+#include "ctl/sheet.h"
 
 #include <stdlib.h>
+
+enum { ROWS_SHOWN = 100 }; /* without --count */
 
 static const struct param params[] = {
     {"limit", OPTION_LIMIT},
@@ -41,26 +45,27 @@ static struct answer ask(const struct job *job, const char *order, uint64_t most
     return answer;
 }
 
-/* Gives them away; how many were counted. */
-static uint64_t give(const json_t *keys, uint64_t most, const struct pages_sink *sink)
+/* Adds rows for the keys of a page; how many, and no more than are wanted. */
+static uint64_t add_page(const json_t *keys, uint64_t most, const struct pages_table *table,
+                         struct columns *columns)
 {
-    uint64_t counted = 0;
+    uint64_t rows = 0;
     size_t i;
     json_t *key;
     json_array_foreach(keys, i, key)
     {
-        if (counted < most)
-            counted += sink->take(sink->context, key);
+        if (rows < most)
+            rows += table->add(columns, key);
     }
-    return counted;
+    return rows;
 }
 
-enum ctl_exit pages_of_keys(const struct job *job, const char *order, uint64_t most,
-                            const struct pages_sink *sink)
+static enum ctl_exit add_pages(const struct job *job, const char *order, uint64_t most,
+                               const struct pages_table *table, struct columns *columns)
 {
     struct answer answer = ask(job, order, most, NULL);
     while (answer.told != NULL) {
-        most -= give(json_object_get(answer.told, "keys"), most, sink);
+        most -= add_page(json_object_get(answer.told, "keys"), most, table, columns);
         const char *cursor = answer_text(answer.told, "cursor");
         if (cursor == NULL || order != NULL || most == 0)
             break;
@@ -71,4 +76,19 @@ enum ctl_exit pages_of_keys(const struct job *job, const char *order, uint64_t m
     enum ctl_exit exit = answer.exit;
     answer_release(&answer);
     return exit;
+}
+
+enum ctl_exit pages_show(const struct job *job, const char *order, const struct pages_table *table)
+{
+    uint64_t most = ROWS_SHOWN;
+    if (!number_of_option(job, OPTION_COUNT, 1, UINT32_MAX, &most))
+        return CTL_USAGE;
+    struct columns columns = columns_begin(table->heads, table->heads_count, job->charset);
+    struct sheet sheet = sheet_begin(job->charset);
+    enum ctl_exit exit = add_pages(job, order, most, table, &columns);
+    if (!job_wants_json(job) && exit == CTL_DONE)
+        sheet_columns(&sheet, &columns);
+    columns_release(&columns);
+    enum ctl_exit written = sheet_write(&sheet);
+    return exit == CTL_DONE ? written : exit;
 }

@@ -1,10 +1,6 @@
 #include "ctl/bucket.h"
-#include "ctl/call.h"
 #include "ctl/commands/table.h"
-#include "ctl/numbers.h"
 #include "ctl/pages.h"
-
-enum { KEYS_SHOWN = 100 };
 
 static void add_denied(struct columns *columns, const json_t *key)
 {
@@ -14,9 +10,8 @@ static void add_denied(struct columns *columns, const json_t *key)
         columns_text(columns, NULL);
 }
 
-static bool add(void *context, const json_t *key)
+static bool add(struct columns *columns, const json_t *key)
 {
-    struct columns *columns = context;
     columns_text(columns, answer_text(key, "limit"));
     columns_number(columns, answer_number(key, "remaining"));
     columns_number(columns, answer_number(key, "burst"));
@@ -33,18 +28,8 @@ static enum ctl_exit run(const struct job *job)
         {"LIMIT", false},  {"REMAINING", true}, {"BURST", true}, {"OWED", true},
         {"FULL IN", true}, {"DENIED", true},    {"KEY", false},
     };
-    struct columns columns = columns_begin(heads, sizeof heads / sizeof heads[0], job->charset);
-    struct sheet sheet = sheet_begin(job->charset);
-    uint64_t most = KEYS_SHOWN;
-    if (!number_of_option(job, OPTION_COUNT, 1, UINT32_MAX, &most))
-        return CTL_USAGE;
-    struct pages_sink sink = {add, &columns};
-    enum ctl_exit exit = pages_of_keys(job, job_option(job, OPTION_SORT), most, &sink);
-    if (!job_wants_json(job) && exit == CTL_DONE)
-        sheet_columns(&sheet, &columns);
-    columns_release(&columns);
-    enum ctl_exit written = sheet_write(&sheet);
-    return exit == CTL_DONE ? written : exit;
+    const struct pages_table table = {heads, sizeof heads / sizeof heads[0], add};
+    return pages_show(job, job_option(job, OPTION_SORT), &table);
 }
 
 const struct command command_keys = {
