@@ -4,8 +4,8 @@
 #include "http/batch_plain.h"
 #include "http/json_memory.h"
 #include "limits/key.h"
+#include "support/batches.h"
 #include "support/dice.h"
-#include "support/unit.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -14,8 +14,6 @@
 
 static char body[BATCH_BODY_MAX + 1];
 static size_t body_len;
-static char detail[REPLY_DETAIL_MAX];
-static struct batch batch;
 
 static void add(const char *bytes, size_t len)
 {
@@ -35,18 +33,9 @@ static void add_times(const char *text, size_t times)
         add_text(text);
 }
 
-/* Parses from a block of just that size, so that the sanitizers see what lies behind it. */
 static enum batch_result parse_bytes(const char *bytes, size_t len)
 {
-    char *exact = malloc(len == 0 ? 1 : len);
-    assert_non_null(exact);
-    memcpy(exact, bytes, len);
-    memset(detail, 'x', sizeof detail);
-    memset(&batch, 0xee, sizeof batch);
-    enum batch_result result = batch_json_parse(exact, len, &batch, detail);
-    memset(exact, 'x', len);
-    free(exact);
-    return result;
+    return parse_exactly(batch_json_parse, bytes, len);
 }
 
 static enum batch_result parse(const char *text)
@@ -59,44 +48,9 @@ static enum batch_result parse_body(void)
     return parse_bytes(body, body_len);
 }
 
-/* A batch untouched by the parser holds no memory to release. */
-static void expect_untouched(void)
-{
-    struct batch untouched;
-    memset(&untouched, 0xee, sizeof untouched);
-    assert_memory_equal(&batch, &untouched, sizeof batch);
-}
-
-static void expect_detail(void)
-{
-    size_t len = strnlen(detail, sizeof detail);
-    assert_in_range(len, 1, sizeof detail - 1);
-    for (size_t i = 0; i < len; i++)
-        assert_in_range((unsigned char)detail[i], ' ', '~');
-}
-
 static void expect_bad(enum batch_result result, const char *says)
 {
-    if (result != BATCH_BAD)
-        fail_msg("%.80s: was taken for %d, not refused with: %s", body, result, says);
-    expect_untouched();
-    expect_detail();
-    if (strstr(detail, says) == NULL)
-        fail_msg("%s\nis said, not: %s", detail, says);
-}
-
-static void expect_call(uint32_t index, const char *key, const char *limit, uint64_t tokens)
-{
-    assert_in_range(index, 0, batch.count - 1);
-    const struct bucket_question *ask = &batch.calls[index].ask;
-    assert_string_equal(ask->key, key);
-    assert_int_equal(ask->key_len, strlen(key));
-    assert_int_equal(ask->tokens, tokens);
-    assert_int_equal(ask->limit_name == NULL, limit == NULL);
-    if (limit != NULL) {
-        assert_string_equal(ask->limit_name, limit);
-        assert_int_equal(ask->limit_name_len, strlen(limit));
-    }
+    expect_refused(result, body, says);
 }
 
 static void expect_one(const char *text, const char *key, const char *limit, uint64_t tokens)

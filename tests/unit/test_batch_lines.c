@@ -4,53 +4,21 @@
 #include "http/batch_lines.h"
 #include "http/json_memory.h"
 #include "limits/key.h"
+#include "support/batches.h"
 #include "support/dice.h"
-#include "support/unit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static char detail[REPLY_DETAIL_MAX];
-static struct batch batch;
-
-/* Parses from a block of just that size, so that the sanitizers see what lies behind it. */
 static enum batch_result parse_bytes(const char *bytes, size_t len)
 {
-    char *exact = malloc(len == 0 ? 1 : len);
-    assert_non_null(exact);
-    memcpy(exact, bytes, len);
-    memset(detail, 'x', sizeof detail);
-    memset(&batch, 0xee, sizeof batch);
-    enum batch_result result = batch_lines_parse(exact, len, &batch, detail);
-    memset(exact, 'x', len);
-    free(exact);
-    return result;
-}
-
-static void expect_untouched(void)
-{
-    struct batch untouched;
-    memset(&untouched, 0xee, sizeof untouched);
-    assert_memory_equal(&batch, &untouched, sizeof batch);
-}
-
-static void expect_detail(void)
-{
-    size_t len = strnlen(detail, sizeof detail);
-    assert_in_range(len, 1, sizeof detail - 1);
-    for (size_t i = 0; i < len; i++)
-        assert_in_range((unsigned char)detail[i], ' ', '~');
+    return parse_exactly(batch_lines_parse, bytes, len);
 }
 
 static void expect_bad_bytes(const char *bytes, size_t len, const char *says)
 {
-    if (parse_bytes(bytes, len) != BATCH_BAD)
-        fail_msg("%s: was taken, not refused with: %s", bytes, says);
-    expect_untouched();
-    expect_detail();
-    if (strstr(detail, says) == NULL)
-        fail_msg("%s\nis said, not: %s", detail, says);
+    expect_refused(parse_bytes(bytes, len), bytes, says);
 }
 
 static void expect_bad(const char *text, const char *says)
@@ -58,26 +26,11 @@ static void expect_bad(const char *text, const char *says)
     expect_bad_bytes(text, strlen(text), says);
 }
 
-static void expect_call(uint32_t index, const char *key, uint64_t tokens, const char *limit)
-{
-    assert_in_range(index, 0, batch.count - 1);
-    const struct bucket_question *ask = &batch.calls[index].ask;
-    assert_string_equal(ask->key, key);
-    assert_int_equal(ask->key_len, strlen(key));
-    assert_int_equal(ask->tokens, tokens);
-    assert_int_equal(ask->wait_ms, 0);
-    assert_int_equal(ask->limit_name == NULL, limit == NULL);
-    if (limit != NULL) {
-        assert_string_equal(ask->limit_name, limit);
-        assert_int_equal(ask->limit_name_len, strlen(limit));
-    }
-}
-
 static void expect_one(const char *text, const char *key, uint64_t tokens, const char *limit)
 {
     assert_int_equal(parse_bytes(text, strlen(text)), BATCH_OK);
     assert_int_equal(batch.count, 1);
-    expect_call(0, key, tokens, limit);
+    expect_call(0, key, limit, tokens);
     batch_release(&batch);
 }
 
@@ -98,9 +51,9 @@ static void a_line_is_a_request(void **state)
     assert_int_equal(parse_bytes(three, strlen(three)), BATCH_OK);
     assert_int_equal(batch.count, 3);
     assert_false(batch.all);
-    expect_call(0, "a", 1, NULL);
-    expect_call(1, "b c", 3, NULL);
-    expect_call(2, "\"{}\\,%41", 1, "api");
+    expect_call(0, "a", NULL, 1);
+    expect_call(1, "b c", NULL, 3);
+    expect_call(2, "\"{}\\,%41", "api", 1);
     batch_release(&batch);
 }
 
@@ -261,7 +214,7 @@ static void random_batches_mean_what_they_mean_in_json(void **state)
         assert_int_equal(from_json.count, count);
         for (uint32_t j = 0; j < count; j++) {
             const struct bucket_question *ask = &from_json.calls[j].ask;
-            expect_call(j, ask->key, ask->tokens, ask->limit_name);
+            expect_call(j, ask->key, ask->limit_name, ask->tokens);
         }
         batch_release(&from_json);
         batch_release(&batch);
