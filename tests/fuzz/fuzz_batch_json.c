@@ -1,33 +1,11 @@
 /* Batches in JSON: what is taken is a list of sound questions, and says the same when it is
  * written again; what is refused is told in words fit to be shown. */
 #include "base/text.h"
-#include "fuzz/fuzz.h"
+#include "fuzz/batches.h"
 #include "http/batch_json.h"
 #include "http/json_memory.h"
-#include "limits/key.h"
-
-#include <string.h>
 
 const struct fuzz_target fuzz_target = {.name = "batch_json", .size_max = 4096, .runs = 30000};
-
-static void check_question(const struct bucket_question *ask)
-{
-    FUZZ_REQUIRE(key_check(ask->key, ask->key_len) == KEY_OK && strlen(ask->key) == ask->key_len);
-    FUZZ_REQUIRE(ask->tokens <= TOKENS_MAX);
-    if (ask->limit_name == NULL)
-        return;
-    FUZZ_REQUIRE(limit_name_is_valid(ask->limit_name, ask->limit_name_len));
-    FUZZ_REQUIRE(strlen(ask->limit_name) == ask->limit_name_len);
-}
-
-static bool is_same(const struct bucket_question *a, const struct bucket_question *b)
-{
-    if (strcmp(a->key, b->key) != 0 || a->tokens != b->tokens)
-        return false;
-    if (a->limit_name == NULL || b->limit_name == NULL)
-        return a->limit_name == b->limit_name;
-    return strcmp(a->limit_name, b->limit_name) == 0;
-}
 
 /* The members in another order than most clients', and one with an escape in its name, so that jansson
  * reads what may have been read as a plain batch. */
@@ -59,31 +37,6 @@ static size_t write_batch(const struct batch *batch, char *bytes, size_t room)
     return text_end(&text);
 }
 
-static void check_written_again(const struct batch *batch)
-{
-    enum { QUESTION_MAX = 2 * (KEY_MAX + LIMIT_NAME_MAX) + 64 };
-    char detail[REPLY_DETAIL_MAX];
-    size_t room = 64 + (size_t)batch->count * QUESTION_MAX;
-    char *bytes = malloc(room);
-    struct batch again;
-    FUZZ_REQUIRE(bytes != NULL);
-    size_t len = write_batch(batch, bytes, room);
-    FUZZ_REQUIRE(batch_json_parse(bytes, len, &again, detail) == BATCH_OK);
-    FUZZ_REQUIRE(again.count == batch->count && again.all == batch->all);
-    for (uint32_t i = 0; i < batch->count; i++)
-        FUZZ_REQUIRE(is_same(&batch->calls[i].ask, &again.calls[i].ask));
-    batch_release(&again);
-    free(bytes);
-}
-
-static void check_detail(const char detail[REPLY_DETAIL_MAX])
-{
-    size_t len = strnlen(detail, REPLY_DETAIL_MAX);
-    FUZZ_REQUIRE(len > 0 && len < REPLY_DETAIL_MAX);
-    for (size_t i = 0; i < len; i++)
-        FUZZ_REQUIRE(detail[i] >= ' ' && detail[i] <= '~');
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char detail[REPLY_DETAIL_MAX] = "";
@@ -96,10 +49,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     switch (batch_json_parse((const char *)data, size, &batch, detail)) {
     case BATCH_OK:
-        FUZZ_REQUIRE(batch.count >= 1 && batch.count <= LIST_MAX);
-        for (uint32_t i = 0; i < batch.count; i++)
-            check_question(&batch.calls[i].ask);
-        check_written_again(&batch);
+        check_questions(&batch);
+        check_written_again(&batch, batch_json_parse, write_batch,
+                            2 * (KEY_MAX + LIMIT_NAME_MAX) + 64);
         batch_release(&batch);
         break;
     case BATCH_BAD:
