@@ -136,3 +136,21 @@ bool caller_is_told(const struct caller *caller, const char *text);
 void caller_half_close(struct caller *caller);
 /* With bytes unread, this resets the connection. */
 void caller_close(struct caller *caller);
+
+/* ---- tests that hold for each of several deciders ---- */
+
+/* Each makes a test of cmocka out of one that takes its decider. They are for lists of tests, which stand
+ * once for the definitions and once for the table: TESTS(BESIDE) TESTS(IN_PLACE), and then TESTS(TWO). */
+#define STAGE_DEFINE(name, where, who)                                                             \
+    static void name##_##where(void **state)                                                       \
+    {                                                                                              \
+        (void)state;                                                                               \
+        name(who);                                                                                 \
+    }
+#define BESIDE(name) STAGE_DEFINE(name, beside, STAGE_TEST)
+#define IN_PLACE(name) STAGE_DEFINE(name, in_place, STAGE_TEST_HOSTED)
+#define HOSTED(name) STAGE_DEFINE(name, hosted, STAGE_HOSTED)
+
+#define ONE(name) cmocka_unit_test(name##_beside),
+#define TWO(name) cmocka_unit_test(name##_beside), cmocka_unit_test(name##_in_place),
+#define THE_SAME(name) cmocka_unit_test(name##_beside), cmocka_unit_test(name##_hosted),

@@ -969,26 +969,11 @@ static void what_waits_at_an_inherited_socket_is_for_the_next_process(enum stage
     TEST(in_a_drain_nobody_is_left_to_others)                                                      \
     TEST(what_waits_at_an_inherited_socket_is_for_the_next_process)
 
-#define TEST(name)                                                                                 \
-    static void name##_hosted(void **state)                                                        \
-    {                                                                                              \
-        (void)state;                                                                               \
-        name(STAGE_HOSTED);                                                                        \
-    }                                                                                              \
-    static void name##_beside(void **state)                                                        \
-    {                                                                                              \
-        (void)state;                                                                               \
-        name(STAGE_TEST);                                                                          \
-    }
-TESTS(TEST)
-#undef TEST
+TESTS(HOSTED)
+TESTS(BESIDE)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test(name##_hosted), cmocka_unit_test(name##_beside),
-        TESTS(TEST)
-#undef TEST
-    };
+    const struct CMUnitTest tests[] = {TESTS(THE_SAME)};
     return cmocka_run_group_tests_name("front", tests, NULL, NULL);
 }

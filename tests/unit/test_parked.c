@@ -599,22 +599,10 @@ static void limits_that_wait_come_home(void **state)
     TEST(a_reload_whose_client_leaves_comes_home)                                                  \
     TEST(a_reload_is_refused_in_a_drain)
 
-#define DEFINE(name, where, who)                                                                   \
-    static void name##_##where(void **state)                                                       \
-    {                                                                                              \
-        (void)state;                                                                               \
-        name(who);                                                                                 \
-    }
-#define BESIDE(name) DEFINE(name, beside, STAGE_TEST)
-#define IN_PLACE(name) DEFINE(name, in_place, STAGE_TEST_HOSTED)
-#define HOSTED(name) DEFINE(name, hosted, STAGE_HOSTED)
 PARKED(BESIDE)
 PARKED(IN_PLACE)
 RELOADS(BESIDE)
 RELOADS(HOSTED)
-
-#define TWO(name) cmocka_unit_test(name##_beside), cmocka_unit_test(name##_in_place),
-#define THE_SAME(name) cmocka_unit_test(name##_beside), cmocka_unit_test(name##_hosted),
 
 int main(void)
 {

@@ -435,20 +435,9 @@ static void connections_of_both_kinds_share_the_room(enum stage_decider who)
     TEST(a_late_answer_is_written_once_it_is_there)                                                \
     TEST(who_leaves_in_a_stall_is_not_charged)
 
-#define DEFINE(name, where, who)                                                                   \
-    static void name##_##where(void **state)                                                       \
-    {                                                                                              \
-        (void)state;                                                                               \
-        name(who);                                                                                 \
-    }
-#define BESIDE(name) DEFINE(name, beside, STAGE_TEST)
-#define IN_PLACE(name) DEFINE(name, in_place, STAGE_TEST_HOSTED)
 TESTS(BESIDE)
 TESTS(IN_PLACE)
 STALLS(BESIDE)
-
-#define ONE(name) cmocka_unit_test(name##_beside),
-#define TWO(name) cmocka_unit_test(name##_beside), cmocka_unit_test(name##_in_place),
 
 int main(void)
 {

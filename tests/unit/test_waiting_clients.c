@@ -791,20 +791,9 @@ static void a_lease_that_comes_home_behind_the_end_is_given_back(enum stage_deci
     TEST(who_half_closes_before_its_late_question_goes_is_taken_out)                               \
     TEST(a_drain_in_a_stall_sends_late_questions_away)
 
-#define DEFINE(name, where, who)                                                                   \
-    static void name##_##where(void **state)                                                       \
-    {                                                                                              \
-        (void)state;                                                                               \
-        name(who);                                                                                 \
-    }
-#define BESIDE(name) DEFINE(name, beside, STAGE_TEST)
-#define IN_PLACE(name) DEFINE(name, in_place, STAGE_TEST_HOSTED)
 TESTS(BESIDE)
 TESTS(IN_PLACE)
 STALLS(BESIDE)
-
-#define ONE(name) cmocka_unit_test(name##_beside),
-#define TWO(name) cmocka_unit_test(name##_beside), cmocka_unit_test(name##_in_place),
 
 int main(void)
 {
