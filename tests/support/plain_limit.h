@@ -5,6 +5,7 @@
 
 #include "limits/limits.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* was: the name that it had before, or NULL. */
@@ -26,4 +27,18 @@ static inline void add_plain_limit(struct limits *limits, const char *name, cons
                                    uint64_t burst, struct rate rate)
 {
     add_renamed_limit(limits, name, NULL, match, burst, rate);
+}
+
+/* As many limits as asked for, "n0" upwards, with a tick of 100 ms. */
+static inline struct limits *many_plain_limits(uint32_t count, uint64_t burst, struct rate rate)
+{
+    struct limits *limits = limits_new(count, 100);
+    if (limits == NULL)
+        abort();
+    for (uint32_t i = 0; i < count; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "n%u", (unsigned)i);
+        add_plain_limit(limits, name, NULL, burst, rate);
+    }
+    return limits;
 }

@@ -1144,22 +1144,9 @@ static void messages_after_a_reload_in_a_chain_are_decided_by_it(void **state)
     fixture_release(&fixture);
 }
 
-/* As many rules as asked for, "n0" upwards, and a key under each. */
-static struct limits *many_limits(uint32_t count, uint64_t burst)
-{
-    struct limits *limits = limits_new(count, 100);
-    assert_non_null(limits);
-    for (uint32_t i = 0; i < count; i++) {
-        char name[16];
-        snprintf(name, sizeof name, "n%u", (unsigned)i);
-        add_plain_limit(limits, name, NULL, burst, one_per_second);
-    }
-    return limits;
-}
-
 static bool try_many_limits(struct fixture *fixture, uint32_t count, uint64_t burst)
 {
-    struct limits *limits = many_limits(count, burst);
+    struct limits *limits = many_plain_limits(count, burst, one_per_second);
     bool installed = fixture_try_limits(fixture, limits, WHEN_FULL_EVICT);
     limits_release(limits);
     return installed;
@@ -1188,7 +1175,7 @@ static void a_reload_that_must_wait_gets_in_after_sweeping(void **state)
         assert_true(++burst < 100);
     assert_true(burst >= 11); /* one change at least fits without a sweep */
 
-    struct limits *limits = many_limits(LIMITS_MAX, 7);
+    struct limits *limits = many_plain_limits(LIMITS_MAX, 7, one_per_second);
     struct bucket_question ask = {
         .key = "foo",
         .key_len = 3,

@@ -365,21 +365,9 @@ static void carries_a_mark_through_every_step_of_the_chain(void **state)
 
 /* ---- room ---- */
 
-static struct limits *many_limits(uint32_t count, uint64_t burst)
-{
-    struct limits *limits = limits_new(count, 100);
-    assert_non_null(limits);
-    for (uint32_t i = 0; i < count; i++) {
-        char name[16];
-        snprintf(name, sizeof name, "n%u", (unsigned)i);
-        add_plain_limit(limits, name, NULL, burst, one_per_second);
-    }
-    return limits;
-}
-
 static bool has_room(const struct lines *lines, uint32_t count)
 {
-    struct limits *limits = many_limits(count, 10);
+    struct limits *limits = many_plain_limits(count, 10, one_per_second);
     bool has = lines_have_room(lines, limits);
     limits_release(limits);
     return has;
@@ -389,9 +377,9 @@ static void the_most_limits_can_be_changed_once_with_no_sweep(void **state)
 {
     (void)state;
     struct fixture fixture = fixture_new();
-    install(&fixture, many_limits(LIMITS_MAX, 10));
+    install(&fixture, many_plain_limits(LIMITS_MAX, 10, one_per_second));
     assert_true(has_room(fixture.lines, LIMITS_MAX));
-    install(&fixture, many_limits(LIMITS_MAX, 11));
+    install(&fixture, many_plain_limits(LIMITS_MAX, 11, one_per_second));
     assert_int_equal(lines_in_use(fixture.lines), 2 * LIMITS_MAX);
     fixture_free(&fixture);
 }
@@ -402,14 +390,14 @@ static void all_editions_can_be_used_to_the_last(void **state)
     enum { LAST = EDITIONS_MAX % LIMITS_MAX };
     struct fixture fixture = fixture_new();
     uint16_t first[LIMITS_MAX];
-    install(&fixture, many_limits(LIMITS_MAX, 10));
+    install(&fixture, many_plain_limits(LIMITS_MAX, 10, one_per_second));
     for (uint32_t i = 0; i < LIMITS_MAX; i++)
         first[i] = line_now(fixture.lines, i);
     for (uint64_t burst = 11; has_room(fixture.lines, LIMITS_MAX); burst++)
-        install(&fixture, many_limits(LIMITS_MAX, burst));
+        install(&fixture, many_plain_limits(LIMITS_MAX, burst, one_per_second));
     assert_true(has_room(fixture.lines, LAST));
     assert_false(has_room(fixture.lines, LAST + 1));
-    install(&fixture, many_limits(LAST, 9));
+    install(&fixture, many_plain_limits(LAST, 9, one_per_second));
     assert_int_equal(lines_in_use(fixture.lines), EDITIONS_MAX);
     for (uint32_t i = 0; i < LIMITS_MAX; i++) {
         uint16_t now = i < LAST ? line_now(fixture.lines, i) : LINE_NONE;
@@ -563,13 +551,15 @@ static void an_entry_on_a_line_replaced_long_ago_is_waited_for(void **state)
     (void)state;
     struct fixture fixture = fixture_new();
     for (unsigned i = 0; i < 3 * LINE_AGE_MAX; i++)
-        install(&fixture, many_limits(1, 10)); /* in force for long is not replaced for long */
+        install(&fixture,
+                many_plain_limits(1, 10,
+                                  one_per_second)); /* in force for long is not replaced for long */
     for (uint64_t i = 0; i <= LINE_AGE_MAX; i++) {
         assert_true(has_room(fixture.lines, 1));
-        install(&fixture, many_limits(1, 11 + i));
+        install(&fixture, many_plain_limits(1, 11 + i, one_per_second));
     }
     assert_true(has_room(fixture.lines, 1));
-    install(&fixture, many_limits(1, 10));
+    install(&fixture, many_plain_limits(1, 10, one_per_second));
     assert_false(has_room(fixture.lines, 1));
     lines_swept(fixture.lines);
     assert_false(has_room(fixture.lines, 1));
