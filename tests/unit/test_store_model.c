@@ -106,6 +106,15 @@ static void want(struct order *order, uint64_t tokens)
     order->totals[0].want = tokens;
 }
 
+/* Takes all that a full bucket holds, and has it spent. */
+static void take_and_spend_all(struct world *world, struct order *order)
+{
+    order->flags = ORDER_EXACT;
+    want(order, BURST);
+    expect(world, order, ORDER_DONE, BURST, 0);
+    spend(order, BURST);
+}
+
 /* The store has an epoch, and it is so long ago that an absent record is full. */
 static void begin_epoch(struct world *world)
 {
@@ -436,10 +445,7 @@ static void a_clock_that_goes_back_refills_nothing(void **state)
     struct world *world = *state;
     begin_epoch(world);
     struct order order = order_of(1);
-    order.flags = ORDER_EXACT;
-    want(&order, 100);
-    expect(world, &order, ORDER_DONE, 100, 0);
-    spend(&order, 100);
+    take_and_spend_all(world, &order);
     world->now_ms -= 3600000;
     expect(world, &order, ORDER_DONE, 100, 0);
     assert_int_equal(order.behind_ms, 3600000);
@@ -453,10 +459,7 @@ static void our_clock_holds_back_one_that_leaps(void **state)
     struct world *world = *state;
     begin_epoch(world);
     struct order order = order_of(1);
-    order.flags = ORDER_EXACT;
-    want(&order, 100);
-    expect(world, &order, ORDER_DONE, 100, 0);
-    spend(&order, 100);
+    take_and_spend_all(world, &order);
     expect(world, &order, ORDER_DONE, 100, 0);
     order.store_ms = order.answered_ms;
     world->now_ms += 60000;
