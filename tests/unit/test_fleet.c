@@ -7,6 +7,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* The store answers a command so, until world->store.refuses is NULL. */
+static void refuse(struct world *world, const char *command, const char *reply)
+{
+    world->store.refuses = command;
+    world->store.refusal = reply;
+}
+
+static void ask(struct world *world, unsigned number)
+{
+    post(world, number);
+    settle(world);
+}
+
 /* ---- a good store ---- */
 
 static void letters_come_home_answered(void **state)
@@ -35,8 +48,7 @@ static void an_order_of_a_record_without_epoch_is_told_so(void **state)
     struct world *world = *state;
     world_start(world);
     world->store.has_no_epoch = true;
-    post(world, 1);
-    settle(world);
+    ask(world, 1);
     assert_int_equal(result(world, 1), ORDER_AGAIN);
     assert_int_equal(world->letters[1].order[0].answered_epoch_ms, 1000);
 }
@@ -83,8 +95,7 @@ static void settings_that_forget_records_are_told(void **state)
     world_start(world);
     assert_up(world);
     assert_trouble(world, "maxmemory-policy is allkeys-lru");
-    post(world, 1);
-    settle(world);
+    ask(world, 1);
     assert_done(world, 1);
     assert_trouble(world, "maxmemory-policy is allkeys-lru");
 }
@@ -92,8 +103,7 @@ static void settings_that_forget_records_are_told(void **state)
 static void settings_need_not_be_readable(void **state)
 {
     struct world *world = *state;
-    world->store.refuses = "CONFIG";
-    world->store.refusal = "NOPERM this user has no permissions to run the 'config|get' command";
+    refuse(world, "CONFIG", "NOPERM this user has no permissions to run the 'config|get' command");
     world_start(world);
     assert_recovers(world, 1);
     assert_string_equal(world->courier.seen.trouble, "");
@@ -131,14 +141,12 @@ static void what_is_refused_at_login_is_told(void **state)
     for (size_t i = 0; i < LENGTH(rows); i++) {
         struct world *world = *state;
         strcpy(world->settings.password, "open sesame");
-        world->store.refuses = rows[i].command;
-        world->store.refusal = rows[i].reply;
+        refuse(world, rows[i].command, rows[i].reply);
         world_start(world);
         assert_true(world->courier.seen.link != FLEET_UP);
         assert_trouble(world, rows[i].told);
         assert_null(strstr(world->courier.seen.trouble, "sesame"));
-        post(world, 1);
-        settle(world);
+        ask(world, 1);
         assert_int_equal(result(world, 1), ORDER_NOT_SENT);
         world->store.refuses = NULL;
         assert_recovers(world, 2);
@@ -152,8 +160,7 @@ static void what_is_refused_at_login_is_told(void **state)
 static void an_unknown_server_is_tried(void **state)
 {
     struct world *world = *state;
-    world->store.refuses = "HELLO";
-    world->store.refusal = "ERR unknown command 'HELLO'";
+    refuse(world, "HELLO", "ERR unknown command 'HELLO'");
     world_start(world);
     assert_up(world);
     assert_string_equal(world->courier.seen.server, "unknown server");
@@ -194,8 +201,7 @@ static void what_is_refused_for_now_comes_home_refused(void **state)
     struct world *world = *state;
     world_start(world);
     for (unsigned i = 0; i < LENGTH(rows); i++) {
-        world->store.refuses = rows[i].command;
-        world->store.refusal = rows[i].reply;
+        refuse(world, rows[i].command, rows[i].reply);
         post_many(world, 2 * i, 3);
         settle(world);
         for (unsigned order = 0; order < 3; order++)
@@ -203,8 +209,7 @@ static void what_is_refused_for_now_comes_home_refused(void **state)
         assert_up(world);
         assert_trouble(world, rows[i].told);
         world->store.refuses = NULL;
-        post(world, 2 * i + 1);
-        settle(world);
+        ask(world, 2 * i + 1);
         assert_done(world, 2 * i + 1);
         assert_string_equal(world->courier.seen.trouble, "");
     }
@@ -215,17 +220,14 @@ static void what_is_refused_for_now_comes_home_refused(void **state)
 static void a_trial_call_refused_for_now_does_not_keep_it_down(void **state)
 {
     struct world *world = *state;
-    world->store.refuses = "EVALSHA";
-    world->store.refusal = "OOM command not allowed when used memory > 'maxmemory'.";
+    refuse(world, "EVALSHA", "OOM command not allowed when used memory > 'maxmemory'.");
     world_start(world);
     assert_up(world);
     assert_trouble(world, "memory");
-    post(world, 1);
-    settle(world);
+    ask(world, 1);
     assert_int_equal(result(world, 1), ORDER_REFUSED);
     world->store.refuses = NULL;
-    post(world, 2);
-    settle(world);
+    ask(world, 2);
     assert_done(world, 2);
     assert_string_equal(world->courier.seen.trouble, "");
 }
@@ -241,8 +243,7 @@ static void where_the_master_may_be_another_it_is_left(void **state)
     struct world *world = *state;
     world_start(world);
     for (unsigned i = 0; i < LENGTH(rows); i++) {
-        world->store.refuses = rows[i].command;
-        world->store.refusal = rows[i].reply;
+        refuse(world, rows[i].command, rows[i].reply);
         post(world, 3 * i);
         post(world, 3 * i + 1);
         settle(world);
@@ -279,8 +280,7 @@ static void a_script_that_is_lost_again_is_not_loaded_for_ever(void **state)
 {
     struct world *world = *state;
     world_start(world);
-    world->store.refuses = "EVALSHA";
-    world->store.refusal = "NOSCRIPT No matching script.";
+    refuse(world, "EVALSHA", "NOSCRIPT No matching script.");
     for (unsigned i = 0; i < 5; i++)
         post(world, i);
     settle(world);
@@ -308,8 +308,7 @@ static void letters_to_a_stalled_store_come_home_in_time(void **state)
     pass_ms(world, 10);
     assert_int_equal(result(world, 0), ORDER_UNREACHABLE);
     assert_false(is_home(world, 9));
-    post(world, 10);
-    settle(world);
+    ask(world, 10);
     assert_int_equal(result(world, 10), ORDER_NOT_SENT);
     assert_trouble(world, "has not answered within 50 ms");
     pass_ms(world, 36);
@@ -456,8 +455,7 @@ static void letters_come_home_as_soon_as_the_connection_ends(void **state)
         assert_int_equal(result(world, i), ORDER_UNREACHABLE);
     assert_int_equal(world->courier.seen.calls_failed, 10);
     assert_trouble(world, "has closed the connection");
-    post(world, 11);
-    settle(world);
+    ask(world, 11);
     assert_int_equal(result(world, 11), ORDER_NOT_SENT);
     world->store.is_silent = false;
     assert_recovers(world, 12);
@@ -507,8 +505,7 @@ static void a_strange_answer_ends_the_connection(void **state)
     struct world *world = *state;
     world_start(world);
     for (unsigned i = 0; i < LENGTH(rows); i++) {
-        world->store.refuses = "EVALSHA";
-        world->store.refusal = rows[i];
+        refuse(world, "EVALSHA", rows[i]);
         post(world, 3 * i);
         post(world, 3 * i + 1);
         settle(world);
@@ -550,8 +547,7 @@ static void a_socket_that_is_not_there_is_tried_with_jitter(void **state)
         assert_in_range(wait_ms, 50, bound_ms);
         pass_ms(world, wait_ms);
     }
-    post(world, 1);
-    settle(world);
+    ask(world, 1);
     assert_int_equal(result(world, 1), ORDER_NOT_SENT);
     world_listen(&world->store, WORLD_PORT);
     assert_recovers(world, 2);
@@ -610,8 +606,7 @@ static void a_name_that_is_not_found_holds_no_letter(void **state)
     strcpy(world->settings.stores[0], "redis://no-such-host.invalid");
     world_start(world);
     for (unsigned i = 0; i < 5; i++) {
-        post(world, i);
-        settle(world);
+        ask(world, i);
         assert_int_equal(result(world, i), ORDER_NOT_SENT);
     }
     assert_true(world->courier.seen.link != FLEET_UP);
@@ -629,8 +624,7 @@ static void a_stop_brings_all_letters_home(void **state)
     settle(world);
     courier_stop(&world->courier);
     assert_false(courier_is_idle(&world->courier));
-    post(world, 10);
-    settle(world);
+    ask(world, 10);
     assert_int_equal(result(world, 10), ORDER_NOT_SENT);
     world->store.is_silent = false;
     settle(world);
