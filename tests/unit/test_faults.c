@@ -15,8 +15,8 @@ static void tell_line(void *context, enum fault_kind kind, const char *place, co
     fprintf(context, "%s: %s%s\n", place, kind == FAULT_WARNING ? "warning: " : "", text);
 }
 
-/* That these faults are told in these lines; releases them. */
-static void check_told(struct faults *faults, const char *wanted)
+/* The lines that these faults are told in; free() them. */
+static char *told(const struct faults *faults)
 {
     char *text = NULL;
     size_t len = 0;
@@ -24,6 +24,13 @@ static void check_told(struct faults *faults, const char *wanted)
     assert_non_null(out);
     faults_tell(faults, "NAME", tell_line, out);
     assert_int_equal(fclose(out), 0);
+    return text;
+}
+
+/* That these faults are told in these lines; releases them. */
+static void check_told(struct faults *faults, const char *wanted)
+{
+    char *text = told(faults);
     assert_string_equal(text, wanted);
     free(text);
     faults_release(faults);
@@ -95,12 +102,7 @@ static void test_more_warnings_than_are_kept(void **state)
     assert_int_equal(faults.warnings, FAULTS_MAX + 2);
     assert_int_equal(faults.count, FAULTS_MAX + 1);
     assert_int_equal(faults.kept, 2 * FAULTS_MAX);
-    char *text = NULL;
-    size_t len = 0;
-    FILE *out = open_memstream(&text, &len);
-    assert_non_null(out);
-    faults_tell(&faults, "NAME", tell_line, out);
-    assert_int_equal(fclose(out), 0);
+    char *text = told(&faults);
     assert_non_null(strstr(text, "NAME:100:1: warning: w\nNAME:1001:1: f\n"));
     assert_string_equal(strstr(text, "NAME:1100:"), "NAME:1100:1: f\nNAME: 1 more fault not shown\n"
                                                     "NAME: warning: 2 more warnings not shown\n");
@@ -152,12 +154,7 @@ static void test_more_than_are_kept(void **state)
     assert_int_equal(faults.count, FAULTS_MAX + 1);
     assert_int_equal(faults.kept, FAULTS_MAX);
 
-    char *text = NULL;
-    size_t len = 0;
-    FILE *out = open_memstream(&text, &len);
-    assert_non_null(out);
-    faults_tell(&faults, "NAME", tell_line, out);
-    assert_int_equal(fclose(out), 0);
+    char *text = told(&faults);
     assert_null(strstr(text, "too many"));
     assert_string_equal(strstr(text, "NAME:100:"),
                         "NAME:100:1: 100\nNAME: 1 more fault not shown\n");
