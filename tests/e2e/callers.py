@@ -3,8 +3,11 @@ What the tests of recipes for RabbitMQ, Dovecot and others have in common. These
 allowd by themselves, and go by what an answer holds; what counts is what their users see.
 """
 import imaplib
+import os
+import pathlib
 import signal
 import time
+import unittest
 
 from harness import PATIENCE_S, wait_until
 from recipes import ALLOWD_ADDRESS, Recipe, free_port
@@ -129,3 +132,30 @@ class SwitchedCaller(StuckCaller):
         self.assertTrue(self.enter("alice")[0])
         self.daemon.stop()
         self.assertEqual(self.enter("bob")[0], not self.fails_open)
+
+
+class NginxCaller(StuckCaller):
+    """nginx with a module that is a package of its own."""
+
+    program = "nginx"
+    module = None  # its name
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.module_path = pathlib.Path(f"/usr/lib/nginx/modules/{cls.module}.so")
+        if not cls.module_path.exists():
+            if os.environ.get("CI") == "true":
+                raise AssertionError(f"{cls.module_path} is not installed, and CI must test its recipe")
+            raise unittest.SkipTest(f"{cls.module_path} is not installed")
+
+    def start_with(self, name, replacements):
+        """Starts it with a recipe."""
+        self.write_recipe(name, replacements)
+        (self.directory / "around.conf").write_text(
+            f"load_module {self.module_path};\ndaemon off;\npid nginx.pid;\nerror_log stderr;\nevents {{\n}}\n"
+            f"include {self.directory}/{name};\n", encoding="ascii")
+        self.start_program()
+
+    def command(self):
+        return [self.path, "-p", str(self.directory), "-e", "stderr", "-c", f"{self.directory}/around.conf"]

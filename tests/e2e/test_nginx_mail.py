@@ -3,17 +3,13 @@
 The recipe for nginx's mail proxy, with the real proxy, a client that logs in over IMAP, and a
 mail server that takes every password.
 """
-import os
-import pathlib
 import socketserver
 import threading
 import unittest
 
-from callers import StuckCaller, log_in_by_imap
+from callers import NginxCaller, log_in_by_imap
 from recipes import replaced
 from share import load_tests  # which unittest calls
-
-MODULE = pathlib.Path("/usr/lib/nginx/modules/ngx_mail_module.so")
 
 
 class MailServer(socketserver.ThreadingTCPServer):
@@ -45,20 +41,12 @@ class MailServer(socketserver.ThreadingTCPServer):
         self.server_close()
 
 
-class NginxMail(StuckCaller, unittest.TestCase):
+class NginxMail(NginxCaller, unittest.TestCase):
     neighbour = "nginx, mail proxy"
-    program = "nginx"
+    module = "ngx_mail_module"
     fails_open = stuck_opens = False
     stuck_s = 2
     patience = [("timeout 2s;", "timeout 60s;")]
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        if not MODULE.exists():
-            if os.environ.get("CI") == "true":
-                raise AssertionError(f"{MODULE} is not installed, and CI must test its recipe")
-            raise unittest.SkipTest(f"{MODULE} is not installed")
 
     def setUp(self):
         self.server = MailServer()
@@ -69,15 +57,7 @@ class NginxMail(StuckCaller, unittest.TestCase):
         return replaced(config, [("Auth-Port: 1143", f"Auth-Port: {self.server.port}")])
 
     def start(self):
-        self.write_recipe("nginx-mail.conf", [("listen 143;", f"listen {self.port};")])
-        (self.directory / "around.conf").write_text(
-            f"load_module {MODULE};\ndaemon off;\npid nginx.pid;\nerror_log stderr;\nevents {{\n}}\n"
-            f"include {self.directory}/nginx-mail.conf;\n", encoding="ascii")
-        self.start_program()
-
-    def command(self):
-        return [self.path, "-p", str(self.directory), "-e", "stderr", "-c",
-                f"{self.directory}/around.conf"]
+        self.start_with("nginx-mail.conf", [("listen 143;", f"listen {self.port};")])
 
     def enter(self, user):
         return log_in_by_imap(self.port, user, "any")

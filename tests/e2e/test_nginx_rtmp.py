@@ -3,17 +3,14 @@
 The recipe for nginx's RTMP module, with the real server and clients that publish or play.
 """
 import contextlib
-import os
-import pathlib
 import socket
 import struct
 import unittest
 
-from callers import ADDRESSES, BURST, StuckCaller
+from callers import ADDRESSES, BURST, NginxCaller
 from harness import PATIENCE_S
 from share import load_tests  # which unittest calls
 
-MODULE = pathlib.Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
 HELLO = bytes(1536)
 CHUNK = 128  # bytes of a message that go without another head
 
@@ -69,30 +66,15 @@ class Rtmp:
         return False
 
 
-class NginxRtmp(StuckCaller, unittest.TestCase):
+class NginxRtmp(NginxCaller, unittest.TestCase):
     neighbour = "nginx, RTMP"
-    program = "nginx"
+    module = "ngx_rtmp_module"
     fails_open = stuck_opens = False
     stuck_s = 2
     patience = [("netcall_timeout 2s", "netcall_timeout 60s")]
 
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        if not MODULE.exists():
-            if os.environ.get("CI") == "true":
-                raise AssertionError(f"{MODULE} is not installed, and CI must test its recipe")
-            raise unittest.SkipTest(f"{MODULE} is not installed")
-
     def start(self):
-        self.write_recipe("nginx-rtmp.conf", [("listen 1935;", f"listen 127.0.0.1:{self.port};")])
-        (self.directory / "around.conf").write_text(
-            f"load_module {MODULE};\ndaemon off;\npid nginx.pid;\nerror_log stderr;\nevents {{\n}}\n"
-            f"include {self.directory}/nginx-rtmp.conf;\n", encoding="ascii")
-        self.start_program()
-
-    def command(self):
-        return [self.path, "-p", str(self.directory), "-e", "stderr", "-c", f"{self.directory}/around.conf"]
+        self.start_with("nginx-rtmp.conf", [("listen 1935;", f"listen 127.0.0.1:{self.port};")])
 
     def enter(self, user, what="publish", name="stream"):
         with contextlib.closing(Rtmp(self.port, ADDRESSES[user])) as client:
