@@ -2,80 +2,43 @@
 """
 What bash and zsh complete of allowctl's command line, as somebody at a terminal gets it.
 """
-import contextlib
-import fcntl
 import os
 import pathlib
 import re
-import select
 import shutil
-import signal
-import struct
 import subprocess
 import tempfile
-import termios
-import time
 import unittest
 
-from harness import PATIENCE_S, TOP
+from harness import TOP
+from terminal import ALL, TAB, Shell
 from test_allowctl import ALLOWCTL
-from test_completion import ALL, LIBRARY, TAB, Bash
+from test_completion import LIBRARY, Bash
 
 COMPLETIONS = TOP / "etc" / "completion"
 COMMANDS = {"status", "allow", "refund", "charge", "reset", "keys", "top", "events", "explain", "override", "leases",
             "reload", "check", "bench-key"}
 
 
-class Zsh:
-    """An interactive zsh that knows the completion, in a directory of its own."""
+class Zsh(Shell):
+    """A zsh that knows the completions."""
 
-    PROMPT = "[ready]? "
-    # Behind it the terminal is told to say what is pasted.
-    PROMPT_SHOWN = PROMPT + "\x1b[?2004h"
+    command = ["zsh", "-f", "-i", "-o", "no_prompt_sp", "-o", "no_prompt_cr", "-o", "no_beep"]
+    prompt = "[ready]? "
+    prompt_shown = prompt + "\x1b[?2004h"  # behind which the terminal is told to say what is pasted
 
     def __init__(self, directory):
-        master, slave = os.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 4000, 0, 0))
-        self.master = master
-        environment = {"PATH": f"{directory}/bin:{os.environ['PATH']}", "HOME": directory, "TERM": "dumb",
-                       "LC_ALL": "C", "PS1": self.PROMPT}
-        self.process = subprocess.Popen(["zsh", "-f", "-i", "-o", "no_prompt_sp", "-o", "no_prompt_cr",
-                                         "-o", "no_beep"], stdin=slave,
-                                        stdout=slave, stderr=slave, cwd=directory, env=environment,
-                                        start_new_session=True)
-        os.close(slave)
-        self._read_to(self.PROMPT_SHOWN)
-        for line in ("bindkey -e", f"fpath=({COMPLETIONS} $fpath)", "autoload -Uz compinit && compinit -D -u",
-                     # What inserts all that fits.
-                     "zle -C all-matches complete-word _generic", "bindkey '\\e*' all-matches",
-                     "zstyle ':completion:all-matches::::' completer _all_matches _complete",
-                     "zstyle ':completion:all-matches:*' insert true"):
-            self._type(line + "\n")
-            self._read_to(self.PROMPT_SHOWN)
-
-    def _type(self, text):
-        os.write(self.master, text.encode())
-
-    def _read_to(self, end):
-        said, deadline = "", time.monotonic() + PATIENCE_S
-        while not said.endswith(end):
-            ready, _, _ = select.select([self.master], [], [], max(0, deadline - time.monotonic()))
-            if not ready:
-                raise AssertionError(f"zsh has not come to {end!r}: {said!r}")
-            said += os.read(self.master, 1 << 16).decode()
-        return said
+        super().__init__(directory, [
+            "bindkey -e", f"fpath=({COMPLETIONS} $fpath)", "autoload -Uz compinit && compinit -D -u",
+            # What inserts all that fits.
+            "zle -C all-matches complete-word _generic", "bindkey '\\e*' all-matches",
+            "zstyle ':completion:all-matches::::' completer _all_matches _complete",
+            "zstyle ':completion:all-matches:*' insert true"])
 
     def words(self, line, keys=ALL):
         """The words after the last one of the line that was typed whole."""
-        self._type(line + keys + "\x01" + "printf '<%s>' \n")
-        said = self._read_to(self.PROMPT_SHOWN)
+        said = self.run_printing_words(line, keys)
         return re.findall("<([^<>]*)>", said.rpartition("\x1b[?2004l")[2])
-
-    def close(self):
-        with contextlib.suppress(ProcessLookupError):
-            self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-        os.close(self.master)
 
 
 class Completion:

@@ -5,28 +5,19 @@ Bash's completion of allowd's command line, as somebody at a terminal gets it.
 An interactive bash on a pseudo-terminal completes what is typed (readline's insert-completions
 puts all it finds into the line), and then prints the words of the line.
 """
-import contextlib
-import fcntl
 import os
 import pathlib
 import re
-import select
 import shutil
-import signal
-import struct
 import subprocess
 import tempfile
-import termios
-import time
 import unittest
 
-from harness import ALLOWD, PATIENCE_S, TOP
+from harness import ALLOWD, TOP
+from terminal import ALL, TAB, Shell
 
 LIBRARY = pathlib.Path("/usr/share/bash-completion/bash_completion")
 COMPLETION = TOP / "etc" / "completion" / "allowd"
-# Readline shows the last line of it again when it likes, and the first when a command has ended.
-PROMPT, PROMPT_SHOWN = "\n[ready]\n? ", "\r\n[ready]\r\n? "
-TAB, ALL, LINE_START = "\t", "\x1b*", "\x01"
 
 OTHER_HELP = """\
 Usage: allowd [-c FILE]
@@ -38,47 +29,20 @@ See allowd(8).
 """
 
 
-class Bash:
-    """An interactive bash that knows a completion, in a directory of its own."""
+class Bash(Shell):
+    """A bash that knows a completion."""
+
+    command = ["bash", "--norc", "--noprofile", "-i"]
+    # Readline shows the last line of it again when it likes, and the first when a command has ended.
+    prompt, prompt_shown = "\n[ready]\n? ", "\r\n[ready]\r\n? "
 
     def __init__(self, directory, completion=COMPLETION):
-        master, slave = os.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 4000, 0, 0))
-        self.master = master
-        environment = {"PATH": f"{directory}/bin:{os.environ['PATH']}", "HOME": directory,
-                       "TERM": "dumb", "LC_ALL": "C", "PS1": PROMPT}
-        self.process = subprocess.Popen(
-            ["bash", "--norc", "--noprofile", "-i"], stdin=slave, stdout=slave, stderr=slave,
-            cwd=directory, env=environment, start_new_session=True)
-        os.close(slave)
-        self._read_to(PROMPT_SHOWN)
-        for line in (f". {LIBRARY}", f". {completion}", "bind 'set bell-style none'"):
-            self._type(line + "\n")
-            self._read_to(PROMPT_SHOWN)
-
-    def _type(self, text):
-        os.write(self.master, text.encode())
-
-    def _read_to(self, end):
-        said, deadline = "", time.monotonic() + PATIENCE_S
-        while not said.endswith(end):
-            ready, _, _ = select.select([self.master], [], [], max(0, deadline - time.monotonic()))
-            if not ready:
-                raise AssertionError(f"bash has not come to {end!r}: {said!r}")
-            said += os.read(self.master, 1 << 16).decode()
-        return said
+        super().__init__(directory, [f". {LIBRARY}", f". {completion}", "bind 'set bell-style none'"])
 
     def words(self, line, keys=ALL):
         """The words after the last one of the line that was typed whole."""
-        self._type(line + keys + LINE_START + "printf '<%s>' \n")
-        said = self._read_to(PROMPT_SHOWN)
-        return re.findall("<([^>]*)>", said.removesuffix(PROMPT_SHOWN).splitlines()[-1])
-
-    def close(self):
-        with contextlib.suppress(ProcessLookupError):
-            self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-        os.close(self.master)
+        said = self.run_printing_words(line, keys)
+        return re.findall("<([^>]*)>", said.removesuffix(self.prompt_shown).splitlines()[-1])
 
 
 # Where a change is judged, its absence is a failure.
