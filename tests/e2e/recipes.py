@@ -262,6 +262,12 @@ class ProxyRecipe(Recipe):
         statuses = [self.ask(source).status for _ in range(BURST + 1)]
         self.assertEqual(statuses, [200] * BURST + [429])
 
+    def assert_keeps_its_key(self, source):
+        """That a client is denied after its burst, whoever it says it is."""
+        self.drain(source)
+        for value in ("198.51.100.7", "127.0.0.4", "unknown", ""):
+            self.assert_denied(self.ask(source, headers={"X-Forwarded-For": value}))
+
     def assert_denied(self, response):
         self.assertEqual(response.status, 429, response.body)
         self.assertGreaterEqual(int(response.headers["Retry-After"]), 1)
@@ -314,3 +320,31 @@ http {{
     def command(self):
         return [self.path, "-p", str(self.directory), "-e", "stderr", "-c",
                 str(self.directory / "around.conf")]
+
+
+class ApacheRecipe(ProxyRecipe):
+    program = "apache2"
+    modules = ()  # of the recipe
+    site = ""  # what else a site has
+
+    # What Debian's apache2.conf and a site put around it.
+    around = """
+ServerName localhost
+Listen 127.0.0.1:{port}
+PidFile {directory}/pid
+ErrorLog /dev/stderr
+{modules}
+AllowEncodedSlashes NoDecode
+{site}
+ProxyPass / http://127.0.0.1:{app}/ nocanon
+"""
+
+    def write_around(self):
+        modules = "\n".join(f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so" for name in (
+            "mpm_event", "authz_core", "proxy", "proxy_http", *self.modules))
+        (self.directory / "around.conf").write_text(self.around.format(
+            port=self.port, directory=self.directory, app=self.app.port, modules=modules,
+            site=self.site.format(directory=self.directory)), encoding="utf-8")
+
+    def command(self):
+        return [self.path, "-DFOREGROUND", "-f", f"{self.directory}/around.conf"]

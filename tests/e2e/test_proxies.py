@@ -12,8 +12,8 @@ import time
 import unittest
 
 from harness import Connection, request_bytes, wait_until
-from recipes import (ALLOWD_ADDRESS, APP_ADDRESS, BURST, NGINX_WAITS, NginxRecipe, ProxyRecipe, free_port,
-                     replaced)
+from recipes import (ALLOWD_ADDRESS, APP_ADDRESS, BURST, NGINX_WAITS, ApacheRecipe, NginxRecipe, ProxyRecipe,
+                     free_port, replaced)
 from share import load_tests  # which unittest calls
 
 REQUESTS = 100
@@ -299,27 +299,15 @@ class Varnish(Promises, ProxyRecipe, unittest.TestCase):
         self.assertEqual(self.count_questions(), 0)
 
 
-class Apache(Promises, ProxyRecipe, unittest.TestCase):
+class Apache(Promises, ApacheRecipe, unittest.TestCase):
     neighbour = "Apache httpd"
-    program = "apache2"
     fails_open = True
     closed_status = stalled_status = 503
     switch = [("return apache2.DECLINED -- fail open", "return 503 -- fail open")]
     patience = [("TIMEOUT = 0.5", "TIMEOUT = 60")]
 
-    # What Debian's apache2.conf and a site put around it.
-    around = """
-ServerName localhost
-Listen 127.0.0.1:{port}
-PidFile {directory}/pid
-ErrorLog /dev/stderr
-LoadModule mpm_event_module {modules}/mod_mpm_event.so
-LoadModule authz_core_module {modules}/mod_authz_core.so
-LoadModule lua_module {modules}/mod_lua.so
-LoadModule proxy_module {modules}/mod_proxy.so
-LoadModule proxy_http_module {modules}/mod_proxy_http.so
-AllowEncodedSlashes NoDecode
-ProxyPass / http://127.0.0.1:{app}/ nocanon
+    modules = ("lua",)
+    site = """
 Include {directory}/apache.conf
 <Location /closed>
 Require all denied
@@ -329,12 +317,7 @@ Require all denied
     def write_recipe(self, switch):
         self.write("apache.lua", [(ALLOWD_ADDRESS, f"127.0.0.1:{self.allowd_port}")] + switch + self.waits)
         self.write("apache.conf", [("/usr/local/lib/allowd/apache.lua", f"{self.directory}/apache.lua")])
-        (self.directory / "around.conf").write_text(self.around.format(
-            port=self.port, directory=self.directory, app=self.app.port, modules="/usr/lib/apache2/modules"),
-            encoding="utf-8")
-
-    def command(self):
-        return [self.path, "-DFOREGROUND", "-f", f"{self.directory}/around.conf"]
+        self.write_around()
 
     def test_it_asks_before_it_refuses_by_itself(self):
         self.start_proxy()
