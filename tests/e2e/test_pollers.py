@@ -2,7 +2,6 @@
 """
 The recipes for those who ask allowd how it is: collectd, Zabbix's agent, monit, check_http, each the real program.
 """
-import contextlib
 import csv
 import re
 import shlex
@@ -15,7 +14,7 @@ import unittest
 from harness import PATIENCE_S, wait_until
 from recipes import EXAMPLES, free_port, replaced
 from share import load_tests  # which unittest calls
-from watchers import BURST, HOSTILE_KEYS, PUNCTUATION, Watcher
+from watchers import HOSTILE_KEYS, PUNCTUATION, Watcher, odd_names
 
 
 class Polling(Watcher):
@@ -169,14 +168,13 @@ class ZabbixAgent(Polling, unittest.TestCase):
         self.assertEqual(self.denied("per-client"), "0")
 
     def test_names_of_limits(self):
-        whole = "a" + "".join(c for c in PUNCTUATION if c not in self.mangled) + "b"
-        names = [whole, *(f"a{c}b" for c in self.mangled)]
+        whole, *others = names = odd_names(self.mangled)
         self.reload_with_names(names)
         self.start_program()
         for name in names:
             self.deny("192.0.2.9", limit=name)
         wait_until(lambda: self.denied(whole) == "1", "it has the denial: " + self.denied(whole))
-        for name in names[1:]:
+        for name in others:
             self.assertNotEqual(self.denied(name), "1", name)
         self.tell("names", f"not {' '.join(self.mangled)}")
 

@@ -68,6 +68,11 @@ class Watcher(Recipe):
             f"  - {json.dumps({'name': name, 'burst': BURST, 'rate': '1/d'})}\n" for name in names))]))
 
 
+def odd_names(mangled):
+    """Names of limits: one of all punctuation but what a watcher mangles, and one for each that it does."""
+    return ["a" + "".join(c for c in PUNCTUATION if c not in mangled) + "b", *(f"a{c}b" for c in mangled)]
+
+
 class LogReader(Watcher):
     """One that reads the log."""
 
