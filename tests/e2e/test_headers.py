@@ -171,19 +171,28 @@ class Dialect:
                         self.judge(connection.receive())
 
 
-class Ietf(Dialect, Case):
-    dialect = "ietf"
+class OfItems(Dialect):
+    """A dialect of the IETF's: a policy and an item for each bucket."""
 
-    def judge(self, response):
-        states = list(self.states(response))
+    def items(self, response, states, remaining_name):
+        """What RateLimit says, once the policies are those of the buckets, and what is left to each is right."""
         self.assertEqual(list(self.rate_limit_fields(response)), ["RateLimit-Policy", "RateLimit"])
         self.assertEqual(
             parse("list", response.header("RateLimit-Policy")),
             [{"value": name, "parameters": {"q": burst, "w": window}}
              for name, burst, window, _, _ in states])
         found = parse("list", response.header("RateLimit"))
-        self.assertEqual([(item["value"], item["parameters"]["r"]) for item in found],
+        self.assertEqual([(item["value"], item["parameters"][remaining_name]) for item in found],
                          [(name, remaining) for name, _, _, remaining, _ in states])
+        return found
+
+
+class Ietf(OfItems, Case):
+    dialect = "ietf"
+
+    def judge(self, response):
+        states = list(self.states(response))
+        found = self.items(response, states, "r")
         for item, (_, burst, window, remaining, reset_ms) in zip(found, states):
             self.assertEqual(list(item["parameters"]), ["r", "t"])
             self.assertIn(item["parameters"]["t"], range(ceil_seconds(reset_ms) + 1))
@@ -238,20 +247,13 @@ class Draft03(Dialect, Case):
         self.assertEqual(remaining, response.json()["remaining"])
 
 
-class IetfAcw(Dialect, Case):
+class IetfAcw(OfItems, Case):
     dialect = "ietf-acw"
 
     def judge(self, response):
         states = list(self.states(response))
         body = response.json()
-        self.assertEqual(list(self.rate_limit_fields(response)), ["RateLimit-Policy", "RateLimit"])
-        self.assertEqual(
-            parse("list", response.header("RateLimit-Policy")),
-            [{"value": name, "parameters": {"q": burst, "w": window}}
-             for name, burst, window, _, _ in states])
-        found = parse("list", response.header("RateLimit"))
-        self.assertEqual([(item["value"], item["parameters"]["a"]) for item in found],
-                         [(name, remaining) for name, _, _, remaining, _ in states])
+        found = self.items(response, states, "a")
         for item, (_, burst, window, remaining, reset_ms) in zip(found, states):
             self.assertEqual(list(item["parameters"]), ["a", "w"] + ["c"] * ("allowed" in body))
             self.assertEqual(item["parameters"].get("c"), body["tokens"] if "allowed" in body else None)
