@@ -51,6 +51,14 @@ class Threads(unittest.TestCase):
         connection.send(request_bytes("GET", target))
         return connection.receive()
 
+    def connect(self, daemon, count):
+        """So many connections, on each of which one request has been answered."""
+        connections = [Connection(daemon.address) for _ in range(count)]
+        for connection in connections:
+            self.addCleanup(connection.close)
+            self.ask(connection)
+        return connections
+
     def test_more_come_and_serve(self):
         daemon = self.start(1, "max_connections: 64\n")
         self.assert_fronts(daemon, 1)
@@ -108,10 +116,7 @@ class Threads(unittest.TestCase):
         """A client that asks nothing keeps its thread until it has had one more answer."""
         more = "max_connections: 16\n"
         daemon = self.start(2, more)
-        connections = [Connection(daemon.address) for _ in range(16)]
-        for connection in connections:
-            self.addCleanup(connection.close)
-            self.ask(connection)
+        connections = self.connect(daemon, 16)
         self.set(daemon, 1, more)
         self.assertEqual(self.readable(connections, 0.3), [], "an idle connection was closed")
         self.assert_fronts(daemon, 2)
@@ -127,10 +132,7 @@ class Threads(unittest.TestCase):
     def test_status_tells_of_each(self):
         more = "max_connections: 40\n"
         daemon = self.start(4, more)
-        connections = [Connection(daemon.address) for _ in range(40)]
-        for connection in connections:
-            self.addCleanup(connection.close)
-            self.ask(connection)
+        connections = self.connect(daemon, 40)
 
         def threads():
             return self.ask(connections[0], "/status").json()["threads"]
@@ -153,10 +155,7 @@ class Threads(unittest.TestCase):
     def test_one_that_goes_is_told_as_such(self):
         more = "max_connections: 16\n"
         daemon = self.start(2, more)
-        connections = [Connection(daemon.address) for _ in range(16)]
-        for connection in connections:
-            self.addCleanup(connection.close)
-            self.ask(connection)
+        connections = self.connect(daemon, 16)
         self.set(daemon, 1, more)
         probe = next(one for one in connections if self.ask(one).header("Connection") is None)
         wait_until(lambda: sorted(thread["state"] for thread in
@@ -216,10 +215,7 @@ class Threads(unittest.TestCase):
 
     def test_a_stop_while_some_go(self):
         daemon = self.start(8)
-        connections = [Connection(daemon.address) for _ in range(40)]
-        for connection in connections:
-            self.addCleanup(connection.close)
-            self.ask(connection)
+        self.connect(daemon, 40)
         self.set(daemon, 1)
         daemon.stop()
 
