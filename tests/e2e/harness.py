@@ -192,6 +192,12 @@ class Daemon:
 
     # -- signals and the end --
 
+    def call(self, method, target, headers=(), body=None):
+        """One request on a connection of its own."""
+        with Connection(self.address) as connection:
+            connection.send(request_bytes(method, target, headers, body))
+            return connection.receive(to_head=method == "HEAD")
+
     def signal(self, number):
         self.process.send_signal(number)
         if number == signal.SIGSTOP:
@@ -446,10 +452,7 @@ class Case(unittest.TestCase):
         return connection
 
     def call(self, method, target, headers=(), body=None):
-        """One request on a connection of its own."""
-        with Connection(self.daemon.address) as connection:
-            connection.send(request_bytes(method, target, headers, body))
-            return connection.receive(to_head=method == "HEAD")
+        return self.daemon.call(method, target, headers, body)
 
     def allow(self, key, parameters=""):
         return self.call("GET", f"/allow?key={key}{parameters}")

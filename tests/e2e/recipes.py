@@ -21,7 +21,7 @@ import tempfile
 import threading
 import unittest
 
-from harness import ENDS_WITH_US, PATIENCE_S, TOP, Connection, Daemon, request_bytes, wait_until
+from harness import ENDS_WITH_US, PATIENCE_S, TOP, Daemon, wait_until
 
 EXAMPLES = TOP / "etc" / "examples"
 BURST = 20
@@ -215,9 +215,7 @@ class Recipe:
 
     def count_questions(self):
         """How often allowd has been asked since it was started."""
-        with Connection(self.daemon.address) as connection:
-            connection.send(request_bytes("GET", "/status"))
-            counters = connection.receive().json()["counters"]
+        counters = self.daemon.call("GET", "/status").json()["counters"]
         return counters["allowed"] + counters["denied"]
 
     def start_program(self):

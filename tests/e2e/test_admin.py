@@ -199,9 +199,7 @@ class AdminListenLife(unittest.TestCase):
             mark = daemon.mark()
             daemon.reload(LIMITS)
             daemon.wait_for_line("admin_listen has changed", after=mark)
-            with Connection(daemon.address) as connection:
-                connection.send(request_bytes("GET", "/status"))
-                self.assertEqual(connection.receive().status, 403)
+            self.assertEqual(daemon.call("GET", "/status").status, 403)
 
     def test_threads(self):
         with Daemon("threads: 4\nadmin_listen: ['127.0.0.1:0']\n" + LIMITS) as daemon:
@@ -310,9 +308,7 @@ class TokenFile(unittest.TestCase):
 
     def status(self, token=None):
         headers = [] if token is None else [("Authorization", f"Bearer {token}")]
-        with Connection(self.daemon.address) as connection:
-            connection.send(request_bytes("GET", "/status", headers))
-            return connection.receive().status
+        return self.daemon.call("GET", "/status", headers).status
 
     def check(self):
         self.daemon.write_config(self.config)
@@ -359,9 +355,7 @@ class TokenFile(unittest.TestCase):
             with Daemon(config, prepare=lambda: os.environ.update(set_it)) as daemon:
                 self.assertEqual([line for line in daemon.log() if "warning" in line], [])
                 def told(token):
-                    with Connection(daemon.address) as connection:
-                        connection.send(request_bytes("GET", "/status", [("Authorization", f"Bearer {token}")]))
-                        return connection.receive().status
+                    return daemon.call("GET", "/status", [("Authorization", f"Bearer {token}")]).status
                 self.assertEqual((told("x"), told(TOKEN)), (401, 200))
                 write_token(path, TOKEN * 2)
                 daemon.reload(config)

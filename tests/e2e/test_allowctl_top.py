@@ -14,7 +14,7 @@ import threading
 import unittest
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-from harness import Daemon, request_bytes, Connection, wait_until
+from harness import Daemon, wait_until
 from test_allowctl import ALLOWCTL, DONE, ENVIRONMENT, LIMITS, UNREACHABLE
 
 
@@ -84,9 +84,7 @@ class Top(unittest.TestCase):
         return terminal
 
     def ask(self, daemon, key, tokens=1):
-        with Connection(daemon.address) as connection:
-            connection.send(request_bytes("GET", f"/allow?key={key}&tokens={tokens}"))
-            return connection.receive().status
+        return daemon.call("GET", f"/allow?key={key}&tokens={tokens}").status
 
     def test_it_shows_what_goes_on(self):
         daemon = self.start()

@@ -18,7 +18,7 @@ import time
 import unittest
 
 import npm_package
-from harness import PATIENCE_S, Connection, Daemon, request_bytes
+from harness import PATIENCE_S, Daemon
 from share import load_tests  # which unittest calls
 
 # A token comes back each 2 s: none of these clients would wait so long without being told.
@@ -78,9 +78,7 @@ class Service:
         self.thread.start()
 
     def ask(self, target):
-        with Connection(self.daemon.address) as connection:
-            connection.send(request_bytes("GET", target))
-            return connection.receive()
+        return self.daemon.call("GET", target)
 
     def answer(self, handler):
         began_s = time.monotonic()

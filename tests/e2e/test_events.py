@@ -291,9 +291,7 @@ class Hosts(EventsCase):
 
 class Ends(unittest.TestCase):
     def deny(self, daemon, key):
-        with Connection(daemon.address) as connection:
-            connection.send(request_bytes("GET", f"/allow?key={key}&tokens=2"))
-            self.assertEqual(connection.receive().status, 429)
+        self.assertEqual(daemon.call("GET", f"/allow?key={key}&tokens=2").status, 429)
 
     def test_a_drain_tells_all_and_ends_readers_whole(self):
         for threads in (0, 1, 2):

@@ -9,7 +9,7 @@ import threading
 import time
 import unittest
 
-from harness import Connection, Daemon, request_bytes, run_allowd
+from harness import Daemon, request_bytes, run_allowd
 from test_reload import admin_address, ask
 
 CASES = os.path.join(os.environ["TOP_SRCDIR"], "tests", "conf")
@@ -39,9 +39,7 @@ def threads(daemon):
 
 
 def allowed(daemon, key):
-    with Connection(daemon.address) as connection:
-        connection.send(request_bytes("GET", f"/allow?key={key}"))
-        return connection.receive()
+    return daemon.call("GET", f"/allow?key={key}")
 
 
 class Check(unittest.TestCase):

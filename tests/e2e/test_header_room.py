@@ -105,9 +105,7 @@ class Services(unittest.TestCase):
                 self.assertIn(f"header_room: {room}\n", run_allowd("--print-config", "-c", daemon.config_path)[1])
                 left = room - Rooms.taken(request_bytes("GET", "/allow?key=a", [("X", "")]))
                 for size, status in ((left, 200), (left + 1, 431)):
-                    with Connection(daemon.address) as connection:
-                        connection.send(request_bytes("GET", "/allow?key=a", [("X", "a" * size)]))
-                        self.assertEqual(connection.receive().status, status)
+                    self.assertEqual(daemon.call("GET", "/allow?key=a", [("X", "a" * size)]).status, status)
 
 
 class Rooms(unittest.TestCase):

@@ -23,7 +23,7 @@ import threading
 import unittest
 
 from harness import ENDS_WITH_US, PATIENCE_S, TOP, Connection, parse_address, request_bytes, wait_until
-from recipes import free_port, replaced, require_program
+from recipes import free_port, require_program
 from share import share_of
 
 CONTAINERFILE = "etc/examples/Containerfile"

@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import unittest
 
-from harness import ENDS_WITH_US, FORM, PATIENCE_S, Connection, Daemon, request_bytes, wait_until
+from harness import ENDS_WITH_US, FORM, PATIENCE_S, Daemon, wait_until
 from recipes import ALLOWD_ADDRESS, EXAMPLES, free_port, replaced, require_program
 from share import load_tests  # which unittest calls
 
@@ -121,9 +121,7 @@ class Folder:
 
     def call(self, method, target, form=None):
         headers, body = ([FORM], form.encode()) if form else ([], None)
-        with Connection(self.daemon.address) as connection:
-            connection.send(request_bytes(method, target, headers, body))
-            return connection.receive()
+        return self.daemon.call(method, target, headers, body)
 
     def state(self, lease):
         return self.call("GET", f"/status?lease={lease}").json()["state"]

@@ -161,9 +161,7 @@ class Contract(Keys):
         self.assertRegex(cursor, r"^[0-9a-f]{16}$")
         self.keys(cursor=cursor)
         with Daemon(LIMITS) as other:
-            with Connection(other.address) as connection:
-                connection.send(request_bytes("GET", "/keys?cursor=" + cursor))
-                self.assert_problem(connection.receive(), 400, "did not issue this cursor")
+            self.assert_problem(other.call("GET", "/keys?cursor=" + cursor), 400, "did not issue this cursor")
 
     def test_it_is_a_route_of_its_own_in_the_metrics(self):
         self.keys()
@@ -310,9 +308,7 @@ class Starved(unittest.TestCase):
                 os.environ["LD_PRELOAD"] = FAILMALLOC
                 os.environ["FAILMALLOC_EVERY"] = str(every)
             with Daemon(LIMITS, prepare=preload) as daemon:
-                with Connection(daemon.address) as connection:
-                    connection.send(request_bytes("GET", "/allow?key=a"))
-                    self.assertEqual(connection.receive().status, 200)
+                self.assertEqual(daemon.call("GET", "/allow?key=a").status, 200)
                 daemon.signal(signal.SIGUSR1)
                 answers += [self.ask(daemon, "/keys?count=1000") for _ in range(60)]
                 daemon.signal(signal.SIGUSR1)

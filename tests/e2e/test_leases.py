@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 import unittest
 
-from harness import FORM, JSON, Case, Connection, Daemon, request_bytes, wait_until
+from harness import FORM, JSON, Case, Daemon, request_bytes, wait_until
 from metrics import Metrics
 
 HOUR_MS = 3_600_000
@@ -540,44 +540,39 @@ class Restarts(unittest.TestCase):
         self.addCleanup(daemon.kill)
         return daemon
 
-    def call(self, daemon, method, target):
-        with Connection(daemon.address) as connection:
-            connection.send(request_bytes(method, target))
-            return connection.receive()
-
     def test_with_state_leases_and_their_time_go_on(self):
         for end in (Daemon.kill, Daemon.stop):
             with self.subTest(end.__name__):
                 daemon, key = self.start(True), f"one:{end.__name__}"
-                long = self.call(daemon, "POST", f"/acquire?key={key}&ttl=1h").json()["lease"]
-                short = self.call(daemon, "POST", f"/acquire?key=jobs:{key}&ttl=1s").json()["lease"]
-                done = self.call(daemon, "POST", f"/acquire?key=both:{key}&ttl=1h&tokens=4").json()["lease"]
-                released = self.call(daemon, "POST", f"/release?lease={done}&used=1")
+                long = daemon.call("POST", f"/acquire?key={key}&ttl=1h").json()["lease"]
+                short = daemon.call("POST", f"/acquire?key=jobs:{key}&ttl=1s").json()["lease"]
+                done = daemon.call("POST", f"/acquire?key=both:{key}&ttl=1h&tokens=4").json()["lease"]
+                released = daemon.call("POST", f"/release?lease={done}&used=1")
                 end(daemon)
                 daemon = self.start(True)
-                status = self.call(daemon, "GET", f"/status?lease={long}").json()
+                status = daemon.call("GET", f"/status?lease={long}").json()
                 self.assertEqual((status["state"], status["slots"]), ("held", 1))
                 self.assertLess(status["expires_after_ms"], HOUR_MS)
                 self.assertGreater(status["expires_after_ms"], HOUR_MS - 60_000)
-                self.assertEqual(self.call(daemon, "POST", f"/acquire?key={key}").status, 429)
-                wait_until(lambda: self.call(daemon, "GET", f"/status?lease={short}").json()["state"] == "expired",
+                self.assertEqual(daemon.call("POST", f"/acquire?key={key}").status, 429)
+                wait_until(lambda: daemon.call("GET", f"/status?lease={short}").json()["state"] == "expired",
                            "what would have ended ends")
-                again = self.call(daemon, "POST", f"/release?lease={done}&used=1")
+                again = daemon.call("POST", f"/release?lease={done}&used=1")
                 self.assertEqual((again.status, again.body), (200, released.body))
-                self.assertEqual(self.call(daemon, "POST", f"/release?lease={long}").status, 200)
-                self.assertEqual(self.call(daemon, "POST", f"/acquire?key={key}").status, 200)
+                self.assertEqual(daemon.call("POST", f"/release?lease={long}").status, 200)
+                self.assertEqual(daemon.call("POST", f"/acquire?key={key}").status, 200)
                 daemon.stop()
                 os.unlink(os.path.join(self.directory, "state"))
 
     def test_without_state_it_begins_with_none(self):
         daemon = self.start(False)
-        lease = self.call(daemon, "POST", "/acquire?key=one:a&ttl=1h").json()["lease"]
+        lease = daemon.call("POST", "/acquire?key=one:a&ttl=1h").json()["lease"]
         daemon.stop()
         daemon = self.start(False)
-        response = self.call(daemon, "GET", f"/status?lease={lease}")
+        response = daemon.call("GET", f"/status?lease={lease}")
         self.assertEqual(response.status, 404)
         self.assertIn("another allowd gave it", response.json()["detail"])
-        self.assertEqual(self.call(daemon, "POST", "/acquire?key=one:a").status, 200)
+        self.assertEqual(daemon.call("POST", "/acquire?key=one:a").status, 200)
 
 
 if __name__ == "__main__":

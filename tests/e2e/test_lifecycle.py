@@ -31,15 +31,11 @@ def limits(burst, rate="1/d", head="tick: 10s", name="default"):
 
 
 def remaining(daemon, key, parameters=""):
-    with Connection(daemon.address) as connection:
-        connection.send(request_bytes("GET", f"/status?key={key}{parameters}"))
-        return connection.receive().json()["remaining"]
+    return daemon.call("GET", f"/status?key={key}{parameters}").json()["remaining"]
 
 
 def take(daemon, key, tokens=1, parameters=""):
-    with Connection(daemon.address) as connection:
-        connection.send(request_bytes("GET", f"/allow?key={key}&tokens={tokens}{parameters}"))
-        return connection.receive()
+    return daemon.call("GET", f"/allow?key={key}&tokens={tokens}{parameters}")
 
 
 class Options(unittest.TestCase):
@@ -605,9 +601,7 @@ class Reload(unittest.TestCase):
             daemon.reload(limits(10))
             answer = take(daemon, "a", 1).json()
             self.assertEqual((answer["limit"], answer["allowed"]), ("default", False))
-            with Connection(daemon.address) as connection:
-                connection.send(request_bytes("GET", "/allow?key=a&limit=api"))
-                self.assertEqual(connection.receive().status, 400)
+            self.assertEqual(daemon.call("GET", "/allow?key=a&limit=api").status, 400)
 
     def test_a_bad_file_changes_nothing(self):
         with Daemon(limits(100)) as daemon:
@@ -684,9 +678,7 @@ class Reload(unittest.TestCase):
                 daemon.reload(limits(100 + i % 2, f"{1 + i % 3}/d"))
                 self.assertEqual((remaining(daemon, "a"), remaining(daemon, "b")), (40, 0))
             wait_until(lambda: daemon.descriptors() == descriptors, "no descriptor more than before")
-            with Connection(daemon.address) as connection:
-                connection.send(request_bytes("GET", "/status"))
-                self.assertEqual(connection.receive().json()["counters"]["reloads"], 200)
+            self.assertEqual(daemon.call("GET", "/status").json()["counters"]["reloads"], 200)
 
     def test_what_is_told_holds_for_the_next_request(self):
         """Also while the front-end is busy: the log says when the old checks are gone."""
@@ -776,9 +768,7 @@ class Threads(unittest.TestCase):
     def names(config):
         """The daemon's threads, once it has answered."""
         with Daemon(config + LIMITED) as daemon:
-            with Connection(daemon.address) as connection:
-                connection.send(request_bytes("GET", "/allow?key=a"))
-                assert connection.receive().status == 200
+            assert daemon.call("GET", "/allow?key=a").status == 200
             pid = daemon.process.pid
 
             def all_names():

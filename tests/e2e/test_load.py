@@ -14,7 +14,7 @@ import socket
 import time
 import unittest
 
-from harness import PATIENCE_S, Connection, Daemon, request_bytes
+from harness import PATIENCE_S, Daemon, request_bytes
 
 REQUESTS = int(os.environ.get("ALLOWD_LOAD_REQUESTS", "200000"))
 CONNECTIONS = 64
@@ -144,9 +144,7 @@ class LoadCase(unittest.TestCase):
         return answered
 
     def status(self, daemon):
-        with Connection(daemon.address) as connection:
-            connection.send(request_bytes("GET", "/status"))
-            return connection.receive().json()
+        return daemon.call("GET", "/status").json()
 
 
 class Frozen(LoadCase):

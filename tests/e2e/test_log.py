@@ -450,9 +450,7 @@ class Events(unittest.TestCase):
 
     @staticmethod
     def allow(daemon, key):
-        with Connection(daemon.address) as connection:
-            connection.send(request_bytes("GET", f"/allow?key={key}"))
-            return connection.receive().status
+        return daemon.call("GET", f"/allow?key={key}").status
 
     def test_a_life(self):
         daemon = self.start(LIMITS)

@@ -16,9 +16,7 @@ FAULTY = "limits:\n  - {name: default, burst: 0, rate: 1/s}\n"
 
 
 def status_of(daemon):
-    with Connection(daemon.address) as connection:
-        connection.send(request_bytes("GET", "/allow?key=a"))
-        return connection.receive().status
+    return daemon.call("GET", "/allow?key=a").status
 
 
 class Told(unittest.TestCase):

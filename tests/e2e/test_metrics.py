@@ -84,9 +84,7 @@ FAMILIES = {
 
 
 def scrape(daemon):
-    with Connection(daemon.address) as connection:
-        connection.send(request_bytes("GET", "/metrics"))
-        return Metrics(connection.receive().body.decode("utf-8"))
+    return Metrics(daemon.call("GET", "/metrics").body.decode("utf-8"))
 
 
 class Text(Case):
@@ -198,11 +196,6 @@ class Counted(unittest.TestCase):
         self.addCleanup(daemon.kill)
         return daemon
 
-    def call(self, daemon, method, target):
-        with Connection(daemon.address) as connection:
-            connection.send(request_bytes(method, target))
-            return connection.receive()
-
     def test_requests_of_all_front_ends_are_told_in_time(self):
         """Also of those that answer without asking, and then are idle."""
         daemon = self.start()
@@ -210,7 +203,7 @@ class Counted(unittest.TestCase):
                 ("/allow", "400"): ("GET", "/allow"), ("/reset", "405"): ("GET", "/reset?key=a")}
         for _ in range(10):
             for method, target in sent.values():
-                self.call(daemon, method, target)
+                daemon.call(method, target)
         began = time.monotonic()
 
         def told():
@@ -227,7 +220,7 @@ class Counted(unittest.TestCase):
     def test_an_idle_daemon_comes_to_rest(self):
         """What was counted is told once, and then nothing wakes it."""
         daemon = self.start("limits:\n  - {name: default, burst: 3, rate: 1/d}\n")
-        self.call(daemon, "GET", "/x")
+        daemon.call("GET", "/x")
 
         def switches():
             total = 0
@@ -268,7 +261,7 @@ class Counted(unittest.TestCase):
 
     def test_reloads(self):
         daemon = self.start()
-        self.call(daemon, "GET", "/allow?key=a")
+        daemon.call("GET", "/allow?key=a")
         first = scrape(daemon)
         daemon.reload("limits: []\n")
         failed = wait_until(lambda: (metrics := scrape(daemon)).value(
@@ -301,7 +294,7 @@ class Counted(unittest.TestCase):
             connection.send(request_bytes("GET", f"/allow?key=k&wait={seconds}s"))
             return connection
 
-        self.call(daemon, "GET", "/allow?key=k&tokens=4")
+        daemon.call("GET", "/allow?key=k&tokens=4")
         first = wait_for(30)
         wait_until(lambda: value("waiting") == 1, "one waits")
         self.assertEqual(first.receive().status, 200)
@@ -331,7 +324,7 @@ class Counted(unittest.TestCase):
     def test_keys_and_evictions(self):
         daemon = self.start(CONFIG.replace("max_keys: 1000", "max_keys: 10"))
         for i in range(14):
-            self.call(daemon, "GET", f"/allow?key=k{i}")
+            daemon.call("GET", f"/allow?key=k{i}")
         metrics = scrape(daemon)
         self.assertEqual(metrics.value("allowd_keys"), metrics.value("allowd_keys_max"))
         self.assertEqual(metrics.value("allowd_evictions_total", kind="live"),
@@ -341,7 +334,7 @@ class Counted(unittest.TestCase):
 
     def test_a_stall_shows_as_a_late_tick(self):
         daemon = self.start()
-        self.call(daemon, "GET", "/allow?key=a")
+        daemon.call("GET", "/allow?key=a")
         daemon.signal(signal.SIGSTOP)
         time.sleep(0.3) # of real time, which is what is measured
         daemon.signal(signal.SIGCONT)

@@ -4,7 +4,6 @@ Moving from nginx as one does who has only the configuration of today: --from-ng
 prints, and the lines that it names go into nginx beside those of the example. Then the same arrivals go to nginx as it was and
 to nginx with allowd, and each decision of both is one of the same bucket (replay.py).
 """
-import contextlib
 import http.client
 import os
 import pathlib

@@ -14,7 +14,7 @@ import struct
 import time
 import unittest
 
-from harness import Connection, request_bytes, wait_until
+from harness import wait_until
 from metrics import Metrics
 from recipes import BURST, NGINX_WAITS, NginxRecipe, free_port
 from share import load_tests  # which unittest calls
@@ -314,9 +314,7 @@ class Waits(NginxRecipe):
     patience = [*NginxRecipe.patience, ("proxy_read_timeout 2500ms;", "proxy_read_timeout 60s;")]
 
     def metrics(self):
-        with Connection(self.daemon.address) as connection:
-            connection.send(request_bytes("GET", "/metrics"))
-            return Metrics(connection.receive().body.decode("utf-8"))
+        return Metrics(self.daemon.call("GET", "/metrics").body.decode("utf-8"))
 
     def wait_for_waiting(self, count):
         wait_until(lambda: self.metrics().value("allowd_waiting") == count, f"{count} wait")

@@ -250,13 +250,8 @@ class Waiting(unittest.TestCase):
 
         daemon = Daemon(config or self.CONFIG % connections, prepare=prepare)
         self.addCleanup(daemon.kill)
-        self.assertEqual(self.call(daemon, "/allow?key=a&tokens=100").status, 200)
+        self.assertEqual(daemon.call("GET", "/allow?key=a&tokens=100").status, 200)
         return daemon
-
-    def call(self, daemon, target):
-        with Connection(daemon.address) as connection:
-            connection.send(request_bytes("GET", target))
-            return connection.receive()
 
     def ask(self, daemon, count):
         """So many ask to wait for a token of one key."""
@@ -281,7 +276,7 @@ class Waiting(unittest.TestCase):
         self.assertEqual(told, 0)
 
     def waiting(self, daemon):
-        return self.call(daemon, "/status").json()["counters"]["waiting"]
+        return daemon.call("GET", "/status").json()["counters"]["waiting"]
 
     def test_half_of_max_connections_wait_and_a_reload_changes_nothing_about_it(self):
         daemon = self.start(16)

@@ -37,9 +37,7 @@ HOSTILE = ("<img src=x onerror=document.title='run'>", "\"'><script>document.tit
 
 
 def ask(daemon, method, target):
-    with Connection(daemon.address) as connection:
-        connection.send(request_bytes(method, target))
-        return connection.receive()
+    return daemon.call(method, target)
 
 
 def deny(daemon, key):

@@ -17,7 +17,7 @@ import tempfile
 import threading
 import unittest
 
-from harness import PATIENCE_S, TOP, Connection, Daemon, request_bytes
+from harness import PATIENCE_S, TOP, Daemon
 from recipes import ALLOWD_ADDRESS, EXAMPLES, free_port, replaced, require_program
 from share import load_tests  # which unittest calls
 
@@ -104,9 +104,7 @@ class Asking:
             said = [self.say(self.patient) for _ in range(BURST + 1)]
             self.assertEqual(said[:BURST], ["go on"] * BURST)
             self.assertEqual(self.say(self.patient, "never"), "never")
-            with Connection(daemon.address) as connection:
-                connection.send(request_bytes("GET", "/keys"))
-                keys = connection.receive().json()["keys"]
+            keys = daemon.call("GET", "/keys").json()["keys"]
         self.assertEqual([key["key"] for key in keys], [KEY])
         wait = int(re.fullmatch(r"wait (\d+)", said[BURST])[1])
         self.assertTrue(86400 - PATIENCE_S * BURST <= wait <= 86400, wait)
@@ -195,9 +193,7 @@ class Settling(unittest.TestCase):
         return self.names["complete"](user, "Hello", lambda prompt: (prompt + "!", used), estimate)
 
     def status(self, user="alice"):
-        with Connection(self.daemon.address) as connection:
-            connection.send(request_bytes("GET", f"/status?key=llm:{user}"))
-            answer = connection.receive().json()
+        answer = self.daemon.call("GET", f"/status?key=llm:{user}").json()
         return answer["remaining"], answer["owed"]
 
     def test_less_more_and_just_as_much(self):
@@ -211,9 +207,7 @@ class Settling(unittest.TestCase):
 
     def test_what_is_beyond_the_debt_is_forgiven(self):
         self.assertEqual((self.complete(100_000), self.status()), ("Hello!", (0, 40000)))
-        with Connection(self.daemon.address) as connection:
-            connection.send(request_bytes("GET", "/metrics"))
-            self.assertIn(b"\nallowd_forgiven_tokens_total 40000\n", connection.receive().body)
+        self.assertIn(b"\nallowd_forgiven_tokens_total 40000\n", self.daemon.call("GET", "/metrics").body)
 
     def test_a_model_that_fails_costs_nothing(self):
         with self.assertRaises(ZeroDivisionError):
@@ -245,9 +239,7 @@ limits:
             script = code.replace(ALLOWD_ADDRESS, address).replace("curl ", "curl -s ")
             done = subprocess.run(["sh", "-euc", script], capture_output=True, text=True,
                                   timeout=PATIENCE_S, check=True)
-            with Connection(daemon.address) as connection:
-                connection.send(request_bytes("GET", "/keys"))
-                self.keys = connection.receive().json()["keys"]
+            self.keys = daemon.call("GET", "/keys").json()["keys"]
         return [json.loads(line) for line in done.stdout.splitlines()], re.findall(r"# .*?: (\{.*)", code)
 
     def assert_said(self, said, answer):

@@ -47,11 +47,6 @@ class StateCase(unittest.TestCase):
         self.addCleanup(daemon.kill)
         return daemon
 
-    def call(self, daemon, method, target):
-        with Connection(daemon.address) as connection:
-            connection.send(request_bytes(method, target))
-            return connection.receive()
-
     def fill(self, daemon, count, start=0):
         """Takes a token of each of so many keys; all are answered."""
         with Connection(daemon.address) as connection:
@@ -62,18 +57,18 @@ class StateCase(unittest.TestCase):
                 self.assertEqual(connection.receive().status, 200)
 
     def remaining(self, daemon, key):
-        return self.call(daemon, "GET", f"/status?key={key}").json()["remaining"]
+        return daemon.call("GET", f"/status?key={key}").json()["remaining"]
 
     def take(self, daemon, key, tokens=1):
-        response = self.call(daemon, "GET", f"/allow?key={key}&tokens={tokens}")
+        response = daemon.call("GET", f"/allow?key={key}&tokens={tokens}")
         self.assertEqual(response.status, 200)
 
     def metric(self, daemon, name, **labels):
-        text = self.call(daemon, "GET", "/metrics").body.decode("utf-8")
+        text = daemon.call("GET", "/metrics").body.decode("utf-8")
         return Metrics(text).value(name, **labels)
 
     def readiness(self, daemon):
-        response = self.call(daemon, "GET", "/readyz")
+        response = daemon.call("GET", "/readyz")
         return response.status, response.json().get("detail", "")
 
     def assert_degraded(self, daemon, why):
@@ -82,7 +77,7 @@ class StateCase(unittest.TestCase):
         self.assertIn("degraded", detail)
         self.assertIn(why, detail)
         self.assertEqual(self.metric(daemon, "allowd_state_degraded"), 1)
-        self.assertEqual(self.call(daemon, "GET", "/healthz").status, 200)
+        self.assertEqual(daemon.call("GET", "/healthz").status, 200)
 
     def hup(self, daemon):
         """What is logged until a reload is over."""
@@ -193,7 +188,7 @@ class Restarts(StateCase):
 
     def test_more_leases_than_there_may_be_stay(self):
         def acquire():
-            return self.call(daemon, "POST", "/acquire?key=key&ttl=1h").json()
+            return daemon.call("POST", "/acquire?key=key&ttl=1h").json()
 
         daemon = self.start(self.config("max_leases: 10\n"))
         leases = [acquire()["lease"] for _ in range(5)]
@@ -203,14 +198,14 @@ class Restarts(StateCase):
         daemon.wait_for_line("more leases are held than max_leases 3; all stay, and none is granted before fewer are$")
         self.assertEqual(acquire()["reason"], "too_many_leases")
         for lease in leases[:3]:
-            self.assertEqual(self.call(daemon, "POST", f"/release?lease={lease}").status, 200)
+            self.assertEqual(daemon.call("POST", f"/release?lease={lease}").status, 200)
         leases.append(acquire()["lease"])
         self.assertEqual(acquire()["reason"], "too_many_leases")
         daemon.kill()
         daemon = self.start(self.config("max_leases: 3\n"))
         daemon.wait_for_line("moved from max_leases 10 to 3$")
         for lease in leases[3:]:
-            self.assertEqual(self.call(daemon, "POST", f"/renew?lease={lease}").status, 200)
+            self.assertEqual(daemon.call("POST", f"/renew?lease={lease}").status, 200)
         self.assert_sound(daemon)
         daemon.stop()
 
@@ -766,7 +761,7 @@ class Speed(StateCase):
     def first_answer_s(self, config):
         began = time.monotonic()
         daemon = self.start(config)
-        self.call(daemon, "GET", "/allow?key=first")
+        daemon.call("GET", "/allow?key=first")
         took_s = time.monotonic() - began
         daemon.kill()
         return took_s

@@ -15,7 +15,6 @@ import select
 import selectors
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -367,9 +366,7 @@ class Ends(unittest.TestCase):
 
     @staticmethod
     def ask(daemon, target, method="GET"):
-        with Connection(daemon.address) as connection:
-            connection.send(request_bytes(method, target))
-            return connection.receive()
+        return daemon.call(method, target)
 
     def waiting(self, daemon):
         return self.ask(daemon, "/status").json()["counters"]["waiting"]
