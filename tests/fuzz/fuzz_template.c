@@ -9,6 +9,7 @@
 #include "ask/client_ip.h"
 #include "ask/template.h"
 #include "fuzz/fuzz.h"
+#include "support/fields.h"
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -48,11 +49,7 @@ static const char *find_field(void *context, const char *name, unsigned index, s
 static void pass_fields(void *context, const char *name,
                         bool (*take)(void *taker, const char *value, size_t len), void *taker)
 {
-    size_t len = 0;
-    const char *value;
-    for (unsigned i = 0; (value = find_field(context, name, i, &len)) != NULL; i++)
-        if (!take(taker, value, len))
-            return;
+    pass_found(find_field, context, name, take, taker);
 }
 
 static void pass_parameters(void *context, void (*take)(void *, const struct form_pair *),

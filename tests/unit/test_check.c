@@ -1,6 +1,7 @@
 /* Checks: templates, and the keys that hostile requests get. */
 #include "ask/check.h"
 #include "support/dice.h"
+#include "support/fields.h"
 #include "support/unit.h"
 
 #include <arpa/inet.h>
@@ -61,12 +62,8 @@ static unsigned walks; /* through the fields of a request */
 static void pass_fields(void *context, const char *name,
                         bool (*take)(void *taker, const char *value, size_t len), void *taker)
 {
-    size_t len = 0;
-    const char *value;
     walks++;
-    for (unsigned i = 0; (value = find_field(context, name, i, &len)) != NULL; i++)
-        if (!take(taker, value, len))
-            return;
+    pass_found(find_field, context, name, take, taker);
 }
 
 static void pass_parameters(void *context, void (*take)(void *, const struct form_pair *),
