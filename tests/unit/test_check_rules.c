@@ -55,33 +55,33 @@ static struct check *check_of(const struct check_rule_terms *skip, uint32_t skip
     return check;
 }
 
+/* What is asked, of a peer that the check trusts. */
+static struct check_request request_of(const struct check *check, struct asked *asked)
+{
+    static const struct sockaddr peer = {.sa_family = AF_UNIX};
+    return (struct check_request){.method = asked->method,
+                                  .suffix = asked->suffix,
+                                  .peer = &peer,
+                                  .is_trusted = check_trusts(check, &peer),
+                                  .fields = pass_fields,
+                                  .parameters = no_parameters,
+                                  .context = asked};
+}
+
 static bool skips(const struct check_rule_terms *rules, uint32_t count, struct asked asked)
 {
-    const struct sockaddr peer = {.sa_family = AF_UNIX};
     struct check *check = check_of(rules, count, NULL, 0);
-    bool does = check_skips(check, &(struct check_request){.method = asked.method,
-                                                           .suffix = asked.suffix,
-                                                           .peer = &peer,
-                                                           .is_trusted = check_trusts(check, &peer),
-                                                           .fields = pass_fields,
-                                                           .parameters = no_parameters,
-                                                           .context = &asked});
+    const struct check_request request = request_of(check, &asked);
+    bool does = check_skips(check, &request);
     check_free(check);
     return does;
 }
 
 static uint64_t cost(const struct check_rule_terms *rules, uint32_t count, struct asked asked)
 {
-    const struct sockaddr peer = {.sa_family = AF_UNIX};
     struct check *check = check_of(NULL, 0, rules, count);
-    uint64_t tokens =
-        check_cost(check, &(struct check_request){.method = asked.method,
-                                                  .suffix = asked.suffix,
-                                                  .peer = &peer,
-                                                  .is_trusted = check_trusts(check, &peer),
-                                                  .fields = pass_fields,
-                                                  .parameters = no_parameters,
-                                                  .context = &asked});
+    const struct check_request request = request_of(check, &asked);
+    uint64_t tokens = check_cost(check, &request);
     check_free(check);
     return tokens;
 }
