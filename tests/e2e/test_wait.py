@@ -42,7 +42,7 @@ limits:
       - {key: free, action: allow}
       - {key: spam, action: deny}
 checks:
-  - {name: patient, key: "fast:{header:X-Key}", wait: 30s, deny_status: 429}
+  - {name: patient, key: "slow:{header:X-Key}", wait: 1h, deny_status: 429}
 """
 
 
@@ -173,13 +173,17 @@ class Answers(Waiting):
         self.assertEqual(self.remaining(key), 10)
 
     def test_a_check_waits(self):
-        key = self.key()
-        target, headers = "/check/patient", [("X-Key", key)]
-        self.assertEqual(self.call("GET", target, headers).status, 200)
-        began = self.status("fast:" + key)
-        self.assertEqual(began["remaining"], 0)
-        for _ in range(3):
-            self.assertEqual(self.call("GET", target, headers).status, 200)
+        name = self.key()
+        key = "slow:" + name
+        self.drain_bucket(key, 100)
+        before = self.waiting()
+        connection = self.connect()
+        connection.send(request_bytes("GET", "/check/patient", [("X-Key", name)]))
+        self.wait_for(before + 1)
+        self.assert_silent(connection)
+        self.assertEqual(self.call("POST", f"/refund?key={key}&tokens=1").status, 200)
+        self.assertEqual(connection.receive().status, 200)
+        self.assertEqual(self.remaining(key), 0)
 
     def test_those_who_are_many_are_bounded(self):
         key = self.key("slow:")
