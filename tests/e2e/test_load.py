@@ -281,10 +281,11 @@ class Moving(LoadCase):
         self.assertLessEqual(
             key.allowed, self.BURST + self.RATE * (last_answer - first_ask + self.TICK_S))
         # At the last denial the bucket was empty, so by then all that had come was admitted; when it was
-        # decided is not known, but not before it was asked for.
-        self.assertIsNotNone(last_denial)
-        ideal = self.BURST + self.RATE * (last_denial - first_answer)
-        self.assertGreaterEqual(key.allowed, 0.98 * ideal - self.RATE * self.TICK_S - lost)
+        # decided is not known, but not before it was asked for. There is none if the machine is so busy that tokens
+        # come faster than they are asked for: then all were admitted, within the bound above.
+        if last_denial is not None:
+            ideal = self.BURST + self.RATE * (last_denial - first_answer)
+            self.assertGreaterEqual(key.allowed, 0.98 * ideal - self.RATE * self.TICK_S - lost)
         daemon.stop()
 
 
