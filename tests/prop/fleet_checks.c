@@ -258,6 +258,21 @@ void fleet_ledger_lend(const struct fleet_ledger *ledger, uint64_t slots)
                        ledger->terms.burst[0]);
 }
 
+void fleet_ledger_keep(const struct fleet_ledger *ledger, uint64_t kept_ns, uint64_t end_ns)
+{
+    if (!ledger->may_lend_more && kept_ns < end_ns)
+        fleet_violated(FLEET_SLOTS, ledger,
+                       "a lease ends %" PRIu64 " us after the store may forget who holds its slots",
+                       (end_ns - kept_ns) / 1000);
+}
+
+void fleet_ledger_out(const struct fleet_ledger *ledger, uint64_t out, uint64_t slots)
+{
+    if (!ledger->may_lend_more && out < slots)
+        fleet_violated(FLEET_SLOTS, ledger,
+                       "the store has %" PRIu64 " slots out, and leases hold %" PRIu64, out, slots);
+}
+
 /* One bucket for all would hold its burst less what is used. What is in hand elsewhere was taken out of the record,
  * and may have kept it from refilling meanwhile: twice of it may be missing; and what the dead had. */
 void fleet_ledger_deny(struct fleet_ledger *ledger, uint64_t tokens, uint64_t now_ns)

@@ -121,6 +121,13 @@ void fleet_ledger_admit_apart(struct fleet_ledger *ledger, uint64_t tokens, uint
 /* Callers hold leases in force with so many slots, by true time. */
 void fleet_ledger_lend(const struct fleet_ledger *ledger, uint64_t slots);
 
+/* A lease begins or is renewed, and ends at end_ns, true time; the store may forget the session that holds its slots at
+ * kept_ns. */
+void fleet_ledger_keep(const struct fleet_ledger *ledger, uint64_t kept_ns, uint64_t end_ns);
+
+/* The store has so many slots out, and callers hold so many. */
+void fleet_ledger_out(const struct fleet_ledger *ledger, uint64_t out, uint64_t slots);
+
 /* A caller was denied: unless something is amiss, some bucket must be short. */
 void fleet_ledger_deny(struct fleet_ledger *ledger, uint64_t tokens, uint64_t now_ns);
 

@@ -252,6 +252,34 @@ static void note_call(const struct fleet_sim *world, const struct fleet_call *ca
                order->out_tokens[i]);
 }
 
+/* Slots of a record that callers hold now. */
+static uint64_t slots_in_force(const struct fleet_sim *world, unsigned record)
+{
+    uint64_t slots = 0;
+    for (unsigned i = 0; i < FLEET_LEASES; i++)
+        if (world->lease[i].end_ns > world->now_ns && world->lease[i].record == record)
+            slots += world->lease[i].slots;
+    return slots;
+}
+
+/* Slots that sessions of a record have out which are not over. */
+static uint64_t slots_out(const struct fleet_sim *world, const struct store_record *record)
+{
+    uint64_t slots = 0;
+    for (unsigned i = 0; record != NULL && i < record->holders; i++)
+        if (record->holder[i].dead_at_ms >= fleet_sim_store_ms(world))
+            slots += record->holder[i].bucket[0].granted - record->holder[i].bucket[0].disposed;
+    return slots;
+}
+
+/* Whether the store may lend slots by now: since it forgot everything, those who hold some have had the time to say so. */
+static bool may_lend(const struct fleet_sim *world, const struct fleet_call *call,
+                     const struct order *order)
+{
+    uint64_t empty_ms = order->answered_epoch_ms + call->orders.ttl_ms + call->orders.grace_ms;
+    return order->result == ORDER_DONE && fleet_sim_store_ms(world) > empty_ms;
+}
+
 static void serve(struct fleet_sim *world, struct fleet_call *call, struct order *order)
 {
     static struct store_record before, after;
@@ -263,8 +291,10 @@ static void serve(struct fleet_sim *world, struct fleet_call *call, struct order
                       fleet_sim_store_ms(world));
     world->calls++;
     note_call(world, call, order);
-    fleet_ledger_call(&world->ledger[at], was, fleet_sim_record(world, at, &after), order,
-                      &call->orders, world->now_ns);
+    const struct store_record *is = fleet_sim_record(world, at, &after);
+    fleet_ledger_call(&world->ledger[at], was, is, order, &call->orders, world->now_ns);
+    if (may_lend(world, call, order))
+        fleet_ledger_out(&world->ledger[at], slots_out(world, is), slots_in_force(world, at));
 }
 
 static void call_arrives(struct fleet_sim *world, struct fleet_call *call)
@@ -416,20 +446,48 @@ static void told_of_list(struct fleet_sim *world, unsigned at, struct fleet_aske
     message_hold(&caller->message, NULL);
 }
 
-/* Slots of a record that callers hold now. */
-static uint64_t slots_in_force(const struct fleet_sim *world, unsigned record)
-{
-    uint64_t slots = 0;
-    for (unsigned i = 0; i < FLEET_LEASES; i++)
-        if (world->lease[i].end_ns > world->now_ns && world->lease[i].record == record)
-            slots += world->lease[i].slots;
-    return slots;
-}
-
 static uint64_t true_end_ns(const struct fleet_sim *world, unsigned at, uint64_t after_ms)
 {
     const struct fleet_sidecar *sidecar = &world->sidecar[at];
     return fleet_clock_when(&sidecar->clock, here_ns(world, sidecar) + after_ms * NS_PER_MS);
+}
+
+/* What a sidecar has of a record; NULL: nothing. */
+static const struct share *share_of(const struct fleet_sidecar *sidecar, unsigned record)
+{
+    const struct shares *shares = &sidecar->brain->shares;
+    for (uint32_t i = 0; i < shares->count; i++)
+        if (strcmp(shares->heap[i]->name, fleet_limit_names[record / FLEET_KEYS]) == 0 &&
+            strcmp(shares->heap[i]->key, fleet_keys[record % FLEET_KEYS]) == 0)
+            return shares->heap[i];
+    return NULL;
+}
+
+/* Whether the store has the session of a sidecar, and until when it keeps it. */
+static bool is_kept(struct fleet_sim *world, const struct share *share, unsigned record,
+                    uint64_t *until_ns)
+{
+    static struct store_record room;
+    const struct store_record *is = fleet_sim_record(world, record, &room);
+    for (unsigned i = 0; is != NULL && i < is->holders; i++)
+        if (is->holder[i].session == share->session) {
+            uint64_t dead_ms = is->holder[i].dead_at_ms + 1;
+            *until_ns = fleet_clock_when(&world->store.clock, dead_ms * NS_PER_MS);
+            return true;
+        }
+    *until_ns = 0;
+    return false;
+}
+
+/* A lease has begun, or has a new end. A sidecar that has drained may have dropped its share since. */
+static void lends(struct fleet_sim *world, const struct fleet_lease *lease)
+{
+    const struct fleet_ledger *ledger = &world->ledger[lease->record];
+    const struct share *share = share_of(&world->sidecar[lease->sidecar], lease->record);
+    uint64_t kept_ns;
+    fleet_ledger_lend(ledger, slots_in_force(world, lease->record));
+    if (share != NULL && (is_kept(world, share, lease->record, &kept_ns) || !ledger->is_forgetful))
+        fleet_ledger_keep(ledger, kept_ns, lease->end_ns);
 }
 
 static void told_of_acquire(struct fleet_sim *world, unsigned at, const struct fleet_asker *caller)
@@ -451,8 +509,7 @@ static void told_of_acquire(struct fleet_sim *world, unsigned at, const struct f
                                      .slots = ask->slots,
                                      .end_ns = true_end_ns(world, at, answer->expires_after_ms)};
             world->lent++;
-            fleet_ledger_lend(&world->ledger[caller->record],
-                              slots_in_force(world, caller->record));
+            lends(world, &world->lease[i]);
             return;
         }
 }
@@ -469,7 +526,7 @@ static void told_of_lease(struct fleet_sim *world, unsigned at, const struct fle
         return;
     lease->end_ns = true_end_ns(world, at, answer->expires_after_ms);
     world->renewed++;
-    fleet_ledger_lend(&world->ledger[lease->record], slots_in_force(world, lease->record));
+    lends(world, lease);
 }
 
 static void told(struct fleet_sim *world, unsigned at, struct fleet_asker *caller)
@@ -556,15 +613,10 @@ static void post(struct fleet_sim *world, unsigned at, struct letter *letter)
 static void add_hand(const struct fleet_sim *world, const struct fleet_sidecar *sidecar,
                      unsigned record, uint64_t tokens[BUCKETS_MAX])
 {
-    const struct shares *shares = &sidecar->brain->shares;
-    for (uint32_t i = 0; i < shares->count; i++) {
-        const struct share *share = shares->heap[i];
-        if (strcmp(share->name, fleet_limit_names[record / FLEET_KEYS]) == 0 &&
-            strcmp(share->key, fleet_keys[record % FLEET_KEYS]) == 0 &&
-            share->lease_ns <= here_ns(world, sidecar))
-            for (uint32_t j = 0; j < share->buckets; j++)
-                tokens[j] += share_bucket_hand(&share->bucket[j]);
-    }
+    const struct share *share = share_of(sidecar, record);
+    if (share != NULL && share->lease_ns <= here_ns(world, sidecar))
+        for (uint32_t i = 0; i < share->buckets; i++)
+            tokens[i] += share_bucket_hand(&share->bucket[i]);
 }
 
 /* And what was granted by orders whose answers it finds when it goes on, and which are over too. */

@@ -41,7 +41,18 @@ planted 8 brain/orders.c 's/uint64_t may_ns = share->spaced_ns > ahead_ns .*/uin
 planted 8 brain/shares.c 's/share->next_ns = share_ready_ns\(share, share_hand\(share\) \+ 1, now_ns\);/share->next_ns = now_ns;/'
 # 9: a record that ends by a clock that steps is held back, and refilled once more
 planted 9 $model 's/work->now_ms = work->time_ms; \/\* by which it has ended \*\///'
-# 10: a lease begins before the store keeps its slots, or the store does not
+# 10: a lease begins, or is renewed, before the store keeps its slots, or the store does not, or may not any more by an order that is
+# away
+kinds='slots*'
 planted 10 brain/share_slots.c 's/slots <= share_hand\(share\) && end_ns <= share->kept_ns;/slots <= share_hand(share) \&\& end_ns > 0;/'
+planted 10 brain/shares.c 's/if \(!is_covered\(brain, share, number, ask\)\)/if (false)/'
 planted 10 $model 's/call->keep_ms > lease_ms\(call\) \? call->keep_ms : lease_ms\(call\)/lease_ms(call)/'
+planted 10 brain/share.c 's/share->kept_ns = least\(share->kept_ns, kept_ns\);//'
+# what a new session claims is not out; or it does not claim what leases hold; or the store does not know claims
+planted 10 $model 's/if \(told->granted > \*granted\) \{/if (told->granted > *granted \&\& !(work->call->flags \& ORDER_CLAIM)) {/'
+planted 10 brain/share.c 's/share->is_claim = share->bucket\[0\]\.used > 0;/share->is_claim = false;/'
+planted 10 $model 's/ && !\(work->call->flags & ORDER_CLAIM\)\)/)/'
+# a slot that is given back counts twice in the store; or one that is released does in the hand
+planted 10 $model 's/\*disposed = most;/*disposed = most + (most < *granted);/'
+planted 10 brain/share.c 's/bucket->used = slots;/bucket->used = slots > 0 \&\& slots < bucket->used ? slots - 1 : slots;/'
 exit $failed

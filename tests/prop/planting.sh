@@ -6,8 +6,9 @@
 # changed: plant the same fault anew.
 #
 # The sourcing script sets `word`, by which a failed check calls its property, and `decisions`; and calls keep_object for each
-# source of the test that no fault is planted in, and keep_source for one in which some are. ALLOWD_SHARE=3/8 tries the third of
-# eight shares of the faults, and sees of all that they can be planted.
+# source of the test that no fault is planted in, and keep_source for one in which some are. It may set `kinds` to have only worlds
+# of some kinds (ALLOWD_KIND) for the faults that follow. ALLOWD_SHARE=3/8 tries the third of eight shares of the faults, and sees of
+# all that they can be planted.
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
@@ -15,6 +16,7 @@ failed=0
 number=0
 objects=
 sources=
+kinds='*'
 in_share=" $("$TOP_SRCDIR/tests/share" of $(seq 99) | xargs) "
 
 compile() {
@@ -30,6 +32,12 @@ keep_object() {
 keep_source() {
     sources="$sources $1"
 }
+
+# For so many seconds of a processor at most, however busy the machine is.
+run_faulty() (
+    ulimit -t 120
+    exec ./faulty
+)
 
 # planted PROPERTY SOURCE SED...: is found by that property's check. SOURCE: below src/, or tests/....
 planted() {
@@ -60,7 +68,7 @@ planted() {
     # shellcheck disable=SC2086
     compile $objects $rest $changed "$BUILDDIR/libsupport.a" "$BUILDDIR/liballowd.a" $PLANTED_LIBS -o faulty
     # the same dice each time, with which it is found; a check that fails ends its kind of world, and others go on
-    if ALLOWD_SEED=1 ALLOWD_DECISIONS=$decisions timeout 60 ./faulty >out 2>&1; then
+    if ALLOWD_SEED=1 ALLOWD_DECISIONS=$decisions ALLOWD_KIND=$kinds run_faulty >out 2>&1; then
         echo "fault $number in $source: nothing finds it"
         failed=1
     elif grep -q "^ERROR: $word $property " out; then
