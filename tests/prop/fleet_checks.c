@@ -26,6 +26,10 @@ const char *const fleet_invariants[FLEET_INVARIANTS] = {
     [FLEET_CLOCK_AHEAD] = "a store's clock that steps ahead refills for the step, at most",
     [FLEET_SLOTS] =
         "leases in force hold no more slots than there are, while the store keeps what it was told",
+    [FLEET_OVERRIDES] =
+        "a key is never limited, always denied, or has buckets of its own where an override says so",
+    [FLEET_ONCE] =
+        "a question that comes again with its token is answered as before, and does nothing",
 };
 
 char fleet_where[300];

@@ -30,7 +30,9 @@ enum fleet_invariant {
     FLEET_DENIES_LITTLE, /* 7 */
     FLEET_CALLS_FEW,     /* 8 */
     FLEET_CLOCK_AHEAD,   /* 9 */
-    FLEET_SLOTS,
+    FLEET_SLOTS,         /* 10 */
+    FLEET_ONCE,          /* 11 */
+    FLEET_OVERRIDES,     /* 12 */
     FLEET_INVARIANTS,
 };
 extern const char *const fleet_invariants[FLEET_INVARIANTS];

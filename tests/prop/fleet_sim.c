@@ -1,6 +1,7 @@
 #include "prop/fleet_sim.h"
 
 #include "brain/core.h"
+#include "limits/runtime.h"
 #include "support/ask_brain.h"
 #include "support/unit.h"
 
@@ -73,6 +74,29 @@ uint64_t fleet_sim_memory_ns(const struct fleet_sim *world)
 {
     return lease_ns(world) + lease_ns(world) / 100 + 2 * NS_PER_MS +
            2 * world->network.op_timeout_ns;
+}
+
+/* ---- rules ---- */
+
+const struct bucket_terms *fleet_rules_buckets(const struct fleet_rules *rules, unsigned record,
+                                               unsigned *buckets)
+{
+    unsigned limit = record / FLEET_KEYS;
+    const struct override_terms *override = &rules->override[record];
+    if (rules->is_overridden[record] && override->action == OVERRIDE_TERMS) {
+        *buckets = override->buckets_count;
+        return override->buckets;
+    }
+    *buckets = rules->buckets[limit];
+    return rules->bucket[limit];
+}
+
+/* By the rules in force at a sidecar. */
+static uint64_t burst_at(const struct fleet_sim *world, const struct fleet_sidecar *sidecar,
+                         unsigned record)
+{
+    unsigned buckets;
+    return fleet_rules_buckets(&world->rules[sidecar->terms], record, &buckets)->burst;
 }
 
 /* ---- what is due when ---- */
@@ -180,6 +204,23 @@ static void let_go(struct fleet_flight *flight)
         free(flight);
 }
 
+/* An order goes by the buckets that are in force. */
+static void check_terms(const struct fleet_sim *world, const struct fleet_sidecar *sidecar,
+                        unsigned record, const struct order *order)
+{
+    unsigned buckets;
+    const struct bucket_terms *bucket =
+        fleet_rules_buckets(&world->rules[sidecar->terms], record, &buckets);
+    bool are_same = order->buckets == buckets;
+    for (unsigned i = 0; are_same && i < buckets; i++)
+        are_same = order->terms[i].burst_tokens == bucket[i].burst;
+    if (!are_same)
+        fleet_violated(FLEET_OVERRIDES, &world->ledger[record],
+                       "an order has %u buckets, the first of %" PRIu64
+                       " tokens; in force are %u, the first of %" PRIu64,
+                       order->buckets, order->terms[0].burst_tokens, buckets, bucket[0].burst);
+}
+
 static void send_letter(struct fleet_sim *world, unsigned at, struct orders *letter)
 {
     struct fleet_sidecar *sidecar = &world->sidecar[at];
@@ -195,6 +236,7 @@ static void send_letter(struct fleet_sim *world, unsigned at, struct orders *let
                    at, fleet_keys[record % FLEET_KEYS], order->session, order->seq,
                    order->totals[0].granted, order->totals[0].disposed, order->totals[0].net,
                    order->totals[0].want, order->flags);
+        check_terms(world, sidecar, record, order);
         fleet_pace_order(&sidecar->pace[record], &world->ledger[record], order, letter->sent_ns,
                          world->terms.min_interval_ms * NS_PER_MS, sidecar->is_ending);
         world->orders++;
@@ -335,7 +377,7 @@ static uint64_t waited_for(const struct fleet_sidecar *sidecar, unsigned record)
 }
 
 /* Nobody is let in uncounted, or apart from the store, unless the configuration says so. */
-static bool may_be_told(const struct fleet_terms *terms, const struct bucket_answer *answer)
+static bool may_be_apart(const struct fleet_terms *terms, const struct bucket_answer *answer)
 {
     if (answer->result == BUCKET_UNCOUNTED)
         return answer->is_apart &&
@@ -343,6 +385,91 @@ static bool may_be_told(const struct fleet_terms *terms, const struct bucket_ans
     return answer->result != BUCKET_ALLOWED || !answer->is_apart ||
            terms->on_partition == FLEET_PARTITION_SHARE;
 }
+
+/* What an override has a key told, whatever is in hand: if there is none, neither of these. */
+static bool is_by_override(enum override_action action, uint64_t tokens, enum bucket_result result)
+{
+    bool is_open = result == BUCKET_HELD_BACK || result == BUCKET_LEFT;
+    switch (action) {
+    case OVERRIDE_TERMS:
+        return result != BUCKET_ALWAYS && result != BUCKET_NEVER;
+    case OVERRIDE_ALLOW:
+        return is_open || result == BUCKET_ALWAYS;
+    case OVERRIDE_DENY:
+        return is_open || result == BUCKET_NEVER || (tokens == 0 && result == BUCKET_ALLOWED);
+    }
+    return false;
+}
+
+static void check_told(struct fleet_sim *world, const struct fleet_sidecar *sidecar,
+                       unsigned record, uint64_t tokens, const struct bucket_answer *answer)
+{
+    enum override_action action = fleet_rules_action(&world->rules[sidecar->terms], record);
+    assert_true(may_be_apart(&world->terms, answer));
+    if (!is_by_override(action, tokens, answer->result))
+        fleet_violated(FLEET_OVERRIDES, &world->ledger[record],
+                       "result %d of %" PRIu64 " tokens, and the override has action %d",
+                       answer->result, tokens, action);
+    world->overridden += action != OVERRIDE_TERMS;
+}
+
+/* ---- questions with tokens ---- */
+
+static struct fleet_once once_of(const struct fleet_sim *world, unsigned at,
+                                 const struct fleet_asker *caller)
+{
+    struct fleet_once once =
+        fleet_once_of(&caller->message, caller->token, at, world->sidecar[at].life, caller->record);
+    once.answered_ns = world->now_ns;
+    return once;
+}
+
+/* Who was the first to ask with a caller's token of those who wait for an answer, if that was before the caller; or NULL. */
+static const struct fleet_asker *who_waits(const struct fleet_sidecar *sidecar,
+                                           const struct fleet_asker *caller)
+{
+    const struct fleet_asker *first = NULL;
+    for (unsigned i = 0; i < FLEET_CALLERS; i++) {
+        const struct fleet_asker *other = &sidecar->caller[i];
+        if (other->is_away && other->token == caller->token &&
+            other->number < (first == NULL ? caller->number : first->number))
+            first = other;
+    }
+    return first;
+}
+
+/* Whether a question has done nothing because its token had come before. It is not away any more. */
+static bool is_answered_before(struct fleet_sim *world, unsigned at,
+                               const struct fleet_asker *caller)
+{
+    if (caller->token == 0)
+        return false;
+    const struct fleet_asker *first = who_waits(&world->sidecar[at], caller);
+    struct fleet_once asked = once_of(world, at, caller), waits;
+    fleet_note(world, "%u answers token %" PRIu64 "%s", at, caller->token,
+               caller->once.is_repeated ? " as before" : "");
+    if (first != NULL)
+        waits = once_of(world, at, first);
+    bool is_repeated = caller->once.is_repeated;
+    world->repeated += is_repeated;
+    return fleet_once_tell(&world->onces, &asked, first == NULL ? NULL : &waits, is_repeated,
+                           &world->ledger[caller->record]);
+}
+
+/* Gives a question a token of its own, now and then. */
+static void may_ask_once(struct fleet_sim *world, struct fleet_asker *caller)
+{
+    enum message_kind kind = caller->message.kind;
+    if (!world->asks_once || kind == MESSAGE_STATUS || kind == MESSAGE_RESET ||
+        !dice_once_in(&world->dice, 2))
+        return;
+    caller->token = ++world->onces.begun;
+    fleet_once_name(caller->token, &caller->once);
+    caller->message.once = &caller->once;
+    fleet_note(world, "a question with token %" PRIu64, caller->token);
+}
+
+/* ---- answers ---- */
 
 static void told_of_tokens(struct fleet_sim *world, unsigned at, struct fleet_asker *caller)
 {
@@ -358,6 +485,10 @@ static void told_of_tokens(struct fleet_sim *world, unsigned at, struct fleet_as
                ", retry after %" PRIu64 ", charged %" PRIu64,
                at, caller->message.kind, ask->key, ask->limit_name, tokens, answer->result,
                answer->remaining_tokens, answer->retry_after_ms, answer->charged_tokens);
+    if (is_answered_before(world, at, caller)) {
+        message_hold(&caller->message, NULL);
+        return;
+    }
     switch (caller->message.kind) {
     case MESSAGE_ALLOW:
         if (answer->result == BUCKET_ALLOWED && tokens > 0) {
@@ -369,7 +500,7 @@ static void told_of_tokens(struct fleet_sim *world, unsigned at, struct fleet_as
             else
                 fleet_ledger_admit(ledger, tokens, world->now_ns);
         }
-        assert_true(may_be_told(&world->terms, answer));
+        check_told(world, sidecar, caller->record, tokens, answer);
         world->uncounted += answer->result == BUCKET_UNCOUNTED;
         world->waited += answer->has_waited && answer->result == BUCKET_ALLOWED;
         if (answer->result == BUCKET_DENIED && tokens > 0) {
@@ -381,7 +512,7 @@ static void told_of_tokens(struct fleet_sim *world, unsigned at, struct fleet_as
         break;
     case MESSAGE_REFUND:
         if (answer->result == BUCKET_ALLOWED)
-            ledger->refunded += least(tokens, (uint64_t)ledger->terms.burst[0]);
+            ledger->refunded += least(tokens, burst_at(world, sidecar, caller->record));
         break;
     case MESSAGE_RESET:
         ledger->resets += answer->result == BUCKET_ALLOWED;
@@ -430,9 +561,9 @@ static void told_of_list(struct fleet_sim *world, unsigned at, struct fleet_aske
         unsigned record = record_of_call(ask);
         fleet_note(world, "%u tells of a list %s under %s for %" PRIu64 ": result %d", at, ask->key,
                    ask->limit_name, ask->tokens, answer->result);
-        assert_true(may_be_told(&world->terms, answer));
+        check_told(world, sidecar, record, ask->tokens, answer);
         if (is_all) /* all or none */
-            assert_int_equal(answer->result == BUCKET_ALLOWED, allows);
+            assert_int_equal(bucket_result_allows(answer->result), allows);
         if (answer->result == BUCKET_ALLOWED && ask->tokens > 0) {
             if (sidecar->is_in_stale_turn)
                 fleet_sim_count_stale(world, at, record, ask->tokens);
@@ -496,7 +627,10 @@ static void told_of_acquire(struct fleet_sim *world, unsigned at, const struct f
     const struct bucket_answer *answer = &caller->message.answer.bucket;
     fleet_note(world, "%u tells ACQUIRE of %s for %u slots: result %d, remaining %" PRIu64, at,
                ask->bucket.key, ask->slots, answer->result, answer->remaining_tokens);
+    if (is_answered_before(world, at, caller))
+        return;
     world->denied += answer->result == BUCKET_DENIED || answer->result == BUCKET_WAIT_OVER;
+    check_told(world, &world->sidecar[at], caller->record, ask->slots, answer);
     if (answer->result != BUCKET_ALLOWED)
         return;
     for (unsigned i = 0; i < FLEET_LEASES; i++)
@@ -643,11 +777,12 @@ static void add_late_grants(const struct fleet_sim *world, const struct fleet_si
 static uint64_t stale_tokens(const struct fleet_sim *world, const struct fleet_sidecar *sidecar,
                              unsigned record)
 {
-    const struct fleet_rules *rules = &world->rules[sidecar->terms];
     uint64_t tokens[BUCKETS_MAX] = {0}, fewest = UINT64_MAX;
+    unsigned buckets;
+    fleet_rules_buckets(&world->rules[sidecar->terms], record, &buckets);
     add_hand(world, sidecar, record, tokens);
     add_late_grants(world, sidecar, record, tokens);
-    for (unsigned i = 0; i < rules->buckets[record / FLEET_KEYS]; i++)
+    for (unsigned i = 0; i < buckets; i++)
         fewest = least(fewest, tokens[i]);
     return fewest;
 }
@@ -776,9 +911,9 @@ static void never_rests(const struct fleet_sim *world)
 void fleet_sim_pass(struct fleet_sim *world, uint64_t ns)
 {
     uint64_t until_ns = world->now_ns + ns;
-    unsigned steps = 0;
+    uint64_t before = world->steps;
     while (step_until(world, until_ns))
-        if (++steps > 1000000)
+        if (++world->steps - before > 1000000)
             never_rests(world);
     world->now_ns = until_ns;
 }
@@ -796,7 +931,7 @@ static struct fleet_asker *free_caller(struct fleet_sim *world, unsigned at, enu
     if (sidecar->brain == NULL || caller == sidecar->caller + FLEET_CALLERS || sidecar->is_ending)
         return NULL;
     *caller = (struct fleet_asker){.is_away = true, .record = record, .message = {.kind = kind}};
-    world->questions++;
+    caller->number = world->questions++;
     return caller;
 }
 
@@ -819,6 +954,7 @@ bool fleet_sim_ask(struct fleet_sim *world, unsigned at, enum message_kind kind,
     if (caller == NULL)
         return false;
     caller->message.ask.bucket = question_of(record, tokens, wait_ms);
+    may_ask_once(world, caller);
     post(world, at, &caller->message.letter);
     return true;
 }
@@ -848,6 +984,55 @@ bool fleet_sim_acquire(struct fleet_sim *world, unsigned at, unsigned record, ui
         .bucket = question_of(record, 1, wait_ms), .slots = slots, .ttl_ms = ttl_ms};
     world->leases_begun++;
     memcpy(ask->id.bytes, &world->leases_begun, sizeof world->leases_begun);
+    may_ask_once(world, caller);
+    post(world, at, &caller->message.letter);
+    return true;
+}
+
+/* A question with a token that a sidecar has answered, or will. false: none is found at the place where the dice fall. */
+static bool some_once(struct fleet_sim *world, unsigned at, struct fleet_once *once)
+{
+    struct dice *dice = &world->dice;
+    const struct fleet_sidecar *sidecar = &world->sidecar[at];
+    const struct fleet_asker *caller = &sidecar->caller[dice_roll(dice, FLEET_CALLERS)];
+    unsigned newest = world->onces.count < 8 ? world->onces.count : 8;
+    if (caller->is_away && caller->token != 0) {
+        *once = once_of(world, at, caller);
+        return true;
+    }
+    if (newest == 0)
+        return false;
+    unsigned count =
+        dice_once_in(dice, 2) || world->onces.count < FLEET_ONCES ? newest : FLEET_ONCES;
+    *once = world->onces.told[(world->onces.count - 1 - dice_roll(dice, count)) % FLEET_ONCES];
+    return once->sidecar == at && once->life == sidecar->life;
+}
+
+bool fleet_sim_ask_again(struct fleet_sim *world, unsigned at)
+{
+    struct fleet_once once;
+    if (!some_once(world, at, &once))
+        return false;
+    struct fleet_asker *caller = free_caller(world, at, once.kind, once.record);
+    if (caller == NULL)
+        return false;
+    bool differs = once.terms.tokens < burst_at(world, &world->sidecar[at], once.record) &&
+                   dice_once_in(&world->dice, 8);
+    struct bucket_question ask =
+        question_of(once.record, once.terms.tokens + differs, once.terms.wait_ms);
+    if (once.kind == MESSAGE_ACQUIRE) {
+        struct acquire_question *acquire = &caller->message.ask.acquire;
+        *acquire = (struct acquire_question){
+            .bucket = ask, .slots = once.terms.slots, .ttl_ms = once.terms.ttl_ms};
+        world->leases_begun++;
+        memcpy(acquire->id.bytes, &world->leases_begun, sizeof world->leases_begun);
+    } else {
+        caller->message.ask.bucket = ask;
+    }
+    caller->token = once.token;
+    fleet_once_name(once.token, &caller->once);
+    caller->message.once = &caller->once;
+    fleet_note(world, "%u is asked again with token %" PRIu64, at, once.token);
     post(world, at, &caller->message.letter);
     return true;
 }
@@ -881,13 +1066,39 @@ void fleet_sim_leave(struct fleet_sim *world, unsigned at, unsigned who)
     assert_false(caller->is_away);
 }
 
-static struct limits *limits_of(const struct fleet_sim *world, unsigned terms)
+/* The overrides of a limit's keys. Those of run time end when a sidecar's do, and stand before those of the configuration. Returns
+ * how many. */
+static unsigned overrides_of(const struct fleet_sim *world, const struct fleet_sidecar *sidecar,
+                             unsigned terms, unsigned limit,
+                             struct override_terms overrides[2 * FLEET_KEYS])
+{
+    unsigned count = 0;
+    for (unsigned set = world->has_runtime ? terms + 1 : 1; set-- > 0;) {
+        const struct fleet_rules *rules = &world->rules[world->has_runtime ? set : terms];
+        for (unsigned i = fleet_record_of(limit, 0); i < fleet_record_of(limit + 1, 0); i++) {
+            bool is_runtime = world->has_runtime && set == 1;
+            if (!rules->is_overridden[i] || rules->override[i].is_runtime != is_runtime)
+                continue;
+            overrides[count] = rules->override[i];
+            if (is_runtime)
+                overrides[count].until_s = sidecar->until_s;
+            count++;
+        }
+    }
+    return count;
+}
+
+static struct limits *limits_of(const struct fleet_sim *world, const struct fleet_sidecar *sidecar,
+                                unsigned terms)
 {
     const struct fleet_rules *rules = &world->rules[terms];
     struct limits *limits = allocated(limits_new(FLEET_LIMITS, FLEET_TICK_MS));
     for (unsigned i = 0; i < rules->limits; i++) {
+        struct override_terms overrides[2 * FLEET_KEYS];
         struct limit_terms limit = {
             .name = fleet_limit_names[i], .is_fleet = true, .buckets_count = rules->buckets[i]};
+        limit.overrides_count = overrides_of(world, sidecar, terms, i, overrides);
+        limit.overrides = overrides;
         memcpy(limit.buckets, rules->bucket[i], sizeof limit.buckets);
         assert_true(limits_add(limits, &limit));
     }
@@ -900,8 +1111,8 @@ void fleet_sim_start(struct fleet_sim *world, unsigned at)
 {
     static const uint8_t seed[TABLE_SEED_BYTES] = "any";
     struct fleet_sidecar *sidecar = &world->sidecar[at];
-    struct limits *limits = limits_of(world, sidecar->terms);
-    struct limits_question question = {.limits = limits, .date_s = 1000000};
+    struct limits *limits = limits_of(world, sidecar, sidecar->terms);
+    struct limits_question question = {.limits = limits, .date_s = sidecar->date_s};
     assert_null(sidecar->brain);
     sidecar->brain =
         allocated(brain_new(&question, MAX_KEYS, MAX_LEASES, seed, here_ns(world, sidecar)));
@@ -977,27 +1188,22 @@ static bool has_mixed_terms(const struct fleet_sim *world)
 /* The ledgers hear of it before anybody is decided by it. */
 static void change_terms(struct fleet_sim *world, unsigned terms)
 {
-    const struct fleet_rules *rules = &world->rules[terms];
     for (unsigned i = 0; i < FLEET_RECORDS; i++) {
-        unsigned limit = i / FLEET_KEYS;
-        fleet_ledger_change(&world->ledger[i], rules->bucket[limit], rules->buckets[limit],
-                            world->now_ns);
+        unsigned buckets;
+        const struct bucket_terms *bucket = fleet_rules_buckets(&world->rules[terms], i, &buckets);
+        fleet_ledger_change(&world->ledger[i], bucket, buckets, world->now_ns);
         if (!has_mixed_terms(world))
             fleet_ledger_settle(&world->ledger[i], world->now_ns + fleet_sim_memory_ns(world));
     }
 }
 
-void fleet_sim_reload(struct fleet_sim *world, unsigned at, unsigned terms)
+/* Puts limits into force, which are given away. */
+static void install(struct fleet_sim *world, unsigned at, struct limits *limits, bool is_no_reload)
 {
     struct fleet_sidecar *sidecar = &world->sidecar[at];
-    struct limits *limits = limits_of(world, terms);
-    struct message message = {.kind = MESSAGE_LIMITS,
-                              .ask.limits = {.limits = limits, .date_s = 1000000}};
-    fleet_note(world, "%u reloads: terms %u", at, terms);
-    sidecar->terms = terms;
-    change_terms(world, terms);
-    for (unsigned i = 0; i < FLEET_RECORDS; i++)
-        sidecar->pace[i].is_changed = true;
+    struct message message = {
+        .kind = MESSAGE_LIMITS,
+        .ask.limits = {.limits = limits, .date_s = sidecar->date_s, .is_no_reload = is_no_reload}};
     turn(world, at, &message.letter);
     while (brain_is_waited_for(sidecar->brain)) {
         struct chain answered = {0};
@@ -1007,6 +1213,57 @@ void fleet_sim_reload(struct fleet_sim *world, unsigned at, unsigned terms)
     assert_int_equal(message.answer.limits, LIMITS_IN_FORCE);
     limits_release(limits);
     message_hold(&message, NULL);
+}
+
+/* Sets or drops the run-time overrides, one after the other. */
+static void override(struct fleet_sim *world, unsigned at, bool is_set)
+{
+    struct fleet_sidecar *sidecar = &world->sidecar[at];
+    for (unsigned i = 0; i < FLEET_RECORDS; i++) {
+        if (!world->rules[1].is_overridden[i] || !world->rules[1].override[i].is_runtime)
+            continue;
+        struct override_terms set = world->rules[1].override[i];
+        struct limits *configured = limits_of(world, sidecar, 0);
+        struct runtime_change change = {.limit = i / FLEET_KEYS, .key = set.key};
+        struct runtime_lost lost;
+        set.until_s = sidecar->until_s;
+        change.set = is_set ? &set : NULL;
+        struct limits *merged = allocated(runtime_merge(configured, brain_limits(sidecar->brain),
+                                                        &change, sidecar->date_s, &lost));
+        assert_int_equal(lost.without_limit + lost.unfit + lost.without_room, 0);
+        limits_release(configured);
+        install(world, at, merged, true);
+    }
+}
+
+/* Run-time overrides come, and either have an end or are dropped. */
+static void change_overrides(struct fleet_sim *world, unsigned at, bool are_set)
+{
+    struct fleet_sidecar *sidecar = &world->sidecar[at];
+    if (are_set)
+        sidecar->until_s = dice_once_in(&world->dice, 2) ? sidecar->date_s + 10 : OVERRIDE_FOR_EVER;
+    if (are_set || sidecar->until_s == OVERRIDE_FOR_EVER) {
+        override(world, at, are_set);
+        return;
+    }
+    sidecar->date_s = sidecar->until_s;
+    brain_date(sidecar->brain, sidecar->date_s);
+    after_turn(world, at, NULL);
+}
+
+void fleet_sim_reload(struct fleet_sim *world, unsigned at, unsigned terms)
+{
+    struct fleet_sidecar *sidecar = &world->sidecar[at];
+    turn(world, at, NULL); /* what is due by now is decided by those before */
+    fleet_note(world, "%u reloads: terms %u", at, terms);
+    sidecar->terms = terms;
+    change_terms(world, terms);
+    for (unsigned i = 0; i < FLEET_RECORDS; i++)
+        sidecar->pace[i].is_changed = true;
+    if (world->has_runtime)
+        change_overrides(world, at, terms == 1);
+    else
+        install(world, at, limits_of(world, sidecar, terms), false);
 }
 
 void fleet_sim_part(struct fleet_sim *world, unsigned at, bool is_apart)
@@ -1143,8 +1400,10 @@ void fleet_sim_begin(struct fleet_sim *world)
 {
     world->store.model = store_model_new();
     begin_epochs(world);
-    for (unsigned i = 0; i < world->sidecars; i++)
+    for (unsigned i = 0; i < world->sidecars; i++) {
+        world->sidecar[i].date_s = 1000000;
         fleet_sim_start(world, i);
+    }
 }
 
 void fleet_sim_end(struct fleet_sim *world)

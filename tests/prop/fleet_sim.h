@@ -15,6 +15,7 @@
 
 #include "brain/brain.h"
 #include "prop/fleet_checks.h"
+#include "prop/fleet_once.h"
 #include "support/dice.h"
 
 enum {
@@ -47,6 +48,9 @@ struct fleet_asker {
     unsigned record;
     struct bucket_call call[FLEET_LIST]; /* of a list */
     unsigned lease;                      /* of RENEW and RELEASE */
+    uint64_t number;                     /* of questions */
+    uint64_t token;                      /* with which it is to be answered once; 0: none */
+    struct once_question once;
 };
 
 /* A lease that a caller holds, until a true time. */
@@ -85,6 +89,7 @@ struct fleet_sidecar {
     bool is_apart;                   /* the network does not reach it */
     bool is_ending;                  /* it drains */
     unsigned terms;                  /* which of the world's are in force */
+    int64_t date_s, until_s;         /* Unix time: now, and when run-time overrides end */
     uint64_t tick_ns;                /* when its brain is due, true time */
     struct message end;
     bool end_is_away;
@@ -100,12 +105,23 @@ struct fleet_network {
     uint64_t latency_ns, late_ns, op_timeout_ns;
 };
 
-/* What limits say at a time. */
+/* What limits say at a time. Some keys may have overrides. */
 struct fleet_rules {
     unsigned limits;
     unsigned buckets[FLEET_LIMITS];
     struct bucket_terms bucket[FLEET_LIMITS][BUCKETS_MAX];
+    bool is_overridden[FLEET_RECORDS];
+    struct override_terms override[FLEET_RECORDS];
 };
+
+/* The buckets of a record by rules, of which there are so many. One that is always allowed or denied has those of its limit. */
+const struct bucket_terms *fleet_rules_buckets(const struct fleet_rules *rules, unsigned record,
+                                               unsigned *buckets);
+static inline enum override_action fleet_rules_action(const struct fleet_rules *rules,
+                                                      unsigned record)
+{
+    return rules->is_overridden[record] ? rules->override[record].action : OVERRIDE_TERMS;
+}
 
 enum fleet_event_kind { FLEET_CALL_ARRIVES, FLEET_ANSWER_ARRIVES, FLEET_TIMES_OUT, FLEET_NOT_SENT };
 
@@ -127,6 +143,7 @@ struct fleet_sim {
     unsigned sidecars;
     struct fleet_sidecar sidecar[FLEET_SIDECARS];
     struct fleet_rules rules[2]; /* two sets: before and after a reload, or of two fleets */
+    bool has_runtime;            /* the second set is the first one with run-time overrides */
     struct fleet_terms terms;
     struct fleet_network network;
     struct fleet_store store;
@@ -135,11 +152,13 @@ struct fleet_sim {
     struct fleet_lease lease[FLEET_LEASES];
     uint64_t leases_begun;
     bool has_slots; /* the last limit is of slots, of one bucket */
+    bool asks_once; /* some questions have tokens */
+    struct fleet_onces onces;
     struct fleet_event *heap;
     unsigned events, heap_size;
     uint64_t next_number, nonce;
     uint64_t tries, questions, letters, orders, calls, allowed, denied, waited, lent, renewed,
-        uncounted, lists;
+        uncounted, lists, steps, overridden, repeated;
 };
 
 extern const char *const fleet_keys[FLEET_KEYS];
@@ -173,6 +192,10 @@ bool fleet_sim_acquire(struct fleet_sim *world, unsigned sidecar, unsigned recor
 bool fleet_sim_ask_lease(struct fleet_sim *world, enum message_kind kind, unsigned lease,
                          uint32_t ttl_ms);
 
+/* A question that a sidecar was asked with a token comes again; or another one with its token. false: there is none, or no
+ * room. */
+bool fleet_sim_ask_again(struct fleet_sim *world, unsigned sidecar);
+
 /* One who waits leaves. */
 void fleet_sim_leave(struct fleet_sim *world, unsigned sidecar, unsigned caller);
 
@@ -181,6 +204,7 @@ void fleet_sim_crash(struct fleet_sim *world, unsigned sidecar);
 void fleet_sim_start(struct fleet_sim *world, unsigned sidecar);
 void fleet_sim_drain(struct fleet_sim *world, unsigned sidecar);
 void fleet_sim_stop(struct fleet_sim *world, unsigned sidecar, uint64_t ns, bool is_stale);
+/* Others of the world's rules come into force: by a reload, or because run-time overrides are set, dropped or end. */
 void fleet_sim_reload(struct fleet_sim *world, unsigned sidecar, unsigned rules);
 void fleet_sim_part(struct fleet_sim *world, unsigned sidecar, bool is_apart);
 

@@ -9,6 +9,7 @@ keep_object tests/prop/prop_fleet.c
 keep_object tests/prop/fleet_sim.c
 keep_object tests/prop/fleet_checks.c
 keep_object tests/prop/fleet_naive.c
+keep_object tests/prop/fleet_once.c
 
 model=tests/support/store_model.c
 # 1: what is out does not count against the burst
@@ -55,4 +56,17 @@ planted 10 $model 's/ && !\(work->call->flags & ORDER_CLAIM\)\)/)/'
 # a slot that is given back counts twice in the store; or one that is released does in the hand
 planted 10 $model 's/\*disposed = most;/*disposed = most + (most < *granted);/'
 planted 10 brain/share.c 's/bucket->used = slots;/bucket->used = slots > 0 \&\& slots < bucket->used ? slots - 1 : slots;/'
+# what has come before is decided again, and the answer is that of before, or it is not; or nobody hears that one who waited has his
+# answer
+kinds='asked*'
+planted 3 brain/brain.c 's/    if \(message->once != NULL && repeats\(brain, message\)\)/    bool is_answered_before = message->once != NULL \&\& repeats(brain, message);\n    struct bucket_answer told = message->answer.bucket;\n    if (is_answered_before \&\& message->kind == MESSAGE_CHARGE)\n        decide_one(brain, place, message);\n    if (is_answered_before)\n        message->answer.bucket = told;\n    if (is_answered_before)/'
+# 11
+planted 11 brain/brain.c 's/if \(message->once != NULL && repeats\(brain, message\)\)/if (message->once != NULL \&\& repeats(brain, message) \&\& false)/'
+planted 11 brain/shares.c 's/once_end\(&brain->once, message, brain->limits, brain->now_ns\);/;/'
+# 12: a key that an override always denies is not; a share does not hear of overrides that come and go
+kinds='overrides*'
+planted 12 brain/share_fate.c 's/if \(action == OVERRIDE_DENY\)/if (false)/'
+planted 12 brain/shares.c 's/        share_set_terms_at\(brain, &place, share\);//'
+# nor does it know of any
+planted 2 brain/share_places.c 's/share_set_terms\(share, decide_allowance\(brain, place\)/share_set_terms(share, \&limit_at(brain, place)->allowance/'
 exit $failed

@@ -3,7 +3,8 @@
  *
  * Worlds live for some hundred questions each: keys are asked for at several sidecars, in floods after times of
  * quiet, while letters are lost, doubled and late, processes crash, stand still and drain, the store forgets,
- * goes back and has its clock set, and limits change. What must hold has names: see fleet_checks.c.
+ * goes back and has its clock set, and limits change; some keys have overrides, which may come and go, and some questions
+ * come again. What must hold has names: see fleet_checks.c.
  * tests/prop/planted_fleet.sh plants a fault for each, which its check must find.
  *
  * ALLOWD_DECISIONS is how many questions are asked, ALLOWD_SEED which. ALLOWD_WORLD begins with that
@@ -39,12 +40,15 @@ struct recipe {
     enum fleet_cold cold;
     bool may_be_uncounted; /* and some must be */
     bool has_lists;
+    bool has_overrides, sets_overrides; /* of the configuration; of run time */
+    bool asks_once;
 };
 
 static uint64_t total_questions, total_orders, total_calls, total_allowed, total_denied,
     total_waited, total_lent, total_renewed;
-static uint64_t total_uncounted;
-static double worst_percent, worst_apart_percent; /* of the recipe */
+static uint64_t total_steps, total_repeated;
+static uint64_t total_uncounted, total_overridden; /* of the recipe */
+static double worst_percent, worst_apart_percent;  /* of the recipe */
 
 /* ---- what a world begins with ---- */
 
@@ -66,27 +70,70 @@ static void random_bucket(struct dice *dice, struct bucket_terms *bucket)
     } while (!is_valid(bucket));
 }
 
+/* Returns how many. */
+static unsigned random_buckets(struct dice *dice, struct bucket_terms bucket[BUCKETS_MAX])
+{
+    unsigned count = dice_once_in(dice, 3) ? (unsigned)dice_between(dice, 2, BUCKETS_MAX) : 1;
+    for (unsigned i = 0; i < count; i++)
+        random_bucket(dice, &bucket[i]);
+    for (unsigned i = 0; count > 1 && i < count; i++)
+        snprintf(bucket[i].name, sizeof bucket[i].name, "b%u", i);
+    return count;
+}
+
 static void random_rules(struct dice *dice, struct fleet_rules *rules)
 {
     rules->limits = FLEET_LIMITS;
-    for (unsigned i = 0; i < rules->limits; i++) {
-        rules->buckets[i] =
-            dice_once_in(dice, 3) ? (unsigned)dice_between(dice, 2, BUCKETS_MAX) : 1;
-        for (unsigned j = 0; j < rules->buckets[i]; j++)
-            random_bucket(dice, &rules->bucket[i][j]);
-        for (unsigned j = 0; rules->buckets[i] > 1 && j < rules->buckets[i]; j++)
-            snprintf(rules->bucket[i][j].name, sizeof rules->bucket[i][j].name, "b%u", j);
-    }
+    for (unsigned i = 0; i < rules->limits; i++)
+        rules->buckets[i] = random_buckets(dice, rules->bucket[i]);
+}
+
+/* Returns how many. */
+static unsigned random_slot_bucket(struct dice *dice, struct bucket_terms *bucket)
+{
+    *bucket = (struct bucket_terms){.burst = dice_between(dice, 1, 12), .holds_slots = true};
+    return 1;
 }
 
 /* The last limit is of slots. */
 static void random_slots(struct dice *dice, struct fleet_rules *rules)
 {
-    rules->buckets[FLEET_LIMITS - 1] = 1;
-    rules->bucket[FLEET_LIMITS - 1][0] = (struct bucket_terms){
-        .burst = dice_between(dice, 1, 12),
-        .holds_slots = true,
+    rules->buckets[FLEET_LIMITS - 1] =
+        random_slot_bucket(dice, &rules->bucket[FLEET_LIMITS - 1][0]);
+}
+
+static void random_override(struct dice *dice, struct fleet_rules *rules, unsigned record,
+                            bool is_runtime)
+{
+    static const enum override_action actions[] = {OVERRIDE_TERMS, OVERRIDE_TERMS, OVERRIDE_ALLOW,
+                                                   OVERRIDE_DENY};
+    bool has_slots = rules->bucket[record / FLEET_KEYS][0].holds_slots;
+    struct override_terms *override = &rules->override[record];
+    rules->is_overridden[record] = true;
+    *override = (struct override_terms){
+        .key = fleet_keys[record % FLEET_KEYS],
+        .action = actions[dice_roll(dice, LENGTH(actions))],
+        .until_s = OVERRIDE_FOR_EVER,
+        .is_runtime = is_runtime,
     };
+    if (override->action == OVERRIDE_TERMS)
+        override->buckets_count = has_slots ? random_slot_bucket(dice, override->buckets)
+                                            : random_buckets(dice, override->buckets);
+}
+
+static void random_overrides(const struct recipe *recipe, struct fleet_sim *world)
+{
+    struct dice *dice = &world->dice;
+    for (unsigned set = 0; recipe->has_overrides && set < LENGTH(world->rules); set++)
+        for (unsigned i = 0; i < FLEET_RECORDS; i++)
+            if (dice_once_in(dice, 2))
+                random_override(dice, &world->rules[set], i, false);
+    world->has_runtime = recipe->sets_overrides;
+    if (!recipe->sets_overrides)
+        return;
+    unsigned record = (unsigned)dice_roll(dice, FLEET_RECORDS);
+    world->rules[1] = world->rules[0];
+    random_override(dice, &world->rules[1], record, true);
 }
 
 static void random_fleet_terms(const struct recipe *recipe, struct fleet_sim *world)
@@ -139,21 +186,21 @@ static bool is_of_slots(const struct fleet_sim *world, unsigned record)
 static void open_ledgers(const struct recipe *recipe, struct fleet_sim *world)
 {
     double rate_factor = 1 + 2 * DRIFT_PPM / 1e6;
+    bool may_change = recipe->has_two_fleets || recipe->reloads || recipe->sets_overrides;
     for (unsigned i = 0; i < FLEET_RECORDS; i++) {
         struct fleet_ledger *ledger = &world->ledger[i];
-        unsigned limit = i / FLEET_KEYS;
-        fleet_ledger_open(ledger, fleet_limit_names[limit], fleet_keys[i % FLEET_KEYS],
-                          world->rules[0].bucket[limit], world->rules[0].buckets[limit],
-                          rate_factor, world->now_ns);
-        if (recipe->has_two_fleets || recipe->reloads)
-            for (unsigned set = 0; set < LENGTH(world->rules); set++)
-                fleet_ledger_expect(ledger, world->rules[set].bucket[limit],
-                                    world->rules[set].buckets[limit]);
+        const struct bucket_terms *bucket[LENGTH(world->rules)];
+        unsigned count[LENGTH(world->rules)];
+        for (unsigned set = 0; set < LENGTH(world->rules); set++)
+            bucket[set] = fleet_rules_buckets(&world->rules[set], i, &count[set]);
+        fleet_ledger_open(ledger, fleet_limit_names[i / FLEET_KEYS], fleet_keys[i % FLEET_KEYS],
+                          bucket[0], count[0], rate_factor, world->now_ns);
+        for (unsigned set = 0; may_change && set < LENGTH(world->rules); set++)
+            fleet_ledger_expect(ledger, bucket[set], count[set]);
         if (recipe->has_two_fleets)
-            fleet_ledger_change(ledger, world->rules[1].bucket[limit],
-                                world->rules[1].buckets[limit], world->now_ns);
-        ledger->is_faulty = recipe->loses || recipe->has_two_fleets || recipe->reloads ||
-                            recipe->changes_levels || recipe->cold != FLEET_COLD_WAIT ||
+            fleet_ledger_change(ledger, bucket[1], count[1], world->now_ns);
+        ledger->is_faulty = recipe->loses || may_change || recipe->changes_levels ||
+                            recipe->cold != FLEET_COLD_WAIT ||
                             world->terms.cold_wait_ms < PATIENT_MS;
         ledger->is_lossy = recipe->loses || recipe->has_two_fleets || is_of_slots(world, i);
         fleet_ledger_part(ledger, world->sidecars, world->now_ns);
@@ -174,6 +221,8 @@ static struct fleet_sim *new_world(const struct recipe *recipe, uint64_t number)
     world->has_slots = recipe->has_slots;
     if (recipe->has_slots)
         random_slots(dice, &world->rules[0]);
+    random_overrides(recipe, world);
+    world->asks_once = recipe->asks_once;
     random_fleet_terms(recipe, world);
     random_network(recipe, world);
     world->store.clock = (struct fleet_clock){START_NS, STORE_START_NS + dice_roll(dice, NS_PER_S),
@@ -190,9 +239,15 @@ static struct fleet_sim *new_world(const struct recipe *recipe, uint64_t number)
 
 /* ---- what happens ---- */
 
+static uint64_t first_burst(const struct fleet_sim *world, unsigned record)
+{
+    unsigned buckets;
+    return fleet_rules_buckets(&world->rules[0], record, &buckets)->burst;
+}
+
 static uint64_t random_tokens(const struct fleet_sim *world, struct dice *dice, unsigned record)
 {
-    uint64_t burst = world->rules[0].bucket[record / FLEET_KEYS][0].burst;
+    uint64_t burst = first_burst(world, record);
     if (!dice_once_in(dice, 8))
         return 1;
     return dice_once_in(dice, 2) ? dice_between(dice, 1, 5) : dice_between(dice, 0, burst + 1);
@@ -252,7 +307,7 @@ static unsigned some_lease(struct fleet_sim *world, unsigned record)
 static void ask_for_slots(struct fleet_sim *world, unsigned sidecar, unsigned record)
 {
     struct dice *dice = &world->dice;
-    uint64_t most = world->rules[0].bucket[record / FLEET_KEYS][0].burst;
+    uint64_t most = first_burst(world, record);
     uint32_t slots = dice_once_in(dice, 3) ? (uint32_t)dice_between(dice, 1, most + 1) : 1;
     uint32_t ttl_ms =
         (uint32_t)dice_between(dice, LEASE_TTL_MIN_MS, dice_once_in(dice, 3) ? 20000 : 1000);
@@ -268,6 +323,8 @@ static void ask_one(struct fleet_sim *world, const struct recipe *recipe, unsign
 {
     struct dice *dice = &world->dice;
     unsigned sidecar = (unsigned)dice_roll(dice, world->sidecars);
+    if (recipe->asks_once && dice_once_in(dice, 4) && fleet_sim_ask_again(world, sidecar))
+        return;
     if (is_of_slots(world, record) && !dice_once_in(dice, 20))
         ask_for_slots(world, sidecar, record);
     else if (is_of_slots(world, record))
@@ -306,7 +363,7 @@ static void something_happens_to(struct fleet_sim *world, const struct recipe *r
                        dice_once_in(dice, 2) && !world->has_slots);
     else if (recipe->drains && dice_once_in(dice, 2))
         fleet_sim_drain(world, at);
-    else if (recipe->reloads)
+    else if (recipe->reloads || recipe->sets_overrides)
         fleet_sim_reload(world, at, !sidecar->terms);
     else if (recipe->parts)
         fleet_sim_part(world, at, !sidecar->is_apart);
@@ -330,7 +387,7 @@ static void something_happens_to_the_store(struct fleet_sim *world, const struct
 static bool happens_to_sidecars(const struct recipe *recipe)
 {
     return recipe->crashes || recipe->stands_still || recipe->drains || recipe->reloads ||
-           recipe->parts;
+           recipe->sets_overrides || recipe->parts;
 }
 
 static void pass(struct fleet_sim *world, uint64_t gap_ns)
@@ -367,14 +424,18 @@ static uint64_t longest_fill_ns(const struct fleet_sim *world)
 {
     uint64_t most_tokens = 0, longest_ms = 0;
     for (unsigned set = 0; set < LENGTH(world->rules); set++)
-        for (unsigned limit = 0; limit < FLEET_LIMITS; limit++)
-            for (unsigned i = 0; i < world->rules[set].buckets[limit]; i++) {
-                const struct bucket_terms *bucket = &world->rules[set].bucket[limit][i];
-                uint64_t ms =
-                    bucket->holds_slots ? 1 : bucket->rate.period_ms / bucket->rate.tokens + 1;
+        for (unsigned record = 0; record < FLEET_RECORDS; record++) {
+            unsigned buckets;
+            const struct bucket_terms *bucket =
+                fleet_rules_buckets(&world->rules[set], record, &buckets);
+            for (unsigned i = 0; i < buckets; i++) {
+                uint64_t ms = bucket[i].holds_slots
+                                  ? 1
+                                  : bucket[i].rate.period_ms / bucket[i].rate.tokens + 1;
                 longest_ms = ms > longest_ms ? ms : longest_ms;
-                most_tokens = bucket->burst > most_tokens ? bucket->burst : most_tokens;
+                most_tokens = bucket[i].burst > most_tokens ? bucket[i].burst : most_tokens;
             }
+        }
     return 2 * most_tokens * longest_ms * NS_PER_MS;
 }
 
@@ -389,28 +450,52 @@ static void come_to_rest(struct fleet_sim *world)
         fleet_ledger_quiet(&world->ledger[i], fleet_sim_record(world, i, &record));
 }
 
+/* The first sidecar from one on by whose rules no override allows or denies all of a record. false: there is none. */
+static bool find_limited(const struct fleet_sim *world, unsigned from, unsigned record,
+                         unsigned *sidecar)
+{
+    for (unsigned i = 0; i < world->sidecars; i++) {
+        *sidecar = (from + i) % world->sidecars;
+        if (fleet_rules_action(&world->rules[world->sidecar[*sidecar].terms], record) ==
+            OVERRIDE_TERMS)
+            return true;
+    }
+    return false;
+}
+
+static void ask_for(struct fleet_sim *world, unsigned sidecar, unsigned record, uint64_t tokens,
+                    uint64_t wait_ms)
+{
+    assert_true(
+        is_of_slots(world, record)
+            ? fleet_sim_acquire(world, sidecar, record, (uint32_t)tokens, LEASE_TTL_MIN_MS, wait_ms)
+            : fleet_sim_ask(world, sidecar, MESSAGE_ALLOW, record, tokens, wait_ms));
+}
+
 /* So that the store begins to remember anew, if it has forgotten everything. */
 static void touch_all(struct fleet_sim *world)
 {
-    for (unsigned i = 0; i < FLEET_RECORDS; i++)
-        assert_true(is_of_slots(world, i) ? fleet_sim_acquire(world, 0, i, 1, LEASE_TTL_MIN_MS, 0)
-                                          : fleet_sim_ask(world, 0, MESSAGE_ALLOW, i, 1, 0));
+    for (unsigned i = 0; i < FLEET_RECORDS; i++) {
+        unsigned sidecar;
+        if (find_limited(world, 0, i, &sidecar))
+            ask_for(world, sidecar, i, 1, 0);
+    }
 }
 
 /* Whatever has happened, a bucket that is full can be emptied by one request. */
 static void ask_for_all(struct fleet_sim *world)
 {
     for (unsigned i = 0; i < FLEET_RECORDS; i++) {
-        unsigned sidecar = (unsigned)dice_roll(&world->dice, world->sidecars);
-        const struct fleet_rules *rules = &world->rules[world->sidecar[sidecar].terms];
+        unsigned sidecar = (unsigned)dice_roll(&world->dice, world->sidecars), buckets;
+        if (!find_limited(world, sidecar, i, &sidecar))
+            continue;
+        const struct bucket_terms *bucket =
+            fleet_rules_buckets(&world->rules[world->sidecar[sidecar].terms], i, &buckets);
         uint64_t tokens = UINT64_MAX, allowed = world->allowed + world->lent;
-        for (unsigned j = 0; j < rules->buckets[i / FLEET_KEYS]; j++)
-            if (rules->bucket[i / FLEET_KEYS][j].burst < tokens)
-                tokens = rules->bucket[i / FLEET_KEYS][j].burst;
-        assert_true(
-            is_of_slots(world, i)
-                ? fleet_sim_acquire(world, sidecar, i, (uint32_t)tokens, LEASE_TTL_MIN_MS, MS_PER_S)
-                : fleet_sim_ask(world, sidecar, MESSAGE_ALLOW, i, tokens, MS_PER_S));
+        for (unsigned j = 0; j < buckets; j++)
+            if (bucket[j].burst < tokens)
+                tokens = bucket[j].burst;
+        ask_for(world, sidecar, i, tokens, MS_PER_S);
         fleet_sim_pass(world, 2 * NS_PER_S);
         if (world->allowed + world->lent == allowed)
             fleet_violated(FLEET_DENIES_LITTLE, &world->ledger[i],
@@ -442,6 +527,9 @@ static void live_in_world(const struct recipe *recipe, uint64_t number)
     total_denied += world->denied;
     total_waited += world->waited;
     total_uncounted += world->uncounted;
+    total_overridden += world->overridden;
+    total_repeated += world->repeated;
+    total_steps += world->steps;
     total_lent += world->lent;
     total_renewed += world->renewed;
     fleet_sim_end(world);
@@ -453,7 +541,8 @@ static void run(const struct recipe *recipe)
     uint64_t questions = dice_repeats("ALLOWD_DECISIONS", 1000000) * recipe->percent / PERCENT;
     uint64_t number = environment_number("ALLOWD_WORLD", 0), before = total_questions;
     worst_percent = worst_apart_percent = 0;
-    total_uncounted = 0;
+    total_uncounted = total_overridden = 0;
+    uint64_t repeated = total_repeated;
     do
         live_in_world(recipe, number++);
     while (total_questions - before < questions);
@@ -464,6 +553,8 @@ static void run(const struct recipe *recipe)
     if (questions < 10000) /* in which not all need happen */
         return;
     assert_int_equal(total_uncounted > 0, recipe->may_be_uncounted);
+    assert_int_equal(total_overridden > 0, recipe->has_overrides || recipe->sets_overrides);
+    assert_int_equal(total_repeated > repeated, recipe->asks_once);
     assert_int_equal(worst_apart_percent > 0, recipe->on_partition == FLEET_PARTITION_SHARE);
 }
 
@@ -597,13 +688,58 @@ static void lists_lost_late_and_doubled(void **state)
                          .stands_still = true, .reloads = true, .has_lists = true});
 }
 
+static void overrides(void **state)
+{
+    (void)state;
+    run(&(struct recipe){"overrides", 22, 4, .drains = true, .drifts = true, .has_lists = true,
+                         .has_overrides = true});
+}
+
+static void overrides_lost_late_and_doubled(void **state)
+{
+    (void)state;
+    run(&(struct recipe){"overrides, lost, late and doubled", 23, 3, .loses = true, .crashes = true,
+                         .reloads = true, .changes_levels = true, .has_overrides = true,
+                         .asks_once = true});
+}
+
+static void overrides_of_run_time(void **state)
+{
+    (void)state;
+    run(&(struct recipe){"overrides of run time", 24, 4, .drains = true, .drifts = true,
+                         .has_lists = true, .has_overrides = true, .sets_overrides = true});
+}
+
+static void overrides_of_run_time_and_crashes(void **state)
+{
+    (void)state;
+    run(&(struct recipe){"overrides of run time, and crashes", 25, 3, .loses = true,
+                         .crashes = true, .stands_still = true, .forgets = true,
+                         .sets_overrides = true});
+}
+
+static void asked_once(void **state)
+{
+    (void)state;
+    run(&(struct recipe){"asked once", 26, 4, .drains = true, .drifts = true,
+                         .changes_levels = true, .asks_once = true});
+}
+
+static void asked_once_with_losses(void **state)
+{
+    (void)state;
+    run(&(struct recipe){"asked once, with losses", 27, 3, .loses = true, .crashes = true,
+                         .stands_still = true, .parts = true, .reloads = true, .asks_once = true});
+}
+
 static void everything_at_once(void **state)
 {
     (void)state;
     run(&(struct recipe){"everything at once", 15, 10, .loses = true, .crashes = true,
                          .stands_still = true, .drains = true, .drifts = true, .forgets = true,
                          .rolls_back = true, .evicts = true, .steps_clock = true, .reloads = true,
-                         .parts = true, .changes_levels = true});
+                         .parts = true, .changes_levels = true, .has_overrides = true,
+                         .asks_once = true});
 }
 
 /* Whatever happens, but that the store forgets, or that somebody lends by a clock that he has read long ago. */
@@ -620,6 +756,14 @@ static void slots_of_a_store_that_forgets(void **state)
     (void)state;
     run(&(struct recipe){"slots of a store that forgets", 17, 5, .has_slots = true, .forgets = true,
                          .drifts = true});
+}
+
+static void slots_with_overrides_asked_once(void **state)
+{
+    (void)state;
+    run(&(struct recipe){"slots with overrides, asked once", 28, 5, .has_slots = true,
+                         .loses = true, .crashes = true, .drains = true, .drifts = true,
+                         .has_overrides = true, .asks_once = true});
 }
 
 /* The same floods, but chunks that do not count against the burst. */
@@ -645,10 +789,10 @@ static int teardown(void **state)
 {
     (void)state;
     printf("%" PRIu64 " questions, %" PRIu64 " allowed, %" PRIu64 " denied, %" PRIu64
-           " after waiting; %" PRIu64 " leases, renewed %" PRIu64 " times; %" PRIu64
-           " orders, %" PRIu64 " reached the store\n",
-           total_questions, total_allowed, total_denied, total_waited, total_lent, total_renewed,
-           total_orders, total_calls);
+           " after waiting, %" PRIu64 " answered as before; %" PRIu64 " leases, renewed %" PRIu64
+           " times; %" PRIu64 " orders, %" PRIu64 " reached the store; %" PRIu64 " steps\n",
+           total_questions, total_allowed, total_denied, total_waited, total_repeated, total_lent,
+           total_renewed, total_orders, total_calls, total_steps);
     return 0;
 }
 
@@ -675,9 +819,16 @@ int main(void)
         cmocka_unit_test(charges_refunds_and_resets),
         cmocka_unit_test(lists),
         cmocka_unit_test(lists_lost_late_and_doubled),
+        cmocka_unit_test(overrides),
+        cmocka_unit_test(overrides_lost_late_and_doubled),
+        cmocka_unit_test(overrides_of_run_time),
+        cmocka_unit_test(overrides_of_run_time_and_crashes),
+        cmocka_unit_test(asked_once),
+        cmocka_unit_test(asked_once_with_losses),
         cmocka_unit_test(everything_at_once),
         cmocka_unit_test(slots),
         cmocka_unit_test(slots_of_a_store_that_forgets),
+        cmocka_unit_test(slots_with_overrides_asked_once),
         cmocka_unit_test(naive_chunks_exceed_the_burst),
     };
     const char *kind = getenv("ALLOWD_KIND");
