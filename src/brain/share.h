@@ -83,7 +83,7 @@ struct share_kept {
     uint32_t number;             /* of the record */
     uint32_t buckets;
     uint64_t session;
-    bool has_slots;
+    bool has_slots, is_joined;
 };
 
 struct share {

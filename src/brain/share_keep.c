@@ -3,11 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void let_go(struct share_keeping *keeping, struct share *share)
+static void free_record(struct share_keeping *keeping, uint32_t number)
 {
-    share_record_free(&keeping->records, share->kept.number);
-    keeping->free_number[keeping->free++] = share->kept.number;
-    share->kept = (struct share_kept){0};
+    share_record_free(&keeping->records, number);
+    keeping->free_number[keeping->free++] = number;
 }
 
 static struct share_record_totals totals_of(const struct share *share, uint32_t index)
@@ -23,12 +22,11 @@ static void begin(struct share_keeping *keeping, struct share *share)
         .session = share->session,
         .buckets = (uint8_t)share->buckets,
         .has_slots = share->has_slots,
+        .is_joined = share->is_joined,
         .name_len = share->name_len,
         .key_len = share->key_len,
     };
     struct share_record_totals totals[BUCKETS_MAX];
-    if (keeping->free == 0)
-        return;
     uint32_t number = keeping->free_number[--keeping->free];
     memcpy(terms.name, share->name, share->name_len);
     memcpy(terms.key, share->key, share->key_len);
@@ -41,6 +39,7 @@ static void begin(struct share_keeping *keeping, struct share *share)
         .session = share->session,
         .buckets = share->buckets,
         .has_slots = share->has_slots,
+        .is_joined = share->is_joined,
     };
 }
 
@@ -57,32 +56,39 @@ static bool is_same(const struct share *share)
 {
     const struct share_kept *kept = &share->kept;
     return kept->session == share->session && kept->buckets == share->buckets &&
-           kept->has_slots == share->has_slots;
+           kept->has_slots == share->has_slots && kept->is_joined == share->is_joined;
 }
 
-/* Whether there is anything that could be taken over. */
+/* Whether there is anything with which another process could go on. */
 static bool is_worth_it(const struct share *share)
 {
     bool is_worth_it = false;
     for (uint32_t i = 0; i < share->buckets; i++)
-        is_worth_it |= share->bucket[i].granted > 0;
-    return is_worth_it && share->is_joined;
+        is_worth_it |=
+            (share->is_joined && share->bucket[i].granted > 0) || share->bucket[i].net != 0;
+    return is_worth_it && share->former == NULL;
 }
 
+/* The next record is there before the one before is free: of two of a key one counts. */
 void share_keep(struct share_keeping *keeping, struct share *share)
 {
-    if (share->kept.record != NULL && !is_same(share))
-        let_go(keeping, share);
-    if (share->kept.record != NULL)
+    const struct share_kept before = share->kept;
+    if (before.record != NULL && is_same(share)) {
         update(keeping, share);
-    else if (keeping->free > 0 && is_worth_it(share))
+        return;
+    }
+    share->kept = (struct share_kept){0};
+    if (keeping->free > 0 && is_worth_it(share))
         begin(keeping, share);
+    if (before.record != NULL)
+        free_record(keeping, before.number);
 }
 
 void share_keep_forget(struct share_keeping *keeping, struct share *share)
 {
     if (share->kept.record != NULL)
-        let_go(keeping, share);
+        free_record(keeping, share->kept.number);
+    share->kept = (struct share_kept){0};
 }
 
 bool share_keep_begin(struct share_keeping *keeping, const struct share_records *records,

@@ -2,8 +2,8 @@
  * Sessions of shares in the state file, so that one which a kill ends can be taken over by the next process: see
  * share_resume.h.
  *
- * A session has a record (keep/share_records.h) from when the store has granted it something until it ends. What is spent is
- * put into it at once, by share_spend; what else changes is put there by share_keep, before any answer or order leaves the brain. So
+ * A session has a record (keep/share_records.h) from when the store has granted it something, or it has something to tell, until it
+ * ends. What is spent is put into it at once, by share_spend; what else changes is put there by share_keep, before any answer or order leaves the brain. So
  * a record never has more in hand than the process had. More than SHARE_RECORDS_MAX sessions at a time are not kept.
  *
  * Owns the list of free records. One thread, the brain's. Never blocks. Errors: share_keep_begin, no memory.

@@ -3,6 +3,19 @@
 #include "brain/orders.h"
 #include "brain/share_places.h"
 
+/* What a session had to tell that the store never knew. */
+static void tell(struct share *share, const struct share_record_totals totals[])
+{
+    for (uint32_t i = 0; i < share->buckets; i++)
+        share->bucket[i].net = totals[i].net;
+}
+
+/* Whether a share has just begun. */
+static bool is_new(const struct share *share)
+{
+    return share->former == NULL && !share_has_news(share);
+}
+
 /* Makes a share that takes over the session of a record, if it is one of this brain's limits. */
 static void take_over(struct brain *brain, const struct share_record_terms *terms,
                       uint64_t epoch_ms, uint64_t lease_ns,
@@ -18,9 +31,14 @@ static void take_over(struct brain *brain, const struct share_record_terms *term
     if (place.limit < 0 || !brain->limits->limit[place.limit].is_fleet)
         return;
     struct share *share = share_make_at(brain, &place, &ask, false);
-    if (share == NULL || share->former != NULL || share->buckets != terms->buckets ||
+    if (share == NULL || !is_new(share) || share->buckets != terms->buckets ||
         share->has_slots != terms->has_slots)
         return;
+    if (!terms->is_joined) {
+        tell(share, totals);
+        orders_see(brain, share);
+        return;
+    }
     struct share_former former = {.session = terms->session, .buckets = terms->buckets};
     for (uint32_t i = 0; i < terms->buckets; i++)
         former.bucket[i] = (struct share_former_bucket){

@@ -3,7 +3,8 @@
  *
  * What the records of the state file say that it had in hand becomes shares that take its sessions over (share_take_over), and
  * the records are forgotten at once: a kill before the store has answered loses what they had, so nobody can go on from one
- * twice. Those that nobody may believe, that have ended, or whose limit is gone or has other buckets, are forgotten as well.
+ * twice. What a session had to tell that the store did not know yet is told by another one. Records that nobody may believe, that
+ * have ended, or whose limit is gone or has other buckets, are forgotten as well.
  *
  * Owns nothing. One thread, the brain's. Never blocks. Errors: no memory.
  */

@@ -26,7 +26,7 @@ static_assert(sizeof(struct share_records_head) <= SHARES_HEAD_BYTES, "it is one
 
 static_assert(sizeof(struct share_record) == SHARE_RECORD_BYTES, "there are no gaps");
 static_assert(SHARE_RECORD_BYTES % 64 == 0, "no two records share a cache line");
-static_assert(offsetof(struct share_record_terms, key) == sizeof(uint64_t) + 4 + LIMIT_NAME_MAX + 1,
+static_assert(offsetof(struct share_record_terms, key) == sizeof(uint64_t) + 5 + LIMIT_NAME_MAX + 1,
               "there are no gaps, which the checksum would see");
 
 /* Many bits apart from zero. */
@@ -118,6 +118,7 @@ static void put_terms(struct share_record *record, const struct share_record_ter
     put.session = terms->session;
     put.buckets = terms->buckets;
     put.has_slots = terms->has_slots;
+    put.is_joined = terms->is_joined;
     put.name_len = terms->name_len;
     put.key_len = terms->key_len;
     memcpy(put.name, terms->name, terms->name_len);

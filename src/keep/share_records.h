@@ -43,6 +43,7 @@ struct share_record_terms {
     uint64_t session; /* not 0 */
     uint8_t buckets;  /* 1 to BUCKETS_MAX */
     bool has_slots;
+    bool is_joined;            /* the store knows it; else all that it has to tell is net */
     uint8_t name_len, key_len; /* 1 to LIMIT_NAME_MAX, 1 to KEY_MAX */
     char name[LIMIT_NAME_MAX + 1];
     char key[KEY_MAX];

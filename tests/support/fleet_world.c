@@ -226,6 +226,55 @@ void fleet_world_keep(struct fleet_world *world, const struct share_records *rec
     assert_true(share_resume(world->fixture.brain, records, 1, clock_id));
 }
 
+/* Another brain begins, now. */
+static void begin_again(struct fleet_world *world, struct limits *limits,
+                        const struct share_records *records)
+{
+    struct fixture *fixture = &world->fixture;
+    uint64_t now_ns = fixture->now_ns;
+    fixture_init_limits(fixture, limits, FIXTURE_MAX_KEYS, WHEN_FULL_EVICT);
+    fixture_at_ns(fixture, now_ns - FIXTURE_START_NS);
+    name_process(world);
+    if (records != NULL)
+        fleet_world_keep(world, records);
+    collect(world);
+}
+
+/* What is on its way reaches another store, and the answers nobody. */
+static void reach(const struct fleet_world *world, struct fleet_world *fork)
+{
+    for (unsigned i = 0; i < world->away_count; i++) {
+        const struct orders *orders = world->away[i].orders;
+        const struct call_terms terms = {orders->ttl_ms, orders->grace_ms, orders->clock_guard_ms};
+        for (uint32_t j = 0; j < orders->count && !world->away[i].is_done; j++) {
+            struct order order = orders->order[j];
+            store_model_order(fork->store, FLEET, &order, &terms, orders->sent_ns, store_ms(fork));
+        }
+    }
+}
+
+void fleet_world_fork(const struct fleet_world *world, struct fleet_world *fork,
+                      enum fleet_arrival arrival, const struct share_records *records)
+{
+    struct limits *limits = brain_limits(world->fixture.brain);
+    uint64_t now_ns = world->fixture.now_ns;
+    *fork = (struct fleet_world){
+        .store = store_model_copy(world->store),
+        .store_began_ms = world->store_began_ms,
+        .half_trip_ns = world->half_trip_ns,
+        .forced = ORDER_RESULT_COUNT,
+    };
+    fork->fixture.now_ns = now_ns;
+    if (arrival == FLEET_ARRIVES_BEFORE)
+        reach(world, fork);
+    atomic_fetch_add(&limits->references, 1);
+    begin_again(fork, limits, records);
+    if (arrival != FLEET_ARRIVES_LATE)
+        return;
+    fleet_world_pass_ns(fork, fork->half_trip_ns + 1);
+    reach(world, fork);
+}
+
 void fleet_world_restart(struct fleet_world *world, const struct share_records *records)
 {
     struct limits *limits = brain_limits(world->fixture.brain);
@@ -236,16 +285,9 @@ void fleet_world_restart(struct fleet_world *world, const struct share_records *
 void fleet_world_restart_with(struct fleet_world *world, struct limits *limits,
                               const struct share_records *records)
 {
-    struct fixture *fixture = &world->fixture;
-    uint64_t now_ns = fixture->now_ns;
-    brain_free(fixture->brain);
+    brain_free(world->fixture.brain);
     world->away_count = 0;
-    fixture_init_limits(fixture, limits, FIXTURE_MAX_KEYS, WHEN_FULL_EVICT);
-    fixture_at_ns(fixture, now_ns - FIXTURE_START_NS);
-    name_process(world);
-    if (records != NULL)
-        fleet_world_keep(world, records);
-    collect(world);
+    begin_again(world, limits, records);
 }
 
 /* ---- asking ---- */

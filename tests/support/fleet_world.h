@@ -74,6 +74,12 @@ void fleet_world_restart(struct fleet_world *world, const struct share_records *
 void fleet_world_restart_with(struct fleet_world *world, struct limits *limits,
                               const struct share_records *records);
 
+/* A world in which the process is killed now and another one begins on these records; this one goes on. What is on its way reaches the
+ * store of that world before, or after it has begun, or never. */
+enum fleet_arrival { FLEET_ARRIVES_BEFORE, FLEET_ARRIVES_LATE, FLEET_IS_LOST };
+void fleet_world_fork(const struct fleet_world *world, struct fleet_world *fork,
+                      enum fleet_arrival arrival, const struct share_records *records);
+
 /* Has a brain that has begun keep its sessions in these records, which are all zeros. */
 void fleet_world_keep(struct fleet_world *world, const struct share_records *records);
 
