@@ -22,7 +22,7 @@ planted 2 brain/share_lists.c 's/share_spend\(share, tokens, &brain->shares\.cou
 # 3: the dead give back what they had; what is told is done again: always, or by copies that come late, or by another order
 planted 3 $model 's/record->holder\[kept\+\+\] = record->holder\[i\];/&\n        else\n            for (unsigned b = 0; b < record->buckets; b++)\n                record->level_units[b] += (int64_t)((record->holder[i].bucket[b].granted - record->holder[i].bucket[b].disposed) * record->token_units[b]);/'
 planted 3 $model 's/work->own->bucket\[i\]\.net = told->net;//'
-planted 3 $model 's/work->own->seq = was_known \|\| .*/work->own->seq = call->seq;/'
+planted 3 $model 's/work->own->seq = is_newcomer && .*/work->own->seq = call->seq;/'
 planted 3 brain/share.c 's/\.net = share->is_joined \? bucket->net : 0/.net = bucket->net/'
 planted 3 brain/share.c 's/\.seq = share->is_reset_told \? share->seq : \+\+share->seq/.seq = ++share->seq/'
 # 4: who stood still goes on as if its lease were not over
@@ -63,10 +63,9 @@ planted 3 brain/brain.c 's/    if \(message->once != NULL && repeats\(brain, mes
 # 11
 planted 11 brain/brain.c 's/if \(message->once != NULL && repeats\(brain, message\)\)/if (message->once != NULL \&\& repeats(brain, message) \&\& false)/'
 planted 11 brain/shares.c 's/once_end\(&brain->once, message, brain->limits, brain->now_ns\);/;/'
-# 12: a key that an override always denies is not; a share does not hear of overrides that come and go
+# 12: a key that an override always denies is not; a share does not hear of overrides that come and go, or of any
 kinds='overrides*'
 planted 12 brain/share_fate.c 's/if \(action == OVERRIDE_DENY\)/if (false)/'
 planted 12 brain/shares.c 's/        share_set_terms_at\(brain, &place, share\);//'
-# nor does it know of any
-planted 2 brain/share_places.c 's/share_set_terms\(share, decide_allowance\(brain, place\)/share_set_terms(share, \&limit_at(brain, place)->allowance/'
+planted 12 brain/share_places.c 's/share_set_terms\(share, decide_allowance\(brain, place\)/share_set_terms(share, \&limit_at(brain, place)->allowance/'
 exit $failed
