@@ -62,7 +62,8 @@ struct runtime_lost brain_runtime_lost(const struct brain *brain);
 uint32_t brain_leases_room(const struct brain *brain);
 
 /* Moves a brain that has a store into another store, just begun, for another number of keys or of
- * leases, of which it must have room for brain_leases_room. This walks the whole table. false: there
+ * leases, of which it must have room for brain_leases_room, or that has shares. What the other one has of these,
+ * if it is believed, is copied, and has no home yet. This walks the whole table. false: there
  * is no memory, and nothing can be done with the brain but to free it; the store that it was in is as
  * it was. */
 bool brain_move(struct brain *brain, struct store *store);

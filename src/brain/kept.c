@@ -31,8 +31,18 @@ void brain_keep_lines(struct brain *brain)
         brain_lose_state(brain, "too many limits were replaced in too short a time");
 }
 
+/* Says whether the next process may go on with what is in hand of a fleet, as the file has it. */
+static void keep_shares(const struct brain *brain, bool are_kept)
+{
+    if (brain->store != NULL)
+        store_put_shares_home(brain->store, are_kept ? brain->store->shares_home : 0,
+                              brain->moment.clock_id);
+}
+
+/* What is in the file may be stale from now on. */
 void brain_lose_state(struct brain *brain, const char *why)
 {
+    keep_shares(brain, false);
     if (brain->lost_state != NULL)
         return;
     brain->lost_state = why;
@@ -53,6 +63,7 @@ struct anew_answer brain_change_file(struct brain *brain, struct state_file *fil
     bool is_elsewhere = brain->buckets.table.has_own_arena;
     size_t arena = (size_t)((char *)store->arena - (char *)store->page);
     struct state_file_part left_out = {arena, arena};
+    keep_shares(brain, false);
     if (is_elsewhere)
         left_out.end += table_arena_bytes(store->max_keys);
     int error = state_file_supersede(file, next, left_out);
@@ -62,6 +73,7 @@ struct anew_answer brain_change_file(struct brain *brain, struct state_file *fil
     if (is_elsewhere)
         buckets_move(&brain->buckets, store->arena, store->max_keys);
     store_put_head(store);
+    store->shares_home = state_file_home(next);
     brain_keep_time(brain);
     brain_keep_lines(brain);
     return answer;
@@ -76,9 +88,11 @@ bool brain_find_state(struct brain *brain, unsigned failures)
         return false;
     brain->lost_state = NULL;
     brain_keep_lines(brain);
-    if (brain->lost_state == NULL)
-        events_tell(brain, EVENT_state_found, "the state is kept again", 0, 0);
-    return brain->lost_state == NULL;
+    if (brain->lost_state != NULL)
+        return false;
+    keep_shares(brain, true);
+    events_tell(brain, EVENT_state_found, "the state is kept again", 0, 0);
+    return true;
 }
 
 void brain_count_refused(struct brain *brain, uint64_t refused)

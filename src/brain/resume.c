@@ -205,6 +205,7 @@ bool brain_move(struct brain *brain, struct store *store)
     if (!leases_move(&brain->leases, store->leases, store->max_leases, &dropped))
         return false;
     buckets_move(&brain->buckets, store->arena, store->max_keys);
+    store_copy_shares(store, brain->store);
     brain->store = store;
     brain_keep_time(brain);
     brain_keep_lines(brain);

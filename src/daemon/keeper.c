@@ -105,6 +105,15 @@ static struct brain *do_without(struct opening *opening, const char *doing, int 
 
 /* ---- with one ---- */
 
+/* What is in hand of a fleet may be gone on with if there is a fleet still: else nobody has told its store
+ * what became of it since. */
+static void own_shares(const struct opening *opening)
+{
+    struct keeper *keeper = opening->keeper;
+    store_own_shares(&keeper->stores[0], state_file_home(&keeper->file), opening->moment.clock_id,
+                     opening->config->fleet.is_there);
+}
+
 static struct brain *no_memory(void)
 {
     log_error("out of memory");
@@ -116,7 +125,8 @@ static struct brain *begin(struct opening *opening)
     struct keeper *keeper = opening->keeper;
     const struct config *config = opening->config;
     uint8_t seed[TABLE_SEED_BYTES];
-    size_t bytes = store_bytes(config->max_keys, config->max_leases);
+    bool has_shares = config->fleet.is_there;
+    size_t bytes = store_bytes(config->max_keys, config->max_leases, has_shares);
     beside_make_private(keeper->path, &keeper->file);
     int error = state_file_clear(&keeper->file, bytes);
     if (error == 0)
@@ -126,7 +136,8 @@ static struct brain *begin(struct opening *opening)
     if (!make_seed(seed))
         return NULL;
     store_begin(&keeper->stores[0], keeper->file.memory, config->max_keys, config->max_leases,
-                seed);
+                has_shares, seed);
+    own_shares(opening);
     struct brain *brain = brain_new_stored(opening->limits, &keeper->stores[0], &opening->moment);
     if (brain == NULL)
         return no_memory();
@@ -151,7 +162,7 @@ static struct brain *refuse(struct opening *opening, const char *why)
     return error == 0 ? begin(opening) : do_without(opening, "open the state", error);
 }
 
-/* ---- another number of keys or leases ---- */
+/* ---- another number of keys or leases, or a fleet ---- */
 
 static void tell_moved(const char *path, const struct store *from, const struct store *to)
 {
@@ -160,6 +171,8 @@ static void tell_moved(const char *path, const struct store *from, const struct 
     if (from->max_leases != to->max_leases)
         log_info("state %s: moved from max_leases %u to %u", path, from->max_leases,
                  to->max_leases);
+    if (from->shares == NULL && to->shares != NULL)
+        log_info("state %s: moved to get room for what is in hand of the fleet", path);
 }
 
 /* Whether the file must become another one for what is configured. */
@@ -167,7 +180,30 @@ static bool must_move(const struct opening *opening, const struct brain *brain)
 {
     const struct store *from = &opening->keeper->stores[0];
     return from->max_keys != opening->config->max_keys ||
-           (from->leases != NULL && from->max_leases != brain_leases_room(brain));
+           (from->leases != NULL && from->max_leases != brain_leases_room(brain)) ||
+           (from->shares == NULL && opening->config->fleet.is_there);
+}
+
+static void tell_not_moved(const struct opening *opening, const char *path, int error)
+{
+    const struct store *from = &opening->keeper->stores[0];
+    log_error("cannot make %s: %s; max_keys stays %u, and max_leases %u", path,
+              beside_obstacle(error), from->max_keys, from->max_leases);
+    if (from->shares == NULL && opening->config->fleet.is_there)
+        log_warning("state %s has no room for what is in hand of the fleet, which is lost if this "
+                    "process is killed",
+                    opening->keeper->path);
+}
+
+/* The shares of the file that takes the place are believed from when it does, and those of the one before no
+ * more: whoever has that one still, by another name, has it in vain. */
+static void move_shares_home(const struct opening *opening, const struct state_file *next)
+{
+    struct store *stores = opening->keeper->stores;
+    const uint8_t *clock_id = opening->moment.clock_id;
+    store_put_shares_home(&stores[0], 0, clock_id);
+    stores[1].shares_home = state_file_home(next);
+    store_put_shares_home(&stores[1], stores[1].shares_home, clock_id);
 }
 
 /* Moves all into a new file, which takes its place once it is complete. false: no memory. */
@@ -176,22 +212,23 @@ static bool move(struct opening *opening, struct brain *brain)
     struct keeper *keeper = opening->keeper;
     const struct store *from = &keeper->stores[0];
     uint32_t max_keys = opening->config->max_keys, max_leases = brain_leases_room(brain);
+    bool has_shares = from->shares != NULL || opening->config->fleet.is_there;
     struct state_file next = {.descriptor = -1};
     char path[BESIDE_PATH_MAX];
     beside_path(keeper->path, "new", path);
-    int error = beside_make(&next, path, store_bytes(max_keys, max_leases));
+    int error = beside_make(&next, path, store_bytes(max_keys, max_leases, has_shares));
     if (error != 0) {
-        log_error("cannot make %s: %s; max_keys stays %u, and max_leases %u", path,
-                  beside_obstacle(error), from->max_keys, from->max_leases);
+        tell_not_moved(opening, path, error);
         return true;
     }
-    store_begin(&keeper->stores[1], next.memory, max_keys, max_leases, from->seed);
+    store_begin(&keeper->stores[1], next.memory, max_keys, max_leases, has_shares, from->seed);
     if (!brain_move(brain, &keeper->stores[1])) {
         state_file_close(&next);
         unlink(path);
         return false;
     }
     opening->no_leases = 0;
+    move_shares_home(opening, &next);
     tell_moved(keeper->path, from, &keeper->stores[1]);
     if (state_file_failures() > 0)
         error = ENOSPC;
@@ -243,6 +280,7 @@ static struct brain *go_on(struct opening *opening)
     struct brain *brain = NULL;
     struct store *store = &keeper->stores[0];
     const char *why = "";
+    own_shares(opening);
     switch (brain_restore(&brain, opening->limits, opening->config->max_leases, store,
                           &opening->moment, &why)) {
     case BRAIN_RESTORED:

@@ -4,8 +4,8 @@
  * If another process still has the file, as when one daemon takes over from another that drains, it
  * waits a few seconds longer than that takes; SIGTERM and SIGINT end that. If the file stays in use,
  * or the path can never work, the start fails. If the file is refused, it is put aside and a new one is
- * begun. One that has no room for leases is made longer where it is; for another number of keys or leases
- * all is moved into another file. If it cannot be read, written or made larger now, allowd serves from
+ * begun. One that has no room for leases is made longer where it is; for another number of keys or leases,
+ * or for a fleet, all is moved into another file. If it cannot be read, written or made larger now, allowd serves from
  * memory and says so. Every few seconds it looks whether the file is still at its path, because the
  * kernel does not tell. A file that is gone or has failed is made anew at a reload: see keeper_mend.h.
  *

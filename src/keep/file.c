@@ -1,5 +1,7 @@
 #include "keep/file.h"
 
+#include "base/bytes.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -262,6 +264,28 @@ bool state_file_has_left(const struct state_file *file, const char *path)
 bool state_file_is_at(const struct state_file *file, const char *path)
 {
     return is_at(file->descriptor, path);
+}
+
+/* When the file was made: the number of a file that is gone may be given to another one. All zeros where the
+ * file system does not keep that. */
+static struct statx_timestamp birth_of(int descriptor)
+{
+    struct statx status = {0};
+    if (statx(descriptor, "", AT_EMPTY_PATH, STATX_BTIME, &status) != 0 ||
+        (status.stx_mask & STATX_BTIME) == 0)
+        return (struct statx_timestamp){0};
+    return status.stx_btime;
+}
+
+uint64_t state_file_home(const struct state_file *file)
+{
+    struct stat status;
+    if (fstat(file->descriptor, &status) != 0)
+        return 0;
+    struct statx_timestamp birth = birth_of(file->descriptor);
+    const uint64_t what[] = {status.st_dev, status.st_ino, (uint64_t)birth.tv_sec, birth.tv_nsec};
+    uint64_t home = bytes_checksum(what, sizeof what);
+    return home == 0 ? 1 : home;
 }
 
 int state_file_room(const struct state_file *file, size_t *bytes)

@@ -32,6 +32,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct state_file {
     int descriptor; /* -1: not open */
@@ -54,6 +55,10 @@ bool state_file_has_left(const struct state_file *file, const char *path);
 
 /* Whether the open file is the one at its path. false too if that cannot be found out. */
 bool state_file_is_at(const struct state_file *file, const char *path);
+
+/* A number that tells this open file from all others, copies of it included, for as long as the system is
+ * up, in all processes; never 0. 0: that cannot be found out. */
+uint64_t state_file_home(const struct state_file *file);
 
 /* How many bytes of its disk the file takes. */
 int state_file_room(const struct state_file *file, size_t *bytes);

@@ -4,6 +4,7 @@
 #include "keep/directory.h"
 #include "keep/lease_records.h"
 #include "keep/publish.h"
+#include "keep/share_records.h"
 
 #include <assert.h>
 #include <string.h>
@@ -18,11 +19,17 @@ enum {
 /* A row for each type of section: change its version with any change of its bytes, and read those
  * before it still; give what is new a type of its own. But snapshots say their version themselves,
  * because the two of a file may differ. */
-enum section_type { SECTION_LINES = 1, SECTION_TABLE = 2, SECTION_LEASES = 3 };
+enum section_type {
+    SECTION_LINES = 1,
+    SECTION_TABLE = 2,
+    SECTION_LEASES = 3,
+    SECTION_SHARES = 4,
+};
 static const uint32_t section_version[] = {
     [SECTION_LINES] = 1,
     [SECTION_TABLE] = 1,
     [SECTION_LEASES] = 1,
+    [SECTION_SHARES] = 1,
 };
 enum {
     SECTION_TYPES = sizeof section_version / sizeof section_version[0],
@@ -85,31 +92,42 @@ static uint64_t section_bytes(enum section_type type, uint32_t max_keys, uint32_
     case SECTION_TABLE:
         return table_arena_bytes(max_keys);
     case SECTION_LEASES:
+        return lease_records_bytes(max_leases);
+    case SECTION_SHARES:
         break;
     }
-    return lease_records_bytes(max_leases);
+    return share_records_bytes();
 }
 
 /* The sections of a new file, in the order of their types; without leases if there is no room for
- * any. Returns how many. The first two are where layout 1 has them, for good. */
-static uint32_t lay_out(uint32_t max_keys, uint32_t max_leases,
+ * any, and without shares if there are none. Returns how many. The first two are where layout 1
+ * has them, for good. */
+static uint32_t lay_out(uint32_t max_keys, uint32_t max_leases, bool has_shares,
                         struct section sections[SECTIONS_MAX])
 {
-    uint32_t count = max_leases > 0 ? SECTION_LEASES : SECTION_TABLE;
+    const bool is_there[SECTION_TYPES] = {
+        [SECTION_LINES] = true,
+        [SECTION_TABLE] = true,
+        [SECTION_LEASES] = max_leases > 0,
+        [SECTION_SHARES] = has_shares,
+    };
+    uint32_t count = 0;
     uint64_t at = PAGE_BYTES;
-    for (uint32_t i = 0; i < count; i++) {
-        enum section_type type = (enum section_type)(i + 1);
-        sections[i] = (struct section){type, section_version[type], at,
-                                       section_bytes(type, max_keys, max_leases)};
-        at = directory_file_bytes(at + sections[i].bytes);
+    for (uint32_t type = SECTION_LINES; type < SECTION_TYPES; type++) {
+        if (!is_there[type])
+            continue;
+        sections[count] =
+            (struct section){type, section_version[type], at,
+                             section_bytes((enum section_type)type, max_keys, max_leases)};
+        at = directory_file_bytes(at + sections[count++].bytes);
     }
     return count;
 }
 
-size_t store_bytes(uint32_t max_keys, uint32_t max_leases)
+size_t store_bytes(uint32_t max_keys, uint32_t max_leases, bool has_shares)
 {
     struct section sections[SECTIONS_MAX] = {0};
-    const struct section *last = &sections[lay_out(max_keys, max_leases, sections) - 1];
+    const struct section *last = &sections[lay_out(max_keys, max_leases, has_shares, sections) - 1];
     return directory_file_bytes(last->offset + last->bytes);
 }
 
@@ -142,6 +160,9 @@ static struct store store_at(void *memory, const struct what *what, const struct
             store.leases = at;
             store.max_leases = published_number(store.page->leases);
             break;
+        case SECTION_SHARES:
+            store.shares = at;
+            break;
         }
     }
     return store;
@@ -155,18 +176,21 @@ static const unsigned char *section_at(const struct store *store, enum section_t
     case SECTION_TABLE:
         return store->arena;
     case SECTION_LEASES:
+        return store->leases;
+    case SECTION_SHARES:
         break;
     }
-    return store->leases;
+    return store->shares;
 }
 
 /* The sections of a store, where they are. Returns how many. */
 static uint32_t sections_of(const struct store *store, struct section sections[SECTIONS_MAX])
 {
     const unsigned char *memory = (const unsigned char *)store->page;
-    uint32_t count = lay_out(store->max_keys, store->max_leases, sections);
+    uint32_t count = lay_out(store->max_keys, store->max_leases, store->shares != NULL, sections);
     for (uint32_t i = 0; i < count; i++)
-        sections[i].offset = (uint64_t)(section_at(store, (enum section_type)(i + 1)) - memory);
+        sections[i].offset =
+            (uint64_t)(section_at(store, (enum section_type)sections[i].type) - memory);
     return count;
 }
 
@@ -190,11 +214,11 @@ static void put_head(struct store_page *page, uint32_t max_keys, uint32_t max_le
 }
 
 void store_begin(struct store *store, void *memory, uint32_t max_keys, uint32_t max_leases,
-                 const uint8_t seed[TABLE_SEED_BYTES])
+                 bool has_shares, const uint8_t seed[TABLE_SEED_BYTES])
 {
     struct store_page *page = memory;
     struct section sections[SECTIONS_MAX] = {0};
-    uint32_t count = lay_out(max_keys, max_leases, sections);
+    uint32_t count = lay_out(max_keys, max_leases, has_shares, sections);
     put_head(page, max_keys, max_leases, seed, sections, count);
     *store = store_at(memory, &page->what, sections, count);
 }
@@ -281,8 +305,8 @@ static const char *refuse_first_layout(struct store *store, void *memory, size_t
     const struct store_page *page = memory;
     const struct what *what = &page->what;
     struct section sections[SECTIONS_MAX] = {0};
-    size_t without = store_bytes(what->max_keys, 0);
-    *store = store_at(memory, what, sections, lay_out(what->max_keys, 0, sections));
+    size_t without = store_bytes(what->max_keys, 0, false);
+    *store = store_at(memory, what, sections, lay_out(what->max_keys, 0, false, sections));
     if (has_grown(page, without, bytes))
         take_grown(store, bytes);
     else if (bytes != without)
@@ -533,4 +557,35 @@ bool store_put_lines(struct store *store, const struct lines *lines)
     __atomic_store_n(&store->page->published, publication(number), __ATOMIC_RELEASE);
     reserve(store, sizeof head + head.len);
     return true;
+}
+
+/* ---- what is in hand of a fleet ---- */
+
+void store_own_shares(struct store *store, uint64_t home,
+                      const uint8_t clock_id[STORE_CLOCK_ID_BYTES], bool may_believe)
+{
+    struct share_records records = share_records_at(store->shares);
+    store->shares_home = home;
+    store->shares_are_believed = may_believe && share_records_are_of(&records, home, clock_id);
+    if (store->shares_are_believed || records.head == NULL)
+        return;
+    share_records_set_home(&records, 0, clock_id);
+    share_records_clear(&records);
+    share_records_set_home(&records, home, clock_id);
+}
+
+void store_copy_shares(struct store *store, const struct store *from)
+{
+    struct share_records to = share_records_at(store->shares);
+    const struct share_records records = share_records_at(from->shares);
+    store->shares_are_believed = to.head != NULL && from->shares_are_believed;
+    if (store->shares_are_believed)
+        share_records_copy(&records, &to);
+}
+
+void store_put_shares_home(const struct store *store, uint64_t home,
+                           const uint8_t clock_id[STORE_CLOCK_ID_BYTES])
+{
+    struct share_records records = share_records_at(store->shares);
+    share_records_set_home(&records, home, clock_id);
 }

@@ -5,12 +5,15 @@
  *     two snapshots    the lines, as snapshot.h writes them: 32 MiB of room each
  *     the arena        the table, which the state thread changes in place (table.h)
  *     the leases       their records (lease_records.h), which it changes in place as well
+ *     the shares       of a fleet, their records (share_records.h): likewise, and only if there was
+ *                      a fleet when the file was made
  *
  * All but the page are sections, which the directory lists (directory.h). The first layout, that
  * of allowd 0.1.0, has the first two at the same places without a directory: it is read as well,
  * and store_renew brings it into the present one without touching them. A store that has no
  * leases yet is made longer first: store_grow has it say so, and from then on it is sound whether
- * the file has become longer or not, until store_renew lists the new section.
+ * the file has become longer or not, until store_renew lists the new section. A store that has no
+ * shares yet is moved into another one: see brain_move.
  *
  * A process may be killed at any instant. So times and snapshots are never changed in place:
  * one of the two is written while the other one holds, and a single store then says which.
@@ -61,6 +64,11 @@ struct store {
     unsigned char *halves; /* two snapshots */
     void *arena;
     void *leases; /* lease_records_bytes(max_leases), on a page; NULL: there is no room for any */
+    void *shares; /* share_records_bytes(), on a page; NULL: there are none */
+    /* Which file the shares are kept in, and whether what another process left of them may be gone
+     * on with: see store_own_shares. */
+    uint64_t shares_home;
+    bool shares_are_believed;
     uint32_t layout;               /* when it was found, or as it was begun */
     uint32_t max_keys, max_leases; /* of the room that there is */
     uint8_t seed[TABLE_SEED_BYTES];
@@ -69,11 +77,12 @@ struct store {
 };
 
 /* Bytes of memory that a store takes. The memory must begin on a page. */
-size_t store_bytes(uint32_t max_keys, uint32_t max_leases);
+size_t store_bytes(uint32_t max_keys, uint32_t max_leases, bool has_shares);
 
-/* Begins a store in memory that is all zeros. It becomes one once time and lines are put. */
+/* Begins a store in memory that is all zeros. It becomes one once time and lines are put, and shares
+ * may be kept in it once they have a home. */
 void store_begin(struct store *store, void *memory, uint32_t max_keys, uint32_t max_leases,
-                 const uint8_t seed[TABLE_SEED_BYTES]);
+                 bool has_shares, const uint8_t seed[TABLE_SEED_BYTES]);
 
 /* Puts what the file is once more, which is lost if its first page was. */
 void store_put_head(const struct store *store);
@@ -120,3 +129,25 @@ void store_change_clock(struct store *store, const struct moment *by_that,
 
 /* Puts the lines that hold from now on. false: there is no room, and this is no store any more. */
 bool store_put_lines(struct store *store, const struct lines *lines);
+
+/* For a store that was begun, or found, before anything is done with its shares. `home` is that of the
+ * file, see state_file_home, and clock_id that of this process's clock. The shares are believed if they
+ * were kept in this very file by this clock, and may be believed at all. Else all records are made free.
+ * From then on they are of this home. Does nothing for a store that has none. */
+void store_own_shares(struct store *store, uint64_t home,
+                      const uint8_t clock_id[STORE_CLOCK_ID_BYTES], bool may_believe);
+
+/* Whether what another process left of shares may be gone on with. */
+static inline bool store_shares_are_believed(const struct store *store)
+{
+    return store->shares_are_believed;
+}
+
+/* Copies the shares of another store, if they are believed, into one that was just begun. Whoever goes on with
+ * that one gives it a home then, and takes it from the other one first. */
+void store_copy_shares(struct store *store, const struct store *from);
+
+/* Which file the shares are kept in from now on; 0: none, so that nobody believes them after this
+ * process. */
+void store_put_shares_home(const struct store *store, uint64_t home,
+                           const uint8_t clock_id[STORE_CLOCK_ID_BYTES]);

@@ -3,7 +3,7 @@
 Every allocation and every system call fails once, from the start through requests and a
 reload to the stop: allowd does not start and says why, or goes on as if nothing had been;
 what it has kept in its state file holds after a restart, unless it said that it could not.
-So does what an earlier version left there, which is taken over and made longer.
+So does what an earlier version left there, which is taken over and made longer, and what is moved for a fleet.
 And no allocation succeeds from one on: it ends, or does without.
 
 ALLOWD_SHARE says which share of the points fail (share.py).
@@ -440,6 +440,65 @@ def killed_old(kind, at):
         run.close()
 
 
+class MovedRun(Run):
+    """A process that moves a state into a file with room for what is in hand of a fleet, whose store is not there."""
+
+    FLEET = "fleet: {name: test, store: ['redis://127.0.0.1:1']}\n"
+
+    def launch(self, under, variables):
+        if not hasattr(self, "process"):
+            self.make_state()
+        super().launch(under, variables)
+
+    def make_state(self):
+        """By a process that has no fleet."""
+        super().launch(ENDS_WITH_US, {})
+        self.begin_accounts()
+        self.wait(self.is_served, "a process without a fleet serves")
+        self.call_all()
+        self.process.kill()
+        self.process.wait()
+        self.had, self.length = dict(self.taken), (self.directory / "state").stat().st_size
+        self.said_before = len(self.said())
+        path = self.directory / "allowd.yaml"
+        path.write_text(self.FLEET + path.read_text(encoding="utf-8"), encoding="utf-8")
+
+    def begin_accounts(self):
+        super().begin_accounts()
+        self.taken.update(getattr(self, "had", {}))
+
+    def check_next(self):
+        """The next process has all of it, and room."""
+        self.process.kill()
+        self.process.wait()
+        before = len(self.said())
+        self.launch(ENDS_WITH_US, {})
+        self.wait(self.is_served, "the next process serves")
+        said = self.said()[before:]
+        assert "keys restored, and 1 lease" in said and "is refused" not in said, said
+        assert (self.directory / "state").stat().st_size > self.length, self.said()
+        assert not (self.directory / "state.new").exists(), said
+        self.check_accounts()
+        self.stop()
+
+
+def moved(kind, at):
+    """One call that fails, or before which it is killed, while a state is moved."""
+    run = MovedRun(kind, at)
+    try:
+        if kind == "stop":
+            run.wait(lambda: is_stopped(run) or " ready: " in run.said()[run.said_before:], "it stops, or serves")
+        else:
+            run.start()
+        count, name = run.told_count(), run.told_name()
+        run.check_next()
+        return count, name
+    except AssertionError as error:
+        raise AssertionError(f"moved, {kind} {at}, {run.told_name()}: {error}") from None
+    finally:
+        run.close()
+
+
 class Failpoints(unittest.TestCase):
     def each(self, life, kind, points):
         """Lives through each of these points; the names of those it came to."""
@@ -504,6 +563,15 @@ class Failpoints(unittest.TestCase):
                   f"{', '.join(sorted(set(names)))}")
             if share.IS_WHOLE:
                 self.assertLessEqual(least, set(names))
+
+    def test_a_state_that_is_moved_for_a_fleet(self):
+        for kind in ("call", "stop"):
+            count = max(moved(kind, FAR)[0] for _ in range(3))
+            names = self.each(moved, kind, share.share_of(range(1, count + 1)))
+            print(f"moved, {kind}: ALLOWD_SHARE={share.TEXT}: {len(names)} of {count} points: "
+                  f"{', '.join(sorted(set(names)))}")
+            if share.IS_WHOLE:
+                self.assertLessEqual({"fsync", "ftruncate", "mmap", "rename"}, set(names))
 
     def test_no_more_memory(self):
         count = self.count("allocation")

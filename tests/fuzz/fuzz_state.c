@@ -3,9 +3,10 @@
  *
  * An input is a byte of flags, then what it makes of a small state that is sound:
  * with RAW_LINES the limits in it, with RAW_TABLE the table, with RAW_LEASES the records of
- * leases, else changes of four bytes: which part, where in it (two bytes), and what is flipped
- * there. FIRST has the state in the first layout, before that, and GROWN has it grown by room for
- * leases as well. FIX has the checksums fit what is there then, as those of a forger would.
+ * leases, with RAW_SHARES those of what is in hand of a fleet, else changes of four bytes: which
+ * part, where in it (two bytes), and what is flipped there. FIRST has the state in the first
+ * layout, before that, and GROWN has it grown by room for leases as well. FIX has the checksums
+ * fit what is there then, as those of a forger would.
  */
 #include "base/bytes.h"
 #include "brain/core.h"
@@ -17,13 +18,22 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* The store's own source, to know where its checksums are. */
+/* The store's own sources, to know where its checksums are. */
+#include "keep/share_records.c"
 #include "keep/store.c"
 
 const struct fuzz_target fuzz_target = {.name = "state", .size_max = 2048, .runs = 200};
 
-enum { MAX_KEYS = 6, MAX_LEASES = 3, LINES_BYTES = 4096, PARTS = 5 };
-enum flag { FIX = 1, RAW_LINES = 2, RAW_TABLE = 4, FIRST = 8, GROWN = 16, RAW_LEASES = 32 };
+enum { MAX_KEYS = 6, MAX_LEASES = 3, LINES_BYTES = 4096, SHARES = 4, PARTS = 6 };
+enum flag {
+    FIX = 1,
+    RAW_LINES = 2,
+    RAW_TABLE = 4,
+    FIRST = 8,
+    GROWN = 16,
+    RAW_LEASES = 32,
+    RAW_SHARES = 64,
+};
 
 static const char *const keys[] = {"a", "vip", "w1",
                                    "a key that is longer than a cell has room for"};
@@ -38,6 +48,7 @@ static struct {
     } part[PARTS];
 } base;
 
+static const uint64_t home = 7;
 static const struct moment moment = {5000000000, 1000000000000000000, "some boot"};
 
 static struct limits *limits_of(uint64_t burst)
@@ -102,15 +113,34 @@ static void hold(struct brain *brain, const char *key, uint8_t id)
     leases_hold(&brain->leases, &terms, hash, brain->leases.now_ns + 1 + id * 1000000000ull);
 }
 
-/* A brain has lived here: two sets of limits, keys on both, and leases, of which one was released. */
+static void begin_sessions(const struct store *store)
+{
+    struct share_records records = share_records_at(store->shares);
+    for (uint32_t i = 0; i < SHARES; i++) {
+        struct share_record_terms terms = {.session = i + 1,
+                                           .buckets = (uint8_t)(1 + i % BUCKETS_MAX),
+                                           .has_slots = i % 2 == 1,
+                                           .name_len = 6,
+                                           .key_len = (uint8_t)strlen(keys[i]),
+                                           .name = "shared"};
+        memcpy(terms.key, keys[i], terms.key_len);
+        const struct share_record_totals totals[BUCKETS_MAX] = {
+            {10, 3, 0}, {20, 20, -1}, {FLEET_TOTAL_MAX, 0, 5}, {0, 0, 0}};
+        share_record_begin(&records, i, &terms, 1000 + i, 2000 + i, totals);
+    }
+}
+
+/* A brain has lived here: two sets of limits, keys on both, leases, of which one was released, and something in hand of a
+ * fleet. */
 static void base_make(void)
 {
-    size_t bytes = store_bytes(MAX_KEYS, MAX_LEASES);
+    size_t bytes = store_bytes(MAX_KEYS, MAX_LEASES, true);
     struct store store;
     base.memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (base.memory == MAP_FAILED)
         abort();
-    store_begin(&store, base.memory, MAX_KEYS, MAX_LEASES, (const uint8_t *)"seed of a fuzzer");
+    store_begin(&store, base.memory, MAX_KEYS, MAX_LEASES, true,
+                (const uint8_t *)"seed of a fuzzer");
     struct limits *limits = limits_of(10);
     const struct limits_question question = {
         .limits = limits, .when_full = WHEN_FULL_EVICT, .date_s = 1000000000};
@@ -127,6 +157,8 @@ static void base_make(void)
                   &(struct lease_outcome){.returned_tokens = 1});
     brain_free(brain);
     limits_release(limits);
+    store_own_shares(&store, home, moment.clock_id, true);
+    begin_sessions(&store);
     base.part[0].at = base.memory;
     base.part[0].len = sizeof(struct store_page);
     base.part[1].at = half(&store, 0);
@@ -136,6 +168,8 @@ static void base_make(void)
     base.part[3].len = table_arena_bytes(MAX_KEYS);
     base.part[4].at = store.leases;
     base.part[4].len = lease_records_bytes(MAX_LEASES);
+    base.part[5].at = store.shares;
+    base.part[5].len = PAGE_BYTES + SHARES * SHARE_RECORD_BYTES;
     for (int i = 0; i < PARTS; i++) {
         base.part[i].sound = malloc(base.part[i].len);
         if (base.part[i].sound == NULL)
@@ -150,6 +184,14 @@ static unsigned char *snapshot_in_force(void)
     return base.part[1 + (uint32_t)page->published % 2].at;
 }
 
+static void fix_checksums_of_shares(void)
+{
+    const struct share_records records = share_records_at(base.part[5].at);
+    records.head->seal = seal_of(&records.head->whose);
+    for (uint32_t i = 0; i < SHARES; i++)
+        records.record[i].state = word_of(&records.record[i]);
+}
+
 static void fix_checksums(void)
 {
     struct store_page *page = (struct store_page *)base.memory;
@@ -159,6 +201,7 @@ static void fix_checksums(void)
     for (int i = 0; i < 2; i++)
         page->directory.half[i].checksum = bytes_checksum(&page->directory.half[i].directory,
                                                           sizeof page->directory.half[i].directory);
+    fix_checksums_of_shares();
     struct snapshot_head head;
     unsigned char *snapshot = snapshot_in_force();
     memcpy(&head, snapshot, sizeof head);
@@ -175,7 +218,8 @@ static void make_first(bool is_grown)
     const char *why = NULL;
     old_store_first_layout(base.memory);
     memset(base.part[4].at, 0, base.part[4].len);
-    base.bytes = store_bytes(MAX_KEYS, 0);
+    memset(base.part[5].at, 0, base.part[5].len);
+    base.bytes = store_bytes(MAX_KEYS, 0, false);
     FUZZ_REQUIRE(store_find(&store, base.memory, base.bytes, &why) == STORE_FOUND);
     if (is_grown)
         base.bytes = store_grow(&store, base.bytes, MAX_LEASES);
@@ -190,7 +234,7 @@ static void damage(unsigned flags, const uint8_t *data, size_t size)
 {
     for (int i = 0; i < PARTS; i++)
         memcpy(base.part[i].at, base.part[i].sound, base.part[i].len);
-    base.bytes = store_bytes(MAX_KEYS, MAX_LEASES);
+    base.bytes = store_bytes(MAX_KEYS, MAX_LEASES, true);
     if (flags & FIRST)
         make_first((flags & GROWN) != 0);
     if (flags & RAW_LINES) {
@@ -204,6 +248,8 @@ static void damage(unsigned flags, const uint8_t *data, size_t size)
         put_raw(3, data, size);
     } else if (flags & RAW_LEASES) {
         put_raw(4, data, size);
+    } else if (flags & RAW_SHARES) {
+        put_raw(5, data, size);
     } else {
         for (; size >= 4; data += 4, size -= 4) {
             int part = data[0] % PARTS;
@@ -240,6 +286,32 @@ static void live(struct brain *brain)
     leases_write_anew(&brain->leases);
 }
 
+/* What is read of shares can be gone on with as it is; and who does not believe them finds none any more. */
+static void live_with_shares(struct store *store)
+{
+    struct share_record_terms terms;
+    struct share_record_totals totals[BUCKETS_MAX];
+    uint64_t epoch_ms, lease_ns;
+    struct share_records records = share_records_at(store->shares);
+    store_own_shares(store, home, moment.clock_id, true);
+    uint32_t used = share_records_used(&records);
+    FUZZ_REQUIRE(used <= SHARE_RECORDS_MAX);
+    for (uint32_t i = 0; i < used; i++) {
+        if (!share_record_read(&records, i, &terms, &epoch_ms, &lease_ns, totals))
+            continue;
+        FUZZ_REQUIRE(store_shares_are_believed(store) && terms.session != 0);
+        FUZZ_REQUIRE(limit_name_is_valid(terms.name, terms.name_len));
+        FUZZ_REQUIRE(key_check(terms.key, terms.key_len) == KEY_OK);
+        FUZZ_REQUIRE(terms.buckets >= 1 && terms.buckets <= BUCKETS_MAX);
+        for (uint32_t j = 0; j < terms.buckets; j++)
+            FUZZ_REQUIRE(totals[j].disposed <= totals[j].granted &&
+                         totals[j].granted <= FLEET_TOTAL_MAX);
+        share_record_put_disposed(&records.record[i], 0, totals[0].granted);
+    }
+    store_own_shares(store, home + 1, moment.clock_id, true);
+    FUZZ_REQUIRE(!store_shares_are_believed(store) && share_records_used(&records) == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 1 || size > fuzz_target.size_max)
@@ -257,6 +329,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         brain_restore(&brain, &question, MAX_LEASES, &store, &moment, &why) == BRAIN_RESTORED) {
         live(brain);
         brain_free(brain);
+        live_with_shares(&store);
     } else {
         FUZZ_REQUIRE(brain == NULL);
     }

@@ -67,7 +67,7 @@ static struct {
 
 static size_t file_bytes(void)
 {
-    return store_bytes(TABLE_KEYS, MAX_LEASES);
+    return store_bytes(TABLE_KEYS, MAX_LEASES, false);
 }
 
 static struct limits_question question(void)
@@ -182,7 +182,7 @@ static void world_init(uint64_t number)
     run.returns_on_expiry = dice_once_in(&run.dice, 2);
     run.moment = (struct moment){FIXTURE_START_NS, (uint64_t)FIXTURE_START_DATE_S * NS_PER_S, "1"};
     memset(run.id, 0, sizeof run.id);
-    store_begin(&run.store, run.memory, TABLE_KEYS, MAX_LEASES, seed);
+    store_begin(&run.store, run.memory, TABLE_KEYS, MAX_LEASES, false, seed);
     struct limits_question limits = question();
     run.fixture = (struct fixture){.brain = brain_new_stored(&limits, &run.store, &run.moment),
                                    .now_ns = run.moment.now_ns};

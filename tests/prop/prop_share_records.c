@@ -3,13 +3,14 @@
  * way, or it is lost; and never is there more to spend than there was or will be.
  *
  * A section lives a random life: sessions begin, their totals and their ends change, and they are forgotten; and the
- * section changes its home. After each store the next process reads what a kill would leave. What random bytes and flipped
- * bits leave is read as well.
+ * section changes its home. After each store the next process reads what a kill would leave; so it does while the section is
+ * made that of another file. What random bytes and flipped bits leave is read as well.
  *
  * ALLOWD_KILLS is how many times, ALLOWD_SEED which.
  */
 #include "base/bytes.h"
 #include "keep/share_records.h"
+#include "keep/store.h"
 #include "limits/fleet_fit.h"
 #include "prop/told_stores.h"
 #include "support/dice.h"
@@ -370,6 +371,82 @@ static void a_kill_leaves_each_session_and_mints_nothing(void **state)
     assert_true(run.begun > 0 && run.lost > 0 && run.lost < run.kills / 10);
 }
 
+/* ---- another file ---- */
+
+static struct {
+    unsigned home, clock; /* that the section is to be of */
+    bool are_believed;
+    uint64_t kills;
+} owning;
+
+static unsigned sessions_of(const struct share_records *records)
+{
+    unsigned count = 0;
+    for (uint32_t i = 0; i < SESSIONS; i++) {
+        struct seen seen = see(records, i);
+        assert_true(!seen.is_there || is_same(&seen, &run.seen[i]));
+        count += seen.is_there;
+    }
+    return count;
+}
+
+/* Killed here: whoever may believe the sessions that were there finds all of them, and whoever may not finds none. */
+static void on_store_of_owning(void)
+{
+    owning.kills++;
+    memcpy(run.copied, run.memory, SEEN_BYTES);
+    unsigned sessions = sessions_of(&run.copy);
+    for (unsigned home = 0; home < HOMES; home++)
+        for (unsigned clock = 0; clock < CLOCKS; clock++) {
+            if (!share_records_are_of(&run.copy, homes[home], clocks[clock]))
+                continue;
+            if (home == run.home && clock == run.clock && sessions == SESSIONS)
+                continue;
+            expect(home == owning.home && clock == owning.clock && sessions == 0,
+                   "sessions are believed that are not whole, or another's");
+        }
+}
+
+static void own(unsigned home, unsigned clock, bool may_believe)
+{
+    struct store store = {.shares = run.memory};
+    world_init(10 + home);
+    run.home = 1;
+    run.clock = 1;
+    share_records_set_home(&run.records, homes[1], clocks[1]);
+    for (run.number = 0; run.number < SESSIONS; run.number++) {
+        run.seen[run.number] = some_session();
+        share_record_begin(&run.records, run.number, &run.seen[run.number].terms,
+                           run.seen[run.number].epoch_ms, run.seen[run.number].lease_ns,
+                           run.seen[run.number].totals);
+    }
+    owning.home = home;
+    owning.clock = clock;
+    owning.are_believed = may_believe && home == 1 && clock == 1;
+    told_store = on_store_of_owning;
+    store_own_shares(&store, homes[home], clocks[clock], may_believe);
+    told_store = NULL;
+    assert_int_equal(store_shares_are_believed(&store), owning.are_believed);
+    assert_int_equal(store.shares_home, homes[home]);
+    assert_int_equal(sessions_of(&run.records), owning.are_believed ? SESSIONS : 0);
+    assert_int_equal(share_records_used(&run.records), owning.are_believed ? SESSIONS : 0);
+    assert_int_equal(share_records_are_of(&run.records, homes[home], clocks[clock]),
+                     home != 0 && clock != 0);
+}
+
+static void a_kill_while_another_file_owns_it_has_nobody_believe_a_part(void **state)
+{
+    (void)state;
+    for (unsigned home = 0; home < HOMES; home++)
+        for (unsigned clock = 0; clock < CLOCKS; clock++)
+            for (int may_believe = 0; may_believe < 2; may_believe++)
+                own(home, clock, may_believe);
+    assert_true(owning.kills > 100);
+    struct store none = {0};
+    store_own_shares(&none, homes[1], clocks[1], true);
+    assert_false(store_shares_are_believed(&none));
+}
+
 /* ---- damage ---- */
 
 /* What was read can be used as it is, whatever it was read from. */
@@ -506,6 +583,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_kill_leaves_each_session_and_mints_nothing),
+        cmocka_unit_test(a_kill_while_another_file_owns_it_has_nobody_believe_a_part),
         cmocka_unit_test(a_flipped_bit_changes_no_session),
         cmocka_unit_test(random_bytes_are_no_session_that_cannot_be),
         cmocka_unit_test(a_head_of_any_bytes_is_nobodys),

@@ -112,12 +112,12 @@ static void check_kept_levels(const struct brain *brain)
 
 static size_t file_bytes(void)
 {
-    return store_bytes(STATE_KEYS_MAX, STATE_LEASES_MAX);
+    return store_bytes(STATE_KEYS_MAX, STATE_LEASES_MAX, false);
 }
 
 static size_t file_bytes_without_leases(void)
 {
-    return store_bytes(STATE_KEYS_MAX, 0);
+    return store_bytes(STATE_KEYS_MAX, 0, false);
 }
 
 static struct limits_question question_of(const struct world *world, struct limits *limits)
@@ -172,7 +172,7 @@ static void run_init(struct world *world)
     assert_true(run.memory != MAP_FAILED);
     run.moment =
         (struct moment){.now_ns = world->model.now_ns, .wall_ns = 1ull << 60, .clock_id = "1"};
-    store_begin(&run.store, run.memory, STATE_KEYS_MAX, STATE_LEASES_MAX, run_seed);
+    store_begin(&run.store, run.memory, STATE_KEYS_MAX, STATE_LEASES_MAX, false, run_seed);
     struct limits *limits = limits_retain(brain_limits(world->brain));
     const struct limits_question question = question_of(world, limits);
     brain_free(world->brain);
@@ -409,7 +409,7 @@ static bool move(unsigned stores)
     return true;
 }
 
-static bool begin_store(unsigned stores)
+static bool begin_store(unsigned stores, bool has_shares)
 {
     mover.stores_left = stores;
     told_store = on_store_of_a_move;
@@ -417,7 +417,7 @@ static bool begin_store(unsigned stores)
         told_store = NULL;
         return false;
     }
-    store_begin(&mover.store, mover.memory, STATE_KEYS_MAX, STATE_LEASES_MAX, run_seed);
+    store_begin(&mover.store, mover.memory, STATE_KEYS_MAX, STATE_LEASES_MAX, has_shares, run_seed);
     told_store = NULL;
     return true;
 }
@@ -452,10 +452,9 @@ static void check_moved(const unsigned char *first)
 }
 
 /* Killed while it is begun, a store has nothing in it yet, and is begun anew. */
-static void a_store_killed_while_it_is_begun_is_begun_anew(void **state)
+static void begin_killed(bool has_shares)
 {
-    (void)state;
-    size_t bytes = store_bytes(STATE_KEYS_MAX, STATE_LEASES_MAX);
+    size_t bytes = store_bytes(STATE_KEYS_MAX, STATE_LEASES_MAX, has_shares);
     bool is_done = false;
     unsigned stores = 0;
     mover.memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -463,7 +462,7 @@ static void a_store_killed_while_it_is_begun_is_begun_anew(void **state)
     for (unsigned first = 1; !is_done; first++) {
         const char *why = "";
         memset(mover.memory, 0, PAGE_BYTES);
-        is_done = begin_store(first);
+        is_done = begin_store(first, has_shares);
         enum store_found found = store_find(&mover.store, mover.memory, bytes, &why);
         if (found != STORE_BEGUN)
             fail_msg("killed at store %u it is refused: %s", first, why);
@@ -471,6 +470,13 @@ static void a_store_killed_while_it_is_begun_is_begun_anew(void **state)
     }
     assert_true(stores > 100);
     munmap(mover.memory, bytes);
+}
+
+static void a_store_killed_while_it_is_begun_is_begun_anew(void **state)
+{
+    (void)state;
+    begin_killed(false);
+    begin_killed(true);
 }
 
 /* Of a store: its page as it is begun now, and what it would be without room for leases, in the first

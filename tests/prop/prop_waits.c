@@ -318,7 +318,7 @@ static uint64_t random_tick(struct dice *dice)
 
 static size_t file_bytes(void)
 {
-    return store_bytes(KEYS_MAX, MAX_LEASES);
+    return store_bytes(KEYS_MAX, MAX_LEASES, false);
 }
 
 static unsigned char *map_file(void)
@@ -337,7 +337,7 @@ static struct brain *new_stored(struct world *world, const struct limits_questio
     run.world = world;
     world->moment =
         (struct moment){.now_ns = world->sim.now_ns, .wall_ns = 1ull << 60, .clock_id = "1"};
-    store_begin(&world->store, run.memory, KEYS_MAX, MAX_LEASES, seed);
+    store_begin(&world->store, run.memory, KEYS_MAX, MAX_LEASES, false, seed);
     return brain_new_stored(question, &world->store, &world->moment);
 }
 
@@ -615,7 +615,7 @@ static void make_old(struct world *world)
 {
     const char *why = "";
     struct store store;
-    size_t bytes = store_bytes(KEYS_MAX, 0);
+    size_t bytes = store_bytes(KEYS_MAX, 0, false);
     old_store_first_layout(run.memory);
     memset(run.memory + bytes, 0, file_bytes() - bytes);
     if (store_find(&store, run.memory, bytes, &why) != STORE_FOUND)

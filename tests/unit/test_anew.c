@@ -1,6 +1,7 @@
 /* A state file made anew while it serves: what goes on in it, and what the next process finds. */
 #include "brain/core.h"
 #include "keep/file.h"
+#include "keep/share_records.h"
 #include "support/brain_fixture.h"
 
 #include <limits.h>
@@ -37,7 +38,7 @@ static struct limits *plain(void)
 
 static void make(struct state_file *file, const char *path)
 {
-    size_t bytes = store_bytes(MAX_KEYS, MAX_LEASES);
+    size_t bytes = store_bytes(MAX_KEYS, MAX_LEASES, true);
     assert_int_equal(state_file_open(file, path), 0);
     assert_int_equal(state_file_clear(file, bytes), 0);
     assert_int_equal(state_file_map(file, bytes), 0);
@@ -55,7 +56,9 @@ static void served_init(struct served *served)
     make(&served->file, served->path);
     struct limits *limits = plain();
     const struct limits_question question = question_of(limits);
-    store_begin(&served->store, served->file.memory, MAX_KEYS, MAX_LEASES, seed);
+    store_begin(&served->store, served->file.memory, MAX_KEYS, MAX_LEASES, true, seed);
+    store_own_shares(&served->store, state_file_home(&served->file), moment.clock_id, true);
+    assert_false(store_shares_are_believed(&served->store));
     served->fixture.brain = brain_new_stored(&question, &served->store, &moment);
     assert_non_null(served->fixture.brain);
     limits_release(limits);
@@ -69,17 +72,32 @@ static void served_release(struct served *served)
     rmdir(served->directory);
 }
 
-/* Puts the next file in the place of the one in use. */
+/* Whether a file that holds this would be believed as one of that home. */
+static bool are_shares_of(const struct served *served, uint64_t home)
+{
+    struct share_records records = share_records_at(served->store.shares);
+    return share_records_are_of(&records, home, moment.clock_id);
+}
+
+/* Puts the next file in the place of the one in use. In between what is in hand of a fleet is kept in none. */
 static void change_file(struct served *served)
 {
+    uint64_t home = state_file_home(&served->file);
+    bool is_lost = served->fixture.brain->lost_state != NULL;
+    assert_int_equal(are_shares_of(served, home), !is_lost);
     make(&served->next, served->next_path);
+    uint64_t next_home = state_file_home(&served->next);
+    assert_int_not_equal(home, next_home);
     struct anew_answer answer =
         brain_change_file(served->fixture.brain, &served->file, &served->next);
     assert_int_equal(answer.error, 0);
     state_file_close(&served->file);
     served->file = served->next;
     assert_int_equal(rename(served->next_path, served->path), 0);
+    assert_false(are_shares_of(served, home) || are_shares_of(served, next_home));
     assert_true(brain_find_state(served->fixture.brain, answer.failures));
+    assert_true(are_shares_of(served, next_home));
+    assert_int_equal(state_file_home(&served->file), next_home);
 }
 
 /* The next process begins with what is in the file. */
@@ -95,6 +113,7 @@ static void restart(struct served *served)
     assert_int_equal(state_file_length(&served->file, &bytes), 0);
     assert_int_equal(state_file_map(&served->file, bytes), 0);
     assert_int_equal(store_find(&served->store, served->file.memory, bytes, &why), STORE_FOUND);
+    store_own_shares(&served->store, state_file_home(&served->file), moment.clock_id, true);
     assert_int_equal(
         brain_restore(&served->fixture.brain, &question, MAX_LEASES, &served->store, &moment, &why),
         BRAIN_RESTORED);
@@ -147,6 +166,27 @@ static void expect_held(const struct served *served)
     }
 }
 
+static void begin_session(const struct served *served)
+{
+    struct share_records records = share_records_at(served->store.shares);
+    const struct share_record_terms terms = {
+        .session = 9, .buckets = 1, .name_len = 4, .key_len = 3, .name = "some", .key = "key"};
+    const struct share_record_totals totals = {8, 5, 0};
+    share_record_begin(&records, 0, &terms, 1, 2, &totals);
+}
+
+static void expect_session(const struct served *served)
+{
+    struct share_records records = share_records_at(served->store.shares);
+    struct share_record_terms terms;
+    struct share_record_totals totals[BUCKETS_MAX];
+    uint64_t epoch_ms, lease_ns;
+    assert_true(store_shares_are_believed(&served->store));
+    assert_true(share_record_read(&records, 0, &terms, &epoch_ms, &lease_ns, totals));
+    assert_int_equal(terms.session, 9);
+    assert_int_equal(totals[0].disposed, 5);
+}
+
 static void all_goes_on_in_another_file(void **state)
 {
     (void)state;
@@ -154,12 +194,14 @@ static void all_goes_on_in_another_file(void **state)
     served_init(&served);
     take(&served);
     hold(&served);
+    begin_session(&served);
     for (int i = 0; i < 3; i++) {
         change_file(&served);
         expect_taken(&served);
         restart(&served);
         expect_taken(&served);
         expect_held(&served);
+        expect_session(&served);
     }
     served_release(&served);
 }

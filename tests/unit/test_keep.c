@@ -2,6 +2,8 @@
  * meanwhile. */
 #include "base/bytes.h"
 #include "brain/core.h"
+#include "keep/file.h"
+#include "keep/share_records.h"
 #include "support/ask_brain.h"
 #include "support/brain_fixture.h"
 #include "support/dice.h"
@@ -27,6 +29,7 @@ struct machine {
     unsigned char *memory;
     size_t bytes;
     uint32_t max_leases; /* as configured */
+    bool has_shares;     /* of the next file */
     uint64_t wall_ns;
     uint8_t clock_id[STORE_CLOCK_ID_BYTES];
 };
@@ -61,11 +64,11 @@ static void machine_init(struct machine *machine, struct limits *limits, uint32_
         .fixture = {.now_ns = FIXTURE_START_NS},
         .wall_ns = (uint64_t)FIXTURE_START_DATE_S * NS_PER_S + 5,
         .clock_id = "the first boot",
-        .bytes = store_bytes(max_keys, MAX_LEASES),
+        .bytes = store_bytes(max_keys, MAX_LEASES, false),
         .max_leases = MAX_LEASES,
     };
     machine->memory = map(machine->bytes);
-    store_begin(&machine->store, machine->memory, max_keys, MAX_LEASES, seed);
+    store_begin(&machine->store, machine->memory, max_keys, MAX_LEASES, false, seed);
     const struct limits_question question = question_of(machine, limits);
     const struct moment moment = moment_of(machine);
     machine->fixture.brain = brain_new_stored(&question, &machine->store, &moment);
@@ -698,9 +701,9 @@ static void move(struct machine *machine, uint32_t max_keys)
 {
     struct store store;
     uint32_t max_leases = brain_leases_room(machine->fixture.brain);
-    size_t bytes = store_bytes(max_keys, max_leases);
+    size_t bytes = store_bytes(max_keys, max_leases, machine->has_shares);
     unsigned char *memory = map(bytes);
-    store_begin(&store, memory, max_keys, max_leases, machine->store.seed);
+    store_begin(&store, memory, max_keys, max_leases, machine->has_shares, machine->store.seed);
     assert_true(brain_move(machine->fixture.brain, &store));
     machine_kill(machine);
     munmap(machine->memory, machine->bytes);
@@ -748,6 +751,153 @@ static void a_move_takes_nobody_along_whose_buckets_are_full(void **state)
     machine_start(&machine, plain());
     assert_int_equal(fixture_daemon(&machine.fixture).keys, 0);
     assert_int_equal(level(&machine, "key"), 100);
+    machine_release(&machine);
+}
+
+/* ---- what is in hand of a fleet ---- */
+
+enum { HOME = 77, NEXT_HOME = 78 };
+
+/* A process begins: it may believe what is kept in the file of that home. Returns whether it does. */
+static bool start_with_shares(struct machine *machine, uint64_t home)
+{
+    machine_start(machine, plain());
+    store_own_shares(&machine->store, home, machine->clock_id, true);
+    return store_shares_are_believed(&machine->store);
+}
+
+static struct share_records records_of(const struct machine *machine)
+{
+    return share_records_at(machine->fixture.brain->store->shares);
+}
+
+static void begin_session(const struct machine *machine, uint32_t number)
+{
+    const struct share_record_terms terms = {.session = 100 + number,
+                                             .buckets = 1,
+                                             .name_len = 6,
+                                             .key_len = 3,
+                                             .name = "shared",
+                                             .key = "key"};
+    const struct share_record_totals totals = {10, 3, -1};
+    struct share_records records = records_of(machine);
+    share_record_begin(&records, number, &terms, 5, 6, &totals);
+}
+
+static bool has_session(const struct machine *machine, uint32_t number)
+{
+    struct share_records records = records_of(machine);
+    struct share_record_terms terms;
+    struct share_record_totals totals[BUCKETS_MAX];
+    uint64_t epoch_ms, lease_ns;
+    if (number >= share_records_used(&records) ||
+        !share_record_read(&records, number, &terms, &epoch_ms, &lease_ns, totals))
+        return false;
+    assert_int_equal(terms.session, 100 + number);
+    assert_int_equal(totals[0].granted - totals[0].disposed, 7);
+    return true;
+}
+
+/* A machine whose process was killed with a session in hand, in a file of HOME. */
+static void machine_with_session(struct machine *machine)
+{
+    machine_of(machine);
+    assert_true(fixture_allows(&machine->fixture, "key", 4));
+    machine->has_shares = true;
+    move(machine, FIXTURE_MAX_KEYS);
+    assert_false(start_with_shares(machine, HOME)); /* it was nobody's */
+    assert_int_equal(level(machine, "key"), 60);
+    begin_session(machine, 3);
+    machine_kill(machine);
+}
+
+static void what_is_in_hand_is_there_in_its_own_file_only(void **state)
+{
+    (void)state;
+    struct machine machine;
+    machine_with_session(&machine);
+    for (int i = 0; i < 2; i++) {
+        assert_true(start_with_shares(&machine, HOME));
+        assert_true(has_session(&machine, 3));
+        machine_kill(&machine);
+    }
+    assert_false(start_with_shares(&machine, NEXT_HOME));
+    assert_false(has_session(&machine, 3));
+    machine_kill(&machine);
+    assert_false(start_with_shares(&machine, HOME)); /* somebody else has had it */
+    assert_false(has_session(&machine, 3));
+    begin_session(&machine, 0);
+    machine_kill(&machine);
+    memcpy(machine.clock_id, "the second boot", sizeof machine.clock_id);
+    assert_false(start_with_shares(&machine, HOME));
+    assert_false(has_session(&machine, 0));
+    machine_release(&machine);
+}
+
+/* As the keeper does before it renames a file into place. */
+static void put_home(const struct machine *machine, uint64_t home)
+{
+    struct store store;
+    const char *why;
+    assert_int_equal(store_find(&store, machine->memory, machine->bytes, &why), STORE_FOUND);
+    store_put_shares_home(&store, home, machine->clock_id);
+}
+
+static void what_is_in_hand_moves_along(void **state)
+{
+    (void)state;
+    struct machine machine;
+    machine_with_session(&machine);
+    assert_true(start_with_shares(&machine, HOME));
+    move(&machine, 5000);
+    assert_false(start_with_shares(&machine, NEXT_HOME)); /* nobody has said yet that it is */
+    machine_kill(&machine);
+    munmap(machine.memory, machine.bytes);
+
+    machine_with_session(&machine);
+    assert_true(start_with_shares(&machine, HOME));
+    move(&machine, 5000);
+    put_home(&machine, NEXT_HOME);
+    assert_true(start_with_shares(&machine, NEXT_HOME));
+    assert_true(has_session(&machine, 3));
+    assert_int_equal(level(&machine, "key"), 60);
+    machine_release(&machine);
+}
+
+/* Not believed, it is as if there were none. */
+static void what_is_not_believed_does_not_move_along(void **state)
+{
+    (void)state;
+    struct machine machine;
+    machine_with_session(&machine);
+    machine_start(&machine, plain());
+    move(&machine, 5000);
+    put_home(&machine, NEXT_HOME);
+    assert_true(start_with_shares(&machine, NEXT_HOME));
+    assert_false(has_session(&machine, 3));
+    machine_release(&machine);
+}
+
+static void what_is_in_hand_is_not_kept_while_the_state_is_lost(void **state)
+{
+    (void)state;
+    struct machine machine;
+    machine_with_session(&machine);
+    assert_true(start_with_shares(&machine, HOME));
+    brain_lose_state(machine.fixture.brain, "it is gone");
+    begin_session(&machine, 4);
+    assert_true(brain_find_state(machine.fixture.brain, state_file_failures()));
+    machine_kill(&machine);
+    assert_true(start_with_shares(&machine, HOME));
+    assert_true(has_session(&machine, 3) && has_session(&machine, 4));
+    brain_lose_state(machine.fixture.brain, "it is gone");
+    machine_kill(&machine);
+    assert_false(start_with_shares(&machine, HOME));
+    begin_session(&machine, 1);
+    brain_lose_pages(machine.fixture.brain, "they are gone");
+    machine_kill(&machine);
+    assert_false(start_with_shares(&machine, HOME));
+    assert_false(has_session(&machine, 1));
     machine_release(&machine);
 }
 
@@ -1017,7 +1167,7 @@ static void without_room_in_the_file_leases_end_with_the_process(void **state)
     machine_of(&machine);
     machine_kill(&machine);
     old_store_first_layout(machine.memory);
-    machine.bytes = store_bytes(FIXTURE_MAX_KEYS, 0);
+    machine.bytes = store_bytes(FIXTURE_MAX_KEYS, 0, false);
     for (int i = 0; i < 2; i++) {
         machine_start(&machine, plain());
         assert_held(&machine, 0, 0);
@@ -1332,11 +1482,11 @@ static void what_nobody_began_is_blank(void **state)
     (void)state;
     struct store store;
     const char *why = NULL;
-    size_t bytes = store_bytes(SMALL, MAX_LEASES);
+    size_t bytes = store_bytes(SMALL, MAX_LEASES, false);
     unsigned char *memory = map(bytes);
     assert_int_equal(store_find(&store, memory, bytes, &why), STORE_BLANK);
     assert_false(store_has_begun(memory, bytes));
-    store_begin(&store, memory, SMALL, MAX_LEASES, seed);
+    store_begin(&store, memory, SMALL, MAX_LEASES, false, seed);
     assert_true(store_has_begun(memory, bytes));
     assert_false(store_has_begun(memory, 7));
     assert_int_equal(store_find(&store, memory, bytes, &why), STORE_BEGUN);
@@ -1495,6 +1645,10 @@ int main(void)
         cmocka_unit_test(what_is_told_first_of_a_lost_state_holds),
         cmocka_unit_test(another_number_of_keys_keeps_all_that_fits),
         cmocka_unit_test(a_move_takes_nobody_along_whose_buckets_are_full),
+        cmocka_unit_test(what_is_in_hand_is_there_in_its_own_file_only),
+        cmocka_unit_test(what_is_in_hand_moves_along),
+        cmocka_unit_test(what_is_not_believed_does_not_move_along),
+        cmocka_unit_test(what_is_in_hand_is_not_kept_while_the_state_is_lost),
         cmocka_unit_test(what_was_set_at_run_time_outlives_a_kill),
         cmocka_unit_test(what_does_not_go_with_the_tick_of_a_start_is_told),
         cmocka_unit_test(more_limits_than_can_be_kept_are_said_to_be_lost),

@@ -9,6 +9,7 @@
 #include "keep/directory.h"
 #include "keep/lease_records.h"
 #include "keep/publish.h"
+#include "keep/share_records.h"
 #include "support/ask_brain.h"
 #include "support/brain_fixture.h"
 #include "support/old_store.h"
@@ -50,13 +51,13 @@ static struct limits *plain(void)
 }
 
 /* A store in which a token of "a" is taken and two of another, with room for MOST_LEASES behind it. */
-static unsigned char *store_with_two_keys(void)
+static unsigned char *store_of_two_keys(bool has_shares)
 {
-    unsigned char *memory = map(store_bytes(MAX_KEYS, MOST_LEASES));
+    unsigned char *memory = map(store_bytes(MAX_KEYS, MOST_LEASES, has_shares));
     struct store store;
     struct limits *limits = plain();
     const struct limits_question question = {.limits = limits};
-    store_begin(&store, memory, MAX_KEYS, MAX_LEASES, seed);
+    store_begin(&store, memory, MAX_KEYS, MAX_LEASES, has_shares, seed);
     struct fixture fixture = {.brain = brain_new_stored(&question, &store, &moment),
                               .now_ns = moment.now_ns};
     assert_non_null(fixture.brain);
@@ -65,6 +66,11 @@ static unsigned char *store_with_two_keys(void)
     fixture_release(&fixture);
     limits_release(limits);
     return memory;
+}
+
+static unsigned char *store_with_two_keys(void)
+{
+    return store_of_two_keys(false);
 }
 
 static struct brain *restore(struct store *store, struct limits *limits, const struct moment *now)
@@ -116,7 +122,7 @@ static void assert_two_keys(unsigned char *memory, size_t bytes)
 static void the_first_layout_is_brought_into_the_present_one_in_place(void **state)
 {
     (void)state;
-    size_t bytes = store_bytes(MAX_KEYS, MAX_LEASES), arena = PAGE + 2 * snapshot_room;
+    size_t bytes = store_bytes(MAX_KEYS, MAX_LEASES, false), arena = PAGE + 2 * snapshot_room;
     unsigned char *memory = store_with_two_keys(), *before = map(bytes);
     const char *why = NULL;
     struct store store;
@@ -128,7 +134,7 @@ static void the_first_layout_is_brought_into_the_present_one_in_place(void **sta
     memcpy(before + PAGE + snapshot_room, memory + PAGE + snapshot_room, USED);
     memcpy(before + arena, memory + arena, bytes - arena);
 
-    assert_int_equal(grow(memory, store_bytes(MAX_KEYS, 0), MAX_LEASES), bytes);
+    assert_int_equal(grow(memory, store_bytes(MAX_KEYS, 0, false), MAX_LEASES), bytes);
     assert_int_equal(store_find(&store, memory, bytes, &why), STORE_FOUND);
     assert_int_equal(store.layout, 1);
     for (int times = 0; times < 2; times++) {
@@ -150,7 +156,7 @@ static void the_first_layout_is_brought_into_the_present_one_in_place(void **sta
 static void a_restart_brings_it_into_the_present_one(void **state)
 {
     (void)state;
-    size_t bytes = store_bytes(MAX_KEYS, 0);
+    size_t bytes = store_bytes(MAX_KEYS, 0, false);
     unsigned char *memory = store_with_two_keys();
     const char *why = NULL;
     struct store store;
@@ -161,7 +167,7 @@ static void a_restart_brings_it_into_the_present_one(void **state)
     assert_null(store.leases);
     assert_two_keys(memory, bytes);
     assert_two_keys(memory, grow(memory, bytes, MAX_LEASES + 1));
-    munmap(memory, store_bytes(MAX_KEYS, MOST_LEASES));
+    munmap(memory, store_bytes(MAX_KEYS, MOST_LEASES, false));
 }
 
 /* ---- room for leases ---- */
@@ -171,7 +177,7 @@ static void a_restart_brings_it_into_the_present_one(void **state)
 static void a_file_that_is_to_grow_is_sound_in_either_length(void **state)
 {
     (void)state;
-    size_t bytes = store_bytes(MAX_KEYS, 0);
+    size_t bytes = store_bytes(MAX_KEYS, 0, false);
     for (int is_first = 0; is_first < 2; is_first++) {
         unsigned char *memory = store_with_two_keys();
         const char *why = NULL;
@@ -185,7 +191,7 @@ static void a_file_that_is_to_grow_is_sound_in_either_length(void **state)
             old_store_first_layout(memory);
         for (uint32_t leases = MAX_LEASES; leases > 1; leases--) {
             size_t grown = grow(memory, bytes, leases);
-            assert_int_equal(grown, store_bytes(MAX_KEYS, leases));
+            assert_int_equal(grown, store_bytes(MAX_KEYS, leases, false));
             for (size_t other = bytes - 2 * PAGE; other < grown + 3 * PAGE; other += PAGE / 2)
                 assert_int_equal(store_find(&store, memory, other, &why),
                                  other == bytes || other == grown ? STORE_FOUND : STORE_REFUSED);
@@ -196,14 +202,14 @@ static void a_file_that_is_to_grow_is_sound_in_either_length(void **state)
         assert_int_equal(store_find(&store, memory, grown, &why), STORE_FOUND);
         assert_int_equal(store.max_leases, 1);
         assert_two_keys(memory, grown);
-        munmap(memory, store_bytes(MAX_KEYS, MOST_LEASES));
+        munmap(memory, store_bytes(MAX_KEYS, MOST_LEASES, false));
     }
 }
 
 static void each_bit_flip_in_what_says_how_many_leases_is_refused(void **state)
 {
     (void)state;
-    size_t bytes = store_bytes(MAX_KEYS, MAX_LEASES);
+    size_t bytes = store_bytes(MAX_KEYS, MAX_LEASES, false);
     unsigned char *memory = store_with_two_keys();
     for (unsigned bit = 8 * LEASES_AT; bit < 8 * (LEASES_AT + sizeof(uint64_t)); bit++) {
         struct store store;
@@ -230,7 +236,7 @@ static void another_number_of_leases_than_the_file_is_for_is_refused(void **stat
         {LEASES_MAX + 1, "its header is damaged"},
         {UINT32_MAX, "its header is damaged"},
     };
-    size_t bytes = store_bytes(MAX_KEYS, MAX_LEASES);
+    size_t bytes = store_bytes(MAX_KEYS, MAX_LEASES, false);
     unsigned char *memory = store_with_two_keys();
     const char *why = NULL;
     struct store store;
@@ -246,13 +252,110 @@ static void another_number_of_leases_than_the_file_is_for_is_refused(void **stat
     munmap(memory, bytes);
 }
 
+/* ---- what is in hand of a fleet ---- */
+
+static void shares_stand_behind_the_leases(void **state)
+{
+    (void)state;
+    size_t bytes = store_bytes(MAX_KEYS, MAX_LEASES, true);
+    size_t without = store_bytes(MAX_KEYS, MAX_LEASES, false);
+    unsigned char *memory = store_of_two_keys(true);
+    const char *why = NULL;
+    struct store store;
+    assert_int_equal(bytes, without + share_records_bytes());
+    assert_int_equal(store_find(&store, memory, bytes, &why), STORE_FOUND);
+    assert_ptr_equal(store.shares, memory + without);
+    assert_false(store_shares_are_believed(&store));
+    assert_two_keys(memory, bytes);
+    assert_int_equal(store_grow(&store, bytes, MOST_LEASES), bytes);
+    store_put_head(&store); /* as it was */
+    assert_two_keys(memory, bytes);
+    assert_int_equal(store_find(&store, memory, without, &why), STORE_REFUSED);
+    assert_int_equal(store_find(&store, memory, bytes - PAGE, &why), STORE_REFUSED);
+    assert_string_equal(why, "it is not as long as it should be");
+    munmap(memory, store_bytes(MAX_KEYS, MOST_LEASES, true));
+}
+
+/* Nobody wrote such a file, but nothing in it is wrong: the leases then stand behind. */
+static void shares_without_leases_get_room_for_leases(void **state)
+{
+    (void)state;
+    size_t without = store_bytes(MAX_KEYS, 0, true);
+    size_t most = store_bytes(MAX_KEYS, MAX_LEASES, true);
+    unsigned char *from = store_of_two_keys(true), *memory = map(most);
+    const uint64_t table_bytes = table_arena_bytes(MAX_KEYS);
+    const struct section three[] = {
+        {1, 1, PAGE, 2 * snapshot_room},
+        {2, 1, PAGE + 2 * snapshot_room, table_bytes},
+        {4, 1, without - share_records_bytes(), share_records_bytes()},
+    };
+    const char *why = NULL;
+    struct store store;
+    memcpy(memory, from, PAGE + USED);
+    memcpy(memory + PAGE + snapshot_room, from + PAGE + snapshot_room, USED);
+    memcpy(memory + three[1].offset, from + three[1].offset, table_bytes);
+    memset(memory + LEASES_AT, 0, sizeof(uint64_t));
+    directory_put((struct directory_place *)(memory + DIRECTORY_AT), three, 3);
+    assert_int_equal(store_find(&store, memory, without, &why), STORE_FOUND);
+    assert_ptr_equal(store.shares, memory + three[2].offset);
+    assert_two_keys(memory, without);
+    size_t grown = grow(memory, without, MAX_LEASES);
+    assert_int_equal(grown, most);
+    for (int i = 0; i < 2; i++) {
+        assert_two_keys(memory, grown);
+        assert_int_equal(store_find(&store, memory, grown, &why), STORE_FOUND);
+        assert_ptr_equal(store.shares, memory + three[2].offset);
+        assert_ptr_equal(store.leases, memory + without);
+    }
+    munmap(memory, most);
+    munmap(from, store_bytes(MAX_KEYS, MOST_LEASES, true));
+}
+
+/* Whether a store with these sections is refused, and why. */
+static void expect_refused(const struct section *sections, uint32_t count, size_t more,
+                           const char *expected)
+{
+    size_t bytes = store_bytes(MAX_KEYS, 0, false) + more;
+    unsigned char *memory = store_with_two_keys();
+    const char *why = NULL;
+    struct store store;
+    directory_put((struct directory_place *)(memory + DIRECTORY_AT), sections, count);
+    assert_int_equal(store_find(&store, memory, bytes, &why), STORE_REFUSED);
+    if (strstr(why, expected) == NULL)
+        fail_msg("it is refused because \"%s\", not \"%s\"", why, expected);
+    munmap(memory, store_bytes(MAX_KEYS, MOST_LEASES, false));
+}
+
+static void shares_of_another_length_or_version_are_refused(void **state)
+{
+    (void)state;
+    const uint64_t table_bytes = table_arena_bytes(MAX_KEYS), room = share_records_bytes();
+    const struct {
+        struct section shares;
+        const char *why;
+    } cases[] = {
+        {{4, 1, 0, room - PAGE}, "it is not as long as it should be"},
+        {{4, 1, 0, room + PAGE}, "it is not as long as it should be"},
+        {{4, 2, 0, room}, "a section in a form that this one does not know"},
+        {{4, 0, 0, room}, "the sections in it do not hold together"},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        size_t begin = store_bytes(MAX_KEYS, 0, false);
+        struct section sections[] = {{1, 1, PAGE, 2 * snapshot_room},
+                                     {2, 1, PAGE + 2 * snapshot_room, table_bytes},
+                                     cases[i].shares};
+        sections[2].offset = begin;
+        expect_refused(sections, 3, sections[2].bytes, cases[i].why);
+    }
+}
+
 /* ---- what else the first layout may be ---- */
 
 /* Its checksum is about the layout too, so what is not one or the other is neither. */
 static void each_bit_flip_in_the_first_layouts_header_is_refused(void **state)
 {
     (void)state;
-    size_t bytes = store_bytes(MAX_KEYS, 0);
+    size_t bytes = store_bytes(MAX_KEYS, 0, false);
     unsigned char *memory = store_with_two_keys();
     old_store_first_layout(memory);
     for (unsigned bit = 0; bit < 8 * (CHECKSUM_AT + sizeof(uint64_t)); bit++) {
@@ -264,13 +367,13 @@ static void each_bit_flip_in_the_first_layouts_header_is_refused(void **state)
         memory[bit / 8] ^= (unsigned char)(1u << bit % 8);
     }
     assert_two_keys(memory, bytes);
-    munmap(memory, store_bytes(MAX_KEYS, MOST_LEASES));
+    munmap(memory, store_bytes(MAX_KEYS, MOST_LEASES, false));
 }
 
 static void each_other_length_of_the_first_layout_is_refused(void **state)
 {
     (void)state;
-    size_t bytes = store_bytes(MAX_KEYS, 0);
+    size_t bytes = store_bytes(MAX_KEYS, 0, false);
     unsigned char *memory = store_with_two_keys();
     const char *why = NULL;
     struct store store;
@@ -279,7 +382,7 @@ static void each_other_length_of_the_first_layout_is_refused(void **state)
         assert_int_equal(store_find(&store, memory, some, &why), STORE_REFUSED);
     assert_int_equal(store_find(&store, memory, bytes - 1, &why), STORE_REFUSED);
     assert_int_equal(store_find(&store, memory, bytes + PAGE, &why), STORE_REFUSED);
-    munmap(memory, store_bytes(MAX_KEYS, MOST_LEASES));
+    munmap(memory, store_bytes(MAX_KEYS, MOST_LEASES, false));
 }
 
 /* In either layout, whole in every other way. */
@@ -291,7 +394,7 @@ static void another_number_of_keys_than_the_file_is_for_is_refused(void **state)
                                        UINT32_MAX};
     unsigned char *memory = store_with_two_keys();
     for (int is_first = 0; is_first < 2; is_first++) {
-        size_t bytes = store_bytes(MAX_KEYS, is_first ? 0 : MAX_LEASES);
+        size_t bytes = store_bytes(MAX_KEYS, is_first ? 0 : MAX_LEASES, false);
         if (is_first)
             old_store_first_layout(memory);
         for (size_t i = 0; i < LENGTH(numbers); i++) {
@@ -304,7 +407,7 @@ static void another_number_of_keys_than_the_file_is_for_is_refused(void **state)
             assert_string_equal(why, "it is not as long as it should be");
         }
     }
-    munmap(memory, store_bytes(MAX_KEYS, MOST_LEASES));
+    munmap(memory, store_bytes(MAX_KEYS, MOST_LEASES, false));
 }
 
 /* ---- what allowd 0.1.0 left, killed under load ---- */
@@ -510,29 +613,14 @@ static struct section table_of(uint64_t at)
     return (struct section){2, 1, at, table_arena_bytes(MAX_KEYS)};
 }
 
-/* Whether a store with these sections is refused, and why. */
-static void expect_refused(const struct section *sections, uint32_t count, size_t more,
-                           const char *expected)
-{
-    size_t bytes = store_bytes(MAX_KEYS, 0) + more;
-    unsigned char *memory = store_with_two_keys();
-    const char *why = NULL;
-    struct store store;
-    directory_put((struct directory_place *)(memory + DIRECTORY_AT), sections, count);
-    assert_int_equal(store_find(&store, memory, bytes, &why), STORE_REFUSED);
-    if (strstr(why, expected) == NULL)
-        fail_msg("it is refused because \"%s\", not \"%s\"", why, expected);
-    munmap(memory, store_bytes(MAX_KEYS, MOST_LEASES));
-}
-
 static void sections_that_are_not_known_are_refused(void **state)
 {
     (void)state;
-    static const uint32_t types[] = {4, 5, 32, 0x7fffffff, 0x80000001, UINT32_MAX};
+    static const uint32_t types[] = {5, 6, 32, 0x7fffffff, 0x80000001, UINT32_MAX};
     struct section table = table_of(PAGE + 2 * snapshot_room);
     struct section lines = lines_of(PAGE);
     for (size_t i = 0; i < LENGTH(types); i++) {
-        struct section third = {types[i], 1, store_bytes(MAX_KEYS, 0), 5 * PAGE};
+        struct section third = {types[i], 1, store_bytes(MAX_KEYS, 0, false), 5 * PAGE};
         expect_refused((struct section[]){lines, table, third}, 3, 5 * PAGE,
                        "a section that this one does not know");
         expect_refused((struct section[]){third, table, lines}, 3, 5 * PAGE,
@@ -562,7 +650,7 @@ static void sections_that_cannot_be_are_refused(void **state)
     } cases[] = {
         {{table}, 1, "a section is missing"},
         {{{2, 1, PAGE, 2 * snapshot_room + table.bytes}}, 1, "not as long"},
-        {{{1, 1, PAGE, store_bytes(MAX_KEYS, 0) - PAGE}}, 1, "not as long"},
+        {{{1, 1, PAGE, store_bytes(MAX_KEYS, 0, false) - PAGE}}, 1, "not as long"},
         {{lines, {0, 1, table.offset, table.bytes}}, 2, "do not hold together"},
         {{lines, {2, 0, table.offset, table.bytes}}, 2, "do not hold together"},
         {{lines, {2, 1, table.offset, table.bytes + 1}}, 2, "not as long"},
@@ -580,7 +668,7 @@ static void sections_that_cannot_be_are_refused(void **state)
     directory_put((struct directory_place *)(memory + DIRECTORY_AT), &lines, 1);
     assert_int_equal(store_find(&store, memory, PAGE + lines.bytes, &why), STORE_REFUSED);
     assert_string_equal(why, "a section is missing in it");
-    munmap(memory, store_bytes(MAX_KEYS, MOST_LEASES));
+    munmap(memory, store_bytes(MAX_KEYS, MOST_LEASES, false));
 }
 
 /* What is where is for the directory to say: with the table first, and a gap between the two. */
@@ -600,7 +688,7 @@ static void sections_are_where_the_directory_says(void **state)
     assert_two_keys(memory, bytes);
     assert_two_keys(memory, bytes);
     munmap(memory, bytes);
-    munmap(from, store_bytes(MAX_KEYS, MOST_LEASES));
+    munmap(from, store_bytes(MAX_KEYS, MOST_LEASES, false));
 }
 
 /* 0.1.0 looks at these in this order, and says of the last that it is another layout: not that
@@ -615,7 +703,7 @@ static void what_0_1_0_sees_is_another_layout(void **state)
     assert_memory_equal(memory, magic, sizeof magic - 1);
     assert_memory_equal(memory + BYTE_ORDER_AT, &byte_order, sizeof byte_order);
     assert_memory_not_equal(memory + LAYOUT_AT, &first_layout, sizeof first_layout);
-    munmap(memory, store_bytes(MAX_KEYS, MOST_LEASES));
+    munmap(memory, store_bytes(MAX_KEYS, MOST_LEASES, false));
 }
 
 int main(int argc, char **argv)
@@ -628,6 +716,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_file_that_is_to_grow_is_sound_in_either_length),
         cmocka_unit_test(each_bit_flip_in_what_says_how_many_leases_is_refused),
         cmocka_unit_test(another_number_of_leases_than_the_file_is_for_is_refused),
+        cmocka_unit_test(shares_stand_behind_the_leases),
+        cmocka_unit_test(shares_without_leases_get_room_for_leases),
+        cmocka_unit_test(shares_of_another_length_or_version_are_refused),
         cmocka_unit_test(each_bit_flip_in_the_first_layouts_header_is_refused),
         cmocka_unit_test(each_other_length_of_the_first_layout_is_refused),
         cmocka_unit_test(another_number_of_keys_than_the_file_is_for_is_refused),

@@ -1218,10 +1218,10 @@ static struct machine machine_new(void)
 {
     static const uint8_t seed[TABLE_SEED_BYTES] = "any";
     struct machine machine = {.fixture = {.now_ns = FIXTURE_START_NS}};
-    size_t bytes = store_bytes(FIXTURE_MAX_KEYS, MAX_LEASES);
+    size_t bytes = store_bytes(FIXTURE_MAX_KEYS, MAX_LEASES, false);
     machine.memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_true(machine.memory != MAP_FAILED);
-    store_begin(&machine.store, machine.memory, FIXTURE_MAX_KEYS, MAX_LEASES, seed);
+    store_begin(&machine.store, machine.memory, FIXTURE_MAX_KEYS, MAX_LEASES, false, seed);
     return machine;
 }
 
@@ -1244,7 +1244,7 @@ static void machine_restart(struct machine *machine, uint64_t down_ms, struct li
     fixture->now_ns += down_ms * NS_PER_MS;
     const struct limits_question question = {.limits = limits, .date_s = FIXTURE_START_DATE_S};
     const struct moment moment = moment_at(fixture->now_ns);
-    size_t bytes = store_bytes(FIXTURE_MAX_KEYS, MAX_LEASES);
+    size_t bytes = store_bytes(FIXTURE_MAX_KEYS, MAX_LEASES, false);
     assert_int_equal(store_find(&machine->store, machine->memory, bytes, &why), STORE_FOUND);
     assert_int_equal(
         brain_restore(&fixture->brain, &question, MAX_LEASES, &machine->store, &moment, &why),
@@ -1255,7 +1255,7 @@ static void machine_restart(struct machine *machine, uint64_t down_ms, struct li
 static void machine_release(struct machine *machine)
 {
     fixture_release(&machine->fixture);
-    munmap(machine->memory, store_bytes(FIXTURE_MAX_KEYS, MAX_LEASES));
+    munmap(machine->memory, store_bytes(FIXTURE_MAX_KEYS, MAX_LEASES, false));
 }
 
 static void leases_go_on_over_a_restart(void **state)

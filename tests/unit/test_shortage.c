@@ -162,12 +162,12 @@ static void stored_init(struct stored *stored)
 {
     *stored = (struct stored){
         .fixture = {.now_ns = FIXTURE_START_NS, .date_s = FIXTURE_START_DATE_S},
-        .bytes = store_bytes(MAX_KEYS, MAX_LEASES),
+        .bytes = store_bytes(MAX_KEYS, MAX_LEASES, false),
     };
     stored->memory = mmap(NULL, stored->bytes, PROT_READ | PROT_WRITE,
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     assert_true(stored->memory != MAP_FAILED);
-    store_begin(&stored->store, stored->memory, MAX_KEYS, MAX_LEASES, seed);
+    store_begin(&stored->store, stored->memory, MAX_KEYS, MAX_LEASES, false, seed);
 }
 
 static void stored_release(struct stored *stored)

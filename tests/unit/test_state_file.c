@@ -493,6 +493,34 @@ static void what_is_no_regular_file_is_not_opened(void **state)
 }
 
 /* Errors arrive as they are, and what is told of a file stays untold. */
+/* Over a rename and in the next process; another file has another. */
+static void a_file_has_a_home_of_its_own(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct state_file other;
+    char path[PATH_MAX + 16];
+    fixture_init(&fixture);
+    snprintf(path, sizeof path, "%s2", fixture.path);
+    assert_int_equal(state_file_open(&fixture.file, fixture.path), 0);
+    assert_int_equal(state_file_open(&other, path), 0);
+    uint64_t home = state_file_home(&fixture.file);
+    assert_int_not_equal(home, 0);
+    assert_int_not_equal(home, state_file_home(&other));
+    state_file_close(&other);
+    state_file_close(&fixture.file);
+    assert_int_equal(rename(fixture.path, path), 0);
+    assert_int_equal(state_file_open(&fixture.file, path), 0);
+    assert_int_equal(state_file_clear(&fixture.file, PAGE_BYTES), 0);
+    assert_int_equal(state_file_home(&fixture.file), home);
+    failing_at(FAILING_FSTAT, 1);
+    assert_int_equal(state_file_home(&fixture.file), 0);
+    assert_true(failing_end());
+    state_file_close(&fixture.file);
+    unlink(path);
+    fixture_release(&fixture);
+}
+
 static void errors_of_the_system_are_handed_on(void **state)
 {
     (void)state;
@@ -547,6 +575,7 @@ int main(void)
         cmocka_unit_test(what_is_not_the_files_fault_ends_the_process),
         cmocka_unit_test(what_cannot_be_guarded_is_not_mapped_for_long),
         cmocka_unit_test(what_is_no_regular_file_is_not_opened),
+        cmocka_unit_test(a_file_has_a_home_of_its_own),
         cmocka_unit_test(errors_of_the_system_are_handed_on),
     };
     return cmocka_run_group_tests_name("state_file", tests, NULL, NULL);

@@ -294,11 +294,11 @@ static void a_list_of_keys_is_of_what_is_sure(void **state)
     const struct limits_question question = {
         .limits = limits, .when_full = WHEN_FULL_EVICT, .date_s = FIXTURE_START_DATE_S};
     struct store store;
-    size_t bytes = store_bytes(MAX_KEYS, 10);
+    size_t bytes = store_bytes(MAX_KEYS, 10, false);
     void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     assert_true(memory != MAP_FAILED);
-    store_begin(&store, memory, MAX_KEYS, 10, seed);
+    store_begin(&store, memory, MAX_KEYS, 10, false, seed);
     fixture.brain = brain_new_stored(&question, &store, &moment);
     assert_non_null(fixture.brain);
     limits_release(limits);
