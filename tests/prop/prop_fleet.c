@@ -7,7 +7,7 @@
  * come again. What must hold has names: see fleet_checks.c.
  * tests/prop/planted_fleet.sh plants a fault for each, which its check must find.
  *
- * ALLOWD_DECISIONS is how many questions are asked, ALLOWD_SEED which. ALLOWD_WORLD begins with that
+ * ALLOWD_DECISIONS is how many questions are asked, ALLOWD_QUESTIONS in each world, ALLOWD_SEED which. ALLOWD_WORLD begins with that
  * world of each kind, ALLOWD_KIND=NAME has one kind of worlds alone (a * stands for anything), and with ALLOWD_TRACE=1 all
  * that happens is printed.
  */
@@ -22,7 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WORLD_QUESTIONS = 300, PERCENT = 100, REST_S = 100, PATIENT_MS = 60, DRIFT_PPM = 1000 };
+enum { PERCENT = 100, REST_S = 100, PATIENT_MS = 60, DRIFT_PPM = 1000 };
 
 #define START_NS (1000 * NS_PER_S)
 #define STORE_START_NS (UINT64_C(1700000000) * NS_PER_S)
@@ -44,6 +44,7 @@ struct recipe {
     bool asks_once;
 };
 
+static uint64_t world_questions; /* so many are asked in each world */
 static uint64_t total_questions, total_orders, total_calls, total_allowed, total_denied,
     total_waited, total_lent, total_renewed;
 static uint64_t total_steps, total_repeated;
@@ -404,7 +405,7 @@ static void live(struct fleet_sim *world, const struct recipe *recipe)
     struct dice *dice = &world->dice;
     uint64_t gap_ns = dice_between(dice, 1, dice_once_in(dice, 2) ? 1000 : 50000) * 1000;
     unsigned record = 0;
-    while (world->questions < WORLD_QUESTIONS && world->tries++ < 10 * WORLD_QUESTIONS) {
+    while (world->questions < world_questions && world->tries++ < 10 * world_questions) {
         if (dice_once_in(dice, 40))
             record = (unsigned)dice_roll(dice, FLEET_RECORDS);
         snprintf(fleet_where, sizeof fleet_where,
@@ -780,6 +781,7 @@ static int setup(void **state)
 {
     (void)state;
     fleet_traces = environment_number("ALLOWD_TRACE", 0) != 0;
+    world_questions = environment_number("ALLOWD_QUESTIONS", 300);
     if (fleet_traces)
         setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
     return 0;
