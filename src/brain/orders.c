@@ -155,6 +155,8 @@ uint64_t orders_forget_ns(const struct brain *brain, const struct share *share)
     uint64_t more_ns = share->is_known ? share_ready_ns(share, share_hand(share) + 1, brain->now_ns)
                                        : share->next_ns;
     uint64_t exhausted_ns = share->is_cut ? 0 : least(more_ns, share->used_ns + EXHAUSTED_KEPT_NS);
+    /* one that is made anew may have orders go ahead of their time again */
+    exhausted_ns = most(exhausted_ns, share->spaced_ns);
     return is_ending(brain, share) ? brain->now_ns : most(quiet_ns(brain, share), exhausted_ns);
 }
 

@@ -588,7 +588,7 @@ void fleet_pace_order(struct fleet_pace *pace, const struct fleet_ledger *ledger
     if (pace->has_ordered)
         pace->ahead =
             most(0, pace->ahead - (double)(sent_ns - pace->sent_ns) / (double)min_interval_ns);
-    if (pace->ahead > 2 * (ORDERS_AHEAD + 1) + ROUNDING && !is_ending &&
+    if (pace->ahead > ORDERS_AHEAD + 1 + ROUNDING && !is_ending &&
         (!is_repeated || pace->repeats > ORDERS_REPEATS))
         fleet_violated(FLEET_CALLS_FEW, ledger,
                        "%" PRIu64 " us after the last one, and %.2f have gone ahead of their time",

@@ -37,8 +37,9 @@ planted 7 brain/share.c 's/i128 refilled = \(i128\)\(\(now_ns - seen_ns\) \/ NS_
 planted 7 $model 's/work->record.level_units\[i\] </work->record.level_units[i] <=/'
 planted 7 brain/share_lists.c 's/return turn != NO_TURN && join\(/return false \&\& join(/'
 planted 7 brain/orders.c 's/return share->used_ns \+ terms_of\(brain\)->return_after_ms \* NS_PER_MS;/return share->used_ns + 1000 * NS_PER_S;/'
-# 8: orders go without regard to min_interval, or to what the record has
+# 8: orders go without regard to min_interval, or to those of a share that was forgotten, or to what the record has
 planted 8 brain/orders.c 's/uint64_t may_ns = share->spaced_ns > ahead_ns .*/uint64_t may_ns = 0 * ahead_ns;/'
+planted 8 brain/orders.c 's/exhausted_ns = most\(exhausted_ns, share->spaced_ns\);//'
 planted 8 brain/shares.c 's/share->next_ns = share_ready_ns\(share, share_hand\(share\) \+ 1, now_ns\);/share->next_ns = now_ns;/'
 # 9: a record that ends by a clock that steps is held back, and refilled once more
 planted 9 $model 's/work->now_ms = work->time_ms; \/\* by which it has ended \*\///'

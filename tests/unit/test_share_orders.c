@@ -1,4 +1,5 @@
 /* What the store's answers do to shares, and what reaches the store. With its model, in virtual time. */
+#include "brain/orders.h"
 #include "support/fleet_world.h"
 
 #include <stdlib.h>
@@ -447,6 +448,32 @@ static void the_order_that_ends_a_session_is_its_last(void **state)
     fleet_world_end(&world);
 }
 
+/* Orders go ahead of min_interval if much comes suddenly; but not anew each time that a quiet key is asked for again. */
+static void a_share_is_forgotten_only_once_its_orders_are_in_time(void **state)
+{
+    (void)state;
+    struct fleet_world world;
+    const struct limit_terms terms = fleet_world_limit(LIMIT_DEFAULT_NAME, 1000, one_per_second);
+    struct fleet_terms fleet = fleet_world_terms();
+    fleet.min_interval_ms = 100;
+    fleet.return_after_ms = 50;
+    fleet_world_begin(&world, fleet_world_limits(&terms, 1, &fleet));
+    const uint64_t began_ns = fleet_world_ns(&world);
+    for (unsigned i = 0; i < 200; i++) {
+        struct fleet_caller caller;
+        for (unsigned j = 0; j < 5; j++) {
+            fleet_world_ask_foo(&world, &caller, 1, 0);
+            fleet_world_pass(&world, FLEET_WORLD_COLD_MS + 1);
+            fleet_caller_release(&caller);
+        }
+        fleet_world_pass(&world, 60);
+    }
+    uint64_t passed_ms = (fleet_world_ns(&world) - began_ns) / NS_PER_MS;
+    assert_true(world.orders > 20);
+    assert_true(world.orders <= passed_ms / fleet.min_interval_ms + ORDERS_AHEAD + 1);
+    fleet_world_end(&world);
+}
+
 static void a_reset_fills_the_record_and_serves_who_waits(void **state)
 {
     (void)state;
@@ -533,6 +560,7 @@ int main(void)
         cmocka_unit_test(a_charge_to_a_key_of_which_nothing_is_known_reaches_the_store),
         cmocka_unit_test(a_session_joins_before_it_tells_of_a_charge),
         cmocka_unit_test(the_order_that_ends_a_session_is_its_last),
+        cmocka_unit_test(a_share_is_forgotten_only_once_its_orders_are_in_time),
         cmocka_unit_test(a_reset_fills_the_record_and_serves_who_waits),
         cmocka_unit_test(a_reset_is_done_once_though_its_answer_is_lost),
         cmocka_unit_test(status_of_a_cold_key_asks_the_store),

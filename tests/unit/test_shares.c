@@ -396,7 +396,7 @@ static void a_quiet_fleet_has_nothing_out_and_forgets_its_shares(void **state)
     unsigned got = hammer(&world, 100);
     assert_int_equal(got, 100);
     assert_true(fleet_world_out(&world, "foo") > 0);
-    fleet_world_pass(&world, FLEET_WORLD_RETURN_MS + 10);
+    fleet_world_pass(&world, FLEET_WORLD_RETURN_MS + FLEET_WORLD_INTERVAL_MS + 10);
     assert_int_equal(fleet_world_out(&world, "foo"), 0);
     struct fleet_counters counters = fleet_world_counters(&world);
     assert_int_equal(counters.spent_tokens, got);
