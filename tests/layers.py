@@ -152,17 +152,16 @@ def call_graph():
     missing = [path for path in objects if not os.path.exists(os.path.join(BUILD, "src", path))]
     if missing:
         faults.append(f"not built, so nobody knows whom it calls: {missing}")
-    for path in objects:
-        if path in missing:
-            continue
-        names = subprocess.run(["nm", os.path.join(BUILD, "src", path)], check=True,
-                               capture_output=True, text=True).stdout
-        for line in names.splitlines():
-            kind, name = line.split()[-2:]
-            if kind == "U":
-                needs[path].add(name)
-            elif kind in "TDBRVC" and path != "main.o":
-                home[name] = path
+    built = [path for path in objects if path not in missing]
+    told = subprocess.run(["nm", "-A", *built], cwd=os.path.join(BUILD, "src"), check=True,
+                          capture_output=True, text=True).stdout
+    for line in told.splitlines():
+        path, _, symbol = line.rpartition(":")
+        kind, name = symbol.split()[-2:]
+        if kind == "U":
+            needs[path].add(name)
+        elif kind in "TDBRVC" and path != "main.o":
+            home[name] = path
     return {path: {home[name] for name in names if name in home} - {path}
             for path, names in needs.items()}
 
