@@ -248,22 +248,9 @@ static bool put_where_it_belongs(struct buckets *buckets, uint32_t slot, const s
     return put_on(buckets, slot, place->line, sealed);
 }
 
-/* Checks what another process left before anything looks at it. */
-static void settle(struct buckets *buckets, const struct place *place,
-                   const struct bucket_question *ask)
+/* The line at a place is in force, so only an entry on another one is not up to date. */
+uint32_t buckets_carry(struct buckets *buckets, uint32_t slot, const struct place *place)
 {
-    if (table_is_in_doubt(&buckets->table))
-        table_settle(&buckets->table, place->hash, ask->key, ask->key_len, place->line);
-}
-
-/* The line at a place is in force, so an entry on it is up to date. */
-uint32_t buckets_find(struct buckets *buckets, const struct place *place,
-                      const struct bucket_question *ask)
-{
-    settle(buckets, place, ask);
-    uint32_t slot = table_find(&buckets->table, place->hash, ask->key, ask->key_len, place->owner);
-    if (slot == TABLE_NONE || table_line(&buckets->table, slot) == place->line)
-        return slot;
     return bring_up_to_date(buckets, slot) && put_where_it_belongs(buckets, slot, place)
                ? slot
                : TABLE_NONE;
@@ -311,20 +298,6 @@ static bool has_slots_out(const struct buckets *buckets, const struct table *tab
 
 /* ---- marks ---- */
 
-void buckets_marks(const struct buckets *buckets, const struct place *place,
-                   const struct bucket_question *ask, uint32_t slot, uint64_t marks[BUCKETS_MAX])
-{
-    const struct line *line = buckets_line(buckets, place);
-    bool has_slots = false;
-    for (unsigned i = 0; i < line->count; i++) {
-        marks[i] =
-            slot != TABLE_NONE ? mark_of(buckets, slot, i) : credit_full_mark(&line->credit[i]);
-        has_slots |= credit_has_slots(&line->credit[i]);
-    }
-    if (has_slots)
-        buckets_count_slots(buckets, line, place->hash, ask->key, ask->key_len, marks);
-}
-
 void buckets_peek(const struct buckets *buckets, const struct place *place,
                   const struct bucket_question *ask, uint64_t marks[BUCKETS_MAX])
 {
@@ -337,22 +310,17 @@ void buckets_peek(const struct buckets *buckets, const struct place *place,
     buckets_count_slots(buckets, line, place->hash, ask->key, ask->key_len, marks);
 }
 
-void buckets_store(struct buckets *buckets, const struct place *place,
-                   const struct bucket_question *ask, uint32_t slot,
-                   const uint64_t marks[BUCKETS_MAX])
+void buckets_add(struct buckets *buckets, const struct place *place,
+                 const struct bucket_question *ask, const uint64_t marks[BUCKETS_MAX])
 {
     unsigned count = buckets_line(buckets, place)->count;
-    if (slot != TABLE_NONE) {
-        for (unsigned i = 0; i < count; i++)
-            table_set_spent(&buckets->table, slot, i, credit_seal(marks[i]));
-        return;
-    }
     uint64_t sealed[BUCKETS_MAX];
     seal_marks(marks, count, sealed);
-    settle(buckets, place, ask);
+    buckets_settle(buckets, place, ask);
     while (!table_insert(&buckets->table, place->hash, ask->key, ask->key_len, place->line, sealed,
                          count)) {
-        slot = table_next_occupied(&buckets->table, table_home(&buckets->table, place->hash));
+        uint32_t slot =
+            table_next_occupied(&buckets->table, table_home(&buckets->table, place->hash));
         if (slot == TABLE_NONE)
             return; /* damage has left the table no cells at all */
         buckets_drop(buckets, slot);

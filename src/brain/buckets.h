@@ -86,10 +86,31 @@ static inline struct holding *buckets_holding(const struct buckets *buckets,
     return holdings_find(&buckets->holdings, place->hash, salt, key, key_len);
 }
 
+/* Checks what another process left of a key before anything looks at it. */
+static inline void buckets_settle(struct buckets *buckets, const struct place *place,
+                                  const struct bucket_question *ask)
+{
+    if (table_is_in_doubt(&buckets->table))
+        table_settle(&buckets->table, place->hash, ask->key, ask->key_len, place->line);
+}
+
 /* The slot of the entry at a place, brought up to date; TABLE_NONE: there is none, so its buckets
  * are full. */
-uint32_t buckets_find(struct buckets *buckets, const struct place *place,
-                      const struct bucket_question *ask);
+uint32_t buckets_carry(struct buckets *buckets, uint32_t slot, const struct place *place);
+static inline uint32_t buckets_find(struct buckets *buckets, const struct place *place,
+                                    const struct bucket_question *ask)
+{
+    const struct table *table = &buckets->table;
+    buckets_settle(buckets, place, ask);
+    uint32_t slot = table_find(table, place->hash, ask->key, ask->key_len, place->owner);
+    bool is_up_to_date = slot == TABLE_NONE || table_line(table, slot) == place->line;
+    return is_up_to_date ? slot : buckets_carry(buckets, slot, place);
+}
+
+/* Puts in the marks of buckets of slots, for marks that were read otherwise. The hash is that of the
+ * key's place. */
+void buckets_count_slots(const struct buckets *buckets, const struct line *line, uint64_t hash,
+                         const char *key, size_t key_len, uint64_t marks[BUCKETS_MAX]);
 
 /* The line at a place; and the marks on it: those of a slot's entry, or for TABLE_NONE those of
  * full buckets; of slots, what leases have out. What they say of a key that has a holding: see
@@ -99,13 +120,27 @@ static inline const struct line *buckets_line(const struct buckets *buckets,
 {
     return &buckets->lines.line[place->line];
 }
-void buckets_marks(const struct buckets *buckets, const struct place *place,
-                   const struct bucket_question *ask, uint32_t slot, uint64_t marks[BUCKETS_MAX]);
+static inline __attribute__((always_inline)) void buckets_marks_all(
+    const struct buckets *buckets, const struct place *place, const struct bucket_question *ask,
+    uint32_t slot, unsigned count, uint64_t marks[BUCKETS_MAX])
+{
+    const struct line *line = buckets_line(buckets, place);
+    bool has_slots = false;
+    for (unsigned i = 0; i < count; i++) {
+        marks[i] = slot != TABLE_NONE ? credit_unseal(table_spent(&buckets->table, slot, i))
+                                      : credit_full_mark(&line->credit[i]);
+        has_slots |= credit_has_slots(&line->credit[i]);
+    }
+    if (has_slots)
+        buckets_count_slots(buckets, line, place->hash, ask->key, ask->key_len, marks);
+}
 
-/* Puts in the marks of buckets of slots, for marks that were read otherwise. The hash is that of the
- * key's place. */
-void buckets_count_slots(const struct buckets *buckets, const struct line *line, uint64_t hash,
-                         const char *key, size_t key_len, uint64_t marks[BUCKETS_MAX]);
+static inline void buckets_marks(const struct buckets *buckets, const struct place *place,
+                                 const struct bucket_question *ask, uint32_t slot,
+                                 uint64_t marks[BUCKETS_MAX])
+{
+    buckets_marks_all(buckets, place, ask, slot, buckets_line(buckets, place)->count, marks);
+}
 
 /* For tests: the marks at a place on the line in force, without changing anything. */
 void buckets_peek(const struct buckets *buckets, const struct place *place,
@@ -113,9 +148,26 @@ void buckets_peek(const struct buckets *buckets, const struct place *place,
 
 /* Stores marks: into the slot's entry, or for TABLE_NONE into a new entry, for which there must be
  * room. */
-void buckets_store(struct buckets *buckets, const struct place *place,
-                   const struct bucket_question *ask, uint32_t slot,
-                   const uint64_t marks[BUCKETS_MAX]);
+void buckets_add(struct buckets *buckets, const struct place *place,
+                 const struct bucket_question *ask, const uint64_t marks[BUCKETS_MAX]);
+static inline __attribute__((always_inline)) void buckets_store_all(
+    struct buckets *buckets, const struct place *place, const struct bucket_question *ask,
+    uint32_t slot, unsigned count, const uint64_t marks[BUCKETS_MAX])
+{
+    if (slot == TABLE_NONE) {
+        buckets_add(buckets, place, ask, marks);
+        return;
+    }
+    for (unsigned i = 0; i < count; i++)
+        table_set_spent(&buckets->table, slot, i, credit_seal(marks[i]));
+}
+
+static inline void buckets_store(struct buckets *buckets, const struct place *place,
+                                 const struct bucket_question *ask, uint32_t slot,
+                                 const uint64_t marks[BUCKETS_MAX])
+{
+    buckets_store_all(buckets, place, ask, slot, buckets_line(buckets, place)->count, marks);
+}
 
 /* Removes an entry. */
 void buckets_drop(struct buckets *buckets, uint32_t slot);

@@ -19,40 +19,19 @@ uint32_t table_home(const struct table *table, uint64_t hash)
 
 /* ---- what an entry holds ---- */
 
-static struct table_cell *entry(const struct table *table, uint32_t slot)
-{
-    return &table->cells[slot_cell(table->index[slot])];
-}
-
-uint16_t table_line(const struct table *table, uint32_t slot)
-{
-    return entry(table, slot)->head.line;
-}
-
 unsigned table_marks(const struct table *table, uint32_t slot)
 {
-    return marks_of(entry(table, slot));
+    return marks_of(table_entry(table, slot));
 }
 
-static uint64_t *place_of_mark(const struct table *table, uint32_t slot, unsigned mark)
+uint64_t *table_further_mark(const struct table *table, uint32_t slot, unsigned mark)
 {
-    struct table_cell *head = entry(table, slot);
-    return mark == 0 ? &head->head.spent_mark : &next_cell(table, head)->more.spent_marks[mark - 1];
-}
-
-uint64_t table_spent(const struct table *table, uint32_t slot, unsigned mark)
-{
-    return *place_of_mark(table, slot, mark);
-}
-
-void table_set_spent(struct table *table, uint32_t slot, unsigned mark, uint64_t spent_mark)
-{
-    store(place_of_mark(table, slot, mark), spent_mark);
+    return &next_cell(table, table_entry(table, slot))->more.spent_marks[mark - 1];
 }
 
 size_t table_key(const struct table *table, uint32_t slot, char key[KEY_MAX + 1])
 {
-    const struct table_cell *cell = entry(table, slot);
+    const struct table_cell *cell = table_entry(table, slot);
     unsigned marks = marks_of(cell);
     size_t key_len = cell->head.key_len, part = head_part(key_len, marks);
     memcpy(key, cell->head.key, part);

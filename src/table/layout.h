@@ -24,6 +24,7 @@
  *     entry.c    what an entry holds; the hash             recover.c  finishes or takes back
  *     index.c    removal and replacement in the index      doubt.c    checks and mends what
  *     cells.c    the free list; filling cells                         another process left
+ *     cell.h     what a cell is, which table.h looks into too
  *
  * Owns nothing. One thread. Never blocks.
  */
@@ -114,11 +115,6 @@ static inline uint32_t keys_of(const struct table_header *header)
 
 /* ---- slots ---- */
 
-/* A slot is 0 if it is empty. Else it has the tag in its upper half, and in its lower half the
- * entry's first cell with a bit that is always set. Cell 0 is never used, so one flipped bit
- * neither makes an entry of an empty slot nor empties one. */
-#define SLOT_OCCUPIED 0x80000000u
-
 static inline uint64_t slot_of(uint32_t tag, uint32_t cell)
 {
     return (uint64_t)tag << 32 | SLOT_OCCUPIED | cell;
@@ -127,11 +123,6 @@ static inline uint64_t slot_of(uint32_t tag, uint32_t cell)
 static inline uint32_t slot_tag(uint64_t slot)
 {
     return (uint32_t)(slot >> 32);
-}
-
-static inline uint32_t slot_cell(uint64_t slot)
-{
-    return (uint32_t)slot & ~SLOT_OCCUPIED;
 }
 
 static inline uint32_t tag_of(uint64_t hash)
@@ -152,58 +143,6 @@ static inline uint32_t slot_after(const struct table *table, uint32_t slot)
 }
 
 /* ---- cells ---- */
-
-/*
- * A cell is the head of an entry, a later part of its chain, or free.
- *
- *     one mark, key of up to 20 bytes    head
- *     one mark, longer key               head -> link -> ... -> link
- *     two to four marks                  head -> more -> link -> ... -> link
- *
- * A head that begins a chain holds 16 bytes of the key, and `next` in its last four bytes; a
- * link holds 28 bytes of the key. `next` is in the same place in all cells. The last `next` of
- * a chain refers back to the head (back_to), and the cell of marks does so too, so that no
- * chain can lead into another one.
- *
- * A free cell keeps `next`; its first word is a check of `next` and of its own number. So the
- * free list takes over a chain as it is linked.
- */
-enum { HEAD_CHAINED_KEY = 16, CONTINUATION_KEY = 28 };
-
-struct table_cell {
-    union {
-        struct {
-            uint64_t spent_mark;
-            uint16_t line;
-            uint8_t key_len;
-            uint8_t shape; /* see shape_of */
-            char key[TABLE_KEY_INLINE];
-        } head;
-        struct {
-            uint64_t spent_marks[BUCKETS_MAX - 1];
-            uint32_t head, next; /* head: see back_to */
-        } more;
-        struct {
-            char key[CONTINUATION_KEY];
-            uint32_t next;
-        } link;
-        struct {
-            uint64_t check;
-            char unused[20];
-            uint32_t next;
-        } free;
-        uint64_t words[4];
-    };
-};
-static_assert(sizeof(struct table_cell) == 32, "a cell is half a cache line");
-enum { NEXT_AT = offsetof(struct table_cell, link.next) };
-static_assert(offsetof(struct table_cell, more.next) == NEXT_AT &&
-                  offsetof(struct table_cell, free.next) == NEXT_AT &&
-                  offsetof(struct table_cell, head.key) + HEAD_CHAINED_KEY == NEXT_AT,
-              "next is in the same place in all cells");
-static_assert(offsetof(struct table_cell, head.line) >= sizeof(uint64_t),
-              "a free cell that was a head still tells how long its chain was");
-static_assert(KEY_MAX <= UINT8_MAX, "key_len is one byte");
 
 /* What refers back to a head. It is no cell's number, and differs from that of any other head in
  * more than one bit, so that no flipped bit turns one into the other. */

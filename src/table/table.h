@@ -39,8 +39,7 @@
  */
 #pragma once
 
-#include "limits/key.h"
-#include "limits/limits.h"
+#include "table/cell.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -48,10 +47,8 @@
 
 #define TABLE_KEYS_MAX 100000000u
 #define TABLE_SEED_BYTES 16
-#define TABLE_KEY_INLINE 20 /* bytes of a key that fit into its first cell, beside one mark */
 #define TABLE_NONE UINT32_MAX
 
-struct table_cell;
 struct table_header;
 
 /* What the table asks its user before it believes an entry of an adopted table. */
@@ -162,13 +159,38 @@ bool table_insert(struct table *table, uint64_t hash, const char *key, size_t ke
 void table_remove(struct table *table, uint32_t slot);
 
 /* What a slot's entry holds: its line, the number of its marks, one of them, its key.
- * table_key writes the key NUL-terminated and returns its length. */
-uint16_t table_line(const struct table *table, uint32_t slot);
+ * table_key writes the key NUL-terminated and returns its length. Inline, because each decision asks. */
+static inline struct table_cell *table_entry(const struct table *table, uint32_t slot)
+{
+    return &table->cells[slot_cell(table->index[slot])];
+}
+
+static inline uint16_t table_line(const struct table *table, uint32_t slot)
+{
+    return table_entry(table, slot)->head.line;
+}
+
+uint64_t *table_further_mark(const struct table *table, uint32_t slot, unsigned mark);
+static inline uint64_t *table_mark(const struct table *table, uint32_t slot, unsigned mark)
+{
+    return mark == 0 ? &table_entry(table, slot)->head.spent_mark
+                     : table_further_mark(table, slot, mark);
+}
+
+static inline uint64_t table_spent(const struct table *table, uint32_t slot, unsigned mark)
+{
+    return *table_mark(table, slot, mark);
+}
+
 unsigned table_marks(const struct table *table, uint32_t slot);
-uint64_t table_spent(const struct table *table, uint32_t slot, unsigned mark);
 size_t table_key(const struct table *table, uint32_t slot, char key[KEY_MAX + 1]);
 
-void table_set_spent(struct table *table, uint32_t slot, unsigned mark, uint64_t spent_mark);
+/* One store, in release order as all of the table's are: see layout.h. */
+static inline void table_set_spent(struct table *table, uint32_t slot, unsigned mark,
+                                   uint64_t spent_mark)
+{
+    __atomic_store_n(table_mark(table, slot, mark), spent_mark, __ATOMIC_RELEASE);
+}
 
 /* Replaces a slot's entry by one of the same key on another line; one store exchanges them.
  * false: damage has left too few cells, and nothing has changed. */
