@@ -295,7 +295,7 @@ static bool answer_list(struct brain *brain, struct message *message, bool has_w
         return true;
     if (lease_ends_are_due(brain))
         settle_all(brain, &list);
-    if (message->kind != MESSAGE_LIST)
+    if (message->kind != MESSAGE_LIST && brain->limits->has_slots)
         answer->needs_lease = find_leases(brain, &list);
     if (answer->needs_lease < list.count) {
         uint32_t limit = (uint32_t)brain->list.place[answer->needs_lease].limit;

@@ -240,7 +240,10 @@ bool limits_add(struct limits *limits, const struct limit_terms *terms)
     if (strcmp(terms->name, LIMIT_DEFAULT_NAME) == 0)
         limits->fallback = limits->count;
     limits->has_fleet |= terms->is_fleet;
+    limits->has_slots |= limit_has_slots(limit);
     limits->count++;
+    if (match[0] != '\0')
+        limits->matching = limits->count;
     return true;
 }
 
@@ -360,9 +363,9 @@ int limits_before(const struct limits *prior, const struct limit *next)
     return found;
 }
 
-uint32_t limits_match(const struct limits *limits, const char *key)
+uint32_t limits_find_match(const struct limits *limits, const char *key)
 {
-    for (uint32_t i = 0; i < limits->count; i++) {
+    for (uint32_t i = 0; i < limits->matching; i++) {
         const char *match = limits->limit[i].match;
         if (match[0] != '\0' && glob_matches(match, key))
             return i;
@@ -430,17 +433,10 @@ static int override_next(struct override_walk *walk, int64_t as_of_s)
     return -1;
 }
 
-/* Apart from its caller, because most limits have no overrides, and then pay nothing for the walk. */
-__attribute__((noinline)) static int find_override(const struct limit *limit, const char *key,
-                                                   int64_t as_of_s)
+int limit_find_override(const struct limit *limit, const char *key, int64_t as_of_s)
 {
     struct override_walk walk = override_walk(limit, key);
     return override_next(&walk, as_of_s);
-}
-
-int limit_override(const struct limit *limit, const char *key, int64_t as_of_s)
-{
-    return limit->overrides_count == 0 ? -1 : find_override(limit, key, as_of_s);
 }
 
 uint32_t limit_overrides_of(const struct limit *limit, const char *key, int64_t as_of_s,

@@ -140,7 +140,9 @@ struct limits {
     uint64_t tick_ms;
     uint32_t count;
     uint32_t fallback; /* index of the limit named "default" */
+    uint32_t matching; /* limits from this index on have no glob */
     bool has_fleet;    /* one of them is of scope fleet */
+    bool has_slots;    /* a bucket of one of them, or of one of its overrides, holds slots */
     /* how many denials the log shows; 0 tokens: none. Set before the limits are shared */
     struct rate shown_denials;
     struct waiting_terms waiting; /* set before the limits are shared too */
@@ -215,12 +217,20 @@ int limits_find(const struct limits *limits, const char *name, size_t len);
 int limits_before(const struct limits *prior, const struct limit *next);
 
 /* The index of the first limit whose glob matches the NUL-terminated key, else of the default. */
-uint32_t limits_match(const struct limits *limits, const char *key);
+uint32_t limits_find_match(const struct limits *limits, const char *key);
+static inline uint32_t limits_match(const struct limits *limits, const char *key)
+{
+    return limits->matching == 0 ? limits->fallback : limits_find_match(limits, key);
+}
 
 /* The index of the override that holds for the NUL-terminated key at this Unix time: the one
  * for exactly this key, else the narrowest network that its address is in, else the first glob
  * that matches; -1: there is none. Of two for the same key or network, the first. */
-int limit_override(const struct limit *limit, const char *key, int64_t as_of_s);
+int limit_find_override(const struct limit *limit, const char *key, int64_t as_of_s);
+static inline int limit_override(const struct limit *limit, const char *key, int64_t as_of_s)
+{
+    return limit->overrides_count == 0 ? -1 : limit_find_override(limit, key, as_of_s);
+}
 
 /* The overrides that are for the NUL-terminated key, in the order in which one goes before the other: the
  * indices of the first `max`. Those of the configuration are among them even if their ends have come by this

@@ -414,17 +414,6 @@ unsigned lines_end_overrides(struct lines *lines, int64_t date_s)
 
 /* ---- keys ---- */
 
-int lines_override(const struct lines *lines, uint32_t limit, const char *key)
-{
-    const struct edition *edition = &lines->edition[lines->of_limit[limit]];
-    return limit_override(edition_limit(edition), key, edition->as_of_s);
-}
-
-uint16_t lines_line(const struct lines *lines, uint32_t limit, int override)
-{
-    return lines->edition[lines->of_limit[limit]].lines[1 + override];
-}
-
 int64_t lines_denied_until_s(const struct lines *lines, uint32_t limit, const char *key)
 {
     const struct edition *edition = &lines->edition[lines->of_limit[limit]];

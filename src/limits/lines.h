@@ -130,11 +130,6 @@ unsigned lines_end_overrides(struct lines *lines, int64_t date_s);
 /* Credits ticks to every line in force. */
 void lines_advance(struct lines *lines, uint64_t ticks);
 
-/* The override that holds for the NUL-terminated key under a limit in force: its index in the
- * limit, or -1. And the line of that override, or for -1 of the limit itself. */
-int lines_override(const struct lines *lines, uint32_t limit, const char *key);
-uint16_t lines_line(const struct lines *lines, uint32_t limit, int override);
-
 /* See limit_denied_until_s, as of the date that the edition knows. */
 int64_t lines_denied_until_s(const struct lines *lines, uint32_t limit, const char *key);
 
@@ -165,6 +160,19 @@ static inline uint32_t edition_lines_count(const struct edition *edition)
 static inline bool edition_has_line(const struct edition *edition, uint32_t index)
 {
     return index == 0 || edition->lines[index] != edition->lines[0];
+}
+
+/* The override that holds for the NUL-terminated key under a limit in force: its index in the
+ * limit, or -1. And the line of that override, or for -1 of the limit itself. */
+static inline int lines_override(const struct lines *lines, uint32_t limit, const char *key)
+{
+    const struct edition *edition = &lines->edition[lines->of_limit[limit]];
+    return limit_override(edition_limit(edition), key, edition->as_of_s);
+}
+
+static inline uint16_t lines_line(const struct lines *lines, uint32_t limit, int override)
+{
+    return lines->edition[lines->of_limit[limit]].lines[1 + override];
 }
 
 /* The buckets of a limit's line by its index: 0 is the limit's own, 1 is its first override's.
