@@ -7,7 +7,8 @@
  * full, for room comes as other buckets fill up. */
 enum { GUESSED_RETRY_MS = 1000 };
 
-/* What is marked so is made twice: for keys that nobody waits for, and as it stands. */
+/* What is marked so is made anew for each who calls it: for keys that nobody waits for, of one bucket or of
+ * any number, and as it stands. */
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 static const struct limit *limit_at(const struct brain *brain, const struct place *place)
@@ -15,59 +16,84 @@ static const struct limit *limit_at(const struct brain *brain, const struct plac
     return &brain->limits->limit[place->limit];
 }
 
-static const struct override *override_at(const struct brain *brain, const struct place *place)
+/* What a place leads to, looked up once. */
+struct at {
+    const struct override *override; /* or NULL */
+    const struct allowance *allowance;
+    const struct line *line;
+    unsigned count; /* of buckets */
+};
+
+ALWAYS_INLINE struct at look_up(const struct brain *brain, const struct place *place)
 {
-    return place->override < 0 ? NULL : &limit_at(brain, place)->overrides[place->override];
+    const struct limit *limit = limit_at(brain, place);
+    const struct override *override =
+        place->override < 0 ? NULL : &limit->overrides[place->override];
+    const struct line *line = buckets_line(&brain->buckets, place);
+    return (struct at){
+        .override = override,
+        .allowance = override != NULL && override->action == OVERRIDE_TERMS ? &override->allowance
+                                                                            : &limit->allowance,
+        .line = line,
+        .count = line->count,
+    };
 }
 
-static enum override_action action_at(const struct brain *brain, const struct place *place)
+static enum override_action action_at(const struct at *at)
 {
-    const struct override *override = override_at(brain, place);
-    return override == NULL ? OVERRIDE_TERMS : override->action;
+    return at->override == NULL ? OVERRIDE_TERMS : at->override->action;
 }
 
 const struct allowance *decide_allowance(const struct brain *brain, const struct place *place)
 {
-    const struct override *override = override_at(brain, place);
-    return override != NULL && override->action == OVERRIDE_TERMS
-               ? &override->allowance
-               : &limit_at(brain, place)->allowance;
+    return look_up(brain, place).allowance;
 }
 
 /* ---- what buckets of slots are not for ---- */
 
+static bool needs_lease(const struct allowance *allowance, uint64_t tokens)
+{
+    return tokens > 0 && allowance->slots > 0;
+}
+
 bool decide_needs_lease(const struct brain *brain, const struct place *place, uint64_t tokens)
 {
-    return tokens > 0 && decide_allowance(brain, place)->slots > 0;
+    return needs_lease(decide_allowance(brain, place), tokens);
 }
 
 /* BUCKET_ALLOWED, or why nothing of this kind can be done at a place, whatever its buckets hold. */
-static enum bucket_result suits(const struct brain *brain, enum message_kind kind,
-                                const struct place *place, uint64_t tokens)
+ALWAYS_INLINE enum bucket_result suits(enum message_kind kind, const struct allowance *allowance,
+                                       uint64_t tokens)
 {
-    if (kind == MESSAGE_ALLOW && decide_needs_lease(brain, place, tokens))
+    if (kind == MESSAGE_ALLOW && needs_lease(allowance, tokens))
         return BUCKET_NEEDS_LEASE;
     if ((kind == MESSAGE_RESET || kind == MESSAGE_REFUND || kind == MESSAGE_CHARGE) &&
-        decide_allowance(brain, place)->burst == 0)
+        allowance->burst == 0)
         return BUCKET_SLOTS_ONLY;
     return BUCKET_ALLOWED;
 }
 
-bool decide_suits(const struct brain *brain, enum message_kind kind, const struct place *place,
-                  uint64_t tokens, struct bucket_answer *answer)
+ALWAYS_INLINE bool judge(const struct brain *brain, enum message_kind kind,
+                         const struct place *place, const struct allowance *allowance,
+                         uint64_t tokens, struct bucket_answer *answer)
 {
-    enum bucket_result result = suits(brain, kind, place, tokens);
+    enum bucket_result result = suits(kind, allowance, tokens);
     if (result != BUCKET_ALLOWED)
         *answer = (struct bucket_answer){.result = result, .limit = limit_at(brain, place)};
     return result == BUCKET_ALLOWED;
 }
 
+bool decide_suits(const struct brain *brain, enum message_kind kind, const struct place *place,
+                  uint64_t tokens, struct bucket_answer *answer)
+{
+    return judge(brain, kind, place, decide_allowance(brain, place), tokens, answer);
+}
+
 /* ---- looking and taking ---- */
 
-ALWAYS_INLINE bool holds(const struct holding *holding, const struct line *line, unsigned bucket,
-                         struct demand demand, uint64_t mark)
+ALWAYS_INLINE bool holds(const struct holding *holding, const struct credit_line *credit,
+                         unsigned bucket, struct demand demand, uint64_t mark)
 {
-    const struct credit_line *credit = &line->credit[bucket];
     return credit_holds(credit, demand_of(demand, credit), holding_mark(holding, bucket, mark));
 }
 
@@ -78,24 +104,23 @@ static bool is_too_much(const struct allowance *allowance, struct demand demand)
            (allowance->slots > 0 && demand.slots > allowance->slots);
 }
 
-ALWAYS_INLINE enum bucket_result look(const struct brain *brain, const struct place *place,
-                                      const struct holding *holding, bool is_next,
-                                      struct demand demand, const uint64_t marks[BUCKETS_MAX])
+ALWAYS_INLINE enum bucket_result look(const struct at *at, const struct holding *holding,
+                                      bool is_next, struct demand demand,
+                                      const uint64_t marks[BUCKETS_MAX])
 {
-    const struct line *line = buckets_line(&brain->buckets, place);
-    enum override_action action = action_at(brain, place);
+    enum override_action action = action_at(at);
     if (action == OVERRIDE_ALLOW)
         return BUCKET_ALWAYS;
     if (demand_is_nothing(demand))
         return BUCKET_ALLOWED;
     if (action == OVERRIDE_DENY)
         return BUCKET_NEVER;
-    if (is_too_much(decide_allowance(brain, place), demand))
+    if (is_too_much(at->allowance, demand))
         return BUCKET_EXCEEDS_BURST;
     if (!is_next)
         return BUCKET_DENIED;
-    for (unsigned i = 0; i < line->count; i++)
-        if (!holds(holding, line, i, demand, marks[i]))
+    for (unsigned i = 0; i < at->count; i++)
+        if (!holds(holding, &at->line->credit[i], i, demand, marks[i]))
             return BUCKET_DENIED;
     return BUCKET_ALLOWED;
 }
@@ -104,15 +129,16 @@ enum bucket_result decide_look(const struct brain *brain, const struct place *pl
                                const struct holding *holding, bool is_next, struct demand demand,
                                const uint64_t marks[BUCKETS_MAX])
 {
-    return look(brain, place, holding, is_next, demand, marks);
+    const struct at at = look_up(brain, place);
+    return look(&at, holding, is_next, demand, marks);
 }
 
 /* Moves the marks of buckets that hold what is demanded. */
-ALWAYS_INLINE void move_marks(const struct line *line, const struct holding *holding,
+ALWAYS_INLINE void move_marks(const struct at *at, const struct holding *holding,
                               struct demand demand, uint64_t marks[BUCKETS_MAX])
 {
-    for (unsigned i = 0; i < line->count; i++) {
-        const struct credit_line *credit = &line->credit[i];
+    for (unsigned i = 0; i < at->count; i++) {
+        const struct credit_line *credit = &at->line->credit[i];
         uint64_t mark = holding_mark(holding, i, marks[i]);
         bool taken = credit_take(credit, demand_of(demand, credit), &mark);
         assert(taken);
@@ -121,19 +147,13 @@ ALWAYS_INLINE void move_marks(const struct line *line, const struct holding *hol
     }
 }
 
-ALWAYS_INLINE void take(struct brain *brain, const struct place *place,
-                        const struct holding *holding, const struct bucket_question *ask,
-                        struct demand demand, uint32_t slot, uint64_t marks[BUCKETS_MAX])
-{
-    move_marks(buckets_line(&brain->buckets, place), holding, demand, marks);
-    buckets_store(&brain->buckets, place, ask, slot, marks);
-}
-
 void decide_take(struct brain *brain, const struct place *place, const struct holding *holding,
                  const struct bucket_question *ask, struct demand demand, uint32_t slot,
                  uint64_t marks[BUCKETS_MAX])
 {
-    take(brain, place, holding, ask, demand, slot, marks);
+    const struct at at = look_up(brain, place);
+    move_marks(&at, holding, demand, marks);
+    buckets_store(&brain->buckets, place, ask, slot, marks);
 }
 
 /* ---- leases ---- */
@@ -193,12 +213,12 @@ enum bucket_result decide_lease(struct brain *brain, const struct place *place,
 /* ---- trying ---- */
 
 ALWAYS_INLINE enum bucket_result try(struct brain *brain, const struct place *place,
-                                     const struct holding *holding, bool is_next,
-                                     const struct acquire_question *acquire,
+                                     const struct at *at, const struct holding *holding,
+                                     bool is_next, const struct acquire_question *acquire,
                                      const struct bucket_question *ask, struct demand demand,
                                      uint32_t slot, uint64_t marks[BUCKETS_MAX])
 {
-    enum bucket_result result = look(brain, place, holding, is_next, demand, marks);
+    enum bucket_result result = look(at, holding, is_next, demand, marks);
     if (result != BUCKET_ALLOWED || demand_is_nothing(demand))
         return result;
     if (acquire != NULL && !can_hold_lease(brain))
@@ -206,7 +226,8 @@ ALWAYS_INLINE enum bucket_result try(struct brain *brain, const struct place *pl
     if (slot == TABLE_NONE &&
         !buckets_make_room(&brain->buckets, place->hash, 0, brain->when_full == WHEN_FULL_EVICT))
         return brain->when_full == WHEN_FULL_ALLOW ? BUCKET_UNCOUNTED : BUCKET_TABLE_FULL;
-    take(brain, place, holding, ask, demand, slot, marks);
+    move_marks(at, holding, demand, marks);
+    buckets_store_all(&brain->buckets, place, ask, slot, at->count, marks);
     if (acquire != NULL)
         hold_taken(brain, place, acquire);
     return BUCKET_ALLOWED;
@@ -217,27 +238,26 @@ enum bucket_result decide_try(struct brain *brain, const struct place *place,
                               const struct bucket_question *ask, uint32_t slot,
                               uint64_t marks[BUCKETS_MAX])
 {
-    return try(brain, place, holding, is_next, acquire_of(kind, ask), ask, demand_by(kind, ask),
-               slot, marks);
+    const struct at at = look_up(brain, place);
+    return try(brain, place, &at, holding, is_next, acquire_of(kind, ask), ask,
+               demand_by(kind, ask), slot, marks);
 }
 
 /* ---- describing ---- */
 
 /* The level of a bucket, as it is shown. */
-ALWAYS_INLINE int64_t level_of(const struct holding *holding, const struct line *line,
+ALWAYS_INLINE int64_t level_of(const struct holding *holding, const struct credit_line *credit,
                                unsigned bucket, uint64_t mark)
 {
-    const struct credit_line *credit = &line->credit[bucket];
     return holding == NULL ? credit_level(credit, mark)
                            : holding_shown(holding, credit, bucket, mark);
 }
 
 /* Milliseconds until a bucket of this level holds so much, behind all who wait. */
 ALWAYS_INLINE uint64_t ms_until(const struct brain *brain, const struct holding *holding,
-                                const struct line *line, unsigned bucket, int64_t level,
+                                const struct credit_line *credit, unsigned bucket, int64_t level,
                                 uint64_t need_units)
 {
-    const struct credit_line *credit = &line->credit[bucket];
     uint64_t tick_ms = brain->limits->tick_ms;
     uint64_t ticks = decide_is_next(holding)
                          ? credit_ticks_until(credit, level, need_units)
@@ -247,26 +267,28 @@ ALWAYS_INLINE uint64_t ms_until(const struct brain *brain, const struct holding 
 }
 
 /* Slots that are taken come back whenever those who hold them are done, so no time is told. */
-ALWAYS_INLINE void show_level(const struct brain *brain, const struct holding *holding,
-                              const struct line *line, unsigned bucket, uint64_t mark,
-                              struct bucket_state *state)
+ALWAYS_INLINE struct bucket_state show_level(const struct brain *brain,
+                                             const struct holding *holding,
+                                             const struct credit_line *credit, unsigned bucket,
+                                             uint64_t mark)
 {
-    const struct credit_line *credit = &line->credit[bucket];
-    int64_t level = level_of(holding, line, bucket, mark);
-    uint64_t remaining = credit_tokens(credit, level);
+    int64_t level = level_of(holding, credit, bucket, mark);
+    uint64_t remaining = credit_tokens(credit, level),
+             next_units = (remaining + 1) * credit->token_units;
     bool full = level == (int64_t)credit->cap_units;
-    state->remaining_tokens = remaining;
-    state->owed_tokens =
-        credit_owed(credit, holding == NULL ? level : holding_owing(holding, credit, bucket, mark));
-    state->next_token_ms = RETRY_NEVER;
-    state->full_after_ms = RETRY_NEVER;
+    struct bucket_state state = {
+        .remaining_tokens = remaining,
+        .owed_tokens = credit_owed(
+            credit, holding == NULL ? level : holding_owing(holding, credit, bucket, mark)),
+        .next_token_ms = RETRY_NEVER,
+        .full_after_ms = RETRY_NEVER,
+    };
     if (credit_has_slots(credit))
-        return;
-    state->next_token_ms =
-        full ? 0
-             : ms_until(brain, holding, line, bucket, level, (remaining + 1) * credit->token_units);
-    state->full_after_ms =
-        full ? 0 : ms_until(brain, holding, line, bucket, level, credit->cap_units);
+        return state;
+    state.next_token_ms = full ? 0 : ms_until(brain, holding, credit, bucket, level, next_units);
+    state.full_after_ms =
+        full ? 0 : ms_until(brain, holding, credit, bucket, level, credit->cap_units);
+    return state;
 }
 
 uint64_t decide_ms_until_end(const struct brain *brain, uint64_t end_ns)
@@ -299,19 +321,18 @@ static uint64_t ms_until_tail(const struct brain *brain, const struct place *pla
 /* Milliseconds until every bucket holds what is demanded, behind all who wait; RETRY_NEVER: one of them
  * never can. */
 ALWAYS_INLINE uint64_t wait_ms(const struct brain *brain, const struct place *place,
-                               const struct holding *holding, struct demand demand,
-                               const uint64_t marks[BUCKETS_MAX])
+                               const struct at *at, const struct holding *holding,
+                               struct demand demand, const uint64_t marks[BUCKETS_MAX])
 {
-    const struct line *line = buckets_line(&brain->buckets, place);
     uint64_t longest_ms = 0;
-    for (unsigned i = 0; i < line->count; i++) {
-        const struct credit_line *credit = &line->credit[i];
+    for (unsigned i = 0; i < at->count; i++) {
+        const struct credit_line *credit = &at->line->credit[i];
         uint64_t need_units;
         if (__builtin_mul_overflow(demand_of(demand, credit), credit->token_units, &need_units) ||
             need_units > credit->cap_units)
             return RETRY_NEVER;
-        int64_t level = level_of(holding, line, i, marks[i]);
-        uint64_t ms = ms_until(brain, holding, line, i, level, need_units);
+        int64_t level = level_of(holding, credit, i, marks[i]);
+        uint64_t ms = ms_until(brain, holding, credit, i, level, need_units);
         if (ms == RETRY_NEVER && credit_has_slots(credit))
             ms = ms_until_slot(brain, place);
         if (ms > longest_ms)
@@ -343,21 +364,24 @@ uint64_t decide_ms_until_room(const struct brain *brain)
 }
 
 ALWAYS_INLINE uint64_t retry_after_ms(const struct brain *brain, const struct place *place,
-                                      const struct holding *holding, struct demand demand,
-                                      enum bucket_result result, const uint64_t marks[BUCKETS_MAX])
+                                      const struct at *at, const struct holding *holding,
+                                      struct demand demand, enum bucket_result result,
+                                      const uint64_t marks[BUCKETS_MAX])
 {
     uint64_t wait, ends;
+    if (result == BUCKET_ALLOWED)
+        return 0; /* as mostly */
     switch (result) {
     case BUCKET_DENIED:
     case BUCKET_WAIT_OVER:
     case BUCKET_TOO_MANY_WAITING:
-        return wait_ms(brain, place, holding, demand, marks);
+        return wait_ms(brain, place, at, holding, demand, marks);
     case BUCKET_EXCEEDS_BURST:
         return RETRY_NEVER;
     case BUCKET_TABLE_FULL:
         return GUESSED_RETRY_MS;
     case BUCKET_NEVER:
-        wait = wait_ms(brain, place, holding, demand, marks);
+        wait = wait_ms(brain, place, at, holding, demand, marks);
         ends = decide_denial_ends_after_ms(brain, place);
         return wait > ends ? wait : ends;
     case BUCKET_ALLOWED:
@@ -382,7 +406,8 @@ void decide_show_override(const struct brain *brain, const struct place *place,
                           const struct bucket_terms *terms, struct bucket_state *state)
 {
     const uint64_t never = terms->holds_slots ? RETRY_NEVER : 0;
-    switch (action_at(brain, place)) {
+    const struct at at = look_up(brain, place);
+    switch (action_at(&at)) {
     case OVERRIDE_TERMS:
         return;
     case OVERRIDE_ALLOW:
@@ -401,14 +426,13 @@ void decide_show_override(const struct brain *brain, const struct place *place,
 }
 
 /* Whether a bucket, as it is shown, does not hold what is demanded. */
-ALWAYS_INLINE bool lacks(const struct holding *holding, const struct line *line, unsigned bucket,
-                         struct demand demand, uint64_t mark)
+ALWAYS_INLINE bool lacks(const struct holding *holding, const struct credit_line *credit,
+                         unsigned bucket, struct demand demand, uint64_t mark)
 {
-    const struct credit_line *credit = &line->credit[bucket];
     uint64_t wanted = demand_of(demand, credit);
     if (holding == NULL)
         return !credit_holds(credit, wanted, mark);
-    return credit_tokens(credit, level_of(holding, line, bucket, mark)) < wanted;
+    return credit_tokens(credit, level_of(holding, credit, bucket, mark)) < wanted;
 }
 
 /* Who is denied though nothing lacks is behind somebody who waits for more slots than there are. */
@@ -445,35 +469,35 @@ static bool is_active(const struct credit_line *line, uint64_t mark,
 }
 
 ALWAYS_INLINE void describe(const struct brain *brain, const struct place *place,
-                            const struct holding *holding, struct demand demand,
-                            enum bucket_result result, const uint64_t marks[BUCKETS_MAX],
-                            struct bucket_answer *answer)
+                            const struct at *at, const struct holding *holding,
+                            struct demand demand, enum bucket_result result,
+                            const uint64_t marks[BUCKETS_MAX], struct bucket_answer *answer)
 {
-    const struct line *line = buckets_line(&brain->buckets, place);
     answer->result = result;
     answer->limit = limit_at(brain, place);
-    answer->override = override_at(brain, place);
-    answer->allowance = decide_allowance(brain, place);
+    answer->override = at->override;
+    answer->allowance = at->allowance;
     answer->remaining_tokens = UINT64_MAX;
     answer->owed_tokens = 0;
-    answer->retry_after_ms = retry_after_ms(brain, place, holding, demand, result, marks);
+    answer->retry_after_ms = retry_after_ms(brain, place, at, holding, demand, result, marks);
     answer->full_after_ms = 0;
     answer->active = false;
     answer->is_estimate = false;
     answer->is_apart = false;
     answer->has_waited = false;
     answer->would_wait_ms = 0;
-    for (unsigned i = 0; i < line->count; i++) {
-        struct bucket_state *state = &answer->buckets[i];
-        const struct bucket_terms *terms = &answer->allowance->bucket[i];
-        show_level(brain, holding, line, i, marks[i], state);
-        if (answer->override != NULL)
-            decide_show_override(brain, place, terms, state);
-        uint64_t wanted = demand_of(demand, &line->credit[i]);
-        state->violated = (is_for_lack(result) && lacks(holding, line, i, demand, marks[i])) ||
-                          (result == BUCKET_EXCEEDS_BURST && wanted > terms->burst);
-        sum_up(state, terms->holds_slots, answer);
-        answer->active |= is_active(&line->credit[i], marks[i], state);
+    for (unsigned i = 0; i < at->count; i++) {
+        const struct credit_line credit = at->line->credit[i];
+        const struct bucket_terms *terms = &at->allowance->bucket[i];
+        struct bucket_state state = show_level(brain, holding, &credit, i, marks[i]);
+        if (at->override != NULL)
+            decide_show_override(brain, place, terms, &state);
+        uint64_t wanted = demand_of(demand, &credit);
+        state.violated = (is_for_lack(result) && lacks(holding, &credit, i, demand, marks[i])) ||
+                         (result == BUCKET_EXCEEDS_BURST && wanted > terms->burst);
+        sum_up(&state, terms->holds_slots, answer);
+        answer->active |= is_active(&credit, marks[i], &state);
+        answer->buckets[i] = state;
     }
     if (holding != NULL && result == BUCKET_DENIED)
         blame_slots(answer);
@@ -483,7 +507,8 @@ void decide_describe(const struct brain *brain, const struct place *place,
                      const struct holding *holding, struct demand demand, enum bucket_result result,
                      const uint64_t marks[BUCKETS_MAX], struct bucket_answer *answer)
 {
-    describe(brain, place, holding, demand, result, marks, answer);
+    const struct at at = look_up(brain, place);
+    describe(brain, place, &at, holding, demand, result, marks, answer);
 }
 
 void decide_describe_lease(const struct brain *brain, const struct acquire_question *acquire,
@@ -513,11 +538,12 @@ static enum bucket_result foresee(struct brain *brain, enum message_kind kind,
                                   struct demand demand, uint32_t slot, uint64_t marks[BUCKETS_MAX])
 {
     bool is_acquire = kind == MESSAGE_ACQUIRE;
-    enum bucket_result result = look(brain, place, holding, decide_is_next(holding), demand, marks);
+    const struct at at = look_up(brain, place);
+    enum bucket_result result = look(&at, holding, decide_is_next(holding), demand, marks);
     if (result == BUCKET_ALLOWED && !demand_is_nothing(demand)) {
         result = foresee_room(brain, place, is_acquire, slot);
         if (result == BUCKET_ALLOWED) {
-            move_marks(buckets_line(&brain->buckets, place), holding, demand, marks);
+            move_marks(&at, holding, demand, marks);
             return BUCKET_ALLOWED;
         }
     }
@@ -556,20 +582,16 @@ static void count_denial(struct brain *brain, const struct place *place,
     hitters_add(&brain->denied, place->hash, ask->key, ask->key_len, (uint16_t)place->limit);
 }
 
-void decide_count(struct brain *brain, const struct place *place, const struct bucket_question *ask,
-                  struct bucket_answer *answer, bool allowed)
+void decide_count_beside(struct brain *brain, const struct place *place,
+                         const struct bucket_question *ask, struct bucket_answer *answer,
+                         bool allowed)
 {
     struct brain_counters *counters = &brain->counters;
     bool would_allow = bucket_result_allows(answer->result);
-    if (allowed)
-        counters->allowed++;
-    else
-        counters->denied++;
     counters->table_full_denied += answer->result == BUCKET_TABLE_FULL;
     counters->table_full_allowed += answer->result == BUCKET_UNCOUNTED && !answer->is_apart;
     counters->leases_refused += answer->result == BUCKET_TOO_MANY_LEASES;
     counters->shadow_denied += allowed && !would_allow;
-    meters_decided(&brain->meters, (uint32_t)place->limit, answer->result, allowed);
     if (!would_allow && answer->result != BUCKET_HELD_BACK)
         count_denial(brain, place, ask);
     if (!allowed && bucket_answer_denies(answer)) {
@@ -625,7 +647,8 @@ static enum bucket_result take_charge(struct brain *brain, const struct place *p
                                       uint64_t charged[BUCKETS_MAX])
 {
     const struct line *line = buckets_line(&brain->buckets, place);
-    if (action_at(brain, place) == OVERRIDE_ALLOW)
+    const struct at at = look_up(brain, place);
+    if (action_at(&at) == OVERRIDE_ALLOW)
         return BUCKET_ALWAYS;
     if (ask->tokens == 0)
         return BUCKET_ALLOWED;
@@ -672,15 +695,15 @@ static void charge(struct brain *brain, const struct place *place, struct holdin
 }
 
 /* ALLOW of a key that nobody waits for, which is what is asked nearly always. */
-static void allow(struct brain *brain, const struct place *place, const struct bucket_question *ask,
-                  struct bucket_answer *answer)
+ALWAYS_INLINE void allow(struct brain *brain, const struct place *place, const struct at *at,
+                         const struct bucket_question *ask, struct bucket_answer *answer)
 {
     const struct demand demand = {ask->tokens, 0};
     uint64_t marks[BUCKETS_MAX];
     uint32_t slot = buckets_find(&brain->buckets, place, ask);
-    buckets_marks(&brain->buckets, place, ask, slot, marks);
-    enum bucket_result result = try(brain, place, NULL, true, NULL, ask, demand, slot, marks);
-    describe(brain, place, NULL, demand, result, marks, answer);
+    buckets_marks_all(&brain->buckets, place, ask, slot, at->count, marks);
+    enum bucket_result result = try(brain, place, at, NULL, true, NULL, ask, demand, slot, marks);
+    describe(brain, place, at, NULL, demand, result, marks, answer);
     decide_count(brain, place, ask, answer, bucket_answer_allows(answer));
     events_allowed(brain, place, ask, demand, answer);
 }
@@ -721,11 +744,14 @@ static void decide_any(struct brain *brain, enum message_kind kind, const struct
 void decide(struct brain *brain, enum message_kind kind, const struct place *place,
             const struct bucket_question *ask, struct bucket_answer *answer)
 {
-    if (!decide_suits(brain, kind, place, ask->tokens, answer))
+    const struct at at = look_up(brain, place);
+    if (!judge(brain, kind, place, at.allowance, ask->tokens, answer))
         return;
     struct holding *holding = buckets_holding(&brain->buckets, place, ask->key, ask->key_len);
-    if (kind == MESSAGE_ALLOW && holding == NULL)
-        allow(brain, place, ask, answer);
-    else
+    if (kind != MESSAGE_ALLOW || holding != NULL)
         decide_any(brain, kind, place, holding, ask, answer);
+    else if (at.count == 1)
+        allow(brain, place, &(struct at){at.override, at.allowance, at.line, 1}, ask, answer);
+    else
+        allow(brain, place, &at, ask, answer);
 }

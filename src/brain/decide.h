@@ -89,6 +89,20 @@ uint64_t decide_ms_until_end(const struct brain *brain, uint64_t end_ns);
 uint64_t decide_ms_until_room(const struct brain *brain);
 
 /* Counts the answer to an ALLOW or ACQUIRE. If it denies, an event tells it, and it is sampled for the
- * log. allowed: what the caller is told, which under a limit on trial is always yes. */
-void decide_count(struct brain *brain, const struct place *place, const struct bucket_question *ask,
-                  struct bucket_answer *answer, bool allowed);
+ * log. allowed: what the caller is told, which under a limit on trial is always yes. Inline, because mostly the
+ * tokens were taken, and there is nothing to count beside that. */
+void decide_count_beside(struct brain *brain, const struct place *place,
+                         const struct bucket_question *ask, struct bucket_answer *answer,
+                         bool allowed);
+static inline void decide_count(struct brain *brain, const struct place *place,
+                                const struct bucket_question *ask, struct bucket_answer *answer,
+                                bool allowed)
+{
+    if (allowed)
+        brain->counters.allowed++;
+    else
+        brain->counters.denied++;
+    meters_decided(&brain->meters, (uint32_t)place->limit, answer->result, allowed);
+    if (answer->result != BUCKET_ALLOWED)
+        decide_count_beside(brain, place, ask, answer, allowed);
+}

@@ -8,42 +8,8 @@ const char *const when_full_names[WHEN_FULL_COUNT] = {
     [WHEN_FULL_ALLOW] = "allow",
 };
 
-bool bucket_result_allows(enum bucket_result result)
-{
-    switch (result) {
-    case BUCKET_ALLOWED:
-    case BUCKET_UNCOUNTED:
-    case BUCKET_ALWAYS:
-        return true;
-    case BUCKET_DENIED:
-    case BUCKET_EXCEEDS_BURST:
-    case BUCKET_TABLE_FULL:
-    case BUCKET_NEVER:
-    case BUCKET_HELD_BACK:
-    case BUCKET_WAIT_OVER:
-    case BUCKET_TOO_MANY_WAITING:
-    case BUCKET_TOO_MANY_LEASES:
-    case BUCKET_LEFT:
-    case BUCKET_NEEDS_LEASE:
-    case BUCKET_SLOTS_ONLY:
-    case BUCKET_NO_LEASES:
-    case BUCKET_ONCE_DIFFERS:
-    case BUCKET_ONCE_WAITS:
-    case BUCKET_NO_SUCH_LIMIT:
-        break;
-    }
-    return false;
-}
-
-/* A limit on trial allows whatever it decides. But there is no lease to be given where as many are held
- * as may be. */
-static bool is_on_trial(const struct bucket_answer *answer)
-{
-    return answer->limit->shadow && answer->result != BUCKET_TOO_MANY_LEASES;
-}
-
-/* Whether the result is no, and the answer says what limit decided so. */
-static bool is_denial(enum bucket_result result)
+/* Every result is named, so that a new one is not forgotten here and in bucket_result_allows. */
+bool bucket_result_denies(enum bucket_result result)
 {
     switch (result) {
     case BUCKET_DENIED:
@@ -68,17 +34,6 @@ static bool is_denial(enum bucket_result result)
         break;
     }
     return false;
-}
-
-bool bucket_answer_allows(const struct bucket_answer *answer)
-{
-    return bucket_result_allows(answer->result) ||
-           (is_denial(answer->result) && is_on_trial(answer));
-}
-
-bool bucket_answer_denies(const struct bucket_answer *answer)
-{
-    return is_denial(answer->result) && !is_on_trial(answer);
 }
 
 void message_hold(struct message *message, struct limits *limits)

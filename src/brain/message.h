@@ -190,15 +190,36 @@ struct bucket_answer {
 };
 
 /* Whether the result is yes, as if no limit were on trial. */
-bool bucket_result_allows(enum bucket_result result);
+static inline bool bucket_result_allows(enum bucket_result result)
+{
+    return result == BUCKET_ALLOWED || result == BUCKET_UNCOUNTED || result == BUCKET_ALWAYS;
+}
+
+/* Whether an answer that is no yes says which limit decided so: one of these results of ALLOW and ACQUIRE. */
+bool bucket_result_denies(enum bucket_result result);
+
+/* A limit on trial allows whatever it decides. But there is no lease to be given where as many are held
+ * as may be. */
+static inline bool bucket_answer_is_on_trial(const struct bucket_answer *answer)
+{
+    return answer->limit->shadow && answer->result != BUCKET_TOO_MANY_LEASES;
+}
 
 /* Whether the caller is told yes: a limit on trial allows whatever it decided. Not for ALL. If nothing
  * was decided, because it left for instance, that is no. */
-bool bucket_answer_allows(const struct bucket_answer *answer);
+static inline bool bucket_answer_allows(const struct bucket_answer *answer)
+{
+    return bucket_result_allows(answer->result) ||
+           (bucket_result_denies(answer->result) && bucket_answer_is_on_trial(answer));
+}
 
 /* Whether this answer, to ALLOW or to one key of EACH or ALL, is a denial. It is not if the limit
  * is on trial, or if the key was only held back because another key of ALL was denied. */
-bool bucket_answer_denies(const struct bucket_answer *answer);
+static inline bool bucket_answer_denies(const struct bucket_answer *answer)
+{
+    return answer->result != BUCKET_ALLOWED && bucket_result_denies(answer->result) &&
+           !bucket_answer_is_on_trial(answer);
+}
 
 /* How a lease is, or what became of it. */
 enum lease_state {

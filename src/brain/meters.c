@@ -25,20 +25,6 @@ const struct histogram_bounds meters_wait_bounds_ns = {
               5000000000, 10000000000, 30000000000, 60000000000, 600000000000, 3600000000000},
 };
 
-static enum decision decision_of(enum bucket_result result, bool allowed)
-{
-    if (bucket_result_allows(result))
-        return result == BUCKET_UNCOUNTED ? DECISION_UNCOUNTED : DECISION_ALLOWED;
-    if (allowed)
-        return DECISION_SHADOW_DENIED;
-    return result == BUCKET_TABLE_FULL ? DECISION_TABLE_FULL : DECISION_DENIED;
-}
-
-void meters_decided(struct meters *meters, uint32_t limit, enum bucket_result result, bool allowed)
-{
-    meters->decisions[limit][decision_of(result, allowed)]++;
-}
-
 void meters_carry(struct meters *meters, const struct limits *prior, const struct limits *next)
 {
     uint64_t before[LIMITS_MAX][DECISION_COUNT];

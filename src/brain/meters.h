@@ -66,8 +66,21 @@ struct meters {
 extern const struct histogram_bounds meters_batch_bounds, meters_decision_bounds_ns,
     meters_wait_bounds_ns;
 
+static inline enum decision meters_decision(enum bucket_result result, bool allowed)
+{
+    if (bucket_result_allows(result))
+        return result == BUCKET_UNCOUNTED ? DECISION_UNCOUNTED : DECISION_ALLOWED;
+    if (allowed)
+        return DECISION_SHADOW_DENIED;
+    return result == BUCKET_TABLE_FULL ? DECISION_TABLE_FULL : DECISION_DENIED;
+}
+
 /* Counts an answer to ALLOW. allowed: the caller is told yes. */
-void meters_decided(struct meters *meters, uint32_t limit, enum bucket_result result, bool allowed);
+static inline void meters_decided(struct meters *meters, uint32_t limit, enum bucket_result result,
+                                  bool allowed)
+{
+    meters->decisions[limit][meters_decision(result, allowed)]++;
+}
 
 /* `next` takes the place of `prior` (NULL: there was none). A limit goes on with the counts of the
  * limit of the same name. */

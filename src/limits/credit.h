@@ -155,10 +155,12 @@ static inline bool credit_is_full(const struct credit_line *line, uint64_t spent
 static inline bool credit_take(const struct credit_line *line, uint64_t tokens,
                                uint64_t *spent_mark)
 {
-    int64_t cost_units, level = credit_level(line, *spent_mark);
-    if (__builtin_mul_overflow(tokens, line->token_units, &cost_units) || cost_units > level)
+    int64_t level = credit_level(line, *spent_mark);
+    uint64_t cost_units;
+    if (__builtin_mul_overflow(tokens, line->token_units, &cost_units) || level < 0 ||
+        cost_units > (uint64_t)level)
         return false;
-    *spent_mark = line->credit_units - (uint64_t)(level - cost_units);
+    *spent_mark = line->credit_units - ((uint64_t)level - cost_units);
     return true;
 }
 

@@ -22,7 +22,7 @@ planted 3 brain/waits.c 's/settle_as\(brain, message, BUCKET_NO_SUCH_LIMIT\);/co
 planted 4 brain/leases.c 's/return out_now\(leases, key\)\.slots;/return out_now(leases, key).slots \/ 2;/'
 planted 4 brain/decide.c 's/(bucket\.tokens : 0, acquire->slots)\);/\1 + 1);/'
 # 5: a lease is there before its tokens are taken, or after they have come back
-planted 5 brain/decide.c -e '/^ALWAYS_INLINE enum bucket_result try\(/,/^}/{s/^    take\(.*//;s/^        hold_taken\(.*/&\n    take(brain, place, holding, ask, demand, slot, marks);/}'
+planted 5 brain/decide.c -e '/^ALWAYS_INLINE enum bucket_result try\(/,/^}/{s/^    (move_marks|buckets_store_all)\(.*//;s/^        hold_taken\(.*/&\n    move_marks(at, holding, demand, marks);\n    buckets_store_all(\&brain->buckets, place, ask, slot, at->count, marks);/}'
 planted 5 brain/lease.c -e '/^static enum lease_state release\(/,/^}/{s/^    lease_give_back\(.*//;s/^    leases_let_go\(.*LEASE_RELEASED.*/    lease_give_back(brain, target, outcome.returned_tokens);\n&/}'
 # 6: keys that owe are evicted, or those with promises or slots
 planted 6 brain/buckets.c '/^static bool can_be_given_away\(/,/^}/s/if \(level < 0\)/if (false)/'
