@@ -1,5 +1,5 @@
 /*
- * ASCII: how far a text is plain, eight bytes at a time.
+ * ASCII: how far a text is plain, eight bytes at a time, and how often it holds a character.
  *
  * Owns nothing. Any thread. Never blocks. Never fails.
  */
@@ -12,30 +12,34 @@
 
 #define ASCII_EACH (UINT64_MAX / 255) /* 1 in each byte */
 
-/* Marks, by its highest bit, the first byte of a word that is less than `bound`, of at most 128, and
- * perhaps others behind it; 0: none is. The first byte is the lowest. */
-static inline uint64_t ascii_less(uint64_t word, uint8_t bound)
-{
-    return (word - bound * ASCII_EACH) & ~word & 128 * ASCII_EACH;
-}
+/* Characters side by side. Compared, each becomes -1 if that holds, else 0. Those beyond ASCII are below zero. */
+typedef int8_t ascii_word __attribute__((vector_size(8)));
+typedef int8_t ascii_block __attribute__((vector_size(16)));
 
-static inline uint64_t ascii_load(const char *at)
+static inline ascii_word ascii_load(const char *at)
 {
-    uint64_t word;
+    ascii_word word;
     memcpy(&word, at, sizeof word);
-    return le64toh(word);
+    return word;
 }
 
-/* Likewise marks quotes and backslashes; and what is no visible ASCII and no space. */
-static inline uint64_t ascii_escaped_marks(uint64_t word)
+/* All bits of those that are marked; 0: none is. The first character is in the lowest bits. */
+static inline uint64_t ascii_bits(ascii_word marks)
 {
-    return ascii_less(word ^ '"' * ASCII_EACH, 1) | ascii_less(word ^ '\\' * ASCII_EACH, 1);
+    uint64_t bits;
+    memcpy(&bits, &marks, sizeof bits);
+    return le64toh(bits);
 }
 
-static inline uint64_t ascii_invisible_marks(uint64_t word)
+/* Mark quotes and backslashes; and what is no visible ASCII and no space. */
+static inline ascii_word ascii_escaped(ascii_word word)
 {
-    return ascii_less(word, ' ') | ascii_less(word ^ 127 * ASCII_EACH, 1) |
-           (word & 128 * ASCII_EACH);
+    return (word == '"') | (word == '\\');
+}
+
+static inline ascii_word ascii_invisible(ascii_word word)
+{
+    return (word < ' ') | (word == 127);
 }
 
 /* Of how many bytes a text begins that stand for themselves in a JSON string, if it is UTF-8: no
@@ -43,11 +47,11 @@ static inline uint64_t ascii_invisible_marks(uint64_t word)
 static inline size_t ascii_json_len(const char *text, size_t len)
 {
     size_t at = 0;
-    for (; len - at >= sizeof(uint64_t); at += sizeof(uint64_t)) {
-        uint64_t word = ascii_load(text + at);
-        uint64_t marks = ascii_less(word, ' ') | ascii_escaped_marks(word);
-        if (marks != 0)
-            return at + (size_t)__builtin_ctzll(marks) / 8;
+    for (; len - at >= sizeof(ascii_word); at += sizeof(ascii_word)) {
+        ascii_word word = ascii_load(text + at);
+        uint64_t bits = ascii_bits(((word >= 0) & (word < ' ')) | ascii_escaped(word));
+        if (bits != 0)
+            return at + (size_t)__builtin_ctzll(bits) / 8;
     }
     while (at < len && (unsigned char)text[at] >= ' ' && text[at] != '"' && text[at] != '\\')
         at++;
@@ -58,11 +62,10 @@ static inline size_t ascii_json_len(const char *text, size_t len)
 static inline size_t ascii_visible_len(const char *text, size_t len)
 {
     size_t at = 0;
-    for (; len - at >= sizeof(uint64_t); at += sizeof(uint64_t)) {
-        uint64_t word = ascii_load(text + at);
-        uint64_t marks = ascii_invisible_marks(word);
-        if (marks != 0)
-            return at + (size_t)__builtin_ctzll(marks) / 8;
+    for (; len - at >= sizeof(ascii_word); at += sizeof(ascii_word)) {
+        uint64_t bits = ascii_bits(ascii_invisible(ascii_load(text + at)));
+        if (bits != 0)
+            return at + (size_t)__builtin_ctzll(bits) / 8;
     }
     while (at < len && text[at] >= ' ' && text[at] <= '~')
         at++;
@@ -74,13 +77,33 @@ static inline size_t ascii_visible_len(const char *text, size_t len)
 static inline size_t ascii_plain_len(const char *text, size_t len)
 {
     size_t at = 0;
-    for (; len - at >= sizeof(uint64_t); at += sizeof(uint64_t)) {
-        uint64_t word = ascii_load(text + at);
-        uint64_t marks = ascii_invisible_marks(word) | ascii_escaped_marks(word);
-        if (marks != 0)
-            return at + (size_t)__builtin_ctzll(marks) / 8;
+    for (; len - at >= sizeof(ascii_word); at += sizeof(ascii_word)) {
+        ascii_word word = ascii_load(text + at);
+        uint64_t bits = ascii_bits(ascii_invisible(word) | ascii_escaped(word));
+        if (bits != 0)
+            return at + (size_t)__builtin_ctzll(bits) / 8;
     }
     while (at < len && text[at] >= ' ' && text[at] <= '~' && text[at] != '"' && text[at] != '\\')
         at++;
     return at;
+}
+
+/* How often a text holds a character. What is found is added up in a block, until a byte of it might overflow. */
+static inline size_t ascii_count(const char *text, size_t len, char character)
+{
+    const char *end = text + len;
+    size_t count = 0;
+    while ((size_t)(end - text) >= sizeof(ascii_block)) {
+        ascii_block found = {0}, block;
+        for (int i = 0; i < INT8_MAX && (size_t)(end - text) >= sizeof block; i++) {
+            memcpy(&block, text, sizeof block);
+            found -= block == character;
+            text += sizeof block;
+        }
+        for (size_t i = 0; i < sizeof found; i++)
+            count += (size_t)found[i];
+    }
+    while (text < end)
+        count += *text++ == character;
+    return count;
 }

@@ -1,4 +1,5 @@
 /* Text: numbers, JSON strings and quoting; texts that fit, grow, or are cut. */
+#include "base/ascii.h"
 #include "base/quote.h"
 #include "base/text.h"
 #include "support/failing.h"
@@ -197,6 +198,42 @@ static void quotes_are_for_a_reader(void **state)
     }
 }
 
+/* Each character in each place of texts that are shorter and longer than what is looked at in one step. */
+static void a_text_is_plain_up_to_the_first_character_that_is_not(void **state)
+{
+    (void)state;
+    char text[41];
+    for (size_t len = 0; len < sizeof text; len++)
+        for (size_t at = 0; at <= len; at++)
+            for (int character = 0; character <= UINT8_MAX; character++) {
+                bool is_visible = character >= ' ' && character <= '~';
+                bool is_escaped = character == '"' || character == '\\';
+                memset(text, 'a', sizeof text);
+                text[at] = (char)character; /* behind the text if `at` is its length */
+                assert_int_equal(ascii_visible_len(text, len), is_visible ? len : at);
+                assert_int_equal(ascii_plain_len(text, len), is_visible && !is_escaped ? len : at);
+                assert_int_equal(ascii_json_len(text, len),
+                                 character >= ' ' && !is_escaped ? len : at);
+            }
+}
+
+static void characters_are_counted(void **state)
+{
+    (void)state;
+    enum { MOST = 3 * 127 * 16 + 17 }; /* more than are added up in one block */
+    static char text[MOST + 1];
+    for (size_t len = 0; len <= MOST; len += len < 100 ? 1 : 31) {
+        memset(text, '{', sizeof text);
+        assert_int_equal(ascii_count(text, len, '{'), len);
+        size_t expected = 0;
+        for (size_t i = 0; i < len; i++)
+            text[i] = (char)(i * i % 251);
+        for (size_t i = 0; i < len; i++)
+            expected += text[i] == '{';
+        assert_int_equal(ascii_count(text, len, '{'), expected);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -208,6 +245,8 @@ int main(void)
         cmocka_unit_test(a_text_is_cut_where_a_piece_has_no_room),
         cmocka_unit_test(bytes_are_a_string_or_not),
         cmocka_unit_test(quotes_are_for_a_reader),
+        cmocka_unit_test(a_text_is_plain_up_to_the_first_character_that_is_not),
+        cmocka_unit_test(characters_are_counted),
     };
     return cmocka_run_group_tests_name("text", tests, NULL, NULL);
 }
