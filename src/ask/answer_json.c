@@ -2,10 +2,20 @@
 
 #include <string.h>
 
+/* What is between the quotes. */
+static void write_key_text(struct text *body, const struct bucket_question *ask)
+{
+    if (ask->key_is_plain)
+        text_bytes(body, ask->key, ask->key_len);
+    else
+        text_json_part(body, ask->key, ask->key_len);
+}
+
 static void write_key(struct text *body, const struct bucket_question *ask)
 {
-    text_literal(body, "\"key\":");
-    text_json(body, ask->key, ask->key_len);
+    text_literal(body, "\"key\":\"");
+    write_key_text(body, ask);
+    text_literal(body, "\"");
 }
 
 static void write_limit(struct text *body, const struct bucket_answer *answer)
@@ -252,7 +262,8 @@ void reply_write_verdict(struct text *body, const struct bucket_question *ask,
 
 /* ---- verdicts of a list, one after the other ---- */
 
-bool answer_says_numbers_only(const struct bucket_answer *answer)
+/* Whether an answer to ALLOW, if it is told as a yes, has nothing to say but names and numbers. */
+static bool says_numbers_only(const struct bucket_answer *answer)
 {
     const struct allowance *allowance = answer->allowance;
     return answer->result == BUCKET_ALLOWED && answer->override == NULL && !answer->is_estimate &&
@@ -272,6 +283,7 @@ static void put_in_words(struct answer_words *words, const struct bucket_questio
                          const struct bucket_answer *answer)
 {
     struct text before = text_begin(words->before, sizeof words->before);
+    text_literal(&before, "\"");
     write_limit(&before, answer);
     text_literal(&before, ",\"tokens\":");
     text_number(&before, ask->tokens);
@@ -291,14 +303,14 @@ void reply_write_next_verdict(struct text *body, const struct bucket_question *a
                               const struct bucket_answer *answer, bool allowed,
                               struct answer_words *words)
 {
-    if (!allowed || !answer_says_numbers_only(answer)) {
+    if (!allowed || !says_numbers_only(answer)) {
         reply_write_verdict(body, ask, answer, allowed);
         return;
     }
     if (!is_in_words(words, ask, answer))
         put_in_words(words, ask, answer);
-    text_literal(body, "{\"allowed\":true,");
-    write_key(body, ask);
+    text_literal(body, "{\"allowed\":true,\"key\":\"");
+    write_key_text(body, ask);
     text_bytes(body, words->before, words->before_len);
     text_number(body, answer->remaining_tokens);
     text_bytes(body, words->behind, words->behind_len);

@@ -54,18 +54,13 @@ void reply_write_allow(struct text *body, const struct bucket_question *ask,
 void reply_write_verdict(struct text *body, const struct bucket_question *ask,
                          const struct bucket_answer *answer, bool allowed);
 
-/* Whether an answer to ALLOW, if it is told as a yes, has nothing to say but names and numbers; and the bytes
- * of such a one at most, without the key and the limit's name, as a member of a list. */
-bool answer_says_numbers_only(const struct bucket_answer *answer);
-#define ANSWER_NUMBERS_MAX (5 * 20 + 128)
-
 /* What the answers to ALLOW of one limit and one number of tokens have in common that say numbers only:
  * what is between the key, `remaining` and `reset_after_ms`. */
 struct answer_words {
     const struct limit *limit; /* NULL: none has been written yet */
     uint64_t tokens, owed_tokens;
     size_t before_len, behind_len;
-    char before[2 * LIMIT_NAME_MAX + 64]; /* `remaining` */
+    char before[2 * LIMIT_NAME_MAX + 64]; /* `remaining`; it begins with the key's last quote */
     char behind[160];
 };
 

@@ -61,6 +61,7 @@ enum message_kind {
 struct bucket_question {
     const char *key; /* checked by key_check, NUL-terminated */
     size_t key_len;
+    bool key_is_plain;      /* it is known to stand for itself in a JSON string; false: it may */
     const char *limit_name; /* NULL: the first limit that matches the key */
     size_t limit_name_len;
     uint64_t tokens;  /* of ALLOW, ACQUIRE, REFUND, CHARGE and EXPLAIN; at most TOKENS_MAX */

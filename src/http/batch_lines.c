@@ -28,17 +28,11 @@ __attribute__((format(printf, 2, 3))) static bool refuse(const struct reader *re
     return false;
 }
 
-/* How many lines there are; LIST_MAX + 1: that many, or more. */
-static uint32_t count_lines(const char *bytes, size_t len)
+/* How many lines there are; the last one may have no line feed. */
+static size_t count_lines(const char *bytes, size_t len)
 {
-    uint32_t lines = 0;
-    const char *at = bytes, *end = bytes + len;
-    while (at < end && lines <= LIST_MAX) {
-        const char *feed = memchr(at, '\n', (size_t)(end - at));
-        at = feed == NULL ? end : feed + 1;
-        lines++;
-    }
-    return lines;
+    bool has_rest = len > 0 && bytes[len - 1] != '\n';
+    return ascii_count(bytes, len, '\n') + has_rest;
 }
 
 /* ---- one line ---- */
@@ -150,13 +144,13 @@ enum batch_result batch_lines_parse(const char *bytes, size_t len, struct batch 
                                     char detail[REPLY_DETAIL_MAX])
 {
     struct batch made = {.all = false};
-    uint32_t lines = count_lines(bytes, len);
+    size_t lines = count_lines(bytes, len);
     if (lines < 1 || lines > LIST_MAX) {
         snprintf(detail, REPLY_DETAIL_MAX, "the batch has %s; give 1 to %d, one for each key",
                  lines < 1 ? "no lines" : "more lines than may be", LIST_MAX);
         return BATCH_BAD;
     }
-    if (!batch_take_memory(&made, lines, len + 1)) /* the last line feed may be missing */
+    if (!batch_take_memory(&made, (uint32_t)lines, len + 1)) /* the last line feed may be missing */
         return BATCH_NO_MEMORY;
     struct reader reader = {bytes, bytes + len, (char *)(made.calls + lines), 1, detail};
     for (uint32_t i = 0; i < lines; i++, reader.line++) {

@@ -9,13 +9,8 @@
 /* Beside its own each brace begins a request, or is in a key. */
 uint32_t batch_plain_count(const char *bytes, size_t len)
 {
-    uint32_t braces = 0;
-    const char *at = bytes, *end = bytes + len;
-    while (braces < LIST_MAX + 2 && (at = memchr(at, '{', (size_t)(end - at))) != NULL) {
-        braces++;
-        at++;
-    }
-    return braces == 0 || braces > LIST_MAX + 1 ? 0 : braces - 1;
+    size_t braces = ascii_count(bytes, len, '{');
+    return braces == 0 || braces > LIST_MAX + 1 ? 0 : (uint32_t)braces - 1;
 }
 
 struct reader {
@@ -88,6 +83,7 @@ static bool read_key(struct reader *reader, struct bucket_question *ask)
     const char *key;
     if (ask->key == NULL && take_visible_key(reader, &key, &ask->key_len)) {
         ask->key = store(reader, key, ask->key_len);
+        ask->key_is_plain = true;
         return true;
     }
     if (ask->key != NULL || !take_string(reader, &key, &ask->key_len) ||
@@ -143,8 +139,10 @@ static bool read_request(struct reader *reader, struct bucket_question *ask)
     if (begins_with_key(reader)) {
         if (!read_key(reader, ask))
             return false;
+        if (take(reader, '}'))
+            return true;
         if (!take(reader, ','))
-            return take(reader, '}');
+            return false;
     } else if (!take(reader, '{')) {
         return false;
     }

@@ -74,6 +74,62 @@ static void write_all_violated(struct text *body, const struct list_question *as
     text_literal(body, "]");
 }
 
+/* ---- where the body is written ---- */
+
+#define FRAME_MAX 512
+#define RESULT_MAX (REPLY_JSON_MAX + BUCKETS_MAX * POLICY_NAME_MAX + 1)
+/* Of nothing but numbers of ten digits, without the key and the limit's name. */
+#define RESULT_USUAL 176
+
+size_t reply_list_room(const struct list_question *ask)
+{
+    size_t room = FRAME_MAX + ask->count * (size_t)RESULT_MAX;
+    for (uint32_t i = 0; i < ask->count; i++)
+        room += 2 * ask->calls[i].ask.key_len;
+    return room;
+}
+
+static bool is_denied(const struct message *message)
+{
+    return message->kind == MESSAGE_ALL && !message->answer.list.allowed;
+}
+
+/* A slow client keeps its body for long. So the body begins in a block that does for results as they usually are,
+ * and the room, which is mostly fifteen times as large, is given back untouched. Without memory for the block, or from
+ * the first result on that may not fit there, the body is in the room. So it is if ALL is denied: what begins it has no
+ * usual length. */
+struct reserve {
+    char *room; /* NULL: the body is there */
+    size_t size;
+};
+
+static struct text begin_body(const struct message *message, struct reserve *reserve)
+{
+    const struct list_question *ask = &message->ask.list;
+    char *room = reserve->room;
+    size_t of_keys = reserve->size - ask->count * (size_t)RESULT_MAX;
+    size_t name_len = strlen(ask->calls[0].answer.limit->quoted_name);
+    size_t usual = of_keys + ask->count * (RESULT_USUAL + name_len) + RESULT_MAX;
+    char *block = usual < reserve->size / 2 && !is_denied(message) ? malloc(usual) : NULL;
+    if (block != NULL)
+        return text_begin(block, usual);
+    reserve->room = NULL;
+    return text_begin(room, reserve->size);
+}
+
+/* Makes sure that one more result has room, and what ends the body. */
+static void make_room(struct text *body, size_t key_len, struct reserve *reserve)
+{
+    size_t most = RESULT_MAX + 2 * key_len + sizeof "]}\n";
+    if (reserve->room == NULL || (size_t)(body->end - body->at) >= most)
+        return;
+    struct text block = *body;
+    *body = text_begin(reserve->room, reserve->size);
+    text_bytes(body, block.start, (size_t)(block.at - block.start));
+    free(block.start);
+    reserve->room = NULL;
+}
+
 /* ---- the results ---- */
 
 /* Of ALL no key is allowed unless all are; this holds for limits on trial too. */
@@ -97,7 +153,7 @@ static void write_result(struct text *body, const struct message *message,
     }
 }
 
-static void write_results(struct text *body, const struct message *message)
+static void write_results(struct text *body, const struct message *message, struct reserve *reserve)
 {
     const struct list_question *ask = &message->ask.list;
     struct answer_words words;
@@ -106,6 +162,7 @@ static void write_results(struct text *body, const struct message *message)
     for (uint32_t i = 0; i < ask->count; i++) {
         if (i > 0)
             text_literal(body, ",");
+        make_room(body, ask->calls[i].ask.key_len, reserve);
         write_result(body, message, &ask->calls[i], &words);
     }
     text_literal(body, "]}\n");
@@ -131,53 +188,6 @@ static void write_all_denied(struct text *body, const struct message *message, u
 }
 
 /* ---- the whole ---- */
-
-#define FRAME_MAX 512
-#define RESULT_MAX (REPLY_JSON_MAX + BUCKETS_MAX * POLICY_NAME_MAX + 1)
-
-size_t reply_list_room(const struct list_question *ask)
-{
-    size_t room = FRAME_MAX + ask->count * (size_t)RESULT_MAX;
-    for (uint32_t i = 0; i < ask->count; i++)
-        room += 2 * ask->calls[i].ask.key_len;
-    return room;
-}
-
-static bool is_denied(const struct message *message)
-{
-    return message->kind == MESSAGE_ALL && !message->answer.list.allowed;
-}
-
-/* What is written at most, now that the answers are there: mostly a twentieth of the room. */
-static size_t most_written(const struct message *message)
-{
-    const struct list_question *ask = &message->ask.list;
-    size_t most = FRAME_MAX;
-    if (message->kind == MESSAGE_LIST || is_denied(message))
-        return reply_list_room(ask);
-    for (uint32_t i = 0; i < ask->count; i++) {
-        const struct bucket_answer *answer = &ask->calls[i].answer;
-        most += 2 * ask->calls[i].ask.key_len;
-        most += answer_says_numbers_only(answer)
-                    ? ANSWER_NUMBERS_MAX + strlen(answer->limit->quoted_name)
-                    : RESULT_MAX;
-    }
-    return most;
-}
-
-/* A slow client keeps its body for long. So the body is written into a block of the size that it needs, and
- * the room, which is mostly twenty times as large, is given back untouched. Without memory for that
- * block the room is used. unused: what the caller frees then, or NULL. */
-static struct text begin_body(const struct message *message, char *room, char **unused)
-{
-    size_t most = most_written(message);
-    *unused = most < reply_list_room(&message->ask.list) / 2 ? malloc(most) : NULL;
-    if (*unused == NULL)
-        return text_begin(room, reply_list_room(&message->ask.list));
-    struct text body = text_begin(*unused, most);
-    *unused = room;
-    return body;
-}
 
 /* A body that was written into far more room than it needs is copied. With realloc(3) glibc would map and
  * unmap so large a block for each list, which costs four times as much as writing a hundred results.
@@ -217,8 +227,8 @@ void reply_list_end(struct reply *reply, struct text *body)
 void reply_list(struct reply *reply, const struct message *message, unsigned deny_status,
                 char *room, const struct serving *serving)
 {
-    char *unused;
-    struct text body = begin_body(message, room, &unused);
+    struct reserve reserve = {room, reply_list_room(&message->ask.list)};
+    struct text body = begin_body(message, &reserve);
     reply_list_begin(reply, message, deny_status, serving);
     if (is_denied(message)) {
         write_all_denied(&body, message, reply->status);
@@ -227,7 +237,7 @@ void reply_list(struct reply *reply, const struct message *message, unsigned den
     } else {
         text_literal(&body, "{");
     }
-    write_results(&body, message);
+    write_results(&body, message, &reserve);
     reply_list_end(reply, &body);
-    free(unused);
+    free(reserve.room);
 }

@@ -15,6 +15,7 @@ static inline void check_question(const struct bucket_question *ask)
 {
     FUZZ_REQUIRE(key_check(ask->key, ask->key_len) == KEY_OK && strlen(ask->key) == ask->key_len);
     FUZZ_REQUIRE(ask->tokens <= TOKENS_MAX && ask->wait_ms == 0);
+    FUZZ_REQUIRE(!ask->key_is_plain || strpbrk(ask->key, "\"\\") == NULL);
     if (ask->limit_name == NULL)
         return;
     FUZZ_REQUIRE(limit_name_is_valid(ask->limit_name, ask->limit_name_len));

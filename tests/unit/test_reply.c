@@ -1886,6 +1886,36 @@ static void the_longest_list_fits(void **state)
     limits_release(longest);
 }
 
+/* The body is begun for results as they usually are. */
+static void results_that_are_longer_than_usual_are_all_there(void **state)
+{
+    (void)state;
+    enum { COUNT = 100 };
+    static struct bucket_call calls[COUNT];
+    struct limits *longest = make_longest_limits();
+    struct text expected = text_begin_growing();
+    size_t len = 0;
+    text_literal(&expected, "{\"results\":[");
+    for (int i = 0; i < COUNT; i++) {
+        calls[i].answer =
+            i % 3 > 0 ? allowed(PLAIN) : longest_answer(longest, BUCKET_EXCEEDS_BURST);
+        calls[i].ask = (struct bucket_question){.key = "a\"b", .key_len = 3, .tokens = 1};
+        if (i % 3 == 1)
+            calls[i].ask = (struct bucket_question){
+                .key = "ab", .key_len = 2, .key_is_plain = true, .tokens = 1};
+        if (i > 0)
+            text_literal(&expected, ",");
+        reply_write_verdict(&expected, &calls[i].ask, &calls[i].answer,
+                            bucket_answer_allows(&calls[i].answer));
+    }
+    text_literal(&expected, "]}\n");
+    char *body = text_take(&expected, &len);
+    struct message message = list_of(MESSAGE_EACH, calls, COUNT);
+    expect_list(&message, 200, body);
+    free(body);
+    limits_release(longest);
+}
+
 /* As many policies as there can be, each in two requests. */
 static void a_thousand_limits_are_violated_once_each(void **state)
 {
@@ -2149,6 +2179,7 @@ int main(void)
         cmocka_unit_test(a_reload_says_how_it_went),
         cmocka_unit_test(the_longest_answer_fits),
         cmocka_unit_test(the_longest_list_fits),
+        cmocka_unit_test(results_that_are_longer_than_usual_are_all_there),
         cmocka_unit_test(a_thousand_limits_are_violated_once_each),
         cmocka_unit_test(a_list_that_needs_a_lease_is_refused),
         cmocka_unit_test(checks_answer_as_it_is_written_out),
