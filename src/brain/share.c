@@ -599,6 +599,7 @@ void share_write_order(struct share *share, struct order *order, uint8_t flags,
     if (share->waiting == 0)
         share->asked_ttl_ms = 0;
     share->is_away = true;
+    share->is_released = (order->flags & ORDER_RELEASE) != 0;
     share->is_again = false;
     share->sent_ns = now_ns;
     counters->orders++;
@@ -803,7 +804,7 @@ void share_take_order(struct share *share, const struct order *order, const stru
                       uint64_t now_ns, struct share_sessions *sessions,
                       struct fleet_counters *counters)
 {
-    share->is_away = false;
+    share->is_away = share->is_released = false;
     if (is_cut(order->result)) {
         take_cut(share, order, now_ns, sessions, counters);
         return;

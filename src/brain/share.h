@@ -103,6 +103,7 @@ struct share {
     struct share_former *former; /* NULL: none */
     uint32_t session_buckets;    /* the most that an order of it had */
     bool is_joined;              /* the record knows it */
+    bool is_released;            /* an order that ends it is away */
     uint64_t seq;
     uint64_t epoch_ms;
     uint64_t store_ms,

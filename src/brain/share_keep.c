@@ -55,14 +55,18 @@ static void update(const struct share_keeping *keeping, const struct share *shar
 static bool is_same(const struct share *share)
 {
     const struct share_kept *kept = &share->kept;
-    return kept->session == share->session && kept->buckets == share->buckets &&
-           kept->has_slots == share->has_slots && kept->is_joined == share->is_joined;
+    return !share->is_released && kept->session == share->session &&
+           kept->buckets == share->buckets && kept->has_slots == share->has_slots &&
+           kept->is_joined == share->is_joined;
 }
 
-/* Whether there is anything with which another process could go on. */
+/* Whether there is anything with which another process could go on. A session that is ending may have ended: to a record that was
+ * full without it and is gone, one that comes back would look as if the record had been evicted, and it would begin empty. */
 static bool is_worth_it(const struct share *share)
 {
     bool is_worth_it = false;
+    if (share->is_released)
+        return false;
     for (uint32_t i = 0; i < share->buckets; i++)
         is_worth_it |=
             (share->is_joined && share->bucket[i].granted > 0) || share->bucket[i].net != 0;

@@ -13,13 +13,18 @@ struct kept_world {
     struct share_records records;
 };
 
-static void begin_kept(struct kept_world *kept, uint64_t burst)
+static void begin_kept_at(struct kept_world *kept, uint64_t burst, struct rate rate)
 {
-    fleet_world_begin_one(&kept->world, burst, one_per_second);
+    fleet_world_begin_one(&kept->world, burst, rate);
     kept->memory = calloc(1, share_records_bytes());
     assert_non_null(kept->memory);
     kept->records = share_records_at(kept->memory);
     fleet_world_keep(&kept->world, &kept->records);
+}
+
+static void begin_kept(struct kept_world *kept, uint64_t burst)
+{
+    begin_kept_at(kept, burst, one_per_second);
 }
 
 static void end_kept(struct kept_world *kept)
@@ -332,6 +337,29 @@ static void a_limit_of_other_buckets_takes_nothing_over(void **state)
     end_kept(&kept);
 }
 
+/* The record was full then, and is gone: who came back to it would have it begin empty. */
+static void what_is_ending_is_not_taken_over(void **state)
+{
+    (void)state;
+    struct kept_world kept;
+    struct fleet_world *world = &kept.world;
+    begin_kept_at(&kept, 1000, (struct rate){1000, 100});
+    fleet_world_warm_up(world);
+    world->half_trip_ns = 10 * NS_PER_MS;
+    while ((world->last.flags & ORDER_RELEASE) == 0)
+        fleet_world_pass(world, 1);
+    fleet_world_pass(world, 15); /* its answer is on its way */
+    struct store_record record;
+    assert_false(fleet_world_record(world, "foo", NULL, &record));
+    assert_int_equal(world->last.result, ORDER_DONE);
+    kill_and_restart(&kept);
+    world->half_trip_ns = 200000;
+    fleet_world_pass(world, 100);
+    assert_false(fleet_world_record(world, "foo", NULL, &record));
+    assert_int_equal(fleet_world_allow(world, "foo", 1000).result, BUCKET_ALLOWED);
+    end_kept(&kept);
+}
+
 static void a_drain_while_it_is_taken_over_gives_all_back(void **state)
 {
     (void)state;
@@ -366,6 +394,7 @@ int main(void)
         cmocka_unit_test(one_whose_store_is_away_for_too_long_is_lost),
         cmocka_unit_test(a_limit_of_other_buckets_takes_nothing_over),
         cmocka_unit_test(a_graceful_end_leaves_nothing_to_take_over),
+        cmocka_unit_test(what_is_ending_is_not_taken_over),
         cmocka_unit_test(a_drain_while_it_is_taken_over_gives_all_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
