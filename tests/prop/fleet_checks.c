@@ -312,6 +312,16 @@ static const struct store_holder *holder_of(const struct store_record *record, u
     return NULL;
 }
 
+/* The order's own session; or if it takes one over, that one. */
+static const struct store_holder *own_of(const struct store_record *record,
+                                         const struct order *order)
+{
+    const struct store_holder *own = holder_of(record, order->session, order->answered_ms);
+    if (own == NULL && (order->flags & ORDER_TAKES_OVER) != 0)
+        own = holder_of(record, order->former, order->answered_ms);
+    return own;
+}
+
 static bool is_done(const struct order *order)
 {
     return order->result == ORDER_DONE || order->result == ORDER_REPEATED;
@@ -377,7 +387,7 @@ static void check_conserved(const struct fleet_ledger *ledger, const struct stor
                             const struct orders *letter, unsigned i)
 {
     const struct order_terms *terms = &order->terms[i];
-    const struct store_holder *holder = holder_of(before, order->session, order->answered_ms);
+    const struct store_holder *holder = own_of(before, order);
     __int128 token = terms->token_units;
     __int128 had =
         before != NULL ? level_before(before, order, i) : level_anew(after, order, letter, i);
@@ -416,7 +426,8 @@ static void count_dead(struct fleet_ledger *ledger, const struct store_record *b
 {
     for (unsigned i = 0; before != NULL && i < before->holders; i++) {
         const struct store_holder *holder = &before->holder[i];
-        if (holder->session == order->session || is_holder(after, holder->session))
+        bool is_taken = (order->flags & ORDER_TAKES_OVER) != 0 && holder->session == order->former;
+        if (holder->session == order->session || is_taken || is_holder(after, holder->session))
             continue;
         for (unsigned j = 0; j < before->buckets; j++)
             ledger->lost[j] += (double)(holder->bucket[j].granted - holder->bucket[j].disposed);
@@ -426,7 +437,7 @@ static void count_dead(struct fleet_ledger *ledger, const struct store_record *b
 static void count_call(struct fleet_ledger *ledger, const struct store_record *before,
                        const struct store_record *after, const struct order *order)
 {
-    const struct store_holder *holder = holder_of(before, order->session, order->answered_ms);
+    const struct store_holder *holder = own_of(before, order);
     for (unsigned i = 0; i < order->buckets; i++) {
         ledger->granted[i] += order->granted[i] - (holder == NULL ? 0 : holder->bucket[i].granted);
         ledger->disposed[i] +=
@@ -475,7 +486,7 @@ static void count_reset(struct fleet_ledger *ledger, const struct order *order, 
 static void check_once(struct fleet_ledger *ledger, const struct store_record *before,
                        const struct order *order, uint64_t now_ns)
 {
-    const struct store_holder *holder = holder_of(before, order->session, order->answered_ms);
+    const struct store_holder *holder = own_of(before, order);
     struct fleet_session *session = session_of(ledger, order->session, holder);
     bool is_newest = order->seq > session->seq;
     count_reset(ledger, order, now_ns);

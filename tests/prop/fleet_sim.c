@@ -1,6 +1,7 @@
 #include "prop/fleet_sim.h"
 
 #include "brain/core.h"
+#include "brain/share_resume.h"
 #include "limits/runtime.h"
 #include "support/ask_brain.h"
 #include "support/unit.h"
@@ -332,6 +333,7 @@ static void serve(struct fleet_sim *world, struct fleet_call *call, struct order
     store_model_order(world->store.model, FLEET, order, &terms, call->sent_ns,
                       fleet_sim_store_ms(world));
     world->calls++;
+    world->taken_over += (order->flags & ORDER_TAKES_OVER) != 0 && order->result == ORDER_DONE;
     note_call(world, call, order);
     const struct store_record *is = fleet_sim_record(world, at, &after);
     fleet_ledger_call(&world->ledger[at], was, is, order, &call->orders, world->now_ns);
@@ -1107,6 +1109,18 @@ static struct limits *limits_of(const struct fleet_sim *world, const struct flee
     return limits;
 }
 
+/* Goes on with what the process before had in hand, and keeps its own. */
+static void resume(struct fleet_sim *world, struct fleet_sidecar *sidecar)
+{
+    static const uint8_t clock_id[16] = {1};
+    if (!world->keeps_records)
+        return;
+    if (sidecar->records == NULL)
+        sidecar->records = allocated(calloc(1, share_records_bytes()));
+    const struct share_records records = share_records_at(sidecar->records);
+    assert_true(share_resume(sidecar->brain, &records, 1, clock_id));
+}
+
 void fleet_sim_start(struct fleet_sim *world, unsigned at)
 {
     static const uint8_t seed[TABLE_SEED_BYTES] = "any";
@@ -1118,6 +1132,7 @@ void fleet_sim_start(struct fleet_sim *world, unsigned at)
         allocated(brain_new(&question, MAX_KEYS, MAX_LEASES, seed, here_ns(world, sidecar)));
     limits_release(limits);
     brain_begin_fleet(sidecar->brain, dice_bits(&world->dice));
+    resume(world, sidecar);
     sidecar->life++;
     sidecar->is_ending = sidecar->end_is_away = false;
     memset(sidecar->pace, 0, sizeof sidecar->pace);
@@ -1150,7 +1165,7 @@ static void end_process(struct fleet_sim *world, unsigned at)
 void fleet_sim_crash(struct fleet_sim *world, unsigned at)
 {
     fleet_note(world, "%u ends", at);
-    if (!world->sidecar[at].is_ending || world->sidecar[at].end_is_away)
+    if (!world->keeps_records && (!world->sidecar[at].is_ending || world->sidecar[at].end_is_away))
         for (unsigned i = 0; i < FLEET_RECORDS; i++)
             world->ledger[i].is_lossy = true;
     end_process(world, at);
@@ -1411,6 +1426,8 @@ void fleet_sim_end(struct fleet_sim *world)
     for (unsigned i = 0; i < world->sidecars; i++)
         if (world->sidecar[i].brain != NULL)
             end_process(world, i);
+    for (unsigned i = 0; i < world->sidecars; i++)
+        free(world->sidecar[i].records);
     while (world->events > 0) {
         struct fleet_event event = next_event(world);
         free(event.call);

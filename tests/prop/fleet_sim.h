@@ -90,7 +90,8 @@ struct fleet_sidecar {
     bool is_ending;                  /* it drains */
     unsigned terms;                  /* which of the world's are in force */
     int64_t date_s, until_s;         /* Unix time: now, and when run-time overrides end */
-    uint64_t tick_ns;                /* when its brain is due, true time */
+    void *records;    /* of what it has in hand, which outlive the process; or NULL */
+    uint64_t tick_ns; /* when its brain is due, true time */
     struct message end;
     bool end_is_away;
     struct fleet_asker caller[FLEET_CALLERS];
@@ -151,14 +152,15 @@ struct fleet_sim {
     struct fleet_ledger ledger[FLEET_RECORDS];
     struct fleet_lease lease[FLEET_LEASES];
     uint64_t leases_begun;
-    bool has_slots; /* the last limit is of slots, of one bucket */
-    bool asks_once; /* some questions have tokens */
+    bool has_slots;     /* the last limit is of slots, of one bucket */
+    bool asks_once;     /* some questions have tokens */
+    bool keeps_records; /* processes take over what those before had in hand */
     struct fleet_onces onces;
     struct fleet_event *heap;
     unsigned events, heap_size;
     uint64_t next_number, nonce;
     uint64_t tries, questions, letters, orders, calls, allowed, denied, waited, lent, renewed,
-        uncounted, lists, steps, overridden, repeated;
+        uncounted, lists, steps, overridden, repeated, taken_over;
 };
 
 extern const char *const fleet_keys[FLEET_KEYS];

@@ -19,6 +19,10 @@ planted 1 $model 's/- \(i128\)out\)/- 0 * (i128)out)/'
 planted 2 $model 's/return call->ttl_ms \+ call->grace_ms;/return call->ttl_ms \/ 10;/'
 planted 2 brain/share.c 's/\(i128\)bucket->terms\.token_units \* \(sidecars == 0 \? 1 : sidecars\)/(i128)bucket->terms.token_units * (sidecars == 0 ? 1 : 1)/'
 planted 2 brain/share_lists.c 's/share_spend\(share, tokens, &brain->shares\.counters\);/(void)tokens;/'
+# what a process before has spent is in hand again
+kinds='crashes_t*'
+planted 2 brain/share_keep.c 's/totals\)\{bucket->granted, bucket->disposed, /totals){bucket->granted, 0, /'
+kinds='*'
 # 3: the dead give back what they had; what is told is done again: always, or by copies that come late, or by another order
 planted 3 $model 's/record->holder\[kept\+\+\] = record->holder\[i\];/&\n        else\n            for (unsigned b = 0; b < record->buckets; b++)\n                record->level_units[b] += (int64_t)((record->holder[i].bucket[b].granted - record->holder[i].bucket[b].disposed) * record->token_units[b]);/'
 planted 3 $model 's/work->own->bucket\[i\]\.net = told->net;//'

@@ -2,7 +2,7 @@
  * Limits that a fleet shares: real brains, a store, the network and the clocks between them, in virtual time.
  *
  * Worlds live for some hundred questions each: keys are asked for at several sidecars, in floods after times of
- * quiet, while letters are lost, doubled and late, processes crash, stand still and drain, the store forgets,
+ * quiet, while letters are lost, doubled and late, processes crash, are taken over, stand still and drain, the store forgets,
  * goes back and has its clock set, and limits change; some keys have overrides, which may come and go, and some questions
  * come again. What must hold has names: see fleet_checks.c.
  * tests/prop/planted_fleet.sh plants a fault for each, which its check must find.
@@ -42,14 +42,15 @@ struct recipe {
     bool has_lists;
     bool has_overrides, sets_overrides; /* of the configuration; of run time */
     bool asks_once;
+    bool takes_over; /* what a process had that has crashed */
 };
 
 static uint64_t world_questions; /* so many are asked in each world */
 static uint64_t total_questions, total_orders, total_calls, total_allowed, total_denied,
     total_waited, total_lent, total_renewed;
 static uint64_t total_steps, total_repeated;
-static uint64_t total_uncounted, total_overridden; /* of the recipe */
-static double worst_percent, worst_apart_percent;  /* of the recipe */
+static uint64_t total_uncounted, total_overridden, total_taken; /* of the recipe */
+static double worst_percent, worst_apart_percent;               /* of the recipe */
 
 /* ---- what a world begins with ---- */
 
@@ -224,6 +225,7 @@ static struct fleet_sim *new_world(const struct recipe *recipe, uint64_t number)
         random_slots(dice, &world->rules[0]);
     random_overrides(recipe, world);
     world->asks_once = recipe->asks_once;
+    world->keeps_records = recipe->takes_over;
     random_fleet_terms(recipe, world);
     random_network(recipe, world);
     world->store.clock = (struct fleet_clock){START_NS, STORE_START_NS + dice_roll(dice, NS_PER_S),
@@ -355,9 +357,11 @@ static void something_happens_to(struct fleet_sim *world, const struct recipe *r
             fleet_sim_crash(world, at);
         return;
     }
-    if (recipe->crashes && dice_once_in(dice, 2))
+    if (recipe->crashes && dice_once_in(dice, 2)) {
         fleet_sim_crash(world, at);
-    else if (sidecar->stands_until_ns != 0)
+        if (recipe->takes_over && dice_once_in(dice, 2))
+            fleet_sim_start(world, at);
+    } else if (sidecar->stands_until_ns != 0)
         return;
     else if (recipe->stands_still && dice_once_in(dice, 2))
         fleet_sim_stop(world, at, dice_roll(dice, 5000) * NS_PER_MS,
@@ -529,6 +533,7 @@ static void live_in_world(const struct recipe *recipe, uint64_t number)
     total_waited += world->waited;
     total_uncounted += world->uncounted;
     total_overridden += world->overridden;
+    total_taken += world->taken_over;
     total_repeated += world->repeated;
     total_steps += world->steps;
     total_lent += world->lent;
@@ -542,7 +547,7 @@ static void run(const struct recipe *recipe)
     uint64_t questions = dice_repeats("ALLOWD_DECISIONS", 1000000) * recipe->percent / PERCENT;
     uint64_t number = environment_number("ALLOWD_WORLD", 0), before = total_questions;
     worst_percent = worst_apart_percent = 0;
-    total_uncounted = total_overridden = 0;
+    total_uncounted = total_overridden = total_taken = 0;
     uint64_t repeated = total_repeated;
     do
         live_in_world(recipe, number++);
@@ -556,6 +561,7 @@ static void run(const struct recipe *recipe)
     assert_int_equal(total_uncounted > 0, recipe->may_be_uncounted);
     assert_int_equal(total_overridden > 0, recipe->has_overrides || recipe->sets_overrides);
     assert_int_equal(total_repeated > repeated, recipe->asks_once);
+    assert_int_equal(total_taken > 0, recipe->takes_over);
     assert_int_equal(worst_apart_percent > 0, recipe->on_partition == FLEET_PARTITION_SHARE);
 }
 
@@ -584,6 +590,22 @@ static void crashes_and_drains(void **state)
     (void)state;
     run(&(struct recipe){"crashes and drains", 4, 10, .crashes = true, .drains = true,
                          .drifts = true});
+}
+
+static void crashes_taken_over(void **state)
+{
+    (void)state;
+    run(&(struct recipe){"crashes, taken over", 29, 4, .crashes = true, .drains = true,
+                         .drifts = true, .takes_over = true});
+}
+
+static void crashes_taken_over_with_losses(void **state)
+{
+    (void)state;
+    run(&(struct recipe){"crashes, taken over, with losses", 30, 4, .loses = true, .crashes = true,
+                         .stands_still = true, .drifts = true, .forgets = true, .rolls_back = true,
+                         .reloads = true, .parts = true, .changes_levels = true,
+                         .takes_over = true});
 }
 
 static void standing_still(void **state)
@@ -805,6 +827,8 @@ int main(void)
         cmocka_unit_test(drifting_clocks),
         cmocka_unit_test(lost_late_and_doubled_letters),
         cmocka_unit_test(crashes_and_drains),
+        cmocka_unit_test(crashes_taken_over),
+        cmocka_unit_test(crashes_taken_over_with_losses),
         cmocka_unit_test(standing_still),
         cmocka_unit_test(a_store_that_forgets),
         cmocka_unit_test(a_store_that_forgets_full),
