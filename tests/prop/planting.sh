@@ -30,6 +30,7 @@ keep_object() {
 }
 
 keep_source() {
+    compile -c "$TOP_SRCDIR/$1" -o "$(basename "$1" .c).o"
     sources="$sources $1"
 }
 
@@ -60,10 +61,15 @@ planted() {
     case $in_share in *" $number "*) ;; *) return ;; esac
     # those that others include are compiled with those; others are linked before the library
     changed=$copy
-    case $source in keep/* | table/* | *.h) changed= ;; esac
+    is_included=no
+    case $source in keep/* | table/* | *.h) changed= is_included=yes ;; esac
     rest=
     for kept in $sources; do
-        [ "$kept" = "$source" ] || rest="$rest $TOP_SRCDIR/$kept"
+        if [ $is_included = yes ]; then
+            rest="$rest $TOP_SRCDIR/$kept"
+        else
+            [ "$kept" = "$source" ] || rest="$rest $(basename "$kept" .c).o"
+        fi
     done
     # shellcheck disable=SC2086
     compile $objects $rest $changed "$BUILDDIR/libsupport.a" "$BUILDDIR/liballowd.a" $PLANTED_LIBS -o faulty
