@@ -395,8 +395,8 @@ static bool is_by_override(enum override_action action, uint64_t tokens, enum bu
     switch (action) {
     case OVERRIDE_TERMS:
         return result != BUCKET_ALWAYS && result != BUCKET_NEVER;
-    case OVERRIDE_ALLOW:
-        return is_open || result == BUCKET_ALWAYS;
+    case OVERRIDE_ALLOW: /* but a lease without slots is one too, and a sidecar has so many */
+        return is_open || result == BUCKET_ALWAYS || result == BUCKET_TOO_MANY_LEASES;
     case OVERRIDE_DENY:
         return is_open || result == BUCKET_NEVER || (tokens == 0 && result == BUCKET_ALLOWED);
     }
