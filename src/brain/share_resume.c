@@ -10,6 +10,12 @@ static void tell(struct share *share, const struct share_record_totals totals[])
         share->bucket[i].net = totals[i].net;
 }
 
+/* Slots that leases hold are the former session's, so it is taken over only if all leases are known that it had. */
+static bool are_leases_known(const struct brain *brain)
+{
+    return !brain->leases.owns_records && brain->damaged_leases == 0;
+}
+
 /* Whether a share has just begun. */
 static bool is_new(const struct share *share)
 {
@@ -28,7 +34,8 @@ static void take_over(struct brain *brain, const struct share_record_terms *term
         .limit_name_len = terms->name_len,
     };
     const struct place place = buckets_place(&brain->buckets, brain->limits, &ask);
-    if (place.limit < 0 || !brain->limits->limit[place.limit].is_fleet)
+    if (place.limit < 0 || !brain->limits->limit[place.limit].is_fleet ||
+        (terms->has_slots && !are_leases_known(brain)))
         return;
     struct share *share = share_make_at(brain, &place, &ask, false);
     if (share == NULL || !is_new(share) || share->buckets != terms->buckets ||

@@ -41,6 +41,11 @@ planted 7 brain/share.c 's/i128 refilled = \(i128\)\(\(now_ns - seen_ns\) \/ NS_
 planted 7 $model 's/work->record.level_units\[i\] </work->record.level_units[i] <=/'
 planted 7 brain/share_lists.c 's/return turn != NO_TURN && join\(/return false \&\& join(/'
 planted 7 brain/orders.c 's/return share->used_ns \+ terms_of\(brain\)->return_after_ms \* NS_PER_MS;/return share->used_ns + 1000 * NS_PER_S;/'
+# 3: what was spent since the last order is kept as if it were in hand; or a session that is taken over begins with nothing spent
+kinds='crashes_t*'
+planted 3 brain/share_keep.c 's/bucket->granted, bucket->disposed, bucket->net/bucket->granted, bucket->told_disposed, bucket->net/'
+planted 3 brain/share.c 's/bucket->disposed = bucket->sent_disposed = bucket->told_disposed = former->disposed;/bucket->disposed = 0;/'
+kinds='*'
 # 8: orders go without regard to min_interval, or to those of a share that was forgotten, or to what the record has
 planted 8 brain/orders.c 's/uint64_t may_ns = share->spaced_ns > ahead_ns .*/uint64_t may_ns = 0 * ahead_ns;/'
 planted 8 brain/orders.c 's/exhausted_ns = most\(exhausted_ns, share->spaced_ns\);//'
