@@ -4,6 +4,7 @@
 #include "brain/keys.h"
 #include "brain/lease.h"
 #include "brain/list.h"
+#include "brain/share_resume.h"
 #include "brain/shares.h"
 #include "brain/waits.h"
 
@@ -163,10 +164,24 @@ bool brain_keep_events(struct brain *brain, uint32_t keep, uint32_t boot)
     return events_begin_anew(&brain->events, keep, boot);
 }
 
-void brain_begin_fleet(struct brain *brain, uint64_t nonce)
+/* A file that will not outlive the process is nobody's home. */
+static bool resume_shares(struct brain *brain)
+{
+    const struct store *store = brain->store;
+    if (store == NULL || store->shares == NULL)
+        return true;
+    const struct share_records records = share_records_at(store->shares);
+    return share_resume(brain, &records, brain->lost_state == NULL ? store->shares_home : 0,
+                        brain->moment.clock_id);
+}
+
+/* What a session had that is taken over is not claimed. */
+bool brain_begin_fleet(struct brain *brain, uint64_t nonce)
 {
     brain->shares.sessions.nonce = nonce;
+    bool are_kept = resume_shares(brain);
     lease_claim_slots(brain);
+    return are_kept;
 }
 
 struct brain *brain_new(const struct limits_question *limits, uint32_t max_keys,

@@ -34,8 +34,9 @@ void brain_free(struct brain *brain);
 bool brain_keep_events(struct brain *brain, uint32_t keep, uint32_t boot);
 
 /* Tells from what number the ids of sessions with the store of a fleet are made: 64 random bits, which no other
- * process has. Call it before anybody asks anything. */
-void brain_begin_fleet(struct brain *brain, uint64_t nonce);
+ * process has. Sessions that a process before has left in the brain's store are taken over, and those that begin are kept there.
+ * Call it before anybody asks anything. false: no memory; sessions are not kept. */
+bool brain_begin_fleet(struct brain *brain, uint64_t nonce);
 
 /* The same in a store that was just begun with room for leases, which must outlive the brain.
  * Another brain can go on from it later. */

@@ -1,4 +1,5 @@
 #include "brain/core.h"
+#include "brain/shares.h"
 #include "keep/file.h"
 
 bool brain_is_stored(const struct brain *brain)
@@ -90,6 +91,7 @@ bool brain_find_state(struct brain *brain, unsigned failures)
     brain_keep_lines(brain);
     if (brain->lost_state != NULL)
         return false;
+    shares_keep_anew(brain);
     keep_shares(brain, true);
     events_tell(brain, EVENT_state_found, "the state is kept again", 0, 0);
     return true;

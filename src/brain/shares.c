@@ -724,6 +724,15 @@ void shares_release(struct brain *brain)
     share_keep_release(&brain->shares.keeping);
 }
 
+void shares_keep_anew(struct brain *brain)
+{
+    struct shares *shares = &brain->shares;
+    for (uint32_t i = 0; i < shares->count; i++) {
+        share_keep_forget(&shares->keeping, shares->heap[i]);
+        share_keep(&shares->keeping, shares->heap[i]);
+    }
+}
+
 /* Takes all out of their queues. Returns them, the first that came first. */
 static struct waiter *disband(struct brain *brain)
 {

@@ -19,7 +19,8 @@
  * its way. Orders of all shares that are due go together (orders.h). A share without demand gives its hand
  * back, and is forgotten.
  *
- * Keys of these limits are not in the table, have no marks, and are not kept in the state file.
+ * Keys of these limits are not in the table and have no marks. What is in hand of them is kept in the state file: see
+ * share_keep.h.
  *
  * Owns shares and letters of orders. One thread, the brain's. Never blocks. Errors: without memory a request
  * is denied as where the table is full.
@@ -81,6 +82,9 @@ struct letter *shares_orders(struct brain *brain);
 bool shares_end(struct brain *brain, struct message *message);
 
 void shares_release(struct brain *brain);
+
+/* Puts all sessions into their records anew, after some of these may have been lost. */
+void shares_keep_anew(struct brain *brain);
 
 /* Call the one before limits change, the other after. */
 void shares_before_change(struct brain *brain);

@@ -2,14 +2,18 @@
 
 #include "daemon/core.h"
 #include "fleet/fleet.h"
+#include "log/log.h"
 
 #include <sodium/randombytes.h>
 
-void sharing_name_process(struct brain *brain)
+bool sharing_name_process(struct brain *brain)
 {
     uint64_t nonce;
     randombytes_buf(&nonce, sizeof nonce);
-    brain_begin_fleet(brain, nonce);
+    bool is_done = brain_begin_fleet(brain, nonce);
+    if (!is_done)
+        log_error("out of memory");
+    return is_done;
 }
 
 bool sharing_begin(struct server *server, const struct config *config)

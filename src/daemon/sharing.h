@@ -17,8 +17,9 @@ struct brain;
 struct config;
 struct server;
 
-/* Gives the brain the nonce of this process's sessions with a store. */
-void sharing_name_process(struct brain *brain);
+/* Gives the brain the nonce of this process's sessions with a store, and has it go on with those of the process before that the
+ * state has. false: it cannot, which is logged. */
+bool sharing_name_process(struct brain *brain);
 
 /* Begins the thread, if this configuration has `fleet:` and there is none yet. Call it before limits of
  * this configuration are asked about. false: it cannot begin, which is logged. */

@@ -59,9 +59,8 @@ static bool open_state(struct server *server)
     room_bound_waiting(server, threads_wanted(server->config), server->config->limits);
     const struct limits_question limits = server_limits_question(server->config, server->warnings);
     server->brain = keeper_open(&server->keeper, server->config, &limits);
-    if (server->brain == NULL)
+    if (server->brain == NULL || !sharing_name_process(server->brain))
         return false;
-    sharing_name_process(server->brain);
     overrides_init(&server->overrides, server->config, brain_limits(server->brain));
     server->when_full = limits.when_full;
     server->config_warnings = limits.warnings;

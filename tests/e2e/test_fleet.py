@@ -426,8 +426,7 @@ class Kills(Fleet):
 
 
 class Kept(Fleet):
-    """Sidecars with a state file, which holds nothing of a fleet: what was in hand is lost with a process, and is granted by no
-    copy of its file."""
+    """Sidecars with a state file: what one that is killed had in hand the next one has, and no copy of the file grants it."""
     sidecars = 1
     limits = ("name: mine, match: 'mine:*', burst: 5, rate: 1/d", LIMIT)
 
@@ -435,19 +434,26 @@ class Kept(Fleet):
         self.folder = self.enterContext(tempfile.TemporaryDirectory(prefix="allowd-kept-"))
         super().setUp()
 
-    def config(self, store=None):
-        return self.with_state("state", store)
+    def config(self, store=None, **more):
+        return self.with_state("state", store, **more)
 
-    def with_state(self, name, store=None):
-        return f"state: {self.folder}/{name}\nmax_keys: 1000\nmax_leases: 10\n" + super().config(store)
+    def with_state(self, name, store=None, max_keys=1000):
+        return f"state: {self.folder}/{name}\nmax_keys: {max_keys}\nmax_leases: 10\n" + super().config(store)
 
-    def copy(self, name):
-        shutil.copy(f"{self.folder}/state", f"{self.folder}/{name}")
+    def copy(self, name, of="state"):
+        """With its holes, as cp has them."""
+        subprocess.run(["cp", "--sparse=always", f"{self.folder}/{of}", f"{self.folder}/{name}"], check=True)
 
     def kill(self):
         victim, self.daemons[0] = self.daemons[0], None
         victim.kill()
 
+    def start(self, config=None):
+        self.daemons.append(start_sidecar(config or self.config()))
+        return self.daemons[-1]
+
+
+class KeptRate(Kept):
     def test_one_that_is_killed_and_started_again_at_once(self):
         self.daemons.append(start_sidecar(self.with_state("other")))
         with Crowd(self.daemons, "kept") as crowd:
@@ -474,6 +480,113 @@ class Kept(Fleet):
                 wait_until(lambda sidecar=sidecar: admitted(crowd.asked(sidecar)) > 0, "each goes on")
             self.assert_goes_on(crowd, time.monotonic(), "they go on", 2 * RATE_PER_S)
         self.assert_bound(crowd.asked())
+
+
+class KeptHand(Kept):
+    """Nobody gives anything back, or loses it, while the test lasts."""
+    sidecars = 0
+    limits = ("name: mine, match: 'mine:*', burst: 1000, rate: 1/d, scope: fleet",
+              "name: slots, match: 'slots:*', concurrent: 5, scope: fleet", LIMIT)
+    settings = {**PATIENT, "ttl": "60s", "renew": "15s", "grace": "1s", "return_after": "60s"}
+
+    def begin(self, config=None):
+        """Some of a burst are taken, some are in hand, and the store has the rest."""
+        daemon = self.start(config)
+        for _ in range(20):
+            self.assertEqual(get(daemon, "/allow?key=mine:a").status, 200)
+        hand = wait_until(lambda: fleet_of(daemon)["hand"], "it has some in hand")
+        self.assert_left(daemon, 980)
+        return daemon, hand
+
+    def assert_left(self, daemon, tokens):
+        """In hand and with the store together, whatever others have out not counted."""
+        wait_until(lambda: get(daemon, "/status?key=mine:a").json()["remaining"] == tokens, f"there are {tokens}")
+
+    def die(self):
+        self.daemons.pop().kill()
+
+    def test_the_next_process_has_it_and_no_more(self):
+        daemon, hand = self.begin()
+        for spent in range(1, 4):
+            self.die()
+            daemon = self.start()
+            wait_until(lambda daemon=daemon, spent=spent: fleet_of(daemon)["hand"] == hand - (spent - 1), "it has all that was in hand")
+            self.assertEqual(get(daemon, "/allow?key=mine:a").status, 200)
+            self.assert_left(daemon, 980 - spent)
+        self.assertEqual(fleet_of(daemon)["lost"], 0)
+
+    def test_no_copy_has_it(self):
+        _, hand = self.begin()
+        self.copy("live")
+        self.assert_left(self.start(self.with_state("live")), 980 - hand)
+        self.die()
+        self.die()
+        self.copy("dead")
+        self.assert_left(self.start(self.with_state("dead")), 980 - hand)
+        self.die()
+        self.assert_left(self.start(), 980)
+
+    def test_a_copy_in_its_place_has_not(self):
+        _, hand = self.begin()
+        self.die()
+        self.copy("copy")
+        os.remove(f"{self.folder}/state")
+        self.copy("state", of="copy")
+        self.assert_left(self.start(), 980 - hand)
+
+    def test_who_comes_too_late_has_not(self):
+        """Another sidecar that starts on the very file, by another name, has gone on from it."""
+        _, hand = self.begin()
+        self.die()
+        os.link(f"{self.folder}/state", f"{self.folder}/link")
+        self.assert_left(self.start(self.with_state("link")), 980)
+        self.die()
+        self.assert_left(self.start(), 980)
+        self.assertEqual(fleet_of(self.daemons[0])["hand"], hand)
+
+    def test_it_moves_along_with_another_number_of_keys(self):
+        self.begin()
+        self.die()
+        self.assert_left(self.start(self.config(max_keys=5000)), 980)
+
+    def test_in_a_life_without_a_fleet_it_is_forgotten(self):
+        _, hand = self.begin()
+        self.die()
+        local = f"state: {self.folder}/state\nmax_keys: 1000\nmax_leases: 10\nlimits:\n  - {{name: default, burst: 5, rate: 1/s}}\n"
+        Daemon(local).stop()
+        self.assert_left(self.start(), 980 - hand)
+
+    def test_a_file_that_a_reload_has_made_anew_has_it(self):
+        daemon, _ = self.begin()
+        os.remove(f"{self.folder}/state")
+        daemon.wait_for_line("is no longer there")
+        daemon.reload(self.config())
+        daemon.wait_for_line("made anew")
+        self.die()
+        self.assert_left(self.start(), 980)
+
+    def test_a_charge_that_the_store_does_not_know_is_not_forgotten(self):
+        daemon, _ = self.begin()
+        self.store.pause()
+        self.assertEqual(get(daemon, "/charge?key=mine:a&tokens=900", "POST").json()["charged"], 900)
+        self.die()
+        self.store.go_on()
+        self.assert_left(self.start(), 80)
+
+    def test_leases_keep_their_slots_and_none_is_there_twice(self):
+        daemon = self.start()
+        leases = [get(daemon, "/acquire?key=slots:a&ttl=10m", "POST").json()["lease"] for _ in range(3)]
+        for _ in range(2):
+            self.die()
+            daemon = self.start()
+            wait_until(lambda daemon=daemon: get(daemon, "/status?key=slots:a").json()["remaining"] == 2, "the others are free")
+            for lease in leases:
+                self.assertEqual(get(daemon, f"/renew?lease={lease}", "POST").status, 200)
+        more = [get(daemon, "/acquire?key=slots:a&ttl=10m&wait=5s", "POST").status for _ in range(2)]
+        self.assertEqual(more, [200, 200])
+        self.assertEqual(get(daemon, "/acquire?key=slots:a&ttl=10m", "POST").status, 429)
+        self.assertEqual(get(daemon, f"/release?lease={leases[0]}", "POST").status, 200)
+        wait_until(lambda: get(daemon, "/status?key=slots:a").json()["remaining"] == 1, "it is free")
 
 
 class StoreKills(Fleet):

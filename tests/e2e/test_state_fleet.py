@@ -2,11 +2,9 @@
 """
 The state of a sidecar of a fleet: room for what is in hand, and whose it is. The fleet's store is not there.
 
-What becomes of what is in hand is for the fleet's tests. Here a record that nobody can read stands for it: the section
-still counts it where records are believed, and is blank where they are not.
+What becomes of what is in hand is for Kept in test_fleet.py.
 """
 import os
-import shutil
 import struct
 import subprocess
 import unittest
@@ -16,7 +14,7 @@ from test_fleet_daemon import closed_port, fleet
 
 PAGE = 4096
 ROOM = PAGE + 65536 * 512  # src/keep/share_records.c
-USED, HOME, SEAL, RECORDS = 0, 8, 32, PAGE
+HOME, SEAL = 8, 32
 MOVED = r"state \S+: moved to get room for what is in hand of the fleet$"
 
 
@@ -43,25 +41,16 @@ class Fleet(test_state.StateCase):
             file.seek(what - ROOM, os.SEEK_END)
             file.write(struct.pack("=Q", value))
 
-    def begin_record(self):
-        """One, in the file of a process that was killed."""
-        self.write(USED, (0xfffffffe << 32) | 1)
-        self.write(RECORDS, 1)
-
-    def has_record(self, path=None):
-        return self.read(USED, path) != 0
-
     def assert_nobodys(self, path=None):
         self.assertEqual(self.read(SEAL, path), 0)
 
     def assert_somebodys(self, path=None):
         self.assertNotEqual(self.read(SEAL, path), 0)
 
-    def killed_with_record(self, config=None):
+    def killed(self, config=None):
         daemon = self.start(config or self.shared())
         self.take(daemon, "key", 4)
         daemon.kill()
-        self.begin_record()
 
     # -- where it is --
 
@@ -143,69 +132,28 @@ class Fleet(test_state.StateCase):
 
     # -- whose it is --
 
-    def test_the_next_process_believes_it(self):
-        self.killed_with_record()
-        for _ in range(2):
-            daemon = self.start(self.shared())
-            self.assertTrue(self.has_record())
-            daemon.kill()
-
-    def test_a_copy_is_not_believed(self):
-        self.killed_with_record()
-        copy = self.path + "2"
-        copy_with_holes(self.path, copy)
-        self.assertTrue(self.has_record(copy))
-        for _ in range(2):
-            daemon = self.start(self.shared(state=copy))
-            self.assertEqual(self.remaining(daemon, "key"), 6)
-            self.assertFalse(self.has_record(copy))
-            self.assertEqual(self.read(RECORDS, copy), 0)
-            self.assert_somebodys(copy)
-            daemon.kill()
-        daemon = self.start(self.shared())
-        self.assertTrue(self.has_record())
-        daemon.stop()
-
-    def test_a_copy_in_its_place_is_not_believed(self):
-        """Even if it gets the number of the file that it is a copy of."""
-        self.killed_with_record()
-        copy = self.path + "2"
-        copy_with_holes(self.path, copy)
-        os.remove(self.path)
-        copy_with_holes(copy, self.path)
-        daemon = self.start(self.shared())
-        self.assertFalse(self.has_record())
-        self.assertEqual(self.remaining(daemon, "key"), 6)
-        daemon.stop()
-
-    def test_after_a_life_without_a_fleet_it_is_not_believed(self):
-        self.killed_with_record()
+    def test_in_a_life_without_a_fleet_it_is_somebodys(self):
+        self.killed()
         daemon = self.start()
-        self.assertFalse(self.has_record())
         self.assert_somebodys() # a reload may bring the fleet back
         daemon.kill()
 
     def test_it_moves_along(self):
-        self.killed_with_record(self.shared("max_keys: 100\n"))
+        self.killed(self.shared("max_keys: 100\n"))
         link = self.path + "2"
         os.link(self.path, link)
         daemon = self.start(self.shared("max_keys: 5000\n"))
         daemon.wait_for_line("moved from max_keys 100 to 5000$")
-        self.assertTrue(self.has_record())
         self.assert_somebodys()
         self.assert_nobodys(link) # which is the file that it has left
         daemon.kill()
         daemon = self.start(self.shared("max_keys: 5000\n"))
-        self.assertTrue(self.has_record())
-        daemon.stop()
-        daemon = self.start(self.shared("max_keys: 100\n", state=link))
-        self.assertFalse(self.has_record(link))
         daemon.stop()
 
     # -- while it serves --
 
     def test_while_the_file_is_gone_it_is_nobodys(self):
-        self.killed_with_record()
+        self.killed()
         for threads in (0, 1):
             daemon = self.start(self.shared(f"threads: {threads}\n"))
             link = f"{self.path}{threads}"
@@ -215,11 +163,9 @@ class Fleet(test_state.StateCase):
             self.assertRegex(self.hup(daemon), "made anew")
             self.assert_nobodys(link)
             self.assert_somebodys()
-            self.assertTrue(self.has_record())
             self.assertNotEqual(self.read(HOME), self.read(HOME, link))
             daemon.kill()
             daemon = self.start(self.shared(f"threads: {threads}\n"))
-            self.assertTrue(self.has_record())
             os.rename(self.path, link)
             daemon.wait_for_line("is no longer there: ")
             self.assert_nobodys(link)
@@ -228,13 +174,12 @@ class Fleet(test_state.StateCase):
             self.assert_somebodys()
             daemon.kill()
         daemon = self.start(self.shared())
-        self.assertTrue(self.has_record())
         daemon.stop()
 
     def test_once_the_file_has_failed_it_is_nobodys(self):
         with test_state.Failing.small_disk(self, "256k") as place:
             self.path = place + "/state"
-            self.killed_with_record(self.shared("max_keys: 20000\n"))
+            self.killed(self.shared("max_keys: 20000\n"))
             daemon = self.start(self.shared("max_keys: 20000\n"))
             self.assert_somebodys()
             self.fill(daemon, 15000)
@@ -244,26 +189,7 @@ class Fleet(test_state.StateCase):
             subprocess.run(["mount", "-o", "remount,size=64m", place], check=True)
             self.assertIn("state: made anew", self.hup(daemon))
             self.assert_somebodys()
-            self.assertTrue(self.has_record())
             daemon.stop()
-
-
-def copy_with_holes(path, copy):
-    """As cp does, with its holes."""
-    with open(path, "rb") as old, open(copy, "wb") as new:
-        os.truncate(copy, os.stat(path).st_size)
-        at = 0
-        while True:
-            try:
-                at = os.lseek(old.fileno(), at, os.SEEK_DATA)
-            except OSError:
-                break
-            end = os.lseek(old.fileno(), at, os.SEEK_HOLE)
-            old.seek(at)
-            new.seek(at)
-            new.write(old.read(end - at))
-            at = end
-    shutil.copymode(path, copy)
 
 
 if __name__ == "__main__":
