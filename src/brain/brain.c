@@ -184,6 +184,11 @@ bool brain_begin_fleet(struct brain *brain, uint64_t nonce)
     return are_kept;
 }
 
+uint32_t brain_resumed_sessions(const struct brain *brain)
+{
+    return brain->shares.resumed;
+}
+
 struct brain *brain_new(const struct limits_question *limits, uint32_t max_keys,
                         uint32_t max_leases, const uint8_t seed[TABLE_SEED_BYTES], uint64_t now_ns)
 {

@@ -38,6 +38,9 @@ bool brain_keep_events(struct brain *brain, uint32_t keep, uint32_t boot);
  * Call it before anybody asks anything. false: no memory; sessions are not kept. */
 bool brain_begin_fleet(struct brain *brain, uint64_t nonce);
 
+/* How many sessions are to be taken over, once that has begun. */
+uint32_t brain_resumed_sessions(const struct brain *brain);
+
 /* The same in a store that was just begun with room for leases, which must outlive the brain.
  * Another brain can go on from it later. */
 struct brain *brain_new_stored(const struct limits_question *limits, struct store *store,

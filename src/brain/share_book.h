@@ -38,6 +38,7 @@ struct shares {
     struct message *ending;   /* a FLEET_END that waits, or NULL */
     bool has_ended;           /* no share orders anything any more */
     struct share_keeping keeping;
+    uint32_t resumed; /* sessions of a process before that were to be taken over at the start */
     struct fleet_counters counters;
     uint32_t letters_begun; /* of `letter`, that were ever used */
     uint32_t letters_away;

@@ -53,7 +53,7 @@ static void take_over(struct brain *brain, const struct share_record_terms *term
             .disposed = totals[i].disposed,
             .net = totals[i].net,
         };
-    share_take_over(share, &former, epoch_ms, lease_ns);
+    brain->shares.resumed += share_take_over(share, &former, epoch_ms, lease_ns);
     orders_see(brain, share);
 }
 

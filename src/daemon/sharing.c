@@ -11,8 +11,12 @@ bool sharing_name_process(struct brain *brain)
     uint64_t nonce;
     randombytes_buf(&nonce, sizeof nonce);
     bool is_done = brain_begin_fleet(brain, nonce);
+    uint32_t resumed = brain_resumed_sessions(brain);
     if (!is_done)
         log_error("out of memory");
+    else if (resumed > 0)
+        log_info("the fleet's store is asked for what the process before had in hand of %u key%s",
+                 resumed, resumed == 1 ? "" : "s");
     return is_done;
 }
 

@@ -510,6 +510,7 @@ class KeptHand(Kept):
         for spent in range(1, 4):
             self.die()
             daemon = self.start()
+            daemon.wait_for_line("the fleet's store is asked for what the process before had in hand of 1 key$")
             wait_until(lambda daemon=daemon, spent=spent: fleet_of(daemon)["hand"] == hand - (spent - 1), "it has all that was in hand")
             self.assertEqual(get(daemon, "/allow?key=mine:a").status, 200)
             self.assert_left(daemon, 980 - spent)
