@@ -134,9 +134,12 @@ void share_record_begin(const struct share_records *records, uint32_t number,
                         uint64_t lease_ns, const struct share_record_totals totals[])
 {
     struct share_record *record = share_at(records, number);
-    assert(record->state == 0 && terms->session != 0);
+    assert(terms->session != 0);
     assert(terms->buckets >= 1 && terms->buckets <= BUCKETS_MAX);
     assert(terms->name_len <= LIMIT_NAME_MAX);
+    if (record->state !=
+        0) /* the head did not tell of it: the disk has lost one and not the other */
+        share_record_free(records, number);
     if (number >= share_records_used(records))
         put_word(&records->head->used, publication(number + 1));
     put_terms(record, terms);
@@ -193,14 +196,19 @@ void share_records_copy(const struct share_records *from, const struct share_rec
 
 /* ---- reading ---- */
 
-/* The byte of a bool is looked at first: any but two of them are none. */
+/* Any byte but two of them is no bool. */
+static bool is_bool(const bool *byte)
+{
+    unsigned char value;
+    memcpy(&value, byte, 1);
+    return value <= 1;
+}
+
 static bool are_terms(const struct share_record_terms *terms)
 {
-    unsigned char has_slots;
-    memcpy(&has_slots, &terms->has_slots, 1);
-    return has_slots <= 1 && terms->session != 0 && terms->buckets >= 1 &&
-           terms->buckets <= BUCKETS_MAX && terms->name_len <= LIMIT_NAME_MAX &&
-           limit_name_is_valid(terms->name, terms->name_len) &&
+    return is_bool(&terms->has_slots) && is_bool(&terms->is_joined) && terms->session != 0 &&
+           terms->buckets >= 1 && terms->buckets <= BUCKETS_MAX &&
+           terms->name_len <= LIMIT_NAME_MAX && limit_name_is_valid(terms->name, terms->name_len) &&
            terms->name[terms->name_len] == '\0' && terms->key_len > 0 &&
            key_check(terms->key, terms->key_len) == KEY_OK;
 }

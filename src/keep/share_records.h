@@ -92,7 +92,8 @@ uint32_t share_records_used(const struct share_records *records);
 /* Makes all records free. Say before that they are of none: a kill on the way leaves some. */
 void share_records_clear(const struct share_records *records);
 
-/* Makes a free record a session's, which ends at lease_ns of the state's time. totals: of each of its buckets. */
+/* Makes a record a session's, which ends at lease_ns of the state's time. totals: of each of its buckets. The record is free,
+ * or the head does not tell of it, whatever bytes are in it then. */
 void share_record_begin(const struct share_records *records, uint32_t number,
                         const struct share_record_terms *terms, uint64_t epoch_ms,
                         uint64_t lease_ns, const struct share_record_totals totals[]);
