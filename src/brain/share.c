@@ -175,6 +175,19 @@ static void set_bucket_terms(struct share_bucket *bucket, struct order_terms ter
     bucket->terms = terms;
 }
 
+/* Gives back what is in hand beyond what may be outstanding. */
+static void give_back_beyond_terms(struct share *share, struct fleet_counters *counters)
+{
+    for (uint32_t i = 0; i < share->buckets; i++) {
+        struct share_bucket *bucket = &share->bucket[i];
+        uint64_t hand = share_bucket_hand(bucket), keep = bucket->terms.outstanding_tokens;
+        if (hand <= keep)
+            continue;
+        give_back(bucket, hand - keep);
+        counters->returned_tokens += i == 0 ? hand - keep : 0;
+    }
+}
+
 void share_set_terms(struct share *share, const struct allowance *allowance,
                      uint32_t outstanding_percent, struct share_sessions *sessions,
                      struct fleet_counters *counters)
@@ -198,14 +211,7 @@ void share_set_terms(struct share *share, const struct allowance *allowance,
         return;
     for (uint32_t i = share->buckets; i < buckets; i++)
         drop_bucket(&share->bucket[i]);
-    for (uint32_t i = 0; i < share->buckets; i++) {
-        struct share_bucket *bucket = &share->bucket[i];
-        uint64_t hand = share_bucket_hand(bucket), keep = bucket->terms.outstanding_tokens;
-        if (hand <= keep)
-            continue;
-        give_back(bucket, hand - keep);
-        counters->returned_tokens += i == 0 ? hand - keep : 0;
-    }
+    give_back_beyond_terms(share, counters);
     share->is_known = false;
     share->next_ns = 0;
 }
@@ -727,12 +733,15 @@ static void take_done(struct share *share, const struct order *order, const stru
                       struct fleet_counters *counters)
 {
     bool is_own = order->session == share->session;
-    if (is_own && share->former != NULL)
+    bool has_taken_over = is_own && share->former != NULL;
+    if (has_taken_over)
         take_former(share, counters);
     if (is_own)
         take_grants(share, order, counters);
     else
         lose_grants(order, counters);
+    if (has_taken_over)
+        give_back_beyond_terms(share, counters); /* that one's terms may have been others */
     if (order->terms_tag == share->terms_tag)
         see(share, order, orders, now_ns);
     if (!is_own)

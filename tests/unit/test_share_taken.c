@@ -337,6 +337,23 @@ static void a_limit_of_other_buckets_takes_nothing_over(void **state)
     end_kept(&kept);
 }
 
+static void a_smaller_limit_gives_back_what_is_too_much(void **state)
+{
+    (void)state;
+    struct kept_world kept;
+    struct fleet_world *world = &kept.world;
+    begin_kept(&kept, 1000);
+    fleet_world_warm_up(world);
+    const struct limit_terms terms = fleet_world_limit(LIMIT_DEFAULT_NAME, 10, one_per_second);
+    const struct fleet_terms fleet = fleet_world_terms();
+    fleet_world_restart_with(world, fleet_world_limits(&terms, 1, &fleet), &kept.records);
+    fleet_world_pass(world, 1);
+    assert_in_range(fleet_world_hand(world), 1, 10 * fleet.outstanding_percent / 100);
+    fleet_world_pass(world, 5);
+    assert_int_equal(fleet_world_out(world, "foo"), fleet_world_hand(world));
+    end_kept(&kept);
+}
+
 /* The record was full then, and is gone: who came back to it would have it begin empty. */
 static void what_is_ending_is_not_taken_over(void **state)
 {
@@ -393,6 +410,7 @@ int main(void)
         cmocka_unit_test(a_store_out_of_reach_is_asked_until_the_lease_is_over),
         cmocka_unit_test(one_whose_store_is_away_for_too_long_is_lost),
         cmocka_unit_test(a_limit_of_other_buckets_takes_nothing_over),
+        cmocka_unit_test(a_smaller_limit_gives_back_what_is_too_much),
         cmocka_unit_test(a_graceful_end_leaves_nothing_to_take_over),
         cmocka_unit_test(what_is_ending_is_not_taken_over),
         cmocka_unit_test(a_drain_while_it_is_taken_over_gives_all_back),
