@@ -399,6 +399,7 @@ void share_foresee(const struct brain *brain, enum message_kind kind, const stru
     }
     struct share copy;
     memcpy(&copy, share, sizeof copy); /* but for the key */
+    copy.kept = (struct share_kept){0};
     if (told.fate.result == BUCKET_DENIED) {
         told.behind = share->waiting_tokens;
         told.fate = foresee(brain, &copy, told.tokens);

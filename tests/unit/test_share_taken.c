@@ -1,4 +1,5 @@
 /* Sessions that outlive the process: a new one takes them over once. With the store's model, in virtual time. */
+#include "brain/explain.h"
 #include "support/fleet_world.h"
 
 #include <stdlib.h>
@@ -354,6 +355,32 @@ static void a_smaller_limit_gives_back_what_is_too_much(void **state)
     end_kept(&kept);
 }
 
+static void what_is_explained_is_not_spent(void **state)
+{
+    (void)state;
+    struct kept_world kept;
+    struct fleet_world *world = &kept.world;
+    struct explain_answer *explained = malloc(sizeof *explained);
+    struct message message = {
+        .kind = MESSAGE_EXPLAIN,
+        .ask.bucket = {.key = "foo", .key_len = 3, .tokens = 4},
+        .answer.explain = explained,
+    };
+    assert_non_null(explained);
+    begin_kept(&kept, 1000);
+    fleet_world_warm_up(world);
+    uint64_t hand = fleet_world_hand(world), orders = world->orders;
+    assert_true(fleet_world_tell(world, &message));
+    assert_int_equal(explained->next.result, BUCKET_ALLOWED);
+    message_hold(&message, NULL);
+    assert_int_equal(world->orders, orders);
+    kill_and_restart(&kept);
+    fleet_world_pass(world, 1);
+    assert_int_equal(fleet_world_hand(world), hand);
+    end_kept(&kept);
+    free(explained);
+}
+
 /* The record was full then, and is gone: who came back to it would have it begin empty. */
 static void what_is_ending_is_not_taken_over(void **state)
 {
@@ -411,6 +438,7 @@ int main(void)
         cmocka_unit_test(one_whose_store_is_away_for_too_long_is_lost),
         cmocka_unit_test(a_limit_of_other_buckets_takes_nothing_over),
         cmocka_unit_test(a_smaller_limit_gives_back_what_is_too_much),
+        cmocka_unit_test(what_is_explained_is_not_spent),
         cmocka_unit_test(a_graceful_end_leaves_nothing_to_take_over),
         cmocka_unit_test(what_is_ending_is_not_taken_over),
         cmocka_unit_test(a_drain_while_it_is_taken_over_gives_all_back),
