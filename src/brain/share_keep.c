@@ -60,8 +60,9 @@ static bool is_same(const struct share *share)
            kept->is_joined == share->is_joined;
 }
 
-/* Whether there is anything with which another process could go on. A session that is ending may have ended: to a record that was
- * full without it and is gone, one that comes back would look as if the record had been evicted, and it would begin empty. */
+/* Whether there is anything with which another process could go on. A session that is ending may have ended: to a record that
+ * was full without it and is gone, one that comes back would look as if the record had been evicted, and it would begin
+ * empty. */
 static bool is_worth_it(const struct share *share)
 {
     bool is_worth_it = false;
@@ -70,7 +71,7 @@ static bool is_worth_it(const struct share *share)
     for (uint32_t i = 0; i < share->buckets; i++)
         is_worth_it |=
             (share->is_joined && share->bucket[i].granted > 0) || share->bucket[i].net != 0;
-    return is_worth_it && share->former == NULL;
+    return is_worth_it;
 }
 
 /* The next record is there before the one before is free: of two of a key one counts. */

@@ -381,6 +381,30 @@ static void what_is_explained_is_not_spent(void **state)
     free(explained);
 }
 
+static void a_charge_before_the_store_has_answered_is_told(void **state)
+{
+    (void)state;
+    struct kept_world kept;
+    struct fleet_world *world = &kept.world;
+    struct fleet_caller caller;
+    struct store_record before, after;
+    begin_kept(&kept, 1000);
+    fleet_world_warm_up(world);
+    assert_true(fleet_world_record(world, "foo", NULL, &before));
+    kill_and_restart(&kept);
+    world->is_stopped = true;
+    assert_true(fleet_world_ask(world, &caller, MESSAGE_CHARGE, "foo", NULL, 100, 0));
+    assert_int_equal(caller.message.answer.bucket.charged_tokens, 100);
+    fleet_caller_release(&caller);
+    world->is_stopped = false;
+    kill_and_restart(&kept);
+    fleet_world_pass(world, 5);
+    assert_true(fleet_world_record(world, "foo", NULL, &after));
+    int64_t token = (int64_t)after.token_units[0];
+    assert_in_range(before.level_units[0] / token - after.level_units[0] / token, 99, 100);
+    end_kept(&kept);
+}
+
 /* The record was full then, and is gone: who came back to it would have it begin empty. */
 static void what_is_ending_is_not_taken_over(void **state)
 {
@@ -439,6 +463,7 @@ int main(void)
         cmocka_unit_test(a_limit_of_other_buckets_takes_nothing_over),
         cmocka_unit_test(a_smaller_limit_gives_back_what_is_too_much),
         cmocka_unit_test(what_is_explained_is_not_spent),
+        cmocka_unit_test(a_charge_before_the_store_has_answered_is_told),
         cmocka_unit_test(a_graceful_end_leaves_nothing_to_take_over),
         cmocka_unit_test(what_is_ending_is_not_taken_over),
         cmocka_unit_test(a_drain_while_it_is_taken_over_gives_all_back),
