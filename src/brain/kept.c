@@ -74,7 +74,7 @@ struct anew_answer brain_change_file(struct brain *brain, struct state_file *fil
     if (is_elsewhere)
         buckets_move(&brain->buckets, store->arena, store->max_keys);
     store_put_head(store);
-    store->shares_home = state_file_home(next);
+    store_set_shares_file(store, state_file_home(next));
     brain_keep_time(brain);
     brain_keep_lines(brain);
     return answer;

@@ -1,5 +1,6 @@
 #include "daemon/keeper.h"
 
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "daemon/beside.h"
 #include "daemon/signals.h"
@@ -105,11 +106,24 @@ static struct brain *do_without(struct opening *opening, const char *doing, int 
 
 /* ---- with one ---- */
 
+/* What tells a fleet, and how its store is written, from others. */
+static uint64_t number_of(const struct config_fleet *fleet)
+{
+    const struct fleet_settings *settings = &fleet->settings;
+    if (!fleet->is_there)
+        return 0;
+    uint64_t number = bytes_checksum(settings->name, strlen(settings->name));
+    for (unsigned i = 0; i < settings->stores_count; i++)
+        number = 31 * number + bytes_checksum(settings->stores[i], strlen(settings->stores[i]));
+    return number;
+}
+
 /* What is in hand of a fleet may be gone on with if there is a fleet still: else nobody has told its store
  * what became of it since. */
 static void own_shares(const struct opening *opening)
 {
     struct keeper *keeper = opening->keeper;
+    keeper->stores[0].shares_fleet = number_of(&opening->config->fleet);
     store_own_shares(&keeper->stores[0], state_file_home(&keeper->file), opening->moment.clock_id,
                      opening->config->fleet.is_there);
 }
@@ -202,7 +216,7 @@ static void move_shares_home(const struct opening *opening, const struct state_f
     struct store *stores = opening->keeper->stores;
     const uint8_t *clock_id = opening->moment.clock_id;
     store_put_shares_home(&stores[0], 0, clock_id);
-    stores[1].shares_home = state_file_home(next);
+    store_set_shares_file(&stores[1], state_file_home(next));
     store_put_shares_home(&stores[1], stores[1].shares_home, clock_id);
 }
 

@@ -561,11 +561,20 @@ bool store_put_lines(struct store *store, const struct lines *lines)
 
 /* ---- what is in hand of a fleet ---- */
 
-void store_own_shares(struct store *store, uint64_t home,
+/* A fleet's name and store are part of the home: to others it would look as if they had lost what the
+ * shares were granted. */
+void store_set_shares_file(struct store *store, uint64_t file)
+{
+    uint64_t home = file ^ store->shares_fleet;
+    store->shares_home = file == 0 ? 0 : home == 0 ? file : home;
+}
+
+void store_own_shares(struct store *store, uint64_t file,
                       const uint8_t clock_id[STORE_CLOCK_ID_BYTES], bool may_believe)
 {
     struct share_records records = share_records_at(store->shares);
-    store->shares_home = home;
+    store_set_shares_file(store, file);
+    uint64_t home = store->shares_home;
     store->shares_are_believed = may_believe && share_records_are_of(&records, home, clock_id);
     if (store->shares_are_believed || records.head == NULL)
         return;
@@ -578,6 +587,7 @@ void store_copy_shares(struct store *store, const struct store *from)
 {
     struct share_records to = share_records_at(store->shares);
     const struct share_records records = share_records_at(from->shares);
+    store->shares_fleet = from->shares_fleet;
     store->shares_are_believed = to.head != NULL && from->shares_are_believed;
     if (store->shares_are_believed)
         share_records_copy(&records, &to);

@@ -65,9 +65,9 @@ struct store {
     void *arena;
     void *leases; /* lease_records_bytes(max_leases), on a page; NULL: there is no room for any */
     void *shares; /* share_records_bytes(), on a page; NULL: there are none */
-    /* Which file the shares are kept in, and whether what another process left of them may be gone
-     * on with: see store_own_shares. */
-    uint64_t shares_home;
+    /* Of which fleet the shares are, which file they are kept in, and whether what another process
+     * left of them may be gone on with: see store_own_shares. */
+    uint64_t shares_fleet, shares_home;
     bool shares_are_believed;
     uint32_t layout;               /* when it was found, or as it was begun */
     uint32_t max_keys, max_leases; /* of the room that there is */
@@ -130,11 +130,12 @@ void store_change_clock(struct store *store, const struct moment *by_that,
 /* Puts the lines that hold from now on. false: there is no room, and this is no store any more. */
 bool store_put_lines(struct store *store, const struct lines *lines);
 
-/* For a store that was begun, or found, before anything is done with its shares. `home` is that of the
- * file, see state_file_home, and clock_id that of this process's clock. The shares are believed if they
- * were kept in this very file by this clock, and may be believed at all. Else all records are made free.
+/* For a store that was begun, or found, before anything is done with its shares, but once shares_fleet
+ * says of which fleet they are. `file` is the home of the file, see state_file_home, and clock_id that
+ * of this process's clock. The shares are believed if they were kept of this fleet, in this very file by
+ * this clock, and may be believed at all. Else all records are made free.
  * From then on they are of this home. Does nothing for a store that has none. */
-void store_own_shares(struct store *store, uint64_t home,
+void store_own_shares(struct store *store, uint64_t file,
                       const uint8_t clock_id[STORE_CLOCK_ID_BYTES], bool may_believe);
 
 /* Whether what another process left of shares may be gone on with. */
@@ -147,7 +148,10 @@ static inline bool store_shares_are_believed(const struct store *store)
  * that one gives it a home then, and takes it from the other one first. */
 void store_copy_shares(struct store *store, const struct store *from);
 
-/* Which file the shares are kept in from now on; 0: none, so that nobody believes them after this
+/* The file of this home is the one that the shares are kept in, once that is put. */
+void store_set_shares_file(struct store *store, uint64_t file);
+
+/* Puts which home the shares have from now on, the store's shares_home; 0: none, so that nobody believes them after this
  * process. */
 void store_put_shares_home(const struct store *store, uint64_t home,
                            const uint8_t clock_id[STORE_CLOCK_ID_BYTES]);

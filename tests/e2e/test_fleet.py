@@ -550,6 +550,15 @@ class KeptHand(Kept):
         self.die()
         self.assert_left(self.start(self.config(max_keys=5000)), 980)
 
+    def test_another_fleet_is_not_asked_for_it(self):
+        """To its store it would look as if that had lost a record, which begins empty then."""
+        _, hand = self.begin()
+        self.die()
+        self.store.begin_full("other")
+        self.assert_left(self.start(self.config().replace("name: test\n", "name: other\n")), 1000)
+        self.die()
+        self.assert_left(self.start(), 980 - hand)
+
     def test_in_a_life_without_a_fleet_it_is_forgotten(self):
         _, hand = self.begin()
         self.die()

@@ -834,6 +834,24 @@ static void what_is_in_hand_is_there_in_its_own_file_only(void **state)
     machine_release(&machine);
 }
 
+/* Another fleet, or the same one in another store, has never granted it. */
+static void what_is_in_hand_is_of_one_fleet(void **state)
+{
+    (void)state;
+    struct machine machine;
+    machine_with_session(&machine);
+    for (uint64_t fleet = 0; fleet < 2; fleet++) {
+        machine_start(&machine, plain());
+        machine.store.shares_fleet = fleet;
+        store_own_shares(&machine.store, HOME, machine.clock_id, true);
+        assert_int_equal(store_shares_are_believed(&machine.store), fleet == 0);
+        assert_int_equal(has_session(&machine, 3), fleet == 0);
+        machine_kill(&machine);
+    }
+    assert_false(start_with_shares(&machine, HOME));
+    machine_release(&machine);
+}
+
 /* As the keeper does before it renames a file into place. */
 static void put_home(const struct machine *machine, uint64_t home)
 {
@@ -1646,6 +1664,7 @@ int main(void)
         cmocka_unit_test(another_number_of_keys_keeps_all_that_fits),
         cmocka_unit_test(a_move_takes_nobody_along_whose_buckets_are_full),
         cmocka_unit_test(what_is_in_hand_is_there_in_its_own_file_only),
+        cmocka_unit_test(what_is_in_hand_is_of_one_fleet),
         cmocka_unit_test(what_is_in_hand_moves_along),
         cmocka_unit_test(what_is_not_believed_does_not_move_along),
         cmocka_unit_test(what_is_in_hand_is_not_kept_while_the_state_is_lost),
