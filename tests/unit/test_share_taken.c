@@ -113,6 +113,8 @@ static void what_lives_is_told_that_it_is_over(void **state)
     /* An order of the one before, as if it were alive, or late. */
     const struct call_terms terms = {FLEET_WORLD_TTL_MS, FLEET_WORLD_GRACE_MS, 20};
     copy.seq += 1000000;
+    copy.limit_name = world->last.limit_name; /* the strings were the former brain's */
+    copy.key = world->last.key;
     store_model_order(world->store, "f", &copy, &terms, world->fixture.now_ns,
                       world->store_began_ms + fleet_world_ns(world) / NS_PER_MS);
     assert_int_equal(copy.result, ORDER_SESSION);
