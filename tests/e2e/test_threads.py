@@ -3,6 +3,7 @@
 threads by reload: those that come serve like the others, those that go close each connection behind
 its next answer and end with the last. Whatever is asked meanwhile is answered once.
 """
+import contextlib
 import os
 import select
 import selectors
@@ -21,8 +22,9 @@ def names(daemon):
     tasks = f"/proc/{daemon.process.pid}/task"
     found = []
     for task in os.listdir(tasks):
-        with open(f"{tasks}/{task}/comm", encoding="ascii") as comm:
-            found.append(comm.read().strip())
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # one has just ended
+            with open(f"{tasks}/{task}/comm", encoding="ascii") as comm:
+                found.append(comm.read().strip())
     return sorted(found)
 
 
