@@ -102,9 +102,7 @@ bool share_keep_begin(struct share_keeping *keeping, const struct share_records 
     uint32_t *numbers = malloc(SHARE_RECORDS_MAX * sizeof *numbers);
     if (numbers == NULL)
         return false;
-    share_records_set_home(records, 0, clock_id);
-    share_records_clear(records);
-    share_records_set_home(records, home, clock_id);
+    share_records_blank(records, home, clock_id);
     for (uint32_t i = 0; i < SHARE_RECORDS_MAX; i++)
         numbers[i] = SHARE_RECORDS_MAX - 1 - i;
     *keeping = (struct share_keeping){

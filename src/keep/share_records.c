@@ -188,6 +188,14 @@ void share_records_clear(const struct share_records *records)
         put_word(&records->head->used, 0);
 }
 
+void share_records_blank(const struct share_records *records, uint64_t home,
+                         const uint8_t clock_id[CLOCK_ID_BYTES])
+{
+    share_records_set_home(records, 0, clock_id);
+    share_records_clear(records);
+    share_records_set_home(records, home, clock_id);
+}
+
 void share_records_copy(const struct share_records *from, const struct share_records *to)
 {
     memcpy(to->head, from->head, sizeof *to->head);

@@ -92,6 +92,10 @@ uint32_t share_records_used(const struct share_records *records);
 /* Makes all records free. Say before that they are of none: a kill on the way leaves some. */
 void share_records_clear(const struct share_records *records);
 
+/* Makes all records free, and says of which file and which clock those to come are. A kill on the way leaves them of none. */
+void share_records_blank(const struct share_records *records, uint64_t home,
+                         const uint8_t clock_id[16]);
+
 /* Makes a record a session's, which ends at lease_ns of the state's time. totals: of each of its buckets. The record is free,
  * or the head does not tell of it, whatever bytes are in it then. */
 void share_record_begin(const struct share_records *records, uint32_t number,

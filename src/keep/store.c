@@ -578,9 +578,7 @@ void store_own_shares(struct store *store, uint64_t file,
     store->shares_are_believed = may_believe && share_records_are_of(&records, home, clock_id);
     if (store->shares_are_believed || records.head == NULL)
         return;
-    share_records_set_home(&records, 0, clock_id);
-    share_records_clear(&records);
-    share_records_set_home(&records, home, clock_id);
+    share_records_blank(&records, home, clock_id);
 }
 
 void store_copy_shares(struct store *store, const struct store *from)

@@ -88,6 +88,15 @@ class Run:
         self.taken = dict.fromkeys("abcdeghi", 0)     # told so
         self.uncertain = dict.fromkeys("abcdeghi", 0) # not told anything of it
 
+    def go_on(self):
+        """Has another process serve after this one was killed, and returns what it has said."""
+        self.process.kill()
+        self.process.wait()
+        before = len(self.said())
+        self.launch(ENDS_WITH_US, {})
+        self.wait(self.is_served, "the next process serves")
+        return self.said()[before:]
+
     def launch(self, under, variables):
         self.process = subprocess.Popen(
             [*under, ALLOWD, "-c", self.directory / "allowd.yaml", "-l", "unix:" + self.socket],
@@ -399,12 +408,7 @@ class OldRun(Run):
 
     def check_next(self):
         """The next process has all of it, and room for leases."""
-        self.process.kill()
-        self.process.wait()
-        before = len(self.said())
-        self.launch(ENDS_WITH_US, {})
-        self.wait(self.is_served, "the next process serves")
-        said = self.said()[before:]
+        said = self.go_on()
         assert f"{len(self.LISTED.left)} keys restored" in said and "error" not in said, said
         assert self.state.stat().st_size > self.LISTED.bytes, said
         self.check_keys()
@@ -469,12 +473,7 @@ class MovedRun(Run):
 
     def check_next(self):
         """The next process has all of it, and room."""
-        self.process.kill()
-        self.process.wait()
-        before = len(self.said())
-        self.launch(ENDS_WITH_US, {})
-        self.wait(self.is_served, "the next process serves")
-        said = self.said()[before:]
+        said = self.go_on()
         assert "keys restored, and 1 lease" in said and "is refused" not in said, said
         assert (self.directory / "state").stat().st_size > self.length, self.said()
         assert not (self.directory / "state.new").exists(), said
