@@ -59,6 +59,8 @@ class Surroundings(unittest.TestCase):
             return get(connection, "/allow?key=a").status == 200
 
     def assert_red(self, daemon):
+        # the state thread is told after the log has it
+        wait_until(lambda: self.ask(daemon, "/readyz").status == 503, "it is red")
         response = self.ask(daemon, "/readyz")
         self.assertEqual(response.status, 503)
         self.assertRegex(response.json()["detail"], "^unreachable: the file of 1 Unix socket is no longer at its path")
@@ -76,7 +78,6 @@ class Sockets(Surroundings):
         daemon = self.start()
         os.unlink(self.path)
         daemon.wait_for_line(f"error: unix:{self.path} {GONE}a reload makes it anew$")
-        wait_until(lambda: self.ask(daemon, "/readyz").status == 503, "it is red")
         self.assert_red(daemon)
         self.hup(daemon)
         self.assert_green(daemon)
