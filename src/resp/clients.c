@@ -129,13 +129,21 @@ void resp_add(struct resp *resp, int socket, const struct sockaddr *peer)
         close_client(resp, client);
 }
 
+/* Throws away what has come in. One that sends as fast as it is read is not worth more than 1 MiB. */
+static void drop_what_came(struct resp *resp, int socket)
+{
+    enum { READS_MAX = 16 };
+    for (int reads = 0; reads < READS_MAX && recv(socket, resp->input, sizeof resp->input, 0) > 0;
+         reads++)
+        ;
+}
+
 /* A new socket has room for it, unless its client has gone. What it has sent would reset it. */
 void resp_turn_away(struct resp *resp, int socket)
 {
     static const char no_room[] =
         "-ERR max number of clients reached; try again, and keep connections open\r\n";
-    while (recv(socket, resp->input, sizeof resp->input, 0) > 0)
-        ;
+    drop_what_came(resp, socket);
     ssize_t sent = send(socket, no_room, sizeof no_room - 1, MSG_NOSIGNAL);
     (void)sent;
     close(socket);

@@ -411,6 +411,41 @@ static void connections_of_both_kinds_share_the_room(enum stage_decider who)
     stage_close(&stage);
 }
 
+/* While `floods`, a client sends faster than it is read, for as long as a test bears. */
+enum { FLOOD_READS = 10000, FLOOD_READS_BORNE = 16 };
+static bool floods;
+static unsigned flood_reads;
+
+ssize_t __real_recv(int socket, void *bytes, size_t len, int flags);
+ssize_t __wrap_recv(int socket, void *bytes, size_t len, int flags);
+
+ssize_t __wrap_recv(int socket, void *bytes, size_t len, int flags)
+{
+    if (!floods)
+        return __real_recv(socket, bytes, len, flags);
+    return ++flood_reads < FLOOD_READS ? (ssize_t)len : 0;
+}
+
+static void who_floods_while_turned_away_holds_nobody_up(enum stage_decider who)
+{
+    struct stage stage;
+    struct caller callers[ROOM], one_more;
+    stage_open(&stage, who, ROOM);
+    for (unsigned i = 0; i < ROOM; i++)
+        connect_resp(&callers[i], &stage);
+    flood_reads = 0;
+    floods = true;
+    connect_resp(&one_more, &stage);
+    floods = false;
+    assert_in_range(flood_reads, 1, FLOOD_READS_BORNE);
+    assert_int_equal(count_of(caller_bytes(&one_more), "-ERR max number of clients reached"), 1);
+    caller_close(&one_more);
+    for (unsigned i = 0; i < ROOM; i++)
+        caller_close(&callers[i]);
+    stage_settle(&stage);
+    stage_close(&stage);
+}
+
 /* ---- each beside a decider, and as its host ---- */
 
 #define TESTS(TEST)                                                                                \
@@ -428,7 +463,8 @@ static void connections_of_both_kinds_share_the_room(enum stage_decider who)
     TEST(who_lingers_behind_its_last_answer_is_closed)                                             \
     TEST(a_drain_answers_what_is_there_and_closes)                                                 \
     TEST(one_that_goes_ends_each_behind_its_next_answers)                                          \
-    TEST(connections_of_both_kinds_share_the_room)
+    TEST(connections_of_both_kinds_share_the_room)                                                 \
+    TEST(who_floods_while_turned_away_holds_nobody_up)
 
 /* In place no report is waited for. */
 #define STALLS(TEST)                                                                               \
