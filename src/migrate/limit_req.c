@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { NUMBER_MAX = 1000000000, STATUS_DEFAULT = 503 };
+enum { NUMBER_MAX = 1000000000, STATUS_DEFAULT = 503, STATUS_MIN = 400, STATUS_MAX = 599 };
 
 /* What a walk over the blocks knows. */
 struct walk {
@@ -223,6 +223,11 @@ static bool read_switch(const char *text, bool *is_on)
     return *is_on || strcasecmp(text, "off") == 0;
 }
 
+static bool read_status(const char *text, uint64_t *status)
+{
+    return read_number(text, STATUS_MIN, status) && *status <= STATUS_MAX;
+}
+
 static bool read_rest(const struct walk *walk, const struct directive *line, struct holds *holds)
 {
     bool is_dry_run = directive_is(line, "limit_req_dry_run", 2);
@@ -230,8 +235,7 @@ static bool read_rest(const struct walk *walk, const struct directive *line, str
         return complain(walk->complaint, line->file, line->line,
                         "limit_req_dry_run \"%s\" is neither on nor off; write one of these",
                         line->word[1]);
-    if (directive_is(line, "limit_req_status", 2) &&
-        !read_number(line->word[1], 400, &holds->status))
+    if (directive_is(line, "limit_req_status", 2) && !read_status(line->word[1], &holds->status))
         return complain(walk->complaint, line->file, line->line,
                         "limit_req_status \"%s\" is no status; write one from 400 to 599",
                         line->word[1]);

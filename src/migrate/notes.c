@@ -47,10 +47,12 @@ static void note_delay(FILE *out, const struct limit_req *limit, const struct bu
     uint64_t wait_ms = (held * terms->rate.period_ms + terms->rate.tokens - 1) / terms->rate.tokens;
     quantity_print_duration(wait_ms, wait);
     NOTE(out,
-         "nginx holds up to %" PRIu64
-         " requests back until they are due. Here they pass at once; to hold them",
+         "nginx holds requests back until they are due, up to %" PRIu64
+         " at a time. Here they pass at once; to",
          held);
-    NOTE(out, "back, write burst: %" PRIu64 " here, and wait: %s in the check, if wait_max and",
+    NOTE(out,
+         "hold them back, write burst: %" PRIu64
+         " here, and wait: %s in the check, if wait_max and",
          limit->delay + 1, wait);
     NOTE(out, "waiting_per_key let it; see the lines for edge-wait in the example nginx.conf.");
 }

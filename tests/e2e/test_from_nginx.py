@@ -93,7 +93,7 @@ class Numbers(Case):
     def test_who_is_held_back(self):
         out = self.translate(ZONE + "server { limit_req zone=one burst=20 delay=5; }")
         self.assertIn("burst: 21\n", out)
-        self.assertRegex(out, r"# nginx holds up to 15 requests back [^\n]*\n[^\n]* burst: 6 here, and wait: 1500ms ")
+        self.assertRegex(out, r"# nginx holds [^\n]*, up to 15 at a time[^\n]*\n[^\n]* burst: 6 here, and wait: 1500ms ")
         self.assertNotIn("holds", self.translate(ZONE + "server { limit_req zone=one burst=20 nodelay; }"))
 
 
@@ -319,6 +319,7 @@ http { init_by_lua_block { -- }
                 ("limit_req_zone $a rate=1r/s;", "needs a key, a zone and a rate"),
                 ("limit_req_zone $a rate=1r/s sync;", "has no zone; "),
                 (ZONE + "server { limit_req zone=one; limit_req_status 200; }", 'limit_req_status "200" is no status; '),
+                (ZONE + "server { limit_req zone=one; limit_req_status 600; }", 'limit_req_status "600" is no status; '),
                 ("limit_req_zone $a zone=a:1m rate=1r/m; server { limit_req zone=a burst=1000000000; }",
                  "allowd cannot count such a burst at such a rate; ")):
             with self.subTest(text[:60]):
