@@ -7,7 +7,16 @@
 #include <jansson.h>
 #include <string.h>
 
-/* The error's text may hold what the client has sent, so it is made fit to be shown. */
+/* jansson's words may hold what the client has sent, so they are made fit to be shown. Of a NUL they name an option of
+ * jansson's that nobody here can set. */
+static struct shown what_is_wrong(const json_error_t *error)
+{
+    static const char nul[] = "a string holds the character \\u0000";
+    bool has_nul = json_error_code(error) == json_error_null_character ||
+                   json_error_code(error) == json_error_null_byte_in_key;
+    return has_nul ? show(nul, sizeof nul - 1) : show(error->text, strlen(error->text));
+}
+
 bool object_check(struct request *request)
 {
     json_error_t error;
@@ -19,7 +28,7 @@ bool object_check(struct request *request)
         request_refuse(request, 503, "out of memory; try again");
     else if (root == NULL)
         request_refuse(request, 400, "the body is not JSON: line %d, column %d: %s", error.line,
-                       error.column, show(error.text, strlen(error.text)).text);
+                       error.column, what_is_wrong(&error).text);
     else if (!is_object)
         request_refuse(request, 400,
                        "the body must be a JSON object, such as {\"burst\":100,\"rate\":\"10/s\"}");

@@ -434,7 +434,8 @@ class Faults(Overrides):
                            "burst must be a single value, not names with values",
                            "rate must be a single value, not a list")
         for body, detail in ((b"{burst: 5}", "not JSON"), (b"[]", "must be a JSON object"),
-                             (b'{"burst":1,"burst":2}', "not JSON"), (b'{"reason":"\xff"}', "not JSON")):
+                             (b'{"burst":1,"burst":2}', "not JSON"), (b'{"reason":"\xff"}', "not JSON"),
+                             (b'{"reason":"\\u0000"}', "line 1, column 18: a string holds the character \\u0000")):
             response = self.ask("PUT", target, [JSON], body)
             self.assertEqual(response.status, 400, response)
             self.assertIn(detail, response.json()["detail"])

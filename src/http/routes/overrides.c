@@ -44,9 +44,10 @@ static void take_term(struct request *request, const char *name, const char *val
         break;
     }
     if (key_check(decoded, decoded_len) != KEY_OK) {
-        request_refuse(request, 400,
-                       "%s is \"%s\"; give UTF-8 without control characters, or leave it out", name,
-                       show(decoded, decoded_len).text);
+        request_refuse(
+            request, 400,
+            "%s is \"%s\"; give 1 to %d bytes of UTF-8 without control characters, or leave it out",
+            name, show(decoded, decoded_len).text, KEY_MAX);
         return;
     }
     text_string(terms, request->own.overrides.has_terms ? ",\"" : "{\"");
@@ -103,8 +104,6 @@ static void ask_to_change(struct request *request)
                        asked->limit_name == NULL ? "limit" : "key", method, request->route->path);
         return;
     }
-    request->limit_name[asked->limit_name_len] = '\0';
-    request->key[asked->key_len] = '\0';
     call->limit_name = request->limit_name;
     call->key = request->key;
     call->drops = request->method == METHOD_DELETE;
