@@ -201,15 +201,13 @@ static void refuse_unknown(struct request *request, const struct form_pair *pair
                            const struct parameter *const *parameters)
 {
     char takes[TAKES_MAX];
-    if (is_access_token(request, pair)) {
-        request_refuse(request, 400,
-                       "no token is taken from a URL or a body, because those are kept in logs; "
-                       "send it in one header, Authorization: Bearer TOKEN");
-        return;
-    }
     list(parameters, takes);
-    request_refuse(request, 400, "unknown parameter \"%s\"; %s takes %s",
-                   show(pair->name, pair->name_len).text, request->route->path, takes);
+    request_refuse(request, 400, "unknown parameter \"%s\"; %s takes %s%s",
+                   show(pair->name, pair->name_len).text, request->route->path, takes,
+                   is_access_token(request, pair)
+                       ? "; the token of an admin goes into a header, Authorization: Bearer TOKEN, "
+                         "because URLs and bodies are kept in logs"
+                       : "");
 }
 
 static void parse_parameter(struct request *request, const struct form_pair *pair)

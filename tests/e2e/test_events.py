@@ -260,7 +260,7 @@ class Access(EventsCase):
         self.assertEqual(self.call("GET", "/events?access_token=0123456789abcdef0123").status, 401)
         good = [("Authorization", "Bearer 0123456789abcdef0123")]
         self.assert_problem(self.call("GET", "/events?access_token=0123456789abcdef0123", good), 400,
-                            "no token is taken from a URL")
+                            "/events takes since, kind, limit, prefix and follow; the token of an admin goes into a header")
         self.assertEqual(Reader(self.daemon, headers=good).response.status, 200)
 
     def test_under_another_name(self):
