@@ -4,12 +4,14 @@
 #include "log/log.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-enum { ACCEPTS_A_TURN = 64 };
+enum {
+    ACCEPTS_A_TURN = 64,
+    BACKLOG_MAX = SOMAXCONN + 1, /* no more can wait at a listener */
+};
 
 static uint64_t now_ns(const struct acceptor *acceptor)
 {
@@ -169,16 +171,17 @@ void acceptor_leave(struct acceptor *acceptor)
 }
 
 /* After shutdown(2) a Unix socket still hands out what came in before. An inherited socket is left
- * alone: what waits there is for the next process. */
+ * alone: what waits there is for the next process. Whoever comes while a backlog is emptied may come
+ * for ever, and is not waited for. */
 void acceptor_end(struct acceptor *acceptor)
 {
     acceptor->is_ending = true;
     for (unsigned i = 0; i < acceptor->listeners_count; i++) {
         if (acceptor->listeners[i].is_inherited)
             continue;
-        accept_from(acceptor, &acceptor->listeners[i], INT_MAX);
+        accept_from(acceptor, &acceptor->listeners[i], BACKLOG_MAX);
         shutdown(acceptor->listeners[i].socket, SHUT_RDWR);
-        accept_from(acceptor, &acceptor->listeners[i], INT_MAX);
+        accept_from(acceptor, &acceptor->listeners[i], BACKLOG_MAX);
     }
     pause(acceptor, 0);
 }

@@ -201,9 +201,13 @@ int __real_accept4(int socket, struct sockaddr *peer, socklen_t *len, int flags)
 int __wrap_accept4(int socket, struct sockaddr *peer, socklen_t *len, int flags);
 int __wrap_accept4(int socket, struct sockaddr *peer, socklen_t *len, int flags)
 {
-    if (current == NULL || current->accept_error == 0)
+    if (current == NULL || (current->accept_error == 0 && current->flood == 0))
         return __real_accept4(socket, peer, len, flags);
     errno = current->accept_error;
+    if (current->flood > 0) {
+        current->flood--;
+        errno = ECONNABORTED;
+    }
     return -1;
 }
 

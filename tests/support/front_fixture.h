@@ -44,6 +44,7 @@ struct stage {
     unsigned turns;   /* taken so far */
     uint64_t due_ns;  /* when the next one is, whatever happens */
     int accept_error; /* of accept4(2), if not 0: no descriptors are left */
+    unsigned flood;   /* clients that still come, and are gone when they are accepted */
 
     /* While the test decides: */
     enum message_kind parks_kind; /* these are parked, */

@@ -882,6 +882,21 @@ static void what_the_kernel_has_accepted_before_a_drain_is_served(enum stage_dec
     caller_close(&late);
 }
 
+/* More than have room in all backlogs, which are emptied before they are closed and after that. */
+static void a_drain_does_not_wait_for_who_keeps_coming(enum stage_decider who)
+{
+    struct stage stage;
+    enum { FLOOD = 2 * LENGTH(stage.listeners) * (SOMAXCONN + 1) + 1 };
+    stage_open(&stage, who, ROOM);
+    stage.flood = FLOOD;
+    stage_drain(&stage);
+    assert_in_range(stage.flood, 1, FLOOD - SOMAXCONN);
+    stage.flood = 0;
+    stage_pass_ms(&stage, FRONT_DRAIN_GRACE_MS);
+    assert_int_equal(stage.front.phase, FRONT_ENDED);
+    stage_close(&stage);
+}
+
 /* Somebody waits at a listener that a front-end without room has left to another one. */
 static void open_with_one_waiting(struct stage *stage, enum stage_decider who,
                                   struct caller *served, struct caller *waits)
@@ -966,6 +981,7 @@ static void what_waits_at_an_inherited_socket_is_for_the_next_process(enum stage
     TEST(a_drain_ends_at_its_deadline)                                                             \
     TEST(who_comes_while_another_is_served_in_each_turn_is_accepted_soon)                          \
     TEST(what_the_kernel_has_accepted_before_a_drain_is_served)                                    \
+    TEST(a_drain_does_not_wait_for_who_keeps_coming)                                               \
     TEST(in_a_drain_nobody_is_left_to_others)                                                      \
     TEST(what_waits_at_an_inherited_socket_is_for_the_next_process)
 
