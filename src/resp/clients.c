@@ -129,10 +129,10 @@ void resp_add(struct resp *resp, int socket, const struct sockaddr *peer)
         close_client(resp, client);
 }
 
-/* Throws away what has come in. One that sends as fast as it is read is not worth more than 1 MiB. */
+/* Throws away what has come in. One that sends as fast as it is read is not worth more than 256 KiB. */
 static void drop_what_came(struct resp *resp, int socket)
 {
-    enum { READS_MAX = 16 };
+    enum { READS_MAX = 4 };
     for (int reads = 0; reads < READS_MAX && recv(socket, resp->input, sizeof resp->input, 0) > 0;
          reads++)
         ;

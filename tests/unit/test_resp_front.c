@@ -412,7 +412,7 @@ static void connections_of_both_kinds_share_the_room(enum stage_decider who)
 }
 
 /* While `floods`, a client sends faster than it is read, for as long as a test bears. */
-enum { FLOOD_READS = 10000, FLOOD_READS_BORNE = 16 };
+enum { FLOOD_READS = 10000, FLOOD_READS_BORNE = 4 };
 static bool floods;
 static unsigned flood_reads;
 
