@@ -6,7 +6,7 @@
  *
  * Owns nothing; log/queue.h owns the queue. Threads: log_line, log_begin, log_send and
  * log_lines_lost from any, the rest from the main one. Blocks: log_end, for half a second at
- * most; a line never, whatever standard error is. Errors: a line without room is lost and
+ * most where the reader takes nothing; a line never, whatever standard error is. Errors: a line without room is lost and
  * counted, and a later line says how many were.
  */
 #pragma once

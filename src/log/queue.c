@@ -185,7 +185,14 @@ static void write_unstarted(void)
     queue.out = -1;
 }
 
-static bool await_end(void)
+/* Whether the end mark has room, which is waited for. */
+static bool has_room(void)
+{
+    return can_write(queue.in, LOG_END_MS);
+}
+
+/* Whether the thread has come to the end mark, which is waited for. */
+static bool has_ended(void)
 {
     uint64_t deadline_ns = clock_now_ns(&clock_system) + LOG_END_MS * (uint64_t)NS_PER_MS;
     struct timespec deadline = {
@@ -198,6 +205,18 @@ static bool await_end(void)
     return true;
 }
 
+/* Goes on waiting for the thread where standard error has room: it is the processor that is busy then. */
+static bool await(bool (*is_so)(void))
+{
+    for (unsigned i = 0; i < LOG_END_MOST_MS / LOG_END_MS; i++) {
+        if (is_so())
+            return true;
+        if (!can_write(STDERR_FILENO, 0))
+            break;
+    }
+    return false;
+}
+
 void log_queue_end(void)
 {
     if (queue.out < 0)
@@ -206,7 +225,6 @@ void log_queue_end(void)
         write_unstarted();
         return;
     }
-    can_write(queue.in, LOG_END_MS); /* waits for room; the write below tells whether there is */
-    if (write(queue.in, &end_mark, 1) == 1 && await_end())
+    if (await(has_room) && write(queue.in, &end_mark, 1) == 1 && await(has_ended))
         pthread_join(queue.thread, NULL);
 }

@@ -14,8 +14,8 @@
  *
  * Owns the pipe and the thread, one each in a process. Threads: log_queue_put and
  * log_queue_lost from any, the rest from the main one. Blocks: log_queue_end, for twice
- * LOG_END_MS at most. Errors: errno values; a line that has no room or cannot be written is
- * counted as lost.
+ * LOG_END_MS at most where the reader takes nothing, and twice LOG_END_MOST_MS in any case.
+ * Errors: errno values; a line that has no room or cannot be written is counted as lost.
  */
 #pragma once
 
@@ -25,6 +25,7 @@
 
 #define LOG_LINE_MAX PIPE_BUF /* bytes, with the line's end: a pipe takes so many whole */
 #define LOG_END_MS 250        /* how long the end waits for a slow reader, in each of two steps */
+#define LOG_END_MOST_MS 5000 /* and for a slow machine, which has the thread wait for a processor */
 
 /* Writes a line that says that `lost` lines were lost; returns its length. */
 typedef size_t log_lost_line(uint64_t lost, char line[LOG_LINE_MAX]);
@@ -42,6 +43,6 @@ void log_queue_put(const char *line, size_t len);
 /* How many lines were lost so far. */
 uint64_t log_queue_lost(void);
 
-/* Waits until what is queued is written, LOG_END_MS twice at most. After this nothing is
+/* Waits until what is queued is written, for as long as is said above. After this nothing is
  * logged any more: the process ends. */
 void log_queue_end(void);

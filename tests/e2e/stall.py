@@ -48,6 +48,9 @@ def stalled(daemon, name="state"):
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):  # the daemon may be gone by then
+        try:
             _ptrace(PTRACE_DETACH, thread)
+        except OSError:  # the daemon is gone, and cannot be waited for before this thread of it is
+            with contextlib.suppress(OSError):
+                os.waitpid(thread, WALL)
 

@@ -17,6 +17,7 @@ import urllib.parse
 from harness import ALLOWD, JSON, PATIENCE_S, Connection, Daemon, request_bytes, wait_until
 from metrics import Metrics
 from stall import stalled
+from test_threads import names
 
 FAULTS = 100  # that one reload tells
 
@@ -552,6 +553,17 @@ class Events(unittest.TestCase):
             self.assertEqual(connection.receive().status, 200)
         daemon.wait_for_line(r"^allowd: decisions go on after \d+ ms$")
         daemon.stop()
+
+
+    def test_the_end_on_a_busy_machine(self):
+        """One that has no processor for the log's thread: what is to be said is said all the same."""
+        daemon = self.start(LIMITS)
+        with stalled(daemon, "log"):
+            daemon.signal(signal.SIGTERM)
+            wait_until(lambda: not {"front", "state"} & set(names(daemon)), "all else has ended")
+            time.sleep(0.4)  # longer than the end waits for a slow reader, which is what is tried
+        self.assertEqual(daemon.wait(), 0)
+        self.assertEqual(daemon.log()[-2:], ["allowd: Terminated: draining", "allowd: stopped"])
 
 
 class Journal(unittest.TestCase):
