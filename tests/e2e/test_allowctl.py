@@ -94,7 +94,7 @@ class Keys(Asked):
     def test_allow_waits_longer_than_its_time_out(self):
         key = self.key("api:")
         self.ctl("allow", key, "-n", "20")
-        out = self.ctl("allow", key, "-n", "10", "-w", "5s", "--timeout", "500ms")
+        out = self.ctl("allow", key, "-n", "20", "-w", "5s", "--timeout", "1s")
         self.assertRegex(lines_of(out)["waited"], r"^\d")
 
     def test_allow_once(self):

@@ -161,9 +161,9 @@ class Kills(unittest.TestCase):
         """Once all leases have ended that anybody may hold, known to us or not."""
         time.sleep(TTL_S + 3 * TICK_S)
         for key, (slots, _) in KEYS.items():
-            response = self.ask("POST", f"/acquire?key={key}&slots={slots}&ttl=1s")
+            response = self.ask("POST", f"/acquire?key={key}&slots={slots}&ttl=1h")
             self.assertEqual(response.status, 200, f"{key}, ALLOWD_SEED={SEED}: {response}")
-            more = self.ask("POST", f"/acquire?key={key}&ttl=1s")
+            more = self.ask("POST", f"/acquire?key={key}&ttl=1h")
             self.assertEqual(more.status, 429, f"{key}, ALLOWD_SEED={SEED}: {more}")
             lease = response.json()["lease"]
             self.assertEqual(self.ask("POST", f"/release?lease={lease}&used=0").status, 200)

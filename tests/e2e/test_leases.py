@@ -193,11 +193,11 @@ class Leases(LeaseCase):
 
     def test_a_renewal_puts_the_end_off(self):
         key = self.key("one:")
-        lease = self.lease(key, "&ttl=2s")
+        lease = self.lease(key, "&ttl=1m")
         answer = self.post(f"/renew?lease={lease}&ttl=1d").json()
         self.assertGreater(answer["expires_after_ms"], 23 * HOUR_MS)
         answer = self.post(f"/renew?lease={lease}").json()  # as long as it was acquired for
-        self.assertLessEqual(answer["expires_after_ms"], 2000)
+        self.assertLessEqual(answer["expires_after_ms"], 60_000)
         self.assertEqual(self.post(f"/renew?lease={lease}&ttl=1h").status, 200)
 
     def test_a_lease_that_nobody_renews_ends(self):

@@ -7,7 +7,7 @@ import tempfile
 import time
 import unittest
 
-from harness import Connection, Daemon, request_bytes, run_allowd
+from harness import Connection, Daemon, request_bytes, run_allowd, wait_until
 from manager import Manager, set_variables
 
 CONFIG = "limits:\n  - {name: api, match: 'api:*', burst: 10, rate: 1/s}\n" \
@@ -168,7 +168,7 @@ class Told(unittest.TestCase):
 class Fed(unittest.TestCase):
     """The watchdog of a daemon that is well; for one that is not see test_stall.py."""
 
-    SILENCE_S = 2
+    SILENCE_S = 6  # half of which is for a busy machine
 
     def start(self, **variables):
         self.manager = Manager()
@@ -181,9 +181,9 @@ class Fed(unittest.TestCase):
     def test_fed_in_time(self):
         self.start(WATCHDOG_USEC=self.SILENCE_S * 1000000)
         began = time.monotonic()
-        for _ in range(5):
+        for _ in range(2):
             self.assertEqual(self.manager.hear(self.SILENCE_S), {"WATCHDOG": "1"})
-        self.assertLess(time.monotonic() - began, 0.8 * 5 * self.SILENCE_S)
+        self.assertLess(time.monotonic() - began, 0.8 * 2 * self.SILENCE_S)
 
     def test_not_more_often_than_needed(self):
         """An idle daemon sleeps."""
@@ -192,12 +192,12 @@ class Fed(unittest.TestCase):
 
     def test_fed_while_reloading_and_draining(self):
         daemon = self.start(WATCHDOG_USEC=400000)
-        heard = []
-        deadline = time.monotonic() + 1
-        while time.monotonic() < deadline:
+
+        def heard_while_reloading():
             daemon.signal(signal.SIGHUP)
-            heard.append(self.manager.hear())
-        self.assertIn({"WATCHDOG": "1"}, heard)
+            return self.manager.hear()
+
+        wait_until(lambda: heard_while_reloading() == {"WATCHDOG": "1"}, "it is fed")
         with Connection(daemon.address) as connection:
             connection.send(b"GET /allow?key=a HTTP/1.1\r\n")
             daemon.signal(signal.SIGTERM)

@@ -716,10 +716,11 @@ class Failing(StateCase):
     def test_one_made_anew_is_watched_as_the_one_before(self):
         daemon = self.start(self.config("max_keys: 5000\n"))
         for _ in range(3):
+            mark = daemon.mark()
             self.fill(daemon, 5000)
             os.truncate(self.path, 0)
             self.fill(daemon, 5000)
-            daemon.wait_for_line(r"state \S+ has failed", daemon.mark() - 1)
+            daemon.wait_for_line(r"state \S+ has failed", mark)
             self.assert_degraded(daemon, "has failed")
             self.assertIn("state: made anew", self.hup(daemon))
             self.assert_sound(daemon)

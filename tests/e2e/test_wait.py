@@ -317,19 +317,21 @@ class ManyLeaving(Leaving):
 class Order(Waiting):
     """Each token goes to who has waited for longest."""
     COUNT = 100 if SANITIZED else 1000
+    RATE = COUNT // 4    # a second
+    OWED = 200 * RATE    # for longer than it takes until all wait
     limits = f"""
 tick: 2ms
 wait_max: 10m
 waiting_per_key: {COUNT}
 max_connections: {3 * COUNT}
 limits:
-  - {{name: default, burst: 1, rate: 500/s, debt_max: 1500}}
+  - {{name: default, burst: 1, rate: {RATE}/s, debt_max: {OWED}}}
 """
 
     def test_in_the_order_of_arrival(self):
-        """It owes for a while, so that most wait before the first is let go."""
+        """All wait, because it owes; then the debt is gone, and a tick brings a token for one."""
         key = self.key()
-        self.call("POST", f"/charge?key={key}&tokens=1500")
+        self.call("POST", f"/charge?key={key}&tokens={self.OWED}")
         connections = []
         for _ in range(self.COUNT):
             connection = Connection(self.unix)
@@ -337,7 +339,8 @@ limits:
             connection.send(get(f"/allow?key={key}&wait=10m"))
             connections.append(connection)
             self.assertEqual(self.remaining(key), 0)  # by then it has been read: there is one thread
-        self.assertGreater(self.waiting(), 0)
+        self.assertEqual(self.waiting(), self.COUNT)
+        self.assertEqual(self.call("POST", f"/reset?key={key}").status, 200)
         answers, rounds, selector = [], 0, selectors.DefaultSelector()
         for number, connection in enumerate(connections):
             selector.register(connection.socket, selectors.EVENT_READ, number)
@@ -399,24 +402,22 @@ class Ends(unittest.TestCase):
             with self.subTest(threads=threads):
                 daemon = self.start(threads)
                 connections = self.begin_waits(daemon, 20)
-                began = time.monotonic()
                 daemon.signal(signal.SIGTERM)
                 for connection in connections:
                     self.assert_sent_away(connection)
                     connection.close()
                 self.assertEqual(daemon.wait(), 0)
-                self.assertLess(time.monotonic() - began, 4)  # not at its deadline
-                self.assertNotRegex("\n".join(daemon.log()), "unfinished")
+                self.assertNotRegex("\n".join(daemon.log()), "unfinished at the deadline")
 
     def test_during_the_delay_they_wait(self):
-        daemon = self.start(1, "drain_delay: 2s\n")
+        daemon = self.start(1, "drain_delay: 1h\n")
         [connection] = self.begin_waits(daemon, 1)
         daemon.signal(signal.SIGTERM)
         wait_until(lambda: self.ask(daemon, "/readyz").status == 503, "it leaves")
         self.assertEqual(self.ask(daemon, "/reset?key=slow:a", "POST").status, 200)
         self.assertIn("waited_ms", connection.receive().json())
         connection.close()
-        self.assertEqual(daemon.wait(), 0)
+        daemon.stop()
 
     def test_a_reload_keeps_them(self):
         for threads in (0, 1):
