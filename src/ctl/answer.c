@@ -141,6 +141,16 @@ struct answer answer_of(const struct job *job, const struct client_request *requ
     return answer_judge(job, result, &reply);
 }
 
+void answer_need_verdict(const struct job *job, struct answer *answer)
+{
+    if (answer->told == NULL || json_is_boolean(json_object_get(answer->told, "allowed")))
+        return;
+    say("the answer of %s is none of allowd's: it does not say whether the key is allowed",
+        client_server(job->client)->shown);
+    answer->exit = CTL_UNREADABLE;
+    answer->json = NULL;
+}
+
 void answer_release(struct answer *answer)
 {
     json_decref(answer->told);

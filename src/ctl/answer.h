@@ -27,6 +27,10 @@ struct answer answer_judge(const struct job *job, enum client_result result,
                            struct client_reply *reply);
 void answer_release(struct answer *answer);
 
+/* For a question whether a key may go on: if the answer says neither yes nor no, as another program's JSON, it is not
+ * shown, and it is an error, lest a script takes it for a yes. */
+void answer_need_verdict(const struct job *job, struct answer *answer);
+
 /* Writes JSON that is valid as it is, but for what a terminal would act on, and a line end. */
 enum ctl_exit answer_write_json(const char *body, size_t len);
 

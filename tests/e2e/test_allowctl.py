@@ -634,16 +634,27 @@ class Hostile(unittest.TestCase):
               '"cursor":null,"allowed":"yes","fleet":{"store":5,"trouble":{},"keys":"x","hand":-1},' \
               '"warnings":[1,{}],"remaining":9223372036854775807,"burst":1e400}'
         odd = odd.replace("1e400", "1e300")
-        for command in (("status",), ("status", "k"), ("allow", "k"), ("keys",), ("leases",), ("override", "list"),
+        for command in (("status",), ("status", "k"), ("keys",), ("leases",), ("override", "list"),
                         ("override", "put", "k"), ("explain", "k"), ("reload",), ("leases", "status", "x")):
             ended, _, error = self.asked(http(odd), *command)
             self.assertEqual((ended, error), (DONE, ""), command)
+        self.assertEqual(self.asked(http(odd), "allow", "k")[0], UNREADABLE)
+
+    def test_what_says_neither_yes_nor_no(self):
+        """Another program's JSON, with 200, must not be a yes to a script."""
+        for body in ("{}", '{"allowed":"yes"}', '{"allowed":null,"remaining":1}', '{"status":"ready"}'):
+            for command in (("allow", "k"), ("bench-key", "k")):
+                ended, out, error = self.asked(http(body), *command)
+                self.assertEqual((ended, out), (UNREADABLE, ""), (command, body))
+                self.assertIn("is none of allowd's: it does not say whether the key is allowed", error)
+            self.assertEqual(self.asked(http(body), "allow", "k", "--json")[:2], (UNREADABLE, body + "\n"))
 
     def test_escapes_are_shown(self):
         evil = "\x1b]0;owned\x07\x9b31m\u202e\r\n\x7f"
         shown = r"\u001b]0;owned\u0007\u009b31m\u202e\u000d\u000a\u007f"
         key = json.dumps({"key": evil, "limit": evil, "remaining": 1, "burst": 2, "reset_after_ms": 1, "leases": 1,
-                          "slots": 1, "denied": 1, "name": evil, "until": evil, "reason": evil, "action": evil})
+                          "slots": 1, "denied": 1, "name": evil, "until": evil, "reason": evil, "action": evil,
+                          "allowed": True})
         answers = {
             ("status", "k"): key, ("allow", "k"): key, ("reset", "k"): key,
             ("keys",): f'{{"keys":[{key}],"cursor":null}}', ("leases",): f'{{"keys":[{key}],"cursor":null}}',

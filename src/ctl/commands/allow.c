@@ -50,6 +50,7 @@ static enum ctl_exit run(const struct job *job)
 {
     struct answer answer = call_post(job, "/allow", "key", params, wait_ms(job));
     struct sheet sheet = sheet_begin(job->charset);
+    answer_need_verdict(job, &answer);
     if (answer.json != NULL) {
         show_verdict(&sheet, answer.json);
         show_times(&sheet, answer.json);

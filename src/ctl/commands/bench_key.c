@@ -113,6 +113,7 @@ static enum ctl_exit ask_first(const struct job *job)
     options.value[OPTION_JSON] = NULL;
     quiet.options = &options;
     struct answer answer = answer_judge(&quiet, result, &reply);
+    answer_need_verdict(&quiet, &answer);
     enum ctl_exit exit = answer.exit;
     answer_release(&answer);
     return exit;
