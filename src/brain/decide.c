@@ -11,82 +11,17 @@ enum { GUESSED_RETRY_MS = 1000 };
  * any number, and as it stands. */
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-static const struct limit *limit_at(const struct brain *brain, const struct place *place)
-{
-    return &brain->limits->limit[place->limit];
-}
-
 /* What a place leads to, looked up once. */
 struct at {
-    const struct override *override; /* or NULL */
-    const struct allowance *allowance;
+    struct place_terms terms;
     const struct line *line;
     unsigned count; /* of buckets */
 };
 
 ALWAYS_INLINE struct at look_up(const struct brain *brain, const struct place *place)
 {
-    const struct limit *limit = limit_at(brain, place);
-    const struct override *override =
-        place->override < 0 ? NULL : &limit->overrides[place->override];
     const struct line *line = buckets_line(&brain->buckets, place);
-    return (struct at){
-        .override = override,
-        .allowance = override != NULL && override->action == OVERRIDE_TERMS ? &override->allowance
-                                                                            : &limit->allowance,
-        .line = line,
-        .count = line->count,
-    };
-}
-
-static enum override_action action_at(const struct at *at)
-{
-    return at->override == NULL ? OVERRIDE_TERMS : at->override->action;
-}
-
-const struct allowance *decide_allowance(const struct brain *brain, const struct place *place)
-{
-    return look_up(brain, place).allowance;
-}
-
-/* ---- what buckets of slots are not for ---- */
-
-static bool needs_lease(const struct allowance *allowance, uint64_t tokens)
-{
-    return tokens > 0 && allowance->slots > 0;
-}
-
-bool decide_needs_lease(const struct brain *brain, const struct place *place, uint64_t tokens)
-{
-    return needs_lease(decide_allowance(brain, place), tokens);
-}
-
-/* BUCKET_ALLOWED, or why nothing of this kind can be done at a place, whatever its buckets hold. */
-ALWAYS_INLINE enum bucket_result suits(enum message_kind kind, const struct allowance *allowance,
-                                       uint64_t tokens)
-{
-    if (kind == MESSAGE_ALLOW && needs_lease(allowance, tokens))
-        return BUCKET_NEEDS_LEASE;
-    if ((kind == MESSAGE_RESET || kind == MESSAGE_REFUND || kind == MESSAGE_CHARGE) &&
-        allowance->burst == 0)
-        return BUCKET_SLOTS_ONLY;
-    return BUCKET_ALLOWED;
-}
-
-ALWAYS_INLINE bool judge(const struct brain *brain, enum message_kind kind,
-                         const struct place *place, const struct allowance *allowance,
-                         uint64_t tokens, struct bucket_answer *answer)
-{
-    enum bucket_result result = suits(kind, allowance, tokens);
-    if (result != BUCKET_ALLOWED)
-        *answer = (struct bucket_answer){.result = result, .limit = limit_at(brain, place)};
-    return result == BUCKET_ALLOWED;
-}
-
-bool decide_suits(const struct brain *brain, enum message_kind kind, const struct place *place,
-                  uint64_t tokens, struct bucket_answer *answer)
-{
-    return judge(brain, kind, place, decide_allowance(brain, place), tokens, answer);
+    return (struct at){place_terms(brain, place), line, line->count};
 }
 
 /* ---- looking and taking ---- */
@@ -108,14 +43,14 @@ ALWAYS_INLINE enum bucket_result look(const struct at *at, const struct holding 
                                       bool is_next, struct demand demand,
                                       const uint64_t marks[BUCKETS_MAX])
 {
-    enum override_action action = action_at(at);
+    enum override_action action = place_action(&at->terms);
     if (action == OVERRIDE_ALLOW)
         return BUCKET_ALWAYS;
     if (demand_is_nothing(demand))
         return BUCKET_ALLOWED;
     if (action == OVERRIDE_DENY)
         return BUCKET_NEVER;
-    if (is_too_much(at->allowance, demand))
+    if (is_too_much(at->terms.allowance, demand))
         return BUCKET_EXCEEDS_BURST;
     if (!is_next)
         return BUCKET_DENIED;
@@ -184,7 +119,7 @@ static bool can_hold_lease(struct brain *brain)
 static void hold_taken(struct brain *brain, const struct place *place,
                        const struct acquire_question *acquire)
 {
-    bool has_tokens = decide_allowance(brain, place)->burst > 0;
+    bool has_tokens = place_allowance(brain, place)->burst > 0;
     hold_lease(brain, place, acquire, has_tokens ? acquire->bucket.tokens : 0, acquire->slots);
 }
 
@@ -200,7 +135,7 @@ bool decide_hold_lease(struct brain *brain, const struct place *place,
 enum bucket_result decide_lease(struct brain *brain, const struct place *place,
                                 const struct acquire_question *acquire, enum bucket_result result)
 {
-    const struct bucket_answer answer = {.result = result, .limit = limit_at(brain, place)};
+    const struct bucket_answer answer = {.result = result, .limit = place_limit(brain, place)};
     if (!bucket_answer_allows(&answer) ||
         leases_find(&brain->leases, &acquire->id) != LEASE_NONE_NUMBER)
         return result;
@@ -406,8 +341,8 @@ void decide_show_override(const struct brain *brain, const struct place *place,
                           const struct bucket_terms *terms, struct bucket_state *state)
 {
     const uint64_t never = terms->holds_slots ? RETRY_NEVER : 0;
-    const struct at at = look_up(brain, place);
-    switch (action_at(&at)) {
+    const struct place_terms at = place_terms(brain, place);
+    switch (place_action(&at)) {
     case OVERRIDE_TERMS:
         return;
     case OVERRIDE_ALLOW:
@@ -474,9 +409,9 @@ ALWAYS_INLINE void describe(const struct brain *brain, const struct place *place
                             const uint64_t marks[BUCKETS_MAX], struct bucket_answer *answer)
 {
     answer->result = result;
-    answer->limit = limit_at(brain, place);
-    answer->override = at->override;
-    answer->allowance = at->allowance;
+    answer->limit = at->terms.limit;
+    answer->override = at->terms.override;
+    answer->allowance = at->terms.allowance;
     answer->remaining_tokens = UINT64_MAX;
     answer->owed_tokens = 0;
     answer->retry_after_ms = retry_after_ms(brain, place, at, holding, demand, result, marks);
@@ -488,9 +423,9 @@ ALWAYS_INLINE void describe(const struct brain *brain, const struct place *place
     answer->would_wait_ms = 0;
     for (unsigned i = 0; i < at->count; i++) {
         const struct credit_line credit = at->line->credit[i];
-        const struct bucket_terms *terms = &at->allowance->bucket[i];
+        const struct bucket_terms *terms = &at->terms.allowance->bucket[i];
         struct bucket_state state = show_level(brain, holding, &credit, i, marks[i]);
-        if (at->override != NULL)
+        if (at->terms.override != NULL)
             decide_show_override(brain, place, terms, &state);
         uint64_t wanted = demand_of(demand, &credit);
         state.violated = (is_for_lack(result) && lacks(holding, &credit, i, demand, marks[i])) ||
@@ -547,7 +482,7 @@ static enum bucket_result foresee(struct brain *brain, enum message_kind kind,
             return BUCKET_ALLOWED;
         }
     }
-    const struct bucket_answer answer = {.result = result, .limit = limit_at(brain, place)};
+    const struct bucket_answer answer = {.result = result, .limit = place_limit(brain, place)};
     return is_acquire && bucket_answer_allows(&answer) && brain_leases_are_full(brain)
                ? BUCKET_TOO_MANY_LEASES
                : result;
@@ -560,7 +495,8 @@ void decide_foresee(struct brain *brain, enum message_kind kind, const struct pl
     struct demand demand = demand_by(kind, ask);
     uint64_t marks[BUCKETS_MAX];
     enum bucket_result result = BUCKET_ALLOWED;
-    if (!decide_suits(brain, kind, place, ask->tokens, answer))
+    const struct place_terms terms = place_terms(brain, place);
+    if (!decide_suits(kind, &terms, ask->tokens, answer))
         return;
     uint32_t slot = buckets_find(&brain->buckets, place, ask);
     buckets_marks(&brain->buckets, place, ask, slot, marks);
@@ -610,7 +546,7 @@ static void reset(struct brain *brain, const struct place *place, struct holding
     for (unsigned i = 0; i < line->count; i++)
         if (!credit_has_slots(&line->credit[i]))
             marks[i] = credit_full_mark(&line->credit[i]);
-    if (slot != TABLE_NONE && decide_allowance(brain, place)->slots > 0)
+    if (slot != TABLE_NONE && place_allowance(brain, place)->slots > 0)
         buckets_store(&brain->buckets, place, ask, slot, marks);
     else if (slot != TABLE_NONE)
         buckets_drop(&brain->buckets, slot);
@@ -648,7 +584,7 @@ static enum bucket_result take_charge(struct brain *brain, const struct place *p
 {
     const struct line *line = buckets_line(&brain->buckets, place);
     const struct at at = look_up(brain, place);
-    if (action_at(&at) == OVERRIDE_ALLOW)
+    if (place_action(&at.terms) == OVERRIDE_ALLOW)
         return BUCKET_ALWAYS;
     if (ask->tokens == 0)
         return BUCKET_ALLOWED;
@@ -745,13 +681,13 @@ void decide(struct brain *brain, enum message_kind kind, const struct place *pla
             const struct bucket_question *ask, struct bucket_answer *answer)
 {
     const struct at at = look_up(brain, place);
-    if (!judge(brain, kind, place, at.allowance, ask->tokens, answer))
+    if (!decide_suits(kind, &at.terms, ask->tokens, answer))
         return;
     struct holding *holding = buckets_holding(&brain->buckets, place, ask->key, ask->key_len);
     if (kind != MESSAGE_ALLOW || holding != NULL)
         decide_any(brain, kind, place, holding, ask, answer);
     else if (at.count == 1)
-        allow(brain, place, &(struct at){at.override, at.allowance, at.line, 1}, ask, answer);
+        allow(brain, place, &(struct at){at.terms, at.line, 1}, ask, answer);
     else
         allow(brain, place, &at, ask, answer);
 }

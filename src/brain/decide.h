@@ -5,26 +5,46 @@
  */
 #pragma once
 
-#include "brain/core.h"
+#include "brain/place_terms.h"
 
 /* Answers a question of kind ALLOW, ACQUIRE, RESET, REFUND, CHARGE or STATUS, at once: of what it would wait for
  * waits.h knows. The place must have a limit. */
 void decide(struct brain *brain, enum message_kind kind, const struct place *place,
             const struct bucket_question *ask, struct bucket_answer *answer);
 
-/* The buckets that a place has: those of the override, or of the limit. */
-const struct allowance *decide_allowance(const struct brain *brain, const struct place *place);
-
 /* The parts of it, for a list that is charged as one and for those who wait. Marks are those that the
  * table holds; `holding` is the key's, or NULL. */
 
-/* Whether the buckets at a place hold slots, so that tokens, if there are any, are only for ACQUIRE. */
-bool decide_needs_lease(const struct brain *brain, const struct place *place, uint64_t tokens);
+/* Whether buckets hold slots, so that tokens, if there are any, are only for ACQUIRE. */
+static inline bool decide_needs_lease(const struct allowance *allowance, uint64_t tokens)
+{
+    return tokens > 0 && allowance->slots > 0;
+}
+
+/* BUCKET_ALLOWED, or why nothing of this kind can be done with buckets, whatever they hold. */
+static inline __attribute__((always_inline)) enum bucket_result decide_fit(
+    enum message_kind kind, const struct allowance *allowance, uint64_t tokens)
+{
+    if (kind == MESSAGE_ALLOW && decide_needs_lease(allowance, tokens))
+        return BUCKET_NEEDS_LEASE;
+    if ((kind == MESSAGE_RESET || kind == MESSAGE_REFUND || kind == MESSAGE_CHARGE) &&
+        allowance->burst == 0)
+        return BUCKET_SLOTS_ONLY;
+    return BUCKET_ALLOWED;
+}
 
 /* Whether a question of this kind can be asked of the buckets at a place. false: the answer says why
  * not. */
-bool decide_suits(const struct brain *brain, enum message_kind kind, const struct place *place,
-                  uint64_t tokens, struct bucket_answer *answer);
+static inline __attribute__((always_inline)) bool decide_suits(enum message_kind kind,
+                                                               const struct place_terms *terms,
+                                                               uint64_t tokens,
+                                                               struct bucket_answer *answer)
+{
+    enum bucket_result result = decide_fit(kind, terms->allowance, tokens);
+    if (result != BUCKET_ALLOWED)
+        *answer = (struct bucket_answer){.result = result, .limit = terms->limit};
+    return result == BUCKET_ALLOWED;
+}
 
 /* Whether nobody waits for a key, so that the next one who asks may be let go. */
 static inline bool decide_is_next(const struct holding *holding)

@@ -1,6 +1,6 @@
 #include "brain/events.h"
 
-#include "brain/core.h"
+#include "brain/place_terms.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -189,18 +189,13 @@ static struct event event_of(enum event_kind kind, const struct limit *limit, co
 
 /* ---- keys ---- */
 
-static const struct limit *limit_at(const struct brain *brain, const struct place *place)
-{
-    return &brain->limits->limit[place->limit];
-}
-
 /* Not inline, so that a denial that is only counted pays for none of it. */
 __attribute__((noinline)) static void tell_denied(struct brain *brain, const struct place *place,
                                                   const struct bucket_question *ask,
                                                   const struct bucket_answer *answer,
                                                   uint64_t count)
 {
-    struct event event = event_of(EVENT_denied, limit_at(brain, place), ask->key, ask->key_len);
+    struct event event = event_of(EVENT_denied, place_limit(brain, place), ask->key, ask->key_len);
     event.values[1] = ask->tokens;
     event.values[2] = answer->remaining_tokens;
     event.values[3] = answer->retry_after_ms;
@@ -251,7 +246,7 @@ void events_owed(struct brain *brain, const struct place *place, const struct bu
     uint64_t count = count_for(brain, EVENT_owed, place->hash);
     if (count == 0)
         return;
-    struct event event = event_of(EVENT_owed, limit_at(brain, place), ask->key, ask->key_len);
+    struct event event = event_of(EVENT_owed, place_limit(brain, place), ask->key, ask->key_len);
     event.values[1] = owed_tokens;
     add_through(brain, EVENT_owed, &event, count);
 }

@@ -18,7 +18,7 @@ static void decide_next(struct brain *brain, const struct place *place,
                         const struct bucket_question *ask, struct explain_answer *answer)
 {
     const struct acquire_question next = next_of(ask);
-    bool has_slots = decide_allowance(brain, place)->slots > 0;
+    bool has_slots = place_allowance(brain, place)->slots > 0;
     answer->kind = has_slots ? MESSAGE_ACQUIRE : MESSAGE_ALLOW;
     if (shares_concern(brain, place)) {
         share_foresee(brain, MESSAGE_STATUS, place, &next.bucket, &answer->now);

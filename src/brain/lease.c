@@ -143,7 +143,7 @@ static struct lease_outcome settle_account(struct brain *brain, const struct lea
                                            uint64_t tokens, uint64_t used)
 {
     struct lease_outcome outcome = {0};
-    if (decide_allowance(brain, &target->place)->burst == 0)
+    if (place_allowance(brain, &target->place)->burst == 0)
         return outcome;
     if (used > tokens)
         charge(brain, target, used - tokens, &outcome);
@@ -232,7 +232,7 @@ static void restore_entry(struct brain *brain, const struct lease_key *key)
 {
     const struct lease_target target = lease_target_of(brain, key);
     if (target.limit == NULL || target.limit->is_fleet ||
-        decide_allowance(brain, &target.place)->slots == 0 ||
+        place_allowance(brain, &target.place)->slots == 0 ||
         leases_key_slots(&brain->leases, key) == 0 ||
         buckets_find(&brain->buckets, &target.place, &target.ask) != TABLE_NONE ||
         !buckets_make_room(&brain->buckets, target.place.hash, 0, true))
@@ -255,7 +255,7 @@ static void claim(struct brain *brain, const struct lease_key *key)
 {
     const struct lease_target target = lease_target_of(brain, key);
     if (target.limit != NULL && target.limit->is_fleet &&
-        decide_allowance(brain, &target.place)->slots > 0 &&
+        place_allowance(brain, &target.place)->slots > 0 &&
         leases_key_slots(&brain->leases, key) > 0)
         shares_claim(brain, &target.place, &target.ask);
 }

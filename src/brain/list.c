@@ -35,8 +35,8 @@ static void settle_all(struct brain *brain, const struct list_question *list)
 static uint32_t find_leases(const struct brain *brain, const struct list_question *list)
 {
     uint32_t at = 0;
-    while (at < list->count &&
-           !decide_needs_lease(brain, &brain->list.place[at], list->calls[at].ask.tokens))
+    while (at < list->count && !decide_needs_lease(place_allowance(brain, &brain->list.place[at]),
+                                                   list->calls[at].ask.tokens))
         at++;
     return at;
 }

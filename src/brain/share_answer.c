@@ -31,20 +31,20 @@ static uint64_t slots_ms(const struct brain *brain, const struct place *place, u
 }
 
 static uint64_t retry_after_ms(const struct brain *brain, const struct place *place,
-                               const struct share *share, struct share_told told)
+                               const struct share *share, const struct share_told *told)
 {
     uint64_t ends_ms, wait_ms;
-    switch (told.fate.result) {
+    switch (told->fate.result) {
     case BUCKET_DENIED:
     case BUCKET_WAIT_OVER:
     case BUCKET_TOO_MANY_WAITING:
-        wait_ms = lack_ms(brain, share, told.behind + told.tokens);
+        wait_ms = lack_ms(brain, share, told->behind + told->tokens);
         return share->has_slots ? slots_ms(brain, place, wait_ms) : wait_ms;
     case BUCKET_NEVER:
         ends_ms = decide_denial_ends_after_ms(brain, place);
-        wait_ms = share == NULL || told.tokens <= share_hand(share)
+        wait_ms = share == NULL || told->tokens <= share_hand(share)
                       ? 0
-                      : lack_ms(brain, share, told.behind + told.tokens);
+                      : lack_ms(brain, share, told->behind + told->tokens);
         if (share != NULL && share->has_slots)
             wait_ms = slots_ms(brain, place, wait_ms);
         return ends_ms > wait_ms ? ends_ms : wait_ms;
@@ -124,45 +124,67 @@ static void blame_one(struct bucket_answer *answer)
     answer->buckets[0].violated |= !is_blamed;
 }
 
-void share_describe(const struct brain *brain, const struct place *place, const struct share *share,
-                    struct share_told told, struct bucket_answer *answer)
+/* Made anew for each who calls it, so that what is constant there costs nothing. */
+static inline __attribute__((always_inline)) void describe(
+    const struct brain *brain, const struct place *place, const struct place_terms *terms,
+    uint32_t buckets, const struct share *share, const struct share_told *told,
+    struct bucket_answer *answer)
 {
-    const struct limit *limit = &brain->limits->limit[place->limit];
-    answer->result = told.fate.result;
-    answer->limit = limit;
-    answer->override = place->override < 0 ? NULL : &limit->overrides[place->override];
-    answer->allowance = decide_allowance(brain, place);
+    enum bucket_result result = told->fate.result;
+    answer->result = result;
+    answer->limit = terms->limit;
+    answer->override = terms->override;
+    answer->allowance = terms->allowance;
     answer->remaining_tokens = UINT64_MAX;
     answer->owed_tokens = 0;
     answer->retry_after_ms =
-        told.fate.result == BUCKET_ALLOWED ? 0 : retry_after_ms(brain, place, share, told);
+        result == BUCKET_ALLOWED ? 0 : retry_after_ms(brain, place, share, told);
     answer->full_after_ms = 0;
     answer->active = false;
     answer->is_estimate = true;
-    answer->is_apart = told.fate.is_apart;
+    answer->is_apart = told->fate.is_apart;
     answer->has_waited = false;
     answer->would_wait_ms = 0;
-    for (uint32_t i = 0; i < answer->allowance->count; i++) {
-        struct bucket_state *state = &answer->buckets[i];
-        const struct bucket_terms *terms = &answer->allowance->bucket[i];
+    for (uint32_t i = 0; i < buckets; i++) {
+        const struct bucket_terms *bucket = &terms->allowance->bucket[i];
+        struct bucket_state state = {0};
         if (share == NULL)
-            show_full(terms, state);
-        else if (terms->holds_slots)
-            show_slots(share, i, brain->now_ns, state);
+            show_full(bucket, &state);
+        else if (bucket->holds_slots)
+            show_slots(share, i, brain->now_ns, &state);
         else
-            show(share, i, brain->now_ns, state);
-        if (answer->override != NULL)
-            decide_show_override(brain, place, terms, state);
-        state->violated = is_violated(&told, terms, state);
-        if (state->full_after_ms > answer->full_after_ms)
-            answer->full_after_ms = state->full_after_ms;
-        if (state->remaining_tokens < answer->remaining_tokens)
-            answer->remaining_tokens = state->remaining_tokens;
-        if (state->owed_tokens > answer->owed_tokens)
-            answer->owed_tokens = state->owed_tokens;
+            show(share, i, brain->now_ns, &state);
+        if (terms->override != NULL)
+            decide_show_override(brain, place, bucket, &state);
+        state.violated = is_violated(told, bucket, &state);
+        if (state.full_after_ms > answer->full_after_ms)
+            answer->full_after_ms = state.full_after_ms;
+        if (state.remaining_tokens < answer->remaining_tokens)
+            answer->remaining_tokens = state.remaining_tokens;
+        if (state.owed_tokens > answer->owed_tokens)
+            answer->owed_tokens = state.owed_tokens;
         answer->active |=
-            terms->holds_slots ? state->remaining_tokens < terms->burst : state->full_after_ms != 0;
+            bucket->holds_slots ? state.remaining_tokens < bucket->burst : state.full_after_ms != 0;
+        answer->buckets[i] = state;
     }
-    if (told.fate.result == BUCKET_DENIED)
+    if (result == BUCKET_DENIED)
         blame_one(answer);
+}
+
+void share_describe(const struct brain *brain, const struct place *place, const struct share *share,
+                    struct share_told told, struct bucket_answer *answer)
+{
+    const struct place_terms terms = place_terms(brain, place);
+    describe(brain, place, &terms, terms.allowance->count, share, &told, answer);
+}
+
+void share_describe_spent(const struct brain *brain, const struct place *place,
+                          const struct place_terms *terms, const struct share *share,
+                          struct bucket_answer *answer)
+{
+    const struct share_told told = {.fate = {BUCKET_ALLOWED, false}};
+    if (terms->allowance->count == 1)
+        describe(brain, place, terms, 1, share, &told, answer);
+    else
+        describe(brain, place, terms, terms->allowance->count, share, &told, answer);
 }

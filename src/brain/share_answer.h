@@ -16,3 +16,8 @@ struct share_told {
 /* Fills in an answer. share: NULL if there is none, and so nothing is known. */
 void share_describe(const struct brain *brain, const struct place *place, const struct share *share,
                     struct share_told told, struct bucket_answer *answer);
+
+/* The same of tokens that were in hand, and are spent now. share: not NULL. */
+void share_describe_spent(const struct brain *brain, const struct place *place,
+                          const struct place_terms *terms, const struct share *share,
+                          struct bucket_answer *answer);

@@ -1,12 +1,6 @@
 #include "brain/share_fate.h"
 
-#include "brain/decide.h"
 #include "brain/orders.h"
-
-static const struct limit *limit_at(const struct brain *brain, const struct place *place)
-{
-    return &brain->limits->limit[place->limit];
-}
 
 static const struct fleet_terms *terms_of(const struct brain *brain)
 {
@@ -16,22 +10,6 @@ static const struct fleet_terms *terms_of(const struct brain *brain)
 static struct fleet_counters *counters_of(struct brain *brain)
 {
     return &brain->shares.counters;
-}
-
-enum bucket_result share_result_without_hand(const struct brain *brain, const struct place *place,
-                                             uint64_t tokens)
-{
-    const struct limit *limit = limit_at(brain, place);
-    enum override_action action =
-        place->override < 0 ? OVERRIDE_TERMS : limit->overrides[place->override].action;
-    if (action == OVERRIDE_ALLOW)
-        return BUCKET_ALWAYS;
-    if (tokens == 0)
-        return BUCKET_ALLOWED;
-    if (action == OVERRIDE_DENY)
-        return BUCKET_NEVER;
-    return tokens > allowance_shown_burst(decide_allowance(brain, place)) ? BUCKET_EXCEEDS_BURST
-                                                                          : BUCKET_DENIED;
 }
 
 struct share_fate share_fate_apart(struct brain *brain, struct share *share, uint64_t tokens)
@@ -81,7 +59,7 @@ bool share_waits(struct brain *brain, const struct place *place, struct share *s
     uint64_t tokens = orders_tokens(message);
     uint64_t come_ns = share_come_ns(brain, share, behind + tokens);
     uint64_t may_ns = orders_may_go_ns(brain, share);
-    bool is_on_trial = limit_at(brain, place)->shadow;
+    bool is_on_trial = place_limit(brain, place)->shadow;
     bool is_cut =
         orders_are_cut(brain, share) || brain->shares.ending != NULL || brain->shares.has_ended;
     *fate = (struct share_fate){BUCKET_DENIED, false};

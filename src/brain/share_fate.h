@@ -12,7 +12,7 @@
  */
 #pragma once
 
-#include "brain/core.h"
+#include "brain/place_terms.h"
 
 /* is_apart: see struct bucket_answer. */
 struct share_fate {
@@ -21,8 +21,18 @@ struct share_fate {
 };
 
 /* What becomes of so many tokens, or slots, whatever is in hand; BUCKET_DENIED: that depends on the hand. */
-enum bucket_result share_result_without_hand(const struct brain *brain, const struct place *place,
-                                             uint64_t tokens);
+static inline enum bucket_result share_result_without_hand(const struct place_terms *terms,
+                                                           uint64_t tokens)
+{
+    enum override_action action = place_action(terms);
+    if (action == OVERRIDE_ALLOW)
+        return BUCKET_ALWAYS;
+    if (tokens == 0)
+        return BUCKET_ALLOWED;
+    if (action == OVERRIDE_DENY)
+        return BUCKET_NEVER;
+    return tokens > allowance_shown_burst(terms->allowance) ? BUCKET_EXCEEDS_BURST : BUCKET_DENIED;
+}
 
 /* What becomes of it while the store is out of reach; counts it. */
 struct share_fate share_fate_apart(struct brain *brain, struct share *share, uint64_t tokens);

@@ -23,10 +23,12 @@ static const struct fleet_terms *terms_of(const struct brain *brain)
 static struct share *share_of(struct brain *brain, const struct place *place,
                               const struct bucket_question *ask)
 {
-    if (!shares_concern(brain, place) ||
-        share_result_without_hand(brain, place, ask->tokens) != BUCKET_DENIED)
+    if (!shares_concern(brain, place))
         return NULL;
-    return share_find_or_make(brain, place, ask);
+    const struct place_terms terms = place_terms(brain, place);
+    return share_result_without_hand(&terms, ask->tokens) == BUCKET_DENIED
+               ? share_find_or_make(brain, place, ask)
+               : NULL;
 }
 
 /* When the record may have so many tokens beyond the hand, behind those who wait in the share's queue. */
@@ -248,7 +250,8 @@ static struct share_fate no_room(const struct brain *brain)
 static struct share_fate try(struct brain *brain, const struct place *place,
                              const struct bucket_question *ask)
 {
-    enum bucket_result result = share_result_without_hand(brain, place, ask->tokens);
+    const struct place_terms terms = place_terms(brain, place);
+    enum bucket_result result = share_result_without_hand(&terms, ask->tokens);
     if (result != BUCKET_DENIED)
         return (struct share_fate){result, false};
     struct share *share = share_find_or_make(brain, place, ask);
@@ -291,7 +294,8 @@ void share_decide(struct brain *brain, enum message_kind kind, const struct plac
 enum bucket_result share_look(struct brain *brain, const struct place *place,
                               const struct bucket_question *ask, uint64_t tokens)
 {
-    enum bucket_result result = share_result_without_hand(brain, place, tokens);
+    const struct place_terms terms = place_terms(brain, place);
+    enum bucket_result result = share_result_without_hand(&terms, tokens);
     if (result != BUCKET_DENIED)
         return result;
     struct share *share = share_find_or_make(brain, place, ask);
@@ -388,8 +392,9 @@ void share_foresee(const struct brain *brain, enum message_kind kind, const stru
     const struct demand demand = demand_by(kind, ask);
     struct share_told told = {
         acquire != NULL ? demand.slots : demand.tokens, 0, {BUCKET_ALLOWED, false}};
+    const struct place_terms terms = place_terms(brain, place);
     if (kind != MESSAGE_STATUS)
-        told.fate.result = share_result_without_hand(brain, place, told.tokens);
+        told.fate.result = share_result_without_hand(&terms, told.tokens);
     if (share == NULL) { /* nothing is known, so it would be asked of the store, and may be there */
         if (told.fate.result == BUCKET_DENIED)
             told.fate.result = BUCKET_ALLOWED;

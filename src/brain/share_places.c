@@ -1,18 +1,13 @@
 #include "brain/share_places.h"
 
-#include "brain/decide.h"
 #include "brain/orders.h"
+#include "brain/place_terms.h"
 #include "brain/share_keep.h"
 #include "brain/share_slots.h"
 
 #include <assert.h>
 
 enum { EVICTION_PROBES = 16 }; /* slots of the index that are looked through to find room */
-
-static const struct limit *limit_at(const struct brain *brain, const struct place *place)
-{
-    return &brain->limits->limit[place->limit];
-}
 
 static const struct fleet_terms *terms_of(const struct brain *brain)
 {
@@ -24,15 +19,9 @@ static struct fleet_counters *counters_of(struct brain *brain)
     return &brain->shares.counters;
 }
 
-struct share *share_at(const struct brain *brain, const struct place *place,
-                       const struct bucket_question *ask)
-{
-    return share_book_find(&brain->shares, place->hash, ask->key, ask->key_len);
-}
-
 void share_set_terms_at(struct brain *brain, const struct place *place, struct share *share)
 {
-    share_set_terms(share, decide_allowance(brain, place), terms_of(brain)->outstanding_percent,
+    share_set_terms(share, place_allowance(brain, place), terms_of(brain)->outstanding_percent,
                     &brain->shares.sessions, counters_of(brain));
     share_slots_count(brain, share);
 }
@@ -78,7 +67,7 @@ struct share *share_make_at(struct brain *brain, const struct place *place,
     struct share *share = share_at(brain, place, ask);
     if (share != NULL || !make_room(brain, place->hash, may_evict))
         return share;
-    share = share_book_make(&brain->shares, place->hash, limit_at(brain, place)->name, ask->key,
+    share = share_book_make(&brain->shares, place->hash, place_limit(brain, place)->name, ask->key,
                             ask->key_len);
     if (share == NULL)
         return NULL;
@@ -98,5 +87,5 @@ bool share_place(const struct brain *brain, const struct share *share, struct pl
         .limit_name_len = share->name_len,
     };
     *place = buckets_place(&brain->buckets, brain->limits, &ask);
-    return place->limit >= 0 && limit_at(brain, place)->is_fleet;
+    return place->limit >= 0 && place_limit(brain, place)->is_fleet;
 }

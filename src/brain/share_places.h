@@ -11,8 +11,11 @@
 #include "brain/core.h"
 
 /* The share of a key at a place; NULL: there is none. */
-struct share *share_at(const struct brain *brain, const struct place *place,
-                       const struct bucket_question *ask);
+static inline struct share *share_at(const struct brain *brain, const struct place *place,
+                                     const struct bucket_question *ask)
+{
+    return share_book_find(&brain->shares, place->hash, ask->key, ask->key_len);
+}
 
 /* The same, but one is made if there is none; may_evict: for which another one that has something in hand may be
  * forgotten. NULL: there is no room, or no memory. */

@@ -10,11 +10,6 @@
 #include "brain/share_places.h"
 #include "brain/share_slots.h"
 
-static const struct limit *limit_at(const struct brain *brain, const struct place *place)
-{
-    return &brain->limits->limit[place->limit];
-}
-
 static const struct fleet_terms *terms_of(const struct brain *brain)
 {
     return &brain->limits->fleet;
@@ -77,6 +72,13 @@ static void describe_done(const struct brain *brain, const struct place *place,
     describe(brain, place, share, message, 0, (struct share_fate){result, false}, answer);
 }
 
+static void tally(struct brain *brain, const struct place *place, const struct bucket_question *ask,
+                  struct demand demand, struct bucket_answer *answer)
+{
+    decide_count(brain, place, ask, answer, bucket_answer_allows(answer));
+    events_allowed(brain, place, ask, demand, answer);
+}
+
 /* Describes and counts an ALLOW or ACQUIRE of which it is known what becomes of it. */
 static void finish(struct brain *brain, const struct place *place, const struct share *share,
                    struct message *message, uint64_t behind, struct share_fate fate)
@@ -91,8 +93,7 @@ static void finish(struct brain *brain, const struct place *place, const struct 
         return;
     if (acquire != NULL)
         decide_describe_lease(brain, acquire, answer);
-    decide_count(brain, place, ask, answer, bucket_answer_allows(answer));
-    events_allowed(brain, place, ask, demand_by(message->kind, ask), answer);
+    tally(brain, place, ask, demand_by(message->kind, ask), answer);
     brain->counters.too_many_waiting += fate.result == BUCKET_TOO_MANY_WAITING;
 }
 
@@ -172,7 +173,7 @@ static void end_renewal(struct brain *brain, struct share *share, struct message
     *answer = (struct lease_answer){.state = LEASE_NONE, .key = answer->key};
     if (number != LEASE_NONE_NUMBER && share_place(brain, share, &place))
         lease_describe(brain, number, renew_if_covered(brain, share, number, &message->ask.lease),
-                       limit_at(brain, &place), answer);
+                       place_limit(brain, &place), answer);
     send_home(brain, message);
 }
 
@@ -317,11 +318,13 @@ static void refuse_for_room(struct brain *brain, const struct place *place, stru
            (struct share_fate){allows ? BUCKET_UNCOUNTED : BUCKET_TABLE_FULL, false});
 }
 
-static bool allow(struct brain *brain, const struct place *place, struct message *message)
+/* ALLOW. Mostly the tokens are in hand. */
+static bool allow(struct brain *brain, const struct place *place, const struct place_terms *terms,
+                  struct message *message)
 {
     const struct bucket_question *ask = &message->ask.bucket;
     struct share *share = share_at(brain, place, ask);
-    enum bucket_result result = share_result_without_hand(brain, place, ask->tokens);
+    enum bucket_result result = share_result_without_hand(terms, ask->tokens);
     if (result != BUCKET_DENIED) {
         finish(brain, place, share, message, 0, (struct share_fate){result, false});
         return true;
@@ -337,16 +340,18 @@ static bool allow(struct brain *brain, const struct place *place, struct message
     share_spend(share, ask->tokens, counters_of(brain));
     if (hand - ask->tokens < share->low_tokens)
         orders_see(brain, share);
-    finish(brain, place, share, message, 0, (struct share_fate){BUCKET_ALLOWED, false});
+    share_describe_spent(brain, place, terms, share, &message->answer.bucket);
+    tally(brain, place, ask, (struct demand){ask->tokens, 0}, &message->answer.bucket);
     return true;
 }
 
 /* ---- slots ---- */
 
-static bool acquire_slots(struct brain *brain, const struct place *place, struct message *message)
+static bool acquire_slots(struct brain *brain, const struct place *place,
+                          const struct place_terms *terms, struct message *message)
 {
     const struct acquire_question *ask = &message->ask.acquire;
-    struct share_fate fate = {share_result_without_hand(brain, place, ask->slots), false};
+    struct share_fate fate = {share_result_without_hand(terms, ask->slots), false};
     if (fate.result != BUCKET_DENIED) {
         finish(brain, place, share_at(brain, place, &ask->bucket), message, 0, fate);
         return true;
@@ -453,11 +458,10 @@ static void give(struct brain *brain, const struct place *place, struct share *s
 }
 
 /* Each bucket takes what its debt allows. */
-static void charge(struct brain *brain, const struct place *place, struct share *share,
-                   struct message *message)
+static void charge(struct brain *brain, const struct place *place,
+                   const struct allowance *allowance, struct share *share, struct message *message)
 {
     const struct bucket_question *ask = &message->ask.bucket;
-    const struct allowance *allowance = decide_allowance(brain, place);
     struct bucket_answer *answer = &message->answer.bucket;
     uint64_t charged[BUCKETS_MAX], fewest = ask->tokens;
     for (uint32_t i = 0; i < allowance->count; i++) {
@@ -477,11 +481,12 @@ static void charge(struct brain *brain, const struct place *place, struct share 
 }
 
 /* RESET, REFUND and CHARGE. */
-static void change(struct brain *brain, const struct place *place, struct message *message)
+static void change(struct brain *brain, const struct place *place, const struct place_terms *terms,
+                   struct message *message)
 {
     struct bucket_answer *answer = &message->answer.bucket;
     bool is_charge = message->kind == MESSAGE_CHARGE;
-    if (is_charge && share_result_without_hand(brain, place, 1) == BUCKET_ALWAYS) {
+    if (is_charge && share_result_without_hand(terms, 1) == BUCKET_ALWAYS) {
         describe_done(brain, place, NULL, message, BUCKET_ALWAYS);
         answer->charged_tokens = 0;
         for (uint32_t i = 0; i < answer->allowance->count; i++)
@@ -495,42 +500,44 @@ static void change(struct brain *brain, const struct place *place, struct messag
         answer->charged_tokens = 0;
         brain->counters.charges_failed += is_charge;
     } else if (is_charge) {
-        charge(brain, place, share, message);
+        charge(brain, place, terms->allowance, share, message);
     } else {
         give(brain, place, share, message);
     }
 }
 
 /* Whether a question of this kind can be asked at a place. false: the answer says why not. */
-static bool suits(const struct brain *brain, const struct place *place, struct message *message)
+static inline bool suits(const struct place_terms *terms, struct message *message)
 {
     struct bucket_answer *answer = &message->answer.bucket;
     if (message->kind != MESSAGE_ACQUIRE)
-        return decide_suits(brain, message->kind, place, message->ask.bucket.tokens, answer);
-    bool has_slots = decide_allowance(brain, place)->slots > 0;
+        return decide_suits(message->kind, terms, message->ask.bucket.tokens, answer);
+    bool has_slots = terms->allowance->slots > 0;
     if (!has_slots)
-        *answer = (struct bucket_answer){
-            .result = BUCKET_NO_LEASES,
-            .limit = limit_at(brain, place),
-        };
+        *answer = (struct bucket_answer){.result = BUCKET_NO_LEASES, .limit = terms->limit};
     return has_slots;
+}
+
+/* Anything but ALLOW. */
+static bool answer_other(struct brain *brain, const struct place *place,
+                         const struct place_terms *terms, struct message *message)
+{
+    if (!suits(terms, message))
+        return true;
+    if (message->kind == MESSAGE_STATUS)
+        return status(brain, place, message);
+    if (message->kind == MESSAGE_ACQUIRE)
+        return acquire_slots(brain, place, terms, message);
+    change(brain, place, terms, message);
+    return true;
 }
 
 bool shares_answer(struct brain *brain, const struct place *place, struct message *message)
 {
-    if (!suits(brain, place, message))
-        return true;
-    switch (message->kind) {
-    case MESSAGE_ALLOW:
-        return allow(brain, place, message);
-    case MESSAGE_STATUS:
-        return status(brain, place, message);
-    case MESSAGE_ACQUIRE:
-        return acquire_slots(brain, place, message);
-    default:
-        change(brain, place, message);
-        return true;
-    }
+    const struct place_terms terms = place_terms(brain, place);
+    if (message->kind != MESSAGE_ALLOW)
+        return answer_other(brain, place, &terms, message);
+    return !suits(&terms, message) || allow(brain, place, &terms, message);
 }
 
 /* ---- leaving ---- */
@@ -782,15 +789,16 @@ static void ask_again(struct brain *brain, struct message *message)
         release(brain, NULL, message, 0, (struct share_fate){BUCKET_NO_SUCH_LIMIT, false});
         return;
     }
-    if (!limit_at(brain, &place)->is_fleet) {
+    if (!place_limit(brain, &place)->is_fleet) {
         chain_add(&brain->moved, &message->letter);
         return;
     }
-    if (!suits(brain, &place, message)) {
+    const struct place_terms terms = place_terms(brain, &place);
+    if (!suits(&terms, message)) {
         send_home(brain, message);
         return;
     }
-    enum bucket_result result = share_result_without_hand(brain, &place, orders_tokens(message));
+    enum bucket_result result = share_result_without_hand(&terms, orders_tokens(message));
     struct share *share = share_find_or_make(brain, &place, ask);
     if (may_wait(message) && result != BUCKET_DENIED) {
         release(brain, share, message, 0, (struct share_fate){result, false});

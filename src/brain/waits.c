@@ -276,12 +276,13 @@ static void ask_again(struct brain *brain, const struct place *place, struct mes
 {
     const struct bucket_question *ask = &message->ask.bucket;
     const struct waiter *waiter = &message->waiter;
+    const struct place_terms terms = place_terms(brain, place);
     uint64_t marks[BUCKETS_MAX];
     if (brain->last_tick_ns > waiter->deadline_ns) {
         settle_as(brain, message, BUCKET_WAIT_OVER);
         return;
     }
-    if (!decide_suits(brain, message->kind, place, ask->tokens, &message->answer.bucket)) {
+    if (!decide_suits(message->kind, &terms, ask->tokens, &message->answer.bucket)) {
         settle_as(brain, message, message->answer.bucket.result);
         return;
     }
@@ -341,8 +342,9 @@ static bool allow(struct brain *brain, const struct place *place, struct message
 {
     const struct bucket_question *ask = &message->ask.bucket;
     const struct holding *holding = holding_at(brain, place, ask);
+    const struct place_terms terms = place_terms(brain, place);
     uint64_t marks[BUCKETS_MAX];
-    if (!decide_suits(brain, message->kind, place, ask->tokens, &message->answer.bucket))
+    if (!decide_suits(message->kind, &terms, ask->tokens, &message->answer.bucket))
         return true;
     uint32_t slot = read_marks(brain, place, ask, marks);
     enum bucket_result result =

@@ -75,7 +75,7 @@ planted 11 brain/brain.c 's/if \(message->once != NULL && repeats\(brain, messag
 planted 11 brain/shares.c 's/once_end\(&brain->once, message, brain->limits, brain->now_ns\);/;/'
 # 12: a key that an override always denies is not; a share does not hear of overrides that come and go, or of any
 kinds='overrides*'
-planted 12 brain/share_fate.c 's/if \(action == OVERRIDE_DENY\)/if (false)/'
+planted 12 brain/shares.c 's/result = share_result_without_hand\(terms, ask->tokens\);/&\n    if (result == BUCKET_NEVER)\n        result = BUCKET_DENIED;/'
 planted 12 brain/shares.c 's/        share_set_terms_at\(brain, &place, share\);//'
-planted 12 brain/share_places.c 's/share_set_terms\(share, decide_allowance\(brain, place\)/share_set_terms(share, \&limit_at(brain, place)->allowance/'
+planted 12 brain/share_places.c 's/share_set_terms\(share, place_allowance\(brain, place\)/share_set_terms(share, \&place_limit(brain, place)->allowance/'
 exit $failed
