@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #define REPLY_BODY_MAX 4096
-#define REPLY_DETAIL_MAX 320
+#define REPLY_DETAIL_MAX 384
 #define REPLY_NUMBER_MAX ((size_t)20) /* digits */
 
 /* Header fields of a reply at most, and bytes of their values, NULs included: those of a dialect,

@@ -121,6 +121,7 @@ static void bad_requests_say_what_to_do(void **unused)
         {"GET", "/events?kind=Denied", {0}, 400, "no kind of event is \"Denied\""},
         {"GET", "/events?kind=denied,", {0}, 400, "no kind of event is \"\""},
         {"GET", "/events?kind=denied,x", {0}, 400, "override_ended, reloaded,"},
+        {"GET", "/events?kind=12345678901234567890123456789012345678901", {0}, 400, "drain, lost"},
         {"GET", "/events?kind=denied%20", {0}, 400, "no kind of event is \"denied \""},
         {"GET", "/events?limit=", {0}, 400, "there can be no limit named"},
         {"GET", "/events?prefix=%ff", {0}, 400, "prefix is not valid UTF-8"},

@@ -52,18 +52,25 @@ static void parse_since(struct request *request, const char *value, size_t len)
                        show(value, len).text);
 }
 
+#define NO_KIND "no kind of event is \"%s\"; there are %s"
+
+#define X(kind, ...) +sizeof #kind + 1
+enum { KINDS_BYTES = EVENT_KINDS(X) };
+#undef X
+static_assert(KINDS_BYTES + sizeof NO_KIND + sizeof(struct shown) <= REPLY_DETAIL_MAX,
+              "all kinds are told");
+
 /* The words of EVENT_KINDS, between commas, for a person. */
 static void refuse_kind(struct request *request, const char *word, size_t len)
 {
-    char kinds[EVENT_KIND_COUNT * 20];
+    char kinds[KINDS_BYTES];
     struct text text = text_begin(kinds, sizeof kinds);
     for (int kind = 0; kind < EVENT_KIND_COUNT; kind++) {
         text_string(&text, kind == 0 ? "" : ", ");
         text_string(&text, event_rows[kind].word);
     }
     text_end(&text);
-    request_refuse(request, 400, "no kind of event is \"%s\"; there are %s", show(word, len).text,
-                   kinds);
+    request_refuse(request, 400, NO_KIND, show(word, len).text, kinds);
 }
 
 static void parse_kind(struct request *request, const char *value, size_t len)
