@@ -85,7 +85,8 @@ def execute(command, descriptors):
 # ---- the daemon ----
 
 class Daemon:
-    """One process; `with Daemon(...) as daemon` stops and judges it at the end."""
+    """One process; `with Daemon(...) as daemon` stops and judges it at the end, as does
+    addCleanup(daemon.stop). One that is killed is not judged: no sanitizer looks for leaks, no line counts as run."""
 
     _running = set()
 

@@ -424,7 +424,7 @@ class Following(unittest.TestCase):
 
     def start(self, port=0):
         daemon = Daemon(LIMITS, (f"127.0.0.1:{port}",))
-        self.addCleanup(daemon.kill)
+        self.addCleanup(daemon.stop)
         return daemon
 
     def deny(self, daemon, key):

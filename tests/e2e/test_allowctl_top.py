@@ -75,7 +75,7 @@ class Terminal:
 class Top(unittest.TestCase):
     def start(self, config=LIMITS):
         daemon = Daemon(config)
-        self.addCleanup(daemon.kill)
+        self.addCleanup(daemon.stop)
         return daemon
 
     def top(self, server, *options, **size):
@@ -158,7 +158,7 @@ class Top(unittest.TestCase):
         daemon.stop()
         terminal.wait_for("^no answer: Failed to connect")
         again = Daemon(LIMITS, (f"127.0.0.1:{port}",))
-        self.addCleanup(again.kill)
+        self.addCleanup(again.stop)
         terminal.wait_for("^q quit")
         terminal.press("q")
         self.assertEqual(terminal.status(), DONE)

@@ -51,7 +51,7 @@ class Suspended(unittest.TestCase):
         daemon = Daemon(f"threads: {threads}\nidle_timeout: 75s\n" + LIMITS,
                         prepare=self.manager.prepare(WATCHDOG_USEC=4_000_000, LD_PRELOAD=ASLEEP,
                                                      ASLEEP_S=asleep_s))
-        self.addCleanup(daemon.kill)
+        self.addCleanup(daemon.stop)
         return daemon
 
     @staticmethod

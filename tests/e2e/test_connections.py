@@ -480,7 +480,7 @@ class Scarcity(unittest.TestCase):
         """What the daemon finds at its start leaves room for all its connections; then there is less."""
         daemon = Daemon(config, prepare=lambda: resource.setrlimit(
             resource.RLIMIT_NOFILE, (200, 200)))
-        self.addCleanup(daemon.kill)
+        self.addCleanup(daemon.stop)
         resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (descriptors, 200))
         return daemon
 

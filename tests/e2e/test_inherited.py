@@ -50,7 +50,7 @@ class Inherited(unittest.TestCase):
         daemon = Daemon(config, listen, wait=wait, descriptors=[s.fileno() for s in sockets],
                         prepare=passing(len(sockets) if count is None else count, names, pid,
                                         prepare))
-        self.addCleanup(daemon.kill)
+        self.addCleanup(daemon.stop)
         return daemon
 
     def refused(self, fault, sockets, **options):

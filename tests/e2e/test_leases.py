@@ -537,7 +537,7 @@ class Restarts(unittest.TestCase):
 
     def start(self, keeps):
         daemon = Daemon((f"state: {self.directory}/state\n" if keeps else "") + LIMITS)
-        self.addCleanup(daemon.kill)
+        self.addCleanup(daemon.stop)
         return daemon
 
     def test_with_state_leases_and_their_time_go_on(self):

@@ -185,7 +185,7 @@ class Standard(unittest.TestCase):
                 path = os.path.join(directory, "s")
                 daemon = Daemon(limits(10), ("unix:" + path,), wait=False,
                                 prepare=lambda closed=closed: [os.close(fd) for fd in closed])
-                self.addCleanup(daemon.kill)
+                self.addCleanup(daemon.stop)
 
                 def connected():
                     with contextlib.suppress(OSError):
@@ -263,7 +263,7 @@ class Standard(unittest.TestCase):
 class End(unittest.TestCase):
     def start(self, config=limits(10), **options):
         daemon = Daemon(config, **options)
-        self.addCleanup(daemon.kill)
+        self.addCleanup(daemon.stop)
         return daemon
 
     def assert_ends(self, daemon):
@@ -439,7 +439,7 @@ class Delay(unittest.TestCase):
 
     def start(self, delay, threads=0):
         daemon = Daemon(limits(100, head=self.head(delay, threads)))
-        self.addCleanup(daemon.kill)
+        self.addCleanup(daemon.stop)
         return daemon
 
     def get(self, connection, target):
@@ -521,12 +521,12 @@ class Delay(unittest.TestCase):
         with tempfile.TemporaryDirectory(prefix="allowd-e2e-") as directory:
             config = limits(100, head=f"drain_delay: 1h\nstate: {directory}/state")
             first = Daemon(config)
-            self.addCleanup(first.kill)
+            self.addCleanup(first.stop)
             first.signal(signal.SIGTERM)
             first.wait_for_line("draining in 1h")
             self.assertEqual(take(first, "a", 60).status, 200)
             second = Daemon(config, wait=False)
-            self.addCleanup(second.kill)
+            self.addCleanup(second.stop)
             second.wait_for_line("waiting for the process that still has the state")
             self.assertEqual(take(first, "a", 5).status, 200)
             first.signal(signal.SIGTERM)

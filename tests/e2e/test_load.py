@@ -108,7 +108,7 @@ class Key:
 class LoadCase(unittest.TestCase):
     def start(self, config):
         daemon = Daemon(config)
-        self.addCleanup(daemon.kill)
+        self.addCleanup(daemon.stop)
         poll = selectors.DefaultSelector()
         lines = [Line(daemon.address) for _ in range(CONNECTIONS)]
         for line in lines:

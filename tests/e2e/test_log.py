@@ -152,7 +152,7 @@ def parse(line):
 class Format(unittest.TestCase):
     def start(self, config, **options):
         daemon = Daemon(config, **options)
-        self.addCleanup(daemon.kill)
+        self.addCleanup(daemon.stop)
         return daemon
 
     def test_json(self):
@@ -248,7 +248,7 @@ class Denials(unittest.TestCase):
 
     def start(self, config):
         self.daemon = Daemon(config, listen=("unix:{directory}/s",))
-        self.addCleanup(self.daemon.kill)
+        self.addCleanup(self.daemon.stop)
         return self.daemon
 
     def call(self, method, target, headers=(), body=None):
@@ -414,7 +414,7 @@ checks:
         """They have a switch of their own."""
         self.daemon = Daemon(show("json", "9/s", "error") + DENYING, wait=False,
                              listen=("unix:{directory}/s",))
-        self.addCleanup(self.daemon.kill)
+        self.addCleanup(self.daemon.stop)
         wait_until(self.is_listening, "it listens")
         self.deny("a")
         self.daemon.stop()
@@ -446,7 +446,7 @@ class Events(unittest.TestCase):
 
     def start(self, config, **options):
         daemon = Daemon(config, **options)
-        self.addCleanup(daemon.kill)
+        self.addCleanup(daemon.stop)
         return daemon
 
     @staticmethod

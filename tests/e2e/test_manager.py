@@ -27,7 +27,7 @@ class Told(unittest.TestCase):
 
     def start(self, prepare, config=CONFIG, **options):
         daemon = Daemon(config, prepare=prepare, **options)
-        self.addCleanup(daemon.kill)
+        self.addCleanup(daemon.stop)
         return daemon
 
     def test_a_whole_life(self):
@@ -174,7 +174,7 @@ class Fed(unittest.TestCase):
         self.manager = Manager()
         self.addCleanup(self.manager.close)
         daemon = Daemon(CONFIG, prepare=self.manager.prepare(**variables))
-        self.addCleanup(daemon.kill)
+        self.addCleanup(daemon.stop)
         self.assertEqual(self.manager.hear()["READY"], "1")
         return daemon
 
@@ -247,7 +247,7 @@ class ReadyFd(unittest.TestCase):
             with open(reading, "rb") as told:
                 daemon = Daemon(CONFIG, listen=("unix:" + path,), wait=False,
                                 arguments=("--ready-fd", "3"), descriptors=(writing,))
-                self.addCleanup(daemon.kill)
+                self.addCleanup(daemon.stop)
                 os.close(writing)
                 self.assertEqual(told.read(), b"\n")
             with Connection(path) as connection:
@@ -261,7 +261,7 @@ class ReadyFd(unittest.TestCase):
         with open(reading, "rb") as told:
             daemon = Daemon(CONFIG, listen=("unix:/nonexistent/s",), wait=False,
                             arguments=("--ready-fd=3",), descriptors=(writing,))
-            self.addCleanup(daemon.kill)
+            self.addCleanup(daemon.stop)
             os.close(writing)
             self.assertEqual(told.read(), b"")
             with self.assertRaises(OSError):
@@ -289,7 +289,7 @@ class ReadyFd(unittest.TestCase):
         self.addCleanup(os.close, reading)
         self.addCleanup(os.close, writing)
         daemon = Daemon(CONFIG, wait=False, arguments=("--ready-fd", "3"), descriptors=(reading,))
-        self.addCleanup(daemon.kill)
+        self.addCleanup(daemon.stop)
         self.assertEqual(daemon.wait(), 2)
 
 

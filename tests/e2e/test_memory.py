@@ -46,7 +46,7 @@ class Memory(unittest.TestCase):
             os.environ["FAILMALLOC_EVERY"] = str(every)
 
         daemon = Daemon(CONFIG, prepare=preload)
-        self.addCleanup(daemon.kill)
+        self.addCleanup(daemon.stop)
         return daemon
 
     def check(self, every):

@@ -193,7 +193,7 @@ class Counted(unittest.TestCase):
 
     def start(self, config=CONFIG):
         daemon = Daemon(config)
-        self.addCleanup(daemon.kill)
+        self.addCleanup(daemon.stop)
         return daemon
 
     def test_requests_of_all_front_ends_are_told_in_time(self):

@@ -104,7 +104,7 @@ class Crowd(unittest.TestCase):
     def start(self, descriptors, config=FROZEN):
         daemon = Daemon(config, prepare=lambda: resource.setrlimit(
             resource.RLIMIT_NOFILE, (descriptors, descriptors)))
-        self.addCleanup(daemon.kill)
+        self.addCleanup(daemon.stop)
         return daemon
 
     def crowd(self, daemon, count):
@@ -185,7 +185,7 @@ class Room(unittest.TestCase):
                 resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
 
         daemon = Daemon(config + FROZEN, prepare=prepare)
-        self.addCleanup(daemon.kill)
+        self.addCleanup(daemon.stop)
         return daemon
 
     def statuses(self, daemon, count):
@@ -252,7 +252,7 @@ class Waiting(unittest.TestCase):
                 resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
 
         daemon = Daemon(config or self.CONFIG % connections, prepare=prepare)
-        self.addCleanup(daemon.kill)
+        self.addCleanup(daemon.stop)
         self.assertEqual(daemon.call("GET", "/allow?key=a&tokens=100").status, 200)
         return daemon
 

@@ -55,7 +55,7 @@ class Overrides(unittest.TestCase):
 
     def start(self, limits=LIMITS):
         self.daemon = Daemon(self.config(limits))
-        self.addCleanup(self.daemon.kill)
+        self.addCleanup(self.daemon.stop)
         line = self.daemon.wait_for_line("listening for admins on (.*)")
         self.admin = parse_address(line[1])
 

@@ -72,7 +72,7 @@ class Restart(unittest.TestCase):
     def start(self):
         daemon = Daemon(CONFIG, listen=(), prepare=passing(len(self.listeners)), wait=False,
                         descriptors=[listener.fileno() for listener in self.listeners])
-        self.addCleanup(daemon.kill)
+        self.addCleanup(daemon.stop)
         return daemon
 
     def answered(self):

@@ -21,7 +21,7 @@ class Stall(unittest.TestCase):
         daemon = Daemon(config, prepare=self.manager.prepare(
             WATCHDOG_USEC=SILENCE_US, LD_PRELOAD=STALLSTATE,
             STALL_THREAD="front" if config == HOSTED else "state"))
-        self.addCleanup(daemon.kill)
+        self.addCleanup(daemon.stop)
         self.assertEqual(self.manager.hear()["READY"], "1")
         self.assertEqual(self.manager.hear(), WATCHDOG)
         return daemon

@@ -44,7 +44,7 @@ class StateCase(unittest.TestCase):
 
     def start(self, config=None, **options):
         daemon = Daemon(config or self.config(), **options)
-        self.addCleanup(daemon.kill)
+        self.addCleanup(daemon.stop)
         return daemon
 
     def fill(self, daemon, count, start=0):
@@ -614,7 +614,7 @@ class Unusable(StateCase):
         """With a copy of the program, for nobody may get to where it was built."""
         with unittest.mock.patch("harness.ALLOWD", shutil.copy(ALLOWD, self.directory)):
             daemon = Daemon(None, arguments=["-c", config_path], prepare=become_nobody)
-        self.addCleanup(daemon.kill)
+        self.addCleanup(daemon.stop)
         return daemon
 
     def test_a_limit_on_the_size_of_files(self):

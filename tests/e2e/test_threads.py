@@ -35,7 +35,7 @@ def fronts(daemon):
 class Threads(unittest.TestCase):
     def start(self, threads, more=""):
         daemon = Daemon(f"threads: {threads}\n{more}" + LIMITS)
-        self.addCleanup(daemon.kill)
+        self.addCleanup(daemon.stop)
         return daemon
 
     def assert_fronts(self, daemon, count):

@@ -368,7 +368,7 @@ class Ends(unittest.TestCase):
 
     def start(self, threads, more=""):
         daemon = Daemon(f"threads: {threads}\n{more}{LIMITS}")
-        self.addCleanup(daemon.kill)
+        self.addCleanup(daemon.stop)
         return daemon
 
     @staticmethod
