@@ -58,7 +58,9 @@ enum order_flag {
                          other session knew of it, and the level may go below zero */
     ORDER_TAKES_OVER =
         128, /* unless the record knows the session, it is `former` under another name from
-                         now on, and that one is not known any more; what `former` had is its own */
+                         now on, and that one is not known any more; what `former` had is its own. But
+                         not if the record knows of an order of `former` with this seq or a later one:
+                         then who wants to take it over goes by totals of before, and gets nothing */
 };
 
 enum order_result {

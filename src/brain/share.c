@@ -39,6 +39,7 @@ bool share_take_over(struct share *share, const struct share_former *former, uin
         return false;
     *share->former = *former;
     share->is_claim = false;
+    share->seq = former->seq + 1;
     share->epoch_ms = epoch_ms;
     share->lease_ns = lease_ns;
     return true;
@@ -549,6 +550,13 @@ static void write_former(struct share *share, struct order *order)
     }
 }
 
+/* Whether the next order is another copy of the last one for the store. One that takes a session over must not come to be later
+ * than what the store knows of that one, however often it goes. */
+static bool keeps_seq(const struct share *share)
+{
+    return share->is_reset_told || share->former != NULL;
+}
+
 void share_write_order(struct share *share, struct order *order, uint8_t flags,
                        const uint64_t want[BUCKETS_MAX], uint32_t keep_ms, uint64_t now_ns,
                        uint64_t ttl_ns, struct share_sessions *sessions,
@@ -574,7 +582,7 @@ void share_write_order(struct share *share, struct order *order, uint8_t flags,
         .buckets = (uint8_t)share->buckets,
         .terms_tag = share->terms_tag,
         .session = share->session,
-        .seq = share->is_reset_told ? share->seq : ++share->seq,
+        .seq = keeps_seq(share) ? share->seq : ++share->seq,
         .keep_ms = keep_ms,
         .epoch_ms = share->epoch_ms,
         .store_ms = share->store_ms,

@@ -28,7 +28,8 @@
  * with a reset keeps its seq until it is answered, and so is done once.
  *
  * A session may go on where one of a process that was killed has ended: it takes that one over (share_take_over). Until the
- * store has answered, what the former one had is not in hand; if the record does not know it any more, that is lost. Its
+ * store has answered, what the former one had is not in hand; if the record does not know it any more, or has had an order of it
+ * that is not known here, that is lost. Its
  * slots that leases hold stay with them, and those that it had free go back, as do tokens beyond what may be outstanding.
  *
  * Owns what it is to take over, and nothing else: the brain makes and drops shares (share_book.h). One thread, the
@@ -69,6 +70,7 @@ struct share_demand {
 /* A session of a process before, which is to be taken over. */
 struct share_former {
     uint64_t session;
+    uint64_t seq; /* of its last order */
     uint32_t buckets;
     struct share_former_bucket {
         uint64_t granted,

@@ -32,7 +32,8 @@ static void begin(struct share_keeping *keeping, struct share *share)
     memcpy(terms.key, share->key, share->key_len);
     for (uint32_t i = 0; i < share->buckets; i++)
         totals[i] = totals_of(share, i);
-    share_record_begin(&keeping->records, number, &terms, share->epoch_ms, share->lease_ns, totals);
+    share_record_begin(&keeping->records, number, &terms, share->epoch_ms, share->lease_ns,
+                       share->seq, totals);
     share->kept = (struct share_kept){
         .record = &keeping->records.record[number],
         .number = number,
@@ -50,6 +51,7 @@ static void update(const struct share_keeping *keeping, const struct share *shar
         share_record_put_totals(&keeping->records, share->kept.number, i, &totals);
     }
     share_record_put_lease(&keeping->records, share->kept.number, share->lease_ns);
+    share_record_put_seq(&keeping->records, share->kept.number, share->seq);
 }
 
 static bool is_same(const struct share *share)

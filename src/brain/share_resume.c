@@ -24,7 +24,7 @@ static bool is_new(const struct share *share)
 
 /* Makes a share that takes over the session of a record, if it is one of this brain's limits. */
 static void take_over(struct brain *brain, const struct share_record_terms *terms,
-                      uint64_t epoch_ms, uint64_t lease_ns,
+                      uint64_t epoch_ms, uint64_t lease_ns, uint64_t seq,
                       const struct share_record_totals totals[])
 {
     const struct bucket_question ask = {
@@ -46,7 +46,7 @@ static void take_over(struct brain *brain, const struct share_record_terms *term
         orders_see(brain, share);
         return;
     }
-    struct share_former former = {.session = terms->session, .buckets = terms->buckets};
+    struct share_former former = {.session = terms->session, .seq = seq, .buckets = terms->buckets};
     for (uint32_t i = 0; i < terms->buckets; i++)
         former.bucket[i] = (struct share_former_bucket){
             .granted = totals[i].granted,
@@ -61,11 +61,11 @@ static void take_over_all(struct brain *brain, const struct share_records *recor
 {
     struct share_record_terms terms;
     struct share_record_totals totals[BUCKETS_MAX];
-    uint64_t epoch_ms, lease_ns;
+    uint64_t epoch_ms, lease_ns, seq;
     for (uint32_t i = 0; i < share_records_used(records); i++)
-        if (share_record_read(records, i, &terms, &epoch_ms, &lease_ns, totals) &&
+        if (share_record_read(records, i, &terms, &epoch_ms, &lease_ns, &seq, totals) &&
             lease_ns > brain->now_ns)
-            take_over(brain, &terms, epoch_ms, lease_ns, totals);
+            take_over(brain, &terms, epoch_ms, lease_ns, seq, totals);
 }
 
 bool share_resume(struct brain *brain, const struct share_records *records, uint64_t home,

@@ -44,7 +44,8 @@
 -- yet that it is remembered. A late copy of an order that claims makes a session anew, and what that claims is out until it dies.
 --
 -- A session that takes another one over has its totals from then on, and the other one is not known any more: so of two that
--- take over the same one, the first has it. Its own seq begins like a newcomer's.
+-- take over the same one, the first has it. It goes on from the seq of the last order of that one that it knows of. If there was
+-- a later one, it goes by totals of before, and the other one is left to die.
 
 -- Results, as in order.h.
 local DONE, AGAIN, EPOCH, SESSION, OLD, REPEATED, FULL, UNSOUND, VERSION = 0, 1, 2, 3, 4, 5, 6, 7, 8
@@ -546,8 +547,8 @@ local function any()
         local count, writes = others + (own_seq and 1 or 0), is_fresh
         if result == UNSOUND then
             result = UNSOUND -- and nobody is known
-        elseif own_seq and seq <= own_seq and not has_taken then
-            result = OLD
+        elseif own_seq and seq <= own_seq then
+            result = has_taken and SESSION or OLD
         elseif not own_seq and has_news and not claims then
             result = SESSION
         elseif not own_seq and others == HOLDERS_MAX then
@@ -577,7 +578,7 @@ local function any()
             end
             stays = stays and not (releases and result == DONE and seq <= now)
             writes = is_fresh or own_seq or stays or probes
-            count, own_seq = others + (stays and 1 or 0), own_seq and not has_taken and seq or math.max(seq, now)
+            count, own_seq = others + (stays and 1 or 0), own_seq and seq or math.max(seq, now)
             if stays then
                 local dead = now + math.max(lease, keep)
                 dies = math.max(dies, dead)

@@ -29,6 +29,8 @@ static_assert(SHARE_RECORD_BYTES % 64 == 0, "no two records share a cache line")
 static_assert(offsetof(struct share_record_terms, key) == sizeof(uint64_t) + 5 + LIMIT_NAME_MAX + 1,
               "there are no gaps, which the checksum would see");
 
+#define SEQ_END (UINT64_C(1) << 47)
+
 /* Many bits apart from zero. */
 #define IN_USE UINT64_C(0xb3592ec6741fa8d5)
 
@@ -131,7 +133,7 @@ static void put_terms(struct share_record *record, const struct share_record_ter
 /* The head first, so that whoever goes on finds the record. */
 void share_record_begin(const struct share_records *records, uint32_t number,
                         const struct share_record_terms *terms, uint64_t epoch_ms,
-                        uint64_t lease_ns, const struct share_record_totals totals[])
+                        uint64_t lease_ns, uint64_t seq, const struct share_record_totals totals[])
 {
     struct share_record *record = share_at(records, number);
     assert(terms->session != 0);
@@ -145,6 +147,7 @@ void share_record_begin(const struct share_records *records, uint32_t number,
     put_terms(record, terms);
     put_word(&record->epoch_ms, epoch_ms);
     put_word(&record->lease_ns, lease_ns);
+    put_word(&record->seq, seq);
     for (uint32_t i = 0; i < terms->buckets; i++) {
         put_word(&record->granted[i], totals[i].granted);
         put_word(&record->disposed[i], totals[i].disposed);
@@ -170,6 +173,11 @@ void share_record_put_totals(const struct share_records *records, uint32_t numbe
 void share_record_put_lease(const struct share_records *records, uint32_t number, uint64_t lease_ns)
 {
     put_word(&share_at(records, number)->lease_ns, lease_ns);
+}
+
+void share_record_put_seq(const struct share_records *records, uint32_t number, uint64_t seq)
+{
+    put_word(&share_at(records, number)->seq, seq);
 }
 
 void share_record_free(const struct share_records *records, uint32_t number)
@@ -229,7 +237,8 @@ static bool are_totals(uint64_t granted, uint64_t disposed, int64_t net)
 
 static bool is_sound(const struct share_record *record)
 {
-    if (record->state == 0 || record->state != word_of(record) || !are_terms(&record->terms))
+    if (record->state == 0 || record->state != word_of(record) || !are_terms(&record->terms) ||
+        record->seq >= SEQ_END)
         return false;
     for (uint32_t i = 0; i < record->terms.buckets; i++)
         if (!are_totals(record->granted[i], record->disposed[i], (int64_t)record->net[i]))
@@ -239,7 +248,7 @@ static bool is_sound(const struct share_record *record)
 
 bool share_record_read(const struct share_records *records, uint32_t number,
                        struct share_record_terms *terms, uint64_t *epoch_ms, uint64_t *lease_ns,
-                       struct share_record_totals totals[BUCKETS_MAX])
+                       uint64_t *seq, struct share_record_totals totals[BUCKETS_MAX])
 {
     const struct share_record *record = share_at(records, number);
     if (!is_sound(record))
@@ -247,6 +256,7 @@ bool share_record_read(const struct share_records *records, uint32_t number,
     *terms = record->terms;
     *epoch_ms = record->epoch_ms;
     *lease_ns = record->lease_ns;
+    *seq = record->seq;
     for (uint32_t i = 0; i < record->terms.buckets; i++)
         totals[i] = (struct share_record_totals){record->granted[i], record->disposed[i],
                                                  (int64_t)record->net[i]};

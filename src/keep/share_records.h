@@ -13,8 +13,8 @@
  * What is in hand must never be spent twice, and may well be lost: the store takes back what a session had out once it has
  * ended. So whoever takes the records over must know that nobody has, and that nobody went on from them. The head says of
  * which file they are, so that they are not believed in a copy; and of which clock, so that they are not believed once the
- * system has crashed, when any part of them may be stale. Only a copy that is written back over the very file that it is of
- * cannot be told from it, until the sessions in it have ended.
+ * system has crashed, when any part of them may be stale. A copy that is written back over the very file that it is of cannot be
+ * told from it here. So a record has the number of the session's last order: the store refuses one that is behind.
  *
  * The records are only written while the process lives: what it decides by is in its own memory, and pages that a failing
  * disk takes away mislead nobody.
@@ -58,10 +58,10 @@ struct share_record_totals {
 /* As it is in memory. Only share_records.c reads it. */
 struct share_record {
     uint64_t state; /* a word that is mixed with the checksums of terms and epoch_ms; 0: free */
-    uint64_t epoch_ms, lease_ns;
+    uint64_t epoch_ms, lease_ns, seq;
     uint64_t granted[BUCKETS_MAX], disposed[BUCKETS_MAX], net[BUCKETS_MAX];
     struct share_record_terms terms;
-    unsigned char unused[SHARE_RECORD_BYTES - 3 * sizeof(uint64_t) -
+    unsigned char unused[SHARE_RECORD_BYTES - 4 * sizeof(uint64_t) -
                          3 * BUCKETS_MAX * sizeof(uint64_t) - sizeof(struct share_record_terms)];
 };
 
@@ -96,11 +96,11 @@ void share_records_clear(const struct share_records *records);
 void share_records_blank(const struct share_records *records, uint64_t home,
                          const uint8_t clock_id[16]);
 
-/* Makes a record a session's, which ends at lease_ns of the state's time. totals: of each of its buckets. The record is free,
- * or the head does not tell of it, whatever bytes are in it then. */
+/* Makes a record a session's, which ends at lease_ns of the state's time, and whose last order had this seq. totals: of each of
+ * its buckets. The record is free, or the head does not tell of it, whatever bytes are in it then. */
 void share_record_begin(const struct share_records *records, uint32_t number,
                         const struct share_record_terms *terms, uint64_t epoch_ms,
-                        uint64_t lease_ns, const struct share_record_totals totals[]);
+                        uint64_t lease_ns, uint64_t seq, const struct share_record_totals totals[]);
 
 /* So much of a bucket is disposed of. It is one store, for each decision. */
 static inline void share_record_put_disposed(struct share_record *record, uint32_t bucket,
@@ -119,9 +119,10 @@ static inline void share_record_put_disposed(struct share_record *record, uint32
 void share_record_put_totals(const struct share_records *records, uint32_t number, uint32_t bucket,
                              const struct share_record_totals *totals);
 
-/* When the session ends, by the clock of the state. */
+/* When the session ends, by the clock of the state; and the seq of its next order, before that goes: below 2^47. */
 void share_record_put_lease(const struct share_records *records, uint32_t number,
                             uint64_t lease_ns);
+void share_record_put_seq(const struct share_records *records, uint32_t number, uint64_t seq);
 
 /* Makes any record free. */
 void share_record_free(const struct share_records *records, uint32_t number);
@@ -129,7 +130,7 @@ void share_record_free(const struct share_records *records, uint32_t number);
 /* Reads a record, whatever bytes are in it. false: it is free or damaged, and nothing was read. */
 bool share_record_read(const struct share_records *records, uint32_t number,
                        struct share_record_terms *terms, uint64_t *epoch_ms, uint64_t *lease_ns,
-                       struct share_record_totals totals[BUCKETS_MAX]);
+                       uint64_t *seq, struct share_record_totals totals[BUCKETS_MAX]);
 
 /* Copies the head and all records that may not be free into a section that is all zeros. */
 void share_records_copy(const struct share_records *from, const struct share_records *to);

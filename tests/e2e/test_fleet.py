@@ -535,6 +535,23 @@ class KeptHand(Kept):
         self.copy("state", of="copy")
         self.assert_left(self.start(), 980 - hand)
 
+    def test_a_copy_written_over_the_very_file_has_not(self):
+        """The store has had orders since it was made, of what was spent and of what was charged."""
+        daemon, _ = self.begin()
+        self.copy("copy")
+        self.assertEqual(get(daemon, "/allow?key=mine:a").status, 200)
+        self.assertEqual(get(daemon, "/charge?key=mine:a&tokens=300", "POST").json()["charged"], 300)
+        self.assert_left(daemon, 679)
+        hand = fleet_of(daemon)["hand"]
+        self.die()
+        inode = os.stat(f"{self.folder}/state").st_ino
+        self.copy("state", of="copy")
+        self.assertEqual(os.stat(f"{self.folder}/state").st_ino, inode)
+        daemon = self.start()
+        daemon.wait_for_line("the fleet's store is asked for what the process before had in hand of 1 key$")
+        wait_until(lambda: fleet_of(daemon)["lost"] > 0, "the store has refused it")
+        self.assert_left(daemon, 679 - hand)
+
     def test_who_comes_too_late_has_not(self):
         """Another sidecar that starts on the very file, by another name, has gone on from it."""
         _, hand = self.begin()

@@ -126,7 +126,7 @@ static void begin_sessions(const struct store *store)
         memcpy(terms.key, keys[i], terms.key_len);
         const struct share_record_totals totals[BUCKETS_MAX] = {
             {10, 3, 0}, {20, 20, -1}, {FLEET_TOTAL_MAX, 0, 5}, {0, 0, 0}};
-        share_record_begin(&records, i, &terms, 1000 + i, 2000 + i, totals);
+        share_record_begin(&records, i, &terms, 1000 + i, 2000 + i, 3000 + i, totals);
     }
 }
 
@@ -291,13 +291,13 @@ static void live_with_shares(struct store *store)
 {
     struct share_record_terms terms;
     struct share_record_totals totals[BUCKETS_MAX];
-    uint64_t epoch_ms, lease_ns;
+    uint64_t epoch_ms, lease_ns, seq;
     struct share_records records = share_records_at(store->shares);
     store_own_shares(store, home, moment.clock_id, true);
     uint32_t used = share_records_used(&records);
     FUZZ_REQUIRE(used <= SHARE_RECORDS_MAX);
     for (uint32_t i = 0; i < used; i++) {
-        if (!share_record_read(&records, i, &terms, &epoch_ms, &lease_ns, totals))
+        if (!share_record_read(&records, i, &terms, &epoch_ms, &lease_ns, &seq, totals))
             continue;
         FUZZ_REQUIRE(store_shares_are_believed(store) && terms.session != 0);
         FUZZ_REQUIRE(limit_name_is_valid(terms.name, terms.name_len));

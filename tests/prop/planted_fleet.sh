@@ -19,16 +19,18 @@ planted 1 $model 's/- \(i128\)out\)/- 0 * (i128)out)/'
 planted 2 $model 's/return call->ttl_ms \+ call->grace_ms;/return call->ttl_ms \/ 10;/'
 planted 2 brain/share.c 's/\(i128\)bucket->terms\.token_units \* \(sidecars == 0 \? 1 : sidecars\)/(i128)bucket->terms.token_units * (sidecars == 0 ? 1 : 1)/'
 planted 2 brain/share_lists.c 's/share_spend\(share, tokens, &brain->shares\.counters\);/(void)tokens;/'
-# what a process before has spent is in hand again
+# what a process before has spent is in hand again: all, in its record or once it is taken over; or what no order has told
 kinds='crashes_t*'
+planted 2 brain/share.c 's/bucket->disposed = bucket->sent_disposed = bucket->told_disposed = former->disposed;/bucket->disposed = 0;/'
+planted 2 brain/share_keep.c 's/bucket->granted, bucket->disposed, bucket->net/bucket->granted, bucket->told_disposed, bucket->net/'
 planted 2 brain/share_keep.c 's/totals\)\{bucket->granted, bucket->disposed, /totals){bucket->granted, 0, /'
 kinds='*'
 # 3: the dead give back what they had; what is told is done again: always, or by copies that come late, or by another order
 planted 3 $model 's/record->holder\[kept\+\+\] = record->holder\[i\];/&\n        else\n            for (unsigned b = 0; b < record->buckets; b++)\n                record->level_units[b] += (int64_t)((record->holder[i].bucket[b].granted - record->holder[i].bucket[b].disposed) * record->token_units[b]);/'
 planted 3 $model 's/work->own->bucket\[i\]\.net = told->net;//'
-planted 3 $model 's/work->own->seq = is_newcomer && .*/work->own->seq = call->seq;/'
+planted 3 $model 's/work->own->seq = !was_known && .*/work->own->seq = call->seq;/'
 planted 3 brain/share.c 's/\.net = share->is_joined \? bucket->net : 0/.net = bucket->net/'
-planted 3 brain/share.c 's/\.seq = share->is_reset_told \? share->seq : \+\+share->seq/.seq = ++share->seq/'
+planted 3 brain/share.c 's/return share->is_reset_told \|\| share->former != NULL;/return share->former != NULL;/'
 # 4: who stood still goes on as if its lease were not over
 planted 4 brain/share.c 's/most\(orders->ttl_ms, sure_ms/most(5 * orders->ttl_ms, sure_ms/; s/uint64_t kept_ns = now_ns \+ most\(ttl_ns,/uint64_t kept_ns = now_ns + most(5 * ttl_ns,/'
 # 5: what a session knows of, and a store that was rolled back does not, is not taken back
@@ -41,11 +43,6 @@ planted 7 brain/share.c 's/i128 refilled = \(i128\)\(\(now_ns - seen_ns\) \/ NS_
 planted 7 $model 's/work->record.level_units\[i\] </work->record.level_units[i] <=/'
 planted 7 brain/share_lists.c 's/return turn != NO_TURN && join\(/return false \&\& join(/'
 planted 7 brain/orders.c 's/return share->used_ns \+ terms_of\(brain\)->return_after_ms \* NS_PER_MS;/return share->used_ns + 1000 * NS_PER_S;/'
-# 3: what was spent since the last order is kept as if it were in hand; or a session that is taken over begins with nothing spent
-kinds='crashes_t*'
-planted 3 brain/share_keep.c 's/bucket->granted, bucket->disposed, bucket->net/bucket->granted, bucket->told_disposed, bucket->net/'
-planted 3 brain/share.c 's/bucket->disposed = bucket->sent_disposed = bucket->told_disposed = former->disposed;/bucket->disposed = 0;/'
-kinds='*'
 # 8: orders go without regard to min_interval, or to those of a share that was forgotten, or to what the record has
 planted 8 brain/orders.c 's/uint64_t may_ns = share->spaced_ns > ahead_ns .*/uint64_t may_ns = 0 * ahead_ns;/'
 planted 8 brain/orders.c 's/exhausted_ns = most\(exhausted_ns, share->spaced_ns\);//'

@@ -58,6 +58,7 @@ enum met {
     MET_KEPT,
     MET_TAKEN,
     MET_TAKEN_BEFORE,
+    MET_TAKEN_BEHIND,
     MET_COUNT,
 };
 static const char *const MET[MET_COUNT] = {
@@ -89,6 +90,7 @@ static const char *const MET[MET_COUNT] = {
     [MET_KEPT] = "kept for longer",
     [MET_TAKEN] = "taken over",
     [MET_TAKEN_BEFORE] = "taken over by another one",
+    [MET_TAKEN_BEHIND] = "not taken over by what is behind",
 };
 
 /* ---- a world ---- */
@@ -498,7 +500,8 @@ static void take_over(struct world *world, const struct record *record, struct o
     struct order next = *from;
     next.former = from->session;
     next.session = 1 + dice_bits(&world->dice) / 2;
-    next.seq = 0;
+    if (once_in(world, 4)) /* the copy is of before */
+        next.seq -= next.seq < 8 ? 0 : 8;
     *order = next;
 }
 
@@ -701,7 +704,10 @@ static void count_answer(struct world *world, const struct sent *sent, const str
         bool takes_over = (read.flags & ORDER_TAKES_OVER) != 0 && read.totals[0].granted > 0;
         world->met[MET_TAKEN] += takes_over && !(read.flags & ORDER_CLAIM) &&
                                  (read.result == ORDER_DONE || read.result == ORDER_REPEATED);
-        world->met[MET_TAKEN_BEFORE] += takes_over && read.result == ORDER_SESSION;
+        world->met[MET_TAKEN_BEFORE] +=
+            takes_over && read.result == ORDER_SESSION && read.granted[0] == 0;
+        world->met[MET_TAKEN_BEHIND] +=
+            takes_over && read.result == ORDER_SESSION && read.granted[0] > 0;
         world->met[MET_CLAIMED] += (read.flags & ORDER_CLAIM) && read.was_rolled_back;
         world->met[MET_KEPT] +=
             read.result == ORDER_DONE && read.keep_ms > world->lease.ttl_ms + world->lease.grace_ms;

@@ -30,6 +30,8 @@ enum {
     CHANGES = 200,                                           /* in a life */
 };
 
+#define SEQ_END (UINT64_C(1) << 47)
+
 static const uint64_t homes[HOMES] = {0, UINT64_C(0x100000001), UINT64_MAX};
 static const uint8_t clocks[CLOCKS][16] = {"", "one boot of it", "another boot"};
 
@@ -37,7 +39,7 @@ static const uint8_t clocks[CLOCKS][16] = {"", "one boot of it", "another boot"}
 struct seen {
     bool is_there;
     struct share_record_terms terms;
-    uint64_t epoch_ms, lease_ns;
+    uint64_t epoch_ms, lease_ns, seq;
     struct share_record_totals totals[BUCKETS_MAX];
 };
 
@@ -48,6 +50,7 @@ enum doing {
     DOING_DISPOSED,
     DOING_TOTALS,
     DOING_LEASE,
+    DOING_SEQ,
     DOING_FREE,
     DOING_HOME,
 };
@@ -81,7 +84,7 @@ static struct seen see(const struct share_records *records, uint32_t number)
     struct seen seen;
     memset(&seen, 0, sizeof seen);
     seen.is_there = share_record_read(records, number, &seen.terms, &seen.epoch_ms, &seen.lease_ns,
-                                      seen.totals);
+                                      &seen.seq, seen.totals);
     return seen;
 }
 
@@ -105,7 +108,7 @@ static bool is_same(const struct seen *a, const struct seen *b)
 {
     if (!a->is_there || !b->is_there)
         return a->is_there == b->is_there;
-    bool are_same = is_same_session(a, b) && a->lease_ns == b->lease_ns;
+    bool are_same = is_same_session(a, b) && a->lease_ns == b->lease_ns && a->seq == b->seq;
     for (uint32_t i = 0; i < a->terms.buckets; i++)
         are_same &= are_same_totals(&a->totals[i], &b->totals[i]);
     return are_same;
@@ -227,6 +230,11 @@ static void some_text(char *text, uint8_t *len, uint64_t most)
         text[i] = (char)dice_between(&run.dice, 'a', 'z');
 }
 
+static uint64_t some_seq(void)
+{
+    return dice_bits(&run.dice) % SEQ_END;
+}
+
 static struct seen some_session(void)
 {
     struct seen seen;
@@ -240,6 +248,7 @@ static struct seen some_session(void)
     some_text(seen.terms.key, &seen.terms.key_len, KEY_MAX);
     seen.epoch_ms = dice_bits(&run.dice);
     seen.lease_ns = dice_bits(&run.dice);
+    seen.seq = some_seq();
     for (uint32_t i = 0; i < BUCKETS_MAX; i++)
         seen.totals[i] = some_totals();
     return seen;
@@ -250,7 +259,7 @@ static void begin(void)
     run.after = some_session();
     run.doing = DOING_BEGIN;
     share_record_begin(&run.records, run.number, &run.after.terms, run.after.epoch_ms,
-                       run.after.lease_ns, run.after.totals);
+                       run.after.lease_ns, run.after.seq, run.after.totals);
     run.begun++;
 }
 
@@ -272,7 +281,7 @@ static void put_totals(void)
 static void change(void)
 {
     run.bucket = (uint32_t)dice_roll(&run.dice, run.after.terms.buckets);
-    switch (dice_roll(&run.dice, 8)) {
+    switch (dice_roll(&run.dice, 9)) {
     case 0:
         run.after.is_there = false;
         run.doing = DOING_FREE;
@@ -284,7 +293,12 @@ static void change(void)
         share_record_put_lease(&run.records, run.number, run.after.lease_ns);
         break;
     case 2:
+        run.after.seq = some_seq();
+        run.doing = DOING_SEQ;
+        share_record_put_seq(&run.records, run.number, run.after.seq);
+        break;
     case 3:
+    case 4:
         dispose();
         break;
     default:
@@ -419,7 +433,7 @@ static void own(unsigned home, unsigned clock, bool may_believe)
         run.seen[run.number] = some_session();
         share_record_begin(&run.records, run.number, &run.seen[run.number].terms,
                            run.seen[run.number].epoch_ms, run.seen[run.number].lease_ns,
-                           run.seen[run.number].totals);
+                           run.seen[run.number].seq, run.seen[run.number].totals);
     }
     owning.home = home;
     owning.clock = clock;
@@ -461,6 +475,7 @@ static void check_bounds(const struct seen *seen)
                strlen(terms->name) == terms->name_len && terms->key_len >= 1 &&
                key_check(terms->key, terms->key_len) == KEY_OK,
            "a session was read that cannot be");
+    expect(seen->seq < SEQ_END, "an order was read that cannot be");
     for (uint32_t i = 0; i < terms->buckets; i++)
         expect(seen->totals[i].disposed <= seen->totals[i].granted &&
                    seen->totals[i].granted <= FLEET_TOTAL_MAX &&
@@ -479,7 +494,7 @@ static void a_flipped_bit_changes_no_session(void **state)
         struct share_record *record = run.records.record;
         struct seen before = some_session();
         share_record_begin(&run.records, 0, &before.terms, before.epoch_ms, before.lease_ns,
-                           before.totals);
+                           before.seq, before.totals);
         for (size_t bit = 0; bit < (size_t)SHARE_RECORD_BYTES * 8; bit++) {
             ((unsigned char *)record)[bit / 8] ^= (unsigned char)(1 << bit % 8);
             struct seen seen = see(&run.records, 0);
@@ -517,7 +532,7 @@ static void random_bytes_are_no_session_that_cannot_be(void **state)
         struct seen session = some_session();
         memset(record, 0, sizeof *record);
         share_record_begin(&run.records, 0, &session.terms, session.epoch_ms, session.lease_ns,
-                           session.totals);
+                           session.seq, session.totals);
         for (uint64_t bytes = dice_roll(&run.dice, 4); bytes > 0; bytes--)
             ((unsigned char *)record)[dice_roll(&run.dice, SHARE_RECORD_BYTES)] =
                 (unsigned char)dice_bits(&run.dice);
@@ -565,14 +580,14 @@ static void what_the_head_does_not_tell_of_is_written_over(void **state)
     for (uint32_t i = 0; i < SESSIONS; i++) {
         session = some_session();
         share_record_begin(&run.records, i, &session.terms, session.epoch_ms, session.lease_ns,
-                           session.totals);
+                           session.seq, session.totals);
     }
     memset(run.memory, 0, 64);
     share_records_clear(&run.records);
     for (uint32_t i = 0; i < SESSIONS; i++) {
         session = some_session();
         share_record_begin(&run.records, i, &session.terms, session.epoch_ms, session.lease_ns,
-                           session.totals);
+                           session.seq, session.totals);
         const struct seen seen = see(&run.records, i);
         assert_true(is_same(&seen, &session));
         assert_int_equal(share_records_used(&run.records), i + 1);
@@ -591,7 +606,7 @@ static void records_are_copied_and_cleared(void **state)
     for (uint32_t i = 1; i < SESSIONS; i++) {
         seen[i] = some_session();
         share_record_begin(&run.records, i, &seen[i].terms, seen[i].epoch_ms, seen[i].lease_ns,
-                           seen[i].totals);
+                           seen[i].seq, seen[i].totals);
     }
     assert_int_equal(share_records_used(&run.records), SESSIONS);
     memset(run.copied, 0, sizeof run.copied);

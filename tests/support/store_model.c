@@ -419,8 +419,8 @@ static bool settle_session(struct work *work)
         find_own(work, work->call->former);
         work->has_taken = work->own != NULL;
     }
-    if (work->own != NULL && work->call->seq <= work->own->seq && !work->has_taken)
-        work->result = ORDER_OLD;
+    if (work->own != NULL && work->call->seq <= work->own->seq)
+        work->result = work->has_taken ? ORDER_SESSION : ORDER_OLD;
     else if (work->own == NULL && has_news(work->call) && !(work->call->flags & ORDER_CLAIM))
         work->result = ORDER_SESSION;
     else if (work->own == NULL && work->record.holders == HOLDERS_MAX)
@@ -531,9 +531,8 @@ static void do_order(struct work *work)
         work->granted[i] = work->own->bucket[i].granted;
     bool stays = own_stays(work, was_known);
     /* A newcomer's begins at the time, later than any of a session of this name that was forgotten. */
-    bool is_newcomer = !was_known || work->has_taken;
     work->own->session = call->session;
-    work->own->seq = is_newcomer && call->seq < work->now_ms ? work->now_ms : call->seq;
+    work->own->seq = !was_known && call->seq < work->now_ms ? work->now_ms : call->seq;
     work->own->dead_at_ms =
         work->now_ms + (call->keep_ms > lease_ms(call) ? call->keep_ms : lease_ms(call));
     if (!stays)

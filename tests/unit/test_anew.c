@@ -172,7 +172,7 @@ static void begin_session(const struct served *served)
     const struct share_record_terms terms = {
         .session = 9, .buckets = 1, .name_len = 4, .key_len = 3, .name = "some", .key = "key"};
     const struct share_record_totals totals = {8, 5, 0};
-    share_record_begin(&records, 0, &terms, 1, 2, &totals);
+    share_record_begin(&records, 0, &terms, 1, 2, 3, &totals);
 }
 
 static void expect_session(const struct served *served)
@@ -180,11 +180,12 @@ static void expect_session(const struct served *served)
     struct share_records records = share_records_at(served->store.shares);
     struct share_record_terms terms;
     struct share_record_totals totals[BUCKETS_MAX];
-    uint64_t epoch_ms, lease_ns;
+    uint64_t epoch_ms, lease_ns, seq;
     assert_true(store_shares_are_believed(&served->store));
-    assert_true(share_record_read(&records, 0, &terms, &epoch_ms, &lease_ns, totals));
+    assert_true(share_record_read(&records, 0, &terms, &epoch_ms, &lease_ns, &seq, totals));
     assert_int_equal(terms.session, 9);
     assert_int_equal(totals[0].disposed, 5);
+    assert_int_equal(seq, 3);
 }
 
 static void all_goes_on_in_another_file(void **state)

@@ -781,7 +781,7 @@ static void begin_session(const struct machine *machine, uint32_t number)
                                              .key = "key"};
     const struct share_record_totals totals = {10, 3, -1};
     struct share_records records = records_of(machine);
-    share_record_begin(&records, number, &terms, 5, 6, &totals);
+    share_record_begin(&records, number, &terms, 5, 6, 7, &totals);
 }
 
 static bool has_session(const struct machine *machine, uint32_t number)
@@ -789,12 +789,13 @@ static bool has_session(const struct machine *machine, uint32_t number)
     struct share_records records = records_of(machine);
     struct share_record_terms terms;
     struct share_record_totals totals[BUCKETS_MAX];
-    uint64_t epoch_ms, lease_ns;
+    uint64_t epoch_ms, lease_ns, seq;
     if (number >= share_records_used(&records) ||
-        !share_record_read(&records, number, &terms, &epoch_ms, &lease_ns, totals))
+        !share_record_read(&records, number, &terms, &epoch_ms, &lease_ns, &seq, totals))
         return false;
     assert_int_equal(terms.session, 100 + number);
     assert_int_equal(totals[0].granted - totals[0].disposed, 7);
+    assert_int_equal(seq, 7);
     return true;
 }
 

@@ -447,6 +447,90 @@ static void a_drain_while_it_is_taken_over_gives_all_back(void **state)
     end_kept(&kept);
 }
 
+/* ---- a copy that is written back over the records ---- */
+
+static void *copy_of(const struct kept_world *kept)
+{
+    void *copy = malloc(share_records_bytes());
+    assert_non_null(copy);
+    memcpy(copy, kept->memory, share_records_bytes());
+    return copy;
+}
+
+static void kill_and_restart_from(struct kept_world *kept, void *copy)
+{
+    memcpy(kept->memory, copy, share_records_bytes());
+    free(copy);
+    kill_and_restart(kept);
+}
+
+static void a_copy_of_before_an_order_has_nothing(void **state)
+{
+    (void)state;
+    struct kept_world kept;
+    struct fleet_world *world = &kept.world;
+    begin_kept(&kept, 1000);
+    fleet_world_warm_up(world);
+    uint64_t hand = fleet_world_hand(world), orders = world->orders;
+    void *copy = copy_of(&kept);
+    for (uint64_t i = 0; i < hand / 2; i++)
+        assert_int_equal(fleet_world_allow(world, "foo", 1).result, BUCKET_ALLOWED);
+    fleet_world_pass(world, FLEET_WORLD_TTL_MS / 2);
+    assert_true(world->orders > orders);
+    uint64_t out = fleet_world_out(world, "foo");
+    kill_and_restart_from(&kept, copy);
+    world->forced = ORDER_UNREACHABLE; /* of several tries */
+    fleet_world_pass(world, 400);
+    assert_true(fleet_world_counters(world).orders > 3);
+    assert_int_equal(world->last.flags & ORDER_TAKES_OVER, ORDER_TAKES_OVER);
+    world->forced = ORDER_RESULT_COUNT;
+    fleet_world_pass(world, 300);
+    assert_int_equal(fleet_world_hand(world), 0);
+    assert_int_equal(fleet_world_out(world, "foo"), out); /* of the one before, until it ends */
+    assert_int_equal(fleet_world_counters(world).lost_tokens, hand);
+    end_kept(&kept);
+}
+
+static void a_copy_of_before_a_charge_does_not_undo_it(void **state)
+{
+    (void)state;
+    struct kept_world kept;
+    struct fleet_world *world = &kept.world;
+    struct store_record before, after;
+    begin_kept(&kept, 1000);
+    fleet_world_warm_up(world);
+    void *copy = copy_of(&kept);
+    fleet_world_await(world, MESSAGE_CHARGE, "foo", NULL, 100 + fleet_world_hand(world), 0);
+    fleet_world_pass(world, 50);
+    assert_true(fleet_world_record(world, "foo", NULL, &before));
+    kill_and_restart_from(&kept, copy);
+    fleet_world_pass(world, 5);
+    assert_true(fleet_world_record(world, "foo", NULL, &after));
+    int64_t token = (int64_t)after.token_units[0];
+    assert_in_range(before.level_units[0] / token - after.level_units[0] / token, 0, 1);
+    end_kept(&kept);
+}
+
+/* Nobody can tell it from the records themselves. */
+static void a_copy_of_after_the_last_order_has_what_that_left(void **state)
+{
+    (void)state;
+    struct kept_world kept;
+    struct fleet_world *world = &kept.world;
+    struct fleet_caller caller;
+    begin_kept(&kept, 1000);
+    fleet_world_warm_up(world);
+    uint64_t hand = fleet_world_hand(world), orders = world->orders;
+    void *copy = copy_of(&kept);
+    assert_true(fleet_world_ask_foo(world, &caller, 5, 0));
+    fleet_caller_release(&caller);
+    assert_int_equal(world->orders, orders);
+    kill_and_restart_from(&kept, copy);
+    fleet_world_pass(world, 1);
+    assert_int_equal(fleet_world_hand(world), hand);
+    end_kept(&kept);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -469,6 +553,9 @@ int main(void)
         cmocka_unit_test(a_graceful_end_leaves_nothing_to_take_over),
         cmocka_unit_test(what_is_ending_is_not_taken_over),
         cmocka_unit_test(a_drain_while_it_is_taken_over_gives_all_back),
+        cmocka_unit_test(a_copy_of_before_an_order_has_nothing),
+        cmocka_unit_test(a_copy_of_before_a_charge_does_not_undo_it),
+        cmocka_unit_test(a_copy_of_after_the_last_order_has_what_that_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
