@@ -30,6 +30,8 @@ const char *const fleet_invariants[FLEET_INVARIANTS] = {
         "a key is never limited, always denied, or has buckets of its own where an override says so",
     [FLEET_ONCE] =
         "a question that comes again with its token is answered as before, and does nothing",
+    [FLEET_COPIED] =
+        "a copy of a state that is written back spends again what the store was not told, at most",
 };
 
 char fleet_where[300];

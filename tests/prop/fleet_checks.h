@@ -33,6 +33,7 @@ enum fleet_invariant {
     FLEET_SLOTS,         /* 10 */
     FLEET_ONCE,          /* 11 */
     FLEET_OVERRIDES,     /* 12 */
+    FLEET_COPIED,        /* 13 */
     FLEET_INVARIANTS,
 };
 extern const char *const fleet_invariants[FLEET_INVARIANTS];

@@ -1,7 +1,6 @@
 #include "prop/fleet_sim.h"
 
 #include "brain/core.h"
-#include "brain/share_resume.h"
 #include "limits/runtime.h"
 #include "support/ask_brain.h"
 #include "support/unit.h"
@@ -12,8 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MILLION = 1000000, MAX_KEYS = 50, MAX_LEASES = FLEET_LEASES, FLEET_SHARDS = 256 };
+enum {
+    MILLION = 1000000,
+    MAX_KEYS = FLEET_STATE_KEYS,
+    MAX_LEASES = FLEET_LEASES,
+    FLEET_SHARDS = 256
+};
 #define FLEET "fleet"
+#define WALL_AHEAD_NS (UINT64_C(1) << 60) /* of all clocks, which tell how long they have run */
 
 const char *const fleet_keys[FLEET_KEYS] = {"a", "key-of-somebody", "c"};
 const char *const fleet_limit_names[FLEET_LIMITS] = {LIMIT_DEFAULT_NAME, "api"};
@@ -64,6 +69,13 @@ uint64_t fleet_sim_store_ms(const struct fleet_sim *world)
 static uint64_t here_ns(const struct fleet_sim *world, const struct fleet_sidecar *sidecar)
 {
     return fleet_clock_tells(&sidecar->clock, world->now_ns);
+}
+
+/* The clock of a sidecar, and the date by it. */
+static struct moment moment_of(const struct fleet_sim *world, const struct fleet_sidecar *sidecar)
+{
+    uint64_t now_ns = here_ns(world, sidecar);
+    return (struct moment){.now_ns = now_ns, .wall_ns = WALL_AHEAD_NS + now_ns, .clock_id = "any"};
 }
 
 static uint64_t lease_ns(const struct fleet_sim *world)
@@ -222,6 +234,15 @@ static void check_terms(const struct fleet_sim *world, const struct fleet_sideca
                        order->buckets, order->terms[0].burst_tokens, buckets, bucket[0].burst);
 }
 
+/* A session had spent so much of a bucket by then. */
+static void note_spent(struct fleet_sidecar *sidecar, unsigned record, uint64_t session,
+                       unsigned bucket, uint64_t tokens)
+{
+    struct fleet_spent *spent = &sidecar->copied[record];
+    if (session == spent->session && tokens > spent->now[bucket])
+        spent->now[bucket] = tokens;
+}
+
 static void send_letter(struct fleet_sim *world, unsigned at, struct orders *letter)
 {
     struct fleet_sidecar *sidecar = &world->sidecar[at];
@@ -238,6 +259,8 @@ static void send_letter(struct fleet_sim *world, unsigned at, struct orders *let
                    order->totals[0].granted, order->totals[0].disposed, order->totals[0].net,
                    order->totals[0].want, order->flags);
         check_terms(world, sidecar, record, order);
+        for (unsigned j = 0; j < order->buckets; j++)
+            note_spent(sidecar, record, order->session, j, order->totals[j].disposed);
         fleet_pace_order(&sidecar->pace[record], &world->ledger[record], order, letter->sent_ns,
                          world->terms.min_interval_ms * NS_PER_MS, sidecar->is_ending);
         world->orders++;
@@ -333,7 +356,9 @@ static void serve(struct fleet_sim *world, struct fleet_call *call, struct order
     store_model_order(world->store.model, FLEET, order, &terms, call->sent_ns,
                       fleet_sim_store_ms(world));
     world->calls++;
-    world->taken_over += (order->flags & ORDER_TAKES_OVER) != 0 && order->result == ORDER_DONE;
+    bool has_taken = (order->flags & ORDER_TAKES_OVER) != 0 && order->result == ORDER_DONE;
+    world->taken_over += has_taken;
+    world->slots_taken_over += has_taken && world->has_slots && at / FLEET_KEYS == FLEET_LIMITS - 1;
     note_call(world, call, order);
     const struct store_record *is = fleet_sim_record(world, at, &after);
     fleet_ledger_call(&world->ledger[at], was, is, order, &call->orders, world->now_ns);
@@ -364,6 +389,11 @@ static void call_arrives(struct fleet_sim *world, struct fleet_call *call)
 static uint64_t least(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
+}
+
+static uint64_t most(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
 }
 
 /* What others wait for, behind whom one would be. */
@@ -729,7 +759,9 @@ static void answer(struct fleet_sim *world, unsigned at, struct letter *letters)
 static void turn(struct fleet_sim *world, unsigned at, struct letter *letters)
 {
     struct fleet_sidecar *sidecar = &world->sidecar[at];
-    brain_tick(sidecar->brain, here_ns(world, sidecar));
+    struct moment now = moment_of(world, sidecar);
+    brain_tell_wall(sidecar->brain, now.now_ns, now.wall_ns);
+    brain_tick(sidecar->brain, now.now_ns);
     answer(world, at, letters);
 }
 
@@ -1043,7 +1075,8 @@ bool fleet_sim_ask_lease(struct fleet_sim *world, enum message_kind kind, unsign
                          uint32_t ttl_ms)
 {
     struct fleet_lease *lease = &world->lease[which];
-    if (lease->end_ns <= world->now_ns || world->sidecar[lease->sidecar].life != lease->life)
+    if (lease->end_ns <= world->now_ns ||
+        (!world->keeps_states && world->sidecar[lease->sidecar].life != lease->life))
         return false;
     struct fleet_asker *caller = free_caller(world, lease->sidecar, kind, lease->record);
     if (caller == NULL)
@@ -1109,30 +1142,25 @@ static struct limits *limits_of(const struct fleet_sim *world, const struct flee
     return limits;
 }
 
-/* Goes on with what the process before had in hand, and keeps its own. */
-static void resume(struct fleet_sim *world, struct fleet_sidecar *sidecar)
+static struct brain *brain_of(struct fleet_sim *world, struct fleet_sidecar *sidecar,
+                              const struct limits_question *question)
 {
-    static const uint8_t clock_id[16] = {1};
-    if (!world->keeps_records)
-        return;
-    if (sidecar->records == NULL)
-        sidecar->records = allocated(calloc(1, share_records_bytes()));
-    const struct share_records records = share_records_at(sidecar->records);
-    assert_true(share_resume(sidecar->brain, &records, 1, clock_id));
+    static const uint8_t seed[TABLE_SEED_BYTES] = "any";
+    struct moment now = moment_of(world, sidecar);
+    if (world->keeps_states)
+        return fleet_state_start(&sidecar->state, question, &now);
+    return allocated(brain_new(question, MAX_KEYS, MAX_LEASES, seed, now.now_ns));
 }
 
 void fleet_sim_start(struct fleet_sim *world, unsigned at)
 {
-    static const uint8_t seed[TABLE_SEED_BYTES] = "any";
     struct fleet_sidecar *sidecar = &world->sidecar[at];
     struct limits *limits = limits_of(world, sidecar, sidecar->terms);
     struct limits_question question = {.limits = limits, .date_s = sidecar->date_s};
     assert_null(sidecar->brain);
-    sidecar->brain =
-        allocated(brain_new(&question, MAX_KEYS, MAX_LEASES, seed, here_ns(world, sidecar)));
+    sidecar->brain = brain_of(world, sidecar, &question);
     limits_release(limits);
-    brain_begin_fleet(sidecar->brain, dice_bits(&world->dice));
-    resume(world, sidecar);
+    assert_true(brain_begin_fleet(sidecar->brain, dice_bits(&world->dice)));
     sidecar->life++;
     sidecar->is_ending = sidecar->end_is_away = false;
     memset(sidecar->pace, 0, sizeof sidecar->pace);
@@ -1147,9 +1175,19 @@ static void may_lose(struct fleet_sim *world)
         world->ledger[i].is_faulty = world->ledger[i].is_lossy = true;
 }
 
+/* What it has spent by now of what it had then. */
+static void note_kill(struct fleet_sidecar *sidecar, unsigned record)
+{
+    const struct share *share = share_of(sidecar, record);
+    for (uint32_t i = 0; share != NULL && i < share->buckets; i++)
+        note_spent(sidecar, record, share->session, i, share->bucket[i].disposed);
+}
+
 static void end_process(struct fleet_sim *world, unsigned at)
 {
     struct fleet_sidecar *sidecar = &world->sidecar[at];
+    for (unsigned i = 0; i < FLEET_RECORDS; i++)
+        note_kill(sidecar, i);
     brain_free(sidecar->brain);
     sidecar->brain = NULL;
     sidecar->stands_until_ns = 0;
@@ -1165,10 +1203,60 @@ static void end_process(struct fleet_sim *world, unsigned at)
 void fleet_sim_crash(struct fleet_sim *world, unsigned at)
 {
     fleet_note(world, "%u ends", at);
-    if (!world->keeps_records && (!world->sidecar[at].is_ending || world->sidecar[at].end_is_away))
+    if (!world->keeps_states && (!world->sidecar[at].is_ending || world->sidecar[at].end_is_away))
         for (unsigned i = 0; i < FLEET_RECORDS; i++)
             world->ledger[i].is_lossy = true;
     end_process(world, at);
+}
+
+void fleet_sim_copy_state(struct fleet_sim *world, unsigned at)
+{
+    struct fleet_sidecar *sidecar = &world->sidecar[at];
+    fleet_note(world, "the state of %u is copied", at);
+    fleet_state_copy(&sidecar->state);
+    for (unsigned i = 0; i < FLEET_RECORDS; i++) {
+        const struct share *share = share_of(sidecar, i);
+        struct fleet_spent *spent = &sidecar->copied[i];
+        *spent = (struct fleet_spent){0};
+        if (share == NULL)
+            continue;
+        spent->session = share->session;
+        for (uint32_t j = 0; j < share->buckets; j++)
+            spent->then[j] = spent->now[j] = share->bucket[j].disposed;
+    }
+}
+
+/* What a copy's session has spent since of a bucket, and the store does not know. */
+static uint64_t spent_since(struct fleet_sim *world, const struct fleet_sidecar *sidecar,
+                            unsigned record, unsigned bucket)
+{
+    static struct store_record room;
+    const struct fleet_spent *spent = &sidecar->copied[record];
+    const struct store_record *is = fleet_sim_record(world, record, &room);
+    uint64_t known = spent->then[bucket];
+    for (unsigned i = 0; is != NULL && i < is->holders; i++)
+        if (is->holder[i].session == spent->session &&
+            is->holder[i].bucket[bucket].disposed > known)
+            known = is->holder[i].bucket[bucket].disposed;
+    return spent->now[bucket] - least(spent->now[bucket], known);
+}
+
+void fleet_sim_write_back(struct fleet_sim *world, unsigned at)
+{
+    struct fleet_sidecar *sidecar = &world->sidecar[at];
+    assert_null(sidecar->brain);
+    if (!fleet_state_write_back(&sidecar->state))
+        return;
+    fleet_note(world, "the state of %u is as it was in its copy", at);
+    world->written_back++;
+    may_lose(world);
+    for (unsigned i = 0; i < FLEET_RECORDS; i++) {
+        uint64_t tokens = 0;
+        for (unsigned j = 0; j < BUCKETS_MAX; j++)
+            tokens = most(tokens, spent_since(world, sidecar, i, j));
+        fleet_ledger_fault(&world->ledger[i], FLEET_COPIED, (double)tokens, 0, world->now_ns,
+                           world->now_ns + fleet_sim_memory_ns(world));
+    }
 }
 
 void fleet_sim_drain(struct fleet_sim *world, unsigned at)
@@ -1427,7 +1515,7 @@ void fleet_sim_end(struct fleet_sim *world)
         if (world->sidecar[i].brain != NULL)
             end_process(world, i);
     for (unsigned i = 0; i < world->sidecars; i++)
-        free(world->sidecar[i].records);
+        fleet_state_end(&world->sidecar[i].state);
     while (world->events > 0) {
         struct fleet_event event = next_event(world);
         free(event.call);

@@ -16,6 +16,7 @@
 #include "brain/brain.h"
 #include "prop/fleet_checks.h"
 #include "prop/fleet_once.h"
+#include "prop/fleet_state.h"
 #include "support/dice.h"
 
 enum {
@@ -26,8 +27,8 @@ enum {
     FLEET_CALLERS = 24, /* of a sidecar, at a time */
     FLEET_INBOX = 128,
     FLEET_LIST = 6,
-    FLEET_LEASES = 64,   /* in force at a time */
-    FLEET_TICK_MS = 100, /* of limits */
+    FLEET_LEASES = FLEET_STATE_LEASES, /* in force at a time */
+    FLEET_TICK_MS = 100,               /* of limits */
 };
 
 /* A clock that tells told_ns at from_ns, and runs fast by so many parts of a million. */
@@ -77,6 +78,12 @@ struct fleet_call {
     struct orders orders;
 };
 
+/* What a session had spent of a record when a copy of the state was made, and since then, as far as is known. */
+struct fleet_spent {
+    uint64_t session; /* 0: none */
+    uint64_t then[BUCKETS_MAX], now[BUCKETS_MAX];
+};
+
 struct fleet_sidecar {
     struct brain *brain; /* NULL: it has crashed */
     struct fleet_clock clock;
@@ -90,7 +97,8 @@ struct fleet_sidecar {
     bool is_ending;                  /* it drains */
     unsigned terms;                  /* which of the world's are in force */
     int64_t date_s, until_s;         /* Unix time: now, and when run-time overrides end */
-    void *records;    /* of what it has in hand, which outlive the process; or NULL */
+    struct fleet_state state;        /* which outlives the process, if the world keeps any */
+    struct fleet_spent copied[FLEET_RECORDS];
     uint64_t tick_ns; /* when its brain is due, true time */
     struct message end;
     bool end_is_away;
@@ -152,15 +160,15 @@ struct fleet_sim {
     struct fleet_ledger ledger[FLEET_RECORDS];
     struct fleet_lease lease[FLEET_LEASES];
     uint64_t leases_begun;
-    bool has_slots;     /* the last limit is of slots, of one bucket */
-    bool asks_once;     /* some questions have tokens */
-    bool keeps_records; /* processes take over what those before had in hand */
+    bool has_slots;    /* the last limit is of slots, of one bucket */
+    bool asks_once;    /* some questions have tokens */
+    bool keeps_states; /* processes take over what those before had in hand, and their leases */
     struct fleet_onces onces;
     struct fleet_event *heap;
     unsigned events, heap_size;
     uint64_t next_number, nonce;
     uint64_t tries, questions, letters, orders, calls, allowed, denied, waited, lent, renewed,
-        uncounted, lists, steps, overridden, repeated, taken_over;
+        uncounted, lists, steps, overridden, repeated, taken_over, slots_taken_over, written_back;
 };
 
 extern const char *const fleet_keys[FLEET_KEYS];
@@ -203,6 +211,9 @@ void fleet_sim_leave(struct fleet_sim *world, unsigned sidecar, unsigned caller)
 
 /* What happens to a sidecar. */
 void fleet_sim_crash(struct fleet_sim *world, unsigned sidecar);
+/* A copy of its state is made; and written back, while no process of it runs. */
+void fleet_sim_copy_state(struct fleet_sim *world, unsigned sidecar);
+void fleet_sim_write_back(struct fleet_sim *world, unsigned sidecar);
 void fleet_sim_start(struct fleet_sim *world, unsigned sidecar);
 void fleet_sim_drain(struct fleet_sim *world, unsigned sidecar);
 void fleet_sim_stop(struct fleet_sim *world, unsigned sidecar, uint64_t ns, bool is_stale);

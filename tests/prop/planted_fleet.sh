@@ -10,6 +10,7 @@ keep_object tests/prop/fleet_sim.c
 keep_object tests/prop/fleet_checks.c
 keep_object tests/prop/fleet_naive.c
 keep_object tests/prop/fleet_once.c
+keep_object tests/prop/fleet_state.c
 
 model=tests/support/store_model.c
 # 1: what is out does not count against the burst
@@ -63,6 +64,10 @@ planted 10 $model 's/ && !\(work->call->flags & ORDER_CLAIM\)\)/)/'
 # a slot that is given back counts twice in the store; or one that is released does in the hand
 planted 10 $model 's/\*disposed = most;/*disposed = most + (most < *granted);/'
 planted 10 brain/share.c 's/bucket->used = slots;/bucket->used = slots > 0 \&\& slots < bucket->used ? slots - 1 : slots;/'
+# slots that are taken over are free, though leases hold them; or those leases are forgotten, and so the slots are given back
+kinds='slots_taken*'
+planted 10 brain/share.c 's/bucket\[i\]\.used = least\(used, share_bucket_out\(&share->bucket\[i\]\)\);/bucket[i].used = 0;/'
+planted 10 brain/share.c 's/uint64_t free = share->has_slots \? hand - least\(hand, share->bucket\[i\]\.used\) : 0;/uint64_t free = share->has_slots ? hand : 0;/'
 # what has come before is decided again, and the answer is that of before, or it is not; or nobody hears that one who waited has his
 # answer
 kinds='asked*'
@@ -75,4 +80,8 @@ kinds='overrides*'
 planted 12 brain/shares.c 's/result = share_result_without_hand\(terms, ask->tokens\);/&\n    if (result == BUCKET_NEVER)\n        result = BUCKET_DENIED;/'
 planted 12 brain/shares.c 's/        share_set_terms_at\(brain, &place, share\);//'
 planted 12 brain/share_places.c 's/share_set_terms\(share, place_allowance\(brain, place\)/share_set_terms(share, \&place_limit(brain, place)->allowance/'
+# 13: a session is taken over though the store knows a later order of it; or by another order of it each time
+kinds='copies*'
+planted 13 $model 's/call->seq <= work->own->seq\)/call->seq <= work->own->seq \&\& !work->has_taken)/'
+planted 13 brain/share.c 's/return share->is_reset_told \|\| share->former != NULL;/return share->is_reset_told;/'
 exit $failed

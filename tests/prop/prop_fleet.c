@@ -42,15 +42,17 @@ struct recipe {
     bool has_lists;
     bool has_overrides, sets_overrides; /* of the configuration; of run time */
     bool asks_once;
-    bool takes_over; /* what a process had that has crashed */
+    bool takes_over;  /* what a process had that has crashed */
+    bool writes_back; /* copies of what such a process had */
 };
 
 static uint64_t world_questions; /* so many are asked in each world */
 static uint64_t total_questions, total_orders, total_calls, total_allowed, total_denied,
     total_waited, total_lent, total_renewed;
 static uint64_t total_steps, total_repeated;
-static uint64_t total_uncounted, total_overridden, total_taken; /* of the recipe */
-static double worst_percent, worst_apart_percent;               /* of the recipe */
+static uint64_t total_uncounted, total_overridden, total_taken, total_slots_taken,
+    total_written_back;                           /* of the recipe */
+static double worst_percent, worst_apart_percent; /* of the recipe */
 
 /* ---- what a world begins with ---- */
 
@@ -225,7 +227,7 @@ static struct fleet_sim *new_world(const struct recipe *recipe, uint64_t number)
         random_slots(dice, &world->rules[0]);
     random_overrides(recipe, world);
     world->asks_once = recipe->asks_once;
-    world->keeps_records = recipe->takes_over;
+    world->keeps_states = recipe->takes_over;
     random_fleet_terms(recipe, world);
     random_network(recipe, world);
     world->store.clock = (struct fleet_clock){START_NS, STORE_START_NS + dice_roll(dice, NS_PER_S),
@@ -357,8 +359,12 @@ static void something_happens_to(struct fleet_sim *world, const struct recipe *r
             fleet_sim_crash(world, at);
         return;
     }
-    if (recipe->crashes && dice_once_in(dice, 2)) {
+    if (recipe->writes_back && dice_once_in(dice, 3))
+        fleet_sim_copy_state(world, at);
+    else if (recipe->crashes && dice_once_in(dice, 2)) {
         fleet_sim_crash(world, at);
+        if (recipe->writes_back && dice_once_in(dice, 2))
+            fleet_sim_write_back(world, at);
         if (recipe->takes_over && dice_once_in(dice, 2))
             fleet_sim_start(world, at);
     } else if (sidecar->stands_until_ns != 0)
@@ -534,6 +540,8 @@ static void live_in_world(const struct recipe *recipe, uint64_t number)
     total_uncounted += world->uncounted;
     total_overridden += world->overridden;
     total_taken += world->taken_over;
+    total_slots_taken += world->slots_taken_over;
+    total_written_back += world->written_back;
     total_repeated += world->repeated;
     total_steps += world->steps;
     total_lent += world->lent;
@@ -548,6 +556,7 @@ static void run(const struct recipe *recipe)
     uint64_t number = environment_number("ALLOWD_WORLD", 0), before = total_questions;
     worst_percent = worst_apart_percent = 0;
     total_uncounted = total_overridden = total_taken = 0;
+    total_slots_taken = total_written_back = 0;
     uint64_t repeated = total_repeated;
     do
         live_in_world(recipe, number++);
@@ -562,6 +571,8 @@ static void run(const struct recipe *recipe)
     assert_int_equal(total_overridden > 0, recipe->has_overrides || recipe->sets_overrides);
     assert_int_equal(total_repeated > repeated, recipe->asks_once);
     assert_int_equal(total_taken > 0, recipe->takes_over);
+    assert_int_equal(total_slots_taken > 0, recipe->takes_over && recipe->has_slots);
+    assert_int_equal(total_written_back > 0, recipe->writes_back);
     assert_int_equal(worst_apart_percent > 0, recipe->on_partition == FLEET_PARTITION_SHARE);
 }
 
@@ -606,6 +617,13 @@ static void crashes_taken_over_with_losses(void **state)
                          .stands_still = true, .drifts = true, .forgets = true, .rolls_back = true,
                          .reloads = true, .parts = true, .changes_levels = true,
                          .takes_over = true});
+}
+
+static void copies_written_back(void **state)
+{
+    (void)state;
+    run(&(struct recipe){"copies written back", 31, 5, .loses = true, .crashes = true,
+                         .drains = true, .drifts = true, .takes_over = true, .writes_back = true});
 }
 
 static void standing_still(void **state)
@@ -789,6 +807,22 @@ static void slots_with_overrides_asked_once(void **state)
                          .has_overrides = true, .asks_once = true});
 }
 
+/* Leases outlive their processes, and the next ones have their slots. */
+static void slots_taken_over(void **state)
+{
+    (void)state;
+    run(&(struct recipe){"slots, taken over", 32, 5, .has_slots = true, .crashes = true,
+                         .drains = true, .drifts = true, .takes_over = true});
+}
+
+static void slots_taken_over_with_losses(void **state)
+{
+    (void)state;
+    run(&(struct recipe){"slots, taken over, with losses", 33, 5, .has_slots = true, .loses = true,
+                         .crashes = true, .stands_still = true, .drains = true, .drifts = true,
+                         .parts = true, .takes_over = true});
+}
+
 /* The same floods, but chunks that do not count against the burst. */
 static void naive_chunks_exceed_the_burst(void **state)
 {
@@ -829,6 +863,7 @@ int main(void)
         cmocka_unit_test(crashes_and_drains),
         cmocka_unit_test(crashes_taken_over),
         cmocka_unit_test(crashes_taken_over_with_losses),
+        cmocka_unit_test(copies_written_back),
         cmocka_unit_test(standing_still),
         cmocka_unit_test(a_store_that_forgets),
         cmocka_unit_test(a_store_that_forgets_full),
@@ -855,6 +890,8 @@ int main(void)
         cmocka_unit_test(slots),
         cmocka_unit_test(slots_of_a_store_that_forgets),
         cmocka_unit_test(slots_with_overrides_asked_once),
+        cmocka_unit_test(slots_taken_over),
+        cmocka_unit_test(slots_taken_over_with_losses),
         cmocka_unit_test(naive_chunks_exceed_the_burst),
     };
     const char *kind = getenv("ALLOWD_KIND");
