@@ -174,15 +174,17 @@ static unsigned find(const struct parameter *const *parameters, const char *name
 enum { TAKES_MAX = 128 };
 
 /* Writes the names of the parameters that a route takes, for a person. */
-static void list(const struct parameter *const *parameters, char text[TAKES_MAX])
+static void list(const struct parameter *const *parameters, char takes[TAKES_MAX])
 {
-    size_t len = 0;
+    struct text text = text_begin(takes, TAKES_MAX);
+    if (parameters[0] == NULL)
+        text_literal(&text, "no parameters");
     for (unsigned i = 0; parameters[i] != NULL; i++) {
-        const char *before = i == 0 ? "" : parameters[i + 1] != NULL ? ", " : " and ";
-        len += (size_t)snprintf(text + len, TAKES_MAX - len, "%s%s", before, parameters[i]->name);
+        if (i > 0)
+            text_string(&text, parameters[i + 1] != NULL ? ", " : " and ");
+        text_string(&text, parameters[i]->name);
     }
-    if (len == 0)
-        strcpy(text, "no parameters");
+    text_end(&text);
 }
 
 /* Whether a parameter is a token for access, as others take it in a URL. */
