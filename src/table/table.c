@@ -106,13 +106,24 @@ void table_prefetch_slot(const struct table *table, uint64_t hash)
     __builtin_prefetch(&table->index[home_of(table, tag_of(hash))]);
 }
 
-void table_prefetch_entry(const struct table *table, uint64_t hash)
+uint32_t table_prefetch_entry(const struct table *table, uint64_t hash)
 {
     uint32_t tag = tag_of(hash), home = home_of(table, tag), at = home;
     while (table->index[at] != 0 && slot_tag(table->index[at]) != tag)
         if ((at = slot_after(table, at)) == home)
-            return;
+            return TABLE_NONE;
+    if (table->index[at] == 0)
+        return TABLE_NONE;
     __builtin_prefetch(&table->cells[slot_cell(table->index[at])]);
+    return at;
+}
+
+bool table_is_at(const struct table *table, uint32_t slot, const char *key, size_t key_len,
+                 uint16_t line)
+{
+    const struct table_cell *head = &table->cells[slot_cell(table->index[slot])];
+    return table->index[slot] != 0 && head->head.line == line &&
+           cells_hold_key(table, head, key, key_len);
 }
 
 uint32_t table_find(const struct table *table, uint64_t hash, const char *key, size_t key_len,

@@ -140,10 +140,20 @@ void table_settle(struct table *table, uint64_t hash, const char *key, size_t ke
 /* SipHash-2-4 of the bytes under the table's seed. */
 uint64_t table_hash(const struct table *table, const char *bytes, size_t len);
 
+/* The same of four keys at once, which takes half the time if they are about as long. */
+#define TABLE_HASHES 4
+void table_hash_four(const struct table *table, const char *const key[TABLE_HASHES],
+                     const size_t len[TABLE_HASHES], uint64_t hash[TABLE_HASHES]);
+
 /* Ask for memory ahead of table_find: first the slots that it will look at; then, when they are
- * there, the entry that they lead to. */
+ * there, the entry that they lead to. Its slot is that of the first entry with this tag, which is likely to be
+ * the key's; TABLE_NONE: there is none, nor was there one of the key's. */
 void table_prefetch_slot(const struct table *table, uint64_t hash);
-void table_prefetch_entry(const struct table *table, uint64_t hash);
+uint32_t table_prefetch_entry(const struct table *table, uint64_t hash);
+
+/* Whether a slot, which need not hold any more, is that of the key's entry on this very line. */
+bool table_is_at(const struct table *table, uint32_t slot, const char *key, size_t key_len,
+                 uint16_t line);
 
 /* The slot of the key's entry on a line of this owner, or TABLE_NONE. A slot number holds until
  * the next insert or remove. */

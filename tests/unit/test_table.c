@@ -269,6 +269,59 @@ static void the_hash_is_siphash(void **state)
     table_release(&table);
 }
 
+/* Four keys of this length and of some more, as if each had been hashed alone. */
+static void hash_four_of(const struct table *table, const char *bytes, size_t len,
+                         size_t step_bytes)
+{
+    const char *keys[TABLE_HASHES];
+    size_t lens[TABLE_HASHES];
+    uint64_t hashes[TABLE_HASHES];
+    for (unsigned i = 0; i < TABLE_HASHES; i++) {
+        keys[i] = bytes + i;
+        lens[i] = (len + i * step_bytes) % (KEY_MAX + 1);
+    }
+    table_hash_four(table, keys, lens, hashes);
+    for (unsigned i = 0; i < TABLE_HASHES; i++)
+        assert_true(hashes[i] == table_hash(table, keys[i], lens[i]));
+}
+
+static void four_keys_are_hashed_as_each_alone(void **state)
+{
+    (void)state;
+    struct table table = table_of(1);
+    struct dice dice = dice_new(7);
+    char bytes[KEY_MAX + TABLE_HASHES];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (char)dice_roll(&dice, 256);
+    for (size_t len = 0; len <= KEY_MAX; len++)
+        for (size_t step = 0; step <= 9; step++)
+            hash_four_of(&table, bytes, len, step);
+    table_release(&table);
+}
+
+/* What is fetched ahead of a search tells where the entry is, and a slot is not believed to hold what it does not. */
+static void a_search_may_begin_where_the_entry_was_fetched(void **state)
+{
+    (void)state;
+    struct table table = table_of(100);
+    uint64_t hash = table_hash(&table, "key", 3);
+    assert_true(table_prefetch_entry(&table, hash) == TABLE_NONE);
+    put(&table, hash, "key", 3, 1, 7);
+    uint32_t slot = table_prefetch_entry(&table, hash);
+    assert_int_equal(slot, table_find(&table, hash, "key", 3, 1));
+    assert_true(table_is_at(&table, slot, "key", 3, 1));
+    assert_false(table_is_at(&table, slot, "key", 3, 2));
+    assert_false(table_is_at(&table, slot, "kez", 3, 1));
+    assert_false(table_is_at(&table, slot, "key:1", 5, 1));
+    assert_false(table_is_at(&table, (slot + 1) % table.slots, "key", 3, 1));
+    put(&table, hash, "another", 7, 1, 7); /* of the same tag: the first is what is told */
+    assert_int_equal(table_prefetch_entry(&table, hash), slot);
+    assert_false(table_is_at(&table, slot, "another", 7, 1));
+    table_remove(&table, slot);
+    assert_false(table_is_at(&table, slot, "key", 3, 1));
+    table_release(&table);
+}
+
 /* ---- probing and its end ---- */
 
 static void a_cluster_goes_on_past_the_end_of_the_index(void **state)
@@ -684,6 +737,8 @@ int main(void)
         cmocka_unit_test(keys_chosen_to_collide_are_found_as_fast_as_others),
         cmocka_unit_test(the_seed_changes_every_hash),
         cmocka_unit_test(the_hash_is_siphash),
+        cmocka_unit_test(four_keys_are_hashed_as_each_alone),
+        cmocka_unit_test(a_search_may_begin_where_the_entry_was_fetched),
         cmocka_unit_test(a_cluster_goes_on_past_the_end_of_the_index),
         cmocka_unit_test(backward_shift_loses_nothing_round_the_end),
         cmocka_unit_test(homes_cover_the_index_and_nothing_else),
