@@ -142,24 +142,76 @@ bool buckets_install(struct buckets *buckets, const struct limits *prior, struct
 
 /* ---- places ---- */
 
+/* All of a place but its hash; limit: the index of its limit. */
+static void put_terms(const struct buckets *buckets, const struct limits *limits, uint32_t limit,
+                      const char *key, struct place *place)
+{
+    place->limit = (int)limit;
+    place->override = lines_override(&buckets->lines, limit, key);
+    place->denied_until_s =
+        place->override >= 0 &&
+                limits->limit[limit].overrides[place->override].action == OVERRIDE_DENY
+            ? lines_denied_until_s(&buckets->lines, limit, key)
+            : 0;
+    place->owner = buckets->lines.of_limit[limit];
+    place->line = lines_line(&buckets->lines, limit, place->override);
+}
+
+/* false: there is no such limit. */
+static bool place_terms(const struct buckets *buckets, const struct limits *limits,
+                        const struct bucket_question *ask, struct place *place)
+{
+    int limit = ask->limit_name == NULL ? (int)limits_match(limits, ask->key)
+                                        : limits_find(limits, ask->limit_name, ask->limit_name_len);
+    if (limit < 0)
+        *place = (struct place){.limit = -1};
+    else
+        put_terms(buckets, limits, (uint32_t)limit, ask->key, place);
+    return limit >= 0;
+}
+
 void buckets_place_at(const struct buckets *buckets, const struct limits *limits,
                       const struct bucket_question *ask, struct place *place)
 {
-    *place = (struct place){
-        .limit = ask->limit_name == NULL
-                     ? (int)limits_match(limits, ask->key)
-                     : limits_find(limits, ask->limit_name, ask->limit_name_len),
-    };
-    if (place->limit < 0)
-        return;
-    uint32_t limit = (uint32_t)place->limit;
-    place->override = lines_override(&buckets->lines, limit, ask->key);
-    if (place->override >= 0 &&
-        limits->limit[limit].overrides[place->override].action == OVERRIDE_DENY)
-        place->denied_until_s = lines_denied_until_s(&buckets->lines, limit, ask->key);
-    place->owner = buckets->lines.of_limit[limit];
-    place->line = lines_line(&buckets->lines, limit, place->override);
-    place->hash = table_hash(&buckets->table, ask->key, ask->key_len) ^ buckets->salt[limit];
+    if (place_terms(buckets, limits, ask, place))
+        place->hash =
+            table_hash(&buckets->table, ask->key, ask->key_len) ^ buckets->salt[place->limit];
+}
+
+/* Hashes the keys of so many calls at once, TABLE_HASHES at most. */
+static void hash_keys(const struct buckets *buckets, const struct bucket_call *calls,
+                      uint32_t count, struct place *places)
+{
+    const char *key[TABLE_HASHES];
+    size_t key_len[TABLE_HASHES];
+    uint64_t hash[TABLE_HASHES];
+    for (uint32_t i = 0; i < TABLE_HASHES; i++) {
+        const struct bucket_question *ask = &calls[i < count ? i : 0].ask;
+        key[i] = ask->key;
+        key_len[i] = ask->key_len;
+    }
+    table_hash_four(&buckets->table, key, key_len, hash);
+    for (uint32_t i = 0; i < count; i++)
+        places[i].hash = hash[i] ^ buckets->salt[places[i].limit];
+}
+
+uint32_t buckets_places_at(const struct buckets *buckets, const struct limits *limits,
+                           const struct bucket_call *calls, uint32_t count, struct place *places)
+{
+    struct place common; /* of all keys without a limit's name, where these have the same terms */
+    bool has_common = limits->matching == 0 && limits->limit[limits->fallback].overrides_count == 0;
+    if (has_common)
+        put_terms(buckets, limits, limits->fallback, "", &common);
+    for (uint32_t i = 0; i < count; i++) {
+        if (has_common && calls[i].ask.limit_name == NULL)
+            places[i] = common;
+        else if (!place_terms(buckets, limits, &calls[i].ask, &places[i]))
+            return i;
+    }
+    for (uint32_t i = 0; i < count; i += TABLE_HASHES)
+        hash_keys(buckets, &calls[i], count - i < TABLE_HASHES ? count - i : TABLE_HASHES,
+                  &places[i]);
+    return count;
 }
 
 /* ---- entries ---- */

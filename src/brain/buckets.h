@@ -75,6 +75,11 @@ static inline struct place buckets_place(const struct buckets *buckets, const st
     return place;
 }
 
+/* Those of the calls of a list. Returns the index of the first that has none, or `count`; then no place may
+ * be used. */
+uint32_t buckets_places_at(const struct buckets *buckets, const struct limits *limits,
+                           const struct bucket_call *calls, uint32_t count, struct place *places);
+
 /* The holding of a key, or NULL. */
 static inline struct holding *buckets_holding(const struct buckets *buckets,
                                               const struct place *place, const char *key,

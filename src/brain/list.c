@@ -1,6 +1,7 @@
 #include "brain/list.h"
 
 #include "brain/decide.h"
+#include "brain/each.h"
 #include "brain/lease.h"
 #include "brain/share_lists.h"
 #include "brain/shares.h"
@@ -8,21 +9,6 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { GROUP_MAX = 32 }; /* calls whose memory is fetched together */
-
-/* Finds the places of all calls. Returns the index of the first without one, or `count`. */
-static uint32_t find_places(struct brain *brain, const struct list_question *list)
-{
-    uint32_t missing = list->count;
-    for (uint32_t i = list->count; i-- > 0;) {
-        struct place *place = &brain->list.place[i];
-        buckets_place_at(&brain->buckets, brain->limits, &list->calls[i].ask, place);
-        if (place->limit < 0)
-            missing = i;
-    }
-    return missing;
-}
 
 /* Applies what has ended of the keys of all calls, before anything is decided about one of them. */
 static void settle_all(struct brain *brain, const struct list_question *list)
@@ -39,30 +25,6 @@ static uint32_t find_leases(const struct brain *brain, const struct list_questio
                                                    list->calls[at].ask.tokens))
         at++;
     return at;
-}
-
-/* Asks for the memory that a group of calls will read: each step for what the next one reads. */
-static void prefetch(const struct brain *brain, uint32_t from, uint32_t to)
-{
-    for (uint32_t i = from; i < to; i++)
-        table_prefetch_slot(&brain->buckets.table, brain->list.place[i].hash);
-    for (uint32_t i = from; i < to; i++)
-        table_prefetch_entry(&brain->buckets.table, brain->list.place[i].hash);
-}
-
-static void answer_each(struct brain *brain, enum message_kind kind,
-                        const struct list_question *list)
-{
-    for (uint32_t from = 0; from < list->count; from += GROUP_MAX) {
-        uint32_t to = list->count - from < GROUP_MAX ? list->count : from + GROUP_MAX;
-        prefetch(brain, from, to);
-        for (uint32_t i = from; i < to; i++) {
-            const struct place *place = &brain->list.place[i];
-            struct bucket_call *call = &list->calls[i];
-            (shares_concern(brain, place) ? share_decide : decide)(brain, kind, place, &call->ask,
-                                                                   &call->answer);
-        }
-    }
 }
 
 /* ---- all or none ----
@@ -289,7 +251,8 @@ static bool answer_list(struct brain *brain, struct message *message, bool has_w
 {
     const struct list_question list = message->ask.list;
     struct list_answer *answer = &message->answer.list;
-    uint32_t missing = find_places(brain, &list);
+    uint32_t missing = buckets_places_at(&brain->buckets, brain->limits, list.calls, list.count,
+                                         brain->list.place);
     *answer = (struct list_answer){.no_such_limit = missing, .needs_lease = list.count};
     if (missing < list.count)
         return true;
@@ -307,7 +270,7 @@ static bool answer_list(struct brain *brain, struct message *message, bool has_w
     if (message->kind == MESSAGE_ALL)
         answer_all(brain, &list, answer);
     else
-        answer_each(brain, message->kind == MESSAGE_EACH ? MESSAGE_ALLOW : MESSAGE_STATUS, &list);
+        each_answer(brain, message->kind == MESSAGE_EACH ? MESSAGE_ALLOW : MESSAGE_STATUS, &list);
     return true;
 }
 
