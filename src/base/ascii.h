@@ -58,7 +58,8 @@ static inline size_t ascii_json_len(const char *text, size_t len)
     return at;
 }
 
-/* Of how many bytes a text begins that are visible ASCII or the space. */
+/* Of how many bytes a text begins that are visible ASCII or the space; and the same while it copies them, to
+ * where there is room for the whole text, which is written over behind them. */
 static inline size_t ascii_visible_len(const char *text, size_t len)
 {
     size_t at = 0;
@@ -72,19 +73,35 @@ static inline size_t ascii_visible_len(const char *text, size_t len)
     return at;
 }
 
-/* Of how many bytes a text begins that are both: visible ASCII or the space, and for themselves in a JSON
- * string. */
-static inline size_t ascii_plain_len(const char *text, size_t len)
+static inline size_t ascii_copy_visible(const char *text, size_t len, char *to)
+{
+    size_t at = 0;
+    for (; len - at >= sizeof(ascii_word); at += sizeof(ascii_word)) {
+        ascii_word word = ascii_load(text + at);
+        uint64_t bits = ascii_bits(ascii_invisible(word));
+        memcpy(to + at, &word, sizeof word);
+        if (bits != 0)
+            return at + (size_t)__builtin_ctzll(bits) / 8;
+    }
+    for (; at < len && text[at] >= ' ' && text[at] <= '~'; at++)
+        to[at] = text[at];
+    return at;
+}
+
+/* The same of bytes that are both: visible ASCII or the space, and for themselves in a JSON string. */
+static inline size_t ascii_copy_plain(const char *text, size_t len, char *to)
 {
     size_t at = 0;
     for (; len - at >= sizeof(ascii_word); at += sizeof(ascii_word)) {
         ascii_word word = ascii_load(text + at);
         uint64_t bits = ascii_bits(ascii_invisible(word) | ascii_escaped(word));
+        memcpy(to + at, &word, sizeof word);
         if (bits != 0)
             return at + (size_t)__builtin_ctzll(bits) / 8;
     }
-    while (at < len && text[at] >= ' ' && text[at] <= '~' && text[at] != '"' && text[at] != '\\')
-        at++;
+    for (; at < len && text[at] >= ' ' && text[at] <= '~' && text[at] != '"' && text[at] != '\\';
+         at++)
+        to[at] = text[at];
     return at;
 }
 

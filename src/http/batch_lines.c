@@ -42,13 +42,10 @@ static bool is_at_end_of_field(const struct reader *reader)
     return reader->at == reader->end || *reader->at == '\t' || *reader->at == '\n';
 }
 
-/* The length of the field that comes next, and the reader is behind it then. *is_visible: all of it is
- * visible ASCII or spaces, as nearly always. */
-static size_t take_field(struct reader *reader, bool *is_visible)
+/* The length of the field that comes next, and the reader is behind it then. */
+static size_t take_field(struct reader *reader)
 {
     const char *from = reader->at;
-    reader->at += ascii_visible_len(from, (size_t)(reader->end - from));
-    *is_visible = is_at_end_of_field(reader);
     while (!is_at_end_of_field(reader))
         reader->at++;
     return (size_t)(reader->at - from);
@@ -81,13 +78,33 @@ static bool refuse_return(const struct reader *reader, const char *field, size_t
            refuse(reader, "ends in a carriage return; end lines in a line feed alone");
 }
 
+/* Takes a key of visible ASCII, as nearly all are, which needs no look of key_check. What it is copied to lies
+ * no further behind than what it is copied from, so there is room for all that may be copied. */
+static bool take_visible_key(struct reader *reader, struct bucket_question *ask)
+{
+    const char *from = reader->at;
+    size_t len = ascii_copy_visible(from, (size_t)(reader->end - from), reader->strings);
+    if (len == 0 || len > KEY_MAX)
+        return false;
+    reader->at = from + len;
+    if (!is_at_end_of_field(reader)) {
+        reader->at = from;
+        return false;
+    }
+    ask->key = reader->strings;
+    ask->key_len = len;
+    reader->strings[len] = '\0';
+    reader->strings += len + 1;
+    return true;
+}
+
 static bool read_key(struct reader *reader, struct bucket_question *ask)
 {
+    if (take_visible_key(reader, ask))
+        return true;
     const char *key = reader->at;
-    bool is_visible;
-    size_t len = take_field(reader, &is_visible);
-    bool is_plain = is_visible && len > 0 && len <= KEY_MAX; /* which key_check would find too */
-    enum key_fault wrong = is_plain ? KEY_OK : key_check(key, len);
+    size_t len = take_field(reader);
+    enum key_fault wrong = key_check(key, len);
     if (wrong != KEY_OK)
         return refuse_return(reader, key, len) && refuse(reader, "%s", fault_text_key(wrong));
     ask->key = store(reader, key, len);
@@ -99,8 +116,7 @@ static bool read_tokens(struct reader *reader, struct bucket_question *ask)
 {
     char quoted[sizeof(struct shown) + 2];
     const char *number = reader->at;
-    bool is_visible;
-    size_t len = take_field(reader, &is_visible);
+    size_t len = take_field(reader);
     if (len == 0 || quantity_parse_number(number, len, 0, TOKENS_MAX, &ask->tokens) == QUANTITY_OK)
         return true;
     snprintf(quoted, sizeof quoted, "\"%s\"", show(number, len).text);
@@ -111,8 +127,7 @@ static bool read_tokens(struct reader *reader, struct bucket_question *ask)
 static bool read_limit(struct reader *reader, struct bucket_question *ask)
 {
     const char *name = reader->at;
-    bool is_visible;
-    size_t len = take_field(reader, &is_visible);
+    size_t len = take_field(reader);
     if (len == 0)
         return true;
     if (!limit_name_is_valid(name, len))

@@ -18,10 +18,12 @@ struct reader {
     char *strings; /* where the next one goes */
 };
 
-static void skip_blanks(struct reader *reader)
+/* Mostly there are none, and what there is stands behind them all. */
+static inline void skip_blanks(struct reader *reader)
 {
-    while (reader->at < reader->end && (*reader->at == ' ' || *reader->at == '\n' ||
-                                        *reader->at == '\r' || *reader->at == '\t'))
+    while (
+        reader->at < reader->end && *reader->at <= ' ' &&
+        (*reader->at == ' ' || *reader->at == '\n' || *reader->at == '\r' || *reader->at == '\t'))
         reader->at++;
 }
 
@@ -51,7 +53,8 @@ static bool take_string(struct reader *reader, const char **string, size_t *len)
     return true;
 }
 
-/* A string is shorter than its JSON, so there is room for it and its NUL. */
+/* A string is shorter than its JSON, so there is room for it and its NUL, and what it is copied to lies no further
+ * behind than what it is copied from. */
 static const char *store(struct reader *reader, const char *string, size_t len)
 {
     char *stored = reader->strings;
@@ -63,27 +66,28 @@ static const char *store(struct reader *reader, const char *string, size_t len)
 
 /* ---- one request ---- */
 
-/* Takes a key of visible ASCII, as most are, which needs no look of key_check. */
-static bool take_visible_key(struct reader *reader, const char **key, size_t *len)
+/* Takes a key of visible ASCII up to its last quote, as most are, which needs no look of key_check. from: behind its
+ * first quote. Nothing has changed if it is another. */
+static bool take_visible_key(struct reader *reader, const char *from, struct bucket_question *ask)
 {
-    const char *from = reader->at + 1;
-    if (reader->at == reader->end || *reader->at != '"')
+    size_t len = ascii_copy_plain(from, (size_t)(reader->end - from), reader->strings);
+    if (len == 0 || len > KEY_MAX || from + len == reader->end || from[len] != '"')
         return false;
-    *key = from;
-    *len = ascii_plain_len(from, (size_t)(reader->end - from));
-    if (*len == 0 || *len > KEY_MAX || from + *len == reader->end || from[*len] != '"')
-        return false;
-    reader->at = from + *len + 1;
-    skip_blanks(reader);
+    ask->key = reader->strings;
+    ask->key_len = len;
+    ask->key_is_plain = true;
+    reader->strings[len] = '\0';
+    reader->strings += len + 1;
+    reader->at = from + len + 1;
     return true;
 }
 
 static bool read_key(struct reader *reader, struct bucket_question *ask)
 {
     const char *key;
-    if (ask->key == NULL && take_visible_key(reader, &key, &ask->key_len)) {
-        ask->key = store(reader, key, ask->key_len);
-        ask->key_is_plain = true;
+    bool is_string = reader->at < reader->end && *reader->at == '"';
+    if (ask->key == NULL && is_string && take_visible_key(reader, reader->at + 1, ask)) {
+        skip_blanks(reader);
         return true;
     }
     if (ask->key != NULL || !take_string(reader, &key, &ask->key_len) ||
@@ -121,24 +125,21 @@ static bool read_tokens(struct reader *reader, struct bucket_question *ask, bool
     return true;
 }
 
-/* Takes what nearly all requests begin with, to the byte. */
-static bool begins_with_key(struct reader *reader)
+/* Takes what nearly all requests begin with, to the byte, and are but for a brace. */
+static bool take_beginning(struct reader *reader, struct bucket_question *ask)
 {
-    static const char beginning[] = "{\"key\":";
+    static const char beginning[] = "{\"key\":\"";
     const size_t len = sizeof beginning - 1;
-    if ((size_t)(reader->end - reader->at) < len || memcmp(reader->at, beginning, len) != 0)
-        return false;
-    reader->at += len;
-    return true;
+    return (size_t)(reader->end - reader->at) >= len && memcmp(reader->at, beginning, len) == 0 &&
+           take_visible_key(reader, reader->at + len, ask);
 }
 
 static bool read_request(struct reader *reader, struct bucket_question *ask)
 {
     bool has_tokens = false;
     *ask = (struct bucket_question){.tokens = 1};
-    if (begins_with_key(reader)) {
-        if (!read_key(reader, ask))
-            return false;
+    if (take_beginning(reader, ask)) {
+        skip_blanks(reader);
         if (take(reader, '}'))
             return true;
         if (!take(reader, ','))

@@ -198,6 +198,18 @@ static void quotes_are_for_a_reader(void **state)
     }
 }
 
+/* What is copied is as long as it should be, and nothing behind the text's length is written. */
+static void expect_copied(size_t (*copy)(const char *, size_t, char *), const char *text,
+                          size_t len, size_t expected_len)
+{
+    char to[64];
+    memset(to, '#', sizeof to);
+    assert_int_equal(copy(text, len, to), expected_len);
+    assert_memory_equal(to, text, expected_len);
+    for (size_t at = len; at < sizeof to; at++)
+        assert_int_equal(to[at], '#');
+}
+
 /* Each character in each place of texts that are shorter and longer than what is looked at in one step. */
 static void a_text_is_plain_up_to_the_first_character_that_is_not(void **state)
 {
@@ -210,8 +222,10 @@ static void a_text_is_plain_up_to_the_first_character_that_is_not(void **state)
                 bool is_escaped = character == '"' || character == '\\';
                 memset(text, 'a', sizeof text);
                 text[at] = (char)character; /* behind the text if `at` is its length */
-                assert_int_equal(ascii_visible_len(text, len), is_visible ? len : at);
-                assert_int_equal(ascii_plain_len(text, len), is_visible && !is_escaped ? len : at);
+                size_t visible_len = is_visible ? len : at;
+                assert_int_equal(ascii_visible_len(text, len), visible_len);
+                expect_copied(ascii_copy_visible, text, len, visible_len);
+                expect_copied(ascii_copy_plain, text, len, is_escaped ? at : visible_len);
                 assert_int_equal(ascii_json_len(text, len),
                                  character >= ' ' && !is_escaped ? len : at);
             }
