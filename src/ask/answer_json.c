@@ -297,6 +297,13 @@ static void put_in_words(struct answer_words *words, const struct bucket_questio
     words->limit = answer->limit;
     words->tokens = ask->tokens;
     words->owed_tokens = answer->owed_tokens;
+    words->written_len = 0;
+}
+
+static bool is_written(const struct answer_words *words, const struct bucket_answer *answer)
+{
+    return words->written_len > 0 && words->remaining_tokens == answer->remaining_tokens &&
+           words->full_after_ms == answer->full_after_ms;
 }
 
 void reply_write_next_verdict(struct text *body, const struct bucket_question *ask,
@@ -311,11 +318,19 @@ void reply_write_next_verdict(struct text *body, const struct bucket_question *a
         put_in_words(words, ask, answer);
     text_literal(body, "{\"allowed\":true,\"key\":\"");
     write_key_text(body, ask);
+    if (is_written(words, answer)) {
+        text_bytes(body, body->start + words->written_at, words->written_len);
+        return;
+    }
+    words->written_at = (size_t)(body->at - body->start);
     text_bytes(body, words->before, words->before_len);
     text_number(body, answer->remaining_tokens);
     text_bytes(body, words->behind, words->behind_len);
     reply_write_retry_after_ms(body, answer->full_after_ms);
     text_literal(body, "}");
+    words->written_len = (size_t)(body->at - body->start) - words->written_at;
+    words->remaining_tokens = answer->remaining_tokens;
+    words->full_after_ms = answer->full_after_ms;
 }
 
 /* From "remaining" to "active". */

@@ -55,17 +55,20 @@ void reply_write_verdict(struct text *body, const struct bucket_question *ask,
                          const struct bucket_answer *answer, bool allowed);
 
 /* What the answers to ALLOW of one limit and one number of tokens have in common that say numbers only:
- * what is between the key, `remaining` and `reset_after_ms`. */
+ * what is between the key, `remaining` and `reset_after_ms`. And the two numbers that were written last, and
+ * where all of that is in the body, behind the key: often keys are as full as those before them. */
 struct answer_words {
     const struct limit *limit; /* NULL: none has been written yet */
     uint64_t tokens, owed_tokens;
+    uint64_t remaining_tokens, full_after_ms;
+    size_t written_at, written_len; /* bytes of the body before it, and of itself */
     size_t before_len, behind_len;
     char before[2 * LIMIT_NAME_MAX + 64]; /* `remaining`; it begins with the key's last quote */
     char behind[160];
 };
 
-/* Writes the same as reply_write_verdict. One after the other of a list, they write what they have in
- * common once, and copy it from then on. */
+/* Writes the same as reply_write_verdict, to a body that has room for it. One after the other of a list, they
+ * write what they have in common once, and copy it from then on. */
 void reply_write_next_verdict(struct text *body, const struct bucket_question *ask,
                               const struct bucket_answer *answer, bool allowed,
                               struct answer_words *words);

@@ -60,6 +60,32 @@ static void write_line(struct text *body, const struct message *message,
                                                    : bucket_answer_allows(answer));
 }
 
+/* Whether all that a line may tell is the same of two answers of a list. */
+static bool are_told_alike(const struct bucket_answer *a, const struct bucket_answer *b)
+{
+    return a->remaining_tokens == b->remaining_tokens && a->full_after_ms == b->full_after_ms &&
+           a->retry_after_ms == b->retry_after_ms && a->owed_tokens == b->owed_tokens &&
+           a->result == b->result && a->limit == b->limit && a->is_apart == b->is_apart;
+}
+
+/* Often keys are as full as those before them, such as all that have begun anew: such lines are copied. */
+static void write_lines(struct text *body, const struct message *message)
+{
+    const struct list_question *ask = &message->ask.list;
+    const char *line = body->at;
+    size_t len = 0;
+    for (uint32_t i = 0; i < ask->count; i++) {
+        const struct bucket_answer *answer = &ask->calls[i].answer;
+        if (i > 0 && are_told_alike(answer, &ask->calls[i - 1].answer)) {
+            text_bytes(body, line, len);
+            continue;
+        }
+        line = body->at;
+        write_line(body, message, answer);
+        len = (size_t)(body->at - line);
+    }
+}
+
 size_t reply_lines_room(const struct list_question *ask)
 {
     return ask->count * (size_t)LINE_MAX_BYTES + 1;
@@ -72,7 +98,6 @@ void reply_lines(struct reply *reply, const struct message *message, unsigned de
     struct text body = text_begin(room, reply_lines_room(ask));
     reply_list_begin(reply, message, deny_status, serving);
     reply->content_type = type_lines;
-    for (uint32_t i = 0; i < ask->count; i++)
-        write_line(&body, message, &ask->calls[i].answer);
+    write_lines(&body, message);
     reply_list_end(reply, &body);
 }

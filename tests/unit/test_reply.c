@@ -1541,6 +1541,61 @@ static void a_list_of_keys_has_their_levels_in_lines(void **state)
     expect_lines(&message, 200, "9\t0\t1000\n0\t7\t-\n");
 }
 
+/* ---- lists of keys alike ---- */
+
+/* A list with the bodies of its calls alone put together, each without what it begins and ends with. */
+static void expect_as_alone(void (*write)(const struct message *), struct bucket_call *calls,
+                            uint32_t count, const char *beginning, const char *between,
+                            const char *end)
+{
+    char expected[8192];
+    struct text text = text_begin(expected, sizeof expected);
+    text_string(&text, beginning);
+    for (uint32_t i = 0; i < count; i++) {
+        struct message one = list_of(MESSAGE_EACH, &calls[i], 1);
+        write(&one);
+        size_t around = strlen(beginning) + strlen(end);
+        if (i > 0)
+            text_string(&text, between);
+        text_bytes(&text, request.reply.large_body + strlen(beginning),
+                   request.reply.body_len - around);
+        free(request.reply.large_body);
+    }
+    text_string(&text, end);
+    size_t len = text_end(&text);
+    struct message all = list_of(MESSAGE_EACH, calls, count);
+    write(&all);
+    assert_int_equal(request.reply.body_len, len);
+    assert_memory_equal(request.reply.large_body, expected, len);
+    free(request.reply.large_body);
+}
+
+/* Two alike, and one that differs in one thing from those before and behind it. */
+static void results_alike_are_told_as_each_alone(void **state)
+{
+    (void)state;
+    for (int what = 0; what < 8; what++) {
+        struct bucket_call calls[5];
+        for (size_t i = 0; i < LENGTH(calls); i++)
+            calls[i] = (struct bucket_call){.answer = what == 0 ? denied(PLAIN) : allowed(PLAIN)};
+        list_of(MESSAGE_EACH, calls, LENGTH(calls)); /* has each ask for a token */
+        struct bucket_answer *third = &calls[2].answer;
+        third->remaining_tokens += what == 1;
+        third->full_after_ms += what == 2 ? 100 : 0;
+        third->owed_tokens += what == 3;
+        calls[2].ask.tokens += what == 4;
+        third->is_apart = what == 5;
+        if (what == 0)
+            third->retry_after_ms++;
+        if (what == 6)
+            third->result = BUCKET_UNCOUNTED;
+        if (what == 7)
+            *third = denied(TRIAL);
+        expect_as_alone(write_lines, calls, LENGTH(calls), "", "", "");
+        expect_as_alone(write_list, calls, LENGTH(calls), "{\"results\":[", ",", "]}\n");
+    }
+}
+
 /* With the longest reason there is. */
 static void the_longest_lines_fit(void **state)
 {
@@ -2172,6 +2227,7 @@ int main(void)
         cmocka_unit_test(each_of_a_list_has_its_line),
         cmocka_unit_test(all_of_a_list_have_lines_alike),
         cmocka_unit_test(a_list_of_keys_has_their_levels_in_lines),
+        cmocka_unit_test(results_alike_are_told_as_each_alone),
         cmocka_unit_test(the_longest_lines_fit),
         cmocka_unit_test(the_daemon_lists_its_limits),
         cmocka_unit_test(the_daemon_tells_how_its_fleet_is),
