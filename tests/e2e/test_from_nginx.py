@@ -154,6 +154,19 @@ server { limit_req zone=one burst=1; }
         out = self.limits(zones + "server {" + "".join(f"limit_req zone=z{i};" for i in range(1, 7)) + "}")
         self.assertEqual(re.findall(r'^  - name: "(.*)"', out, re.M), ["z1-z2-z3-z4", "z5-z6"])
 
+    def test_buckets_whose_long_names_begin_alike(self):
+        names = [40 * "n" + "1", 40 * "n" + "2"]
+        out = self.limits("".join(f"limit_req_zone $host zone={name}:1m rate={i}r/s;\n" for i, name in enumerate(names, 1)) +
+                          "server {" + "".join(f"limit_req zone={name};" for name in names) + "}")
+        self.assertEqual(re.findall(r'^ +- name: "(.*)"', out, re.M), [39 * "n", 28 * "n", 20 * "n" + "-1"])
+
+    def test_outside_of_all_blocks(self):
+        """A file that another one includes in its http."""
+        text = "limit_req_zone $arg_a zone=one:1m rate=1r/s;\nlimit_req zone=one;\n"
+        self.assertEqual(self.asked(text), [("nginx.conf, outside of all blocks", "one")])
+        self.assertIn("#   and in each server:\n"
+                      '#     if ($uri != /_allowd-one) { set $allowd_key "${arg_a}"; }\n', self.translate(text))
+
     def test_what_shares_a_zone(self):
         self.assertRegex(self.translate(ZONE + "server { limit_req zone=one; location /a { limit_req zone=one burst=2; } }"),
                          r"# DIFFERS: in nginx all lines with zone one draw on one bucket; here one and one-2 ")
@@ -199,7 +212,9 @@ class Keys(Case):
         for key, value in (("$cookie_sid", "${cookie_sid}"), ("$arg_user", "${arg_user}"),
                            ("$server_name", "${server_name}"), ("all", "all"), ("'a\"b'", 'a\\"b'),
                            ("$binary_remote_addr$http_a", "${remote_addr}${http_a}"),
-                           ("$http_x_forwarded_for", "${http_x_forwarded_for}"),
+                           ("$http_x_forwarded_for", "${http_x_forwarded_for}"), ("$http_cookie", "${http_cookie}"),
+                           ("'$remote_addr}'", "${remote_addr}}"), (r"'a\t\r\n\d$remote_addr'", r"a???\\d${remote_addr}"),
+                           (r"$remote_addr\ b$arg_a", r"${remote_addr}\\ b${arg_a}"), (65 * "$a", 65 * "$a"),
                            ("$http_a$uri", "${http_a}${request_uri}")):
             with self.subTest(key):
                 self.assertEqual(self.key(key), ("{header:X-Allowd-Key}", [
@@ -221,6 +236,14 @@ class Keys(Case):
     def test_a_map_that_limits_some_networks(self):
         self.assertEqual(self.overrides("geo $g { 192.0.2.0/24 1; }\nmap $g $key { 1 $remote_addr; }"), [
             ("0.0.0.0/0", "action: allow"), ("::/0", "action: allow"), ("192.0.2.0/24", "burst: 1")])
+        self.assertEqual(self.overrides("geo $g { default 0; 0.0.0.0/0 1; ::/0 0; }\nmap $g $key { 1 $remote_addr; }"), [
+            ("0.0.0.0/0", "burst: 1"), ("::/0", "action: allow")])
+
+    def test_a_map_that_is_volatile(self):
+        self.assertEqual(self.overrides("map $remote_addr $key { volatile; default $remote_addr; 10.0.0.1 ''; }"),
+                         [("10.0.0.1", "action: allow")])
+        self.assertEqual(self.overrides("geo $g { default 1; 10.0.0.1 0; }\n" + self.MAP.replace("{", "{ volatile;")),
+                         [("10.0.0.1", "action: allow")])
 
     def test_a_map_of_addresses(self):
         self.assertEqual(self.overrides("map $remote_addr $key { default $remote_addr; 10.0.0.1 ''; ::1 ''; }"),
@@ -238,6 +261,9 @@ class Keys(Case):
                      "geo $g { ranges; default 1; 10.0.0.0-10.0.0.9 0; }" + self.MAP,
                      "geo $g { proxy 10.0.0.1; default 1; }" + self.MAP,
                      "geo $http_a $g { default 1; 10.0.0.0/8 0; }" + self.MAP,
+                     "geo $g { default 1; 10.0.0.0/33 0; }" + self.MAP,
+                     "geo $g { default 1; ::ffff:10.0.0.0/104 0; }" + self.MAP,
+                     "geo $g { default 1; 10.0.0.0/8 0; }" + self.MAP.replace("$g", '"$g$host"'),
                      # A map compares texts, so none of these is what an address is written as.
                      "map $remote_addr $key { 10.0.0.0/8 ''; default $remote_addr; }",
                      "map $remote_addr $key { 10.0.0.1/32 ''; default $remote_addr; }",
@@ -315,7 +341,12 @@ http { init_by_lua_block { -- }
                 ("server { " + ZONE + "}", "nginx takes it in http alone"),
                 ("limit_req_zone $a zone=a:1m rate=1r/h;", 'rate "1r/h" is none of nginx; write one such as '),
                 ("limit_req_zone $a zone=a:1m rate=0r/s;", 'rate "0r/s" is none of nginx; '),
+                ("limit_req_zone $a zone=a:1m rate=r/s;", 'rate "r/s" is none of nginx; '),
                 ("limit_req_zone $a zone=a:1m rats=1r/s;", 'no parameter "rats=1r/s"; '),
+                ("limit_req_zone $a zone=a:1m r\u00e4te=1r/s;", 'no parameter "r??te=1r/s"; '),
+                ("".join(f"limit_req_zone $a zone=z{i}:1m rate=1r/s;\n" for i in range(33)) + "server {\n" +
+                 "".join(f"limit_req zone=z{i};\n" for i in range(33)) + "}",
+                 "nginx.conf:67: more than 32 limit_req lines in one block"),
                 ("limit_req_zone $a rate=1r/s;", "needs a key, a zone and a rate"),
                 ("limit_req_zone $a rate=1r/s sync;", "has no zone; "),
                 (ZONE + "server { limit_req zone=one; limit_req_status 200; }", 'limit_req_status "200" is no status; '),
@@ -328,6 +359,11 @@ http { init_by_lua_block { -- }
     def test_a_file_that_is_there_is_not_looked_for_elsewhere(self):
         self.assertTrue(self.fault(f"include {self.folder};").endswith(
             " is a directory; the configuration must be a regular file"))
+
+    def test_more_files_than_are_read(self):
+        for i in range(2000):
+            self.write("", f"many/{i:04}")
+        self.assertEqual(self.fault("include many/*;"), "many/1999: is one file more than the 2000 that are read")
 
     def test_many_checks(self):
         zones = ZONE + "server {" + "".join(f"location /{i} {{ limit_req zone=one burst={i + 1}; }}\n" for i in range(101))
