@@ -124,17 +124,27 @@ struct talk {
     enum command_family family;
 };
 
+/* "jobs" has slots. */
 static void open_talk(struct talk *talk, bool has_token)
 {
     *talk = (struct talk){.session = {.protocol = 2, .id = 7}};
-    const struct limit_terms terms = {
-        .name = LIMIT_DEFAULT_NAME,
-        .buckets_count = 1,
-        .buckets = {{.burst = BURST, .rate = {1, 1000}, .debt_max = BURST}},
+    static const struct limit_terms terms[] = {
+        {
+            .name = "jobs",
+            .match = "job:*",
+            .buckets_count = 1,
+            .buckets = {{.burst = 3, .holds_slots = true}},
+        },
+        {
+            .name = LIMIT_DEFAULT_NAME,
+            .buckets_count = 1,
+            .buckets = {{.burst = BURST, .rate = {1, 1000}, .debt_max = BURST}},
+        },
     };
-    struct limits *limits = limits_new(1, 100);
+    struct limits *limits = limits_new(LENGTH(terms), 100);
     assert_non_null(limits);
-    assert_true(limits_add(limits, &terms));
+    for (size_t i = 0; i < LENGTH(terms); i++)
+        assert_true(limits_add(limits, &terms[i]));
     fixture_init_limits(&talk->brain, limits, FIXTURE_MAX_KEYS, WHEN_FULL_EVICT);
     talk->contract = contract_new(HEADERS_IETF);
     assert_non_null(talk->contract);
@@ -231,6 +241,7 @@ static void bad_questions_say_what_to_do_and_take_nothing(void **state)
         {"ALLOW a 1000000000000000", "-ERR tokens is "},
         {"ALLOW a 1 LIMIT", "-ERR syntax error at \"LIMIT\""},
         {"ALLOW a 1 LIMIT no", "-ERR there is no limit named \"no\""},
+        {"ALLOW a LIMIT \xc3\xa4", "-ERR there can be no limit named \""},
         {"ALLOW a LIMIT default LIMIT default", "-ERR syntax error at \"LIMIT\""},
         {"ALLOW a 1 FOO 2",
          "-ERR syntax error at \"FOO\"; behind ALLOW there may be LIMIT name and"},
@@ -253,6 +264,50 @@ static void bad_questions_say_what_to_do_and_take_nothing(void **state)
     for (size_t i = 0; i < LENGTH(rows); i++)
         assert_error(&talk, rows[i][0], rows[i][1]);
     assert_int_equal(fixture_status(&talk.brain, "a").remaining_tokens, BURST);
+    close_talk(&talk);
+}
+
+static void what_has_slots_is_left_to_leases(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"ALLOW job:a", "-ERR limit \"jobs\" takes leases; POST /acquire over HTTP instead\r\n"},
+        {"CHARGE job:a 1", "-ERR limit \"jobs\" has no tokens, only slots\r\n"},
+        {"REFUND job:a", "-ERR limit \"jobs\" has no tokens, only slots\r\n"},
+        {"RESET job:a", "-ERR limit \"jobs\" has no tokens, only slots\r\n"},
+        {"STATUS job:a", "*6\r\n:0\r\n:3\r\n:3\r\n:-1\r\n:-1\r\n:0\r\n"},
+    };
+    struct talk talk;
+    open_talk(&talk, false);
+    for (size_t i = 0; i < LENGTH(rows); i++)
+        assert_said(&talk, rows[i][0], rows[i][1]);
+    close_talk(&talk);
+}
+
+static void where_all_owe_nothing_more_is_charged(void **state)
+{
+    (void)state;
+    struct talk talk;
+    char line[32];
+    open_talk(&talk, false);
+    for (unsigned i = 0; i < FIXTURE_MAX_KEYS; i++) {
+        snprintf(line, sizeof line, "CHARGE %u 20", i);
+        assert_said(&talk, line, "*7\r\n:0\r\n:10\r\n:0\r\n:-1\r\n:20000\r\n:10\r\n:20\r\n");
+    }
+    assert_said(&talk, "CHARGE new 1",
+                "-ERR nothing was charged: the table is full of keys that owe tokens\r\n");
+    assert_int_equal(say(&talk, "ALLOW new")[5], '1');
+    close_talk(&talk);
+}
+
+static void where_nobody_may_wait_that_is_told(void **state)
+{
+    (void)state;
+    struct talk talk;
+    open_talk(&talk, false);
+    talk.contract->wait_max_ms = 0;
+    assert_said(&talk, "ALLOW a 1 WAIT 1",
+                "-ERR nobody may wait here, because wait_max is 0; leave WAIT out\r\n");
     close_talk(&talk);
 }
 
@@ -499,6 +554,9 @@ int main(void)
         cmocka_unit_test(allow_tells_five_numbers),
         cmocka_unit_test(others_tell_what_is_owed_too),
         cmocka_unit_test(bad_questions_say_what_to_do_and_take_nothing),
+        cmocka_unit_test(what_has_slots_is_left_to_leases),
+        cmocka_unit_test(where_all_owe_nothing_more_is_charged),
+        cmocka_unit_test(where_nobody_may_wait_that_is_told),
         cmocka_unit_test(a_key_of_255_bytes_is_the_longest),
         cmocka_unit_test(throttle_decides_as_redis_cell_does),
         cmocka_unit_test(throttle_tells_what_the_readme_says),
