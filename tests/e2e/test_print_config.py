@@ -78,6 +78,16 @@ class PrintConfig(unittest.TestCase):
         self.assertIn(f'admin_token_file: "{token}"', out)
         self.assertNotIn("not-to-be-seen", out)
 
+    def test_no_password(self):
+        password = self.path + ".password"
+        with open(password, "w", encoding="utf-8") as file:
+            file.write("not-to-be-seen")
+        os.chmod(password, 0o600)
+        out = self.print(f"fleet: {{name: f, store: [redis://a], user: u, password_file: {password}}}\n" + LIMITS)
+        self.assertIn(f'  user: "u"\n  password_file: "{password}"\n', out)
+        self.assertNotIn("not-to-be-seen", out)
+        self.assertEqual(self.print(out), out)
+
     def test_output_that_cannot_be_written(self):
         with open("/dev/full", "w", encoding="ascii") as full:
             done = subprocess.run([ALLOWD, "--print-config"], stdout=full, timeout=PATIENCE_S,
