@@ -306,6 +306,13 @@ def parse_address(text):
     return host.strip("[]"), int(port)
 
 
+def closed_port():
+    """A port where nobody listens, which stays so as long as the socket is held."""
+    held = socket.socket()
+    held.bind(("127.0.0.1", 0))
+    return held, held.getsockname()[1]
+
+
 class Response:
     """Status line, fields in order, body; nothing is unfolded, merged or guessed."""
 

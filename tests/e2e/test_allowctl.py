@@ -15,7 +15,7 @@ import tempfile
 import threading
 import unittest
 
-from harness import ALLOWD, PATIENCE_S, SANITIZER_REPORT, TOP, Case, Daemon, wait_until
+from harness import ALLOWD, PATIENCE_S, SANITIZER_REPORT, TOP, Case, Daemon, closed_port, wait_until
 
 ALLOWCTL = pathlib.Path(os.environ.get("BUILDDIR") or TOP / "build").resolve() / "allowctl"
 TOKEN = "correct-horse-battery-staple"
@@ -591,12 +591,12 @@ class Hostile(unittest.TestCase):
         return run(*arguments, server=self.serve(answer).address, **environment)
 
     def test_nobody_is_there(self):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            address = "127.0.0.1:%d" % free.getsockname()[1]
+        held, port = closed_port()
+        self.addCleanup(held.close)
         for command in (("status",), ("allow", "k"), ("keys",), ("events",), ("top",), ("bench-key", "k")):
-            ended, out, error = run(*command, server=address)
+            ended, out, error = run(*command, server=f"127.0.0.1:{port}")
             self.assertEqual((ended, out), (UNREACHABLE, ""), error)
-            self.assertIn(f"no answer from {address}: ", error)
+            self.assertIn(f"no answer from 127.0.0.1:{port}: ", error)
         ended, _, error = run("status", server="unix:/nonexistent/socket")
         self.assertEqual((ended, error), (UNREACHABLE, "allowctl: no answer from unix:/nonexistent/socket: No such file or directory\n"))
         ended, _, error = run("status", server="/nonexistent/socket")

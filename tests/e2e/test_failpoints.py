@@ -163,8 +163,10 @@ class Run:
     def start(self):
         """Whether it serves; if not it has ended as it should."""
         if self.on:
-            deadline = time.monotonic() + 1
-            while not self.has_ended() and not self.is_served() and time.monotonic() < deadline:
+            # What fails from now on may keep it from serving, or from saying that it is ready, and hardly from both.
+            deadline = time.monotonic() + 10
+            while not (self.has_ended() or self.is_served() or " ready: " in self.said()
+                       or time.monotonic() > deadline):
                 time.sleep(0.002)
         else:
             self.wait(lambda: self.has_ended() or self.is_served(), "it serves, or ends")

@@ -9,7 +9,7 @@ import threading
 import time
 import unittest
 
-from harness import Daemon, request_bytes, run_allowd, wait_until
+from harness import Daemon, closed_port, request_bytes, run_allowd, wait_until
 from test_reload import admin_address, ask
 from test_threads import names
 
@@ -22,13 +22,6 @@ HEAD = "tick: 10s\nadmin_listen: ['127.0.0.1:0']\n"
 
 def fleet(store, more=""):
     return f"fleet: {{name: test, store: ['{store}']{more}}}\n"
-
-
-def closed_port():
-    """A port where nobody listens, which stays so as long as the socket is held."""
-    held = socket.socket()
-    held.bind(("127.0.0.1", 0))
-    return held, held.getsockname()[1]
 
 
 # Between two attempts to reach the store: whoever waited for the next one would do so for long.

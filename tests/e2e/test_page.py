@@ -21,6 +21,7 @@ import urllib.parse
 import browser
 import npm_package
 from harness import TOP, Connection, Daemon, request_bytes, wait_until
+from recipes import free_port
 
 CONFIG = """
 listen: ["127.0.0.1:0"]
@@ -48,12 +49,6 @@ def deny(daemon, key):
             if connection.receive().status == 429:
                 return 1000 * time.time()
     raise AssertionError("never denied")
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 class PageCase(unittest.TestCase):

@@ -10,8 +10,8 @@ import subprocess
 import unittest
 
 import test_state
-from harness import wait_until
-from test_fleet_daemon import closed_port, fleet
+from harness import closed_port, wait_until
+from test_fleet_daemon import fleet
 
 PAGE = 4096
 ROOM = PAGE + 65536 * 512  # src/keep/share_records.c
