@@ -19,7 +19,7 @@ from harness import SANITIZED, Connection, Daemon, request_bytes
 from metrics import Metrics
 
 SEED = int(os.environ.get("ALLOWD_SEED") or random.randrange(10**9))
-KILLS = int(os.environ.get("ALLOWD_KILLS") or (100 if SANITIZED else 500))
+KILLS = int(os.environ.get("ALLOWD_KILLS") or 100)
 KILLS_A_LIFE = 25  # after so many, all that was taken must have come back
 TTL_S, TICK_S = 0.15, 0.01
 UNTIL_KILLED_S = 0.1 if SANITIZED else 0.03  # at most

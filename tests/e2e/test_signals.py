@@ -3,7 +3,8 @@
 Signals that come early: from main's first line until the daemon is ready, and while a command runs.
 
 A preloaded library (failpoint.c) stops the process at each system call in turn. What is sent then
-is there when it goes on: no test sleeps, and every moment has its turn.
+is there when it goes on: no test sleeps, and every moment has its turn. ALLOWD_SHARE says at which
+share of the calls (share.py).
 """
 import contextlib
 import mmap
@@ -19,6 +20,7 @@ import threading
 import time
 import unittest
 
+import share
 from harness import ALLOWD, PATIENCE_S, Connection, library, request_bytes
 
 FAILPOINT = library("FAILPOINT")
@@ -141,8 +143,8 @@ class Early(unittest.TestCase):
         return place
 
     def stopped_at_every_call(self, place):
-        """A run for each call until it is ready, stopped there."""
-        at = 1
+        """A run for each call of the share until it is ready, stopped there."""
+        at = share.WHICH
         while True:
             with Run(place, at=at) as run:
                 if not run.wait_for_stop():
@@ -151,7 +153,7 @@ class Early(unittest.TestCase):
                     return
                 with self.subTest(at=at, before=place.call()):
                     yield run
-            at += 1
+            at += share.OF
 
     def test_hup_at_every_call_leads_to_one_reload(self):
         """And USR1, USR2 and PIPE to nothing."""
