@@ -53,8 +53,7 @@ static bool take_string(struct reader *reader, const char **string, size_t *len)
     return true;
 }
 
-/* A string is shorter than its JSON, so there is room for it and its NUL, and what it is copied to lies no further
- * behind than what it is copied from. */
+/* A string is shorter than its JSON, so there is room for it and its NUL. */
 static const char *store(struct reader *reader, const char *string, size_t len)
 {
     char *stored = reader->strings;
@@ -66,10 +65,14 @@ static const char *store(struct reader *reader, const char *string, size_t len)
 
 /* ---- one request ---- */
 
-/* Takes a key of visible ASCII up to its last quote, as most are, which needs no look of key_check. from: behind its
- * first quote. Nothing has changed if it is another. */
-static bool take_visible_key(struct reader *reader, const char *from, struct bucket_question *ask)
+/* Takes a key of visible ASCII and its quotes, as most are, which needs no look of key_check. It is copied while
+ * it is looked at: there is room for all that may be copied, for no string lies further behind than what it is
+ * copied from. */
+static bool take_visible_key(struct reader *reader, struct bucket_question *ask)
 {
+    const char *from = reader->at + 1;
+    if (reader->at == reader->end || *reader->at != '"')
+        return false;
     size_t len = ascii_copy_plain(from, (size_t)(reader->end - from), reader->strings);
     if (len == 0 || len > KEY_MAX || from + len == reader->end || from[len] != '"')
         return false;
@@ -79,17 +82,15 @@ static bool take_visible_key(struct reader *reader, const char *from, struct buc
     reader->strings[len] = '\0';
     reader->strings += len + 1;
     reader->at = from + len + 1;
+    skip_blanks(reader);
     return true;
 }
 
 static bool read_key(struct reader *reader, struct bucket_question *ask)
 {
     const char *key;
-    bool is_string = reader->at < reader->end && *reader->at == '"';
-    if (ask->key == NULL && is_string && take_visible_key(reader, reader->at + 1, ask)) {
-        skip_blanks(reader);
+    if (ask->key == NULL && take_visible_key(reader, ask))
         return true;
-    }
     if (ask->key != NULL || !take_string(reader, &key, &ask->key_len) ||
         key_check(key, ask->key_len) != KEY_OK)
         return false;
@@ -125,28 +126,12 @@ static bool read_tokens(struct reader *reader, struct bucket_question *ask, bool
     return true;
 }
 
-/* Takes what nearly all requests begin with, to the byte, and are but for a brace. */
-static bool take_beginning(struct reader *reader, struct bucket_question *ask)
-{
-    static const char beginning[] = "{\"key\":\"";
-    const size_t len = sizeof beginning - 1;
-    return (size_t)(reader->end - reader->at) >= len && memcmp(reader->at, beginning, len) == 0 &&
-           take_visible_key(reader, reader->at + len, ask);
-}
-
 static bool read_request(struct reader *reader, struct bucket_question *ask)
 {
     bool has_tokens = false;
     *ask = (struct bucket_question){.tokens = 1};
-    if (take_beginning(reader, ask)) {
-        skip_blanks(reader);
-        if (take(reader, '}'))
-            return true;
-        if (!take(reader, ','))
-            return false;
-    } else if (!take(reader, '{')) {
+    if (!take(reader, '{'))
         return false;
-    }
     do {
         const char *name;
         size_t len;
@@ -164,15 +149,44 @@ static bool read_request(struct reader *reader, struct bucket_question *ask)
 
 /* ---- the batch ---- */
 
+/* Reads as many requests as are a key alone, to the byte as most clients write them, with the comma behind each, in
+ * as few steps as it goes. Returns how many there were. */
+static uint32_t read_bare_requests(struct reader *reader, struct bucket_call *calls, uint32_t most)
+{
+    static const char beginning[] = "{\"key\":\"", ending[] = "\"},";
+    const size_t begun = sizeof beginning - 1, ended = sizeof ending - 1;
+    const char *at = reader->at, *end = reader->end;
+    char *strings = reader->strings;
+    uint32_t count = 0;
+    for (; count < most && (size_t)(end - at) > begun && memcmp(at, beginning, begun) == 0;
+         count++) {
+        const char *key = at + begun;
+        size_t len = ascii_copy_plain(key, (size_t)(end - key), strings);
+        if (len == 0 || len > KEY_MAX || (size_t)(end - key) < len + ended ||
+            memcmp(key + len, ending, ended) != 0)
+            break;
+        strings[len] = '\0';
+        calls[count].ask = (struct bucket_question){
+            .key = strings, .key_len = len, .key_is_plain = true, .tokens = 1};
+        strings += len + 1;
+        at = key + len + ended;
+    }
+    reader->at = at;
+    reader->strings = strings;
+    return count;
+}
+
 static bool read_requests(struct reader *reader, struct bucket_call *calls, uint32_t most,
                           uint32_t *count)
 {
     if (*count > 0 || !take(reader, '['))
         return false;
-    do
+    do {
+        *count += read_bare_requests(reader, &calls[*count], most - *count);
+        skip_blanks(reader);
         if (*count == most || !read_request(reader, &calls[(*count)++].ask))
             return false;
-    while (take(reader, ','));
+    } while (take(reader, ','));
     return take(reader, ']');
 }
 

@@ -22,7 +22,8 @@ static void log_denials(const struct request *request)
     else if ((message->kind == MESSAGE_EACH || message->kind == MESSAGE_ALL) &&
              list_is_done(message))
         for (uint32_t i = 0; i < list->count; i++)
-            log_if_sampled(&list->calls[i].ask, &list->calls[i].answer, false);
+            if (list->calls[i].answer.result != BUCKET_ALLOWED)
+                log_if_sampled(&list->calls[i].ask, &list->calls[i].answer, false);
 }
 
 /* Nobody waits for the answer any more, so it is dropped. */
