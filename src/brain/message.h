@@ -164,30 +164,31 @@ struct bucket_state {
     uint64_t charged_tokens; /* of CHARGE only: those that it took */
 };
 
-/* The pointers are borrowed from the limits: see `limits` of struct message. */
+/* The pointers are borrowed from the limits: see `limits` of struct message. What is told of nearly all answers comes
+ * first, and so is in few cache lines. */
 struct bucket_answer {
     enum bucket_result result;
+    bool active;      /* not all are full */
+    bool is_estimate; /* the limit is of scope fleet: of what is in its store the numbers say
+                                  what it last told, and what has refilled since */
+    bool is_apart;    /* likewise, of ALLOW: it was decided without the store, as cold or
+                                  on_partition says, because no answer came in time */
+    bool has_waited;  /* of ALLOW and ACQUIRE */
     const struct limit *limit;         /* the limit that decided */
     const struct override *override;   /* the override in force for the key, or NULL */
     const struct allowance *allowance; /* the buckets of the override, or of the limit */
     uint64_t
-        remaining_tokens; /* in the bucket that holds fewest; where all hold slots, those free */
-    uint64_t owed_tokens; /* by the bucket that owes most */
-    uint64_t
-        charged_tokens; /* of CHARGE only: by the bucket that took fewest; the rest is forgiven */
+        remaining_tokens;    /* in the bucket that holds fewest; where all hold slots, those free */
+    uint64_t owed_tokens;    /* by the bucket that owes most */
     uint64_t retry_after_ms; /* until the same request would succeed; 0: it did; or RETRY_NEVER */
     uint64_t full_after_ms;  /* until all are full; RETRY_NEVER if one holds slots */
-    bool active;             /* not all are full */
-    bool is_estimate;        /* the limit is of scope fleet: of what is in its store the numbers say
-                                  what it last told, and what has refilled since */
-    bool is_apart;           /* likewise, of ALLOW: it was decided without the store, as cold or
-                                  on_partition says, because no answer came in time */
-    bool has_waited;         /* of ALLOW and ACQUIRE */
-    uint64_t waited_ms;      /* if so, for how long */
     uint64_t would_wait_ms;  /* a limit on trial: how long it would have waited; 0: not at all */
+    struct bucket_state buckets[BUCKETS_MAX]; /* allowance->count of them */
+    uint64_t
+        charged_tokens; /* of CHARGE only: by the bucket that took fewest; the rest is forgiven */
+    uint64_t waited_ms; /* if it has waited: for how long */
     uint64_t expires_after_ms; /* of ACQUIRE, if it is allowed: until its lease ends */
     struct sample sample;      /* if denied: whether to log it */
-    struct bucket_state buckets[BUCKETS_MAX]; /* allowance->count of them */
 };
 
 /* Whether the result is yes, as if no limit were on trial. */
