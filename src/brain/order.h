@@ -93,7 +93,7 @@ struct order {
     uint64_t former;    /* of ORDER_TAKES_OVER; not 0 then */
     uint64_t
         seq; /* more with each order of this session; from when it knows that the record knows it,
-                     more than the record's time was then: see share.h */
+                     more than the record's time was then: see share_order.h */
     uint32_t keep_ms;     /* what it has out must not go before, by our clock; 0: as for all, ttl */
     uint64_t epoch_ms;    /* that the session knows; 0: none */
     uint64_t store_ms;    /* the store's time when it answered for this record, 0: it never has; of

@@ -1,7 +1,12 @@
 #include "brain/orders.h"
 
 #include "base/least.h"
+#include "brain/share_apart.h"
+#include "brain/share_demand.h"
+#include "brain/share_estimate.h"
+#include "brain/share_hand.h"
 #include "brain/share_keep.h"
+#include "brain/share_order.h"
 #include "brain/share_slots.h"
 
 /* For so long a share is kept that nobody asks for, but whose record is known to have too little. */
@@ -81,7 +86,8 @@ static uint64_t needed_ns(const struct brain *brain, struct share *share)
     return SHARE_NEVER;
 }
 
-/* Whether the store would keep slots that leases hold for longer than they last, though nobody here will lend them again. */
+/* Whether the store would keep slots that leases hold for longer than they last, though nobody here will lend
+ * them again. */
 static bool is_kept_too_long(const struct brain *brain, const struct share *share)
 {
     uint64_t ttl_ns = terms_of(brain)->ttl_ms * NS_PER_MS;
@@ -225,8 +231,8 @@ static bool has_enough(const struct brain *brain, const struct share *share, uin
     return share->is_known && share_ready_ns(share, tokens, brain->now_ns) <= brain->now_ns;
 }
 
-/* The tokens of all at the head of the queue, and of lists behind it, for whom the record has enough; of the first one at
- * least. */
+/* The tokens of all at the head of the queue, and of lists behind it, for whom the record has enough; of the
+ * first one at least. */
 static uint64_t exact_tokens(const struct brain *brain, const struct share *share)
 {
     uint64_t sum = 0;
@@ -257,7 +263,8 @@ static bool is_nothing(const struct share *share, const uint64_t wants[BUCKETS_M
     return any == 0;
 }
 
-/* What a lease will want, if a horizon wants so much: with that in hand a store out of reach does no harm for a while. */
+/* What a lease will want, if a horizon wants so much: with that in hand a store out of reach does no harm for
+ * a while. */
 static uint64_t for_lease(const struct fleet_terms *terms, uint64_t demand)
 {
     unsigned __int128 wanted = (unsigned __int128)demand * terms->ttl_ms;
@@ -314,9 +321,9 @@ static bool is_scarce(struct share *share, const uint64_t wants[BUCKETS_MAX], ui
            share_ready_ns(share, share_hand(share) + most_wanted, now_ns) > now_ns;
 }
 
-/* How long after this order the next one may go. If tokens are scarce, it is up to half of the interval more, by a number
- * that differs by session and order: else the sidecars kept their places within it, and the first of them had all that has
- * refilled, each time. */
+/* How long after this order the next one may go. If tokens are scarce, it is up to half of the interval more,
+ * by a number that differs by session and order: else the sidecars kept their places within it, and the first
+ * of them had all that has refilled, each time. */
 static uint64_t space_ns(const struct brain *brain, struct share *share,
                          const uint64_t wants[BUCKETS_MAX])
 {
@@ -340,7 +347,7 @@ static void write_one(struct brain *brain, struct share *share, struct orders *o
     uint32_t keep_ms =
         share_slots_keep_ms(share, brain->now_ns, is_ending(brain, share) ? 0 : ttl_ms);
     share_write_order(share, &orders->order[orders->count++], flags, wants, keep_ms, brain->now_ns,
-                      ttl_ms * NS_PER_MS, &shares->sessions, &shares->counters);
+                      ttl_ms, &shares->sessions, &shares->counters);
     share->missed_tokens = share->listed_tokens = 0;
     share->wrote_turn = orders->turn;
     share->is_looked_for = false;

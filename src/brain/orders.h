@@ -11,11 +11,11 @@
  *     horizon_ms        after the one before, if tokens are spent that the store takes to be out, and that keeps the
  *                       record from refilling; after return_after_ms even if it does not
  *
- * but none while another one is away, and in the long run no more than one in min_interval_ms: ORDERS_AHEAD may go
- * ahead of that, so that what comes suddenly can be asked for as it grows. One that the store wants to have
- * again goes again at once, ORDERS_REPEATS times. A record that has too little is looked at each ORDERS_RETRY_MS as
- * long as somebody asks: others may give tokens back, or reset it. While the store cannot be reached, each try comes
- * later than the one before, ORDERS_RETRY_MS at most.
+ * but none while another one is away, and in the long run no more than one in min_interval_ms: ORDERS_AHEAD
+ * may go ahead of that, so that what comes suddenly can be asked for as it grows. One that the store wants to
+ * have again goes again at once, ORDERS_REPEATS times. A record that has too little is looked at each
+ * ORDERS_RETRY_MS as long as somebody asks: others may give tokens back, or reset it. While the store cannot
+ * be reached, each try comes later than the one before, ORDERS_RETRY_MS at most.
  *
  * One thread, the brain's. Never blocks. Never fails: a share without a letter waits for one.
  */

@@ -2,6 +2,8 @@
 
 #include "brain/decide.h"
 #include "brain/orders.h"
+#include "brain/share_estimate.h"
+#include "brain/share_hand.h"
 
 /* How long a client is told to wait where nobody can foretell it: see decide.c. */
 enum { GUESSED_RETRY_MS = 1000 };
@@ -11,8 +13,8 @@ static uint64_t ms_between(uint64_t now_ns, uint64_t then_ns)
     return then_ns <= now_ns ? 0 : (then_ns - now_ns - 1) / NS_PER_MS + 1;
 }
 
-/* Milliseconds until the same question may be asked with success: when the record has enough, but at the earliest when
- * the next order can go; at least 1. */
+/* Milliseconds until the same question may be asked with success: when the record has enough, but at the
+ * earliest when the next order can go; at least 1. */
 static uint64_t lack_ms(const struct brain *brain, const struct share *share, uint64_t tokens)
 {
     uint64_t order_ns = orders_may_go_ns(brain, share);

@@ -9,6 +9,7 @@
 #include "brain/letter.h"
 #include "brain/place.h"
 #include "brain/share_keep.h"
+#include "brain/share_session.h"
 #include "brain/wait_heap.h"
 
 #include <string.h>
@@ -91,8 +92,8 @@ static inline struct share *share_book_find(const struct shares *shares, uint64_
     return share;
 }
 
-/* Makes a share for a key under a limit of this name, of which there is none: without terms, and due never. NULL: no
- * memory. */
+/* Makes a share for a key under a limit of this name, of which there is none: without terms, and due never.
+ * NULL: no memory. */
 struct share *share_book_make(struct shares *shares, uint64_t hash, const char *name,
                               const char *key, size_t key_len);
 

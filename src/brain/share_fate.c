@@ -1,6 +1,8 @@
 #include "brain/share_fate.h"
 
 #include "brain/orders.h"
+#include "brain/share_apart.h"
+#include "brain/share_estimate.h"
 
 static const struct fleet_terms *terms_of(const struct brain *brain)
 {

@@ -62,9 +62,9 @@ static bool is_same(const struct share *share)
            kept->is_joined == share->is_joined;
 }
 
-/* Whether there is anything with which another process could go on. A session that is ending may have ended: to a record that
- * was full without it and is gone, one that comes back would look as if the record had been evicted, and it would begin
- * empty. */
+/* Whether there is anything with which another process could go on. A session that is ending may have ended:
+ * to a record that was full without it and is gone, one that comes back would look as if the record had been
+ * evicted, and it would begin empty. */
 static bool is_worth_it(const struct share *share)
 {
     bool is_worth_it = false;

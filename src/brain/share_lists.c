@@ -4,6 +4,9 @@
 #include "brain/decide.h"
 #include "brain/orders.h"
 #include "brain/share_answer.h"
+#include "brain/share_apart.h"
+#include "brain/share_demand.h"
+#include "brain/share_hand.h"
 #include "brain/share_places.h"
 #include "brain/shares.h"
 
@@ -42,8 +45,8 @@ static bool holds(const struct share *share, uint64_t tokens)
     return share->first == NULL && tokens <= share_hand(share);
 }
 
-/* Adds what a call wants of its share to what those before it want. One that is decided by itself is left out if hand and
- * record have too little for it. */
+/* Adds what a call wants of its share to what those before it want. One that is decided by itself is left out
+ * if hand and record have too little for it. */
 static void add_call(const struct brain *brain, struct share *share, uint64_t tokens, bool is_all)
 {
     uint64_t sum = share->list_tokens + tokens;
@@ -79,7 +82,8 @@ static bool is_worth_waiting(const struct brain *brain, const struct place *plac
            orders_may_go_ns(brain, share) <= deadline_ns;
 }
 
-/* Has the next order bring what a list lacks; beside what it is to bring for other lists, if the record has that much. */
+/* Has the next order bring what a list lacks; beside what it is to bring for other lists, if the record has
+ * that much. */
 static void add_to_order(const struct brain *brain, struct share *share,
                          const struct message *message, uint64_t tokens)
 {

@@ -1,9 +1,9 @@
 /*
  * Lists under limits of scope fleet, and what only looks: all that is decided at once.
  *
- * A list is decided from what is in hand. If that is not enough, and an order may bring more, the whole list waits
- * for what is ordered for all its keys. If others have taken some of that, and the store has said that there is more, it
- * waits again; cold_wait_ms at most in all, and then it is decided whatever came.
+ * A list is decided from what is in hand. If that is not enough, and an order may bring more, the whole list
+ * waits for what is ordered for all its keys. If others have taken some of that, and the store has said that
+ * there is more, it waits again; cold_wait_ms at most in all, and then it is decided whatever came.
  *
  * Owns nothing. One thread, the brain's. Never blocks. Never fails.
  */

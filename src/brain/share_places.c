@@ -2,8 +2,10 @@
 
 #include "brain/orders.h"
 #include "brain/place_terms.h"
+#include "brain/share_hand.h"
 #include "brain/share_keep.h"
 #include "brain/share_slots.h"
+#include "brain/share_terms.h"
 
 #include <assert.h>
 

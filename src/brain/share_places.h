@@ -1,8 +1,8 @@
 /*
  * Places of shares: which share a question is about, and room for it.
  *
- * There are as many shares as max_keys allows keys. If one more is needed, when_full says whether one that has something
- * in hand, which is then lost, is forgotten for it.
+ * There are as many shares as max_keys allows keys. If one more is needed, when_full says whether one that
+ * has something in hand, which is then lost, is forgotten for it.
  *
  * Owns nothing. One thread, the brain's. Never blocks. Errors: share_make_at.
  */
@@ -32,7 +32,8 @@ static inline struct share *share_find_or_make(struct brain *brain, const struct
 /* Forgets a share: see share_book_drop. What is in its hand is lost. */
 void share_forget(struct brain *brain, struct share *share);
 
-/* Where a share's key is under the limit of its name. false: there is none, or it is not of scope fleet any more. */
+/* Where a share's key is under the limit of its name. false: there is none, or it is not of scope fleet any
+ * more. */
 bool share_place(const struct brain *brain, const struct share *share, struct place *place);
 
 /* Puts the terms at a place into force. */

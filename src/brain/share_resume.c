@@ -1,6 +1,7 @@
 #include "brain/share_resume.h"
 
 #include "brain/orders.h"
+#include "brain/share_hand.h"
 #include "brain/share_places.h"
 
 /* What a session had to tell that the store never knew. */

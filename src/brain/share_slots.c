@@ -2,9 +2,12 @@
 
 #include "base/least.h"
 #include "brain/orders.h"
+#include "brain/share_demand.h"
+#include "brain/share_estimate.h"
+#include "brain/share_hand.h"
 
-/* Those who have none look each ORDERS_RETRY_MS for what others have given back. Those who have some leave it to them for so
- * long, and those who have their part for longer. */
+/* Those who have none look each ORDERS_RETRY_MS for what others have given back. Those who have some leave it
+ * to them for so long, and those who have their part for longer. */
 enum { LEAVE_MS = ORDERS_RETRY_MS, LEAVE_LONGER_MS = ORDERS_RETRY_MS * 3 / 2 };
 
 /* For so many turns it goes on if nobody has more than one beyond his part. */
@@ -164,5 +167,5 @@ uint32_t share_slots_keep_ms(const struct share *share, uint64_t now_ns, uint64_
     if (until_ns <= now_ns)
         return 0;
     uint64_t ms = (until_ns - now_ns - 1) / NS_PER_MS + 1 + spare_ms;
-    return (uint32_t)(ms + ms / 500); /* the store's clock may be faster than ours: see share.c */
+    return (uint32_t)(ms + ms / 500); /* its clock may be faster: see share_session.h */
 }

@@ -5,8 +5,12 @@
 #include "brain/lease_tell.h"
 #include "brain/orders.h"
 #include "brain/share_answer.h"
+#include "brain/share_demand.h"
+#include "brain/share_estimate.h"
 #include "brain/share_fate.h"
+#include "brain/share_hand.h"
 #include "brain/share_keep.h"
+#include "brain/share_order.h"
 #include "brain/share_places.h"
 #include "brain/share_slots.h"
 
@@ -164,7 +168,8 @@ static enum lease_state renew_if_covered(struct brain *brain, struct share *shar
     return LEASE_HELD;
 }
 
-/* Answers a RENEW that has waited. What became meanwhile of a lease that is not held any more is told by the next one. */
+/* Answers a RENEW that has waited. What became meanwhile of a lease that is not held any more is told by the
+ * next one. */
 static void end_renewal(struct brain *brain, struct share *share, struct message *message)
 {
     struct lease_answer *answer = &message->answer.lease;
@@ -284,8 +289,8 @@ static void begin_wait(const struct brain *brain, struct message *message)
         brain->now_ns + (wait_ms > cold_ms ? wait_ms : cold_ms) * NS_PER_MS;
 }
 
-/* Somebody was refused so many tokens. Whether that is more than was refused since the last order: else it is seen to
- * already. */
+/* Somebody was refused so many tokens. Whether that is more than was refused since the last order: else it is
+ * seen to already. */
 static bool miss(struct share *share, uint64_t tokens)
 {
     bool is_more = share->missed_tokens < tokens;
@@ -388,7 +393,8 @@ bool shares_renew(struct brain *brain, const struct place *place, const struct b
     return true;
 }
 
-/* Counts what leases of a key hold now, and yields what others are to have. Returns its share; NULL: it has none. */
+/* Counts what leases of a key hold now, and yields what others are to have. Returns its share; NULL: it has
+ * none. */
 static struct share *count_slots(struct brain *brain, const struct place *place,
                                  const struct bucket_question *ask)
 {

@@ -19,8 +19,8 @@
  * its way. Orders of all shares that are due go together (orders.h). A share without demand gives its hand
  * back, and is forgotten.
  *
- * Keys of these limits are not in the table and have no marks. What is in hand of them is kept in the state file: see
- * share_keep.h.
+ * Keys of these limits are not in the table and have no marks. What is in hand of them is kept in the state
+ * file: see share_keep.h.
  *
  * Owns shares and letters of orders. One thread, the brain's. Never blocks. Errors: without memory a request
  * is denied as where the table is full.
@@ -40,13 +40,13 @@ static inline bool shares_concern(const struct brain *brain, const struct place 
  * until brain_released gives it back. */
 bool shares_answer(struct brain *brain, const struct place *place, struct message *message);
 
-/* Renews a lease, whose key is under such a limit and which holds slots, or has it wait until the store has said that it
- * knows of the later end. false: it waits likewise. Else *state is HELD or UNRENEWED. */
+/* Renews a lease, whose key is under such a limit and which holds slots, or has it wait until the store has
+ * said that it knows of the later end. false: it waits likewise. Else *state is HELD or UNRENEWED. */
 bool shares_renew(struct brain *brain, const struct place *place, const struct bucket_question *ask,
                   struct message *message, enum lease_state *state);
 
-/* Leases of a key under such a limit hold fewer slots: one was released; or some have ended, and then those who wait are
- * served by shares_advance. */
+/* Leases of a key under such a limit hold fewer slots: one was released; or some have ended, and then those
+ * who wait are served by shares_advance. */
 void shares_slots_back(struct brain *brain, const struct place *place,
                        const struct bucket_question *ask);
 void shares_slots_ended(struct brain *brain, const struct place *place,

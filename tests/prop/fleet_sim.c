@@ -1,6 +1,7 @@
 #include "prop/fleet_sim.h"
 
 #include "brain/core.h"
+#include "brain/share_hand.h"
 #include "limits/runtime.h"
 #include "support/ask_brain.h"
 #include "support/unit.h"

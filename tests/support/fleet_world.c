@@ -1,6 +1,8 @@
 #include "support/fleet_world.h"
 
+#include "brain/share_order.h"
 #include "brain/share_resume.h"
+#include "brain/share_terms.h"
 #include "support/ask_brain.h"
 
 #include <stdlib.h>
