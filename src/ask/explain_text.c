@@ -200,10 +200,12 @@ static void write_overrides(struct text *text, const struct explanation *explana
     }
     for (uint32_t i = 0; i < explanation->overrides_shown; i++)
         write_override(text, explanation, explanation->overrides[i]);
-    if (explanation->overrides_count > explanation->overrides_shown) {
-        text_literal(text, "There are ");
-        text_number(text, explanation->overrides_count - explanation->overrides_shown);
-        text_literal(text, " more overrides for it, which go behind these.\n");
+    uint32_t more = explanation->overrides_count - explanation->overrides_shown;
+    if (more > 0) {
+        text_string(text, more == 1 ? "There is " : "There are ");
+        write_count(text, more, "more override");
+        text_string(text, more == 1 ? " for it, which goes behind these.\n"
+                                    : " for it, which go behind these.\n");
     }
 }
 

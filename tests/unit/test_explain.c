@@ -120,6 +120,23 @@ static void expect_text(const char *expected)
     free(sentences);
 }
 
+/* What the last sentence says of a request for a token, or begins with. */
+static void expect_last(const char *says)
+{
+    static const char begin[] = "\nA request for 1 token ";
+    const struct explanation explanation = explanation_of(&asked, &answer);
+    struct text text = text_begin_growing();
+    size_t len;
+    explain_text_write(&text, &explanation);
+    char *sentences = text_take(&text, &len);
+    assert_non_null(sentences);
+    const char *last = strstr(sentences, begin);
+    assert_non_null(last);
+    if (strncmp(last + sizeof begin - 1, says, strlen(says)) != 0)
+        fail_msg("%s", last);
+    free(sentences);
+}
+
 static struct message acquire(const char *key, unsigned number)
 {
     struct message message = {
@@ -408,6 +425,60 @@ static void the_last_events(void **state)
     assert_int_equal(answer.events_count, 1);
 }
 
+enum { MANY_GLOBS = EXPLANATION_OVERRIDES_MAX + 2 };
+
+/* All of them match a key of so many letters: k*, kk*, kkk*, ... */
+static struct limits *limits_of_globs(uint32_t count)
+{
+    struct override_terms terms[MANY_GLOBS];
+    char keys[MANY_GLOBS][MANY_GLOBS + 2];
+    for (uint32_t i = 0; i < count; i++) {
+        memset(keys[i], 'k', i + 1);
+        strcpy(keys[i] + i + 1, "*");
+        terms[i] = (struct override_terms){
+            .key = keys[i], .action = OVERRIDE_ALLOW, .until_s = OVERRIDE_FOR_EVER};
+    }
+    struct limits *limits = limits_new(1, TICK_MS);
+    assert_non_null(limits);
+    assert_true(limits_add(limits, &(struct limit_terms){
+                                       .name = LIMIT_DEFAULT_NAME,
+                                       .buckets_count = 1,
+                                       .buckets = {{.burst = 5, .rate = {1, 1000}}},
+                                       .overrides_count = count,
+                                       .overrides = terms,
+                                   }));
+    return limits;
+}
+
+static void more_overrides_than_are_shown(void **state)
+{
+    (void)state;
+    static const char *const says[] = {
+        "\nThere is 1 more override for it, which goes behind these.\n",
+        "\nThere are 2 more overrides for it, which go behind these.\n",
+    };
+    char key[MANY_GLOBS + 1] = "";
+    memset(key, 'k', MANY_GLOBS);
+    for (uint32_t more = 0; more <= LENGTH(says); more++) {
+        struct fixture usual = fixture;
+        fixture_init_limits(&fixture, limits_of_globs(EXPLANATION_OVERRIDES_MAX + more), 1,
+                            WHEN_FULL_EVICT);
+        explain(key, 1);
+        const struct explanation explanation = explanation_of(&asked, &answer);
+        struct text text = text_begin_growing();
+        size_t len;
+        explain_text_write(&text, &explanation);
+        char *sentences = text_take(&text, &len);
+        assert_non_null(sentences);
+        assert_int_equal(strstr(sentences, "\nThere ") != NULL, more > 0);
+        if (more > 0)
+            assert_non_null(strstr(sentences, says[more - 1]));
+        free(sentences);
+        fixture_release(&fixture);
+        fixture = usual;
+    }
+}
+
 /* Whether there is room for one more key is found out without making any. */
 static void a_full_table(void **state)
 {
@@ -415,6 +486,13 @@ static void a_full_table(void **state)
     static const enum when_full ways[] = {WHEN_FULL_EVICT, WHEN_FULL_DENY, WHEN_FULL_ALLOW};
     static const enum bucket_result results[] = {BUCKET_ALLOWED, BUCKET_TABLE_FULL,
                                                  BUCKET_UNCOUNTED};
+    static const char *const says[] = {
+        "would be allowed, and leave 4 tokens.\n",
+        "would be denied, because there are as many keys as max_keys lets there be, and no room "
+        "can be made",
+        "would be allowed and not be counted, because there are as many keys as max_keys lets "
+        "there be.\n",
+    };
     for (size_t i = 0; i < LENGTH(ways); i++) {
         struct fixture full;
         fixture_init_limits(&full, usual_limits(), 1, ways[i]);
@@ -423,6 +501,7 @@ static void a_full_table(void **state)
         fixture = full;
         explain("second", 1);
         assert_int_equal(answer.next.result, results[i]);
+        expect_last(says[i]);
         assert_int_equal(fixture_status(&fixture, "first").remaining_tokens, 4);
         assert_int_equal(fixture_allow(&fixture, "second", 1).result, results[i]);
         fixture = usual;
@@ -487,6 +566,7 @@ int main(void)
         TEST(a_limit_on_trial_and_what_is_owed),
         TEST(forged_lines_are_escaped),
         TEST(the_last_events),
+        TEST(more_overrides_than_are_shown),
         TEST(a_full_table),
         TEST(nothing_is_counted_or_taken),
         TEST(the_json_is_whole),
