@@ -977,13 +977,14 @@ static void test_file_of_empty_mappings(void **state)
     free(text);
 }
 
-/* That a configuration whose state is that path, with that file for the token, is refused for
+/* That a configuration whose state is that path, with that secret file behind it, is refused for
  * it. */
-static void check_state(const char *state, const char *token, const char *what)
+static void check_state_beside(const char *state, const char *before, const char *secret,
+                               const char *behind, const char *what)
 {
     char *text = NULL, *wanted = NULL;
-    assert_true(asprintf(&text, "state: %s\nadmin_token_file: %s\nlimits:\n" DEFAULT_LIMIT, state,
-                         token) > 0);
+    assert_true(asprintf(&text, "state: %s\n%s%s%s\nlimits:\n" DEFAULT_LIMIT, state, before, secret,
+                         behind) > 0);
     assert_true(asprintf(&wanted,
                          "f:1:8: state \"%s\" is %s; write the path of a file that is for the "
                          "state alone, such as /var/lib/allowd/state\n",
@@ -991,6 +992,11 @@ static void check_state(const char *state, const char *token, const char *what)
     check_text(text, false, wanted);
     free(text);
     free(wanted);
+}
+
+static void check_state(const char *state, const char *token, const char *what)
+{
+    check_state_beside(state, "admin_token_file: ", token, "", what);
 }
 
 /* By whatever name: what is no state is put aside at the start. */
@@ -1005,6 +1011,8 @@ static void test_state_in_a_file_of_another_use(void **state)
     check_state(self, token, "this configuration");
     check_state(token, token, "the admin_token_file");
     check_state(round, token, "the admin_token_file");
+    check_state_beside(round, "fleet: {name: m, store: [redis://a], password_file: ", token, "}",
+                       "the password_file");
     assert_int_equal(linkat(AT_FDCWD, token, AT_FDCWD, link, 0), 0);
     check_state(link, token, "the admin_token_file");
     unlink(link);
