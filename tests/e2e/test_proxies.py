@@ -146,12 +146,15 @@ class Promises:
         self.daemon.signal(signal.SIGSTOP)
         self.addCleanup(lambda: self.daemon.signal(signal.SIGCONT))
         took_s = []
-        for _ in range(3):
+
+        def is_in_time():
             began = time.monotonic()
             status = self.ask("127.0.0.10").status
             took_s.append(time.monotonic() - began)
             self.assertEqual(status, 200 if self.fails_open else self.stalled_status)
-        self.assertLess(min(took_s), self.stalled_s + 0.5)  # which is the machine's
+            return len(took_s) >= 3 and min(took_s) < self.stalled_s + 0.5  # which is the machine's
+
+        wait_until(is_in_time, f"a question takes {self.stalled_s} s at least once")
         self.tell("stuck", f"{'open' if self.fails_open else 'closed'}, {self.stalled_s:g} s")
 
 
