@@ -142,9 +142,12 @@ bool buckets_install(struct buckets *buckets, const struct limits *prior, struct
 
 /* ---- places ---- */
 
-/* All of a place but its hash; limit: the index of its limit. */
-static void put_terms(const struct buckets *buckets, const struct limits *limits, uint32_t limit,
-                      const char *key, struct place *place)
+/* All of a place but its hash; limit: the index of its limit. Made anew for each who calls it: a decision on one key
+ * pays for no call. */
+static inline __attribute__((always_inline)) void put_terms(const struct buckets *buckets,
+                                                            const struct limits *limits,
+                                                            uint32_t limit, const char *key,
+                                                            struct place *place)
 {
     place->limit = (int)limit;
     place->override = lines_override(&buckets->lines, limit, key);
@@ -158,8 +161,10 @@ static void put_terms(const struct buckets *buckets, const struct limits *limits
 }
 
 /* false: there is no such limit. */
-static bool place_terms(const struct buckets *buckets, const struct limits *limits,
-                        const struct bucket_question *ask, struct place *place)
+static inline __attribute__((always_inline)) bool find_terms(const struct buckets *buckets,
+                                                             const struct limits *limits,
+                                                             const struct bucket_question *ask,
+                                                             struct place *place)
 {
     int limit = ask->limit_name == NULL ? (int)limits_match(limits, ask->key)
                                         : limits_find(limits, ask->limit_name, ask->limit_name_len);
@@ -173,7 +178,7 @@ static bool place_terms(const struct buckets *buckets, const struct limits *limi
 void buckets_place_at(const struct buckets *buckets, const struct limits *limits,
                       const struct bucket_question *ask, struct place *place)
 {
-    if (place_terms(buckets, limits, ask, place))
+    if (find_terms(buckets, limits, ask, place))
         place->hash =
             table_hash(&buckets->table, ask->key, ask->key_len) ^ buckets->salt[place->limit];
 }
@@ -205,7 +210,7 @@ uint32_t buckets_places_at(const struct buckets *buckets, const struct limits *l
     for (uint32_t i = 0; i < count; i++) {
         if (has_common && calls[i].ask.limit_name == NULL)
             places[i] = common;
-        else if (!place_terms(buckets, limits, &calls[i].ask, &places[i]))
+        else if (!find_terms(buckets, limits, &calls[i].ask, &places[i]))
             return i;
     }
     for (uint32_t i = 0; i < count; i += TABLE_HASHES)
