@@ -200,13 +200,21 @@ static void hash_keys(const struct buckets *buckets, const struct bucket_call *c
         places[i].hash = hash[i] ^ buckets->salt[places[i].limit];
 }
 
+/* The place of all keys without a limit's name, where these have the same terms, but for its hash. Not inline, so that
+ * copies of it are made as a whole. */
+__attribute__((noinline)) static void put_common(const struct buckets *buckets,
+                                                 const struct limits *limits, struct place *place)
+{
+    put_terms(buckets, limits, limits->fallback, "", place);
+}
+
 uint32_t buckets_places_at(const struct buckets *buckets, const struct limits *limits,
                            const struct bucket_call *calls, uint32_t count, struct place *places)
 {
     struct place common; /* of all keys without a limit's name, where these have the same terms */
     bool has_common = limits->matching == 0 && limits->limit[limits->fallback].overrides_count == 0;
     if (has_common)
-        put_terms(buckets, limits, limits->fallback, "", &common);
+        put_common(buckets, limits, &common);
     for (uint32_t i = 0; i < count; i++) {
         if (has_common && calls[i].ask.limit_name == NULL)
             places[i] = common;
