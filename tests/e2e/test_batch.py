@@ -1,5 +1,6 @@
 #!/usr/bin/python3 -B
 """Batches in JSON: each on its own or all of them, and whatever is wrong with one costs nothing."""
+import contextlib
 import json
 import math
 import threading
@@ -837,6 +838,7 @@ class Load(BatchCase):
         return True
 
     def test_more_large_bodies_than_there_is_memory_for(self):
+        slow = 0  # whom the deadline of a body has ended, on a machine that is slow itself
         descriptors = len(self.daemon.descriptors())
         for turn in range(3):
             keys = [self.key() for _ in range(LONG_BODIES_MAX + 6)]
@@ -856,14 +858,20 @@ class Load(BatchCase):
             for client in clients[::2]:
                 client.close()
             for client in clients[1::2]:
-                client.send(b" ")
-                self.assertEqual(client.receive().json()["results"][0]["remaining"], 9)
+                with contextlib.suppress(ConnectionError):
+                    client.send(b" ")
+                response = client.receive()
+                slow += response is None
+                if response is not None:
+                    self.assertEqual(response.json()["results"][0]["remaining"], 9)
                 client.close()
             wait_until(lambda: len(self.daemon.descriptors()) <= descriptors,
                        "all descriptors are closed")
             kib = self.daemon.resident_kib()
             if turn == 0:
                 first_kib = kib
+        wait_until(lambda: Metrics(self.call("GET", "/metrics").body.decode()).value(
+            "allowd_connections_shed_total", reason="slow") >= slow, "whoever has no answer was ended by that")
         if not SANITIZED:
             self.assertLess(kib, first_kib + 4096)
             self.assertLess(kib, 24 * 1024)
