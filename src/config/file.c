@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { FIRST_ROOM = 64 << 10 }; /* bytes; most files are shorter */
+
 static const char *kind_of(mode_t mode)
 {
     switch (mode & S_IFMT) {
@@ -64,15 +66,35 @@ ssize_t config_file_fill(int fd, char *bytes, size_t room)
     return (ssize_t)len;
 }
 
+/* All of a file, but one byte more than `most` at most: if that is filled it is too long, whatever fstat
+ * says. *got: how many bytes; -1, with errno: it cannot be read. NULL: there is no memory. */
+static char *read_growing(int fd, size_t most, ssize_t *got)
+{
+    char *bytes = NULL;
+    size_t len = 0, room = FIRST_ROOM / 2;
+    do {
+        room = room * 2 < most + 1 ? room * 2 : most + 1;
+        char *grown = realloc(bytes, room);
+        if (grown == NULL) {
+            free(bytes);
+            return NULL;
+        }
+        bytes = grown;
+        *got = config_file_fill(fd, bytes + len, room - len);
+        len += *got > 0 ? (size_t)*got : 0;
+    } while (*got >= 0 && len == room && room <= most);
+    *got = *got < 0 ? *got : (ssize_t)len;
+    return bytes;
+}
+
 char *config_file_read(const char *path, size_t most, size_t *len, struct faults *faults)
 {
     int fd = open_regular(path, faults);
     if (fd < 0)
         return NULL;
 
-    /* One byte more than allowed: if it is filled, the file is too long, whatever fstat said. */
-    char *bytes = malloc(most + 1);
-    ssize_t got = bytes == NULL ? 0 : config_file_fill(fd, bytes, most + 1);
+    ssize_t got = 0;
+    char *bytes = read_growing(fd, most, &got);
     if (bytes == NULL)
         faults_add(faults, 0, 0, "out of memory");
     else if (got < 0)
