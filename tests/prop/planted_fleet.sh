@@ -54,7 +54,7 @@ planted 9 $model 's/work->now_ms = work->time_ms; \/\* by which it has ended \*\
 # away
 kinds='slots*'
 planted 10 brain/share_slots.c 's/slots <= share_hand\(share\) && end_ns <= share->kept_ns;/slots <= share_hand(share) \&\& end_ns > 0;/'
-planted 10 brain/shares.c 's/if \(!is_covered\(brain, share, number, ask\)\)/if (false)/'
+planted 10 brain/share_queue.c 's/if \(!is_covered\(brain, share, number, ask\)\)/if (false)/'
 planted 10 $model 's/call->keep_ms > lease_ms\(call\) \? call->keep_ms : lease_ms\(call\)/lease_ms(call)/'
 planted 10 brain/share_order_write.c 's/share->kept_ns = least\(share->kept_ns, kept_ns\);//'
 # what a new session claims is not out; or it does not claim what leases hold; or the store does not know claims
@@ -74,11 +74,11 @@ kinds='asked*'
 planted 3 brain/brain.c 's/    if \(message->once != NULL && repeats\(brain, message\)\)/    bool is_answered_before = message->once != NULL \&\& repeats(brain, message);\n    struct bucket_answer told = message->answer.bucket;\n    if (is_answered_before \&\& message->kind == MESSAGE_CHARGE)\n        decide_one(brain, place, message);\n    if (is_answered_before)\n        message->answer.bucket = told;\n    if (is_answered_before)/'
 # 11
 planted 11 brain/brain.c 's/if \(message->once != NULL && repeats\(brain, message\)\)/if (message->once != NULL \&\& repeats(brain, message) \&\& false)/'
-planted 11 brain/shares.c 's/once_end\(&brain->once, message, brain->limits, brain->now_ns\);/;/'
+planted 11 brain/share_queue.c 's/once_end\(&brain->once, message, brain->limits, brain->now_ns\);/;/'
 # 12: a key that an override always denies is not; a share does not hear of overrides that come and go, or of any
 kinds='overrides*'
 planted 12 brain/shares.c 's/result = share_result_without_hand\(terms, ask->tokens\);/&\n    if (result == BUCKET_NEVER)\n        result = BUCKET_DENIED;/'
-planted 12 brain/shares.c 's/        share_set_terms_at\(brain, &place, share\);//'
+planted 12 brain/share_changes.c 's/        share_set_terms_at\(brain, &place, share\);//'
 planted 12 brain/share_places.c 's/share_set_terms\(share, place_allowance\(brain, place\)/share_set_terms(share, \&place_limit(brain, place)->allowance/'
 # 13: a session is taken over though the store knows a later order of it; or by another order of it each time
 kinds='copies*'
