@@ -982,6 +982,31 @@ static void ends_of_many_in_one_tick_hold_up_nobody(void **state)
     fixture_release(&fixture);
 }
 
+/* Leases of more keys end in one tick than a slice sees to: of a list's keys, all tokens have come back. */
+static void ends_of_many_keys_are_done_for_a_list(void **state)
+{
+    (void)state;
+    enum { KEYS = 600 };
+    static char keys[KEYS][8];
+    static struct bucket_call calls[KEYS];
+    const enum message_kind kinds[] = {MESSAGE_LIST, MESSAGE_EACH};
+    for (size_t kind = 0; kind < LENGTH(kinds); kind++) {
+        struct fixture fixture = fixture_of(rate_only(100, true));
+        for (unsigned i = 0; i < KEYS; i++) {
+            int len = snprintf(keys[i], sizeof keys[i], "k%u", i);
+            expect_acquired(acquire(&fixture, i, keys[i], 50, 1), 50);
+            calls[i].ask = (struct bucket_question){.key = keys[i], .key_len = (size_t)len};
+        }
+        struct message message = {.kind = kinds[kind], .ask.list = {calls, KEYS}};
+        fixture_at(&fixture, 1000);
+        assert_true(lease_ends_are_due(fixture.brain));
+        ask_brain(fixture.brain, (struct message *const[]){&message}, 1);
+        for (unsigned i = 0; i < KEYS; i++)
+            assert_int_equal(calls[i].answer.remaining_tokens, 100);
+        fixture_release(&fixture);
+    }
+}
+
 /* Leases that have ended take nobody's place, though their bookkeeping has not been done. */
 static void ends_of_many_in_one_tick_make_room_at_once(void **state)
 {
@@ -1367,6 +1392,7 @@ int main(void)
         cmocka_unit_test(who_waited_is_told_if_there_is_no_lease_left),
         cmocka_unit_test(who_waited_gets_the_lease_that_has_ended),
         cmocka_unit_test(ends_of_many_in_one_tick_hold_up_nobody),
+        cmocka_unit_test(ends_of_many_keys_are_done_for_a_list),
         cmocka_unit_test(ends_of_many_in_one_tick_make_room_at_once),
         cmocka_unit_test(ends_of_many_make_room_for_all_who_wait),
         cmocka_unit_test(a_reload_waits_for_the_books),

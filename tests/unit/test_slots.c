@@ -3,7 +3,6 @@
 #include "support/ask_brain.h"
 #include "support/brain_fixture.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static const struct rate one_per_second = {1, 1000};
@@ -223,41 +222,6 @@ static void a_list_with_a_call_that_needs_a_lease_does_nothing(void **state)
     fixture_release(&fixture);
 }
 
-/* More leases end at once than one turn sees to: of the keys that are asked about, all have ended. */
-static void a_list_sees_to_ends_that_are_due(void **state)
-{
-    (void)state;
-    enum { COUNT = 900 };
-    static char names[COUNT][8];
-    static const char *keys[COUNT];
-    static struct bucket_call calls[COUNT];
-    struct fixture fixture = usual_fixture();
-    for (uint32_t i = 0; i < COUNT; i++) {
-        keys[i] = names[i];
-        struct message message = {
-            .kind = MESSAGE_ACQUIRE,
-            .ask.acquire = {.bucket = {.key = names[i],
-                                       .key_len =
-                                           (size_t)snprintf(names[i], sizeof names[i], "J%u", i),
-                                       .limit_name = "jobs",
-                                       .limit_name_len = strlen("jobs"),
-                                       .tokens = 1},
-                            .slots = 1,
-                            .ttl_ms = 5000},
-        };
-        memcpy(message.ask.acquire.id.bytes, &(uint32_t){i + 1}, sizeof i);
-        ask_brain(fixture.brain, (struct message *const[]){&message}, 1);
-        assert_int_equal(message.answer.bucket.result, BUCKET_ALLOWED);
-    }
-    fixture_pass(&fixture, 5000);
-    assert_true(brain_has_work(fixture.brain));
-    struct message message = ask_list(&fixture, MESSAGE_LIST, calls, keys, COUNT);
-    assert_true(list_is_done(&message));
-    for (uint32_t i = 0; i < COUNT; i++)
-        assert_int_equal(calls[i].answer.remaining_tokens, 8);
-    fixture_release(&fixture);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -268,7 +232,6 @@ int main(void)
         cmocka_unit_test(slots_are_not_reset_refunded_or_charged),
         cmocka_unit_test(a_reset_fills_the_buckets_of_tokens),
         cmocka_unit_test(a_list_with_a_call_that_needs_a_lease_does_nothing),
-        cmocka_unit_test(a_list_sees_to_ends_that_are_due),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
