@@ -234,9 +234,10 @@ static inline bool bytes_equal(const char *a, const char *b, size_t len)
     return true;
 }
 
-/* Whether a cell is the head of the entry of a key. */
-static inline bool cells_hold_key(const struct table *table, const struct table_cell *head,
-                                  const char *key, size_t key_len)
+/* Whether a cell is the head of the entry of a key. Inline wherever a decision asks. */
+static inline __attribute__((always_inline)) bool cells_hold_key(const struct table *table,
+                                                                 const struct table_cell *head,
+                                                                 const char *key, size_t key_len)
 {
     const struct table_cell *cell = head;
     unsigned marks = marks_of(head);
