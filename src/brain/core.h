@@ -82,6 +82,17 @@ static inline uint64_t brain_lived_ns(const struct brain *brain, uint64_t at_ns)
     return at_ns + brain->lived_offset_ns;
 }
 
+/* What is configured of the fleet, and what is counted of it. */
+static inline const struct fleet_terms *brain_fleet_terms(const struct brain *brain)
+{
+    return &brain->limits->fleet;
+}
+
+static inline struct fleet_counters *brain_fleet_counters(struct brain *brain)
+{
+    return &brain->shares.counters;
+}
+
 /* Whether one more lease is one too many. */
 static inline bool brain_leases_are_full(const struct brain *brain)
 {

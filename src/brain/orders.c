@@ -12,11 +12,6 @@
 /* For so long a share is kept that nobody asks for, but whose record is known to have too little. */
 #define EXHAUSTED_KEPT_NS (60 * NS_PER_S)
 
-static const struct fleet_terms *terms_of(const struct brain *brain)
-{
-    return &brain->limits->fleet;
-}
-
 /* ---- when ---- */
 
 /* Whether it has only to give back what it has. */
@@ -27,12 +22,13 @@ static bool is_ending(const struct brain *brain, const struct share *share)
 
 static uint64_t quiet_ns(const struct brain *brain, const struct share *share)
 {
-    return share->used_ns + terms_of(brain)->return_after_ms * NS_PER_MS;
+    return share->used_ns + brain_fleet_terms(brain)->return_after_ms * NS_PER_MS;
 }
 
 uint64_t orders_may_go_ns(const struct brain *brain, const struct share *share)
 {
-    uint64_t ahead_ns = (uint64_t)terms_of(brain)->min_interval_ms * ORDERS_AHEAD * NS_PER_MS;
+    uint64_t ahead_ns =
+        (uint64_t)brain_fleet_terms(brain)->min_interval_ms * ORDERS_AHEAD * NS_PER_MS;
     if (share->is_away || (share->is_again && share->repeats <= ORDERS_REPEATS))
         return brain->now_ns;
     if (is_ending(brain, share) && !share->is_cut)
@@ -90,7 +86,7 @@ static uint64_t needed_ns(const struct brain *brain, struct share *share)
  * them again. */
 static bool is_kept_too_long(const struct brain *brain, const struct share *share)
 {
-    uint64_t ttl_ns = terms_of(brain)->ttl_ms * NS_PER_MS;
+    uint64_t ttl_ns = brain_fleet_terms(brain)->ttl_ms * NS_PER_MS;
     uint64_t used_ns = share->used_until_ns - least(share->used_until_ns, brain->now_ns);
     return share->bucket[0].used > 0 && !share->is_cut &&
            share->kept_ns > brain->now_ns + most(used_ns + used_ns / 500, ttl_ns) + 2 * NS_PER_MS;
@@ -115,20 +111,21 @@ static uint64_t reason_ns(struct brain *brain, struct share *share)
     if (share->is_again || share_has_news(share) || share->is_looked_for)
         return now_ns;
     uint64_t give_back_ns = share->waiting == 0 ? quiet_ns(brain, share) : SHARE_NEVER;
-    uint64_t low =
-        is_quiet(brain, share) ? 0 : (share_wanted(share, now_ns, terms_of(brain)) + 1) / 2;
+    uint64_t low = is_quiet(brain, share)
+                       ? 0
+                       : (share_wanted(share, now_ns, brain_fleet_terms(brain)) + 1) / 2;
     due_ns = needed_ns(brain, share);
     if (share_hand(share) < low)
         due_ns = least(due_ns, most(share->next_ns, share->hold_ns));
     if (due_ns == SHARE_NEVER)
         share->low_tokens = low;
     if (share_has_spent(share)) {
-        uint64_t tell_ns = share->sent_ns + terms_of(brain)->horizon_ms * NS_PER_MS;
+        uint64_t tell_ns = share->sent_ns + brain_fleet_terms(brain)->horizon_ms * NS_PER_MS;
         tell_ns = most(tell_ns, share_full_ns(share, now_ns));
         due_ns = least(due_ns, least(tell_ns, give_back_ns));
     }
     if (share_has_out(share))
-        due_ns = least(due_ns, share->sent_ns + terms_of(brain)->renew_ms * NS_PER_MS);
+        due_ns = least(due_ns, share->sent_ns + brain_fleet_terms(brain)->renew_ms * NS_PER_MS);
     return has_hand || share_slots_stand_by(share) ? least(due_ns, give_back_ns) : due_ns;
 }
 
@@ -275,7 +272,7 @@ static uint64_t for_lease(const struct fleet_terms *terms, uint64_t demand)
 /* What the next order of a share is to say. Returns its flags. */
 static uint8_t plan(struct brain *brain, struct share *share, uint64_t wants[BUCKETS_MAX])
 {
-    const struct fleet_terms *terms = terms_of(brain);
+    const struct fleet_terms *terms = brain_fleet_terms(brain);
     uint8_t flags = terms->on_loss == FLEET_LOSS_FULL ? ORDER_ON_LOSS_FULL : 0;
     uint64_t demand = share_wanted(share, brain->now_ns, terms);
     uint64_t head = share->waiting > 0 ? head_tokens(share) : share->missed_tokens;
@@ -284,7 +281,7 @@ static uint8_t plan(struct brain *brain, struct share *share, uint64_t wants[BUC
     if (is_ending(brain, share) || is_quiet(brain, share)) {
         if (share->bucket[0].used == 0)
             return flags | ORDER_RELEASE;
-        share_give_back(share, 0, &brain->shares.counters);
+        share_give_back(share, 0, brain_fleet_counters(brain));
         return flags;
     }
     bool holds_off = share_slots_hold_off(share, brain->now_ns);
@@ -297,10 +294,10 @@ static uint8_t plan(struct brain *brain, struct share *share, uint64_t wants[BUC
     uint64_t keep = for_lease(terms, demand);
     if (share->has_slots && share->waiting == 0)
         share_give_back(share, most(share_slots_to_keep(share), most(demand, share->missed_tokens)),
-                        &brain->shares.counters);
+                        brain_fleet_counters(brain));
     else if (share->waiting == 0 && share->listed_tokens == 0 && keep > 0 &&
              share_hand(share) / 2 > keep)
-        share_give_back(share, keep, &brain->shares.counters);
+        share_give_back(share, keep, brain_fleet_counters(brain));
     if (holds_off)
         return flags;
     want(share, most(share->waiting_tokens + share->listed_tokens + demand, share->missed_tokens),
@@ -327,7 +324,7 @@ static bool is_scarce(struct share *share, const uint64_t wants[BUCKETS_MAX], ui
 static uint64_t space_ns(const struct brain *brain, struct share *share,
                          const uint64_t wants[BUCKETS_MAX])
 {
-    uint64_t interval_ns = terms_of(brain)->min_interval_ms * NS_PER_MS;
+    uint64_t interval_ns = brain_fleet_terms(brain)->min_interval_ms * NS_PER_MS;
     uint64_t mixed = share->session + share->seq * UINT64_C(0x9e3779b97f4a7c15);
     mixed = (mixed ^ mixed >> 32) * UINT64_C(0xd6e8feb86659fd93);
     bool spreads = interval_ns > 1 && is_scarce(share, wants, brain->now_ns);
@@ -343,7 +340,7 @@ static void write_one(struct brain *brain, struct share *share, struct orders *o
     uint8_t flags = plan(brain, share, wants);
     if (share->has_slots && !share->is_joined && !share_has_out(share) && !is_nothing(share, wants))
         flags |= ORDER_JOIN;
-    uint32_t ttl_ms = terms_of(brain)->ttl_ms;
+    uint32_t ttl_ms = brain_fleet_terms(brain)->ttl_ms;
     uint32_t keep_ms =
         share_slots_keep_ms(share, brain->now_ns, is_ending(brain, share) ? 0 : ttl_ms);
     share_write_order(share, &orders->order[orders->count++], flags, wants, keep_ms, brain->now_ns,
@@ -378,7 +375,7 @@ void orders_free_letter(struct brain *brain, struct orders *orders)
 static void write_letter(struct brain *brain, struct orders *orders)
 {
     struct shares *shares = &brain->shares;
-    const struct fleet_terms *terms = terms_of(brain);
+    const struct fleet_terms *terms = brain_fleet_terms(brain);
     orders->message = (struct message){.kind = MESSAGE_ORDERS};
     orders->sent_ns = brain->now_ns;
     orders->turn = shares->turns;

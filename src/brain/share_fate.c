@@ -4,21 +4,11 @@
 #include "brain/share_apart.h"
 #include "brain/share_estimate.h"
 
-static const struct fleet_terms *terms_of(const struct brain *brain)
-{
-    return &brain->limits->fleet;
-}
-
-static struct fleet_counters *counters_of(struct brain *brain)
-{
-    return &brain->shares.counters;
-}
-
 struct share_fate share_fate_apart(struct brain *brain, struct share *share, uint64_t tokens)
 {
-    const struct fleet_terms *terms = terms_of(brain);
+    const struct fleet_terms *terms = brain_fleet_terms(brain);
     struct share_fate fate = {BUCKET_DENIED, true};
-    counters_of(brain)->partitioned++;
+    brain_fleet_counters(brain)->partitioned++;
     if (share->has_slots)
         return fate;
     switch (terms->on_partition) {
@@ -38,7 +28,7 @@ struct share_fate share_fate_apart(struct brain *brain, struct share *share, uin
 bool share_is_overdue(const struct brain *brain, const struct share *share)
 {
     return share->is_away &&
-           brain->now_ns >= share->sent_ns + terms_of(brain)->cold_wait_ms * NS_PER_MS;
+           brain->now_ns >= share->sent_ns + brain_fleet_terms(brain)->cold_wait_ms * NS_PER_MS;
 }
 
 uint64_t share_come_ns(const struct brain *brain, const struct share *share, uint64_t tokens)
@@ -55,7 +45,7 @@ uint64_t share_come_ns(const struct brain *brain, const struct share *share, uin
 bool share_waits(struct brain *brain, const struct place *place, struct share *share,
                  const struct message *message, uint64_t behind, struct share_fate *fate)
 {
-    const struct fleet_terms *terms = terms_of(brain);
+    const struct fleet_terms *terms = brain_fleet_terms(brain);
     const struct bucket_question *ask = &message->ask.bucket;
     uint64_t deadline_ns = message->waiter.deadline_ns, now_ns = brain->now_ns;
     uint64_t tokens = orders_tokens(message);

@@ -12,11 +12,6 @@
 
 #include <string.h>
 
-static const struct fleet_terms *terms_of(const struct brain *brain)
-{
-    return &brain->limits->fleet;
-}
-
 /* ---- waiting ---- */
 
 #define NO_TURN UINT64_MAX /* nothing is worth waiting for */
@@ -76,9 +71,10 @@ static void add_up(struct brain *brain, const struct message *message, const str
 static bool is_worth_waiting(const struct brain *brain, const struct place *place,
                              const struct share *share, uint64_t tokens, uint64_t deadline_ns)
 {
-    return terms_of(brain)->cold == FLEET_COLD_WAIT && !brain->limits->limit[place->limit].shadow &&
-           !orders_are_cut(brain, share) && !brain->shares.has_ended &&
-           !share_is_overdue(brain, share) && behind_ns(brain, share, tokens) <= brain->now_ns &&
+    return brain_fleet_terms(brain)->cold == FLEET_COLD_WAIT &&
+           !brain->limits->limit[place->limit].shadow && !orders_are_cut(brain, share) &&
+           !brain->shares.has_ended && !share_is_overdue(brain, share) &&
+           behind_ns(brain, share, tokens) <= brain->now_ns &&
            orders_may_go_ns(brain, share) <= deadline_ns;
 }
 
@@ -195,7 +191,7 @@ bool share_lists_park(struct brain *brain, struct message *message, const struct
     if (!brain->limits->has_fleet)
         return false;
     waiter->due_ns = waiter->deadline_ns =
-        brain->now_ns + terms_of(brain)->cold_wait_ms * NS_PER_MS;
+        brain->now_ns + brain_fleet_terms(brain)->cold_wait_ms * NS_PER_MS;
     waiter->number = NEW;
     uint64_t turn = turn_for(brain, message, places);
     if (turn == NO_TURN || shares->lists.count >= brain->limits->waiting.max_waiting ||
@@ -239,8 +235,8 @@ static struct share_fate fate_of_lack(struct brain *brain, const struct place *p
     bool may_come = share_come_ns(brain, share, share->waiting_tokens + tokens) <= brain->now_ns;
     if (is_cut)
         return share_fate_apart(brain, share, tokens);
-    if (may_come &&
-        (brain->limits->limit[place->limit].shadow || terms_of(brain)->cold == FLEET_COLD_ALLOW))
+    if (may_come && (brain->limits->limit[place->limit].shadow ||
+                     brain_fleet_terms(brain)->cold == FLEET_COLD_ALLOW))
         return (struct share_fate){BUCKET_UNCOUNTED, true};
     return (struct share_fate){BUCKET_DENIED, false};
 }
@@ -263,7 +259,7 @@ static struct share_fate try(struct brain *brain, const struct place *place,
         return no_room(brain);
     if (!holds(share, ask->tokens))
         return fate_of_lack(brain, place, share, ask->tokens);
-    share_spend(share, ask->tokens, &brain->shares.counters);
+    share_spend(share, ask->tokens, brain_fleet_counters(brain));
     if (share_hand(share) < share->low_tokens)
         orders_see(brain, share);
     return (struct share_fate){BUCKET_ALLOWED, false};
@@ -319,7 +315,7 @@ void share_take(struct brain *brain, const struct place *place, const struct buc
     struct share *share = share_at(brain, place, ask);
     if (share == NULL || share->is_list_apart)
         return;
-    share_spend(share, tokens, &brain->shares.counters);
+    share_spend(share, tokens, brain_fleet_counters(brain));
     if (share_hand(share) < share->low_tokens)
         orders_see(brain, share);
 }
@@ -330,7 +326,7 @@ void share_put_back(struct brain *brain, const struct place *place,
 {
     struct share *share = share_at(brain, place, ask);
     if (share != NULL && !share->is_list_apart)
-        share_unspend(share, tokens, &brain->shares.counters);
+        share_unspend(share, tokens, brain_fleet_counters(brain));
 }
 
 void share_tell(const struct brain *brain, const struct place *place,
@@ -365,10 +361,10 @@ static struct share_fate foresee(const struct brain *brain, struct share *copy, 
         fate = (struct share_fate){BUCKET_DENIED, true};
         if (copy->has_slots)
             return fate;
-        if (terms_of(brain)->on_partition == FLEET_PARTITION_ALLOW)
+        if (brain_fleet_terms(brain)->on_partition == FLEET_PARTITION_ALLOW)
             fate.result = BUCKET_UNCOUNTED;
-        if (terms_of(brain)->on_partition == FLEET_PARTITION_SHARE &&
-            share_spend_apart(copy, tokens, brain->now_ns, terms_of(brain)->sidecars))
+        if (brain_fleet_terms(brain)->on_partition == FLEET_PARTITION_SHARE &&
+            share_spend_apart(copy, tokens, brain->now_ns, brain_fleet_terms(brain)->sidecars))
             fate.result = BUCKET_ALLOWED;
         return fate;
     }

@@ -11,26 +11,17 @@
 
 enum { EVICTION_PROBES = 16 }; /* slots of the index that are looked through to find room */
 
-static const struct fleet_terms *terms_of(const struct brain *brain)
-{
-    return &brain->limits->fleet;
-}
-
-static struct fleet_counters *counters_of(struct brain *brain)
-{
-    return &brain->shares.counters;
-}
-
 void share_set_terms_at(struct brain *brain, const struct place *place, struct share *share)
 {
-    share_set_terms(share, place_allowance(brain, place), terms_of(brain)->outstanding_percent,
-                    &brain->shares.sessions, counters_of(brain));
+    share_set_terms(share, place_allowance(brain, place),
+                    brain_fleet_terms(brain)->outstanding_percent, &brain->shares.sessions,
+                    brain_fleet_counters(brain));
     share_slots_count(brain, share);
 }
 
 void share_forget(struct brain *brain, struct share *share)
 {
-    counters_of(brain)->lost_tokens += share_bucket_hand(&share->bucket[0]);
+    brain_fleet_counters(brain)->lost_tokens += share_bucket_hand(&share->bucket[0]);
     share_keep_forget(&brain->shares.keeping, share);
     share_book_drop(&brain->shares, share);
 }

@@ -8,16 +8,6 @@
 #include "brain/share_places.h"
 #include "brain/share_slots.h"
 
-static const struct fleet_terms *terms_of(const struct brain *brain)
-{
-    return &brain->limits->fleet;
-}
-
-static struct fleet_counters *counters_of(struct brain *brain)
-{
-    return &brain->shares.counters;
-}
-
 void share_queue_join(struct brain *brain, struct share *share, struct message *message)
 {
     struct waiter *waiter = &message->waiter;
@@ -168,7 +158,7 @@ static bool take(struct brain *brain, const struct place *place, struct share *s
         return share_lend(brain, place, share, &message->ask.acquire, fate);
     if (orders_tokens(message) > share_hand(share))
         return false;
-    share_spend(share, orders_tokens(message), counters_of(brain));
+    share_spend(share, orders_tokens(message), brain_fleet_counters(brain));
     return true;
 }
 
@@ -216,7 +206,7 @@ bool share_queue_park(struct brain *brain, struct share *share, struct message *
         return false;
     message->waiter.number = brain->shares.waiters_begun++;
     share_queue_join(brain, share, message);
-    counters_of(brain)->cold_waits++;
+    brain_fleet_counters(brain)->cold_waits++;
     orders_see(brain, share);
     return true;
 }
@@ -224,7 +214,7 @@ bool share_queue_park(struct brain *brain, struct share *share, struct message *
 void share_queue_begin_wait(const struct brain *brain, struct message *message)
 {
     uint64_t wait_ms = share_may_wait(message) ? message->ask.bucket.wait_ms : 0;
-    uint64_t cold_ms = terms_of(brain)->cold_wait_ms;
+    uint64_t cold_ms = brain_fleet_terms(brain)->cold_wait_ms;
     message->waiter.asked_ns = brain->now_ns;
     message->waiter.deadline_ns =
         brain->now_ns + (wait_ms > cold_ms ? wait_ms : cold_ms) * NS_PER_MS;

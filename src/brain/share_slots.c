@@ -41,7 +41,7 @@ void share_slots_count(struct brain *brain, struct share *share)
     if (slots < share->bucket[0].used)
         share_ask_less(share, share->bucket[0].used - slots);
     keep_peaks(share, slots, brain->now_ns, brain->limits->fleet.return_after_ms * NS_PER_MS);
-    share_set_used(share, slots, &brain->shares.counters);
+    share_set_used(share, slots, brain_fleet_counters(brain));
     share->used_until_ns = brain->now_ns + (end_ns > lived_ns ? end_ns - lived_ns : 0);
 }
 
@@ -51,7 +51,7 @@ void share_slots_yield(struct brain *brain, struct share *share)
     for (uint32_t i = 0; i < share->buckets; i++)
         is_too_much |= share->is_known && share->bucket[i].level_units < 0;
     if (share->has_slots && is_too_much)
-        share_give_back(share, 0, &brain->shares.counters);
+        share_give_back(share, 0, brain_fleet_counters(brain));
 }
 
 /* The fewest slots of a bucket. */
@@ -109,7 +109,7 @@ void share_slots_part(struct brain *brain, struct share *share)
     bool is_due = share->owed > 0 || now_ns >= share->give_ns;
     if (is_due && has_others(share) && !orders_are_cut(brain, share) && share_hand(share) > 0 &&
         !is_free(share, now_ns) && share_bucket_out(&share->bucket[0]) > part_of(share))
-        give_one(share, now_ns, &brain->shares.counters);
+        give_one(share, now_ns, brain_fleet_counters(brain));
 }
 
 struct share_slots_seen share_slots_seen(const struct share *share, uint64_t now_ns)

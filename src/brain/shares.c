@@ -16,16 +16,6 @@
 #include "brain/share_queue.h"
 #include "brain/share_slots.h"
 
-static const struct fleet_terms *terms_of(const struct brain *brain)
-{
-    return &brain->limits->fleet;
-}
-
-static struct fleet_counters *counters_of(struct brain *brain)
-{
-    return &brain->shares.counters;
-}
-
 /* ---- asking ---- */
 
 /* Somebody was refused so many tokens. Whether that is more than was refused since the last order: else it is
@@ -74,7 +64,7 @@ static bool allow(struct brain *brain, const struct place *place, const struct p
     uint64_t hand = share_hand(share);
     if (share->first != NULL || ask->tokens > hand)
         return allow_cold(brain, place, share, message);
-    share_spend(share, ask->tokens, counters_of(brain));
+    share_spend(share, ask->tokens, brain_fleet_counters(brain));
     if (hand - ask->tokens < share->low_tokens)
         orders_see(brain, share);
     share_describe_spent(brain, place, terms, share, &message->answer.bucket);
@@ -187,7 +177,7 @@ static void give(struct brain *brain, const struct place *place, struct share *s
         share_reset(share, brain->now_ns);
         counters_reset(&brain->counters);
     } else {
-        share_refund(share, message->ask.bucket.tokens, counters_of(brain));
+        share_refund(share, message->ask.bucket.tokens, brain_fleet_counters(brain));
         counters_refunded(&brain->counters);
     }
     orders_see(brain, share);
@@ -204,7 +194,7 @@ static void charge(struct brain *brain, const struct place *place,
     uint64_t charged[BUCKETS_MAX], fewest = ask->tokens;
     for (uint32_t i = 0; i < allowance->count; i++) {
         charged[i] = share_charge(share, i, ask->tokens, allowance->bucket[i].debt_max,
-                                  brain->now_ns, counters_of(brain));
+                                  brain->now_ns, brain_fleet_counters(brain));
         if (charged[i] < fewest)
             fewest = charged[i];
     }
@@ -304,7 +294,7 @@ struct letter *shares_orders(struct brain *brain)
 /* Before then the record has nothing more for us, and before the other the store is not asked again. */
 static void set_next(const struct brain *brain, struct share *share, enum order_result result)
 {
-    const struct fleet_terms *terms = terms_of(brain);
+    const struct fleet_terms *terms = brain_fleet_terms(brain);
     uint64_t interval_ns = terms->min_interval_ms * NS_PER_MS, now_ns = brain->now_ns;
     share->next_ns = 0;
     if (result == ORDER_FULL)
@@ -392,7 +382,7 @@ static void end_wait(struct brain *brain, struct waiter *waiter)
     const struct bucket_question *ask = &message->ask.bucket;
     struct share_fate fate = {BUCKET_WAIT_OVER, false};
     share_queue_part(brain, waiter);
-    if (share_may_wait(message) && ask->wait_ms <= terms_of(brain)->cold_wait_ms)
+    if (share_may_wait(message) && ask->wait_ms <= brain_fleet_terms(brain)->cold_wait_ms)
         fate = share->is_away ? share_fate_apart(brain, share, orders_tokens(message))
                               : (struct share_fate){BUCKET_DENIED, false};
     miss(share, orders_tokens(message));

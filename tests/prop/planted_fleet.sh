@@ -19,7 +19,7 @@ planted 1 $model 's/- \(i128\)out\)/- 0 * (i128)out)/'
 # takes nothing
 planted 2 $model 's/return call->ttl_ms \+ call->grace_ms;/return call->ttl_ms \/ 10;/'
 planted 2 brain/share_apart.c 's/\(i128\)bucket->terms\.token_units \* \(sidecars == 0 \? 1 : sidecars\)/(i128)bucket->terms.token_units * (sidecars == 0 ? 1 : 1)/'
-planted 2 brain/share_lists.c 's/share_spend\(share, tokens, &brain->shares\.counters\);/(void)tokens;/'
+planted 2 brain/share_lists.c 's/share_spend\(share, tokens, brain_fleet_counters\(brain\)\);/(void)tokens;/'
 # what a process before has spent is in hand again: all, in its record or once it is taken over; or what no order has told
 kinds='crashes_t*'
 planted 2 brain/share_order_take.c 's/bucket->disposed = bucket->sent_disposed = bucket->told_disposed = former->disposed;/bucket->disposed = 0;/'
@@ -43,7 +43,7 @@ planted 6 $model 's/work->must_write = was_known/work->must_write = work->epoch_
 planted 7 brain/share_estimate.c 's/i128 refilled = \(i128\)\(\(now_ns - seen_ns\) \/ NS_PER_MS\)/i128 refilled = (i128)((now_ns - seen_ns) \/ NS_PER_S)/'
 planted 7 $model 's/work->record.level_units\[i\] </work->record.level_units[i] <=/'
 planted 7 brain/share_lists.c 's/return turn != NO_TURN && join\(/return false \&\& join(/'
-planted 7 brain/orders.c 's/return share->used_ns \+ terms_of\(brain\)->return_after_ms \* NS_PER_MS;/return share->used_ns + 1000 * NS_PER_S;/'
+planted 7 brain/orders.c 's/return share->used_ns \+ brain_fleet_terms\(brain\)->return_after_ms \* NS_PER_MS;/return share->used_ns + 1000 * NS_PER_S;/'
 # 8: orders go without regard to min_interval, or to those of a share that was forgotten, or to what the record has
 planted 8 brain/orders.c 's/uint64_t may_ns = share->spaced_ns > ahead_ns .*/uint64_t may_ns = 0 * ahead_ns;/'
 planted 8 brain/orders.c 's/exhausted_ns = most\(exhausted_ns, share->spaced_ns\);//'
