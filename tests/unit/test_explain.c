@@ -108,33 +108,35 @@ static void explain(const char *key, uint64_t tokens)
     explain_under(key, NULL, tokens);
 }
 
-static void expect_text(const char *expected)
+/* What is said of the answer; the caller's to free. */
+static char *sentences(void)
 {
     const struct explanation explanation = explanation_of(&asked, &answer);
     struct text text = text_begin_growing();
     size_t len;
     explain_text_write(&text, &explanation);
-    char *sentences = text_take(&text, &len);
-    assert_non_null(sentences);
-    assert_string_equal(sentences, expected);
-    free(sentences);
+    char *taken = text_take(&text, &len);
+    assert_non_null(taken);
+    return taken;
+}
+
+static void expect_text(const char *expected)
+{
+    char *said = sentences();
+    assert_string_equal(said, expected);
+    free(said);
 }
 
 /* What the last sentence says of a request for a token, or begins with. */
 static void expect_last(const char *says)
 {
     static const char begin[] = "\nA request for 1 token ";
-    const struct explanation explanation = explanation_of(&asked, &answer);
-    struct text text = text_begin_growing();
-    size_t len;
-    explain_text_write(&text, &explanation);
-    char *sentences = text_take(&text, &len);
-    assert_non_null(sentences);
-    const char *last = strstr(sentences, begin);
+    char *said = sentences();
+    const char *last = strstr(said, begin);
     assert_non_null(last);
     if (strncmp(last + sizeof begin - 1, says, strlen(says)) != 0)
         fail_msg("%s", last);
-    free(sentences);
+    free(said);
 }
 
 static struct message acquire(const char *key, unsigned number)
@@ -389,13 +391,9 @@ static void forged_lines_are_escaped(void **state)
 {
     (void)state;
     explain("a\xe2\x80\xae\"b\xe2\x80\xa8", 0);
-    const struct explanation explanation = explanation_of(&asked, &answer);
-    struct text text = text_begin_growing();
-    size_t len;
-    explain_text_write(&text, &explanation);
-    char *sentences = text_take(&text, &len);
-    assert_non_null(strstr(sentences, "Key \"a\\u202e\\\"b\\u2028\" is counted"));
-    free(sentences);
+    char *said = sentences();
+    assert_non_null(strstr(said, "Key \"a\\u202e\\\"b\\u2028\" is counted"));
+    free(said);
 }
 
 /* Only this key's events under this limit, the newest first, and no more than there is room for. */
@@ -464,16 +462,11 @@ static void more_overrides_than_are_shown(void **state)
         fixture_init_limits(&fixture, limits_of_globs(EXPLANATION_OVERRIDES_MAX + more), 1,
                             WHEN_FULL_EVICT);
         explain(key, 1);
-        const struct explanation explanation = explanation_of(&asked, &answer);
-        struct text text = text_begin_growing();
-        size_t len;
-        explain_text_write(&text, &explanation);
-        char *sentences = text_take(&text, &len);
-        assert_non_null(sentences);
-        assert_int_equal(strstr(sentences, "\nThere ") != NULL, more > 0);
+        char *said = sentences();
+        assert_int_equal(strstr(said, "\nThere ") != NULL, more > 0);
         if (more > 0)
-            assert_non_null(strstr(sentences, says[more - 1]));
-        free(sentences);
+            assert_non_null(strstr(said, says[more - 1]));
+        free(said);
         fixture_release(&fixture);
         fixture = usual;
     }

@@ -23,15 +23,26 @@ static void begin_kept_at(struct kept_world *kept, uint64_t burst, struct rate r
     fleet_world_keep(&kept->world, &kept->records);
 }
 
-static void begin_kept(struct kept_world *kept, uint64_t burst)
+/* Has tokens of "foo" in hand. */
+static struct fleet_world *begin_warm(struct kept_world *kept)
 {
-    begin_kept_at(kept, burst, one_per_second);
+    begin_kept_at(kept, 1000, one_per_second);
+    fleet_world_warm_up(&kept->world);
+    return &kept->world;
 }
 
 static void end_kept(struct kept_world *kept)
 {
     fleet_world_end(&kept->world);
     free(kept->memory);
+}
+
+/* What the store's record of "foo" holds, in tokens. */
+static int64_t level_tokens(struct fleet_world *world)
+{
+    struct store_record record;
+    assert_true(fleet_world_record(world, "foo", NULL, &record));
+    return record.level_units[0] / (int64_t)record.token_units[0];
 }
 
 static void kill_and_restart(struct kept_world *kept)
@@ -58,9 +69,7 @@ static void what_was_in_hand_is_in_hand_again(void **state)
 {
     (void)state;
     struct kept_world kept;
-    struct fleet_world *world = &kept.world;
-    begin_kept(&kept, 1000);
-    fleet_world_warm_up(world);
+    struct fleet_world *world = begin_warm(&kept);
     uint64_t hand = fleet_world_hand(world), out = fleet_world_out(world, "foo");
     assert_true(hand > 20);
     kill_and_restart(&kept);
@@ -79,9 +88,7 @@ static void what_no_order_has_told_is_not_spent_again(void **state)
 {
     (void)state;
     struct kept_world kept;
-    struct fleet_world *world = &kept.world;
-    begin_kept(&kept, 1000);
-    fleet_world_warm_up(world);
+    struct fleet_world *world = begin_warm(&kept);
     uint64_t hand = fleet_world_hand(world), orders = world->orders;
     for (unsigned i = 0; i < 5; i++) {
         struct fleet_caller caller;
@@ -100,9 +107,7 @@ static void what_lives_is_told_that_it_is_over(void **state)
 {
     (void)state;
     struct kept_world kept;
-    struct fleet_world *world = &kept.world;
-    begin_kept(&kept, 1000);
-    fleet_world_warm_up(world);
+    struct fleet_world *world = begin_warm(&kept);
     uint64_t session = world->last.session;
     struct order copy = world->last;
     kill_and_restart(&kept);
@@ -127,9 +132,7 @@ static void of_two_copies_one_has_it(void **state)
 {
     (void)state;
     struct kept_world kept;
-    struct fleet_world *world = &kept.world;
-    begin_kept(&kept, 1000);
-    fleet_world_warm_up(world);
+    struct fleet_world *world = begin_warm(&kept);
     uint64_t hand = fleet_world_hand(world);
     void *copy = malloc(share_records_bytes());
     assert_non_null(copy);
@@ -151,9 +154,7 @@ static void a_lost_answer_is_asked_for_again(void **state)
 {
     (void)state;
     struct kept_world kept;
-    struct fleet_world *world = &kept.world;
-    begin_kept(&kept, 1000);
-    fleet_world_warm_up(world);
+    struct fleet_world *world = begin_warm(&kept);
     uint64_t hand = fleet_world_hand(world);
     kill_and_restart(&kept);
     fleet_world_pass_ns(world, world->half_trip_ns + 1); /* the store has done it */
@@ -172,9 +173,7 @@ static void a_second_kill_before_the_answer_loses_it(void **state)
 {
     (void)state;
     struct kept_world kept;
-    struct fleet_world *world = &kept.world;
-    begin_kept(&kept, 1000);
-    fleet_world_warm_up(world);
+    struct fleet_world *world = begin_warm(&kept);
     kill_and_restart(&kept);
     kill_and_restart(&kept);
     fleet_world_pass(world, 1);
@@ -188,10 +187,8 @@ static void grants_whose_answer_was_lost_are_taken_over(void **state)
 {
     (void)state;
     struct kept_world kept;
-    struct fleet_world *world = &kept.world;
+    struct fleet_world *world = begin_warm(&kept);
     struct fleet_caller caller;
-    begin_kept(&kept, 1000);
-    fleet_world_warm_up(world);
     uint64_t hand = fleet_world_hand(world);
     /* Somebody waits for more than there is, and the process is killed before he has it. */
     assert_false(fleet_world_ask_foo(world, &caller, hand + 50, 0));
@@ -209,24 +206,19 @@ static void a_charge_that_was_not_told_is_told(void **state)
 {
     (void)state;
     struct kept_world kept;
-    struct fleet_world *world = &kept.world;
+    struct fleet_world *world = begin_warm(&kept);
     struct fleet_caller caller;
-    begin_kept(&kept, 1000);
-    fleet_world_warm_up(world);
     uint64_t hand = fleet_world_hand(world);
     world->is_stopped = true;
     assert_true(fleet_world_ask(world, &caller, MESSAGE_CHARGE, "foo", NULL, hand + 100, 0));
     assert_int_equal(caller.message.answer.bucket.charged_tokens, hand + 100);
     fleet_caller_release(&caller);
-    struct store_record before, after;
-    assert_true(fleet_world_record(world, "foo", NULL, &before));
+    int64_t before_tokens = level_tokens(world);
     world->is_stopped = false;
     kill_and_restart(&kept);
     fleet_world_pass(world, 1);
     assert_int_equal(fleet_world_hand(world), 0);
-    assert_true(fleet_world_record(world, "foo", NULL, &after));
-    int64_t token = (int64_t)after.token_units[0];
-    assert_in_range(before.level_units[0] / token - after.level_units[0] / token, 99, 100);
+    assert_in_range(before_tokens - level_tokens(world), 99, 100);
     end_kept(&kept);
 }
 
@@ -234,9 +226,7 @@ static void one_that_has_ended_is_not_asked_for(void **state)
 {
     (void)state;
     struct kept_world kept;
-    struct fleet_world *world = &kept.world;
-    begin_kept(&kept, 1000);
-    fleet_world_warm_up(world);
+    struct fleet_world *world = begin_warm(&kept);
     world->is_stopped = true;
     fleet_world_pass(world, FLEET_WORLD_TTL_MS + 1);
     world->is_stopped = false;
@@ -250,9 +240,7 @@ static void a_store_that_forgot_voids_what_is_taken_over(void **state)
 {
     (void)state;
     struct kept_world kept;
-    struct fleet_world *world = &kept.world;
-    begin_kept(&kept, 1000);
-    fleet_world_warm_up(world);
+    struct fleet_world *world = begin_warm(&kept);
     uint64_t hand = fleet_world_hand(world);
     store_model_forget(world->store);
     kill_and_restart(&kept);
@@ -266,9 +254,7 @@ static void a_store_out_of_reach_is_asked_until_the_lease_is_over(void **state)
 {
     (void)state;
     struct kept_world kept;
-    struct fleet_world *world = &kept.world;
-    begin_kept(&kept, 1000);
-    fleet_world_warm_up(world);
+    struct fleet_world *world = begin_warm(&kept);
     uint64_t hand = fleet_world_hand(world);
     kill_and_restart(&kept);
     world->forced = ORDER_NOT_SENT;
@@ -288,9 +274,7 @@ static void one_whose_store_is_away_for_too_long_is_lost(void **state)
 {
     (void)state;
     struct kept_world kept;
-    struct fleet_world *world = &kept.world;
-    begin_kept(&kept, 1000);
-    fleet_world_warm_up(world);
+    struct fleet_world *world = begin_warm(&kept);
     uint64_t hand = fleet_world_hand(world);
     kill_and_restart(&kept);
     world->forced = ORDER_NOT_SENT;
@@ -310,9 +294,7 @@ static void a_graceful_end_leaves_nothing_to_take_over(void **state)
 {
     (void)state;
     struct kept_world kept;
-    struct fleet_world *world = &kept.world;
-    begin_kept(&kept, 1000);
-    fleet_world_warm_up(world);
+    struct fleet_world *world = begin_warm(&kept);
     struct fleet_caller end = {.message.kind = MESSAGE_FLEET_END};
     assert_false(fleet_world_tell(world, &end.message));
     fleet_world_pass(world, 5);
@@ -327,9 +309,7 @@ static void a_limit_of_other_buckets_takes_nothing_over(void **state)
 {
     (void)state;
     struct kept_world kept;
-    struct fleet_world *world = &kept.world;
-    begin_kept(&kept, 1000);
-    fleet_world_warm_up(world);
+    struct fleet_world *world = begin_warm(&kept);
     struct limit_terms terms = fleet_world_limit(LIMIT_DEFAULT_NAME, 1000, one_per_second);
     terms.buckets[terms.buckets_count++] =
         (struct bucket_terms){.burst = 50, .rate = one_per_second};
@@ -344,9 +324,7 @@ static void a_smaller_limit_gives_back_what_is_too_much(void **state)
 {
     (void)state;
     struct kept_world kept;
-    struct fleet_world *world = &kept.world;
-    begin_kept(&kept, 1000);
-    fleet_world_warm_up(world);
+    struct fleet_world *world = begin_warm(&kept);
     const struct limit_terms terms = fleet_world_limit(LIMIT_DEFAULT_NAME, 10, one_per_second);
     const struct fleet_terms fleet = fleet_world_terms();
     fleet_world_restart_with(world, fleet_world_limits(&terms, 1, &fleet), &kept.records);
@@ -361,7 +339,7 @@ static void what_is_explained_is_not_spent(void **state)
 {
     (void)state;
     struct kept_world kept;
-    struct fleet_world *world = &kept.world;
+    struct fleet_world *world = begin_warm(&kept);
     struct explain_answer *explained = malloc(sizeof *explained);
     struct message message = {
         .kind = MESSAGE_EXPLAIN,
@@ -369,8 +347,6 @@ static void what_is_explained_is_not_spent(void **state)
         .answer.explain = explained,
     };
     assert_non_null(explained);
-    begin_kept(&kept, 1000);
-    fleet_world_warm_up(world);
     uint64_t hand = fleet_world_hand(world), orders = world->orders;
     assert_true(fleet_world_tell(world, &message));
     assert_int_equal(explained->next.result, BUCKET_ALLOWED);
@@ -387,12 +363,9 @@ static void a_charge_before_the_store_has_answered_is_told(void **state)
 {
     (void)state;
     struct kept_world kept;
-    struct fleet_world *world = &kept.world;
+    struct fleet_world *world = begin_warm(&kept);
     struct fleet_caller caller;
-    struct store_record before, after;
-    begin_kept(&kept, 1000);
-    fleet_world_warm_up(world);
-    assert_true(fleet_world_record(world, "foo", NULL, &before));
+    int64_t before_tokens = level_tokens(world);
     kill_and_restart(&kept);
     world->is_stopped = true;
     assert_true(fleet_world_ask(world, &caller, MESSAGE_CHARGE, "foo", NULL, 100, 0));
@@ -401,9 +374,7 @@ static void a_charge_before_the_store_has_answered_is_told(void **state)
     world->is_stopped = false;
     kill_and_restart(&kept);
     fleet_world_pass(world, 5);
-    assert_true(fleet_world_record(world, "foo", NULL, &after));
-    int64_t token = (int64_t)after.token_units[0];
-    assert_in_range(before.level_units[0] / token - after.level_units[0] / token, 99, 100);
+    assert_in_range(before_tokens - level_tokens(world), 99, 100);
     end_kept(&kept);
 }
 
@@ -434,9 +405,7 @@ static void a_drain_while_it_is_taken_over_gives_all_back(void **state)
 {
     (void)state;
     struct kept_world kept;
-    struct fleet_world *world = &kept.world;
-    begin_kept(&kept, 1000);
-    fleet_world_warm_up(world);
+    struct fleet_world *world = begin_warm(&kept);
     kill_and_restart(&kept);
     struct fleet_caller end = {.message.kind = MESSAGE_FLEET_END};
     assert_false(fleet_world_tell(world, &end.message));
@@ -468,9 +437,7 @@ static void a_copy_of_before_an_order_has_nothing(void **state)
 {
     (void)state;
     struct kept_world kept;
-    struct fleet_world *world = &kept.world;
-    begin_kept(&kept, 1000);
-    fleet_world_warm_up(world);
+    struct fleet_world *world = begin_warm(&kept);
     uint64_t hand = fleet_world_hand(world), orders = world->orders;
     void *copy = copy_of(&kept);
     for (uint64_t i = 0; i < hand / 2; i++)
@@ -495,19 +462,14 @@ static void a_copy_of_before_a_charge_does_not_undo_it(void **state)
 {
     (void)state;
     struct kept_world kept;
-    struct fleet_world *world = &kept.world;
-    struct store_record before, after;
-    begin_kept(&kept, 1000);
-    fleet_world_warm_up(world);
+    struct fleet_world *world = begin_warm(&kept);
     void *copy = copy_of(&kept);
     fleet_world_await(world, MESSAGE_CHARGE, "foo", NULL, 100 + fleet_world_hand(world), 0);
     fleet_world_pass(world, 50);
-    assert_true(fleet_world_record(world, "foo", NULL, &before));
+    int64_t before_tokens = level_tokens(world);
     kill_and_restart_from(&kept, copy);
     fleet_world_pass(world, 5);
-    assert_true(fleet_world_record(world, "foo", NULL, &after));
-    int64_t token = (int64_t)after.token_units[0];
-    assert_in_range(before.level_units[0] / token - after.level_units[0] / token, 0, 1);
+    assert_in_range(before_tokens - level_tokens(world), 0, 1);
     end_kept(&kept);
 }
 
@@ -516,10 +478,8 @@ static void a_copy_of_after_the_last_order_has_what_that_left(void **state)
 {
     (void)state;
     struct kept_world kept;
-    struct fleet_world *world = &kept.world;
+    struct fleet_world *world = begin_warm(&kept);
     struct fleet_caller caller;
-    begin_kept(&kept, 1000);
-    fleet_world_warm_up(world);
     uint64_t hand = fleet_world_hand(world), orders = world->orders;
     void *copy = copy_of(&kept);
     assert_true(fleet_world_ask_foo(world, &caller, 5, 0));
