@@ -11,7 +11,12 @@
 int courier_init(struct courier *courier, const struct fleet_settings *settings,
                  const struct clock *keys, uint64_t random, uint64_t now_ns)
 {
-    *courier = (struct courier){.settings = *settings, .keys = *keys, .down_ns = now_ns};
+    *courier = (struct courier){
+        .settings = *settings,
+        .keys = *keys,
+        .first_try_ns = now_ns + settings->op_timeout_ms * NS_PER_MS,
+        .down_ns = now_ns,
+    };
     return posts_init(&courier->posts, &courier->settings, random) ? 0 : ENOMEM;
 }
 
@@ -32,6 +37,13 @@ bool courier_is_idle(const struct courier *courier)
 
 /* ---- letters ---- */
 
+static void ask_or_end(struct courier *courier, struct trip *trip, uint64_t now_ns)
+{
+    ask_all(courier, trip, now_ns);
+    if (trip->calls == 0 && courier->first_try_ns == 0)
+        trips_end(&courier->trips, trip);
+}
+
 void courier_take(struct courier *courier, struct orders *letter, uint64_t now_ns)
 {
     uint64_t due_ns = now_ns + courier->settings.op_timeout_ms * NS_PER_MS;
@@ -41,9 +53,26 @@ void courier_take(struct courier *courier, struct orders *letter, uint64_t now_n
         trips_answer(&courier->trips, letter, ORDER_NOT_SENT);
         return;
     }
-    ask_all(courier, trip, now_ns);
-    if (trip->calls == 0)
-        trips_end(&courier->trips, trip);
+    ask_or_end(courier, trip, now_ns);
+}
+
+/* Whether the first try to connect has just ended. */
+static bool has_tried(const struct courier *courier, uint64_t now_ns)
+{
+    return courier->first_try_ns != 0 &&
+           (courier->seen.link == FLEET_UP || courier->seen.trouble[0] != '\0' ||
+            now_ns >= courier->first_try_ns);
+}
+
+/* Asks for what has waited for that. */
+static void end_first_try(struct courier *courier, uint64_t now_ns)
+{
+    courier->first_try_ns = 0;
+    for (unsigned i = 0; i < TRIPS_MAX; i++) {
+        struct trip *trip = &courier->trips.trip[i];
+        if (trip->letter != NULL && trip->calls == 0)
+            ask_or_end(courier, trip, now_ns);
+    }
 }
 
 /* ---- turns ---- */
@@ -143,5 +172,7 @@ void courier_turn(struct courier *courier, const struct pollfd polls[POSTS_POLLS
         tell_silence(courier, now_ns);
     posts_turn(&courier->posts, now_ns);
     look(courier, now_ns);
+    if (has_tried(courier, now_ns))
+        end_first_try(courier, now_ns);
     trips_send_home(&courier->trips);
 }

@@ -5,6 +5,9 @@
  * letter, all orders whose records are in one shard go in one call of the script; without a cluster, all do. The
  * answer to a call is in the trip that its serial number finds (trips.h), so one that is late touches nothing.
  *
+ * A letter that comes before it is known whether there is a store waits for the end of the first try to connect, but
+ * no longer than for an answer.
+ *
  * While an answer is overdue, nothing more is asked of that station: then the letter comes home at once, and it is
  * sure that nothing was done. A station without an answer for LINK_PATIENCE_NS is connected to anew.
  *
@@ -21,6 +24,8 @@ struct courier {
     struct fleet_settings settings;
     struct clock keys; /* the clock of the brain, by which orders are timed */
     bool is_stopping;
+    /* When the first try to connect counts as over at the latest; 0: it is over. */
+    uint64_t first_try_ns;
     struct posts posts;
     struct trips trips;
     struct fleet_seen seen;

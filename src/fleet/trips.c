@@ -80,8 +80,8 @@ unsigned trips_expire(struct trips *trips, uint64_t now_ns)
     unsigned expired = 0;
     for (unsigned i = 0; i < TRIPS_MAX && trips->count > 0; i++) {
         if (trips->trip[i].letter != NULL && now_ns >= trips->trip[i].due_ns) {
+            expired += trips->trip[i].calls > 0;
             trips_end(trips, &trips->trip[i]);
-            expired++;
         }
     }
     return expired;

@@ -18,7 +18,7 @@
 struct trip {
     struct orders *letter; /* NULL: there is none */
     uint64_t serial, due_ns;
-    unsigned calls; /* that are not answered yet */
+    unsigned calls; /* that are not answered yet; 0: nobody has been asked */
 };
 
 struct trips {
@@ -41,7 +41,7 @@ void trips_end(struct trips *trips, struct trip *trip);
 /* When the first one is due; CLOCK_NEVER: there is none. */
 uint64_t trips_due_ns(const struct trips *trips);
 
-/* Ends those that are due. Returns how many. */
+/* Ends those that are due. Returns how many of them have been asked for. */
 unsigned trips_expire(struct trips *trips, uint64_t now_ns);
 
 /* Answers a letter that needs no trip: all its orders have this result. */

@@ -90,11 +90,16 @@ static uint64_t world_now_ns(void *context)
     return ((struct world *)context)->now_ns;
 }
 
-void world_start(struct world *world)
+void world_begin(struct world *world)
 {
     const struct clock keys = {.now_ns = world_now_ns, .context = world};
     assert_int_equal(courier_init(&world->courier, &world->settings, &keys, 1, world->now_ns), 0);
     world->is_running = true;
+}
+
+void world_start(struct world *world)
+{
+    world_begin(world);
     settle(world);
 }
 

@@ -45,6 +45,8 @@ void world_add_stores(struct world *world, unsigned count);
 /* Has a store listen once more. */
 void world_listen(struct played *store, unsigned port);
 
+/* Has the courier begin; or begin, and go on until nothing happens any more. */
+void world_begin(struct world *world);
 void world_start(struct world *world);
 
 /* Goes on until nothing happens any more, and no time passes. */

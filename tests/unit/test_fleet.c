@@ -43,6 +43,54 @@ static void letters_come_home_answered(void **state)
     assert_int_equal(world->came_home, 50);
 }
 
+static void letters_of_before_the_first_connection_wait_for_it(void **state)
+{
+    struct world *world = *state;
+    world_begin(world);
+    for (unsigned i = 0; i < 5; i++)
+        post_many(world, i, ORDERS_MAX);
+    assert_int_equal(world->came_home, 0);
+    settle(world);
+    assert_up(world);
+    for (unsigned i = 0; i < 5; i++)
+        assert_done(world, i);
+    assert_int_equal(world->came_home, 5);
+    assert_int_equal(world->courier.seen.calls, 5);
+}
+
+static void letters_of_before_a_connection_that_fails_come_home_with_that(void **state)
+{
+    struct world *world = *state;
+    played_stop_listening(&world->store);
+    world_begin(world);
+    post(world, 1);
+    settle(world);
+    assert_int_equal(result(world, 1), ORDER_NOT_SENT);
+    world_listen(&world->store, WORLD_PORT);
+    post(world, 2); /* the next try is another's affair */
+    settle(world);
+    assert_int_equal(result(world, 2), ORDER_NOT_SENT);
+    assert_recovers(world, 3);
+}
+
+static void letters_of_before_a_connection_that_hangs_come_home_in_time(void **state)
+{
+    struct world *world = *state;
+    world->store.is_silent = true;
+    world_begin(world);
+    post(world, 1);
+    pass_ms(world, OP_TIMEOUT_MS - 1);
+    assert_false(is_home(world, 1));
+    pass_ms(world, 1);
+    assert_int_equal(result(world, 1), ORDER_NOT_SENT);
+    assert_int_equal(world->courier.seen.calls_failed, 0);
+    post(world, 2); /* from now on nobody waits for that */
+    settle(world);
+    assert_int_equal(result(world, 2), ORDER_NOT_SENT);
+    world->store.is_silent = false;
+    assert_recovers(world, 3);
+}
+
 static void an_order_of_a_record_without_epoch_is_told_so(void **state)
 {
     struct world *world = *state;
@@ -599,7 +647,7 @@ static void a_store_that_restarts_again_and_again_is_found_soon(void **state)
     }
 }
 
-/* Letters are not held up by a name that nobody knows; whether the resolver has answered or not. */
+/* A name that nobody knows holds letters no longer than an answer may take, whether the resolver has answered or not. */
 static void a_name_that_is_not_found_holds_no_letter(void **state)
 {
     struct world *world = *state;
@@ -607,6 +655,7 @@ static void a_name_that_is_not_found_holds_no_letter(void **state)
     world_start(world);
     for (unsigned i = 0; i < 5; i++) {
         ask(world, i);
+        pass_ms(world, OP_TIMEOUT_MS);
         assert_int_equal(result(world, i), ORDER_NOT_SENT);
     }
     assert_true(world->courier.seen.link != FLEET_UP);
@@ -653,6 +702,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(letters_come_home_answered),
+        TEST(letters_of_before_the_first_connection_wait_for_it),
+        TEST(letters_of_before_a_connection_that_fails_come_home_with_that),
+        TEST(letters_of_before_a_connection_that_hangs_come_home_in_time),
         TEST(an_order_of_a_record_without_epoch_is_told_so),
         TEST(the_trial_call_is_made_again_without_an_epoch),
         TEST(answers_may_come_byte_by_byte),
