@@ -96,10 +96,22 @@ static bool take_visible_key(struct reader *reader, struct bucket_question *ask)
     return true;
 }
 
+/* Refuses what some editors put before a text, and nobody sees: it would be part of the first key. */
+static bool refuse_mark(const struct reader *reader)
+{
+    static const char mark[] = "\xef\xbb\xbf"; /* U+FEFF */
+    const size_t len = sizeof mark - 1;
+    return reader->line > 1 || (size_t)(reader->end - reader->at) < len ||
+           memcmp(reader->at, mark, len) != 0 ||
+           refuse(reader, "begins with a byte-order mark; send the lines without it");
+}
+
 static bool read_key(struct reader *reader, struct bucket_question *ask)
 {
     if (take_visible_key(reader, ask))
         return true;
+    if (!refuse_mark(reader))
+        return false;
     const char *key = reader->at;
     size_t len = take_field(reader);
     enum key_fault wrong = key_check(key, len);

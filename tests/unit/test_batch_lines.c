@@ -90,6 +90,10 @@ static void bad_lines_say_what_and_where(void **state)
     expect_bad("a\nb\x7f\n", "line 2: key");
     expect_bad("a\n\xc3\xa9\x1f\n", "line 2: key");
     expect_bad_bytes("a\0b\n", 4, "line 1: key");
+    expect_bad("\xef\xbb\xbf"
+               "a\n",
+               "line 1: begins with a byte-order mark; send the lines without it");
+    expect_bad("\xef\xbb\xbf", "line 1: begins with a byte-order mark");
     expect_bad("a\r\nb\r\n", "line 1: ends in a carriage return; end lines in a line feed alone");
     expect_bad("a\t1\r\n", "line 1: ends in a carriage return");
     expect_bad("a\t\tapi\r\n", "line 1: ends in a carriage return");
