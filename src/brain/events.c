@@ -3,7 +3,6 @@
 #include "brain/place_terms.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* The log needs room for the events of a turn, whatever readers are to have. */
@@ -300,28 +299,32 @@ void events_dated(struct brain *brain, int64_t from_s, int64_t to_s)
     }
 }
 
-/* A run-time override may be for the same as one of the configuration. */
-static int compare_keys(const void *a, const void *b)
+/* Goes through the overrides of a limit that hold at a date, sorted by what they are for. */
+struct holding_walk {
+    const struct limit *limit; /* NULL: it has none */
+    uint32_t next;
+    int64_t date_s;
+};
+
+static const struct override *holding_next(struct holding_walk *walk)
 {
-    const struct override *const *one = a, *const *other = b;
-    int order = strcmp((*one)->key, (*other)->key);
-    return order != 0 ? order : (*one)->is_runtime - (*other)->is_runtime;
+    const struct limit *limit = walk->limit;
+    while (limit != NULL && walk->next < limit->overrides_count) {
+        const struct override *override = &limit->overrides[limit->by_key[walk->next++]];
+        if (override->until_s > walk->date_s)
+            return override;
+    }
+    return NULL;
 }
 
-/* The overrides of a limit (NULL: it has none) that hold at a date, sorted by what they are for. NULL: no
- * memory. */
-static const struct override **sorted(const struct limit *limit, int64_t date_s, size_t *count)
+/* A run-time override may be for the same as one of the configuration, and stands before it. NULL: none
+ * is left there. */
+static int compare_keys(const struct override *a, const struct override *b)
 {
-    size_t most = limit == NULL ? 0 : limit->overrides_count;
-    const struct override **found = calloc(most + 1, sizeof(void *));
-    *count = 0;
-    if (found == NULL)
-        return NULL;
-    for (size_t i = 0; i < most; i++)
-        if (limit->overrides[i].until_s > date_s)
-            found[(*count)++] = &limit->overrides[i];
-    qsort(found, *count, sizeof(void *), compare_keys);
-    return found;
+    if (a == NULL || b == NULL)
+        return (a == NULL) - (b == NULL);
+    int order = strcmp(a->key, b->key);
+    return order != 0 ? order : b->is_runtime - a->is_runtime;
 }
 
 static bool are_same(const struct override *a, const struct override *b)
@@ -340,25 +343,23 @@ static bool are_same(const struct override *a, const struct override *b)
     return true;
 }
 
+/* Nothing is sorted here: no decision is made meanwhile, and there may be OVERRIDES_MAX. */
 static void tell_changes(struct brain *brain, const struct limit *prior, const struct limit *next,
                          int64_t date_s)
 {
-    size_t gone, come;
-    const struct override **before = sorted(prior, date_s, &gone);
-    const struct override **after = sorted(next, date_s, &come);
-    for (size_t i = 0, j = 0; before != NULL && after != NULL && (i < gone || j < come);) {
-        int order = i == gone ? 1 : j == come ? -1 : compare_keys(&before[i], &after[j]);
-        bool is_kept = order == 0 && are_same(before[i], after[j]);
+    struct holding_walk gone = {.limit = prior, .date_s = date_s};
+    struct holding_walk come = {.limit = next, .date_s = date_s};
+    const struct override *before = holding_next(&gone), *after = holding_next(&come);
+    while (before != NULL || after != NULL) {
+        int order = compare_keys(before, after);
+        bool is_kept = order == 0 && are_same(before, after);
         if (order <= 0 && !is_kept)
-            tell_override(brain, EVENT_override_ended, next != NULL ? next : prior, before[i],
-                          true);
+            tell_override(brain, EVENT_override_ended, next != NULL ? next : prior, before, true);
         if (order >= 0 && !is_kept)
-            tell_override(brain, EVENT_override_begun, next, after[j], false);
-        i += order <= 0;
-        j += order >= 0;
+            tell_override(brain, EVENT_override_begun, next, after, false);
+        before = order <= 0 ? holding_next(&gone) : before;
+        after = order >= 0 ? holding_next(&come) : after;
     }
-    free(before);
-    free(after);
 }
 
 static bool goes_on(const struct limits *prior, uint32_t index, const struct limits *next)

@@ -157,6 +157,7 @@ static void limit_release(struct limit *limit)
     for (uint32_t i = 0; i < limit->overrides_count; i++)
         override_release(&limit->overrides[i]);
     free(limit->overrides);
+    free(limit->by_key);
     free(limit->exact);
     free(limit->globs);
     networks_release(&limit->networks);
@@ -195,20 +196,25 @@ static bool add_overrides(struct limit *limit, const struct limit_terms *terms)
     if (terms->overrides_count == 0)
         return true;
     limit->overrides = calloc(terms->overrides_count, sizeof limit->overrides[0]);
+    limit->by_key = calloc(terms->overrides_count, sizeof limit->by_key[0]);
     limit->exact = calloc(terms->overrides_count, sizeof limit->exact[0]);
     limit->globs = calloc(terms->overrides_count, sizeof limit->globs[0]);
-    if (limit->overrides == NULL || limit->exact == NULL || limit->globs == NULL)
+    if (limit->overrides == NULL || limit->by_key == NULL || limit->exact == NULL ||
+        limit->globs == NULL)
         return false;
     for (uint32_t i = 0; i < terms->overrides_count; i++) {
         limit->overrides_count++;
         if (!override_init(&limit->overrides[i], limit, &terms->overrides[i]))
             return false;
+        limit->by_key[i] = i;
         if (limit->overrides[i].is_glob)
             limit->globs[limit->globs_count++] = i;
-        else
-            limit->exact[limit->exact_count++] = i;
     }
-    qsort_r(limit->exact, limit->exact_count, sizeof limit->exact[0], by_key, limit->overrides);
+    qsort_r(limit->by_key, limit->overrides_count, sizeof limit->by_key[0], by_key,
+            limit->overrides);
+    for (uint32_t i = 0; i < limit->overrides_count; i++)
+        if (!limit->overrides[limit->by_key[i]].is_glob)
+            limit->exact[limit->exact_count++] = limit->by_key[i];
     return add_networks(limit);
 }
 

@@ -89,10 +89,9 @@ struct limit {
     struct allowance allowance;
     uint32_t overrides_count;
     struct override *overrides; /* in the order given */
+    uint32_t *by_key; /* their indices, sorted by their keys; of the same key, in the order given */
     uint32_t exact_count, globs_count;
-    /* indices of the overrides that are no globs, sorted by their keys; of the same key, in the order
-     * given */
-    uint32_t *exact;
+    uint32_t *exact; /* those in by_key that are no globs */
     uint32_t *globs; /* indices of the others, in the order given */
     bool knows_no_networks;
     struct networks networks;

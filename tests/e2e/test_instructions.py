@@ -1,6 +1,7 @@
 #!/usr/bin/python3 -B
 """
-How many instructions a request takes, and a decision: no more than when they were last counted.
+How many instructions a request takes, and a decision, and each override while one of them changes: no more than when
+they were last counted.
 
 A count does not vary with the machine and its load, but with the compiler, its flags and the
 libraries, so it is held against instructions.txt only where those are Debian 12's. With
@@ -20,8 +21,9 @@ from harness import JSON, LINES, PATIENCE_S, TOP, Connection, Daemon, request_by
 
 RECORD = TOP / "tests" / "e2e" / "instructions.txt"
 DECISIONS = 4096        # of decisions.c
+OVERRIDES = 10000       # at most
 BATCH = 100             # keys
-TOLERANCE = {"decision": 1.03, "request": 1.05, "hosted": 1.05, "check": 1.05, "batch": 1.05}
+TOLERANCE = {"decision": 1.03, "override": 1.03, "request": 1.05, "hosted": 1.05, "check": 1.05, "batch": 1.05}
 LIMITS = """
 tick: 10s
 max_keys: 1000
@@ -96,19 +98,23 @@ class Instructions(unittest.TestCase):
         most = before * TOLERANCE[name.split()[0]]
         self.assertLessEqual(
             count, most,
-            f"a {name} took {before} instructions and takes {count} now, {count / before - 1:.1%} more. "
+            f"{name}: it took {before} instructions and takes {count} now, {count / before - 1:.1%} more. "
             "If that is worth it: ALLOWD_RECORD=1 make check-instructions, then commit "
             "tests/e2e/instructions.txt and say why")
 
     # ---- the brain alone ----
 
+    def measured(self, name, argument):
+        """What a program takes in the function of that name."""
+        program = os.path.join(os.environ["BUILDDIR"], "tests", "e2e", name)
+        subprocess.run([*callgrind.COMMAND, f"--callgrind-out-file={self.out}",
+                        "--toggle-collect=measured", program, argument],
+                       check=True, timeout=PATIENCE_S)
+        return callgrind.instructions(self.out)
+
     def decide(self, kind):
         """Counts decisions of a kind."""
-        program = os.path.join(os.environ["BUILDDIR"], "tests", "e2e", "decisions")
-        subprocess.run([*callgrind.COMMAND, f"--callgrind-out-file={self.out}",
-                        "--toggle-collect=measured", program, kind],
-                       check=True, timeout=PATIENCE_S)
-        self.judge(f"decision {kind}", callgrind.instructions(self.out) / DECISIONS)
+        self.judge(f"decision {kind}", self.measured("decisions", kind) / DECISIONS)
 
     def test_a_decision_on_a_key_that_is_there(self):
         self.decide("existing")
@@ -123,6 +129,13 @@ class Instructions(unittest.TestCase):
         self.decide("fleet")
         self.assertLessEqual(recorded()["decision fleet"], 1.05 * recorded()["decision existing"],
                              "a limit that a fleet shares must cost no more than 1.05 of a local one")
+
+    # ---- limits that differ in one override from those before, which are put into force between two decisions ----
+
+    def test_an_override_while_one_of_them_changes(self):
+        few, many = (self.measured("one_override", str(count)) / count for count in (1000, OVERRIDES))
+        self.judge("override of all", many)
+        self.assertLessEqual(many, few, "the more overrides there are, the more each of them takes")
 
     # ---- requests ----
 

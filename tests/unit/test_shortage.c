@@ -54,9 +54,9 @@ static void a_limit_that_finds_no_memory_is_not_added(void **state)
         if (failed)
             assert_memory_equal(&limits->limit[1], zeros, sizeof zeros);
     }
-    /* Its name, two buckets and their policy; three lists; twice a key and its quotation, and
+    /* Its name, two buckets and their policy; four lists; twice a key and its quotation, and
      * of one a bucket and its policy. */
-    assert_int_equal(shortages, 4 + 3 + 2 * 2 + 2);
+    assert_int_equal(shortages, 4 + 4 + 2 * 2 + 2);
     assert_int_equal(limits->fallback, 0);
     assert_int_equal(limits_find(limits, "api", 3), 1);
     assert_string_equal(limits->limit[1].overrides[1].quoted_key, "\"v*\"");
