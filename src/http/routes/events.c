@@ -54,16 +54,18 @@ static void parse_since(struct request *request, const char *value, size_t len)
 
 #define NO_KIND "no kind of event is \"%s\"; there are %s"
 
-#define X(kind, ...) +sizeof #kind + 1
-enum { KINDS_BYTES = EVENT_KINDS(X) };
+#define X(kind, ...) char kind[sizeof #kind + 1];
+struct all_kinds {
+    EVENT_KINDS(X) /* a comma and a blank behind each */
+};
 #undef X
-static_assert(KINDS_BYTES + sizeof NO_KIND + sizeof(struct shown) <= REPLY_DETAIL_MAX,
+static_assert(sizeof(struct all_kinds) + sizeof NO_KIND + sizeof(struct shown) <= REPLY_DETAIL_MAX,
               "all kinds are told");
 
 /* The words of EVENT_KINDS, between commas, for a person. */
 static void refuse_kind(struct request *request, const char *word, size_t len)
 {
-    char kinds[KINDS_BYTES];
+    char kinds[sizeof(struct all_kinds)];
     struct text text = text_begin(kinds, sizeof kinds);
     for (int kind = 0; kind < EVENT_KIND_COUNT; kind++) {
         text_string(&text, kind == 0 ? "" : ", ");
