@@ -47,7 +47,7 @@ static bool install(struct brain *brain, const struct limits_question *ask)
 {
     if (!buckets_install(&brain->buckets, brain->limits, ask->limits, ask->date_s))
         return false;
-    events_installed(brain, brain->limits, ask->limits, ask->date_s);
+    events_installed(brain, ask);
     meters_carry(&brain->meters, brain->limits, ask->limits);
     carry_denied(brain, ask->limits);
     if (!ask->is_no_reload) {

@@ -1,8 +1,10 @@
 #include "brain/events.h"
 
 #include "brain/place_terms.h"
+#include "limits/changes.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The log needs room for the events of a turn, whatever readers are to have. */
@@ -299,91 +301,28 @@ void events_dated(struct brain *brain, int64_t from_s, int64_t to_s)
     }
 }
 
-/* Goes through the overrides of a limit that hold at a date, sorted by what they are for. */
-struct holding_walk {
-    const struct limit *limit; /* NULL: it has none */
-    uint32_t next;
-    int64_t date_s;
-};
-
-static const struct override *holding_next(struct holding_walk *walk)
+static void tell_changes(struct brain *brain, const struct override_changes *changes)
 {
-    const struct limit *limit = walk->limit;
-    while (limit != NULL && walk->next < limit->overrides_count) {
-        const struct override *override = &limit->overrides[limit->by_key[walk->next++]];
-        if (override->until_s > walk->date_s)
-            return override;
-    }
-    return NULL;
-}
-
-/* A run-time override may be for the same as one of the configuration, and stands before it. NULL: none
- * is left there. */
-static int compare_keys(const struct override *a, const struct override *b)
-{
-    if (a == NULL || b == NULL)
-        return (a == NULL) - (b == NULL);
-    int order = strcmp(a->key, b->key);
-    return order != 0 ? order : b->is_runtime - a->is_runtime;
-}
-
-static bool are_same(const struct override *a, const struct override *b)
-{
-    if (a->action != b->action || a->until_s != b->until_s ||
-        a->allowance.count != b->allowance.count)
-        return false;
-    for (uint32_t i = 0; i < a->allowance.count; i++) {
-        const struct bucket_terms *one = &a->allowance.bucket[i], *other = &b->allowance.bucket[i];
-        if (strcmp(one->name, other->name) != 0 || one->burst != other->burst ||
-            one->rate.tokens != other->rate.tokens ||
-            one->rate.period_ms != other->rate.period_ms || one->debt_max != other->debt_max ||
-            one->holds_slots != other->holds_slots)
-            return false;
-    }
-    return true;
-}
-
-/* Nothing is sorted here: no decision is made meanwhile, and there may be OVERRIDES_MAX. */
-static void tell_changes(struct brain *brain, const struct limit *prior, const struct limit *next,
-                         int64_t date_s)
-{
-    struct holding_walk gone = {.limit = prior, .date_s = date_s};
-    struct holding_walk come = {.limit = next, .date_s = date_s};
-    const struct override *before = holding_next(&gone), *after = holding_next(&come);
-    while (before != NULL || after != NULL) {
-        int order = compare_keys(before, after);
-        bool is_kept = order == 0 && are_same(before, after);
-        if (order <= 0 && !is_kept)
-            tell_override(brain, EVENT_override_ended, next != NULL ? next : prior, before, true);
-        if (order >= 0 && !is_kept)
-            tell_override(brain, EVENT_override_begun, next, after, false);
-        before = order <= 0 ? holding_next(&gone) : before;
-        after = order >= 0 ? holding_next(&come) : after;
+    for (uint32_t i = 0; i < changes->count; i++) {
+        const struct override_change *change = &changes->change[i];
+        tell_override(brain, change->has_ended ? EVENT_override_ended : EVENT_override_begun,
+                      change->limit, change->override, change->has_ended);
     }
 }
 
-static bool goes_on(const struct limits *prior, uint32_t index, const struct limits *next)
+void events_installed(struct brain *brain, const struct limits_question *ask)
 {
-    for (uint32_t i = 0; i < next->count; i++)
-        if (limits_before(prior, &next->limit[i]) == (int)index)
-            return true;
-    return false;
-}
-
-void events_installed(struct brain *brain, const struct limits *prior, const struct limits *next,
-                      int64_t date_s)
-{
-    if (prior == NULL)
+    const struct limits *prior = brain->limits;
+    if (prior == NULL || prior->overrides_count + ask->limits->overrides_count == 0)
         return;
-    for (uint32_t i = 0; i < next->count; i++) {
-        int before = limits_before(prior, &next->limit[i]);
-        const struct limit *was = before < 0 ? NULL : &prior->limit[before];
-        if ((was != NULL && was->overrides_count > 0) || next->limit[i].overrides_count > 0)
-            tell_changes(brain, was, &next->limit[i], date_s);
+    if (ask->changes != NULL && ask->changes->prior == prior) {
+        tell_changes(brain, ask->changes);
+        return;
     }
-    for (uint32_t i = 0; i < prior->count; i++)
-        if (prior->limit[i].overrides_count > 0 && !goes_on(prior, i, next))
-            tell_changes(brain, &prior->limit[i], NULL, date_s);
+    struct override_changes *changes = changes_between(prior, ask->limits, ask->date_s);
+    if (changes != NULL)
+        tell_changes(brain, changes);
+    free(changes);
 }
 
 /* ---- the daemon ---- */

@@ -131,9 +131,9 @@ bool events_are_too_many(const struct brain *brain, enum event_kind kind);
 void events_lease_expired(struct brain *brain, const struct limit *limit, const char *key,
                           size_t key_len, uint64_t tokens, uint64_t slots);
 
-/* `next` takes the place of `prior` (NULL: there was none): which overrides begin and end with that. */
-void events_installed(struct brain *brain, const struct limits *prior, const struct limits *next,
-                      int64_t date_s);
+/* Limits take the place of those in force, if there are any: which overrides begin and end with that. Call it
+ * before. */
+void events_installed(struct brain *brain, const struct limits_question *ask);
 
 /* So many overrides have ended while no brain was there. */
 void events_ended_meanwhile(struct brain *brain, uint64_t overrides);

@@ -14,7 +14,7 @@
 #include "brain/letter.h"
 #include "brain/sampler.h"
 #include "brain/waiter.h"
-#include "limits/limits.h"
+#include "limits/changes.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -343,6 +343,9 @@ struct daemon_answer {
 /* The question of LIMITS. */
 struct limits_question {
     struct limits *limits; /* the brain takes a reference of its own */
+    /* which overrides begin and end, from the limits in force, borrowed until the answer; NULL: the brain
+     * works it out */
+    const struct override_changes *changes;
     enum when_full when_full;
     int64_t date_s;    /* Unix time: overrides that have ended by then are not in force */
     uint64_t warnings; /* of their configuration; only told */

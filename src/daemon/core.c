@@ -3,6 +3,7 @@
 #include "log/log.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 bool server_fail(const char *doing, int error)
@@ -19,7 +20,11 @@ void server_ask(struct server *server, struct message *message)
 enum limits_result server_ask_limits(struct server *server, const struct limits_question *question)
 {
     struct message message = {.kind = MESSAGE_LIMITS, .ask.limits = *question};
+    struct override_changes *changes =
+        changes_between(server->overrides.in_force, question->limits, question->date_s);
+    message.ask.limits.changes = changes;
     server_ask(server, &message);
+    free(changes);
     return message.answer.limits;
 }
 

@@ -65,7 +65,7 @@ bool server_fail(const char *doing, int error);
 /* Asks the decider, and waits for its answer, which is in the message then. */
 void server_ask(struct server *server, struct message *message);
 
-/* Asks the decider to put limits into force, likewise. */
+/* Asks the decider to put limits into force, likewise. What changes of their overrides is worked out before. */
 enum limits_result server_ask_limits(struct server *server, const struct limits_question *question);
 
 /* What the decider is asked to put a configuration into force. warnings: what was found in it. Borrows

@@ -247,6 +247,7 @@ bool limits_add(struct limits *limits, const struct limit_terms *terms)
         limits->fallback = limits->count;
     limits->has_fleet |= terms->is_fleet;
     limits->has_slots |= limit_has_slots(limit);
+    limits->overrides_count += limit->overrides_count;
     limits->count++;
     if (match[0] != '\0')
         limits->matching = limits->count;

@@ -138,10 +138,11 @@ struct limits {
     atomic_uint references;
     uint64_t tick_ms;
     uint32_t count;
-    uint32_t fallback; /* index of the limit named "default" */
-    uint32_t matching; /* limits from this index on have no glob */
-    bool has_fleet;    /* one of them is of scope fleet */
-    bool has_slots;    /* a bucket of one of them, or of one of its overrides, holds slots */
+    uint32_t fallback;        /* index of the limit named "default" */
+    uint32_t matching;        /* limits from this index on have no glob */
+    uint32_t overrides_count; /* of all limits */
+    bool has_fleet;           /* one of them is of scope fleet */
+    bool has_slots;           /* a bucket of one of them, or of one of its overrides, holds slots */
     /* how many denials the log shows; 0 tokens: none. Set before the limits are shared */
     struct rate shown_denials;
     struct waiting_terms waiting; /* set before the limits are shared too */

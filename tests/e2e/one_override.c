@@ -3,11 +3,12 @@
  * into force that differ in one override from those before.
  *
  * A limit has COUNT overrides, each for one key. One of them is set anew, as a request does at run time; the limits
- * are made before. What the brain takes for that is in `measured`, and nothing else is.
+ * are made before, and compared. What the brain takes for that is in `measured`, and nothing else is.
  *
  * usage: one_override COUNT
  */
 #include "brain/brain.h"
+#include "limits/changes.h"
 #include "limits/runtime.h"
 
 #include <stdio.h>
@@ -90,9 +91,11 @@ int main(int argc, char **argv)
     }
     struct limits *prior = limits_of((uint32_t)count), *next = with_one_changed(prior);
     struct brain *brain = brain_new(&(struct limits_question){.limits = prior}, 1000, 10, seed, 1);
-    struct message message = {.kind = MESSAGE_LIMITS,
-                              .ask.limits = {.limits = next, .is_no_reload = true}};
-    if (brain == NULL)
+    struct override_changes *changes = changes_between(prior, next, 0);
+    struct message message = {
+        .kind = MESSAGE_LIMITS,
+        .ask.limits = {.limits = next, .changes = changes, .is_no_reload = true}};
+    if (brain == NULL || changes == NULL)
         abort();
     measured(brain, &message);
     if (message.answer.limits != LIMITS_IN_FORCE)
@@ -100,5 +103,6 @@ int main(int argc, char **argv)
     brain_free(brain);
     limits_release(prior);
     limits_release(next);
+    free(changes);
     return 0;
 }

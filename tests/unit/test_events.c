@@ -679,6 +679,50 @@ static void overrides_of_run_time_are_told_as_such(void **unused)
     fixture_release(&fixture);
 }
 
+/* Puts limits into force with changes that begin from `from`, and expects an override to have begun for this key; NULL:
+ * none. */
+static void expect_begun(struct fixture *fixture, struct reader *reader, const struct limits *from,
+                         struct limits *next, const char *key)
+{
+    struct override_changes *changes = changes_between(from, next, FIXTURE_START_DATE_S);
+    assert_non_null(changes);
+    tell(fixture, (struct message){.kind = MESSAGE_LIMITS,
+                                   .ask.limits = {.limits = next,
+                                                  .changes = changes,
+                                                  .date_s = FIXTURE_START_DATE_S,
+                                                  .is_no_reload = true}});
+    free(changes);
+    read_all(fixture, reader, key != NULL);
+    if (key != NULL)
+        expect_override(reader, EVENT_override_begun, key, OVERRIDE_DENY, OVERRIDE_FOR_EVER, false);
+}
+
+/* Whoever makes the limits compares them; if with others than are in force, the brain does it again. */
+static void changes_may_come_with_the_limits(void **unused)
+{
+    (void)unused;
+    const struct override_terms overrides[] = {
+        {.key = "api:a", .action = OVERRIDE_DENY, .until_s = OVERRIDE_FOR_EVER},
+        {.key = "api:b", .action = OVERRIDE_DENY, .until_s = OVERRIDE_FOR_EVER},
+        {.key = "api:c", .action = OVERRIDE_DENY, .until_s = OVERRIDE_FOR_EVER},
+    };
+    struct limits *with[LENGTH(overrides) + 1];
+    for (uint32_t i = 0; i < LENGTH(with); i++)
+        with[i] = with_overrides(overrides, i);
+    struct fixture fixture;
+    struct reader reader;
+    begin(&fixture, limits_retain(with[0]), FIXTURE_MAX_KEYS, WHEN_FULL_EVICT, KEEP);
+    reader_init(&reader, EVENTS_KEPT);
+    read_all(&fixture, &reader, 0);
+    expect_begun(&fixture, &reader, with[0], with[1], "api:a");
+    expect_begun(&fixture, &reader, with[0], with[2], "api:b");
+    expect_begun(&fixture, &reader, with[2], with[2], NULL);
+    expect_begun(&fixture, &reader, with[3], with[3], "api:c");
+    for (uint32_t i = 0; i < LENGTH(with); i++)
+        limits_release(with[i]);
+    fixture_release(&fixture);
+}
+
 static void limits_that_are_gone_are_told(void **unused)
 {
     (void)unused;
@@ -1399,6 +1443,7 @@ int main(void)
         cmocka_unit_test(a_table_that_is_full_is_told),
         cmocka_unit_test(overrides_are_told_as_they_begin_and_end),
         cmocka_unit_test(overrides_of_run_time_are_told_as_such),
+        cmocka_unit_test(changes_may_come_with_the_limits),
         cmocka_unit_test(limits_that_are_gone_are_told),
         cmocka_unit_test(what_happens_to_the_daemon_is_told),
         cmocka_unit_test(a_store_that_is_lost_and_back_is_told_once_each),
