@@ -105,3 +105,24 @@ uint64_t bytes_checksum(const void *bytes, size_t len)
         sum = (sum ^ *at) * 0x100000001b3;
     return sum;
 }
+
+/* What a change does to a sum can only be undone by another change: each step is one to one. The shift brings high
+ * bits down, where products do not. */
+static uint64_t add_word(uint64_t sum, uint64_t word)
+{
+    sum = (sum ^ word) * 0x9e3779b97f4a7c15;
+    return sum ^ sum >> 32;
+}
+
+uint64_t bytes_checksum_long(const void *bytes, size_t len)
+{
+    uint64_t sum = len, word = 0;
+    const unsigned char *at = bytes;
+    for (; len >= sizeof word; at += sizeof word, len -= sizeof word) {
+        memcpy(&word, at, sizeof word);
+        sum = add_word(sum, word);
+    }
+    word = 0;
+    memcpy(&word, at, len);
+    return add_word(sum, word);
+}

@@ -63,7 +63,8 @@ struct time_record {
 static_assert(sizeof(struct time_record) == 64, "it has a cache line of its own");
 
 struct snapshot_head {
-    uint64_t number, len, checksum;
+    uint64_t number, len;
+    uint64_t checksum; /* bytes_checksum_long; of 0.1.0, bytes_checksum */
 };
 
 /* Each part that changes has a cache line of its own. */
@@ -392,7 +393,8 @@ static bool is_snapshot(const struct store *store, uint32_t number)
     const unsigned char *snapshot = half(store, number);
     memcpy(&head, snapshot, sizeof head);
     return number != 0 && head.number == number && head.len <= SNAPSHOT_ROOM - sizeof head &&
-           head.checksum == bytes_checksum(snapshot + sizeof head, head.len);
+           (head.checksum == bytes_checksum_long(snapshot + sizeof head, head.len) ||
+            head.checksum == bytes_checksum(snapshot + sizeof head, head.len));
 }
 
 /* If the last snapshot is damaged, the one before will do. Marks on lines that it does not know
@@ -551,7 +553,7 @@ bool store_put_lines(struct store *store, const struct lines *lines)
         __atomic_store_n(&store->page->published, UINT64_MAX, __ATOMIC_RELEASE);
         return false;
     }
-    head.checksum = bytes_checksum(snapshot + sizeof head, head.len);
+    head.checksum = bytes_checksum_long(snapshot + sizeof head, head.len);
     memcpy(snapshot, &head, sizeof head);
     store->snapshots = number;
     __atomic_store_n(&store->page->published, publication(number), __ATOMIC_RELEASE);

@@ -207,7 +207,7 @@ static void fix_checksums(void)
     memcpy(&head, snapshot, sizeof head);
     if (head.len > LINES_BYTES - sizeof head)
         return;
-    head.checksum = bytes_checksum(snapshot + sizeof head, head.len);
+    head.checksum = bytes_checksum_long(snapshot + sizeof head, head.len);
     memcpy(snapshot, &head, sizeof head);
 }
 

@@ -521,6 +521,25 @@ static void no_bytes_do_harm(void **state)
     fixture_free(&read);
 }
 
+/* The highest bits too, which a product alone takes nowhere. */
+static void the_long_checksum_sees_each_change_of_one_or_two_bits(void **state)
+{
+    (void)state;
+    for (unsigned len = 0; len <= 27; len++) {
+        unsigned char some[28] = "twenty-seven of such a file";
+        uint64_t sum = bytes_checksum_long(some, len);
+        assert_int_not_equal(bytes_checksum_long(some, len + 1), sum);
+        for (unsigned i = 0; i < 8 * len; i++)
+            for (unsigned j = i; j < 8 * len; j++) {
+                some[i / 8] ^= (unsigned char)(1 << i % 8);
+                some[j / 8] ^= j == i ? 0 : (unsigned char)(1 << j % 8);
+                assert_int_not_equal(bytes_checksum_long(some, len), sum);
+                some[i / 8] ^= (unsigned char)(1 << i % 8);
+                some[j / 8] ^= j == i ? 0 : (unsigned char)(1 << j % 8);
+            }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -535,6 +554,7 @@ int main(void)
         cmocka_unit_test(as_many_overrides_are_written_as_are_read),
         cmocka_unit_test(a_snapshot_cut_short_or_too_long_is_damaged),
         cmocka_unit_test(no_bytes_do_harm),
+        cmocka_unit_test(the_long_checksum_sees_each_change_of_one_or_two_bits),
     };
     return cmocka_run_group_tests_name("snapshot", tests, NULL, NULL);
 }
