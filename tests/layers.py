@@ -19,7 +19,7 @@ BUILD = os.environ.get("BUILDDIR")
 # What C itself gives, without threads, clocks, files or a log.
 PLAIN = r"<(assert|inttypes|limits|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string|strings)\.h>"
 # What of base/ has neither a thread nor a clock nor a system in it; ip.h only reads and writes addresses.
-PURE = r"base/(ascii|bytes|date|file_look|form|glob|histogram|ip|least|quantity|quote|text|token|utf8)\.h"
+PURE = r"base/(arena|ascii|bytes|date|file_look|form|glob|histogram|ip|least|quantity|quote|text|token|utf8)\.h"
 
 # Each room, from the bottom up, and what it may include.
 ROOMS = {

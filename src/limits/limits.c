@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { TEXTS_FIRST_BYTES = 1024 };
+
 const char *const fleet_cold_names[FLEET_COLD_COUNT] = {
     [FLEET_COLD_WAIT] = "wait",
     [FLEET_COLD_DENY] = "deny",
@@ -33,18 +35,26 @@ struct limits *limits_new(uint32_t capacity, uint64_t tick_ms)
         return NULL;
     atomic_init(&limits->references, 1);
     limits->tick_ms = tick_ms;
+    arena_init(&limits->texts, TEXTS_FIRST_BYTES, SIZE_MAX);
     return limits;
 }
 
 /* ---- texts made once, for answers to point to ---- */
 
-/* A text of up to three parts in quotes, escaped, from malloc; NULL: no memory. What takes more
- * than a backslash there, control characters, is in none of them. */
-static char *quote(const char *first, const char *second, const char *third)
+static char *copy(struct arena *texts, const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *copied = arena_take(texts, size);
+    return copied == NULL ? NULL : memcpy(copied, text, size);
+}
+
+/* A text of up to three parts in quotes, escaped; NULL: no memory. What takes more than a backslash there,
+ * control characters, is in none of them. */
+static char *quote(struct arena *texts, const char *first, const char *second, const char *third)
 {
     const char *const parts[] = {first, second, third};
     size_t size = 2 * (strlen(first) + strlen(second) + strlen(third)) + 3;
-    char *quoted = malloc(size);
+    char *quoted = arena_take(texts, size);
     if (quoted == NULL)
         return NULL;
     struct text text = text_begin(quoted, size);
@@ -71,7 +81,7 @@ static size_t write_policy(char *text, size_t room, const struct bucket_terms *b
     return (size_t)len;
 }
 
-static char *policy_of(const struct allowance *allowance)
+static char *policy_of(struct arena *texts, const struct allowance *allowance)
 {
     char text[BUCKETS_MAX * POLICY_ITEM_MAX];
     size_t len = 0;
@@ -80,7 +90,7 @@ static char *policy_of(const struct allowance *allowance)
                                 allowance->policy_name[i]);
         len += write_policy(text + len, sizeof text - len, &allowance->bucket[i]);
     }
-    return strdup(text);
+    return copy(texts, text);
 }
 
 /* ---- building ---- */
@@ -91,13 +101,6 @@ static bool is_network(const char *key)
     return !text_is_glob(key) && network_read(key, &read) == NETWORK_IS;
 }
 
-static void allowance_release(struct allowance *allowance)
-{
-    for (uint32_t i = 0; i < allowance->count; i++)
-        free(allowance->policy_name[i]);
-    free(allowance->policy);
-}
-
 /* A bucket counts into the smallest of its kind; 0: there was none before. */
 static void count_in(uint64_t *smallest, uint64_t burst)
 {
@@ -105,8 +108,8 @@ static void count_in(uint64_t *smallest, uint64_t burst)
         *smallest = burst;
 }
 
-/* false: no memory; what was made so far is still to be released. */
-static bool allowance_init(struct allowance *allowance, const char *limit_name,
+/* false: no memory. */
+static bool allowance_init(struct allowance *allowance, struct arena *texts, const char *limit_name,
                            const struct bucket_terms *buckets, uint32_t count)
 {
     assert(count >= 1 && count <= BUCKETS_MAX);
@@ -118,51 +121,40 @@ static bool allowance_init(struct allowance *allowance, const char *limit_name,
         const char *name = buckets[i].name;
         allowance->bucket[i] = buckets[i];
         count_in(buckets[i].holds_slots ? &allowance->slots : &allowance->burst, buckets[i].burst);
-        allowance->policy_name[i] = quote(limit_name, name[0] == '\0' ? "" : "/", name);
+        allowance->policy_name[i] = quote(texts, limit_name, name[0] == '\0' ? "" : "/", name);
         made_all &= allowance->policy_name[i] != NULL;
     }
     if (made_all)
-        allowance->policy = policy_of(allowance);
+        allowance->policy = policy_of(texts, allowance);
     return made_all && allowance->policy != NULL;
 }
 
-static void override_release(struct override *override)
-{
-    allowance_release(&override->allowance);
-    free(override->key);
-    free(override->quoted_key);
-    free(override->reason);
-}
-
-static bool override_init(struct override *override, const struct limit *limit,
+static bool override_init(struct override *override, struct arena *texts, const struct limit *limit,
                           const struct override_terms *terms)
 {
-    override->key = strdup(terms->key);
-    override->quoted_key = quote(terms->key, "", "");
+    override->key = copy(texts, terms->key);
+    override->quoted_key = quote(texts, terms->key, "", "");
     override->is_glob = text_is_glob(terms->key);
     override->is_network = !limit->knows_no_networks && is_network(terms->key);
     override->action = terms->action;
     override->is_runtime = terms->is_runtime;
     override->until_s = terms->until_s;
-    override->reason = terms->reason == NULL ? NULL : strdup(terms->reason);
+    override->reason = terms->reason == NULL ? NULL : copy(texts, terms->reason);
     if (override->key == NULL || override->quoted_key == NULL ||
         (override->reason == NULL) != (terms->reason == NULL))
         return false;
     return terms->action != OVERRIDE_TERMS ||
-           allowance_init(&override->allowance, limit->name, terms->buckets, terms->buckets_count);
+           allowance_init(&override->allowance, texts, limit->name, terms->buckets,
+                          terms->buckets_count);
 }
 
 static void limit_release(struct limit *limit)
 {
-    for (uint32_t i = 0; i < limit->overrides_count; i++)
-        override_release(&limit->overrides[i]);
     free(limit->overrides);
     free(limit->by_key);
     free(limit->exact);
     free(limit->globs);
     networks_release(&limit->networks);
-    allowance_release(&limit->allowance);
-    free(limit->quoted_name);
 }
 
 static int by_key(const void *a, const void *b, void *overrides)
@@ -191,7 +183,7 @@ static bool add_networks(struct limit *limit)
     return true;
 }
 
-static bool add_overrides(struct limit *limit, const struct limit_terms *terms)
+static bool add_overrides(struct limit *limit, struct arena *texts, const struct limit_terms *terms)
 {
     if (terms->overrides_count == 0)
         return true;
@@ -204,7 +196,7 @@ static bool add_overrides(struct limit *limit, const struct limit_terms *terms)
         return false;
     for (uint32_t i = 0; i < terms->overrides_count; i++) {
         limit->overrides_count++;
-        if (!override_init(&limit->overrides[i], limit, &terms->overrides[i]))
+        if (!override_init(&limit->overrides[i], texts, limit, &terms->overrides[i]))
             return false;
         limit->by_key[i] = i;
         if (limit->overrides[i].is_glob)
@@ -235,10 +227,11 @@ bool limits_add(struct limits *limits, const struct limit_terms *terms)
     limit->warn_percent = terms->warn_percent;
     limit->returns_on_expiry = terms->returns_on_expiry;
     limit->knows_no_networks = terms->knows_no_networks;
-    limit->quoted_name = quote(terms->name, "", "");
+    limit->quoted_name = quote(&limits->texts, terms->name, "", "");
     if (limit->quoted_name == NULL ||
-        !allowance_init(&limit->allowance, terms->name, terms->buckets, terms->buckets_count) ||
-        !add_overrides(limit, terms)) {
+        !allowance_init(&limit->allowance, &limits->texts, terms->name, terms->buckets,
+                        terms->buckets_count) ||
+        !add_overrides(limit, &limits->texts, terms)) {
         limit_release(limit);
         memset(limit, 0, sizeof *limit);
         return false;
@@ -310,6 +303,7 @@ void limits_release(struct limits *limits)
         return;
     for (uint32_t i = 0; i < limits->count; i++)
         limit_release(&limits->limit[i]);
+    arena_release(&limits->texts);
     free(limits);
 }
 

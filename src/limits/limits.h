@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "base/arena.h"
 #include "base/quantity.h"
 #include "limits/networks.h"
 
@@ -137,6 +138,7 @@ struct fleet_terms {
 struct limits {
     atomic_uint references;
     uint64_t tick_ms;
+    struct arena texts; /* of all limits: so the last one who releases the set frees a few chunks */
     uint32_t count;
     uint32_t fallback;        /* index of the limit named "default" */
     uint32_t matching;        /* limits from this index on have no glob */
