@@ -1336,7 +1336,7 @@ static void test_no_memory(void **state)
 {
     (void)state;
     check_shortages("threads: 1\n", 5);
-    check_shortages(rich, 20);
+    check_shortages(rich, 15);
     check_shortages("limits: [{name: default, burst: 1, rate: 1/s,\n"
                     "  overrides: [{key: \"\\ud83d\\ude00\", action: deny}]}]\n",
                     5);
